@@ -12,7 +12,7 @@ from scenarios import SCENARIOS, Figure, Scenario
 
 TABLE_BEGINS = "<!-- begin: written by bench/run.py --update-docs -->"
 TABLE_ENDS = "<!-- end -->"
-NOTHING = "–"
+NOTHING = "-"
 
 Measurement = Mapping[str, Any]
 
@@ -63,19 +63,20 @@ def format_number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def format_spread(values: Sequence[float]) -> str:
+def format_spread(values: Sequence[float], unit: str = "") -> str:
     """The median, and what it was among."""
     if not values:
         return NOTHING
-    text = format_number(median(values))
+    text = format_number(median(values)) + unit
     if len(values) == 1:
         return text
-    return f"{text} ({format_number(min(values))}–{format_number(max(values))})"
+    return f"{text} ({format_number(min(values))} to {format_number(max(values))})"
 
 
-def _values(
+def shown_values(
     measurements: Sequence[Measurement], scenario: Scenario, figure: Figure, server: str
 ) -> list[float]:
+    """What the report shows of a server: ratios, or figures in the unit of the figure's title."""
     if figure.is_ratio and server != "limit":
         return ratios_to_limit(measurements, scenario.name, server, figure.key)
     by_round = values_by_round(measurements, scenario.name, server, figure.key)
@@ -92,18 +93,20 @@ def make_rows(record: Mapping[str, Any]) -> list[Row]:
             continue
         for figure in scenario.figures:
             values = {
-                server: _values(measurements, scenario, figure, server)
+                server: shown_values(measurements, scenario, figure, server)
                 for server in record["servers"]
             }
+            cells = tuple(
+                format_spread(values[server], figure.unit if server == "limit" else "")
+                for server in record["servers"]
+            )
             helix = values.get("helix")
-            cells = tuple(format_spread(values[server]) for server in record["servers"])
             rows.append(Row(scenario, figure, cells, median(helix) if helix else None))
     return rows
 
 
 def _grid(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    header = ["scenario", "figure", "goal", *record["servers"].values(), "Helix"]
-    header[-1] = "the goal is"
+    header = ["scenario", "figure", "goal", *record["servers"].values(), "Helix's goal"]
     lines = [
         [row.scenario.name, row.figure.title, row.figure.goal_text, *row.cells, row.verdict]
         for row in make_rows(record)
@@ -117,7 +120,7 @@ def text_table(record: Mapping[str, Any]) -> str:
     widths = [max(len(line[column]) for line in [header, *lines]) for column in range(len(header))]
     rule = ["-" * width for width in widths]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in [header, rule, *lines]
     )
 
@@ -129,12 +132,14 @@ def describe_run(record: Mapping[str, Any]) -> str:
     sentences = [
         f"Measured on {record['date']}: {machine['cpu']}, {machine['cores']} cores,"
         f" Linux {machine['kernel']}; {versions}.",
-        f"Medians of {settings['rounds']} rounds of {settings['duration']:g} s each (in brackets:"
-        " the least and the most of them).",
+        f"Rounds: {settings['rounds']}, with {settings['duration']:g} s for each figure. A cell is"
+        " the median of the rounds, and in brackets the least and the most of them.",
     ]
     if machine["cores_are_shared"]:
         sentences.append("**Server and generator shared one core: these figures mean little.**")
     sentences += [f"{name} was left out: {why}." for name, why in record["left_out"].items()]
+    if record["failures"]:
+        sentences.append(f"**{len(record['failures'])} measurements failed.**")
     return " ".join(sentences)
 
 
@@ -146,15 +151,21 @@ def markdown(record: Mapping[str, Any]) -> str:
     return f"{describe_run(record)}\n\n{table}\n"
 
 
-def update_docs(path: Path, table: str) -> None:
+def split_docs(path: Path) -> tuple[str, str]:
     """
-    Put ``table`` between the two markers of the file.
+    What stands before and after the table in the file, the markers included.
 
-    :raises ValueError: if the file doesn't have exactly one pair of them; nothing was written.
+    :raises ValueError: if the file doesn't have exactly one pair of them.
     """
     text = path.read_text(encoding="utf-8")
     before, begins, rest = text.partition(TABLE_BEGINS)
     _, ends, after = rest.partition(TABLE_ENDS)
     if not begins or not ends or TABLE_BEGINS in after:
         raise ValueError(f"{path} needs one {TABLE_BEGINS} and one {TABLE_ENDS} after it")
-    path.write_text(f"{before}{begins}\n\n{table}\n{ends}{after}", encoding="utf-8")
+    return before + begins, ends + after
+
+
+def update_docs(path: Path, table: str) -> None:
+    """Put ``table`` between the two markers of the file; as ``split_docs`` if it has none."""
+    before, after = split_docs(path)
+    path.write_text(f"{before}\n\n{table}\n{after}", encoding="utf-8")

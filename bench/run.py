@@ -8,14 +8,15 @@ turns within each round, so that whatever else the machine does hits them alike.
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ from servers import (
     BenchError,
     Cores,
     Server,
-    Unavailable,
+    UnavailableError,
     compile_program,
     measure,
+    peer_version,
     stop_on_termination,
 )
 
@@ -63,6 +65,10 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def list_scenarios() -> str:
     lines = []
     for scenario in SCENARIOS:
@@ -78,12 +84,14 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _first_line(command: Sequence[str]) -> str | None:
+def _node_version() -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["node", "--version"], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.partition("\n")[0].strip()
+    return done.stdout.strip().removeprefix("v")
 
 
 def _cpu_model() -> str:
@@ -97,19 +105,21 @@ def _cpu_model() -> str:
 def machine_facts(cores: Cores) -> dict[str, Any]:
     """What figures depend on; nothing that tells whose machine it is."""
     versions = {"Python": platform.python_version()}
-    for title, package in {"Twisted": "twisted", "Autobahn": "autobahn"}.items():
+    packages = {"Helix": "helix-flows", "Twisted": "twisted", "Autobahn": "autobahn"}
+    for title, package in packages.items():
         try:
             versions[title] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    node = _first_line(["node", "--version"])
+    node = _node_version()
     if node is not None:
-        versions["Node"] = node.removeprefix("v")
+        versions["Node"] = node
+        versions["ws"] = peer_version()
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "cores_are_shared": cores.are_shared,
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "load_average": os.getloadavg()[0],
         "versions": versions,
     }
@@ -121,13 +131,14 @@ def make_servers(names: Sequence[str]) -> tuple[list[Server], dict[str, str]]:
 
     :raises BenchError: if one can't be left out: all but the Node peer.
     """
-    servers, left_out = [], {}
+    servers: list[Server] = []
+    left_out: dict[str, str] = {}
     for name, make in MAKERS.items():
         if name not in names:
             continue
         try:
             servers.append(make())
-        except Unavailable as error:
+        except UnavailableError as error:
             if name != "ws":
                 raise
             left_out["Node ws"] = str(error)
@@ -135,21 +146,26 @@ def make_servers(names: Sequence[str]) -> tuple[list[Server], dict[str, str]]:
 
 
 def run_rounds(
-    servers: Sequence[Server],
+    servers: list[Server],
     scenarios: Sequence[Scenario],
     *,
     generator: Path,
     rounds: int,
     duration: float,
     cores: Cores,
-) -> list[dict[str, Any]]:
-    """Each scenario on each server, in every round; who goes first changes with the round."""
-    measurements = []
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """
+    Measure each scenario on each server, in every round; who goes first changes with the round.
+
+    :return: the measurements, and what failed: one failure doesn't cost the rest of the run.
+    """
+    measurements, failures = [], []
     for number in range(rounds):
         first = number % len(servers)
-        for scenario in scenarios:
-            for server in [*servers[first:], *servers[:first]]:
-                print(f"round {number + 1}: {scenario.name}, {server.title}", file=sys.stderr)
+        for scenario, server in itertools.product(scenarios, servers[first:] + servers[:first]):
+            case = {"round": number, "scenario": scenario.name, "server": server.name}
+            say(f"round {number + 1} of {rounds}: {scenario.name}, {server.title}")
+            try:
                 figures = measure(
                     server,
                     generator,
@@ -158,38 +174,49 @@ def run_rounds(
                     duration=duration,
                     cores=cores,
                 )
-                measurements.append(
-                    {
-                        "round": number,
-                        "scenario": scenario.name,
-                        "server": server.name,
-                        "figures": figures,
-                    }
-                )
-    return measurements
+            except BenchError as error:
+                say(str(error))
+                failures.append({**case, "reason": str(error)})
+            else:
+                measurements.append({**case, "figures": figures})
+    return measurements, failures
 
 
 def make_record(
     server_names: Sequence[str], scenarios: Sequence[Scenario], rounds: int, duration: float
 ) -> dict[str, Any]:
-    """Measure, and return all that a report needs, as it is written to JSON."""
+    """
+    Measure, and return all that a report needs, as it is written to JSON.
+
+    :raises BenchError: if what is needed can't be built or isn't installed.
+    """
     cores = Cores.choose()
-    if cores.are_shared:
-        print("only one core: server and generator disturb each other", file=sys.stderr)
     generator = compile_program("wsgen")
     servers, left_out = make_servers(server_names)
     machine = machine_facts(cores)
-    measurements = run_rounds(
+    measurements, failures = run_rounds(
         servers, scenarios, generator=generator, rounds=rounds, duration=duration, cores=cores
     )
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": machine,
         "settings": {"rounds": rounds, "duration": duration},
         "servers": {server.name: server.title for server in servers},
         "left_out": left_out,
         "measurements": measurements,
+        "failures": failures,
     }
+
+
+def write_report(record: dict[str, Any], options: argparse.Namespace) -> None:
+    if options.output:
+        options.output.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    if options.update_docs:
+        report.update_docs(options.update_docs, report.markdown(record))
+    if options.markdown:
+        print(report.markdown(record), end="")
+    else:
+        print(report.describe_run(record), report.text_table(record), sep="\n\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -204,21 +231,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     raise_descriptor_limit()
     chosen = [s for s in SCENARIOS if not options.scenario or s.name in options.scenario]
     try:
+        if options.update_docs:
+            report.split_docs(options.update_docs)  # rather now than after all the measuring
         record = make_record(
             options.server or list(MAKERS), chosen, options.rounds, options.duration
         )
-    except BenchError as error:
-        print(error, file=sys.stderr)
+    except (BenchError, OSError, ValueError) as error:
+        say(str(error))
         return 1
-    if options.output:
-        options.output.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    if options.update_docs:
-        report.update_docs(options.update_docs, report.markdown(record))
-    if options.markdown:
-        print(report.markdown(record))
-    else:
-        print(report.describe_run(record), report.text_table(record), sep="\n\n")
-    return 0
+    write_report(record, options)
+    return 1 if record["failures"] else 0
 
 
 if __name__ == "__main__":

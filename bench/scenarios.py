@@ -13,7 +13,8 @@ class Figure:
     :param key: the generator's name for it.
     :param title: what it is, with its unit.
     :param goal: the most it may be, or the least if it is a ratio; ``None``: shown for information.
-    :param is_ratio: shown as the ratio to the C loop of the same round.
+    :param is_ratio: shown as the ratio to the C loop of the same round; the C loop's own figure is
+        shown as it is, with ``unit``.
     :param scale: the generator's unit, in units of ``title``.
     """
 
@@ -21,6 +22,7 @@ class Figure:
     title: str
     goal: float | None = None
     is_ratio: bool = False
+    unit: str = ""
     scale: float = 1.0
 
     @property
@@ -30,7 +32,7 @@ class Figure:
         return f"{'≥' if self.is_ratio else '≤'} {self.goal:g}"
 
     def is_met_by(self, value: float) -> bool:
-        """Whether ``value``, in the unit of ``title``, reaches the goal; so does all without one."""
+        """Whether ``value``, in the unit of ``title``, reaches the goal; true without a goal."""
         if self.goal is None:
             return True
         return value >= self.goal if self.is_ratio else value <= self.goal
@@ -60,7 +62,7 @@ class Scenario:
 
 def _throughput(least_ratio: float) -> tuple[Figure, ...]:
     title = "deliveries a second, ratio to the C loop"
-    return (Figure("deliveries_per_second", title, goal=least_ratio, is_ratio=True),)
+    return (Figure("deliveries_per_second", title, goal=least_ratio, is_ratio=True, unit="/s"),)
 
 
 SCENARIOS = (

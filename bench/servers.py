@@ -1,4 +1,4 @@
-"""The programs that a benchmark needs: built, started on a core of their own, and always stopped."""
+"""The programs that a benchmark needs: built, started on a core of their own, always stopped."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BenchError(Exception):
     """Something that a measurement needs is not there, or failed; says what, for a person."""
 
 
-class Unavailable(BenchError):
+class UnavailableError(BenchError):
     """A server can't be run on this machine."""
 
 
@@ -79,9 +79,11 @@ def find_compiler() -> str | None:
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
-def compile_program(name: str, directory: Path = BUILD_DIRECTORY) -> Path:
+def compile_program(
+    name: str, directory: Path = BUILD_DIRECTORY, more_flags: Sequence[str] = ()
+) -> Path:
     """
-    Compile ``name``.c into ``directory``, without a warning.
+    Compile ``name``.c into ``directory``.
 
     :raises BenchError: if there is no compiler, or it refuses.
     """
@@ -91,7 +93,7 @@ def compile_program(name: str, directory: Path = BUILD_DIRECTORY) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / name
     source = SOURCE_DIRECTORY / f"{name}.c"
-    flags = ["-O2", "-Wall", "-Wextra", "-Werror"]
+    flags = ["-O2", "-Wall", "-Wextra", *more_flags]
     _run_build([compiler, *flags, "-o", str(program), str(source)])
     return program
 
@@ -124,11 +126,11 @@ def make_helix() -> Server:
     """
     Helix as this Python has it installed.
 
-    :raises Unavailable: if it is not installed.
+    :raises UnavailableError: if it is not installed.
     """
     twistd = Path(sysconfig.get_path("scripts")) / "twistd"
     if importlib.util.find_spec("helix") is None or not twistd.exists():
-        raise Unavailable(f"Helix is not installed for {sys.executable}")
+        raise UnavailableError(f"Helix is not installed for {sys.executable}")
 
     def command(port: int, connections: int) -> list[str]:
         listen = f"tcp:{port}:interface=127.0.0.1"
@@ -143,18 +145,25 @@ def make_peer() -> Server:
     """
     Node with `ws`, which npm installs into the build directory if it isn't there yet.
 
-    :raises Unavailable: if there is no Node, or npm can't install.
+    :raises UnavailableError: if there is no Node, or npm can't install.
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        raise Unavailable("node and npm are not both installed")
+        raise UnavailableError("node and npm are not both installed")
     directory = BUILD_DIRECTORY / "ws_peer"
     try:
         _install_peer(npm, directory)
     except BenchError as error:
-        raise Unavailable(str(error)) from None
+        raise UnavailableError(str(error)) from None
     program = directory / "ws_peer.js"
     return Server("ws", "Node ws", lambda port, connections: [node, str(program), str(port)])
+
+
+def peer_version() -> str:
+    """The version of `ws` that the lock file names."""
+    lock = json.loads((SOURCE_DIRECTORY / "package-lock.json").read_text(encoding="utf-8"))
+    version: str = lock["packages"]["node_modules/ws"]["version"]
+    return version
 
 
 def _install_peer(npm: str, directory: Path) -> None:
@@ -169,7 +178,7 @@ def _install_peer(npm: str, directory: Path) -> None:
         _run_build([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], directory)
 
 
-#: In the order in which a report shows them; each makes a server or raises ``Unavailable``.
+#: In the order in which a report shows them; each makes a server or raises ``UnavailableError``.
 MAKERS: dict[str, Callable[[], Server]] = {
     "limit": make_limit,
     "helix": make_helix,
@@ -246,9 +255,11 @@ def _generate(generator: Path, arguments: Sequence[str], core: int, timeout: flo
 
 @contextlib.contextmanager
 def _log_file() -> Iterator[tuple[Path, Any]]:
-    with tempfile.TemporaryDirectory(prefix="helix-bench-") as directory:
-        with open(Path(directory) / "server.log", "w+", errors="replace") as log:
-            yield Path(directory), log
+    with (
+        tempfile.TemporaryDirectory(prefix="helix-bench-") as directory,
+        open(Path(directory) / "server.log", "w+", errors="replace") as log,
+    ):
+        yield Path(directory), log
 
 
 def measure(

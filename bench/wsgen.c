@@ -632,6 +632,7 @@ static void report_load(struct totals before, struct totals after)
     double seconds = (double)(after.at - before.at) / SECOND;
     double cpu_seconds = (double)(after.server_cpu - before.server_cpu) / SECOND;
     uint64_t deliveries = after.deliveries - before.deliveries, backlog = 0;
+    uint64_t changes = after.completed - before.completed;
     for (int i = 0; i < sender_count; i++)
         backlog += senders[i].sent - senders[i].completed;
     qsort(samples, sample_count, sizeof *samples, compare_samples);
@@ -639,9 +640,9 @@ static void report_load(struct totals before, struct totals after)
            "\"rate\":%.0f,\"seconds\":%.3f,",
            mode_names[options.mode], options.members, flow_count, sender_count, options.size,
            options.window, options.rate, seconds);
-    printf("\"deliveries\":%lu,\"deliveries_per_second\":%.0f,\"changes_per_second\":%.0f,"
-           "\"bytes_per_second\":%.0f,\"backlog\":%lu,",
-           deliveries, deliveries / seconds, (after.completed - before.completed) / seconds,
+    printf("\"changes\":%lu,\"deliveries\":%lu,\"changes_per_second\":%.1f,"
+           "\"deliveries_per_second\":%.1f,\"bytes_per_second\":%.0f,\"backlog\":%lu,",
+           changes, deliveries, changes / seconds, deliveries / seconds,
            (after.bytes - before.bytes) / seconds, backlog);
     printf("\"p50_us\":%u,\"p90_us\":%u,\"p99_us\":%u,\"max_us\":%u,", percentile(0.5),
            percentile(0.9), percentile(0.99), percentile(1));
@@ -698,7 +699,6 @@ static uint32_t ring_length(void)
 
 static void make_senders(void)
 {
-    flow_count = (options.members + options.warm_members + options.group - 1) / options.group;
     sender_count = options.senders ? options.senders : flow_count;
     if (flow_count > 1 && sender_count != flow_count)
         fail("--senders is for one flow; several flows have one sender each");
@@ -723,6 +723,7 @@ static void set_up(void)
     int filler_length = options.size > MARKUP_BYTES ? options.size - MARKUP_BYTES : 1;
     if (!options.group)
         options.group = count;
+    flow_count = (count + options.group - 1) / options.group;
     connections = allocate(count, sizeof *connections);
     for (int i = 0; i < count; i++)
         connections[i].flow = i / options.group;
