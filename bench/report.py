@@ -58,9 +58,7 @@ def ratios_to_limit(
 
 def format_number(value: float) -> str:
     """Three significant digits, or all those before the point."""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def format_spread(values: Sequence[float], unit: str = "") -> str:
