@@ -556,7 +556,7 @@ static void open_connection(struct connection *connection)
     watch(connection, EPOLL_CTL_ADD, true);
 }
 
-/* Opens and joins connections until `count` have joined, then lets the server come to rest. */
+/* Opens and joins connections, a few at a time, until `count` have joined. */
 static void join_members(int count)
 {
     uint64_t started = now();
@@ -569,6 +569,7 @@ static void join_members(int count)
     }
 }
 
+/* Lets the server come to rest. */
 static void settle(void)
 {
     for (uint64_t until = now() + SETTLE_TIME; now() < until;)
@@ -633,6 +634,8 @@ static void report_load(struct totals before, struct totals after)
     double cpu_seconds = (double)(after.server_cpu - before.server_cpu) / SECOND;
     uint64_t deliveries = after.deliveries - before.deliveries, backlog = 0;
     uint64_t changes = after.completed - before.completed;
+    if (changes == 0)
+        fail("not one change has reached all its members");
     for (int i = 0; i < sender_count; i++)
         backlog += senders[i].sent - senders[i].completed;
     qsort(samples, sample_count, sizeof *samples, compare_samples);
@@ -744,20 +747,20 @@ static const char usage[] =
     "\n"
     "Loads a server on 127.0.0.1 in relay mode and prints one line of JSON.\n"
     "\n"
-    "  --port PORT       where the server listens\n"
-    "  --pid PID         the server's process, for CPU and memory (they are 0 without it)\n"
-    "  --mode MODE       closed     the next change when every member has the last (default)\n"
-    "                    pipelined  as closed, but with --window changes outstanding\n"
-    "                    rate       --rate changes a second; latency counts from when each is due\n"
-    "                    idle       connect and join only: memory and CPU per connection\n"
-    "  --members N       connections, each a member of one flow (default 10)\n"
-    "  --group N         members of each flow (default: all in one)\n"
-    "  --senders N       senders in the one flow (default 1; several flows have one each)\n"
-    "  --size BYTES      of a change (default 200)\n"
-    "  --window N        for pipelined (default 64)\n"
-    "  --rate N          changes a second in all, for rate\n"
-    "  --warm-members N  for idle: join first, stay, and are not counted (default 0)\n"
-    "  --warm SECONDS    of load before measuring (default 0.5)\n"
+    "  --port PORT         where the server listens\n"
+    "  --pid PID           the server's process, for CPU and memory (0 without it)\n"
+    "  --mode MODE         closed: the next change when every member has the last (default)\n"
+    "                      pipelined: as closed, but with --window changes outstanding\n"
+    "                      rate: --rate changes a second; latency counts from when each is due\n"
+    "                      idle: connect and join only: memory and CPU per connection\n"
+    "  --members N         connections, each a member of one flow (default 10)\n"
+    "  --group N           members of each flow (default: all in one)\n"
+    "  --senders N         senders in the one flow (default 1; several flows have one each)\n"
+    "  --size BYTES        of a change (default 200)\n"
+    "  --window N          for pipelined (default 64)\n"
+    "  --rate N            changes a second in all, for rate\n"
+    "  --warm-members N    for idle: join first, stay, and are not counted (default 0)\n"
+    "  --warm SECONDS      of load before measuring (default 0.5)\n"
     "  --duration SECONDS  of measuring (default 3)\n"
     "  --help\n";
 
