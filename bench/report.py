@@ -16,6 +16,8 @@ NOTHING = "-"
 
 Measurement = Mapping[str, Any]
 
+DISTURBANCE = 0.1  # of the time: less may be the kernel's own work
+
 
 @dataclass(frozen=True)
 class Row:
@@ -31,6 +33,18 @@ class Row:
         if self.figure.goal is None or self.helix is None:
             return ""
         return "met" if self.figure.is_met_by(self.helix) else "missed"
+
+
+def was_disturbed(measurement: Measurement) -> bool:
+    """
+    Whether something else had the server's core: in a closed loop, while the generator has nothing
+    to do, it is the server's turn.
+    """
+    figures = measurement["figures"]
+    if figures["mode"] not in ("closed", "pipelined"):
+        return False
+    missing: float = figures["generator_idle_share"] - figures["server_cpu_share"]
+    return missing > DISTURBANCE
 
 
 def values_by_round(
@@ -136,6 +150,12 @@ def describe_run(record: Mapping[str, Any]) -> str:
     if machine["cores_are_shared"]:
         sentences.append("**Server and generator shared one core: these figures mean little.**")
     sentences += [f"{name} was left out: {why}." for name, why in record["left_out"].items()]
+    disturbed = sum(map(was_disturbed, record["measurements"]))
+    if disturbed:
+        sentences.append(
+            f"**In {disturbed} of {len(record['measurements'])} measurements something else had"
+            " the server's core for part of the time: a quieter machine gives better figures.**"
+        )
     if record["failures"]:
         sentences.append(f"**{len(record['failures'])} measurements failed.**")
     return " ".join(sentences)

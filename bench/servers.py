@@ -29,7 +29,7 @@ START_TIMEOUT = 30.0  # seconds, until a server answers
 STOP_TIMEOUT = 10.0  # seconds, until it is killed
 GENERATOR_TIMEOUT = 150.0  # seconds beyond the duration: the generator gives joins 120
 BUILD_TIMEOUT = 180.0
-LOG_TAIL_CHARACTERS = 2000
+LOG_TAIL_CHARACTERS = 1000
 
 
 class BenchError(Exception):
@@ -186,9 +186,15 @@ MAKERS: dict[str, Callable[[], Server]] = {
 }
 
 
+def _environment() -> dict[str, str]:
+    """This process's, without the variables that would set Helix's options."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HELIX_")}
+
+
 def _start(command: Sequence[str], core: int, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command,
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),

@@ -108,8 +108,20 @@ def test_a_server_that_is_gone_is_an_error_with_its_log(programs: dict[str, Path
         )
 
 
-def make_measurement(number: int, server: str, scenario: str, **figures: float) -> dict[str, Any]:
-    return {"round": number, "server": server, "scenario": scenario, "figures": figures}
+def make_measurement(
+    number: int, server: str, scenario: str, mode: str, **figures: float
+) -> dict[str, Any]:
+    return {
+        "round": number,
+        "server": server,
+        "scenario": scenario,
+        "figures": {
+            "mode": mode,
+            "server_cpu_share": 0.9,
+            "generator_idle_share": 0.1,
+            **figures,
+        },
+    }
 
 
 @pytest.fixture
@@ -117,12 +129,12 @@ def record() -> dict[str, Any]:
     """Three rounds; the machine was half as fast in the second."""
     speeds = [("limit", [400_000, 200_000, 400_000]), ("helix", [360_000, 176_000, 320_000])]
     measurements = [
-        make_measurement(number, server, "closed-100", deliveries_per_second=speed)
+        make_measurement(number, server, "closed-100", "closed", deliveries_per_second=speed)
         for server, values in speeds
         for number, speed in enumerate(values)
     ]
     measurements += [
-        make_measurement(number, "helix", "rate-200", p50_us=800, p99_us=p99, backlog=3)
+        make_measurement(number, "helix", "rate-200", "rate", p50_us=800, p99_us=p99, backlog=3)
         for number, p99 in enumerate([9_000, 15_000, 12_500])
     ]
     return {
@@ -170,6 +182,11 @@ def test_the_markdown_table_holds_medians_goals_and_verdicts(record: dict[str, A
         "| rate-200 | latency p99, ms | ≤ 10 | - | 12.5 (9 to 15) | missed |\n"
         "| rate-200 | backlog at the end, changes |  | - | 3 (3 to 3) |  |\n"
     )
+
+
+def test_a_server_that_did_not_get_its_core_is_reported(record: dict[str, Any]) -> None:
+    record["measurements"][0]["figures"].update(server_cpu_share=0.5, generator_idle_share=0.7)
+    assert "In 1 of 9 measurements something else had the server's core" in report.markdown(record)
 
 
 def test_the_text_table_has_a_line_for_each_figure(record: dict[str, Any]) -> None:
