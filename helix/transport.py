@@ -277,7 +277,7 @@ class SocketFactory(WebSocketServerFactory):  # type: ignore[misc]
             outlet, self._router, self._limits, self.clock, self._telemetry, close
         )
 
-    def resource(self, admission: Admission) -> WebSocketResource:
+    def upgrade(self, admission: Admission) -> WebSocketResource:
         """A resource that upgrades one request, of a client that was admitted."""
         return WebSocketResource(_Upgrade(self, admission))
 
@@ -323,4 +323,4 @@ class SocketResource(Resource):
             return write_error(request, error)
         # The HTTP channel is its transport's producer until now; the outlet will be.
         request.channel.transport.unregisterProducer()
-        return self._factory.resource(admission).render(request)
+        return self._factory.upgrade(admission).render(request)
