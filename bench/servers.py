@@ -27,7 +27,7 @@ PEER_FILES = ("package.json", "package-lock.json", ".npmrc", "ws_peer.js")
 
 START_TIMEOUT = 30.0  # seconds, until a server answers
 STOP_TIMEOUT = 10.0  # seconds, until it is killed
-GENERATOR_TIMEOUT = 150.0  # seconds beyond the duration: the generator gives joins 120
+GENERATOR_TIMEOUT = 210.0  # seconds beyond the duration: joins and coming to rest may take 180
 BUILD_TIMEOUT = 180.0
 LOG_TAIL_CHARACTERS = 1000
 

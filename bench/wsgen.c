@@ -36,7 +36,8 @@ enum {
 
 #define SECOND UINT64_C(1000000000) /* times are in nanoseconds, by the monotonic clock */
 #define JOIN_TIMEOUT (120 * SECOND)
-#define SETTLE_TIME (SECOND * 3 / 10) /* after the joins, until the server has nothing left to do */
+#define QUIET_TIME (SECOND * 3 / 10) /* without a byte: the server has nothing left to do */
+#define SETTLE_TIMEOUT (30 * SECOND)
 
 enum mode { MODE_CLOSED, MODE_PIPELINED, MODE_RATE, MODE_IDLE };
 
@@ -569,11 +570,19 @@ static void join_members(int count)
     }
 }
 
-/* Lets the server come to rest. */
+/* Lets the server come to rest: it may still have to tell all members of all those joins. */
 static void settle(void)
 {
-    for (uint64_t until = now() + SETTLE_TIME; now() < until;)
+    uint64_t started = now(), quiet_since = started, bytes = totals.bytes;
+    while (now() - quiet_since < QUIET_TIME) {
         handle_events(5);
+        if (totals.bytes != bytes) {
+            bytes = totals.bytes;
+            quiet_since = now();
+        }
+        if (quiet_since - started > SETTLE_TIMEOUT)
+            fail("the server does not come to rest after the joins");
+    }
 }
 
 /* ---- the modes ---- */
