@@ -191,29 +191,29 @@ class Fanout:
         self._clock = clock
         self._turns = turns
         self._failed = failed
-        self._members: dict[Outlet, str] = {}
+        self._members: dict[tuple[Outlet, str], None] = {}
         self._audience: _Audience | None = None
         self._batches: deque[_Batch] = deque()
         self._delivery: Generator[None, None, None] | None = None
         self._holding = False
 
     def add(self, outlet: Outlet, topic: str) -> None:
-        """Add a member whose client calls the flow ``topic``."""
-        self._members[outlet] = topic
+        """Add a member: a channel of the outlet's client, which calls the flow ``topic``."""
+        self._members[outlet, topic] = None
         self._audience = None
         batch = self._open_batch()
         if batch is not None:
             batch.newcomers.append((outlet, topic, len(batch.broadcasts)))
 
-    def remove(self, outlet: Outlet) -> None:
+    def remove(self, outlet: Outlet, topic: str) -> None:
         """Remove a member, also from what is still to be delivered."""
-        del self._members[outlet]
+        del self._members[outlet, topic]
         self._audience = None
         for batch in self._batches:
-            for _, outlets in batch.audience:
-                if outlet in outlets:
+            for wire, outlets in batch.audience:
+                if wire == (outlet.encoding, topic) and outlet in outlets:
                     outlets[outlets.index(outlet)] = _GONE
-            batch.newcomers = [one for one in batch.newcomers if one[0] is not outlet]
+            batch.newcomers = [one for one in batch.newcomers if one[:2] != (outlet, topic)]
 
     def broadcast(self, broadcast: Broadcast) -> Deferred[None]:
         """
@@ -274,7 +274,7 @@ class Fanout:
     def _current_audience(self) -> _Audience:
         if self._audience is None:
             groups: dict[_Wire, list[Outlet | _Gone]] = {}
-            for outlet, topic in self._members.items():
+            for outlet, topic in self._members:
                 groups.setdefault((outlet.encoding, topic), []).append(outlet)
             self._audience = list(groups.items())
         return self._audience
@@ -344,7 +344,7 @@ class Fanout:
                 batch.untaken += _write(part, data, frames)
             self._turns.delivered(len(frames), len(outlets), len(data))
         for newcomer, topic, first in batch.newcomers[:]:
-            if newcomer in self._members:
+            if (newcomer, topic) in self._members:
                 wire = (newcomer.encoding, topic)
                 frames = [(one.key, one.encoded(wire)) for one in batch.broadcasts[first:]]
                 data = b"".join([frame for _, frame in frames])

@@ -195,6 +195,7 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def _pause(self, lagging: bool) -> None:
         """Who doesn't read isn't read from: its replies would pile up."""
         if lagging:
+            self.factory.clients.lagging(self)
             self.transport.pauseProducing()
         else:
             self.connection.touch()
