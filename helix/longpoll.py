@@ -19,13 +19,13 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from helix.admission import Admission, Door, header, parameters
+from helix.channels import Router
 from helix.clients import ClientService
 from helix.connection import Connection, ConnectionLimits
 from helix.errors import CloseCode, ConnectionRefused, Draining, MalformedFrame, OriginRefused
 from helix.outlet import Outlet
 from helix.problems import write_problem
 from helix.protocol import V1, V2, Encoding, encode_json
-from helix.channels import Router
 from helix.telemetry import Telemetry
 
 POLL_TIMEOUT = 10.0

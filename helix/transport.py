@@ -15,13 +15,13 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from helix.admission import Admission, Door, header, parameters
+from helix.channels import Router
 from helix.clients import ClientService
 from helix.connection import Connection, ConnectionLimits
 from helix.errors import CloseCode, ConnectionRefused, Draining
 from helix.outlet import DirectOutlet, Outlet, TransportOutlet
-from helix.protocol import V1, V2, Encoding
-from helix.channels import Router
 from helix.problems import write_error, write_problem
+from helix.protocol import V1, V2, Encoding
 from helix.telemetry import Telemetry
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
@@ -69,9 +69,7 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-ENCODINGS = {
-    serializer: Encoding(serializer, frame_text, frame_binary) for serializer in (V1, V2)
-}
+ENCODINGS = {serializer: Encoding(serializer, frame_text, frame_binary) for serializer in (V1, V2)}
 
 
 class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
@@ -219,7 +217,7 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
                 if size < 126:
                     return data[at:]
                 mask_at = at + 4
-            if size > largest or size == 127 and mask_at == at + 2:
+            if size > largest or (size == 127 and mask_at == at + 2):
                 return data[at:]
             body_at = mask_at + 4
             stop = body_at + size
@@ -271,11 +269,11 @@ class SocketFactory(WebSocketServerFactory):  # type: ignore[misc]
             allowNullOrigin=True,
         )
 
-    def make_connection(self, outlet: Outlet, close: Callable[[CloseCode, str], None]) -> Connection:
+    def make_connection(
+        self, outlet: Outlet, close: Callable[[CloseCode, str], None]
+    ) -> Connection:
         """The protocol's state for a WebSocket that has opened."""
-        return Connection(
-            outlet, self._router, self._limits, self.clock, self._telemetry, close
-        )
+        return Connection(outlet, self._router, self._limits, self.clock, self._telemetry, close)
 
     def upgrade(self, admission: Admission) -> WebSocketResource:
         """A resource that upgrades one request, of a client that was admitted."""

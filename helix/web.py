@@ -98,7 +98,9 @@ class Web:
     @app.route("/", methods=["GET"])
     def index(self, request: IRequest) -> bytes:
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
-        request.setHeader(b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'")
+        request.setHeader(
+            b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"
+        )
         return self._page.replace(b"{version}", __version__.encode())
 
     @app.route("/healthz", methods=["GET"])
@@ -180,7 +182,9 @@ class Web:
         status = error.code or INTERNAL_SERVER_ERROR
         if status == 405:
             request.setHeader(b"allow", ", ".join(sorted(error.valid_methods or ())).encode())
-            return write_problem(request, 405, "method_not_allowed", "This address does not take that method")
+            return write_problem(
+                request, 405, "method_not_allowed", "This address does not take that method"
+            )
         if status == 404:
             return write_problem(request, 404, "not_found", "There is nothing at this address")
         return write_problem(request, status, "bad_request", "The request can't be served")
@@ -341,4 +345,6 @@ class HelixSite(Site):
     def log(self, request: Request) -> None:
         """Without the query, where tokens are."""
         path = request.uri.partition(b"?")[0].decode("latin-1")
-        self._log.debug("{method} {path} {status}", method=request.method, path=path, status=request.code)
+        self._log.debug(
+            "{method} {path} {status}", method=request.method, path=path, status=request.code
+        )
