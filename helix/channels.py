@@ -124,7 +124,7 @@ class FlowChannel:
         assert self._session is not None
         if event == "flow_change":
             self._change(self._session, payload, binary).addErrback(
-                self._log.failure, "A broadcast failed"
+                lambda failure: self._log.failure("A broadcast failed", failure)
             )
             return _BROADCASTED
         if event == "ping":

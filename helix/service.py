@@ -109,7 +109,7 @@ class FlowSessionService(Service):
         if session is None:
             return 0
         self.guard(session, session.change, changes).addErrback(
-            self._log.failure, "A broadcast failed"
+            lambda failure: self._log.failure("A broadcast failed", failure)
         )
         return session.client_count
 
