@@ -75,7 +75,7 @@ class _FlowParams(msgspec.Struct):
 
 
 class _FlowChange(msgspec.Struct, gc=False):
-    changes: msgspec.Raw = msgspec.UNSET  # type: ignore[assignment]
+    changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _FlowDeleted(msgspec.Struct):
