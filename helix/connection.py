@@ -294,7 +294,7 @@ class Connection:
         self._ports[port.topic] = port
         joining = Deferred.fromCoroutine(port.channel.join(bytes(message.payload)))
         port.joining = joining.addCallbacks(
-            self._joined, self._join_failed, (port, message, old), None, (port, message, old)
+            self._joined, self._join_failed, (port, message, old), {}, (port, message, old)
         ).addErrback(self._join_crashed)
 
     def _joined(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Hashable
+from typing import cast
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -113,14 +114,14 @@ _Wire = tuple[Encoding, str]
 
 
 class _Gone:
-    """Stands in for a member that left while its batch was under way."""
+    """Stands in for a member that left; it takes everything, so that no more is asked of it."""
 
     write = staticmethod(len)
 
 
-_GONE = _Gone()
+_GONE = cast(Outlet, _Gone())
 
-_Audience = list[tuple[_Wire, list[Outlet | _Gone]]]
+_Audience = list[tuple[_Wire, list[Outlet]]]
 
 
 @attrs.define(eq=False)
@@ -239,7 +240,7 @@ class Fanout:
         return last
 
     def _group(self) -> _Audience:
-        groups: dict[_Wire, list[Outlet | _Gone]] = {}
+        groups: dict[_Wire, list[Outlet]] = {}
         for outlet, topic in self._members.items():
             groups.setdefault((outlet.encoding, topic), []).append(outlet)
         return list(groups.items())

@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from random import SystemRandom
 from typing import IO, Any
@@ -183,11 +183,12 @@ def _beyond_loopback(host: object) -> bool:
 
 def _log_file(options: Options) -> IO[str]:
     """Where twistd puts the log: ``--logfile``, or standard output."""
-    twistd = options.parent or {}
+    twistd: Mapping[str, Any] = options.parent or {}
     path = twistd.get("logfile")
     if path == "-" or (not path and twistd.get("nodaemon")):
         return sys.stdout
-    return LogFile.fromFullPath(path or "twistd.log")
+    logfile: IO[str] = LogFile.fromFullPath(path or "twistd.log")
+    return logfile
 
 
 def makeService(options: Options) -> HelixService:

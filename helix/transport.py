@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 import txaio
@@ -11,8 +12,8 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.interfaces import IAddress, IReactorTime, ISSLTransport, ITCPTransport
 from twisted.internet.tcp import Server as TCPServer
-from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
+from twisted.web.server import Request
 
 from helix.admission import Admission, Door, header, parameters
 from helix.channels import Router
@@ -21,11 +22,21 @@ from helix.connection import Connection, ConnectionLimits
 from helix.errors import CloseCode, ConnectionRefused, Draining
 from helix.outlet import DirectOutlet, Outlet, TransportOutlet
 from helix.problems import write_error, write_problem
-from helix.protocol import V1, V2, Encoding
+from helix.protocol import V1, V2, Encoding, Serializer
 from helix.telemetry import Telemetry
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
 CLOSE_HANDSHAKE_TIMEOUT = 1.0
+
+_HANDSHAKE_STATE = (
+    "http_headers",
+    "http_request_data",
+    "http_request_params",
+    "http_request_uri",
+    "http_response_data",
+    "http_status_line",
+    "trackedTimings",
+)
 
 _TEXT = 0x81
 _BINARY = 0x82
@@ -69,10 +80,12 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-ENCODINGS = {serializer: Encoding(serializer, frame_text, frame_binary) for serializer in (V1, V2)}
+ENCODINGS: dict[type[Serializer], Encoding] = {
+    serializer: Encoding(serializer, frame_text, frame_binary) for serializer in (V1, V2)
+}
 
 
-class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
+class SocketProtocol(WebSocketServerProtocol):
     """
     One WebSocket. Whole, plain text frames, which are nearly all, are read here; everything else
     (fragments, control frames, large or malformed ones) is Autobahn's.
@@ -81,8 +94,10 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     transport_name = "websocket"
 
     # A peer's mistake is no news: Autobahn tells of each as a warning.
-    log = txaio.make_logger(level="error")
+    log = txaio.make_logger(level="error")  # type: ignore[attr-defined]  # comes with a framework
 
+    transport: Any  # the interfaces of a stream transport, all at once
+    maxFramePayloadSize: int
     connection: Connection
     outlet: Outlet | None = None
     _partial = b""
@@ -107,9 +122,8 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self.outlet = self._make_outlet()
         self.connection = self.factory.make_connection(self.outlet, self.close)
         # What the handshake needed is of no use any more: some 3 KB for each connection.
-        self.http_headers = self.http_request_params = self.http_request_data = None
-        self.http_response_data = self.http_status_line = self.http_request_uri = None
-        self.trackedTimings = None
+        for name in _HANDSHAKE_STATE:
+            setattr(self, name, None)
         self.factory.clients.add(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -234,7 +248,7 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         return b""
 
 
-class SocketFactory(WebSocketServerFactory):  # type: ignore[misc]
+class SocketFactory(WebSocketServerFactory):
     """
     Makes the WebSockets of a server.
 
@@ -307,7 +321,7 @@ class SocketResource(Resource):
         self._factory = factory
         self._door = door
 
-    def render(self, request: IRequest) -> bytes | int:
+    def render(self, request: Request) -> bytes | int:
         if request.method != b"GET":
             request.setHeader(b"allow", b"GET")
             return write_problem(request, 405, "method_not_allowed", "A WebSocket takes GET")
@@ -320,5 +334,7 @@ class SocketResource(Resource):
         except (ConnectionRefused, Draining) as error:
             return write_error(request, error)
         # The HTTP channel is its transport's producer until now; the outlet will be.
-        request.channel.transport.unregisterProducer()
-        return self._factory.upgrade(admission).render(request)
+        channel: Any = request.channel
+        channel.transport.unregisterProducer()
+        rendered: bytes | int = self._factory.upgrade(admission).render(request)
+        return rendered
