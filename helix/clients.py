@@ -103,7 +103,7 @@ class ClientService(Service):
     def startService(self) -> None:
         super().startService()
         self._sweeping.start(SWEEP_INTERVAL, now=False).addErrback(
-            self._log.failure, "Looking for dead clients failed"
+            lambda failure: self._log.failure("Looking for dead clients failed", failure)
         )
 
     def stopService(self) -> None:

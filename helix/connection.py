@@ -200,9 +200,7 @@ class Connection:
             self._encoding.serializer.reply(join_ref, message.ref, message.topic, "ok", response)
         )
 
-    def _refuse(
-        self, join_ref: Ref, message: _AnyMessage, error: HelixError
-    ) -> None:
+    def _refuse(self, join_ref: Ref, message: _AnyMessage, error: HelixError) -> None:
         response = encode_json({"reason": error.message})
         self._send(
             self._encoding.serializer.reply(join_ref, message.ref, message.topic, "error", response)
@@ -296,10 +294,12 @@ class Connection:
         self._ports[port.topic] = port
         joining = Deferred.fromCoroutine(port.channel.join(bytes(message.payload)))
         port.joining = joining.addCallbacks(
-            self._joined, self._join_failed, (port, message, old), None, (port, message, old)
+            self._joined, self._join_failed, (port, message, old), {}, (port, message, old)
         ).addErrback(self._join_crashed)
 
-    def _joined(self, response: bytes, port: _Port, message: _AnyMessage, old: _Port | None) -> None:
+    def _joined(
+        self, response: bytes, port: _Port, message: _AnyMessage, old: _Port | None
+    ) -> None:
         """Reply before anything else of the channel, then serve what waited behind the join."""
         port.joining = None
         port.state = _State.JOINED

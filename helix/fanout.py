@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Sequence
+from typing import cast
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -129,14 +130,14 @@ _Wire = tuple[Encoding, str]
 
 
 class _Gone:
-    """Stands in for a member that left while its batch was under way."""
+    """Stands in for a member that left; it takes everything, so that no more is asked of it."""
 
     write = staticmethod(len)
 
 
-_GONE = _Gone()
+_GONE = cast(Outlet, _Gone())
 
-_Audience = list[tuple[_Wire, list[Outlet | _Gone]]]
+_Audience = list[tuple[_Wire, list[Outlet]]]
 
 
 @attrs.define(eq=False)
@@ -242,7 +243,7 @@ class Fanout:
             self._advance()
 
     def _broadcast_at_once(
-        self, group: tuple[_Wire, list[Outlet | _Gone]], broadcast: Broadcast
+        self, group: tuple[_Wire, list[Outlet]], broadcast: Broadcast
     ) -> Deferred[None]:
         """What nearly every broadcast takes: nothing waits, and all members are one slice."""
         wire, outlets = group
@@ -353,7 +354,7 @@ class Fanout:
 
 
 def _write(
-    outlets: list[Outlet | _Gone], data: bytes, frames: Sequence[KeyedFrame]
+    outlets: list[Outlet], data: bytes, frames: Sequence[KeyedFrame]
 ) -> list[Deferred[None]]:
     """
     Write ``data``, which is the ``frames`` joined, to each outlet.

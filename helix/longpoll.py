@@ -12,18 +12,17 @@ import secrets
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import NOT_DONE_YET, Request
 
 from helix.admission import Admission, Door, header, parameters
+from helix.channels import Router
 from helix.clients import ClientService
 from helix.connection import Connection, ConnectionLimits
 from helix.errors import CloseCode, ConnectionRefused, Draining, MalformedFrame, OriginRefused
 from helix.outlet import Outlet
 from helix.problems import write_problem
-from helix.protocol import V1, V2, Encoding, encode_json
-from helix.channels import Router
+from helix.protocol import V1, V2, Encoding, Serializer, encode_json
 from helix.telemetry import Telemetry
 
 POLL_TIMEOUT = 10.0
@@ -46,7 +45,9 @@ def _frame(text: bytes) -> bytes:
     return text + _END
 
 
-ENCODINGS = {serializer: Encoding(serializer, _frame, None) for serializer in (V1, V2)}
+ENCODINGS: dict[type[Serializer], Encoding] = {
+    serializer: Encoding(serializer, _frame, None) for serializer in (V1, V2)
+}
 
 
 class Mailbox(Outlet):
@@ -108,12 +109,12 @@ class PollingClient:
             self._arrived,
         )
         self.connection = service.make_connection(self._mailbox, self.close)
-        self._poll: IRequest | None = None
+        self._poll: Request | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
         self._expiry = self._clock.callLater(SESSION_TIMEOUT, self.abort)
 
-    def poll(self, request: IRequest) -> None:
+    def poll(self, request: Request) -> None:
         """Answer ``request`` with what there is, or as soon as there is something."""
         self.connection.touch()
         self._expiry.reset(SESSION_TIMEOUT + POLL_TIMEOUT)
@@ -182,7 +183,7 @@ class PollingClient:
                 self._expiry.reset(SESSION_TIMEOUT)
             write_answer(request, status, self.token, messages)
 
-    def _poll_lost(self, request: IRequest) -> None:
+    def _poll_lost(self, request: Request) -> None:
         """The client hung up; it may poll again."""
         if self._poll is request:
             self._poll = None
@@ -191,7 +192,7 @@ class PollingClient:
 
 
 def write_answer(
-    request: IRequest, status: int, token: str | None = None, messages: list[str] | None = None
+    request: Request, status: int, token: str | None = None, messages: list[str] | None = None
 ) -> None:
     """Finish ``request`` with the body that the client goes by."""
     body: dict[str, object] = {"status": status}
@@ -247,7 +248,7 @@ class LongPollResource(Resource):
         self._sessions.pop(client.token, None)
         self.clients.remove(client)
 
-    def render(self, request: IRequest) -> bytes | int:
+    def render(self, request: Request) -> bytes | int:
         origin = header(request, b"origin")
         try:
             self._door.origins.check(origin, header(request, b"host"))
@@ -269,7 +270,7 @@ class LongPollResource(Resource):
         return NOT_DONE_YET
 
     @staticmethod
-    def _preflight(request: IRequest) -> bytes:
+    def _preflight(request: Request) -> bytes:
         request.setResponseCode(204)
         request.setHeader(b"access-control-allow-methods", b"GET, POST, OPTIONS")
         request.setHeader(
@@ -280,13 +281,13 @@ class LongPollResource(Resource):
         return b""
 
     @staticmethod
-    def _session_token(request: IRequest) -> str | None:
+    def _session_token(request: Request) -> str | None:
         """The newest token of ours that the request carries."""
         carried = [*parameters(request, b"token"), header(request, b"x-phoenix-longpoll-token")]
         ours = [token for token in carried if token is not None and token.startswith(TOKEN_PREFIX)]
         return ours[-1] if ours else None
 
-    def _poll(self, request: IRequest) -> None:
+    def _poll(self, request: Request) -> None:
         token = self._session_token(request)
         if token is None:
             self._open(request)
@@ -297,7 +298,7 @@ class LongPollResource(Resource):
             # and never joins its channels again. 500 makes every version start anew.
             write_answer(request, 500)
 
-    def _open(self, request: IRequest) -> None:
+    def _open(self, request: Request) -> None:
         auth_token = header(request, b"x-phoenix-authtoken")
         if auth_token is None:
             auth_token = next(iter(parameters(request, b"token")), None)
@@ -313,12 +314,13 @@ class LongPollResource(Resource):
             self.clients.add(client)
             write_answer(request, 410, client.token)
 
-    def _publish(self, request: IRequest) -> None:
+    def _publish(self, request: Request) -> None:
         client = self._sessions.get(self._session_token(request) or "")
         if client is None:
             write_answer(request, 410)
             return
         client.connection.touch()
+        assert request.content is not None
         body = request.content.read()
         ndjson = (header(request, b"content-type") or "").partition(";")[0].strip()
         if ndjson == "application/x-ndjson":

@@ -133,7 +133,7 @@ def decode_binary(data: bytes) -> BinaryMessage:
 
 
 class BinaryKind(IntEnum):
-    """What a binary frame from the server is; the strings that each carries are in `encode_binary`."""
+    """What a binary frame from the server is; `encode_binary` says which strings each carries."""
 
     PUSH = 0
     REPLY = 1

@@ -11,10 +11,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import INTERNAL_SERVER_ERROR
+from twisted.web.http import Request as HTTPRequest
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from helix import __version__
 from helix.admission import header, parameters
@@ -48,7 +49,7 @@ _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
 
 class _Sync(msgspec.Struct):
-    changes: msgspec.Raw = msgspec.UNSET  # type: ignore[assignment]
+    changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 def _json(request: IRequest, value: object, status: int = 200) -> bytes:
@@ -98,7 +99,9 @@ class Web:
     @app.route("/", methods=["GET"])
     def index(self, request: IRequest) -> bytes:
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
-        request.setHeader(b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'")
+        request.setHeader(
+            b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"
+        )
         return self._page.replace(b"{version}", __version__.encode())
 
     @app.route("/healthz", methods=["GET"])
@@ -171,16 +174,20 @@ class Web:
     @app.handle_errors(HelixError)
     def _refuse(self, request: IRequest, failure: Failure) -> bytes:
         error = failure.value
+        assert isinstance(error, HelixError)
         self._log.debug("Refused a request: {code}", code=error.code)
         return write_error(request, error)
 
     @app.handle_errors(HTTPException)
     def _no_route(self, request: IRequest, failure: Failure) -> bytes:
         error = failure.value
+        assert isinstance(error, HTTPException)
         status = error.code or INTERNAL_SERVER_ERROR
-        if status == 405:
+        if isinstance(error, MethodNotAllowed):
             request.setHeader(b"allow", ", ".join(sorted(error.valid_methods or ())).encode())
-            return write_problem(request, 405, "method_not_allowed", "This address does not take that method")
+            return write_problem(
+                request, 405, "method_not_allowed", "This address does not take that method"
+            )
         if status == 404:
             return write_problem(request, 404, "not_found", "There is nothing at this address")
         return write_problem(request, status, "bad_request", "The request can't be served")
@@ -338,7 +345,9 @@ class HelixSite(Site):
             reactor=reactor,
         )
 
-    def log(self, request: Request) -> None:
+    def log(self, request: HTTPRequest) -> None:
         """Without the query, where tokens are."""
         path = request.uri.partition(b"?")[0].decode("latin-1")
-        self._log.debug("{method} {path} {status}", method=request.method, path=path, status=request.code)
+        self._log.debug(
+            "{method} {path} {status}", method=request.method, path=path, status=request.code
+        )
