@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from helix.outlet import KeyedFrame, Outlet
-from helix.protocol import BinaryKind, Encoding, encode_binary
+from helix.protocol import MAX_NAME, BinaryKind, Encoding, encode_binary
 from helix.telemetry import Telemetry
 
 SLICE = 256
@@ -92,7 +92,7 @@ class Broadcast:
     :param str event: its name.
     :param bytes payload: JSON, or data for a binary broadcast.
     :param key: of broadcasts with equal keys only the newest matters to a lagging member.
-    :param bool binary: whether ``payload`` is data. Who can't be sent binary frames gets nothing.
+    :param bool binary: whether ``payload`` is data. Who can't be sent one gets nothing.
     """
 
     __slots__ = ("_binary", "_encoded", "_event", "_payload", "key", "size")
@@ -118,7 +118,7 @@ class Broadcast:
     def _encode(self, encoding: Encoding, topic: str) -> bytes:
         if not self._binary:
             return encoding.frame(encoding.serializer.broadcast(topic, self._event, self._payload))
-        if encoding.frame_binary is None:
+        if encoding.frame_binary is None or len(topic.encode()) > MAX_NAME:
             return b""
         return encoding.frame_binary(
             encode_binary(BinaryKind.BROADCAST, (topic, self._event), self._payload)
@@ -249,7 +249,7 @@ class Fanout:
         wire, outlets = group
         try:
             frame = broadcast.encoded(wire)
-            untaken = _write(outlets, frame, ((broadcast.key, frame),))
+            untaken = _write(outlets, frame, ((_key(wire, broadcast), frame),))
             self._turns.delivered(1, len(outlets), len(frame))
         except Exception:
             self._failed(Failure())
@@ -332,7 +332,7 @@ class Fanout:
         """Write the batch to its audience, a slice for each step."""
         room = SLICE
         for wire, outlets in batch.audience:
-            frames = [(broadcast.key, broadcast.encoded(wire)) for broadcast in batch.broadcasts]
+            frames = [(_key(wire, one), one.encoded(wire)) for one in batch.broadcasts]
             data = b"".join([frame for _, frame in frames])
             start = 0
             while start < len(outlets):
@@ -347,10 +347,15 @@ class Fanout:
         for newcomer, topic, first in batch.newcomers[:]:
             if (newcomer, topic) in self._members:
                 wire = (newcomer.encoding, topic)
-                frames = [(one.key, one.encoded(wire)) for one in batch.broadcasts[first:]]
+                frames = [(_key(wire, one), one.encoded(wire)) for one in batch.broadcasts[first:]]
                 data = b"".join([frame for _, frame in frames])
                 batch.untaken += _write([newcomer], data, frames)
                 self._turns.delivered(len(frames), 1, len(data))
+
+
+def _key(wire: _Wire, broadcast: Broadcast) -> Hashable | None:
+    """The broadcast's key for an outlet, on which other flows have keys of their own."""
+    return None if broadcast.key is None else (wire[1], broadcast.key)
 
 
 def _write(
