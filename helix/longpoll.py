@@ -20,8 +20,8 @@ from helix.channels import Router
 from helix.clients import ClientService
 from helix.connection import Connection, ConnectionLimits
 from helix.errors import CloseCode, ConnectionRefused, Draining, MalformedFrame, OriginRefused
-from helix.outlet import Outlet
-from helix.problems import write_problem
+from helix.outlet import Flow, Outlet
+from helix.problems import write_not_found, write_problem
 from helix.protocol import V1, V2, Encoding, Serializer, encode_json
 from helix.telemetry import Telemetry
 
@@ -105,7 +105,7 @@ class PollingClient:
             ENCODINGS[admission.serializer],
             service.high_water_mark,
             self._clock,
-            self._lagging,
+            self._tell_lagging,
             self._arrived,
         )
         self.connection = service.make_connection(self._mailbox, self.close)
@@ -113,6 +113,11 @@ class PollingClient:
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
         self._expiry = self._clock.callLater(SESSION_TIMEOUT, self.abort)
+
+    @property
+    def lagging(self) -> bool:
+        """Whether more waits for the client than may."""
+        return self._mailbox.state is Flow.LAGGING
 
     def poll(self, request: Request) -> None:
         """Answer ``request`` with what there is, or as soon as there is something."""
@@ -158,7 +163,7 @@ class PollingClient:
         self._service.remove(self)
         self.connection.closed()
 
-    def _lagging(self, lagging: bool) -> None:
+    def _tell_lagging(self, lagging: bool) -> None:
         if lagging:
             self._service.clients.lagging(self)
 
@@ -249,6 +254,8 @@ class LongPollResource(Resource):
         self.clients.remove(client)
 
     def render(self, request: Request) -> bytes | int:
+        if request.postpath:
+            return write_not_found(request)
         origin = header(request, b"origin")
         try:
             self._door.origins.check(origin, header(request, b"host"))
@@ -319,6 +326,9 @@ class LongPollResource(Resource):
         if client is None:
             write_answer(request, 410)
             return
+        if client.lagging:
+            write_answer(request, 408)  # who doesn't fetch its replies isn't served more
+            return
         client.connection.touch()
         assert request.content is not None
         body = request.content.read()
@@ -335,4 +345,4 @@ class LongPollResource(Resource):
             return
         for line in lines:
             client.receive(line.strip())
-        write_answer(request, 200)
+        write_answer(request, 200 if client.token in self._sessions else 410)
