@@ -29,7 +29,7 @@ MAX_NAME = 255
 Topic = Annotated[str, Meta(max_length=MAX_TOPIC)]
 Name = Annotated[str, Meta(max_length=MAX_NAME)]
 
-Ref = Name | Annotated[int, Meta(ge=-(2**63), lt=2**63)] | None
+Ref = Name | Annotated[int, Meta(ge=-(2**53), le=2**53)] | None
 """A ``ref`` or ``join_ref`` as the client wrote it: it is echoed, never interpreted."""
 
 MAX_DEPTH = 128

@@ -370,7 +370,7 @@ class SocketResource(Resource):
             return write_problem(request, 426, "upgrade_required", "The WebSocket's version is 13")
         if not _has_token(request, b"connection", "upgrade") or not _has_key(request):
             return write_problem(
-                request, 400, "bad_request", "The WebSocket handshake is malformed"
+                request, 400, "bad_request", "The handshake is malformed"
             )
         token = next(iter(parameters(request, b"token")), None)
         try:
