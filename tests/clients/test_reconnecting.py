@@ -1,0 +1,140 @@
+"""Stock Phoenix clients, left to themselves, survive what befalls their server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.clients.phoenix import PhoenixProcess, Reply
+from tests.daemon import Daemon
+
+RESTART = 1012
+ABNORMAL = 1006
+
+
+@pytest.mark.parametrize("end", [Daemon.stop, Daemon.kill], ids=["sigterm", "sigkill"])
+def test_clients_rejoin_after_a_restart(
+    phoenix: PhoenixProcess,
+    transport: str,
+    flow_id: str,
+    start_daemon: Callable[..., Daemon],
+    end: Callable[[Daemon], None],
+) -> None:
+    """Both members are back in the flow, once each, and get each other's changes."""
+    daemon = start_daemon()
+    sockets = [phoenix.connect(daemon.websocket_url, transport) for _ in range(2)]
+    members = [socket.joined(f"flow:{flow_id}") for socket in sockets]
+    members[0].event("client_joined")
+
+    end(daemon)
+    codes = [socket.closed() for socket in sockets]
+    if transport == "websocket":
+        assert codes == [RESTART if end is Daemon.stop else ABNORMAL] * 2
+    daemon.start()
+
+    for member in members:
+        assert member.join_reply() == Reply("ok", {})
+    counts = [member.event("client_joined")["client_count"] for member in members]
+    assert sorted(counts) in ([1, 2], [2, 2])
+    assert members[0].push("flow_change", {"changes": "back"}).reply().status == "ok"
+    for member in members:
+        assert member.event("flow_update")["changes"] == "back"
+        member.settle()
+        assert member.events("flow_update") == []
+
+
+def test_acknowledged_changes_survive_a_kill(
+    phoenix: PhoenixProcess, transport: str, flow_id: str, start_daemon: Callable[..., Daemon]
+) -> None:
+    """Whoever rejoins after a crash of the server gets the document as it was acknowledged."""
+    daemon = start_daemon()
+    member = phoenix.connect(daemon.websocket_url, transport).joined(f"flow:{flow_id}")
+    nodes = [
+        {"id": name, "type": "agent", "position": {"x": 1, "y": 2.5}, "data": {"label": "ä"}}
+        for name in ("n1", "n2")
+    ]
+    edges = [{"id": "e1", "source": "n1", "target": "n2"}]
+    changes = {"nodes": nodes, "edges": edges}
+    assert member.push("flow_change", {"changes": changes}).reply().status == "ok"
+    assert member.event("flow_update")["changes"] == changes
+
+    daemon.kill()
+    daemon.start()
+    assert member.event("flow_update")["changes"] == changes
+
+
+def test_join_parameters_are_asked_for_at_each_join(
+    phoenix: PhoenixProcess, transport: str, flow_id: str, start_daemon: Callable[..., Daemon]
+) -> None:
+    """A parameters' function can say something new at a rejoin, and the server heeds it."""
+    daemon = start_daemon()
+    channel = phoenix.connect(daemon.websocket_url, transport).joined(f"flow:{flow_id}")
+    assert channel.params() == {}
+    channel.set_params({"mode": "document", "client_id": "rejoiner"})
+
+    daemon.stop()
+    daemon.start()
+    reply = channel.join_reply()
+    assert channel.params() == {"mode": "document", "client_id": "rejoiner"}
+    assert reply.status == "ok"
+    assert reply.response["client_id"] == "rejoiner"
+
+
+def test_document_member_resumes_where_it_was(
+    phoenix: PhoenixProcess, transport: str, flow_id: str, start_daemon: Callable[..., Daemon]
+) -> None:
+    """A stock client whose parameters name the epoch and the version gets just what it missed."""
+    daemon = start_daemon()
+    topic = f"flow:{flow_id}"
+    channel = phoenix.connect(daemon.websocket_url, transport).join(topic, {"mode": "document"})
+    joined = channel.join_reply().response
+    node = {"id": "n1", "type": "agent", "position": {"x": 0, "y": 0}, "data": {"text": "x" * 500}}
+    created = channel.push("patch", {"op_id": 1, "patch": {"nodes": {"n1": node}}}).reply()
+    assert created == Reply("ok", {"version": joined["version"] + 1})
+
+    channel.set_params(
+        {
+            "mode": "document",
+            "client_id": joined["client_id"],
+            "epoch": joined["epoch"],
+            "version": created.response["version"],
+        }
+    )
+    moved = {"nodes": {"n1": {"position": {"x": 5}}}}
+    assert channel.push("patch", {"op_id": 2, "patch": moved}).reply().status == "ok"
+    daemon.kill()
+    daemon.start()
+
+    resumed = channel.join_reply().response
+    assert resumed["recovered"] is True
+    assert resumed["epoch"] == joined["epoch"]
+    assert [entry["patch"] for entry in resumed["entries"]] == [moved]
+    again = channel.push("patch", {"op_id": 2, "patch": moved}).reply()
+    assert again == Reply("ok", {"version": resumed["version"]})
+
+
+def test_client_that_slept_through_a_restart_rejoins(
+    phoenix: PhoenixProcess, flow_id: str, start_daemon: Callable[..., Daemon]
+) -> None:
+    """
+    A long-polling client whose machine slept while the server restarted comes back with a session
+    that the new server never heard of: it must rejoin, not poll an empty session for ever.
+    """
+    daemon = start_daemon()
+    topic = f"flow:{flow_id}"
+    sleeper = phoenix.connect(daemon.websocket_url, "longpoll").joined(topic)
+    waker = phoenix.connect(daemon.websocket_url, "websocket").joined(topic)
+    sleeper.event("client_joined")
+
+    phoenix.hold_requests()
+    waker.push("flow_change", {"changes": "ends the poll"}).reply()
+    sleeper.event("flow_update")
+    daemon.stop()
+    daemon.start()
+    assert waker.join_reply() == Reply("ok", {})
+    phoenix.release_requests()
+
+    assert sleeper.join_reply() == Reply("ok", {})
+    waker.push("flow_change", {"changes": "good morning"}).reply()
+    assert sleeper.event("flow_update")["changes"] == "good morning"
