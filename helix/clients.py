@@ -1,0 +1,198 @@
+"""All clients of the server: how many, which are dead, and how they are sent away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from ipaddress import ip_address
+from random import Random
+from typing import Final, Protocol
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from helix.connection import Connection
+from helix.errors import CloseCode, Draining, TooManyConnections
+from helix.telemetry import Telemetry
+
+SILENCE_TIMEOUT = 60.0
+"""Seconds after which a client that sends nothing is taken for dead: two missed heartbeats."""
+
+STALL_TIMEOUT = 30.0
+"""Seconds for which a client may take nothing of what waits for it."""
+
+SWEEP_INTERVAL = 2.0
+"""Seconds between looks at who is silent or stalled."""
+
+DRAIN_SPREAD = 3.0
+"""The longest (seconds) that closing all clients is spread over."""
+
+DRAIN_RATE = 2000.0
+"""Clients closed a second while draining, where that fits into `DRAIN_SPREAD`."""
+
+DRAIN_INTERVAL = 0.05
+"""Seconds between two batches."""
+
+CLOSE_GRACE = 1.0
+"""Seconds that the last closed clients have to answer, before they are cut off."""
+
+
+class Client(Protocol):
+    """One connected client, over whatever transport."""
+
+    address: str | None
+    transport_name: str
+    connection: Connection
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Tell the client that this is the end, and why, then close."""
+
+    def abort(self) -> None:
+        """Cut the client off."""
+
+
+@attrs.frozen
+class ClientLimits:
+    """
+    How many clients there may be.
+
+    :ivar max_connections: in all.
+    :ivar max_per_address: from one IP address; loopback and unix sockets are exempt.
+    """
+
+    max_connections: int = 20_000
+    max_per_address: int = 200
+
+
+def _counts(address: str | None) -> bool:
+    return address is not None and not ip_address(address.partition("%")[0]).is_loopback
+
+
+class ClientService(Service):
+    """
+    Keeps count of the clients, ends dead ones, and closes all of them before the server stops.
+
+    :param clock: the reactor.
+    :param random: shuffles who is closed when.
+    """
+
+    name = "clients"
+
+    _log: Final = Logger(namespace="helix.clients")
+
+    def __init__(
+        self, clock: IReactorTime, telemetry: Telemetry, limits: ClientLimits, random: Random
+    ) -> None:
+        self._clock = clock
+        self._telemetry = telemetry
+        self._limits = limits
+        self._random = random
+        self._clients: dict[Client, None] = {}
+        self._by_address: Counter[str] = Counter()
+        self._gone: Deferred[None] | None = None
+        self.draining = False
+        self._sweeping = LoopingCall(self.sweep)
+        self._sweeping.clock = clock
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def startService(self) -> None:
+        super().startService()
+        self._sweeping.start(SWEEP_INTERVAL, now=False).addErrback(
+            self._log.failure, "Looking for dead clients failed"
+        )
+
+    def stopService(self) -> None:
+        super().stopService()
+        if self._sweeping.running:
+            self._sweeping.stop()
+
+    def check_room(self, address: str | None) -> None:
+        """
+        See whether one more client may connect from ``address``.
+
+        :raises Draining: when the server is shutting down.
+        :raises TooManyConnections: when there are as many as there may be.
+        """
+        if self.draining:
+            raise Draining()
+        if len(self._clients) >= self._limits.max_connections:
+            raise TooManyConnections()
+        if _counts(address) and self._by_address[address or ""] >= self._limits.max_per_address:
+            raise TooManyConnections("Too many connections from this address, try again later")
+
+    def add(self, client: Client) -> None:
+        """Count a client that has connected."""
+        self._clients[client] = None
+        if client.address is not None:
+            self._by_address[client.address] += 1
+        self._emit("helix.connection.opened", client)
+        if self.draining:
+            client.close(CloseCode.RESTART, "the server is restarting")
+
+    def remove(self, client: Client) -> None:
+        """Forget a client that is gone; without effect when it is not counted."""
+        if client not in self._clients:
+            return
+        del self._clients[client]
+        if client.address is not None:
+            self._by_address[client.address] -= 1
+            if not self._by_address[client.address]:
+                del self._by_address[client.address]
+        self._emit("helix.connection.closed", client)
+        if self._gone is not None and not self._clients:
+            gone, self._gone = self._gone, None
+            gone.callback(None)
+
+    def sweep(self) -> None:
+        """Close the clients that are silent, and those that take nothing of what waits."""
+        now = self._clock.seconds()
+        for client in list(self._clients):
+            blocked_since = client.connection.outlet.blocked_since
+            if blocked_since is not None:
+                if now - blocked_since >= STALL_TIMEOUT:
+                    client.close(CloseCode.NOT_READING, "nothing was read for 30 s")
+                    client.abort()
+            elif now - client.connection.last_seen >= SILENCE_TIMEOUT:
+                client.close(CloseCode.SILENT, "nothing was heard for 60 s")
+
+    async def drain(self) -> None:
+        """
+        Close all clients with 1012, in batches, so that they don't all come back at once.
+
+        Done when all are gone: at most `DRAIN_SPREAD` and `CLOSE_GRACE` later.
+        """
+        self.draining = True
+        leaving = list(self._clients)
+        self._random.shuffle(leaving)
+        spread = min(DRAIN_SPREAD, len(leaving) / DRAIN_RATE)
+        batch = -(-len(leaving) // max(1, round(spread / DRAIN_INTERVAL)))
+        for start in range(0, len(leaving), max(1, batch)):
+            if start:
+                await self._sleep(DRAIN_INTERVAL * self._random.uniform(0.8, 1.2))
+            for client in leaving[start : start + batch]:
+                if client in self._clients:
+                    client.close(CloseCode.RESTART, "the server is restarting")
+        await self._all_gone().addTimeout(CLOSE_GRACE, self._clock, lambda *_: None)
+        for client in list(self._clients):
+            client.abort()
+
+    def _all_gone(self) -> Deferred[None]:
+        if not self._clients:
+            return succeed(None)
+        self._gone = Deferred()
+        return self._gone
+
+    def _sleep(self, seconds: float) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        self._clock.callLater(seconds, done.callback, None)
+        return done
+
+    def _emit(self, event: str, client: Client) -> None:
+        self._telemetry.emit(
+            event, {"connections": len(self._clients)}, {"transport": client.transport_name}
+        )

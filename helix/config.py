@@ -1,0 +1,234 @@
+"""
+The settings of the daemon: one table, from which the options, their ``HELIX_*`` twins, the checks
+and the list in docs/configuration.md come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+
+class SettingError(ValueError):
+    """A setting has a value that can't be; the message names the setting and says what can."""
+
+
+@attrs.frozen
+class Setting:
+    """
+    One setting.
+
+    :ivar name: the option without its dashes; also, in capitals and with underscores, the
+        environment variable's name behind ``HELIX_``.
+    :ivar default: as a user would write it; for a repeatable one, separated by spaces.
+    :ivar parse: turns what was written into the value, or raises ``ValueError`` saying what is
+        wanted.
+    :ivar help: one sentence.
+    :ivar repeatable: whether the option may be given more than once; the value is a tuple then.
+    :ivar flag: whether the option takes no value.
+    """
+
+    name: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+    repeatable: bool = False
+    flag: bool = False
+
+    @property
+    def attribute(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        return "HELIX_" + self.attribute.upper()
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if not minimum <= value <= maximum:
+            raise ValueError(f"a whole number from {minimum} to {maximum} is wanted")
+        return value
+
+    return parse
+
+
+def _number(minimum: float, maximum: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = minimum - 1
+        if not minimum <= value <= maximum:
+            raise ValueError(f"a number from {minimum:g} to {maximum:g} is wanted")
+        return value
+
+    return parse
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"one of {', '.join(choices)} is wanted")
+        return text
+
+    return parse
+
+
+def _endpoint(text: str) -> str:
+    kind = text.partition(":")[0]
+    if not text.strip() or (kind == text and not text.isdigit()):
+        raise ValueError("a Twisted endpoint is wanted, such as tcp:4000:interface=127.0.0.1")
+    return text
+
+
+def _origin(text: str) -> str:
+    if text == "*":
+        return text
+    wanted = "an origin is wanted, such as https://app.example.com, or * for every one"
+    try:
+        parts = urlsplit(text)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not parts.scheme or not parts.hostname or not port_fits or parts.path or parts.query:
+        raise ValueError(wanted)
+    return text
+
+
+def _flag(text: str) -> bool:
+    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    if text.lower() not in values:
+        raise ValueError("1 or 0 is wanted")
+    return values[text.lower()]
+
+
+SETTINGS: Sequence[Setting] = (
+    Setting(
+        "listen",
+        "tcp:4000:interface=127.0.0.1",
+        _endpoint,
+        "Where to listen, as a Twisted endpoint; TLS and unix sockets too. May be repeated.",
+        repeatable=True,
+    ),
+    Setting(
+        "allow-origin",
+        "",
+        _origin,
+        "Web pages of this origin may connect too; * allows every one. May be repeated.",
+        repeatable=True,
+    ),
+    Setting(
+        "max-clients-per-flow",
+        "1000",
+        _whole(1, 1_000_000),
+        "Members that one flow may have.",
+    ),
+    Setting(
+        "max-connections",
+        "20000",
+        _whole(1, 1_000_000),
+        "Clients that may be connected in all.",
+    ),
+    Setting(
+        "max-connections-per-address",
+        "200",
+        _whole(1, 1_000_000),
+        "Clients that may be connected from one IP address; loopback is exempt.",
+    ),
+    Setting(
+        "max-channels-per-connection",
+        "100",
+        _whole(1, 100_000),
+        "Topics that one connection may have joined.",
+    ),
+    Setting(
+        "max-joins-per-second",
+        "50",
+        _number(0.1, 100_000),
+        "Joins a second that one connection may send on average.",
+    ),
+    Setting(
+        "max-frame-bytes",
+        "1048576",
+        _whole(1024, 64 * 1024 * 1024),
+        "Size of the largest frame, and of the largest REST body, in bytes.",
+    ),
+    Setting(
+        "high-water-mark",
+        "1048576",
+        _whole(16 * 1024, 1024 * 1024 * 1024),
+        "Bytes that may wait for a client that reads slowly, before it is left out of updates.",
+    ),
+    Setting(
+        "session-idle-timeout",
+        "1800",
+        _number(1, 10_000_000),
+        "Seconds without activity after which a flow's session ends.",
+    ),
+    Setting(
+        "log-format",
+        "text",
+        _choice("text", "json"),
+        "How the log is written: text, or json for one JSON object a line.",
+    ),
+    Setting(
+        "allow-slow-websocket",
+        "0",
+        _flag,
+        "Start although Autobahn's NVX acceleration is missing.",
+        flag=True,
+    ),
+)
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """The values of `SETTINGS`, by their attribute names."""
+
+    listen: tuple[str, ...]
+    allow_origin: tuple[str, ...]
+    max_clients_per_flow: int
+    max_connections: int
+    max_connections_per_address: int
+    max_channels_per_connection: int
+    max_joins_per_second: float
+    max_frame_bytes: int
+    high_water_mark: int
+    session_idle_timeout: float
+    log_format: str
+    allow_slow_websocket: bool
+
+
+def read_config(options: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> Config:
+    """
+    Work out the configuration: the command line before the environment before the defaults.
+
+    :param options: what the command line says: option -> what was given, each time it was.
+    :raises SettingError: at the first value that can't be.
+    """
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        if setting.name in options:
+            source, given = f"--{setting.name}", list(options[setting.name])
+        elif setting.variable in environment:
+            source, text = setting.variable, environment[setting.variable]
+            given = text.split() if setting.repeatable else [text]
+        else:
+            source = f"--{setting.name}"
+            given = setting.default.split() if setting.repeatable else [setting.default]
+        try:
+            parsed = tuple(setting.parse(text) for text in given)
+        except ValueError as error:
+            raise SettingError(f"{source}: {error}, not {' '.join(given)!r}") from None
+        values[setting.attribute] = parsed if setting.repeatable else parsed[-1]
+    if not values["listen"]:
+        raise SettingError("--listen: at least one endpoint is wanted")
+    return Config(**values)

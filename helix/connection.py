@@ -1,0 +1,340 @@
+"""One client connection: topic -> channel, join_ref, frames that wait behind a join."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from helix.channels import Channel, Router
+from helix.errors import (
+    CloseCode,
+    HelixError,
+    JoinCrashed,
+    JoinRateLimited,
+    MalformedFrame,
+    TooManyChannels,
+    UnmatchedTopic,
+)
+from helix.outlet import Outlet
+from helix.protocol import (
+    EMPTY,
+    BinaryMessage,
+    Encoding,
+    Message,
+    Ref,
+    decode_binary,
+    encode_json,
+)
+from helix.ratelimit import TokenBucket
+from helix.telemetry import Telemetry
+
+MAX_QUEUED = 100
+"""Frames that wait behind one join; more are dropped, as if the join had not been sent."""
+
+MALFORMED_BURST = 10
+"""Malformed frames that a connection may send at once ..."""
+
+MALFORMED_RATE = 0.1
+"""... and a second, before it is closed."""
+
+
+@attrs.frozen
+class ConnectionLimits:
+    """
+    What one connection may do.
+
+    :ivar max_channels: topics joined at once.
+    :ivar joins_per_second: joins on average; at once as many as there may be channels.
+    """
+
+    max_channels: int = 100
+    joins_per_second: float = 50.0
+
+
+_AnyMessage = Message | BinaryMessage
+
+
+class _State(Enum):
+    JOINING = "joining"
+    JOINED = "joined"
+    CLOSED = "closed"
+
+
+class _Port:
+    """One channel of a connection: its place in the protocol. (`helix.channels.Port`)"""
+
+    __slots__ = ("_connection", "channel", "join_ref", "joining", "queue", "state", "topic")
+
+    def __init__(self, connection: Connection, topic: str, join_ref: Ref) -> None:
+        self._connection = connection
+        self.topic = topic
+        self.join_ref = join_ref
+        self.state = _State.JOINING
+        self.channel: Channel
+        self.joining: Deferred[None] | None = None
+        self.queue: list[_AnyMessage] | None = None
+
+    @property
+    def outlet(self) -> Outlet:
+        return self._connection.outlet
+
+    def push(self, event: str, payload: bytes) -> None:
+        if self.state is not _State.CLOSED:
+            self._connection.push(self, event, payload)
+
+    def end(self, event: str) -> None:
+        if self.state is not _State.CLOSED:
+            self._connection.end(self, event)
+
+
+class Connection:
+    """
+    The protocol's state for one client, whatever carries its frames.
+
+    :param outlet: the way to the client.
+    :param router: finds channels.
+    :param close: called with a `CloseCode` and a reason to close the transport.
+
+    :ivar last_seen: when the client last sent anything, in the clock's seconds.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_close",
+        "_encoding",
+        "_joins",
+        "_limits",
+        "_malformed_budget",
+        "_ports",
+        "_router",
+        "_telemetry",
+        "last_seen",
+        "outlet",
+    )
+
+    _log: Final = Logger(namespace="helix.connection")
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        router: Router,
+        limits: ConnectionLimits,
+        clock: IReactorTime,
+        telemetry: Telemetry,
+        close: Callable[[CloseCode, str], None],
+    ) -> None:
+        self.outlet = outlet
+        self._router = router
+        self._limits = limits
+        self._clock = clock
+        self._telemetry = telemetry
+        self._close = close
+        self._encoding: Encoding = outlet.encoding
+        self._ports: dict[str, _Port] = {}
+        self._malformed_budget: TokenBucket | None = None
+        self.last_seen = clock.seconds()
+        self._joins = TokenBucket(limits.joins_per_second, limits.max_channels, self.last_seen)
+
+    # what the transport calls
+
+    def touch(self) -> None:
+        """The client has been heard of."""
+        self.last_seen = self._clock.seconds()
+
+    def receive(self, text: bytes) -> None:
+        """Take one text frame. Never raises."""
+        try:
+            message = self._encoding.serializer.decode(text)
+        except MalformedFrame as error:
+            self.malformed(error)
+        else:
+            self._receive(message)
+
+    def receive_binary(self, data: bytes) -> None:
+        """Take one binary frame. Never raises."""
+        try:
+            message = decode_binary(data)
+        except MalformedFrame as error:
+            self.malformed(error)
+        else:
+            self._receive(message)
+
+    def malformed(self, error: MalformedFrame) -> None:
+        """Count a frame that can't be read; many close the connection."""
+        self._telemetry.emit("helix.frame.malformed")
+        self._log.debug("Dropped a malformed frame: {error}", error=error)
+        if self._malformed_budget is None:
+            self._malformed_budget = TokenBucket(MALFORMED_RATE, MALFORMED_BURST, self.last_seen)
+        if not self._malformed_budget.take(self.last_seen):
+            self._close(CloseCode.MALFORMED_FRAMES, "too many malformed frames")
+
+    def closed(self) -> None:
+        """The transport is gone: leave all channels."""
+        self.outlet.lost()
+        for port in list(self._ports.values()):
+            self._drop(port)
+
+    # what a port calls
+
+    def push(self, port: _Port, event: str, payload: bytes) -> None:
+        self._send(self._encoding.serializer.push(port.join_ref, port.topic, event, payload))
+
+    def end(self, port: _Port, event: str) -> None:
+        self._drop(port)
+        self._send(self._encoding.serializer.close(port.join_ref, port.topic, event))
+
+    # inside
+
+    def _send(self, text: bytes) -> None:
+        self.outlet.send(self._encoding.frame(text))
+
+    def _reply(self, join_ref: Ref, message: _AnyMessage, response: bytes) -> None:
+        self._send(
+            self._encoding.serializer.reply(join_ref, message.ref, message.topic, "ok", response)
+        )
+
+    def _refuse(
+        self, join_ref: Ref, message: _AnyMessage, error: HelixError
+    ) -> None:
+        response = encode_json({"reason": error.message})
+        self._send(
+            self._encoding.serializer.reply(join_ref, message.ref, message.topic, "error", response)
+        )
+
+    def _receive(self, message: _AnyMessage) -> None:
+        try:
+            self._route(message)
+        except Exception:
+            self._log.failure("A frame could not be served")
+            self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
+
+    def _route(self, message: _AnyMessage) -> None:
+        port = self._ports.get(message.topic)
+        event = message.event
+        if event == "phx_join":
+            self._join(message, port)
+        elif port is None:
+            self._handle_unjoined(message)
+        elif message.join_ref is not None and message.join_ref != port.join_ref:
+            pass  # meant for a channel that is gone
+        elif event == "phx_leave":
+            self._leave(message, port)
+        elif port.state is _State.JOINING:
+            self._queue(message, port)
+        else:
+            self._handle(message, port)
+
+    def _handle_unjoined(self, message: _AnyMessage) -> None:
+        if message.topic == "phoenix" and message.event == "heartbeat":
+            self._reply(None, message, EMPTY)
+        elif message.event == "phx_leave":
+            self._reply(message.join_ref, message, EMPTY)
+        else:
+            self._refuse(None, message, UnmatchedTopic())
+
+    def _handle(self, message: _AnyMessage, port: _Port) -> None:
+        binary = type(message) is BinaryMessage
+        try:
+            response = port.channel.handle(message.event, message.payload, binary)
+        except HelixError as error:
+            self._refuse(port.join_ref, message, error)
+        except Exception:
+            self._log.failure("A channel crashed")
+            port.end("phx_error")
+        else:
+            self._reply(port.join_ref, message, response)
+
+    def _queue(self, message: _AnyMessage, port: _Port) -> None:
+        if port.queue is None:
+            port.queue = []
+        if len(port.queue) < MAX_QUEUED:
+            port.queue.append(message)
+
+    def _leave(self, message: _AnyMessage, port: _Port) -> None:
+        self._drop(port)
+        self._reply(port.join_ref, message, EMPTY)
+        self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
+
+    def _drop(self, port: _Port) -> None:
+        """Forget a channel: its member is removed, its join cancelled."""
+        if self._ports.get(port.topic) is port:
+            del self._ports[port.topic]
+        joining = port.state is _State.JOINING
+        port.state = _State.CLOSED
+        port.queue = None
+        if joining:
+            if port.joining is not None:
+                port.joining.cancel()
+            return
+        try:
+            port.channel.leave()
+        except Exception:  # the session has seen to its own fault
+            self._log.debug("A leave failed")
+
+    def _join(self, message: _AnyMessage, old: _Port | None) -> None:
+        join_ref = message.ref if message.join_ref is None else message.join_ref
+        if old is not None:
+            self._drop(old)
+        port = _Port(self, message.topic, join_ref)
+        try:
+            if not self._joins.take(self.last_seen):
+                raise JoinRateLimited()
+            if len(self._ports) >= self._limits.max_channels:
+                raise TooManyChannels()
+            port.channel = self._router.channel(port)
+        except HelixError as error:
+            self._refuse_join(port, message, error)
+            self._close_replaced(old)
+            return
+        self._ports[port.topic] = port
+        joining = Deferred.fromCoroutine(port.channel.join(bytes(message.payload)))
+        port.joining = joining.addCallbacks(
+            self._joined, self._join_failed, (port, message, old), None, (port, message, old)
+        ).addErrback(self._join_crashed)
+
+    def _joined(self, response: bytes, port: _Port, message: _AnyMessage, old: _Port | None) -> None:
+        """Reply before anything else of the channel, then serve what waited behind the join."""
+        port.joining = None
+        port.state = _State.JOINED
+        self._reply(port.join_ref, message, response)
+        self._close_replaced(old)
+        queued, port.queue = port.queue, None
+        port.channel.joined()
+        for waited in queued or ():
+            if port.state is _State.JOINED:
+                self._handle(waited, port)
+
+    def _join_failed(
+        self, failure: Failure, port: _Port, message: _AnyMessage, old: _Port | None
+    ) -> None:
+        port.joining = None
+        if port.state is _State.CLOSED:  # the client left meanwhile
+            self._close_replaced(old)
+            return
+        port.state = _State.CLOSED
+        del self._ports[port.topic]
+        if isinstance(failure.value, HelixError):
+            self._refuse_join(port, message, failure.value)
+        else:
+            self._log.failure("A join crashed", failure)
+            self._refuse_join(port, message, JoinCrashed())
+        self._close_replaced(old)
+
+    def _join_crashed(self, failure: Failure) -> None:
+        self._log.failure("A join could not be answered", failure)
+        self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
+
+    def _refuse_join(self, port: _Port, message: _AnyMessage, error: HelixError) -> None:
+        unmatched = isinstance(error, UnmatchedTopic)
+        self._refuse(None if unmatched else port.join_ref, message, error)
+
+    def _close_replaced(self, old: _Port | None) -> None:
+        if old is not None:
+            self._send(self._encoding.serializer.close(old.join_ref, old.topic, "phx_close"))

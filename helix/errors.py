@@ -1,0 +1,214 @@
+"""The errors of Helix: one tree, whose codes are part of the contract (docs/errors.md)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class HelixError(Exception):
+    """
+    Something that was asked for can't be done.
+
+    :cvar code: the stable name of the error, for programs.
+    :cvar retry: whether the same request may succeed later, unchanged.
+    :ivar message: what to tell a person; the ``reason`` of a reply, the ``detail`` of a problem.
+    """
+
+    code: ClassVar[str] = "error"
+    retry: ClassVar[bool] = False
+    default_message: ClassVar[str] = "The request could not be carried out"
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or self.default_message
+        super().__init__(self.message)
+
+
+class MalformedFrame(HelixError):
+    """A frame that no serializer can read; it is dropped and counted, never answered."""
+
+    code = "malformed_frame"
+    default_message = "The frame is not a Phoenix Channels message"
+
+
+class InvalidFlowId(HelixError):
+    """A flow id is 1 to 255 bytes of UTF-8 after trimming, with no control characters."""
+
+    code = "invalid_flow_id"
+    default_message = "Invalid flow identifier"
+
+
+class InvalidFlowIdParameter(InvalidFlowId):
+    """The ``flow_id`` of a management push is not a non-blank string."""
+
+    default_message = "Invalid flow_id"
+
+
+class InvalidParameters(HelixError):
+    """The parameters of a join or a push are not what the event takes."""
+
+    code = "invalid_parameters"
+    default_message = "Invalid parameters"
+
+
+class MissingChanges(InvalidParameters):
+    """A ``flow_change`` or a sync without ``changes``."""
+
+    code = "missing_changes"
+    default_message = "Missing changes"
+
+
+class UnknownEvent(HelixError):
+    """The channel does not know the event."""
+
+    code = "unknown_event"
+    default_message = "Unknown event"
+
+
+class UnmatchedTopic(HelixError):
+    """No channel serves the topic, or this connection has not joined it."""
+
+    code = "unmatched_topic"
+    default_message = "unmatched topic"
+
+
+class TooManyChannels(HelixError):
+    """The connection has joined as many topics as it may."""
+
+    code = "too_many_channels"
+    default_message = "too many channels joined"
+
+
+class MaxClientsReached(HelixError):
+    """The flow has as many members as it may."""
+
+    code = "max_clients_reached"
+    retry = True
+    default_message = "max_clients_reached"
+
+
+class JoinRateLimited(HelixError):
+    """The connection joins more often than it may."""
+
+    code = "rate_limited"
+    retry = True
+    default_message = "too many joins, try again later"
+
+
+class JoinCrashed(HelixError):
+    """The join met a fault of the server's."""
+
+    code = "join_crashed"
+    retry = True
+    default_message = "join crashed"
+
+
+class SessionCrashed(HelixError):
+    """A fault ended the session while it served this request."""
+
+    code = "session_crashed"
+    retry = True
+    default_message = "The session of this flow crashed, try again"
+
+
+class SessionEnded(HelixError):
+    """The session ended while the request was under way."""
+
+    code = "session_ended"
+    retry = True
+    default_message = "The session of this flow has ended, join again"
+
+
+class FlowUnavailable(HelixError):
+    """The flow crashed so often that it refuses joins for a while."""
+
+    code = "flow_unavailable"
+    retry = True
+    default_message = "The flow crashed too often and is unavailable for a while"
+
+
+class Draining(HelixError):
+    """The server is shutting down and takes nothing new."""
+
+    code = "draining"
+    retry = True
+    default_message = "The server is restarting"
+
+
+class SessionNotFound(HelixError):
+    """Nobody has the flow open."""
+
+    code = "session_not_found"
+    default_message = "No session is open for this flow"
+
+
+class ConnectionRefused(HelixError):
+    """A client may not connect."""
+
+    code = "connection_refused"
+
+
+class UnsupportedVersion(ConnectionRefused):
+    """The ``vsn`` of a connect is none that the server speaks."""
+
+    code = "unsupported_version"
+    default_message = "The protocol version (vsn) is not supported: use 1.0.x or 2.0.x"
+
+
+class OriginRefused(ConnectionRefused):
+    """The page that connects comes from an origin that is not allowed."""
+
+    code = "origin_refused"
+    default_message = "The Origin is not allowed: see --allow-origin"
+
+
+class TokenRefused(ConnectionRefused):
+    """The token can't be read or is not accepted."""
+
+    code = "token_refused"
+    default_message = "The token is not accepted"
+
+
+class TooManyConnections(ConnectionRefused):
+    """The server, or this client's address, has as many connections as it may."""
+
+    code = "too_many_connections"
+    retry = True
+    default_message = "Too many connections, try again later"
+
+
+class MalformedBody(HelixError):
+    """The body of a request is not the JSON that it should be."""
+
+    code = "malformed_body"
+    default_message = "The body is not valid JSON"
+
+
+class UnsupportedMediaType(HelixError):
+    """The body of a request is of a type that is not taken."""
+
+    code = "unsupported_media_type"
+    default_message = "The body must be application/json"
+
+
+class BodyTooLarge(HelixError):
+    """The body of a request is larger than ``--max-frame-bytes``."""
+
+    code = "body_too_large"
+    default_message = "The body is too large"
+
+
+class CloseCode(IntEnum):
+    """
+    Why the server closes a WebSocket.
+
+    1000-1999 are RFC 6455's and its registry's; of ours, 4000-4499 ask the client to come back,
+    4500-4999 tell it not to.
+    """
+
+    GOING_AWAY = 1001
+    RESTART = 1012
+    NOT_READING = 4000
+    SILENT = 4001
+    INTERNAL = 4002
+    MALFORMED_FRAMES = 4500

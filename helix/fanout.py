@@ -1,0 +1,331 @@
+"""
+One frame to all members of a flow: encoded once, in order, in slices, with a Deferred.
+
+The first broadcast of a turn of the reactor goes out at once. Those that follow in the same turn
+are joined into one write per member, and while that is the rule the wait grows with what a round
+costs, up to `MAX_HOLD`: so a busy flow spends its time on few large writes instead of many small
+ones, and a quiet one never waits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Hashable
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from helix.outlet import KeyedFrame, Outlet
+from helix.protocol import BinaryKind, Encoding, encode_binary
+from helix.telemetry import Telemetry
+
+SLICE = 256
+"""Members served before the reactor gets a turn: some 2 ms of sending."""
+
+SPELL = 0.002
+"""How long (seconds) slices go on within one turn."""
+
+MAX_HOLD = 0.005
+"""The longest (seconds) that a broadcast waits to be joined with others."""
+
+MAX_BATCH_BYTES = 256 * 1024
+"""Payload bytes that wait at most before they are sent, whatever the time."""
+
+
+class Turns:
+    """
+    Calls functions at the end of the reactor's turn, all of one turn by one timer.
+
+    :param clock: the reactor.
+    """
+
+    __slots__ = ("_calls", "_clock")
+
+    _log = Logger(namespace="helix.fanout")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._calls: list[Callable[[], None]] = []
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Call ``call`` when what the reactor does now is done."""
+        self._calls.append(call)
+        if len(self._calls) == 1:
+            self._clock.callLater(0, self._end)
+
+    def _end(self) -> None:
+        calls, self._calls = self._calls, []
+        for call in calls:
+            try:
+                call()
+            except Exception:
+                self._log.failure("A call at the end of a turn failed")
+
+
+class Broadcast:
+    """
+    One event for all members of a flow.
+
+    :param str event: its name.
+    :param bytes payload: JSON, or data for a binary broadcast.
+    :param key: of broadcasts with equal keys only the newest matters to a lagging member.
+    :param bool binary: whether ``payload`` is data. Who can't be sent binary frames gets nothing.
+    """
+
+    __slots__ = ("_binary", "_encoded", "_event", "_payload", "key")
+
+    def __init__(
+        self, event: str, payload: bytes, key: Hashable | None = None, binary: bool = False
+    ) -> None:
+        self.key = key
+        self._event = event
+        self._payload = payload
+        self._binary = binary
+        self._encoded: dict[_Wire, bytes] = {}
+
+    @property
+    def size(self) -> int:
+        return len(self._payload)
+
+    def encoded(self, wire: _Wire) -> bytes:
+        """The bytes for all members of one wire, made once."""
+        try:
+            return self._encoded[wire]
+        except KeyError:
+            made = self._encoded[wire] = self._encode(*wire)
+            return made
+
+    def _encode(self, encoding: Encoding, topic: str) -> bytes:
+        if not self._binary:
+            return encoding.frame(encoding.serializer.broadcast(topic, self._event, self._payload))
+        if encoding.frame_binary is None:
+            return b""
+        return encoding.frame_binary(
+            encode_binary(BinaryKind.BROADCAST, (topic, self._event), self._payload)
+        )
+
+
+_Wire = tuple[Encoding, str]
+"""Members of one encoding that wrote the topic alike: they get the same bytes."""
+
+
+class _Gone:
+    """Stands in for a member that left while its batch was under way."""
+
+    write = staticmethod(len)
+
+
+_GONE = _Gone()
+
+_Audience = list[tuple[_Wire, list[Outlet | _Gone]]]
+
+
+@attrs.define(eq=False)
+class _Batch:
+    """
+    What goes out in one write per member.
+
+    :ivar waiting: the Deferreds of its broadcasts.
+    :ivar untaken: those of the outlets that could not take it at once.
+    """
+
+    audience: _Audience
+    broadcasts: list[Broadcast]
+    size: int
+    waiting: list[Deferred[None]] = attrs.field(factory=list)
+    untaken: list[Deferred[None]] = attrs.field(factory=list)
+
+
+class Fanout:
+    """
+    The members of one flow as an audience.
+
+    Broadcasts reach every member in the order of the calls, none overtaking another. A member gets
+    what is broadcast after `add` and nothing after `remove`.
+
+    :param clock: the reactor.
+    :param turns: shared by the fan-outs of one reactor.
+    :param failed: called with the Failure when delivering failed by a fault of ours.
+    """
+
+    __slots__ = (
+        "_audience",
+        "_batches",
+        "_clock",
+        "_delivery",
+        "_failed",
+        "_holding",
+        "_members",
+        "_telemetry",
+        "_turns",
+    )
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        turns: Turns,
+        telemetry: Telemetry,
+        failed: Callable[[Failure], None],
+    ) -> None:
+        self._clock = clock
+        self._turns = turns
+        self._telemetry = telemetry
+        self._failed = failed
+        self._members: dict[Outlet, str] = {}
+        self._audience: _Audience | None = None
+        self._batches: deque[_Batch] = deque()
+        self._delivery: Generator[None, None, None] | None = None
+        self._holding = False
+
+    def add(self, outlet: Outlet, topic: str) -> None:
+        """Add a member whose client calls the flow ``topic``."""
+        self._members[outlet] = topic
+        self._audience = None
+
+    def remove(self, outlet: Outlet) -> None:
+        """Remove a member, also from what is still to be delivered."""
+        del self._members[outlet]
+        self._audience = None
+        for audience in {id(batch.audience): batch.audience for batch in self._batches}.values():
+            for _, outlets in audience:
+                if outlet in outlets:
+                    outlets[outlets.index(outlet)] = _GONE
+
+    def broadcast(self, broadcast: Broadcast) -> Deferred[None]:
+        """
+        Send ``broadcast`` to all who are members now.
+
+        :return: a Deferred that fires with ``None`` when every member's transport has taken the
+            frame or was marked lagging. It never fails.
+        """
+        if self._audience is None:
+            self._audience = self._group()
+        if not self._holding:
+            self._holding = True
+            self._turns.at_end(self._continue)
+            batch = _Batch(self._audience, [broadcast], broadcast.size)
+            self._batches.append(batch)
+            self._advance()
+            if not self._batches and not batch.untaken:
+                return succeed(None)
+        else:
+            batch = self._batch_for(broadcast)
+        done: Deferred[None] = Deferred()
+        batch.waiting.append(done)
+        if batch.untaken and batch not in self._batches:
+            self._resolve_when_taken(batch)
+        elif self._delivery is None and batch.size >= MAX_BATCH_BYTES:
+            self.flush()
+        return done
+
+    def flush(self) -> None:
+        """Deliver at once all that waits."""
+        while self._batches:
+            self._advance()
+
+    def _batch_for(self, broadcast: Broadcast) -> _Batch:
+        """The batch that waits for the audience of now, or a new one."""
+        assert self._audience is not None
+        last = self._batches[-1] if self._batches else None
+        under_way = self._delivery is not None and len(self._batches) == 1
+        if last is None or under_way or last.audience is not self._audience:
+            last = _Batch(self._audience, [], 0)
+            self._batches.append(last)
+        last.broadcasts.append(broadcast)
+        last.size += broadcast.size
+        return last
+
+    def _group(self) -> _Audience:
+        groups: dict[_Wire, list[Outlet | _Gone]] = {}
+        for outlet, topic in self._members.items():
+            groups.setdefault((outlet.encoding, topic), []).append(outlet)
+        return list(groups.items())
+
+    def _continue(self) -> None:
+        """The turn, or the hold, is over: deliver what came meanwhile."""
+        started = self._clock.seconds()
+        spent = 0.0
+        joined = delivered = False
+        while self._batches and spent < SPELL:
+            delivered = True
+            joined = joined or len(self._batches[0].broadcasts) > 1
+            self._advance()
+            spent = self._clock.seconds() - started
+        if joined and not self._batches:
+            self._clock.callLater(min(MAX_HOLD, max(0.0, spent)), self._continue)
+        elif delivered or self._batches:
+            self._turns.at_end(self._continue)
+        else:
+            self._holding = False
+
+    def _advance(self) -> None:
+        """Deliver the next slice of the first batch."""
+        batch = self._batches[0]
+        try:
+            if self._delivery is None:
+                self._delivery = self._deliver(batch)
+            next(self._delivery)
+        except StopIteration:
+            pass
+        except Exception:
+            self._failed(Failure())
+        else:
+            return
+        self._delivery = None
+        if self._batches and self._batches[0] is batch:
+            self._batches.popleft()
+        if batch.waiting:
+            self._resolve_when_taken(batch)
+
+    @staticmethod
+    def _resolve_when_taken(batch: _Batch) -> None:
+        def resolve(_: object) -> None:
+            for done in waiting:
+                done.callback(None)
+
+        waiting, batch.waiting = batch.waiting, []
+        if batch.untaken:
+            gatherResults(batch.untaken).addCallback(resolve)
+        else:
+            resolve(None)
+
+    def _deliver(self, batch: _Batch) -> Generator[None, None, None]:
+        """Write the batch to its audience, a slice for each step."""
+        room = SLICE
+        members = bytes_written = 0
+        for wire, outlets in batch.audience:
+            frames: list[KeyedFrame] = [(b.key, b.encoded(wire)) for b in batch.broadcasts]
+            data = frames[0][1] if len(frames) == 1 else b"".join([frame for _, frame in frames])
+            size = len(data)
+            members += len(outlets)
+            bytes_written += size * len(outlets)
+            start = 0
+            while start < len(outlets):
+                if not room:
+                    yield
+                    room = SLICE
+                part = outlets[start : start + room]
+                start += len(part)
+                room -= len(part)
+                for outlet in part:
+                    try:
+                        taken = outlet.write(data)
+                    except OSError as error:
+                        later = outlet.settle_error(error, data, frames)
+                    else:
+                        if taken == size:
+                            continue
+                        later = outlet.settle(taken, data, frames)
+                    if later is not None:
+                        batch.untaken.append(later)
+        self._telemetry.emit(
+            "helix.fanout.delivered",
+            {
+                "broadcasts": len(batch.broadcasts),
+                "deliveries": len(batch.broadcasts) * members,
+                "bytes": bytes_written,
+            },
+        )

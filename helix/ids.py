@@ -1,0 +1,27 @@
+"""The identifiers that clients choose."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from helix.errors import InvalidFlowId
+
+MAX_ID_BYTES = 255
+
+
+def parse_flow_id(text: object) -> str:
+    """
+    Trim a flow id and check it: 1 to 255 bytes of UTF-8 with no control characters.
+
+    :raises InvalidFlowId: when it is anything else.
+    """
+    if not isinstance(text, str):
+        raise InvalidFlowId()
+    flow_id = text.strip()
+    try:
+        size = len(flow_id.encode())
+    except UnicodeEncodeError:  # a lone surrogate
+        raise InvalidFlowId() from None
+    if not 1 <= size <= MAX_ID_BYTES or any(unicodedata.category(c) == "Cc" for c in flow_id):
+        raise InvalidFlowId()
+    return flow_id

@@ -1,0 +1,80 @@
+"""The log as one JSON object a line, and telemetry in the log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import IO
+
+import msgspec
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LogEvent,
+    Logger,
+    LogLevel,
+    LogLevelFilterPredicate,
+    formatEvent,
+    textFileLogObserver,
+)
+from zope.interface import implementer
+
+from helix.telemetry import Telemetry, Values
+
+_LOGGED = (
+    "helix.session.started",
+    "helix.session.ended",
+    "helix.session.crashed",
+)
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+@implementer(ILogObserver)
+class JSONObserver:
+    """
+    Writes each event as one line: ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, the
+    event's own fields, and ``traceback`` where there is one.
+    """
+
+    def __init__(self, output: IO[str]) -> None:
+        self._output = output
+
+    def __call__(self, event: LogEvent) -> None:
+        level = event.get("log_level", LogLevel.info)
+        line = {
+            "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(),
+            "level": level.name,
+            "logger": event.get("log_namespace", "-"),
+            "message": formatEvent(event),
+        }
+        line.update(event.get("helix_fields", {}))
+        if "log_failure" in event:
+            line["traceback"] = event["log_failure"].getTraceback()
+        self._output.write(_encode(line).decode() + "\n")
+        self._output.flush()
+
+
+def make_observer(output: IO[str], log_format: str) -> ILogObserver:
+    """
+    Make what writes the log, from the level ``info`` up.
+
+    :param log_format: ``text`` or ``json``.
+    """
+    write = JSONObserver(output) if log_format == "json" else textFileLogObserver(output)
+    from_info_up = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
+    return FilteringLogObserver(write, [from_info_up])
+
+
+def log_telemetry(telemetry: Telemetry) -> None:
+    """Log the sessions' coming and going, with the events' measurements and metadata as fields."""
+    log = Logger(namespace="helix.telemetry")
+
+    def write(name: str, measurements: Values, metadata: Values) -> None:
+        fields = {"event": name, **measurements, **metadata}
+        shown = " ".join(f"{key}={value}" for key, value in fields.items() if key != "event")
+        log.info("{event} {shown}", event=name, shown=shown, helix_fields=fields)
+
+    for name in _LOGGED:
+        telemetry.subscribe(name, write)
+
+

@@ -1,0 +1,328 @@
+"""
+Long polling, the fallback of phoenix.js: `Connection` over HTTP requests.
+
+The HTTP status is always 200; what the client goes by is the ``status`` in the body.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Callable
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from helix.admission import Admission, Door, header, parameters
+from helix.clients import ClientService
+from helix.connection import Connection, ConnectionLimits
+from helix.errors import CloseCode, ConnectionRefused, Draining, MalformedFrame, OriginRefused
+from helix.outlet import Outlet
+from helix.problems import write_problem
+from helix.protocol import V1, V2, Encoding, encode_json
+from helix.channels import Router
+from helix.telemetry import Telemetry
+
+POLL_TIMEOUT = 10.0
+"""Seconds that a poll waits for messages."""
+
+SESSION_TIMEOUT = 15.0
+"""Seconds after the last poll at which a session ends."""
+
+MAX_LINES = 100
+"""Frames in one POST."""
+
+TOKEN_PREFIX = "longpoll."
+"""Tells our sessions' tokens from the clients' own ``token`` parameter, which has the same name."""
+
+_END = b"\x1e"
+"""Ends each frame of a mailbox: a character that no JSON text holds."""
+
+
+def _frame(text: bytes) -> bytes:
+    return text + _END
+
+
+ENCODINGS = {serializer: Encoding(serializer, _frame, None) for serializer in (V1, V2)}
+
+
+class Mailbox(Outlet):
+    """
+    The way out to a client that polls: frames wait until it comes for them.
+
+    :param arrived: called when something has been put in.
+    """
+
+    __slots__ = ("_arrived",)
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        high_water_mark: int,
+        clock: IReactorTime,
+        arrived: Callable[[], None],
+    ) -> None:
+        self._arrived = arrived
+        super().__init__(encoding, high_water_mark, clock, lambda _: None, lambda: None)
+        self._wait()
+
+    def take_all(self) -> list[str]:
+        """Empty the mailbox: the frames, oldest first."""
+        data = b"".join(iter(self._next_chunk, None))
+        return [frame.decode() for frame in data.split(_END)[:-1]]
+
+    def _wait(self) -> None:
+        """A mailbox is never clear: whether its client is alive is told by its polls."""
+        self._block()
+        self.blocked_since = None
+
+    def _enqueue(self, data: bytes, taken: int) -> None:
+        super()._enqueue(data, taken)
+        self._arrived()
+
+    def _drained(self) -> None:
+        super()._drained()
+        self._wait()
+
+
+class PollingClient:
+    """One session of long polling. (`helix.clients.Client`)"""
+
+    transport_name = "longpoll"
+
+    def __init__(self, service: LongPollResource, admission: Admission) -> None:
+        self.token = TOKEN_PREFIX + secrets.token_urlsafe(24)
+        self.address = admission.address
+        self._service = service
+        self._clock = service.clock
+        self._mailbox = Mailbox(
+            ENCODINGS[admission.serializer], service.high_water_mark, self._clock, self._arrived
+        )
+        self.connection = service.make_connection(self._mailbox, self.close)
+        self._poll: IRequest | None = None
+        self._answering: IDelayedCall | None = None
+        self._poll_timer: IDelayedCall | None = None
+        self._expiry = self._clock.callLater(SESSION_TIMEOUT, self.abort)
+
+    def poll(self, request: IRequest) -> None:
+        """Answer ``request`` with what there is, or as soon as there is something."""
+        self.connection.touch()
+        self._expiry.reset(SESSION_TIMEOUT + POLL_TIMEOUT)
+        self._answer(204)
+        self._poll = request
+        request.notifyFinish().addErrback(self._poll_lost, request)
+        messages = self._mailbox.take_all()
+        if messages:
+            self._answer(200, messages)
+        else:
+            self._poll_timer = self._clock.callLater(POLL_TIMEOUT, self._answer, 204)
+
+    def receive(self, line: bytes) -> None:
+        """Take one line of a POST: a text frame, or base64 of a binary one."""
+        if line[:1] in (b"[", b"{"):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                self.connection.malformed(MalformedFrame("not UTF-8"))
+            else:
+                self.connection.receive(line)
+            return
+        try:
+            data = base64.b64decode(line, validate=True)
+        except binascii.Error:
+            self.connection.malformed(MalformedFrame("neither JSON nor base64"))
+        else:
+            self.connection.receive_binary(data)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """End the session; the client comes back without its token and joins again."""
+        self.abort()
+
+    def abort(self) -> None:
+        if self._expiry.active():
+            self._expiry.cancel()
+        self._answer(500)
+        if self._answering is not None:
+            self._answering.cancel()
+            self._answering = None
+        self._service.remove(self)
+        self.connection.closed()
+
+    def _arrived(self) -> None:
+        """Answer at the end of the turn, so that what belongs together goes together."""
+        if self._poll is not None and self._answering is None:
+            self._answering = self._clock.callLater(0, self._deliver)
+
+    def _deliver(self) -> None:
+        self._answering = None
+        if self._poll is not None:
+            self._answer(200, self._mailbox.take_all())
+
+    def _answer(self, status: int, messages: list[str] | None = None) -> None:
+        """Answer the poll that waits, if one does; the session now waits for the next."""
+        request, self._poll = self._poll, None
+        timer, self._poll_timer = self._poll_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        if request is not None:
+            if self._expiry.active():
+                self._expiry.reset(SESSION_TIMEOUT)
+            write_answer(request, status, self.token, messages)
+
+    def _poll_lost(self, failure: Failure, request: IRequest) -> None:
+        failure.trap(ConnectionDone, Exception)
+        if self._poll is request:
+            self._poll = None
+            self._answer(204)
+            self._expiry.reset(SESSION_TIMEOUT)
+
+
+def write_answer(
+    request: IRequest, status: int, token: str | None = None, messages: list[str] | None = None
+) -> None:
+    """Finish ``request`` with the body that the client goes by."""
+    body: dict[str, object] = {"status": status}
+    if token is not None:
+        body["token"] = token
+    if messages is not None:
+        body["messages"] = messages
+    request.setHeader(b"content-type", b"application/json")
+    request.setHeader(b"cache-control", b"no-store")
+    request.write(encode_json(body))
+    request.finish()
+
+
+class LongPollResource(Resource):
+    """
+    ``/socket/longpoll``.
+
+    :param max_frame_bytes: the largest frame that a client may send.
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        clients: ClientService,
+        router: Router,
+        limits: ConnectionLimits,
+        telemetry: Telemetry,
+        door: Door,
+        max_frame_bytes: int,
+        high_water_mark: int,
+    ) -> None:
+        super().__init__()
+        self.clock = clock
+        self.high_water_mark = high_water_mark
+        self._clients = clients
+        self._router = router
+        self._limits = limits
+        self._telemetry = telemetry
+        self._door = door
+        self._max_frame_bytes = max_frame_bytes
+        self._sessions: dict[str, PollingClient] = {}
+
+    def make_connection(
+        self, outlet: Outlet, close: Callable[[CloseCode, str], None]
+    ) -> Connection:
+        """The protocol's state for a new session."""
+        return Connection(outlet, self._router, self._limits, self.clock, self._telemetry, close)
+
+    def remove(self, client: PollingClient) -> None:
+        """Forget a session that has ended."""
+        self._sessions.pop(client.token, None)
+        self._clients.remove(client)
+
+    def render(self, request: IRequest) -> bytes | int:
+        origin = header(request, b"origin")
+        try:
+            self._door.origins.check(origin, header(request, b"host"))
+        except OriginRefused:
+            write_answer(request, 403)
+            return NOT_DONE_YET
+        if origin is not None:
+            request.setHeader(b"access-control-allow-origin", origin.encode("latin-1"))
+            request.setHeader(b"vary", b"origin")
+        if request.method == b"OPTIONS":
+            return self._preflight(request)
+        if request.method == b"GET":
+            self._poll(request)
+        elif request.method == b"POST":
+            self._publish(request)
+        else:
+            request.setHeader(b"allow", b"GET, POST, OPTIONS")
+            return write_problem(request, 405, "method_not_allowed", "Long polling takes GET, POST")
+        return NOT_DONE_YET
+
+    @staticmethod
+    def _preflight(request: IRequest) -> bytes:
+        request.setResponseCode(204)
+        request.setHeader(b"access-control-allow-methods", b"GET, POST, OPTIONS")
+        request.setHeader(
+            b"access-control-allow-headers",
+            b"content-type, accept, x-phoenix-authtoken, x-phoenix-longpoll-token",
+        )
+        request.setHeader(b"access-control-max-age", b"600")
+        return b""
+
+    @staticmethod
+    def _session_token(request: IRequest) -> str | None:
+        """The newest token of ours that the request carries."""
+        carried = [*parameters(request, b"token"), header(request, b"x-phoenix-longpoll-token")]
+        ours = [token for token in carried if token is not None and token.startswith(TOKEN_PREFIX)]
+        return ours[-1] if ours else None
+
+    def _poll(self, request: IRequest) -> None:
+        token = self._session_token(request)
+        if token is None:
+            self._open(request)
+        elif (client := self._sessions.get(token)) is not None:
+            client.poll(request)
+        else:
+            # Not 410, as Phoenix has it: phoenix.js up to 1.7 takes that for an open connection
+            # and never joins its channels again. 500 makes every version start anew.
+            write_answer(request, 500)
+
+    def _open(self, request: IRequest) -> None:
+        auth_token = header(request, b"x-phoenix-authtoken")
+        if auth_token is None:
+            auth_token = next(iter(parameters(request, b"token")), None)
+        try:
+            admission = self._door.admit(request, auth_token)
+        except ConnectionRefused:
+            write_answer(request, 403)
+        except Draining:
+            write_answer(request, 500)
+        else:
+            client = PollingClient(self, admission)
+            self._sessions[client.token] = client
+            self._clients.add(client)
+            write_answer(request, 410, client.token)
+
+    def _publish(self, request: IRequest) -> None:
+        client = self._sessions.get(self._session_token(request) or "")
+        if client is None:
+            write_answer(request, 410)
+            return
+        client.connection.touch()
+        body = request.content.read()
+        ndjson = (header(request, b"content-type") or "").partition(";")[0].strip()
+        if ndjson == "application/x-ndjson":
+            if body.count(b"\n") >= MAX_LINES + (body[-1:] == b"\n"):
+                write_answer(request, 413)
+                return
+            lines = [line for line in body.split(b"\n") if line.strip()]
+        else:
+            lines = [body]
+        if any(len(line) > self._max_frame_bytes for line in lines):
+            write_answer(request, 413)
+            return
+        for line in lines:
+            client.receive(line.strip())
+        write_answer(request, 200)

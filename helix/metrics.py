@@ -1,0 +1,81 @@
+"""Telemetry as Prometheus metrics (docs/architecture.md lists them)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from helix.telemetry import Telemetry, Values
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST.encode("ascii")
+
+_COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
+    ("helix.connection.opened", "connections_opened", "Clients that connected.", "transport"),
+    ("helix.connection.closed", "connections_closed", "Clients that are gone.", "transport"),
+    ("helix.connection.refused", "connections_refused", "Clients that were refused.", "code"),
+    ("helix.frame.malformed", "malformed_frames", "Frames that could not be read.", None),
+    ("helix.member.lagging", "clients_lagging", "Times that a client began to lag.", None),
+    ("helix.session.started", "sessions_started", "Sessions that started.", None),
+    ("helix.session.ended", "sessions_ended", "Sessions that ended.", "reason"),
+    ("helix.session.crashed", "sessions_crashed", "Sessions that crashed.", None),
+    ("helix.session.client_joined", "clients_joined", "Joins of flows.", None),
+    ("helix.session.client_left", "clients_left", "Members that left.", None),
+    ("helix.session.join_refused", "joins_refused", "Joins that were refused.", "code"),
+)
+
+
+class Metrics:
+    """
+    Counts what telemetry tells.
+
+    :param telemetry: whose events are counted.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        for event, name, text, label in _COUNTERS:
+            self._count(telemetry, event, name, text, label)
+        self._connections = self._gauge("connections", "Clients that are connected.")
+        self._sessions = self._gauge("sessions", "Flows that somebody has open.")
+        self._members = self._gauge("members", "Members of all flows.")
+        telemetry.subscribe("helix.connection.opened", lambda *_: self._connections.inc())
+        telemetry.subscribe("helix.connection.closed", lambda *_: self._connections.dec())
+        telemetry.subscribe("helix.session.started", lambda *_: self._sessions.inc())
+        telemetry.subscribe("helix.session.ended", lambda *_: self._sessions.dec())
+        telemetry.subscribe("helix.session.client_joined", lambda *_: self._members.inc())
+        telemetry.subscribe("helix.session.client_left", lambda *_: self._members.dec())
+        self._broadcasts = self._counter("broadcasts", "Frames broadcast to the members of a flow.")
+        self._deliveries = self._counter("deliveries", "Frames broadcast, for each member.")
+        self._bytes = self._counter("broadcast_bytes", "Bytes of the frames broadcast.")
+        telemetry.subscribe("helix.fanout.delivered", self._delivered)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+        return Counter(f"helix_{name}", text, list(labels), registry=self._registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"helix_{name}", text, registry=self._registry)
+
+    def _count(
+        self, telemetry: Telemetry, event: str, name: str, text: str, label: str | None
+    ) -> None:
+        if label is None:
+            counter = self._counter(name, text)
+            telemetry.subscribe(event, lambda *_: counter.inc())
+        else:
+            labelled = self._counter(name, text, [label])
+            telemetry.subscribe(event, lambda _, __, data: labelled.labels(data[label]).inc())
+
+    def _delivered(self, _: str, measurements: Values, __: Values) -> None:
+        self._broadcasts.inc(measurements["broadcasts"])  # type: ignore[arg-type]  # numbers all
+        self._deliveries.inc(measurements["deliveries"])  # type: ignore[arg-type]
+        self._bytes.inc(measurements["bytes"])  # type: ignore[arg-type]

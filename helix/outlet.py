@@ -1,0 +1,412 @@
+"""
+Bytes out to one peer: in order, at once where the peer takes them, bounded where it doesn't.
+
+An outlet is *clear* while its peer has taken everything, *blocked* while frames wait, and *lagging*
+while more than the high-water mark waits. A lagging one is given nothing but what must arrive, and
+of everything else the newest of its kind once it has drained.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from enum import Enum
+from socket import socket
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IPullProducer,
+    IPushProducer,
+    IReactorTime,
+    ITransport,
+)
+from zope.interface import implementer
+
+from helix.protocol import Encoding
+
+QUEUED = -1
+"""What `Outlet.write` returns when it has put the data behind what waits already."""
+
+REFUSED = -2
+"""What `Outlet.write` returns when the outlet is lagging and took nothing."""
+
+CHUNK_BYTES = 16 * 1024
+"""What is handed to a slow transport at a time, so that a trickle still counts as progress."""
+
+KeyedFrame = tuple[Hashable | None, bytes]
+"""A frame and the key of its kind, of which only the newest counts; ``None``: every one does."""
+
+
+class Flow(Enum):
+    """How an outlet's peer keeps up."""
+
+    CLEAR = "clear"
+    BLOCKED = "blocked"
+    LAGGING = "lagging"
+    SHUT = "shut"
+
+
+class Outlet:
+    """
+    The way out to one peer; what is common to all transports.
+
+    :param encoding: how the peer wants its frames.
+    :param int high_water_mark: bytes that may wait before the outlet is lagging.
+    :param clock: tells the time.
+    :param lagging: called with ``True`` when the outlet starts lagging, ``False`` when it ends.
+    :param broken: called when the peer turns out to be gone.
+
+    :ivar write: takes bytes and returns how many of them, or `QUEUED` or `REFUSED`; may raise
+        ``OSError``. Only for the loop of the fan-out, which calls `settle` with any other result
+        than all of them. It is exchanged as the state changes, so that this loop needs no test.
+    :ivar blocked_since: since when (seconds) the peer has taken nothing, ``None`` while clear.
+    """
+
+    __slots__ = (
+        "_broken",
+        "_clock",
+        "_corked",
+        "_high_water_mark",
+        "_lagging",
+        "_newest",
+        "_queue",
+        "_queued_bytes",
+        "_state",
+        "_taken_bytes",
+        "_waiting",
+        "blocked_since",
+        "encoding",
+        "write",
+    )
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        high_water_mark: int,
+        clock: IReactorTime,
+        lagging: Callable[[bool], None],
+        broken: Callable[[], None],
+    ) -> None:
+        self.encoding = encoding
+        self.blocked_since: float | None = None
+        self._clock = clock
+        self._high_water_mark = high_water_mark
+        self._lagging = lagging
+        self._broken = broken
+        self._state = Flow.CLEAR
+        self._queue: deque[bytes | memoryview] | None = None
+        self._queued_bytes = 0
+        self._taken_bytes = 0
+        self._newest: dict[Hashable, bytes] | None = None
+        self._waiting: deque[tuple[int, Deferred[None]]] | None = None
+        self._corked: list[bytes] | None = None
+        self.write: Callable[[bytes], int] = self._write_clear
+
+    # what a transport provides
+
+    def _write_clear(self, data: bytes) -> int:
+        raise NotImplementedError  # pragma: no cover
+
+    def _start_draining(self) -> None:
+        """Something waits: see to it that `_next_chunk` is fetched when the peer takes more."""
+        raise NotImplementedError  # pragma: no cover
+
+    # what the connection and the fan-out call
+
+    @property
+    def state(self) -> Flow:
+        return self._state
+
+    def send(self, data: bytes) -> None:
+        """Send what must arrive: a reply, the end of a channel. Never raises."""
+        try:
+            taken = self.write(data)
+        except BlockingIOError:
+            taken = 0
+        except OSError:
+            self._fail()
+            return
+        if taken in (QUEUED, len(data)):
+            return
+        self._enqueue(data, max(taken, 0))
+
+    def settle(
+        self, taken: int, data: bytes, frames: Sequence[KeyedFrame]
+    ) -> Deferred[None] | None:
+        """
+        See to what `write` did not take of ``data``, which is the ``frames`` joined.
+
+        :return: a Deferred that fires when the peer's transport has taken the rest or the outlet
+            is lagging or shut; ``None`` when that is so already.
+        """
+        if taken == REFUSED:
+            for key, frame in frames:
+                if key is None:
+                    self._enqueue(frame, 0)
+                else:
+                    self._keep_newest(key, frame)
+            return None
+        if taken != QUEUED:
+            self._enqueue(data, taken)
+        return self._when_taken()
+
+    def settle_error(
+        self, error: OSError, data: bytes, frames: Sequence[KeyedFrame]
+    ) -> Deferred[None] | None:
+        """As `settle`, for a `write` that raised."""
+        if isinstance(error, BlockingIOError):
+            return self.settle(0, data, frames)
+        self._fail()
+        return None
+
+    def cork(self) -> None:
+        """Gather what is sent until `uncork`, to send it as one. Not nested."""
+        self._corked = []
+        if self._state is Flow.CLEAR:
+            self.write = self._write_corked
+
+    def uncork(self) -> None:
+        """Send what was gathered."""
+        gathered, self._corked = self._corked, None
+        if self._state is Flow.CLEAR:
+            self.write = self._write_clear
+        if gathered:
+            self.send(gathered[0] if len(gathered) == 1 else b"".join(gathered))
+
+    def shut(self) -> None:
+        """Take nothing more, but go on sending what waits."""
+        if self._corked is not None:
+            self.uncork()
+        self._leave_lagging()
+        self._state = Flow.SHUT
+        self.write = len  # as if all was taken
+        self._newest = None
+        self._release_waiting()
+
+    def finish(self) -> None:
+        """`shut`, and let the transport close once it has sent what waits."""
+        self.shut()
+
+    def lost(self) -> None:
+        """The peer is gone: forget what waits."""
+        self._corked = None
+        self.shut()
+        self._queue = None
+        self._queued_bytes = 0
+        self.blocked_since = None
+
+    # inside
+
+    def _write_corked(self, data: bytes) -> int:
+        assert self._corked is not None
+        self._corked.append(data)
+        return len(data)
+
+    def _write_blocked(self, data: bytes) -> int:
+        self._enqueue(data, 0)
+        return QUEUED
+
+    @staticmethod
+    def _write_lagging(data: bytes) -> int:
+        return REFUSED
+
+    def _enqueue(self, data: bytes, taken: int) -> None:
+        if self._state is Flow.SHUT:
+            return
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(memoryview(data)[taken:] if taken else data)
+        self._queued_bytes += len(data) - taken
+        if self._state is Flow.CLEAR:
+            self._block()
+            self._start_draining()
+        if self._state is Flow.BLOCKED and self._queued_bytes > self._high_water_mark:
+            self._state = Flow.LAGGING
+            self.write = self._write_lagging
+            self._release_waiting()
+            self._lagging(True)
+
+    def _block(self) -> None:
+        if self._state is Flow.CLEAR:
+            self._state = Flow.BLOCKED
+            self.blocked_since = self._clock.seconds()
+            self.write = self._write_blocked
+
+    def _keep_newest(self, key: Hashable, frame: bytes) -> None:
+        if self._newest is None:
+            self._newest = {}
+        self._newest.pop(key, None)  # so that the newest of all comes last
+        self._newest[key] = frame
+
+    def _when_taken(self) -> Deferred[None] | None:
+        if self._state is not Flow.BLOCKED:
+            return None
+        if self._waiting is None:
+            self._waiting = deque()
+        taken: Deferred[None] = Deferred()
+        self._waiting.append((self._taken_bytes + self._queued_bytes, taken))
+        return taken
+
+    def _next_chunk(self) -> bytes | None:
+        """
+        Take what is to be handed to the transport next; it took all that it was given before.
+
+        :return: about `CHUNK_BYTES`, or ``None`` when nothing waits any more.
+        """
+        self.blocked_since = self._clock.seconds()
+        self._release_waiting(self._taken_bytes)
+        if not self._queue and self._newest:
+            frames, self._newest = self._newest, None
+            self._queue = deque(frames.values())
+            self._queued_bytes = sum(map(len, self._queue))
+        if not self._queue:
+            self._drained()
+            return None
+        parts: list[bytes | memoryview] = []
+        size = 0
+        while self._queue and size < CHUNK_BYTES:
+            part = self._queue.popleft()
+            room = CHUNK_BYTES - size
+            if len(part) > room:
+                self._queue.appendleft(memoryview(part)[room:])
+                part = memoryview(part)[:room]
+            parts.append(part)
+            size += len(part)
+        self._queued_bytes -= size
+        self._taken_bytes += size
+        return b"".join(parts)
+
+    def _drained(self) -> None:
+        self._queue = None
+        self.blocked_since = None
+        self._leave_lagging()
+        if self._state is not Flow.SHUT:
+            self._state = Flow.CLEAR
+            self.write = self._write_clear if self._corked is None else self._write_corked
+
+    def _leave_lagging(self) -> None:
+        if self._state is Flow.LAGGING:
+            self._state = Flow.BLOCKED
+            self._lagging(False)
+
+    def _release_waiting(self, up_to: int | None = None) -> None:
+        waiting = self._waiting
+        while waiting and (up_to is None or waiting[0][0] <= up_to):
+            waiting.popleft()[1].callback(None)
+        if not waiting:
+            self._waiting = None
+
+    def _fail(self) -> None:
+        self.lost()
+        self._broken()
+
+
+@implementer(IPullProducer)
+class DirectOutlet(Outlet):
+    """
+    The way out over plain TCP: straight to the socket while nothing waits.
+
+    A trip through the reactor for each frame costs two ``epoll_ctl`` calls, more than the send
+    itself. What the socket doesn't take goes the transport's way: this is then its pull producer,
+    which is asked for more whenever the transport has sent all.
+
+    :param transport: a Twisted TCP transport that is about to send something: it is waited for, so
+        that nothing overtakes it.
+    :param sock: its socket, which doesn't block.
+    """
+
+    __slots__ = ("_starting", "_transport", "_write_clear")
+
+    def __init__(
+        self,
+        transport: ITransport,
+        sock: socket,
+        encoding: Encoding,
+        high_water_mark: int,
+        clock: IReactorTime,
+        lagging: Callable[[bool], None],
+        broken: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._write_clear = sock.send  # type: ignore[method-assign]  # no Python frame in between
+        super().__init__(encoding, high_water_mark, clock, lagging, broken)
+        self._block()
+        self._starting = True
+        transport.registerProducer(self, False)
+        self._starting = False
+
+    def _start_draining(self) -> None:
+        self._transport.registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        """Twisted's call: the transport has sent everything (or has just been given us)."""
+        if self._starting:
+            return
+        chunk = self._next_chunk()
+        if chunk is None:
+            self._transport.unregisterProducer()
+        else:
+            self._transport.write(chunk)
+
+    def stopProducing(self) -> None:
+        """Twisted's call: the transport is gone."""
+
+
+@implementer(IPushProducer)
+class TransportOutlet(Outlet):
+    """
+    The way out over any other stream (TLS, a unix socket): the transport's own path.
+
+    While the transport says that it holds enough, frames wait here.
+
+    :param transport: a Twisted stream transport.
+    """
+
+    __slots__ = ("_finishing", "_paused", "_transport")
+
+    def __init__(
+        self,
+        transport: ITransport,
+        encoding: Encoding,
+        high_water_mark: int,
+        clock: IReactorTime,
+        lagging: Callable[[bool], None],
+        broken: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._paused = False
+        self._finishing = False
+        super().__init__(encoding, high_water_mark, clock, lagging, broken)
+        transport.registerProducer(self, True)
+
+    def _write_clear(self, data: bytes) -> int:
+        self._transport.write(data)
+        return len(data)
+
+    def _start_draining(self) -> None:
+        """The transport calls `resumeProducing` by itself."""
+
+    def pauseProducing(self) -> None:
+        """Twisted's call: the transport holds enough."""
+        self._paused = True
+        self._block()
+
+    def resumeProducing(self) -> None:
+        """Twisted's call: the transport has room again."""
+        self._paused = False
+        while not self._paused:
+            chunk = self._next_chunk()
+            if chunk is None:
+                if self._finishing:
+                    self._transport.unregisterProducer()
+                return
+            self._transport.write(chunk)
+
+    def stopProducing(self) -> None:
+        """Twisted's call: the transport is gone."""
+
+    def finish(self) -> None:
+        self.shut()
+        self._finishing = True
+        if not self._paused:
+            self._transport.unregisterProducer()

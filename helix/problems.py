@@ -1,0 +1,58 @@
+"""Errors as HTTP answers: RFC 9457, ``application/problem+json``."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from twisted.web.iweb import IRequest
+
+from helix.errors import HelixError
+from helix.protocol import encode_json
+
+RETRY_AFTER = 2
+"""Seconds after which a request that failed for now is worth another try."""
+
+_STATUS = {
+    "invalid_flow_id": 400,
+    "invalid_parameters": 400,
+    "missing_changes": 400,
+    "malformed_body": 400,
+    "unsupported_media_type": 415,
+    "body_too_large": 413,
+    "unsupported_version": 403,
+    "origin_refused": 403,
+    "token_refused": 403,
+    "session_not_found": 404,
+    "too_many_connections": 503,
+    "draining": 503,
+    "flow_unavailable": 503,
+    "session_crashed": 503,
+    "session_ended": 503,
+}
+
+
+def write_problem(
+    request: IRequest, status: int, code: str, detail: str, retry: bool = False
+) -> bytes:
+    """
+    Make ``request`` answer a problem.
+
+    :param status: the HTTP status.
+    :param code: the error's stable name (docs/errors.md).
+    :return: the body to answer with.
+    """
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/problem+json")
+    request.setHeader(b"cache-control", b"no-store")
+    if retry:
+        request.setHeader(b"retry-after", b"%d" % RETRY_AFTER)
+    title = HTTPStatus(status).phrase
+    return encode_json(
+        {"title": title, "status": status, "detail": detail, "code": code, "retry": retry}
+    )
+
+
+def write_error(request: IRequest, error: HelixError) -> bytes:
+    """Make ``request`` answer ``error``, as `write_problem`."""
+    status = _STATUS.get(error.code, 500)
+    return write_problem(request, status, error.code, error.message, error.retry)

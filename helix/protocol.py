@@ -1,0 +1,285 @@
+"""
+Phoenix Channels frames, V1, V2 and binary: decode and encode, with no I/O.
+
+The format is that of Phoenix 1.7 and 1.8 (``Phoenix.Socket.V1.JSONSerializer`` and
+``V2.JSONSerializer``). Payloads stay the bytes they came as: only the envelope is decoded, and a
+payload is spliced into what goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from functools import lru_cache
+from itertools import accumulate
+from typing import Protocol
+
+import attrs
+import msgspec
+
+from helix.errors import MalformedFrame, UnsupportedVersion
+
+Ref = str | int | None
+"""A ``ref`` or ``join_ref`` as the client wrote it: it is echoed, never interpreted."""
+
+MAX_DEPTH = 128
+"""How deep the arrays and objects of a frame may nest, the frame itself counted."""
+
+EMPTY = b"{}"
+
+
+class Message(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """
+    One decoded frame from a client.
+
+    :ivar payload: the payload's JSON, as it came; of a binary frame the data itself.
+    :ivar binary: whether the frame was binary.
+    """
+
+    join_ref: Ref
+    ref: Ref
+    topic: str
+    event: str
+    payload: msgspec.Raw
+
+
+class BinaryMessage(msgspec.Struct, gc=False):
+    """One decoded binary push: as `Message`, but its payload is data, not JSON."""
+
+    join_ref: Ref
+    ref: Ref
+    topic: str
+    event: str
+    payload: bytes
+
+
+class _MessageV1(msgspec.Struct, gc=False):
+    topic: str
+    event: str
+    payload: msgspec.Raw
+    ref: Ref = None
+    join_ref: Ref = None
+
+
+_decode_v2 = msgspec.json.Decoder(Message).decode
+_decode_v1 = msgspec.json.Decoder(_MessageV1).decode
+_encode = msgspec.json.Encoder().encode
+
+quote: Callable[[str], bytes] = _encode
+"""The JSON text of a string."""
+
+
+def encode_json(value: object) -> bytes:
+    """Encode plain data as JSON text."""
+    return _encode(value)
+
+
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
+
+
+def nests_too_deep(text: bytes) -> bool:
+    """
+    Tell whether valid JSON nests deeper than `MAX_DEPTH`.
+
+    The first line settles nearly every frame; what holds more brackets is measured exactly, its
+    strings taken out first.
+    """
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
+    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(unescaped.split(b'"')[::2]).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets))) > MAX_DEPTH
+
+
+def _checked(decode: Callable[[bytes], object], text: bytes) -> object:
+    try:
+        message = decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise MalformedFrame(str(error)) from None
+    except RecursionError:
+        raise MalformedFrame("nested too deep") from None
+    if nests_too_deep(text):
+        raise MalformedFrame("nested too deep")
+    return message
+
+
+def decode_binary(data: bytes) -> BinaryMessage:
+    """
+    Decode a binary push: ``0, len(join_ref), len(ref), len(topic), len(event)``, then the four
+    strings, then the data.
+
+    :raises MalformedFrame: when the kind is another one or the sizes don't fit.
+    """
+    if len(data) < 5 or data[0] != 0:
+        raise MalformedFrame("not a binary push")
+    join_ref_size, ref_size, topic_size, event_size = data[1:5]
+    ref_at = 5 + join_ref_size
+    topic_at = ref_at + ref_size
+    event_at = topic_at + topic_size
+    payload_at = event_at + event_size
+    if len(data) < payload_at:
+        raise MalformedFrame("the sizes of a binary push exceed it")
+    try:
+        return BinaryMessage(
+            join_ref=data[5:ref_at].decode() or None,
+            ref=data[ref_at:topic_at].decode() or None,
+            topic=data[topic_at:event_at].decode(),
+            event=data[event_at:payload_at].decode(),
+            payload=data[payload_at:],
+        )
+    except UnicodeDecodeError:
+        raise MalformedFrame("a binary push's strings are not UTF-8") from None
+
+
+class BinaryKind(IntEnum):
+    """What a binary frame from the server is; the strings that each carries are in `encode_binary`."""
+
+    PUSH = 0
+    REPLY = 1
+    BROADCAST = 2
+
+
+def encode_binary(kind: BinaryKind, strings: tuple[str, ...], data: bytes) -> bytes:
+    """
+    Encode a binary frame: the kind, the size of each string in one byte, the strings, the data.
+
+    :param strings: of a push ``join_ref, topic, event``; of a reply ``join_ref, ref, topic,
+        status``; of a broadcast ``topic, event``.
+    :raises ValueError: when a string is longer than 255 bytes.
+    """
+    encoded = [string.encode() for string in strings]
+    if any(len(string) > 255 for string in encoded):
+        raise ValueError("a binary frame's strings take at most 255 bytes each")
+    return b"".join([bytes([kind, *map(len, encoded)]), *encoded, data])
+
+
+class Serializer(Protocol):
+    """
+    One version of the text format.
+
+    ``topic`` and ``event`` are strings, ``payload`` and ``response`` JSON text; what comes back is
+    one frame as UTF-8 text.
+    """
+
+    @staticmethod
+    def decode(text: bytes) -> Message:
+        """Decode one text frame; `MalformedFrame` when it isn't one."""
+
+    @staticmethod
+    def reply(join_ref: Ref, ref: Ref, topic: str, status: str, response: bytes) -> bytes:
+        """Answer the push ``ref``; ``status`` is ``ok`` or ``error``."""
+
+    @staticmethod
+    def push(join_ref: Ref, topic: str, event: str, payload: bytes) -> bytes:
+        """Tell one channel something. It has no ref: a ref could match a pending reply."""
+
+    @staticmethod
+    def close(join_ref: Ref, topic: str, event: str) -> bytes:
+        """End a channel: ``phx_close`` in order, ``phx_error`` after a crash."""
+
+    @staticmethod
+    def broadcast(topic: str, event: str, payload: bytes) -> bytes:
+        """Tell all members of a topic something."""
+
+
+class V2:
+    """Arrays: ``[join_ref, ref, topic, event, payload]``."""
+
+    @staticmethod
+    def decode(text: bytes) -> Message:
+        return _checked(_decode_v2, text)  # type: ignore[return-value]  # what it decodes is a Message
+
+    @staticmethod
+    def reply(join_ref: Ref, ref: Ref, topic: str, status: str, response: bytes) -> bytes:
+        return b'[%b,%b,%b,"phx_reply",{"status":%b,"response":%b}]' % (
+            _encode(join_ref),
+            _encode(ref),
+            _encode(topic),
+            _encode(status),
+            response,
+        )
+
+    @staticmethod
+    def push(join_ref: Ref, topic: str, event: str, payload: bytes) -> bytes:
+        return b"[%b,null,%b,%b,%b]" % (_encode(join_ref), _encode(topic), _encode(event), payload)
+
+    @staticmethod
+    def close(join_ref: Ref, topic: str, event: str) -> bytes:
+        ref = _encode(join_ref)
+        return b"[%b,%b,%b,%b,{}]" % (ref, ref, _encode(topic), _encode(event))
+
+    @staticmethod
+    def broadcast(topic: str, event: str, payload: bytes) -> bytes:
+        return b"%b%b]" % (_broadcast_head(topic, event), payload)
+
+
+@lru_cache(maxsize=4096)
+def _broadcast_head(topic: str, event: str) -> bytes:
+    return b"[null,null,%b,%b," % (_encode(topic), _encode(event))
+
+
+class V1:
+    """Objects with ``topic``, ``event``, ``payload`` and ``ref``; no ``join_ref`` goes out."""
+
+    @staticmethod
+    def decode(text: bytes) -> Message:
+        m: _MessageV1 = _checked(_decode_v1, text)  # type: ignore[assignment]  # as above
+        return Message(m.join_ref, m.ref, m.topic, m.event, m.payload)
+
+    @staticmethod
+    def _frame(ref: Ref, topic: str, event: str, payload: bytes) -> bytes:
+        return b'{"topic":%b,"event":%b,"ref":%b,"payload":%b}' % (
+            _encode(topic),
+            _encode(event),
+            _encode(ref),
+            payload,
+        )
+
+    @staticmethod
+    def reply(join_ref: Ref, ref: Ref, topic: str, status: str, response: bytes) -> bytes:
+        payload = b'{"status":%b,"response":%b}' % (_encode(status), response)
+        return V1._frame(ref, topic, "phx_reply", payload)
+
+    @staticmethod
+    def push(join_ref: Ref, topic: str, event: str, payload: bytes) -> bytes:
+        return V1._frame(None, topic, event, payload)
+
+    @staticmethod
+    def close(join_ref: Ref, topic: str, event: str) -> bytes:
+        return V1._frame(join_ref, topic, event, EMPTY)
+
+    @staticmethod
+    def broadcast(topic: str, event: str, payload: bytes) -> bytes:
+        return V1._frame(None, topic, event, payload)
+
+
+def serializer_for(vsn: str | None) -> type[Serializer]:
+    """
+    Choose the serializer for a connect's ``vsn``; none means 1.0.0.
+
+    :raises UnsupportedVersion: for anything but 1.0.x and 2.0.x.
+    """
+    numbers = (vsn or "1.0.0").split(".")
+    if len(numbers) == 3 and all(n.isascii() and n.isdigit() and len(n) < 6 for n in numbers):
+        if numbers[:2] == ["1", "0"]:
+            return V1
+        if numbers[:2] == ["2", "0"]:
+            return V2
+    raise UnsupportedVersion()
+
+
+@attrs.frozen
+class Encoding:
+    """
+    How one kind of connection wants its frames: a serializer and a transport's framing.
+
+    Members with equal encodings share the bytes of a broadcast.
+
+    :ivar frame: turns the text of a frame into what the transport sends.
+    :ivar frame_binary: the same for data, or ``None`` where the transport can't carry it.
+    """
+
+    serializer: type[Serializer]
+    frame: Callable[[bytes], bytes]
+    frame_binary: Callable[[bytes], bytes] | None

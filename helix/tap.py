@@ -1,0 +1,232 @@
+"""``twistd helix``: the options, and the only place that wires the parts and touches the reactor."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from random import SystemRandom
+from typing import IO, Any
+
+from autobahn.websocket import USES_NVX
+from prometheus_client import disable_created_metrics
+from twisted.application.internet import StreamServerEndpointService
+from twisted.application.service import MultiService
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
+from twisted.python.logfile import LogFile
+from twisted.python import usage
+
+from helix.admission import Door
+from helix.auth import Anyone, OriginPolicy
+from helix.channels import Router
+from helix.clients import ClientLimits, ClientService
+from helix.config import SETTINGS, Config, Setting, SettingError, read_config
+from helix.connection import ConnectionLimits
+from helix.logs import log_telemetry, make_observer
+from helix.longpoll import LongPollResource
+from helix.metrics import Metrics
+from helix.service import FlowSessionService
+from helix.telemetry import Telemetry
+from helix.transport import SocketFactory, SocketResource
+from helix.web import HelixSite, Root, Web
+
+BODY_FRAMES = 4
+"""How many of the largest frames a request's body may hold: a POST of long polling has several."""
+
+_log = Logger(namespace="helix")
+
+
+def _option(setting: Setting) -> Callable[..., None]:
+    """A method that ``usage.Options`` takes for an option, and whose docstring it shows."""
+
+    def flag(self: Options) -> None:
+        self.given[setting.name] = ["1"]
+
+    def option(self: Options, value: str) -> None:
+        self.given.setdefault(setting.name, []).append(value)
+
+    method = flag if setting.flag else option
+    default = f", default: {setting.default}" if setting.default and not setting.flag else ""
+    method.__doc__ = f"{setting.help} [{setting.variable}{default}]"
+    return method
+
+
+def _with_settings(options: type[Options]) -> type[Options]:
+    for setting in SETTINGS:
+        setattr(options, f"opt_{setting.attribute}", _option(setting))
+    return options
+
+
+@_with_settings
+class Options(usage.Options):
+    """The command line of ``twistd helix``, made from `helix.config.SETTINGS`."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Helix, a multiplayer server for node graphs. "
+        "Each option can also be set by the environment variable named behind it."
+    )
+
+    config: Config
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: dict[str, list[str]] = {}
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Any mistake ends the program with one line on standard error."""
+        try:
+            super().parseOptions(options)
+            self.config = read_config(self.given, os.environ)
+        except (usage.UsageError, SettingError) as error:
+            raise SystemExit(f"twistd helix: {error}") from None
+        if not USES_NVX and not self.config.allow_slow_websocket:
+            raise SystemExit(
+                "twistd helix: Autobahn's NVX acceleration is missing, which makes WebSockets slow: "
+                "install an autobahn wheel for this platform, or start with --allow-slow-websocket"
+            )
+
+
+class ListenService(StreamServerEndpointService):
+    """One endpoint. A failure to listen ends the start with its reason."""
+
+    def __init__(self, reactor: Any, description: str, site: HelixSite) -> None:
+        super().__init__(serverFromString(reactor, description), site)
+        self._raiseSynchronously = True
+        self._description = description
+
+    @property
+    def port(self) -> IListeningPort | None:
+        """What listens, once it does."""
+        waiting = self._waitingForPort
+        return getattr(waiting, "result", None)
+
+
+class HelixService(MultiService):
+    """
+    The daemon: sessions, clients, and the ports on which both kinds of clients come in.
+
+    Stopping it drains it: no port, then no client, then no session.
+
+    :param observer: what writes the log.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        sessions: FlowSessionService,
+        clients: ClientService,
+        observer: ILogObserver,
+    ) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._sessions = sessions
+        self._clients = clients
+        self._observer = observer
+        sessions.setServiceParent(self)
+        clients.setServiceParent(self)
+
+    def setServiceParent(self, parent: Any) -> None:
+        if isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)
+
+    def startService(self) -> None:
+        _raise_descriptor_limit()
+        super().startService()
+        self._reactor.callWhenRunning(self._running)
+
+    def _running(self) -> None:
+        # Twisted ends a process that got a SIGTERM by that signal; a drained one is a success.
+        signal.signal(
+            signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._reactor.stop)
+        )
+        hosts = [one.port.getHost() for one in self._listeners() if one.port is not None]
+        if any(_beyond_loopback(host) for host in hosts):
+            _log.warn(
+                "Helix listens beyond this machine and lets in everyone who can reach it: "
+                "nothing asks who a client is"
+            )
+
+    def _listeners(self) -> list[ListenService]:
+        return [one for one in self if isinstance(one, ListenService)]
+
+    def stopService(self) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._sessions.draining = True
+        for listener in self._listeners():
+            await listener.stopService()
+            listener.disownServiceParent()
+        await self._clients.drain()
+        await super().stopService()
+
+
+def _raise_descriptor_limit() -> None:
+    """Every client takes a descriptor, and the usual soft limit is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _beyond_loopback(host: object) -> bool:
+    if not isinstance(host, IPv4Address | IPv6Address):
+        return False
+    return not ip_address(host.host.partition("%")[0]).is_loopback
+
+
+def _log_file(options: Options) -> IO[str]:
+    """Where twistd puts the log: ``--logfile``, or standard output."""
+    twistd = options.parent or {}
+    path = twistd.get("logfile")
+    if path == "-" or (not path and twistd.get("nodaemon")):
+        return sys.stdout
+    return LogFile.fromFullPath(path or "twistd.log")
+
+
+def makeService(options: Options) -> HelixService:
+    """Build the tree of services that ``options`` describe."""
+    from twisted.internet import reactor
+
+    config = options.config
+    disable_created_metrics()
+    telemetry = Telemetry()
+    metrics = Metrics(telemetry)
+    log_telemetry(telemetry)
+    sessions = FlowSessionService(
+        reactor, telemetry, config.max_clients_per_flow, config.session_idle_timeout
+    )
+    clients = ClientService(
+        reactor,
+        telemetry,
+        ClientLimits(config.max_connections, config.max_connections_per_address),
+        SystemRandom(),
+    )
+    origins = OriginPolicy(config.allow_origin)
+    door = Door(clients, Anyone(), origins, telemetry)
+    limits = ConnectionLimits(config.max_channels_per_connection, config.max_joins_per_second)
+    carriers = (reactor, clients, Router(sessions), limits, telemetry)
+    sizes = (config.max_frame_bytes, config.high_water_mark)
+    root = Root(
+        Web(sessions, clients, metrics, origins, config.max_frame_bytes),
+        SocketResource(SocketFactory(*carriers, *sizes), door),
+        LongPollResource(*carriers, door, *sizes),
+    )
+    site = HelixSite(root, BODY_FRAMES * config.max_frame_bytes, reactor)
+    observer = make_observer(_log_file(options), config.log_format)
+    service = HelixService(reactor, sessions, clients, observer)
+    for description in config.listen:
+        try:
+            listener = ListenService(reactor, description, site)
+        except Exception as error:  # each endpoint parser has errors of its own
+            raise SystemExit(f"twistd helix: --listen: {description!r}: {error}") from None
+        listener.setServiceParent(service)
+    return service

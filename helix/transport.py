@@ -1,0 +1,326 @@
+"""The WebSocket: bytes of an Autobahn protocol <-> frames of a `Connection`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import txaio
+from autobahn.twisted.resource import WebSocketResource
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.interfaces import IAddress, IReactorTime, ISSLTransport, ITCPTransport
+from twisted.internet.tcp import Server as TCPServer
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+
+from helix.admission import Admission, Door, header, parameters
+from helix.clients import ClientService
+from helix.connection import Connection, ConnectionLimits
+from helix.errors import CloseCode, ConnectionRefused, Draining
+from helix.outlet import DirectOutlet, Outlet, TransportOutlet
+from helix.protocol import V1, V2, Encoding
+from helix.channels import Router
+from helix.problems import write_error, write_problem
+from helix.telemetry import Telemetry
+
+OPEN_HANDSHAKE_TIMEOUT = 5.0
+CLOSE_HANDSHAKE_TIMEOUT = 1.0
+
+_TEXT = 0x81
+_BINARY = 0x82
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    """One whole, unmasked WebSocket frame (RFC 6455, 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return b"%c%c%b" % (first, size, payload)
+    if size < 1 << 16:
+        return b"%c\x7e%b%b" % (first, size.to_bytes(2, "big"), payload)
+    return b"%c\x7f%b%b" % (first, size.to_bytes(8, "big"), payload)
+
+
+def frame_text(text: bytes) -> bytes:
+    """A text frame as a server sends it."""
+    return _frame(_TEXT, text)
+
+
+def frame_binary(data: bytes) -> bytes:
+    """A binary frame as a server sends it."""
+    return _frame(_BINARY, data)
+
+
+def unmask(mask: bytes, data: bytes) -> bytes:
+    """XOR ``data`` with the four bytes of ``mask`` over and over (RFC 6455, 5.3)."""
+    size = len(data)
+    pattern = (mask * (size // 4 + 1))[:size]
+    masked = int.from_bytes(data, "little") ^ int.from_bytes(pattern, "little")
+    return masked.to_bytes(size, "little")
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+ENCODINGS = {
+    serializer: Encoding(serializer, frame_text, frame_binary) for serializer in (V1, V2)
+}
+
+
+class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
+    """
+    One WebSocket. Whole, plain text frames, which are nearly all, are read here; everything else
+    (fragments, control frames, large or malformed ones) is Autobahn's.
+    """
+
+    transport_name = "websocket"
+
+    # A peer's mistake is no news: Autobahn tells of each as a warning.
+    log = txaio.make_logger(level="error")
+
+    connection: Connection
+    outlet: Outlet | None = None
+    _partial = b""
+
+    def __init__(self, admission: Admission) -> None:
+        super().__init__()
+        self.admission = admission
+        self.address = admission.address
+
+    # Twisted's and Autobahn's calls
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        # Autobahn reads its tcpNoDelay option before it has set it, and swallows the error.
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+
+    def onConnect(self, request: ConnectionRequest) -> str | None:
+        return self.admission.subprotocol
+
+    def onOpen(self) -> None:
+        self.outlet = self._make_outlet()
+        self.connection = self.factory.make_connection(self.outlet, self.close)
+        # What the handshake needed is of no use any more: some 3 KB for each connection.
+        self.http_headers = self.http_request_params = self.http_request_data = None
+        self.http_response_data = self.http_status_line = self.http_request_uri = None
+        self.trackedTimings = None
+        self.factory.clients.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        outlet = self.outlet
+        if outlet is None:
+            super().dataReceived(data)
+            return
+        self.connection.touch()
+        outlet.cork()
+        try:
+            if self.current_frame is None and not self.inside_message and not self.data:
+                data = self._take_whole_frames(self._partial + data if self._partial else data)
+            if data:
+                super().dataReceived(data)
+        finally:
+            outlet.uncork()
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if self.state != self.STATE_OPEN:
+            return
+        if isBinary:
+            self.connection.receive_binary(payload)
+        else:
+            self.connection.receive(payload)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        if self.outlet is not None:
+            self.factory.clients.remove(self)
+            self.connection.closed()
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        if self.outlet is None:
+            super().sendData(data, sync, chopsize)
+        else:
+            self.outlet.send(data)
+
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        if self.outlet is not None:
+            self.outlet.shut()
+
+    def unregisterProducer(self) -> None:
+        """The producer of the transport is the outlet, which sees to that itself."""
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        if self.outlet is not None and not abort:
+            self.outlet.finish()
+        super()._closeConnection(abort)
+
+    # Client
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        if self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code, reason.encode())
+
+    def abort(self) -> None:
+        self.dropConnection(abort=True)
+
+    # inside
+
+    def _make_outlet(self) -> Outlet:
+        transport = self.transport
+        common = (
+            ENCODINGS[self.admission.serializer],
+            self.factory.high_water_mark,
+            self.factory.clock,
+            self._pause,
+            self.abort,
+        )
+        if isinstance(transport, TCPServer) and not ISSLTransport.providedBy(transport):
+            return DirectOutlet(transport, transport.getHandle(), *common)
+        return TransportOutlet(transport, *common)
+
+    def _pause(self, lagging: bool) -> None:
+        """Who doesn't read isn't read from: its replies would pile up."""
+        if lagging:
+            self.transport.pauseProducing()
+        else:
+            self.connection.touch()
+            self.transport.resumeProducing()
+
+    def _take_whole_frames(self, data: bytes) -> bytes:
+        """
+        Receive the whole text frames at the start of ``data``.
+
+        What is left of a frame that is cut off waits in ``_partial``.
+
+        :return: what Autobahn is to see to: the first frame of another kind and all behind it.
+        """
+        receive = self.connection.receive
+        largest = min(self.maxFramePayloadSize, 0xFFFF)
+        at, end = 0, len(data)
+        self._partial = b""
+        while end - at >= 2:
+            size = data[at + 1] - 0x80
+            if data[at] != _TEXT or size < 0:
+                return data[at:]
+            mask_at = at + 2
+            if size == 126:
+                if end - at < 4:
+                    break
+                size = data[at + 2] << 8 | data[at + 3]
+                if size < 126:
+                    return data[at:]
+                mask_at = at + 4
+            if size > largest or size == 127 and mask_at == at + 2:
+                return data[at:]
+            body_at = mask_at + 4
+            stop = body_at + size
+            if stop > end:
+                break
+            text = unmask(data[mask_at:body_at], data[body_at:stop])
+            if not _is_utf8(text):
+                return data[at:]
+            at = stop
+            receive(text)
+            if self.state != self.STATE_OPEN:
+                return data[at:]
+        self._partial = data[at:]
+        return b""
+
+
+class SocketFactory(WebSocketServerFactory):  # type: ignore[misc]
+    """
+    Makes the WebSockets of a server.
+
+    :param int max_frame_bytes: the largest message that a client may send.
+    :param int high_water_mark: bytes that may wait for a client before it is lagging.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        clients: ClientService,
+        router: Router,
+        limits: ConnectionLimits,
+        telemetry: Telemetry,
+        max_frame_bytes: int,
+        high_water_mark: int,
+    ) -> None:
+        super().__init__(server="", reactor=clock)
+        self.clock = clock
+        self.clients = clients
+        self.high_water_mark = high_water_mark
+        self._router = router
+        self._limits = limits
+        self._telemetry = telemetry
+        self.setProtocolOptions(
+            webStatus=False,
+            maxFramePayloadSize=max_frame_bytes,
+            maxMessagePayloadSize=max_frame_bytes,
+            failByDrop=False,
+            openHandshakeTimeout=OPEN_HANDSHAKE_TIMEOUT,
+            closeHandshakeTimeout=CLOSE_HANDSHAKE_TIMEOUT,
+            allowNullOrigin=True,
+        )
+
+    def make_connection(self, outlet: Outlet, close: Callable[[CloseCode, str], None]) -> Connection:
+        """The protocol's state for a WebSocket that has opened."""
+        return Connection(
+            outlet, self._router, self._limits, self.clock, self._telemetry, close
+        )
+
+    def upgrade(self, admission: Admission) -> WebSocketResource:
+        """A resource that upgrades one request, of a client that was admitted."""
+        return WebSocketResource(_Upgrade(self, admission))
+
+
+@attrs.frozen
+class _Upgrade:
+    """Stands where Autobahn's resource wants a factory, to hand on the admission."""
+
+    _factory: SocketFactory
+    _admission: Admission
+
+    def buildProtocol(self, address: IAddress) -> SocketProtocol:
+        protocol = SocketProtocol(self._admission)
+        protocol.factory = self._factory
+        return protocol
+
+
+class SocketResource(Resource):
+    """
+    ``/socket/websocket``: refuses a request with a problem, or upgrades it.
+
+    :param door: decides who may connect.
+    """
+
+    isLeaf = True
+
+    def __init__(self, factory: SocketFactory, door: Door) -> None:
+        super().__init__()
+        self._factory = factory
+        self._door = door
+
+    def render(self, request: IRequest) -> bytes | int:
+        if request.method != b"GET":
+            request.setHeader(b"allow", b"GET")
+            return write_problem(request, 405, "method_not_allowed", "A WebSocket takes GET")
+        if (header(request, b"upgrade") or "").lower() != "websocket":
+            request.setHeader(b"upgrade", b"websocket")
+            return write_problem(request, 426, "upgrade_required", "Connect with a WebSocket")
+        token = next(iter(parameters(request, b"token")), None)
+        try:
+            admission = self._door.admit(request, token)
+        except (ConnectionRefused, Draining) as error:
+            return write_error(request, error)
+        # The HTTP channel is its transport's producer until now; the outlet will be.
+        request.channel.transport.unregisterProducer()
+        return self._factory.upgrade(admission).render(request)

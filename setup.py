@@ -1,0 +1,40 @@
+"""The package ``helix-flows``. Its metadata is here, the tools' settings in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="helix-flows",
+    version="0.1.0",
+    description="A multiplayer server for node graphs",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["helix", "helix.*"]), "twisted.plugins"],
+    package_data={"helix": ["pages/*", "py.typed"]},
+    install_requires=[
+        "attrs>=24.1",
+        "autobahn>=25.10",
+        "klein>=24.8",
+        "msgspec>=0.19",
+        "prometheus-client>=0.21",
+        "twisted[tls]>=24.11",
+        "werkzeug>=3",
+        "zope.interface>=7",
+    ],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Framework :: Twisted",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Typing :: Typed",
+    ],
+    zip_safe=False,
+    # The default mode puts a finder in between, behind which Twisted does not see plugins.
+    options={"editable_wheel": {"mode": "compat"}},
+)
