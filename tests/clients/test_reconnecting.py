@@ -67,18 +67,21 @@ def test_acknowledged_changes_survive_a_kill(
 def test_join_parameters_are_asked_for_at_each_join(
     phoenix: PhoenixProcess, transport: str, flow_id: str, start_daemon: Callable[..., Daemon]
 ) -> None:
-    """A parameters' function can say something new at a rejoin, and the server heeds it."""
+    """A parameters' function can say something new at each rejoin, and the server heeds it."""
     daemon = start_daemon()
-    channel = phoenix.connect(daemon.websocket_url, transport).joined(f"flow:{flow_id}")
+    socket = phoenix.connect(daemon.websocket_url, transport, rejoinAfterMs=50)
+    channel = socket.joined(f"flow:{flow_id}")
     assert channel.params() == {}
-    channel.set_params({"mode": "document", "client_id": "rejoiner"})
 
+    channel.set_params({"mode": "no such mode"})
     daemon.stop()
     daemon.start()
-    reply = channel.join_reply()
-    assert channel.params() == {"mode": "document", "client_id": "rejoiner"}
-    assert reply.status == "ok"
-    assert reply.response["client_id"] == "rejoiner"
+    assert channel.join_reply().status == "error"
+    assert channel.params() == {"mode": "no such mode"}
+
+    channel.set_params({"mode": "relay"})
+    channel.event("client_joined")
+    channel.settle()
 
 
 def test_document_member_resumes_where_it_was(

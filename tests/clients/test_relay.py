@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 
@@ -120,12 +121,19 @@ def test_unknown_event_is_an_error(connect: Connect, flow_id: str) -> None:
     channel.settle()
 
 
-def test_binary_push_is_answered(connect: Connect, flow_id: str) -> None:
-    """A binary push, which a flow has no use for, gets an error and harms nothing."""
-    channel = connect().joined(f"flow:{flow_id}")
+def test_binary_changes_reach_those_who_can_carry_them(
+    phoenix: PhoenixProcess, transport: str, daemon: Daemon, flow_id: str
+) -> None:
+    """A binary push is passed on as it is over WebSockets, and left out of long polls."""
+    topic = f"flow:{flow_id}"
+    watching = phoenix.connect(daemon.websocket_url, "websocket").joined(topic)
+    polling = phoenix.connect(daemon.websocket_url, "longpoll").joined(topic)
+    sending = phoenix.connect(daemon.websocket_url, transport).joined(topic)
     for data in (b"\x00\xff\x80 no JSON", b'{"changes": 1}', b""):
-        assert channel.push("flow_change", data).reply().status == "error"
-    channel.settle()
+        assert sending.push("flow_change", data).reply() == Reply("ok", {"status": "broadcasted"})
+        assert watching.event("flow_update") == {"binary": base64.b64encode(data).decode()}
+    sending.push("flow_change", {"changes": "text again"}).reply()
+    assert polling.event("flow_update")["changes"] == "text again"
 
 
 def test_two_flows_on_one_socket_are_apart(connect: Connect, flow_id: str) -> None:
