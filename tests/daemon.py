@@ -85,21 +85,24 @@ class Daemon:
         """
         End the daemon with SIGTERM and wait for it.
 
-        :raises AssertionError: when it is still there after `STOP_TIMEOUT`; it is killed then.
+        :raises AssertionError: when it fails, or is still there after `STOP_TIMEOUT`; it is killed
+            then.
         """
-        self._end(signal.SIGTERM)
+        status = self._end(signal.SIGTERM)
+        assert status in (0, None), f"the daemon stopped with {status}:\n{self.log}"
 
     def kill(self) -> None:
         """End the daemon with SIGKILL and wait for it."""
         self._end(signal.SIGKILL)
 
-    def _end(self, signal_number: signal.Signals) -> None:
+    def _end(self, signal_number: signal.Signals) -> int | None:
+        """Return the exit status, ``None`` where no daemon ran."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return None
         process.send_signal(signal_number)
         try:
-            process.wait(STOP_TIMEOUT)
+            return process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -14,7 +14,9 @@ Connect = Callable[..., Socket]
 LONGPOLL_SESSION_TIMEOUT = 15.0
 
 
-def test_leave_is_confirmed_and_announced_to_the_others(connect: Connect, flow_id: str) -> None:
+def test_cha9_leave_is_confirmed_and_announced_to_the_others(
+    connect: Connect, flow_id: str
+) -> None:
     """The leaver gets a reply, then ``phx_close``; the others get ``client_left``."""
     topic = f"flow:{flow_id}"
     socket = connect()
@@ -30,7 +32,7 @@ def test_leave_is_confirmed_and_announced_to_the_others(connect: Connect, flow_i
     assert all(frame.event != "client_left" for frame in socket.frames(topic))
 
 
-def test_a_topic_can_be_joined_again_after_leaving(connect: Connect, flow_id: str) -> None:
+def test_cha9_a_topic_can_be_joined_again_after_leaving(connect: Connect, flow_id: str) -> None:
     """Leave, then join, on one socket: the new channel works and its member counts once."""
     socket = connect()
     socket.joined(f"flow:{flow_id}").leave()
@@ -40,7 +42,7 @@ def test_a_topic_can_be_joined_again_after_leaving(connect: Connect, flow_id: st
     again.settle()
 
 
-def test_disconnect_is_announced_to_the_others(
+def test_rel2_disconnect_is_announced_to_the_others(
     phoenix: PhoenixProcess, daemon: Daemon, flow_id: str
 ) -> None:
     """A socket that closes leaves all its flows."""
@@ -54,7 +56,7 @@ def test_disconnect_is_announced_to_the_others(
         assert channel.event("client_left") == {"client_count": 1, "flow_id": flow}
 
 
-def test_vanished_clients_are_announced_to_the_others(
+def test_ses7_vanished_clients_are_announced_to_the_others(
     start_phoenix: Callable[[str], PhoenixProcess], daemon: Daemon, flow_id: str
 ) -> None:
     """
@@ -76,7 +78,7 @@ def test_vanished_clients_are_announced_to_the_others(
         assert left == {"client_count": count, "flow_id": flow_id}
 
 
-def test_second_channel_of_a_topic_replaces_the_first(connect: Connect, flow_id: str) -> None:
+def test_cha9_second_channel_of_a_topic_replaces_the_first(connect: Connect, flow_id: str) -> None:
     """phoenix.js leaves the first channel and joins the second: one member all along."""
     topic = f"flow:{flow_id}"
     watcher = connect().joined(topic)
@@ -94,7 +96,9 @@ def test_second_channel_of_a_topic_replaces_the_first(connect: Connect, flow_id:
     assert socket.look()["channels"] == [{"topic": topic, "state": "joined"}]
 
 
-def test_second_join_of_a_topic_closes_the_first_channel(connect: Connect, flow_id: str) -> None:
+def test_cha6_second_join_of_a_topic_closes_the_first_channel(
+    connect: Connect, flow_id: str
+) -> None:
     """A join without a leave before it: the new one is answered, then the old one is closed."""
     topic = f"flow:{flow_id}"
     watcher = connect().joined(topic)
@@ -115,7 +119,7 @@ def test_second_join_of_a_topic_closes_the_first_channel(connect: Connect, flow_
     assert socket.look()["channels"] == []
 
 
-def test_frames_of_a_replaced_channel_are_ignored(connect: Connect, flow_id: str) -> None:
+def test_cha7_frames_of_a_replaced_channel_are_ignored(connect: Connect, flow_id: str) -> None:
     """What names an old join_ref does nothing and gets no answer."""
     topic = f"flow:{flow_id}"
     socket = connect()
@@ -128,7 +132,7 @@ def test_frames_of_a_replaced_channel_are_ignored(connect: Connect, flow_id: str
     assert not {"stale-push", "stale-leave"} & {frame.ref for frame in socket.frames(topic)}
 
 
-def test_push_to_a_topic_not_joined_is_an_error(connect: Connect, flow_id: str) -> None:
+def test_cha8_push_to_a_topic_not_joined_is_an_error(connect: Connect, flow_id: str) -> None:
     """A push without a join is answered, with no join_ref."""
     socket = connect()
     topic = f"flow:{flow_id}"
@@ -138,7 +142,7 @@ def test_push_to_a_topic_not_joined_is_an_error(connect: Connect, flow_id: str) 
     assert answer == Frame(None, "lost", topic, "phx_reply", unmatched)
 
 
-def test_deleted_flow_closes_its_channels_for_good(connect: Connect, flow_id: str) -> None:
+def test_man1_deleted_flow_closes_its_channels_for_good(connect: Connect, flow_id: str) -> None:
     """Each member gets ``flow_deleted`` and is closed; phoenix.js doesn't join again."""
     sockets = [connect(rejoinAfterMs=1) for _ in range(2)]
     members = [socket.joined(f"flow:{flow_id}") for socket in sockets]
@@ -158,7 +162,7 @@ def test_deleted_flow_closes_its_channels_for_good(connect: Connect, flow_id: st
         assert socket.look()["channels"] == [{"topic": f"flow:{flow_id}-other", "state": "joined"}]
 
 
-def test_deleting_a_flow_that_nobody_has_open_affects_nobody(
+def test_man1_deleting_a_flow_that_nobody_has_open_affects_nobody(
     connect: Connect, flow_id: str
 ) -> None:
     """The push is answered as usual, with no clients affected."""
@@ -170,7 +174,7 @@ def test_deleting_a_flow_that_nobody_has_open_affects_nobody(
 
 
 @pytest.mark.parametrize("payload", [{}, {"flow_id": ""}, {"flow_id": "  "}, {"flow_id": 7}, []])
-def test_deleting_without_a_flow_id_is_an_error(connect: Connect, payload: object) -> None:
+def test_man2_deleting_without_a_flow_id_is_an_error(connect: Connect, payload: object) -> None:
     """What isn't a non-blank string names no flow."""
     management = connect().join("flow_management")
     assert management.join_reply() == Reply("ok", {})

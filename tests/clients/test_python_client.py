@@ -83,7 +83,7 @@ def start_python_client(daemon: Daemon) -> Iterator[Callable[[str, str], PythonC
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
-def test_python_client_subscribes_pushes_and_leaves(
+def test_con1_python_client_subscribes_pushes_and_leaves(
     start_python_client: Callable[[str, str], PythonClient],
     phoenix: PhoenixProcess,
     daemon: Daemon,
@@ -106,7 +106,7 @@ def test_python_client_subscribes_pushes_and_leaves(
     assert member.event("client_left") == {"client_count": 1, "flow_id": flow_id}
 
 
-def test_python_client_gets_updates(
+def test_frm2_python_client_gets_updates(
     start_python_client: Callable[[str, str], PythonClient],
     phoenix: PhoenixProcess,
     daemon: Daemon,

@@ -14,7 +14,7 @@ ABNORMAL = 1006
 
 
 @pytest.mark.parametrize("end", [Daemon.stop, Daemon.kill], ids=["sigterm", "sigkill"])
-def test_clients_rejoin_after_a_restart(
+def test_ops4_clients_rejoin_after_a_restart(
     phoenix: PhoenixProcess,
     transport: str,
     flow_id: str,
@@ -44,27 +44,7 @@ def test_clients_rejoin_after_a_restart(
         assert member.events("flow_update") == []
 
 
-def test_acknowledged_changes_survive_a_kill(
-    phoenix: PhoenixProcess, transport: str, flow_id: str, start_daemon: Callable[..., Daemon]
-) -> None:
-    """Whoever rejoins after a crash of the server gets the document as it was acknowledged."""
-    daemon = start_daemon()
-    member = phoenix.connect(daemon.websocket_url, transport).joined(f"flow:{flow_id}")
-    nodes = [
-        {"id": name, "type": "agent", "position": {"x": 1, "y": 2.5}, "data": {"label": "ä"}}
-        for name in ("n1", "n2")
-    ]
-    edges = [{"id": "e1", "source": "n1", "target": "n2"}]
-    changes = {"nodes": nodes, "edges": edges}
-    assert member.push("flow_change", {"changes": changes}).reply().status == "ok"
-    assert member.event("flow_update")["changes"] == changes
-
-    daemon.kill()
-    daemon.start()
-    assert member.event("flow_update")["changes"] == changes
-
-
-def test_join_parameters_are_asked_for_at_each_join(
+def test_cha3_join_parameters_are_asked_for_at_each_join(
     phoenix: PhoenixProcess, transport: str, flow_id: str, start_daemon: Callable[..., Daemon]
 ) -> None:
     """A parameters' function can say something new at each rejoin, and the server heeds it."""
@@ -84,40 +64,7 @@ def test_join_parameters_are_asked_for_at_each_join(
     channel.settle()
 
 
-def test_document_member_resumes_where_it_was(
-    phoenix: PhoenixProcess, transport: str, flow_id: str, start_daemon: Callable[..., Daemon]
-) -> None:
-    """A stock client whose parameters name the epoch and the version gets just what it missed."""
-    daemon = start_daemon()
-    topic = f"flow:{flow_id}"
-    channel = phoenix.connect(daemon.websocket_url, transport).join(topic, {"mode": "document"})
-    joined = channel.join_reply().response
-    node = {"id": "n1", "type": "agent", "position": {"x": 0, "y": 0}, "data": {"text": "x" * 500}}
-    created = channel.push("patch", {"op_id": 1, "patch": {"nodes": {"n1": node}}}).reply()
-    assert created == Reply("ok", {"version": joined["version"] + 1})
-
-    channel.set_params(
-        {
-            "mode": "document",
-            "client_id": joined["client_id"],
-            "epoch": joined["epoch"],
-            "version": created.response["version"],
-        }
-    )
-    moved = {"nodes": {"n1": {"position": {"x": 5}}}}
-    assert channel.push("patch", {"op_id": 2, "patch": moved}).reply().status == "ok"
-    daemon.kill()
-    daemon.start()
-
-    resumed = channel.join_reply().response
-    assert resumed["recovered"] is True
-    assert resumed["epoch"] == joined["epoch"]
-    assert [entry["patch"] for entry in resumed["entries"]] == [moved]
-    again = channel.push("patch", {"op_id": 2, "patch": moved}).reply()
-    assert again == Reply("ok", {"version": resumed["version"]})
-
-
-def test_client_that_slept_through_a_restart_rejoins(
+def test_lpo4_client_that_slept_through_a_restart_rejoins(
     phoenix: PhoenixProcess, flow_id: str, start_daemon: Callable[..., Daemon]
 ) -> None:
     """
