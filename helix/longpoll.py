@@ -11,9 +11,7 @@ import binascii
 import secrets
 from collections.abc import Callable
 
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -55,6 +53,7 @@ class Mailbox(Outlet):
     """
     The way out to a client that polls: frames wait until it comes for them.
 
+    :param lagging: as `Outlet`'s.
     :param arrived: called when something has been put in.
     """
 
@@ -65,10 +64,11 @@ class Mailbox(Outlet):
         encoding: Encoding,
         high_water_mark: int,
         clock: IReactorTime,
+        lagging: Callable[[bool], None],
         arrived: Callable[[], None],
     ) -> None:
         self._arrived = arrived
-        super().__init__(encoding, high_water_mark, clock, lambda _: None, lambda: None)
+        super().__init__(encoding, high_water_mark, clock, lagging, lambda: None)
         self._wait()
 
     def take_all(self) -> list[str]:
@@ -101,7 +101,11 @@ class PollingClient:
         self._service = service
         self._clock = service.clock
         self._mailbox = Mailbox(
-            ENCODINGS[admission.serializer], service.high_water_mark, self._clock, self._arrived
+            ENCODINGS[admission.serializer],
+            service.high_water_mark,
+            self._clock,
+            self._lagging,
+            self._arrived,
         )
         self.connection = service.make_connection(self._mailbox, self.close)
         self._poll: IRequest | None = None
@@ -115,7 +119,7 @@ class PollingClient:
         self._expiry.reset(SESSION_TIMEOUT + POLL_TIMEOUT)
         self._answer(204)
         self._poll = request
-        request.notifyFinish().addErrback(self._poll_lost, request)
+        request.notifyFinish().addErrback(lambda _: self._poll_lost(request))
         messages = self._mailbox.take_all()
         if messages:
             self._answer(200, messages)
@@ -153,6 +157,10 @@ class PollingClient:
         self._service.remove(self)
         self.connection.closed()
 
+    def _lagging(self, lagging: bool) -> None:
+        if lagging:
+            self._service.clients.lagging(self)
+
     def _arrived(self) -> None:
         """Answer at the end of the turn, so that what belongs together goes together."""
         if self._poll is not None and self._answering is None:
@@ -174,8 +182,8 @@ class PollingClient:
                 self._expiry.reset(SESSION_TIMEOUT)
             write_answer(request, status, self.token, messages)
 
-    def _poll_lost(self, failure: Failure, request: IRequest) -> None:
-        failure.trap(ConnectionDone, Exception)
+    def _poll_lost(self, request: IRequest) -> None:
+        """The client hung up; it may poll again."""
         if self._poll is request:
             self._poll = None
             self._answer(204)
@@ -220,7 +228,7 @@ class LongPollResource(Resource):
         super().__init__()
         self.clock = clock
         self.high_water_mark = high_water_mark
-        self._clients = clients
+        self.clients = clients
         self._router = router
         self._limits = limits
         self._telemetry = telemetry
@@ -237,7 +245,7 @@ class LongPollResource(Resource):
     def remove(self, client: PollingClient) -> None:
         """Forget a session that has ended."""
         self._sessions.pop(client.token, None)
-        self._clients.remove(client)
+        self.clients.remove(client)
 
     def render(self, request: IRequest) -> bytes | int:
         origin = header(request, b"origin")
@@ -302,7 +310,7 @@ class LongPollResource(Resource):
         else:
             client = PollingClient(self, admission)
             self._sessions[client.token] = client
-            self._clients.add(client)
+            self.clients.add(client)
             write_answer(request, 410, client.token)
 
     def _publish(self, request: IRequest) -> None:

@@ -311,7 +311,7 @@ class LimitedRequest(Request):
 
     def _refuse(self) -> None:
         self._refused = True
-        self.method = self.clientproto = b"HTTP/1.1"
+        self.clientproto = b"HTTP/1.1"  # known only with the whole request
         self.setHeader(b"connection", b"close")
         body = write_problem(self, 413, "body_too_large", BodyTooLarge.default_message)
         self.setHeader(b"content-length", b"%d" % len(body))
