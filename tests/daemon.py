@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import signal
 import socket
@@ -28,7 +29,8 @@ def free_port() -> int:
 
 class Daemon:
     """
-    ``twistd -n helix`` on a loopback port that it keeps over restarts.
+    ``twistd -n helix`` on a loopback port that it keeps over restarts, with no setting but those
+    given.
 
     :ivar port: the TCP port.
     :ivar address: host and port, as they stand in a URL.
@@ -71,6 +73,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 [twistd, "--nodaemon", "--pidfile=", "helix", "--listen", listen, *self._options],
                 cwd=self._directory,
+                env={name: os.environ[name] for name in os.environ if name[:6] != "HELIX_"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
