@@ -16,6 +16,7 @@ from helix.channels import Channel, Router
 from helix.errors import (
     CloseCode,
     HelixError,
+    InvalidFlowId,
     InvalidParameters,
     JoinCrashed,
     JoinRateLimited,
@@ -342,10 +343,10 @@ class Connection:
         self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
 
     def _refuse_join(self, port: _Port, message: _AnyMessage, error: HelixError) -> None:
-        """Refuse a join; where another try can't help, end the channel, or the client retries."""
+        """Refuse a join; where the topic itself is wrong for good, or the client goes on trying."""
         unmatched = isinstance(error, UnmatchedTopic)
         self._refuse(None if unmatched else port.join_ref, message, error)
-        if not error.retry:
+        if unmatched or isinstance(error, InvalidFlowId):
             self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
 
     def _close_replaced(self, old: _Port | None) -> None:

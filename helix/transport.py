@@ -139,7 +139,8 @@ class SocketProtocol(WebSocketServerProtocol):
         self.connection.touch()
         outlet.cork()
         try:
-            if self.current_frame is None and not self.inside_message and not self.data:
+            between_messages = self.current_frame is None and not self.inside_message
+            if between_messages and not self.data and self.state == self.STATE_OPEN:
                 data = self._take_whole_frames(self._partial + data if self._partial else data)
             if data:
                 super().dataReceived(data)
@@ -369,9 +370,7 @@ class SocketResource(Resource):
             request.setHeader(b"sec-websocket-version", b"13")
             return write_problem(request, 426, "upgrade_required", "The WebSocket's version is 13")
         if not _has_token(request, b"connection", "upgrade") or not _has_key(request):
-            return write_problem(
-                request, 400, "bad_request", "The handshake is malformed"
-            )
+            return write_problem(request, 400, "bad_request", "The handshake is malformed")
         token = next(iter(parameters(request, b"token")), None)
         try:
             admission = self._door.admit(request, token)

@@ -16,6 +16,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import BaseConverter
 
 from helix import __version__
 from helix.admission import header, parameters
@@ -28,6 +29,7 @@ from helix.errors import (
     InvalidFlowId,
     InvalidParameters,
     MalformedBody,
+    MalformedFrame,
     MissingChanges,
     OriginRefused,
     UnsupportedMediaType,
@@ -35,7 +37,7 @@ from helix.errors import (
 from helix.ids import parse_flow_id
 from helix.metrics import CONTENT_TYPE, Metrics
 from helix.problems import write_error, write_not_found, write_problem
-from helix.protocol import encode_json, nests_too_deep
+from helix.protocol import decode_json, encode_json
 from helix.service import FlowSessionService
 from helix.session import FlowSession
 
@@ -50,6 +52,16 @@ _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
 class _Sync(msgspec.Struct):
     changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode_sync = msgspec.json.Decoder(_Sync).decode
+
+
+class _FlowId(BaseConverter):
+    """Any text in a route: a flow id may hold slashes, and whether it is one is told elsewhere."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
 
 
 def _json(request: IRequest, value: object, status: int = 200) -> bytes:
@@ -76,7 +88,8 @@ class Web:
     """
 
     app: Final = Klein()
-    app.url_map.merge_slashes = False  # a flow id may hold them
+    app.url_map.merge_slashes = False
+    app.url_map.converters["flow"] = _FlowId
     _log: Final = Logger(namespace="helix.web")
 
     def __init__(
@@ -121,8 +134,7 @@ class Web:
 
     # flows
 
-    @app.route("/api/flows//status", methods=["GET"], defaults={"flow_id": ""})
-    @app.route("/api/flows/<path:flow_id>/status", methods=["GET"])
+    @app.route("/api/flows/<flow:flow_id>/status", methods=["GET"])
     def status(self, request: IRequest, flow_id: str) -> bytes:
         try:
             session = self._sessions.get(parse_flow_id(flow_id))
@@ -137,9 +149,9 @@ class Web:
             },
         )
 
-    @app.route("/api/flows/<path:flow_id>/sync", methods=["POST"])
+    @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
     def sync(self, request: IRequest, flow_id: str) -> bytes:
-        changes = self._body(request, _Sync).changes
+        changes = self._sync_body(request).changes
         if changes is msgspec.UNSET:
             raise MissingChanges()
         count = self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
@@ -164,7 +176,7 @@ class Web:
             },
         )
 
-    @app.route("/api/sessions/<path:flow_id>", methods=["DELETE"])
+    @app.route("/api/sessions/<flow:flow_id>", methods=["DELETE"])
     def close_session(self, request: IRequest, flow_id: str) -> bytes:
         count = self._sessions.close(parse_flow_id(flow_id))
         return _json(request, {"status": "session_closed", "clients_affected": count})
@@ -214,7 +226,7 @@ class Web:
             raise InvalidParameters(f"limit is a whole number from 1 to {MAX_PAGE}")
         return int(text)
 
-    def _body(self, request: IRequest, kind: type[_Sync]) -> _Sync:
+    def _sync_body(self, request: IRequest) -> _Sync:
         media_type = (header(request, b"content-type") or "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise UnsupportedMediaType()
@@ -223,16 +235,11 @@ class Web:
             raise BodyTooLarge()
         try:
             text.decode()
-            body = msgspec.json.decode(text, type=kind)
-        except msgspec.ValidationError:
-            raise MalformedBody("The body must be a JSON object") from None
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise MalformedBody() from None
-        except RecursionError:
-            raise MalformedBody("The body nests too deep") from None
-        if nests_too_deep(text):
-            raise MalformedBody("The body nests too deep")
-        return body
+            return decode_json(_decode_sync, text)
+        except UnicodeDecodeError:
+            raise MalformedBody("The body is not UTF-8") from None
+        except MalformedFrame as error:
+            raise MalformedBody(f"The body can't be read: {error.message}") from None
 
 
 class _Branch(Resource):
@@ -250,6 +257,15 @@ class _Branch(Resource):
         return write_not_found(request)
 
 
+def _readable(segment: bytes) -> bytes:
+    """A segment of an address; one that isn't UTF-8 becomes one that is no name of anything."""
+    try:
+        segment.decode()
+    except UnicodeDecodeError:
+        return b"\0"
+    return segment
+
+
 class _REST(Resource):
     """Klein's resource behind what is checked for every request."""
 
@@ -261,11 +277,9 @@ class _REST(Resource):
         self._klein: IResource = web.app.resource()
 
     def render(self, request: IRequest) -> bytes | int:
-        try:
-            b"/".join(request.postpath).decode()
-            request.method.decode("ascii")
-        except UnicodeDecodeError:
-            return write_problem(request, 400, "bad_request", "The address is not UTF-8")
+        if not request.method.isalpha():
+            return write_problem(request, 400, "bad_request", "The method is none")
+        request.postpath = [_readable(segment) for segment in request.postpath]
         try:
             self._web.check_origin(request)
         except OriginRefused as error:

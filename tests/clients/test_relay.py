@@ -149,11 +149,12 @@ def test_rel3_two_flows_on_one_socket_are_apart(connect: Connect, flow_id: str) 
     assert one.events("client_joined") == two.events("client_joined") == []
 
 
-def test_cha8_unmatched_topic_is_refused(connect: Connect) -> None:
-    """A topic that no channel serves can't be joined."""
+def test_cha8_cha14_unmatched_topic_is_refused_for_good(connect: Connect) -> None:
+    """A topic that no channel serves can't be joined, and the client doesn't go on trying."""
     for topic in ("nowhere:1", "flow", "flow_management:1"):
-        reply = connect().join(topic).join_reply()
-        assert reply == Reply("error", {"reason": "unmatched topic"}), topic
+        channel = connect().join(topic)
+        assert channel.join_reply() == Reply("error", {"reason": "unmatched topic"}), topic
+        channel.event("phx_close")
 
 
 @pytest.mark.parametrize(
@@ -161,10 +162,13 @@ def test_cha8_unmatched_topic_is_refused(connect: Connect) -> None:
     ["", "   ", "é" * 128, "a\nb", "a\u0000b", "a\u007fb"],
     ids=["empty", "blank", "256_bytes", "newline", "nul", "delete"],
 )
-def test_rel6_invalid_flow_id_is_refused(connect: Connect, bad_id: str) -> None:
+def test_rel6_cha14_invalid_flow_id_is_refused_for_good(connect: Connect, bad_id: str) -> None:
     """A flow id is 1 to 255 bytes after trimming, without control characters."""
-    reply = connect().join(f"flow:{bad_id}").join_reply()
-    assert reply == Reply("error", {"reason": "Invalid flow identifier"})
+    socket = connect()
+    channel = socket.join(f"flow:{bad_id}")
+    assert channel.join_reply() == Reply("error", {"reason": "Invalid flow identifier"})
+    channel.event("phx_close")
+    assert socket.look()["channels"] == [], "phoenix.js has forgotten the channel"
 
 
 def test_rel6_flow_id_of_255_bytes_is_taken(connect: Connect, flow_id: str) -> None:
