@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,7 +17,7 @@ TIMEOUT = 300.0
 
 pytestmark = [pytest.mark.package, pytest.mark.timeout(2 * TIMEOUT)]
 
-SHIPPED_FOLDERS = ("bench", "docs", "helix", "newsfragments", "tests", "twisted")
+SHIPPED_FOLDERS = (".ci", "bench", "docs", "helix", "newsfragments", "tests", "twisted")
 NEVER_SHIPPED = {"__pycache__", "_build", "node_modules", "dropin.cache"}
 
 
@@ -45,8 +46,14 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
-    directory = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", directory, ROOT, cwd=directory)
+    # A copy: setuptools puts into an sdist what it once noted in the tree that it builds from.
+    tree, directory = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy(path, tree)
+        elif path.name in SHIPPED_FOLDERS:
+            shutil.copytree(path, tree / path.name)
+    run(sys.executable, "-m", "build", "--outdir", directory, tree, cwd=directory)
     (sdist,) = directory.glob("*.tar.gz")
     (wheel,) = directory.glob("*.whl")
     return Distributions(sdist, wheel)
