@@ -108,7 +108,7 @@ class FlowChannel:
 
     async def join(self, params: bytes) -> bytes:
         try:
-            mode = _decode_params(params).mode
+            mode = _decode_params(EMPTY if params == b"null" else params).mode
         except msgspec.MsgspecError:
             raise InvalidParameters() from None
         if mode != "relay":

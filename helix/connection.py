@@ -16,6 +16,7 @@ from helix.channels import Channel, Router
 from helix.errors import (
     CloseCode,
     HelixError,
+    InvalidParameters,
     JoinCrashed,
     JoinRateLimited,
     MalformedFrame,
@@ -108,6 +109,7 @@ class Connection:
     __slots__ = (
         "_clock",
         "_close",
+        "_closed",
         "_encoding",
         "_joins",
         "_limits",
@@ -137,6 +139,7 @@ class Connection:
         self._telemetry = telemetry
         self._close = close
         self._encoding: Encoding = outlet.encoding
+        self._closed = False
         self._ports: dict[str, _Port] = {}
         self._malformed_budget: TokenBucket | None = None
         self.last_seen = clock.seconds()
@@ -150,6 +153,8 @@ class Connection:
 
     def receive(self, text: bytes) -> None:
         """Take one text frame. Never raises."""
+        if self._closed:
+            return
         try:
             message = self._encoding.serializer.decode(text)
         except MalformedFrame as error:
@@ -159,6 +164,8 @@ class Connection:
 
     def receive_binary(self, data: bytes) -> None:
         """Take one binary frame. Never raises."""
+        if self._closed:
+            return
         try:
             message = decode_binary(data)
         except MalformedFrame as error:
@@ -176,7 +183,8 @@ class Connection:
             self._close(CloseCode.MALFORMED_FRAMES, "too many malformed frames")
 
     def closed(self) -> None:
-        """The transport is gone: leave all channels."""
+        """The transport is gone: leave all channels, and take nothing that still arrives."""
+        self._closed = True
         self.outlet.lost()
         for port in list(self._ports.values()):
             self._drop(port)
@@ -284,6 +292,8 @@ class Connection:
         try:
             if not self._joins.take(self.last_seen):
                 raise JoinRateLimited()
+            if isinstance(message, BinaryMessage):
+                raise InvalidParameters()
             if len(self._ports) >= self._limits.max_channels:
                 raise TooManyChannels()
             port.channel = self._router.channel(port)
@@ -332,8 +342,11 @@ class Connection:
         self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
 
     def _refuse_join(self, port: _Port, message: _AnyMessage, error: HelixError) -> None:
+        """Refuse a join; where another try can't help, end the channel, or the client retries."""
         unmatched = isinstance(error, UnmatchedTopic)
         self._refuse(None if unmatched else port.join_ref, message, error)
+        if not error.retry:
+            self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
 
     def _close_replaced(self, old: _Port | None) -> None:
         if old is not None:

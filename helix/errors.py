@@ -76,6 +76,7 @@ class TooManyChannels(HelixError):
     """The connection has joined as many topics as it may."""
 
     code = "too_many_channels"
+    retry = True
     default_message = "too many channels joined"
 
 

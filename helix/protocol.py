@@ -12,14 +12,24 @@ from collections.abc import Callable
 from enum import IntEnum
 from functools import lru_cache
 from itertools import accumulate
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import attrs
 import msgspec
+from msgspec import Meta
 
 from helix.errors import MalformedFrame, UnsupportedVersion
 
-Ref = str | int | None
+MAX_TOPIC = 512
+"""Characters of a topic: a flow id's 255 bytes, and room for a prefix and some white space."""
+
+MAX_NAME = 255
+"""Characters of an event or a ref."""
+
+Topic = Annotated[str, Meta(max_length=MAX_TOPIC)]
+Name = Annotated[str, Meta(max_length=MAX_NAME)]
+
+Ref = Name | Annotated[int, Meta(ge=-(2**53), le=2**53)] | None
 """A ``ref`` or ``join_ref`` as the client wrote it: it is echoed, never interpreted."""
 
 MAX_DEPTH = 128
@@ -38,8 +48,8 @@ class Message(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fa
 
     join_ref: Ref
     ref: Ref
-    topic: str
-    event: str
+    topic: Topic
+    event: Name
     payload: msgspec.Raw
 
 
@@ -54,8 +64,8 @@ class BinaryMessage(msgspec.Struct, gc=False):
 
 
 class _MessageV1(msgspec.Struct, gc=False):
-    topic: str
-    event: str
+    topic: Topic
+    event: Name
     payload: msgspec.Raw
     ref: Ref = None
     join_ref: Ref = None

@@ -199,7 +199,7 @@ class FlowSession:
 
     def _remove(self, member: IMember) -> None:
         del self._members[member]
-        self._fanout.remove(member.outlet)
+        self._fanout.remove(member.outlet, member.topic)
         self._emit("helix.session.client_left")
 
     def _broadcast_count(self, event: str) -> None:

@@ -13,15 +13,15 @@ from typing import IO, Any
 
 from autobahn.websocket import USES_NVX
 from prometheus_client import disable_created_metrics
-from twisted.application.internet import StreamServerEndpointService
-from twisted.application.service import MultiService
+from twisted.application.service import MultiService, Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
+from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
 from helix.admission import Door
@@ -95,19 +95,38 @@ class Options(usage.Options):
             )
 
 
-class ListenService(StreamServerEndpointService):
-    """One endpoint. A failure to listen ends the start with its reason."""
+class ListenService(Service):
+    """
+    One endpoint on which the site is served.
+
+    :param description: as `serverFromString` takes it.
+    :raises ValueError: when no endpoint can be made of it.
+
+    :ivar port: what listens, once it does.
+    """
 
     def __init__(self, reactor: Any, description: str, site: HelixSite) -> None:
-        super().__init__(serverFromString(reactor, description), site)
-        self._raiseSynchronously = True
         self._description = description
+        self._endpoint = serverFromString(reactor, description)
+        self._site = site
+        self.port: IListeningPort | None = None
 
-    @property
-    def port(self) -> IListeningPort | None:
-        """What listens, once it does."""
-        waiting = self._waitingForPort
-        return getattr(waiting, "result", None)
+    def privilegedStartService(self) -> None:
+        """Listen while still privileged. A failure ends the start and says why."""
+        failures: list[Failure] = []
+        self._endpoint.listen(self._site).addCallbacks(self._listening, failures.append)
+        if failures:
+            reason = failures[0].getErrorMessage()
+            raise SystemExit(f"twistd helix: --listen: {self._description!r}: {reason}")
+
+    def _listening(self, port: IListeningPort) -> None:
+        self.port = port
+
+    def stopService(self) -> Deferred[Any]:
+        """Take no new connections."""
+        super().stopService()
+        port, self.port = self.port, None
+        return maybeDeferred(port.stopListening) if port is not None else succeed(None)
 
 
 class HelixService(MultiService):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ from helix.clients import ClientService
 from helix.connection import Connection, ConnectionLimits
 from helix.errors import CloseCode, ConnectionRefused, Draining
 from helix.outlet import DirectOutlet, Outlet, TransportOutlet
-from helix.problems import write_error, write_problem
+from helix.problems import write_error, write_not_found, write_problem
 from helix.protocol import V1, V2, Encoding, Serializer
 from helix.telemetry import Telemetry
 
@@ -186,7 +187,10 @@ class SocketProtocol(WebSocketServerProtocol):
             self.sendCloseFrame(code, reason.encode())
 
     def abort(self) -> None:
-        self.dropConnection(abort=True)
+        if self.state == self.STATE_CLOSED:  # closed for Autobahn, but not for who doesn't read
+            self.transport.abortConnection()
+        else:
+            self.dropConnection(abort=True)
 
     # inside
 
@@ -206,6 +210,7 @@ class SocketProtocol(WebSocketServerProtocol):
     def _pause(self, lagging: bool) -> None:
         """Who doesn't read isn't read from: its replies would pile up."""
         if lagging:
+            self.factory.clients.lagging(self)
             self.transport.pauseProducing()
         else:
             self.connection.touch()
@@ -325,6 +330,18 @@ class _Upgrade:
         return protocol
 
 
+def _has_token(request: Request, name: bytes, wanted: str) -> bool:
+    """Tell whether a header that is a list has ``wanted`` in it."""
+    values = (header(request, name) or "").lower().split(",")
+    return wanted in [value.strip() for value in values]
+
+
+def _has_key(request: Request) -> bool:
+    """Tell whether there is one ``Sec-WebSocket-Key``: 16 bytes in base64."""
+    keys = request.requestHeaders.getRawHeaders(b"sec-websocket-key", [])
+    return len(keys) == 1 and re.fullmatch(rb"[A-Za-z0-9+/]{22}==", keys[0]) is not None
+
+
 class SocketResource(Resource):
     """
     ``/socket/websocket``: refuses a request with a problem, or upgrades it.
@@ -340,12 +357,21 @@ class SocketResource(Resource):
         self._door = door
 
     def render(self, request: Request) -> bytes | int:
+        if request.postpath:
+            return write_not_found(request)
         if request.method != b"GET":
             request.setHeader(b"allow", b"GET")
             return write_problem(request, 405, "method_not_allowed", "A WebSocket takes GET")
-        if (header(request, b"upgrade") or "").lower() != "websocket":
+        if not _has_token(request, b"upgrade", "websocket"):
             request.setHeader(b"upgrade", b"websocket")
             return write_problem(request, 426, "upgrade_required", "Connect with a WebSocket")
+        if header(request, b"sec-websocket-version") != "13":
+            request.setHeader(b"sec-websocket-version", b"13")
+            return write_problem(request, 426, "upgrade_required", "The WebSocket's version is 13")
+        if not _has_token(request, b"connection", "upgrade") or not _has_key(request):
+            return write_problem(
+                request, 400, "bad_request", "The handshake is malformed"
+            )
         token = next(iter(parameters(request, b"token")), None)
         try:
             admission = self._door.admit(request, token)

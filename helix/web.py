@@ -34,7 +34,7 @@ from helix.errors import (
 )
 from helix.ids import parse_flow_id
 from helix.metrics import CONTENT_TYPE, Metrics
-from helix.problems import write_error, write_problem
+from helix.problems import write_error, write_not_found, write_problem
 from helix.protocol import encode_json, nests_too_deep
 from helix.service import FlowSessionService
 from helix.session import FlowSession
@@ -189,7 +189,7 @@ class Web:
                 request, 405, "method_not_allowed", "This address does not take that method"
             )
         if status == 404:
-            return write_problem(request, 404, "not_found", "There is nothing at this address")
+            return write_not_found(request)
         return write_problem(request, status, "bad_request", "The request can't be served")
 
     @app.handle_errors(Exception)
@@ -210,7 +210,7 @@ class Web:
 
     def _limit(self, request: IRequest) -> int:
         text = next(iter(parameters(request, b"limit")), "100")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_PAGE):
+        if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_PAGE):
             raise InvalidParameters(f"limit is a whole number from 1 to {MAX_PAGE}")
         return int(text)
 
@@ -247,7 +247,7 @@ class _Branch(Resource):
         return self
 
     def render(self, request: IRequest) -> bytes:
-        return write_problem(request, 404, "not_found", "There is nothing at this address")
+        return write_not_found(request)
 
 
 class _REST(Resource):
@@ -270,6 +270,8 @@ class _REST(Resource):
             self._web.check_origin(request)
         except OriginRefused as error:
             return write_error(request, error)
+        # Routes don't depend on the host, and what parses it raises on many that clients send.
+        request.setHost(b"localhost", 80)
         rendered: bytes | int = self._klein.render(request)
         return rendered
 
@@ -313,12 +315,16 @@ class LimitedRequest(Request):
             super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        if not self._refused:
-            super().requestReceived(command, path, version)
+        if self._refused:
+            return
+        scheme, separator, rest = path.partition(b"://")
+        if scheme.lower() in (b"http", b"https") and separator:  # RFC 9112, 3.2.2
+            path = b"/" + rest.partition(b"/")[2]
+        super().requestReceived(command, path, version)
 
     def _refuse(self) -> None:
         self._refused = True
-        self.method = self.clientproto = b"HTTP/1.1"
+        self.clientproto = b"HTTP/1.1"  # known only with the whole request
         self.setHeader(b"connection", b"close")
         body = write_problem(self, 413, "body_too_large", BodyTooLarge.default_message)
         self.setHeader(b"content-length", b"%d" % len(body))
