@@ -369,9 +369,7 @@ class SocketResource(Resource):
             request.setHeader(b"sec-websocket-version", b"13")
             return write_problem(request, 426, "upgrade_required", "The WebSocket's version is 13")
         if not _has_token(request, b"connection", "upgrade") or not _has_key(request):
-            return write_problem(
-                request, 400, "bad_request", "The handshake is malformed"
-            )
+            return write_problem(request, 400, "bad_request", "The handshake is malformed")
         token = next(iter(parameters(request, b"token")), None)
         try:
             admission = self._door.admit(request, token)
