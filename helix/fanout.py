@@ -274,7 +274,7 @@ class Fanout:
 
     def _current_audience(self) -> _Audience:
         if self._audience is None:
-            groups: dict[_Wire, list[Outlet | _Gone]] = {}
+            groups: dict[_Wire, list[Outlet]] = {}
             for outlet, topic in self._members:
                 groups.setdefault((outlet.encoding, topic), []).append(outlet)
             self._audience = list(groups.items())

@@ -111,9 +111,9 @@ class PhoenixProcess:
                         reports.remove(report)
                         return report
                 left = deadline - time.monotonic()
-                assert left > 0 and not self._ended, (
-                    f"{self.version}: no {kind!r} came from {source}, but: {reports}"
-                )
+                missing = f"{self.version}: no {kind!r} came from {source}, but: {reports}"
+                assert left > 0, missing
+                assert not self._ended, missing
                 self._reported.wait(left)
 
     def reports(self, source: str, kind: str) -> list[Report]:
