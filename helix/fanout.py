@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Sequence
+from itertools import accumulate
 from typing import cast
 
 import attrs
@@ -19,7 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.outlet import KeyedFrame, Outlet
+from helix.outlet import FrameKey, KeyedFrame, Outlet
 from helix.protocol import MAX_NAME, BinaryKind, Encoding, encode_binary
 from helix.telemetry import Telemetry
 
@@ -73,6 +74,10 @@ class Turns:
                 call()
             except Exception:
                 self._log.failure("A call at the end of a turn failed")
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell what was delivered since the last time."""
         if self.broadcasts:
             self._telemetry.emit(
                 "helix.fanout.delivered",
@@ -210,6 +215,7 @@ class Fanout:
         """Remove a member, also from what is still to be delivered."""
         del self._members[outlet, topic]
         self._audience = None
+        outlet.forget(topic)
         for batch in self._batches:
             for wire, outlets in batch.audience:
                 if wire == (outlet.encoding, topic) and outlet in outlets:
@@ -249,6 +255,8 @@ class Fanout:
         wire, outlets = group
         try:
             frame = broadcast.encoded(wire)
+            if not frame:
+                return succeed(None)
             untaken = _write(outlets, frame, ((_key(wire, broadcast), frame),))
             self._turns.delivered(1, len(outlets), len(frame))
         except Exception:
@@ -280,6 +288,10 @@ class Fanout:
             self._audience = list(groups.items())
         return self._audience
 
+    def _hold_over(self) -> None:
+        self._continue()
+        self._turns.tell()
+
     def _continue(self) -> None:
         """The turn, or the hold, is over: deliver what came meanwhile."""
         started = self._clock.seconds()
@@ -291,7 +303,7 @@ class Fanout:
             self._advance()
             spent = self._clock.seconds() - started
         if joined and not self._batches:
-            self._clock.callLater(min(MAX_HOLD, max(0.0, spent)), self._continue)
+            self._clock.callLater(min(MAX_HOLD, max(0.0, spent)), self._hold_over)
         elif delivered or self._batches:
             self._turns.at_end(self._continue)
         else:
@@ -332,8 +344,7 @@ class Fanout:
         """Write the batch to its audience, a slice for each step."""
         room = SLICE
         for wire, outlets in batch.audience:
-            frames = [(_key(wire, one), one.encoded(wire)) for one in batch.broadcasts]
-            data = b"".join([frame for _, frame in frames])
+            data, frames = _Encoded(batch.broadcasts, wire).since(0)
             start = 0
             while start < len(outlets):
                 if not room:
@@ -344,22 +355,44 @@ class Fanout:
                 room -= len(part)
                 batch.untaken += _write(part, data, frames)
             self._turns.delivered(len(frames), len(outlets), len(data))
+        encoded: dict[_Wire, _Encoded] = {}
         for newcomer, topic, first in batch.newcomers[:]:
+            if not room:
+                yield
+                room = SLICE
             if (newcomer, topic) in self._members:
                 wire = (newcomer.encoding, topic)
-                frames = [(_key(wire, one), one.encoded(wire)) for one in batch.broadcasts[first:]]
-                data = b"".join([frame for _, frame in frames])
+                if wire not in encoded:
+                    encoded[wire] = _Encoded(batch.broadcasts, wire)
+                data, frames = encoded[wire].since(first)
+                room -= 1
                 batch.untaken += _write([newcomer], data, frames)
                 self._turns.delivered(len(frames), 1, len(data))
 
 
-def _key(wire: _Wire, broadcast: Broadcast) -> Hashable | None:
+class _Encoded:
+    """The broadcasts of a batch for one wire, joined."""
+
+    __slots__ = ("_data", "_frames", "_starts")
+
+    def __init__(self, broadcasts: list[Broadcast], wire: _Wire) -> None:
+        self._frames = [(_key(wire, one), one.encoded(wire)) for one in broadcasts]
+        self._starts = list(accumulate((len(frame) for _, frame in self._frames), initial=0))
+        self._data = b"".join([frame for _, frame in self._frames])
+
+    def since(self, first: int) -> tuple[bytes | memoryview, list[KeyedFrame]]:
+        """What those get for whom the broadcast number ``first`` is the first: joined, and each."""
+        data = memoryview(self._data)[self._starts[first] :] if first else self._data
+        return data, [keyed for keyed in self._frames[first:] if keyed[1]]
+
+
+def _key(wire: _Wire, broadcast: Broadcast) -> FrameKey | None:
     """The broadcast's key for an outlet, on which other flows have keys of their own."""
     return None if broadcast.key is None else (wire[1], broadcast.key)
 
 
 def _write(
-    outlets: list[Outlet], data: bytes, frames: Sequence[KeyedFrame]
+    outlets: list[Outlet], data: bytes | memoryview, frames: Sequence[KeyedFrame]
 ) -> list[Deferred[None]]:
     """
     Write ``data``, which is the ``frames`` joined, to each outlet.

@@ -82,7 +82,7 @@ class Mailbox(Outlet):
         self._block()
         self.blocked_since = None
 
-    def _enqueue(self, data: bytes, taken: int) -> None:
+    def _enqueue(self, data: bytes | memoryview, taken: int) -> None:
         super()._enqueue(data, taken)
         self._arrived()
 
