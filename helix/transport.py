@@ -86,7 +86,8 @@ def _is_utf8(text: bytes) -> bool:
 
 
 ENCODINGS: dict[type[Serializer], Encoding] = {
-    serializer: Encoding(serializer, frame_text, frame_binary) for serializer in (V1, V2)
+    V1: Encoding(V1, frame_text, None),
+    V2: Encoding(V2, frame_text, frame_binary),
 }
 
 
