@@ -159,7 +159,7 @@ class _Batch:
 
     audience: _Audience
     broadcasts: list[Broadcast] = attrs.field(factory=list)
-    newcomers: list[tuple[Outlet, str, int]] = attrs.field(factory=list)
+    newcomers: deque[tuple[Outlet, str, int]] = attrs.field(factory=deque)
     size: int = 0
     waiting: list[Deferred[None]] = attrs.field(factory=list)
     untaken: list[Deferred[None]] = attrs.field(factory=list)
@@ -220,7 +220,7 @@ class Fanout:
             for wire, outlets in batch.audience:
                 if wire == (outlet.encoding, topic) and outlet in outlets:
                     outlets[outlets.index(outlet)] = _GONE
-            batch.newcomers = [one for one in batch.newcomers if one[:2] != (outlet, topic)]
+            batch.newcomers = deque(one for one in batch.newcomers if one[:2] != (outlet, topic))
 
     def broadcast(self, broadcast: Broadcast) -> Deferred[None]:
         """
@@ -356,18 +356,19 @@ class Fanout:
                 batch.untaken += _write(part, data, frames)
             self._turns.delivered(len(frames), len(outlets), len(data))
         encoded: dict[_Wire, _Encoded] = {}
-        for newcomer, topic, first in batch.newcomers[:]:
+        while batch.newcomers:
             if not room:
                 yield
                 room = SLICE
-            if (newcomer, topic) in self._members:
-                wire = (newcomer.encoding, topic)
-                if wire not in encoded:
-                    encoded[wire] = _Encoded(batch.broadcasts, wire)
-                data, frames = encoded[wire].since(first)
-                room -= 1
-                batch.untaken += _write([newcomer], data, frames)
-                self._turns.delivered(len(frames), 1, len(data))
+                continue  # whoever it was may have left meanwhile
+            newcomer, topic, first = batch.newcomers.popleft()
+            wire = (newcomer.encoding, topic)
+            if wire not in encoded:
+                encoded[wire] = _Encoded(batch.broadcasts, wire)
+            data, frames = encoded[wire].since(first)
+            room -= 1
+            batch.untaken += _write([newcomer], data, frames)
+            self._turns.delivered(len(frames), 1, len(data))
 
 
 class _Encoded:
