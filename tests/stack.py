@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 import attrs
 import pytest
+from prometheus_client import disable_created_metrics
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -152,6 +153,7 @@ class Stack:
     def __init__(self, **options: object) -> None:
         self.config = make_config(**options)
         config = self.config
+        disable_created_metrics()
         self.clock = Clock()
         self.clock.advance(NOW)
         self.telemetry = Telemetry()
