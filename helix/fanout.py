@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Sequence
+from itertools import accumulate
+from typing import cast
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -18,8 +20,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.outlet import KeyedFrame, Outlet
-from helix.protocol import BinaryKind, Encoding, encode_binary
+from helix.outlet import FrameKey, KeyedFrame, Outlet
+from helix.protocol import MAX_NAME, BinaryKind, Encoding, encode_binary
 from helix.telemetry import Telemetry
 
 SLICE = 256
@@ -72,6 +74,10 @@ class Turns:
                 call()
             except Exception:
                 self._log.failure("A call at the end of a turn failed")
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell what was delivered since the last time."""
         if self.broadcasts:
             self._telemetry.emit(
                 "helix.fanout.delivered",
@@ -91,7 +97,7 @@ class Broadcast:
     :param str event: its name.
     :param bytes payload: JSON, or data for a binary broadcast.
     :param key: of broadcasts with equal keys only the newest matters to a lagging member.
-    :param bool binary: whether ``payload`` is data. Who can't be sent binary frames gets nothing.
+    :param bool binary: whether ``payload`` is data. Who can't be sent one gets nothing.
     """
 
     __slots__ = ("_binary", "_encoded", "_event", "_payload", "key", "size")
@@ -117,7 +123,7 @@ class Broadcast:
     def _encode(self, encoding: Encoding, topic: str) -> bytes:
         if not self._binary:
             return encoding.frame(encoding.serializer.broadcast(topic, self._event, self._payload))
-        if encoding.frame_binary is None:
+        if encoding.frame_binary is None or len(topic.encode()) > MAX_NAME:
             return b""
         return encoding.frame_binary(
             encode_binary(BinaryKind.BROADCAST, (topic, self._event), self._payload)
@@ -129,14 +135,14 @@ _Wire = tuple[Encoding, str]
 
 
 class _Gone:
-    """Stands in for a member that left while its batch was under way."""
+    """Stands in for a member that left; it takes everything, so that no more is asked of it."""
 
     write = staticmethod(len)
 
 
-_GONE = _Gone()
+_GONE = cast(Outlet, _Gone())
 
-_Audience = list[tuple[_Wire, list[Outlet | _Gone]]]
+_Audience = list[tuple[_Wire, list[Outlet]]]
 
 
 @attrs.define(eq=False)
@@ -191,29 +197,30 @@ class Fanout:
         self._clock = clock
         self._turns = turns
         self._failed = failed
-        self._members: dict[Outlet, str] = {}
+        self._members: dict[tuple[Outlet, str], None] = {}
         self._audience: _Audience | None = None
         self._batches: deque[_Batch] = deque()
         self._delivery: Generator[None, None, None] | None = None
         self._holding = False
 
     def add(self, outlet: Outlet, topic: str) -> None:
-        """Add a member whose client calls the flow ``topic``."""
-        self._members[outlet] = topic
+        """Add a member: a channel of the outlet's client, which calls the flow ``topic``."""
+        self._members[outlet, topic] = None
         self._audience = None
         batch = self._open_batch()
         if batch is not None:
             batch.newcomers.append((outlet, topic, len(batch.broadcasts)))
 
-    def remove(self, outlet: Outlet) -> None:
+    def remove(self, outlet: Outlet, topic: str) -> None:
         """Remove a member, also from what is still to be delivered."""
-        del self._members[outlet]
+        del self._members[outlet, topic]
         self._audience = None
+        outlet.forget(topic)
         for batch in self._batches:
-            for _, outlets in batch.audience:
-                if outlet in outlets:
+            for wire, outlets in batch.audience:
+                if wire == (outlet.encoding, topic) and outlet in outlets:
                     outlets[outlets.index(outlet)] = _GONE
-            batch.newcomers = [one for one in batch.newcomers if one[0] is not outlet]
+            batch.newcomers = [one for one in batch.newcomers if one[:2] != (outlet, topic)]
 
     def broadcast(self, broadcast: Broadcast) -> Deferred[None]:
         """
@@ -242,13 +249,15 @@ class Fanout:
             self._advance()
 
     def _broadcast_at_once(
-        self, group: tuple[_Wire, list[Outlet | _Gone]], broadcast: Broadcast
+        self, group: tuple[_Wire, list[Outlet]], broadcast: Broadcast
     ) -> Deferred[None]:
         """What nearly every broadcast takes: nothing waits, and all members are one slice."""
         wire, outlets = group
         try:
             frame = broadcast.encoded(wire)
-            untaken = _write(outlets, frame, ((broadcast.key, frame),))
+            if not frame:
+                return succeed(None)
+            untaken = _write(outlets, frame, ((_key(wire, broadcast), frame),))
             self._turns.delivered(1, len(outlets), len(frame))
         except Exception:
             self._failed(Failure())
@@ -273,11 +282,15 @@ class Fanout:
 
     def _current_audience(self) -> _Audience:
         if self._audience is None:
-            groups: dict[_Wire, list[Outlet | _Gone]] = {}
-            for outlet, topic in self._members.items():
+            groups: dict[_Wire, list[Outlet]] = {}
+            for outlet, topic in self._members:
                 groups.setdefault((outlet.encoding, topic), []).append(outlet)
             self._audience = list(groups.items())
         return self._audience
+
+    def _hold_over(self) -> None:
+        self._continue()
+        self._turns.tell()
 
     def _continue(self) -> None:
         """The turn, or the hold, is over: deliver what came meanwhile."""
@@ -290,7 +303,7 @@ class Fanout:
             self._advance()
             spent = self._clock.seconds() - started
         if joined and not self._batches:
-            self._clock.callLater(min(MAX_HOLD, max(0.0, spent)), self._continue)
+            self._clock.callLater(min(MAX_HOLD, max(0.0, spent)), self._hold_over)
         elif delivered or self._batches:
             self._turns.at_end(self._continue)
         else:
@@ -331,8 +344,7 @@ class Fanout:
         """Write the batch to its audience, a slice for each step."""
         room = SLICE
         for wire, outlets in batch.audience:
-            frames = [(broadcast.key, broadcast.encoded(wire)) for broadcast in batch.broadcasts]
-            data = b"".join([frame for _, frame in frames])
+            data, frames = _Encoded(batch.broadcasts, wire).since(0)
             start = 0
             while start < len(outlets):
                 if not room:
@@ -343,17 +355,44 @@ class Fanout:
                 room -= len(part)
                 batch.untaken += _write(part, data, frames)
             self._turns.delivered(len(frames), len(outlets), len(data))
+        encoded: dict[_Wire, _Encoded] = {}
         for newcomer, topic, first in batch.newcomers[:]:
-            if newcomer in self._members:
+            if not room:
+                yield
+                room = SLICE
+            if (newcomer, topic) in self._members:
                 wire = (newcomer.encoding, topic)
-                frames = [(one.key, one.encoded(wire)) for one in batch.broadcasts[first:]]
-                data = b"".join([frame for _, frame in frames])
+                if wire not in encoded:
+                    encoded[wire] = _Encoded(batch.broadcasts, wire)
+                data, frames = encoded[wire].since(first)
+                room -= 1
                 batch.untaken += _write([newcomer], data, frames)
                 self._turns.delivered(len(frames), 1, len(data))
 
 
+class _Encoded:
+    """The broadcasts of a batch for one wire, joined."""
+
+    __slots__ = ("_data", "_frames", "_starts")
+
+    def __init__(self, broadcasts: list[Broadcast], wire: _Wire) -> None:
+        self._frames = [(_key(wire, one), one.encoded(wire)) for one in broadcasts]
+        self._starts = list(accumulate((len(frame) for _, frame in self._frames), initial=0))
+        self._data = b"".join([frame for _, frame in self._frames])
+
+    def since(self, first: int) -> tuple[bytes | memoryview, list[KeyedFrame]]:
+        """What those get for whom the broadcast number ``first`` is the first: joined, and each."""
+        data = memoryview(self._data)[self._starts[first] :] if first else self._data
+        return data, [keyed for keyed in self._frames[first:] if keyed[1]]
+
+
+def _key(wire: _Wire, broadcast: Broadcast) -> FrameKey | None:
+    """The broadcast's key for an outlet, on which other flows have keys of their own."""
+    return None if broadcast.key is None else (wire[1], broadcast.key)
+
+
 def _write(
-    outlets: list[Outlet | _Gone], data: bytes, frames: Sequence[KeyedFrame]
+    outlets: list[Outlet], data: bytes | memoryview, frames: Sequence[KeyedFrame]
 ) -> list[Deferred[None]]:
     """
     Write ``data``, which is the ``frames`` joined, to each outlet.

@@ -12,14 +12,10 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from enum import Enum
 from socket import socket
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IPullProducer,
-    IPushProducer,
-    IReactorTime,
-    ITransport,
-)
+from twisted.internet.interfaces import IPullProducer, IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from helix.protocol import Encoding
@@ -33,8 +29,24 @@ REFUSED = -2
 CHUNK_BYTES = 16 * 1024
 """What is handed to a slow transport at a time, so that a trickle still counts as progress."""
 
-KeyedFrame = tuple[Hashable | None, bytes]
+FrameKey = tuple[str, Hashable]
+"""A topic, and the kind of a frame among its."""
+
+KeyedFrame = tuple[FrameKey | None, bytes]
 """A frame and the key of its kind, of which only the newest counts; ``None``: every one does."""
+
+
+class StreamTransport(Protocol):
+    """What an outlet asks of a Twisted transport: `ITransport` and `IConsumer` both."""
+
+    def write(self, data: bytes, /) -> None:
+        """Send ``data`` behind everything before."""
+
+    def registerProducer(self, producer: object, streaming: bool, /) -> None:
+        """Let ``producer`` say what is sent, until it is unregistered."""
+
+    def unregisterProducer(self) -> None:
+        """Send what is left, then let anyone write."""
 
 
 class Flow(Enum):
@@ -97,14 +109,14 @@ class Outlet:
         self._queue: deque[bytes | memoryview] | None = None
         self._queued_bytes = 0
         self._taken_bytes = 0
-        self._newest: dict[Hashable, bytes] | None = None
+        self._newest: dict[FrameKey, bytes] | None = None
         self._waiting: deque[tuple[int, Deferred[None]]] | None = None
-        self._corked: list[bytes] | None = None
-        self.write: Callable[[bytes], int] = self._write_clear
+        self._corked: list[bytes | memoryview] | None = None
+        self.write: Callable[[bytes | memoryview], int] = self._write_clear
 
     # what a transport provides
 
-    def _write_clear(self, data: bytes) -> int:
+    def _write_clear(self, data: bytes | memoryview) -> int:
         raise NotImplementedError  # pragma: no cover
 
     def _start_draining(self) -> None:
@@ -117,7 +129,7 @@ class Outlet:
     def state(self) -> Flow:
         return self._state
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """Send what must arrive: a reply, the end of a channel. Never raises."""
         try:
             taken = self.write(data)
@@ -131,7 +143,7 @@ class Outlet:
         self._enqueue(data, max(taken, 0))
 
     def settle(
-        self, taken: int, data: bytes, frames: Sequence[KeyedFrame]
+        self, taken: int, data: bytes | memoryview, frames: Sequence[KeyedFrame]
     ) -> Deferred[None] | None:
         """
         See to what `write` did not take of ``data``, which is the ``frames`` joined.
@@ -151,13 +163,18 @@ class Outlet:
         return self._when_taken()
 
     def settle_error(
-        self, error: OSError, data: bytes, frames: Sequence[KeyedFrame]
+        self, error: OSError, data: bytes | memoryview, frames: Sequence[KeyedFrame]
     ) -> Deferred[None] | None:
         """As `settle`, for a `write` that raised."""
         if isinstance(error, BlockingIOError):
             return self.settle(0, data, frames)
         self._fail()
         return None
+
+    def forget(self, topic: str) -> None:
+        """Drop what is kept of a topic for when the outlet has drained."""
+        if self._newest is not None:
+            self._newest = {key: kept for key, kept in self._newest.items() if key[0] != topic}
 
     def cork(self) -> None:
         """Gather what is sent until `uncork`, to send it as one. Not nested."""
@@ -197,20 +214,20 @@ class Outlet:
 
     # inside
 
-    def _write_corked(self, data: bytes) -> int:
+    def _write_corked(self, data: bytes | memoryview) -> int:
         assert self._corked is not None
         self._corked.append(data)
         return len(data)
 
-    def _write_blocked(self, data: bytes) -> int:
+    def _write_blocked(self, data: bytes | memoryview) -> int:
         self._enqueue(data, 0)
         return QUEUED
 
     @staticmethod
-    def _write_lagging(data: bytes) -> int:
+    def _write_lagging(data: bytes | memoryview) -> int:
         return REFUSED
 
-    def _enqueue(self, data: bytes, taken: int) -> None:
+    def _enqueue(self, data: bytes | memoryview, taken: int) -> None:
         if self._state is Flow.SHUT:
             return
         if self._queue is None:
@@ -232,7 +249,7 @@ class Outlet:
             self.blocked_since = self._clock.seconds()
             self.write = self._write_blocked
 
-    def _keep_newest(self, key: Hashable, frame: bytes) -> None:
+    def _keep_newest(self, key: FrameKey, frame: bytes) -> None:
         if self._newest is None:
             self._newest = {}
         self._newest.pop(key, None)  # so that the newest of all comes last
@@ -319,7 +336,7 @@ class DirectOutlet(Outlet):
 
     def __init__(
         self,
-        transport: ITransport,
+        transport: StreamTransport,
         sock: socket,
         encoding: Encoding,
         high_water_mark: int,
@@ -328,7 +345,7 @@ class DirectOutlet(Outlet):
         broken: Callable[[], None],
     ) -> None:
         self._transport = transport
-        self._write_clear = sock.send  # type: ignore[method-assign]  # no Python frame in between
+        self._write_clear = sock.send  # type: ignore[method-assign, assignment]  # no Python frame in between
         super().__init__(encoding, high_water_mark, clock, lagging, broken)
         self._block()
         self._starting = True
@@ -366,7 +383,7 @@ class TransportOutlet(Outlet):
 
     def __init__(
         self,
-        transport: ITransport,
+        transport: StreamTransport,
         encoding: Encoding,
         high_water_mark: int,
         clock: IReactorTime,
@@ -379,8 +396,8 @@ class TransportOutlet(Outlet):
         super().__init__(encoding, high_water_mark, clock, lagging, broken)
         transport.registerProducer(self, True)
 
-    def _write_clear(self, data: bytes) -> int:
-        self._transport.write(data)
+    def _write_clear(self, data: bytes | memoryview) -> int:
+        self._transport.write(bytes(data))
         return len(data)
 
     def _start_draining(self) -> None:

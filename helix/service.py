@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
+import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -37,6 +38,24 @@ def _nothing_to_load(flow_id: str) -> None:
     """Relay mode keeps nothing, so a session can start at once."""
 
 
+@attrs.define(eq=False)
+class _Load:
+    """
+    A load under way.
+
+    :ivar waiters: a Deferred for each join that waits for it.
+    """
+
+    loading: Deferred[object] | None = None
+    waiters: list[Deferred[None]] = attrs.field(factory=list)
+
+    def wait(self) -> Deferred[None]:
+        """Wait for it; to cancel that doesn't cancel the load."""
+        waiter: Deferred[None] = Deferred(self.waiters.remove)
+        self.waiters.append(waiter)
+        return waiter
+
+
 class FlowSessionService(Service):
     """
     Owns the sessions: flow id -> `FlowSession`.
@@ -63,10 +82,12 @@ class FlowSessionService(Service):
     ) -> None:
         self._clock = clock
         self._telemetry = telemetry
-        self._around = Surroundings(clock, Turns(clock, telemetry), telemetry, max_clients, idle_timeout)
+        self._around = Surroundings(
+            clock, Turns(clock, telemetry), telemetry, max_clients, idle_timeout
+        )
         self._load = load
         self._sessions: dict[str, FlowSession] = {}
-        self._loading: dict[str, list[Deferred[None]]] = {}
+        self._loads: dict[str, _Load] = {}
         self._crashes: dict[str, deque[float]] = {}
         self.draining = False
 
@@ -109,7 +130,7 @@ class FlowSessionService(Service):
         if session is None:
             return 0
         self.guard(session, session.change, changes).addErrback(
-            self._log.failure, "A broadcast failed"
+            lambda failure: self._log.failure("A broadcast failed", failure)
         )
         return session.client_count
 
@@ -148,9 +169,12 @@ class FlowSessionService(Service):
             raise SessionCrashed() from None
 
     def stopService(self) -> None:
-        """End all sessions. Their connections have been closed before."""
+        """End all sessions and loads. Their connections have been closed before."""
         super().stopService()
         self.draining = True
+        for load in list(self._loads.values()):
+            if load.loading is not None:
+                load.loading.cancel()
         for session in list(self._sessions.values()):
             session.drain()
 
@@ -171,18 +195,20 @@ class FlowSessionService(Service):
 
     def _loaded(self, flow_id: str) -> Deferred[None]:
         """Wait for the one load of the flow; giving up the wait doesn't end it."""
-        waiter: Deferred[None] = Deferred(lambda waiter: self._loading[flow_id].remove(waiter))
-        if flow_id in self._loading:
-            self._loading[flow_id].append(waiter)
-        else:
-            self._loading[flow_id] = [waiter]
-            loading: Deferred[object] = maybeDeferred(self._load, flow_id)
-            loading.addTimeout(LOAD_TIMEOUT, self._clock).addBoth(self._finish_load, flow_id)
+        load = self._loads.get(flow_id)
+        if load is not None:
+            return load.wait()
+        load = self._loads[flow_id] = _Load()
+        waiter = load.wait()
+        load.loading = maybeDeferred(self._load, flow_id).addTimeout(LOAD_TIMEOUT, self._clock)
+        load.loading.addBoth(self._finish_load, flow_id)
         return waiter
 
     def _finish_load(self, result: object, flow_id: str) -> None:
-        for waiter in self._loading.pop(flow_id):
-            if isinstance(result, Failure):
+        for waiter in self._loads.pop(flow_id).waiters:
+            if self.draining:
+                waiter.errback(Draining())
+            elif isinstance(result, Failure):
                 waiter.errback(result)
             else:
                 waiter.callback(None)

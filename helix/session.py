@@ -199,13 +199,13 @@ class FlowSession:
 
     def _remove(self, member: IMember) -> None:
         del self._members[member]
-        self._fanout.remove(member.outlet)
+        self._fanout.remove(member.outlet, member.topic)
         self._emit("helix.session.client_left")
 
     def _broadcast_count(self, event: str) -> None:
         payload = encode_json({"client_count": len(self._members), "flow_id": self.flow_id})
         self._fanout.broadcast(Broadcast(event, payload, Kind.CLIENT_COUNT)).addErrback(
-            self._log.failure, "Telling the members of a flow failed"
+            lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
 
     def _dismiss(
@@ -217,6 +217,8 @@ class FlowSession:
         members = iter(list(self._members))
         if reason is not End.CRASHED:
             self._fanout.flush()
+            if self.end_reason is not None:  # a fault in the flush has ended it
+                return
         self._end(reason)
         self._dismiss_some(members, event, last_words.decode(), payload)
 
@@ -238,9 +240,11 @@ class FlowSession:
         self.end_reason = reason
         if self._idle_timer.active():
             self._idle_timer.cancel()
-        for member in list(self._members):
-            self._remove(member)
-        self._ended(self, reason)
+        try:
+            for member in list(self._members):
+                self._remove(member)
+        finally:
+            self._ended(self, reason)
         seconds = max(0.0, self._around.clock.seconds() - self.started_at)
         self._around.telemetry.emit(
             "helix.session.ended",
