@@ -241,13 +241,13 @@ def test_fan7_who_joins_and_leaves_while_slices_are_under_way(flowing: Flowing) 
     members = audience(flowing, 2 * SLICE)
     flowing.broadcast(1)
     early, late = members[0], members[-1]
-    flowing.fanout.remove(early.outlet)
-    flowing.fanout.remove(late.outlet)
+    flowing.fanout.remove(early.outlet, TOPIC)
+    flowing.fanout.remove(late.outlet, TOPIC)
     newcomer = flowing.member()
     flowing.broadcast(2)
     second = flowing.member()
     flowing.broadcast(3)
-    flowing.fanout.remove(members[1].outlet)
+    flowing.fanout.remove(members[1].outlet, TOPIC)
     flowing.world.settle()
     assert numbers(early) == [1]
     assert numbers(late) == []
@@ -265,7 +265,7 @@ def test_fan7_who_joins_during_a_batch(flowing: Flowing) -> None:
     flowing.broadcast(2)
     gone = flowing.member()
     flowing.broadcast(3)
-    flowing.fanout.remove(gone.outlet)
+    flowing.fanout.remove(gone.outlet, TOPIC)
     last = flowing.member()
     flowing.world.clock.turn()
     assert numbers(first) == [0, 1, 2, 3]
@@ -280,7 +280,7 @@ def test_fan7_who_leaves_and_joins_again_during_a_batch(flowing: Flowing) -> Non
     first, other = flowing.member(), flowing.member()
     flowing.broadcast(0)
     flowing.broadcast(1)
-    flowing.fanout.remove(other.outlet)
+    flowing.fanout.remove(other.outlet, TOPIC)
     flowing.broadcast(2)
     flowing.fanout.add(other.outlet, TOPIC)
     flowing.broadcast(3)
@@ -359,7 +359,7 @@ def test_ses5_fault_in_encoding(flowing: Flowing) -> None:
     done = [first, flowing.broadcast(2), flowing.broadcast(3)]
     flowing.world.settle()
     assert all(one.called and one.result is None for one in done)
-    flowing.fanout.remove(faulty.outlet)
+    flowing.fanout.remove(faulty.outlet, TOPIC)
     other = flowing.member()
     flowing.failures.clear()
     flowing.broadcast(4)
@@ -401,6 +401,7 @@ class Modelled:
     """A member, and what the model says of it."""
 
     client: Client
+    topic: str
     expected: list[int] = attrs.field(factory=list)
     arrived: list[int] = attrs.field(factory=list)
 
@@ -438,7 +439,7 @@ class FanoutMachine(RuleBasedStateMachine):
         serializer=st.sampled_from([V1, V2]),
     )
     def add(self, topic: str, serializer: type) -> Modelled:
-        member = Modelled(self.flowing.member(topic, ENCODINGS[serializer]))
+        member = Modelled(self.flowing.member(topic, ENCODINGS[serializer]), topic)
         member.client.socket.cost = SLOW / 2
         self.live.append(member)
         return member
@@ -446,7 +447,7 @@ class FanoutMachine(RuleBasedStateMachine):
     @rule(member=consumes(members))
     def remove(self, member: Modelled) -> None:
         member.look()
-        self.flowing.fanout.remove(member.client.outlet)
+        self.flowing.fanout.remove(member.client.outlet, member.topic)
         self.live.remove(member)
         at_most = member.expected if member.client.outlet.state is Flow.BLOCKED else member.arrived
         self.gone.append((member, list(at_most)))

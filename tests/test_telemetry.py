@@ -32,7 +32,7 @@ def test_ops8_listener_of_one_event() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "count"), [("helix", len(EVENTS)), ("helix.session", 6), ("helix.connection", 3)]
+    ("start", "count"), [("helix", len(EVENTS)), ("helix.session", 6), ("helix.connection", 4)]
 )
 def test_ops8_listener_of_a_start(start: str, count: int) -> None:
     telemetry = Telemetry()
@@ -172,7 +172,7 @@ def test_ops8_metrics_of_every_event() -> None:
         ("helix.connection.opened", {"transport": "longpoll"}),
         ("helix.connection.closed", {"transport": "longpoll"}),
         ("helix.connection.refused", {"code": "draining"}),
-        ("helix.member.lagging", {}),
+        ("helix.connection.lagging", {"transport": "websocket"}),
         ("helix.session.crashed", {}),
         ("helix.session.join_refused", {"code": "max_clients_reached"}),
     ]:

@@ -11,7 +11,7 @@ import errno
 import itertools
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from twisted.internet import tcp
@@ -143,17 +143,24 @@ class Message(NamedTuple):
     payload: Any
 
 
-def split_frames(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The first byte and the payload of each WebSocket frame from a server (RFC 6455, 5.2)."""
+def split_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """
+    Split what a server sent (RFC 6455, 5.2).
+
+    :return: the first byte and the payload of each whole WebSocket frame, and what is left.
+    """
+    frames = []
     at = 0
-    while at < len(data):
+    while at + 2 <= len(data):
         size, start = data[at + 1], at + 2
         if size > 125:
             start += 2 if size == 126 else 8
             size = int.from_bytes(data[at + 2 : start], "big")
-        assert start + size <= len(data), "a frame is cut off"
-        yield data[at], data[start : start + size]
+        if start + size > len(data):
+            break
+        frames.append((data[at], data[start : start + size]))
         at = start + size
+    return frames, data[at:]
 
 
 def decode(serializer: type[Serializer], first: int, payload: bytes) -> Message:
@@ -265,9 +272,9 @@ class Client:
     # what the client sees
 
     def frames(self) -> list[tuple[int, bytes]]:
-        """The WebSocket frames that arrived since the last look."""
-        frames = list(split_frames(bytes(self.socket.taken)))
-        self.socket.taken.clear()
+        """The whole WebSocket frames that arrived since the last look."""
+        frames, rest = split_frames(bytes(self.socket.taken))
+        self.socket.taken[:] = rest
         return frames
 
     def raw(self) -> list[bytes]:
@@ -288,7 +295,7 @@ class Client:
         self.connection.touch()
         self.outlet.cork()
         try:
-            for first, payload in split_frames(data):
+            for first, payload in split_frames(data)[0]:
                 if self.close_code is not None:
                     break
                 if first == 0x81:
@@ -321,9 +328,8 @@ class Client:
             self.wire.resumeProducing()
 
     def _arrive(self, first: int, frames: tuple[bytes, ...]) -> None:
-        head = b"%c\x7f%b"
         self.socket.incoming.append(
-            b"".join(head % (first, len(one).to_bytes(8, "big")) + one for one in frames)
+            b"".join(b"%c\x7f%b%b" % (first, len(one).to_bytes(8, "big"), one) for one in frames)
         )
         if self.wire in self.world.clock.readers:
             self.wire.doRead()
