@@ -289,6 +289,40 @@ def test_fan7_who_leaves_and_joins_again_during_a_batch(flowing: Flowing) -> Non
     assert numbers(other) == [0, 3]
 
 
+def batch_of_newcomers(flowing: Flowing) -> list[Client]:
+    """Members who joined while a batch was open; half of them have been served."""
+    flowing.member()
+    flowing.broadcast(0)
+    flowing.broadcast(1)
+    newcomers = audience(flowing, 2 * SLICE - 2)
+    flowing.broadcast(2)
+    flowing.world.clock.turn()
+    assert served(newcomers) == SLICE - 1
+    return newcomers
+
+
+def test_fan5_newcomers_are_served_in_slices(flowing: Flowing) -> None:
+    newcomers = batch_of_newcomers(flowing)
+    flowing.broadcast(3)
+    flowing.world.clock.turn()
+    assert served(newcomers) == 2 * SLICE - 2
+    flowing.world.settle()
+    assert all(numbers(member) == [2, 3] for member in newcomers)
+
+
+def test_fan7_newcomer_who_leaves_while_newcomers_are_served(flowing: Flowing) -> None:
+    newcomers = batch_of_newcomers(flowing)
+    gone, back = newcomers[-2:]
+    for member in (gone, back):
+        flowing.fanout.remove(member.outlet, TOPIC)
+    flowing.fanout.add(back.outlet, TOPIC)
+    flowing.broadcast(3)
+    flowing.world.settle()
+    assert numbers(gone) == []
+    assert numbers(back) == [3]
+    assert all(numbers(member) == [2, 3] for member in newcomers[:-2])
+
+
 def test_fan6_broadcast_to_nobody(flowing: Flowing) -> None:
     done = [flowing.broadcast(1), flowing.broadcast(2)]
     flowing.world.settle()
