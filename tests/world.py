@@ -289,6 +289,17 @@ class Client:
         """The event and the payload of each message that arrived since the last look."""
         return [(message.event, message.payload) for message in self.received()]
 
+    def answer(self, ref: Any) -> tuple[str, Any]:
+        """The status and the response of the one reply to ``ref`` among what arrived."""
+        replies = [
+            message.payload
+            for message in self.received()
+            if message.event == "phx_reply" and message.ref == ref
+        ]
+        assert len(replies) == 1, f"{len(replies)} replies to {ref}"
+        assert sorted(replies[0]) == ["response", "status"]
+        return replies[0]["status"], replies[0]["response"]
+
     # Twisted's calls: what the transport does with them
 
     def dataReceived(self, data: bytes) -> None:
