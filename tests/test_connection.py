@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
+from helix.channels import Channel, Port, Router
 from helix.connection import MAX_QUEUED, ConnectionLimits
 from helix.errors import CloseCode
 from helix.protocol import V1, V2, Encoding
@@ -545,36 +546,96 @@ def test_cha13_join_that_crashes(make_world: Callable[..., World]) -> None:
     assert client.close_code is None
 
 
-def test_cha13_channel_that_crashes(world: World) -> None:
-    """A fault in a channel ends it, and it alone."""
-    client, other = world.members(2)
-    client.join("flow:other")
-    client.received()
-    port = client.connection._ports[FLOW]
-    channel, port.channel = port.channel, Faulty(port.channel)
-    client.push(FLOW, "ping")
-    world.settle()
-    assert shown(client) == [("1", "1", "phx_error")]
-    assert [event for event, _ in other.events()] == ["client_left"]
-    assert client.answer(client.push("flow:other", "ping"))[0] == "ok"
-    assert client.answer(client.push(FLOW, "ping"))[0] == "error"
-    assert client.close_code is None
-    assert channel is not None
-    world.failures.clear()
+@attrs.define(eq=False)
+class Faulty:
+    """A channel with a fault in some of its methods."""
+
+    faults: set[str]
+
+    def _meet(self, method: str) -> None:
+        if method in self.faults:
+            raise RuntimeError("a fault")
+
+    async def join(self, params: bytes) -> bytes:
+        self._meet("join")
+        return b"{}"
+
+    def joined(self) -> None:
+        self._meet("joined")
+
+    def handle(self, event: str, payload: bytes, binary: bool) -> bytes:
+        self._meet("handle")
+        return b"{}"
+
+    def leave(self) -> None:
+        self._meet("leave")
 
 
 @attrs.define(eq=False)
-class Faulty:
-    """A channel with a fault."""
+class FaultyRouter:
+    """Serves the topic ``faulty``; the others are the true router's."""
 
-    inner: object
+    true: Router
+    faults: set[str]
 
-    def handle(self, event: str, payload: bytes, binary: bool) -> bytes:
-        raise RuntimeError("a fault")
+    def channel(self, port: Port) -> Channel:
+        if port.topic == "faulty":
+            return Faulty(self.faults)
+        return self.true.channel(port)
 
-    def leave(self) -> None:
-        self.inner.leave()  # type: ignore[attr-defined]  # a channel
-        raise RuntimeError("a fault")
+
+def faulty_client(world: World, *faults: str) -> Client:
+    """A client for which ``faulty`` has faults, and which is a member of a flow beside."""
+    world.router = FaultyRouter(world.router, set(faults))  # type: ignore[assignment]
+    client = world.client()
+    client.join(FLOW)
+    client.received()
+    return client
+
+
+def test_cha13_fault_in_a_channels_join(world: World) -> None:
+    client = faulty_client(world, "join")
+    assert client.answer(client.join("faulty")) == ("error", {"reason": "join crashed"})
+    assert client.answer(client.push(FLOW, "ping"))[0] == "ok"
+    world.failures.clear()
+
+
+@pytest.mark.parametrize("faults", [("handle",), ("handle", "leave")])
+def test_cha13_channel_that_crashes(world: World, faults: tuple[str, ...]) -> None:
+    """A fault in a channel ends it, and it alone."""
+    client = faulty_client(world, *faults)
+    ref = client.join("faulty")
+    client.received()
+    client.push("faulty", "ping")
+    assert shown(client) == [(ref, ref, "phx_error")]
+    assert client.answer(client.push("faulty", "ping"))[0] == "error"
+    assert client.answer(client.push(FLOW, "ping"))[0] == "ok"
+    assert client.close_code is None
+    world.failures.clear()
+
+
+def test_cha13_fault_in_a_leave(world: World) -> None:
+    client = faulty_client(world, "leave")
+    ref = client.join("faulty")
+    client.received()
+    leave = client.leave("faulty")
+    assert shown(client) == [(ref, leave, "phx_reply ok"), (ref, ref, "phx_close")]
+
+
+def test_ses7_fault_in_a_leave_keeps_no_flow(world: World) -> None:
+    client = faulty_client(world, "leave")
+    client.join("faulty")
+    client.join("flow:g")
+    client.cut()
+    assert not list(world.service.sessions())
+
+
+def test_frm7_fault_after_a_join(world: World) -> None:
+    """Nobody knows how far it came: the connection is closed, and its client comes back."""
+    client = faulty_client(world, "joined")
+    client.join("faulty")
+    assert client.close_code is CloseCode.INTERNAL
+    world.failures.clear()
 
 
 def test_ses5_session_that_crashes_tells_its_members(world: World) -> None:
