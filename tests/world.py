@@ -12,6 +12,7 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable
+from random import Random
 from typing import Any, NamedTuple
 
 from twisted.internet import tcp
@@ -22,6 +23,7 @@ from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
 from helix.channels import Router
+from helix.clients import ClientLimits, ClientService
 from helix.connection import Connection, ConnectionLimits
 from helix.errors import CloseCode
 from helix.fanout import MAX_HOLD
@@ -183,6 +185,7 @@ class Client:
     One client: a `Connection` over an outlet, as the transport wires them, and what its peer does.
 
     :ivar close_code: with what the server closed it.
+    :ivar answers_close: whether it goes, a moment later, when the server closes it.
     """
 
     transport_name = "websocket"
@@ -200,6 +203,7 @@ class Client:
         self.serializer = serializer
         self.address = address
         self.close_code: CloseCode | None = None
+        self.answers_close = False
         self.lost = False
         self.lagged: list[bool] = []
         self.socket = Socket(world.clock)
@@ -318,6 +322,7 @@ class Client:
 
     def connectionLost(self, reason: Failure) -> None:
         self.lost = True
+        self.world.registry.remove(self)
         self.connection.closed()
 
     # helix.clients.Client
@@ -326,6 +331,8 @@ class Client:
         if self.close_code is None:
             self.close_code = code
             self.outlet.shut()
+            if self.answers_close:
+                self.world.clock.callLater(0.01, self.cut)
 
     def abort(self) -> None:
         self.wire.abortConnection()
@@ -333,6 +340,7 @@ class Client:
     def _pause(self, lagging: bool) -> None:
         self.lagged.append(lagging)
         if lagging:
+            self.world.registry.lagging(self)
             self.wire.pauseProducing()
         else:
             self.connection.touch()
@@ -351,6 +359,7 @@ class World:
     A server's core and its clients.
 
     :param load: as `FlowSessionService` takes it.
+    :param seed: of what is left to chance.
     :ivar told: the telemetry: name, measurements, metadata.
     :ivar failures: what was logged as an error. A test that expects some clears them.
     """
@@ -362,7 +371,9 @@ class World:
         idle_timeout: float = 1800.0,
         load: Callable[[str], object] | None = None,
         limits: ConnectionLimits | None = None,
+        client_limits: ClientLimits | None = None,
         high_water_mark: int = 1 << 20,
+        seed: int = 0,
     ) -> None:
         self.clock = Reactor()
         self.told: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
@@ -377,6 +388,9 @@ class World:
             self.clock, self.telemetry, max_clients, idle_timeout, **loading
         )
         self.router = Router(self.service)
+        self.registry = ClientService(
+            self.clock, self.telemetry, client_limits or ClientLimits(), Random(seed)
+        )
         self._limits = limits or ConnectionLimits()
         self._high_water_mark = high_water_mark
         globalLogPublisher.addObserver(self._observe)
@@ -391,6 +405,7 @@ class World:
         """Connect one more client."""
         client = Client(self, serializer, direct, address, self._high_water_mark, self._limits)
         self.clients.append(client)
+        self.registry.add(client)
         return client
 
     def members(self, count: int, topic: str = "flow:f") -> list[Client]:
@@ -421,9 +436,11 @@ class World:
     def end(self) -> None:
         """Everybody leaves: nothing may be left, and nothing may have failed."""
         globalLogPublisher.removeObserver(self._observe)
+        self.registry.stopService()
         for client in self.clients:
             client.cut()
         self.settle()
+        assert not len(self.registry), "a client is left"
         assert not list(self.service.sessions()), "a session is left"
         assert not self.clock.getDelayedCalls(), "a delayed call is left"
         assert not self.failures, f"something failed: {self.failures[0]}"
