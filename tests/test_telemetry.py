@@ -1,0 +1,190 @@
+"""Telemetry and the metrics that follow it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import helix
+from helix.metrics import Metrics
+from helix.telemetry import EVENTS, Telemetry, Values
+from tests.world import World
+
+
+def recorder(told: list[tuple[str, Values, Values]]) -> Callable[[str, Values, Values], None]:
+    return lambda *event: told.append(event)
+
+
+def test_ops8_listener_of_one_event() -> None:
+    telemetry = Telemetry()
+    told: list[tuple[str, Values, Values]] = []
+    telemetry.subscribe("helix.session.ended", recorder(told))
+    telemetry.emit("helix.session.started", {}, {"flow_id": "x"})
+    telemetry.emit("helix.session.ended", {"seconds": 1.5}, {"flow_id": "x"})
+    telemetry.emit("helix.session.ended")
+    assert told == [
+        ("helix.session.ended", {"seconds": 1.5}, {"flow_id": "x"}),
+        ("helix.session.ended", {}, {}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "count"), [("helix", len(EVENTS)), ("helix.session", 6), ("helix.connection", 4)]
+)
+def test_ops8_listener_of_a_start(start: str, count: int) -> None:
+    telemetry = Telemetry()
+    told: list[tuple[str, Values, Values]] = []
+    telemetry.subscribe(start, recorder(told))
+    for name in EVENTS:
+        telemetry.emit(name)
+    assert len(told) == count
+    assert all(name.startswith(f"{start}.") for name, _, _ in told)
+
+
+@pytest.mark.parametrize("name", ["", "helix.", "helix.sess", "helix.session.ended.x", "other"])
+def test_ops8_no_such_event(name: str) -> None:
+    with pytest.raises(ValueError, match="no event"):
+        Telemetry().subscribe(name, lambda *_: None)
+    with pytest.raises(KeyError):
+        Telemetry().emit(name)
+
+
+def test_ops8_subscription_ends() -> None:
+    telemetry = Telemetry()
+    first: list[tuple[str, Values, Values]] = []
+    second: list[tuple[str, Values, Values]] = []
+    unsubscribe = telemetry.subscribe("helix.session", recorder(first))
+    telemetry.subscribe("helix.session.ended", recorder(second))
+    unsubscribe()
+    unsubscribe()
+    telemetry.emit("helix.session.ended")
+    assert (len(first), len(second)) == (0, 1)
+
+
+def test_ops8_listener_that_fails_harms_nobody(world: World) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a listener's own fault")
+
+    told: list[tuple[str, Values, Values]] = []
+    unsubscribe = world.telemetry.subscribe("helix.session", fail)
+    world.telemetry.subscribe("helix.session", recorder(told))
+    client = world.client()
+    client.join("flow:f")
+    assert [event for event, _ in client.events()] == ["phx_reply", "client_joined"]
+    assert [name for name, _, _ in told] == [
+        "helix.session.started",
+        "helix.session.client_joined",
+    ]
+    assert {event["log_failure"].type for event in world.failures} == {RuntimeError}
+    unsubscribe()
+    world.failures.clear()
+
+
+def test_ops8_listener_may_unsubscribe_while_it_is_told() -> None:
+    telemetry = Telemetry()
+    told: list[tuple[str, Values, Values]] = []
+    unsubscribe = telemetry.subscribe("helix.session.ended", lambda *_: unsubscribe())
+    telemetry.subscribe("helix.session.ended", recorder(told))
+    telemetry.emit("helix.session.ended")
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_ops8_every_event_is_emitted_somewhere(event: str) -> None:
+    sources = [
+        path.read_text(encoding="utf-8")
+        for path in Path(helix.__file__).parent.glob("*.py")
+        if path.name not in ("telemetry.py", "metrics.py", "logs.py")
+    ]
+    assert any(f'"{event}"' in source for source in sources)
+
+
+def test_ops8_fanout_tells_what_it_delivered(world: World) -> None:
+    members = world.members(3)
+    world.told.clear()
+    members[0].change("flow:f", 1)
+    members[0].change("flow:f", 2)
+    world.settle()
+    told = [values for values, _ in world.events("helix.fanout.delivered")]
+    sizes = [sum(2 + len(text) for text in one.raw()) for one in members[1:]]
+    assert sum(values["broadcasts"] for values in told) == 2
+    assert sum(values["deliveries"] for values in told) == 6
+    assert sum(values["bytes"] for values in told) == 3 * sizes[0] == 3 * sizes[1]
+
+
+def test_ops8_fanout_counts_are_told_soon(world: World) -> None:
+    """Also those of a batch that went out at the end of a hold."""
+    first, _ = world.members(2)
+    world.told.clear()
+    for wave in range(3):
+        for change in range(3):
+            first.change("flow:f", [wave, change])
+        world.clock.turn()
+    world.settle()
+    told = world.events("helix.fanout.delivered")
+    assert sum(values["broadcasts"] for values, _ in told) == 9
+
+
+def value_of(metrics: Metrics, sample: str) -> float:
+    found = re.search(rf"^{re.escape(sample)} (\S+)$", metrics.exposition().decode(), re.MULTILINE)
+    assert found, f"no {sample}"
+    return float(found[1])
+
+
+def test_ops8_metrics_follow_events(world: World) -> None:
+    metrics = Metrics(world.telemetry)
+    first, second = world.members(2)
+    first.change("flow:f", 1)
+    world.settle()
+    for sample, value in [
+        ("helix_sessions", 1),
+        ("helix_members", 2),
+        ("helix_sessions_started_total", 1),
+        ("helix_clients_joined_total", 2),
+        ("helix_broadcasts_total", 3),
+        ("helix_deliveries_total", 5),
+    ]:
+        assert value_of(metrics, sample) == value, sample
+    assert value_of(metrics, "helix_broadcast_bytes_total") > 0
+    second.leave("flow:f")
+    first.send(b"malformed")
+    first.join("flow: ")
+    first.leave("flow:f")
+    world.settle()
+    for sample, value in [
+        ("helix_sessions", 0),
+        ("helix_members", 0),
+        ('helix_sessions_ended_total{reason="empty"}', 1),
+        ("helix_clients_left_total", 2),
+        ("helix_malformed_frames_total", 1),
+    ]:
+        assert value_of(metrics, sample) == value, sample
+
+
+def test_ops8_metrics_of_every_event() -> None:
+    telemetry = Telemetry()
+    metrics = Metrics(telemetry)
+    for event, data in [
+        ("helix.connection.opened", {"transport": "websocket"}),
+        ("helix.connection.opened", {"transport": "longpoll"}),
+        ("helix.connection.closed", {"transport": "longpoll"}),
+        ("helix.connection.refused", {"code": "draining"}),
+        ("helix.connection.lagging", {"transport": "websocket"}),
+        ("helix.session.crashed", {}),
+        ("helix.session.join_refused", {"code": "max_clients_reached"}),
+    ]:
+        telemetry.emit(event, {}, data)
+    for sample, value in [
+        ("helix_connections", 1),
+        ('helix_connections_opened_total{transport="websocket"}', 1),
+        ('helix_connections_opened_total{transport="longpoll"}', 1),
+        ('helix_connections_closed_total{transport="longpoll"}', 1),
+        ('helix_connections_refused_total{code="draining"}', 1),
+        ("helix_clients_lagging_total", 1),
+        ("helix_sessions_crashed_total", 1),
+        ('helix_joins_refused_total{code="max_clients_reached"}', 1),
+    ]:
+        assert value_of(metrics, sample) == value, sample
