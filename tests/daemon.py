@@ -1,0 +1,150 @@
+"""A real ``twistd helix`` in a process of its own, for the tests that need one."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 20.0
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Daemon:
+    """
+    ``twistd -n helix`` on a loopback port that it keeps over restarts.
+
+    :ivar port: the TCP port.
+    :ivar address: host and port, as they stand in a URL.
+    """
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        """
+        :param directory: where the daemon runs; its log and, unless an option says otherwise, its
+            data are there.
+        :param options: more options of ``twistd helix``.
+        """
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._directory = directory
+        self._options = options
+        self._log_path = directory / "daemon.log"
+        self._log_path.touch()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def websocket_url(self) -> str:
+        """Where the WebSocket of Phoenix clients is, without the transport's name."""
+        return f"ws://{self.address}/socket"
+
+    @property
+    def log(self) -> str:
+        """What the daemon has logged, over all its starts."""
+        return self._log_path.read_text(errors="replace")
+
+    def start(self) -> None:
+        """
+        Start the daemon and wait until it is healthy.
+
+        :raises AssertionError: when it ends, or isn't healthy within `START_TIMEOUT`.
+        """
+        twistd = shutil.which("twistd", path=str(Path(sys.executable).parent))
+        assert twistd is not None, "twistd is not installed beside this Python"
+        listen = f"tcp:{self.port}:interface=127.0.0.1"
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [twistd, "--nodaemon", "--pidfile=", "helix", "--listen", listen, *self._options],
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._is_healthy():
+            assert self._process.poll() is None, f"the daemon ended:\n{self.log}"
+            assert time.monotonic() < deadline, f"the daemon isn't healthy:\n{self.log}"
+            self._wait_briefly()
+
+    def stop(self) -> None:
+        """
+        End the daemon with SIGTERM and wait for it.
+
+        :raises AssertionError: when it is still there after `STOP_TIMEOUT`; it is killed then.
+        """
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the daemon with SIGKILL and wait for it."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, signal_number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal_number)
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the daemon didn't stop:\n{self.log}") from None
+
+    def _is_healthy(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1.0)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _wait_briefly(self) -> None:
+        assert self._process is not None
+        try:
+            self._process.wait(0.02)
+        except subprocess.TimeoutExpired:
+            return
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    """
+    A function that starts a daemon with the given options.
+
+    After the test every daemon is stopped, and its log printed, for pytest to show on failure.
+    """
+    daemons: list[Daemon] = []
+
+    def start(*options: str) -> Daemon:
+        directory = tmp_path / f"daemon{len(daemons)}"
+        directory.mkdir()
+        daemon = Daemon(directory, *options)
+        daemons.append(daemon)
+        daemon.start()
+        return daemon
+
+    yield start
+    try:
+        for daemon in daemons:
+            daemon.stop()
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+            print(daemon.log)
