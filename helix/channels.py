@@ -123,9 +123,9 @@ class FlowChannel:
     def handle(self, event: str, payload: bytes, binary: bool) -> bytes:
         assert self._session is not None
         if event == "flow_change":
-            self._change(self._session, payload, binary).addErrback(
-                self._log.failure, "A broadcast failed"
-            )
+            sent = self._change(self._session, payload, binary)
+            if not sent.called:
+                sent.addErrback(self._log.failure, "A broadcast failed")
             return _BROADCASTED
         if event == "ping":
             return _PONG

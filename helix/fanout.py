@@ -10,7 +10,7 @@ ones, and a quiet one never waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -37,24 +37,33 @@ MAX_BATCH_BYTES = 256 * 1024
 
 class Turns:
     """
-    Calls functions at the end of the reactor's turn, all of one turn by one timer.
+    Does what is to be done at the end of the reactor's turn, for all fan-outs by one timer.
 
     :param clock: the reactor.
+    :param telemetry: told once a turn what the fan-outs delivered in it.
     """
 
-    __slots__ = ("_calls", "_clock")
+    __slots__ = ("_calls", "_clock", "_telemetry", "broadcasts", "bytes_written", "deliveries")
 
     _log = Logger(namespace="helix.fanout")
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, telemetry: Telemetry) -> None:
         self._clock = clock
+        self._telemetry = telemetry
         self._calls: list[Callable[[], None]] = []
+        self.broadcasts = self.deliveries = self.bytes_written = 0
 
     def at_end(self, call: Callable[[], None]) -> None:
         """Call ``call`` when what the reactor does now is done."""
         self._calls.append(call)
         if len(self._calls) == 1:
             self._clock.callLater(0, self._end)
+
+    def delivered(self, broadcasts: int, members: int, size: int) -> None:
+        """Count ``broadcasts`` that were written as ``size`` bytes to each of ``members``."""
+        self.broadcasts += broadcasts
+        self.deliveries += broadcasts * members
+        self.bytes_written += size * members
 
     def _end(self) -> None:
         calls, self._calls = self._calls, []
@@ -63,6 +72,16 @@ class Turns:
                 call()
             except Exception:
                 self._log.failure("A call at the end of a turn failed")
+        if self.broadcasts:
+            self._telemetry.emit(
+                "helix.fanout.delivered",
+                {
+                    "broadcasts": self.broadcasts,
+                    "deliveries": self.deliveries,
+                    "bytes": self.bytes_written,
+                },
+            )
+            self.broadcasts = self.deliveries = self.bytes_written = 0
 
 
 class Broadcast:
@@ -75,20 +94,17 @@ class Broadcast:
     :param bool binary: whether ``payload`` is data. Who can't be sent binary frames gets nothing.
     """
 
-    __slots__ = ("_binary", "_encoded", "_event", "_payload", "key")
+    __slots__ = ("_binary", "_encoded", "_event", "_payload", "key", "size")
 
     def __init__(
         self, event: str, payload: bytes, key: Hashable | None = None, binary: bool = False
     ) -> None:
         self.key = key
+        self.size = len(payload)
         self._event = event
         self._payload = payload
         self._binary = binary
         self._encoded: dict[_Wire, bytes] = {}
-
-    @property
-    def size(self) -> int:
-        return len(self._payload)
 
     def encoded(self, wire: _Wire) -> bytes:
         """The bytes for all members of one wire, made once."""
@@ -128,13 +144,17 @@ class _Batch:
     """
     What goes out in one write per member.
 
+    :ivar audience: who gets all of it.
+    :ivar newcomers: who joined meanwhile, how each writes the topic, and from which broadcast on.
+    :ivar size: bytes of the payloads.
     :ivar waiting: the Deferreds of its broadcasts.
     :ivar untaken: those of the outlets that could not take it at once.
     """
 
     audience: _Audience
-    broadcasts: list[Broadcast]
-    size: int
+    broadcasts: list[Broadcast] = attrs.field(factory=list)
+    newcomers: list[tuple[Outlet, str, int]] = attrs.field(factory=list)
+    size: int = 0
     waiting: list[Deferred[None]] = attrs.field(factory=list)
     untaken: list[Deferred[None]] = attrs.field(factory=list)
 
@@ -159,7 +179,6 @@ class Fanout:
         "_failed",
         "_holding",
         "_members",
-        "_telemetry",
         "_turns",
     )
 
@@ -167,12 +186,10 @@ class Fanout:
         self,
         clock: IReactorTime,
         turns: Turns,
-        telemetry: Telemetry,
         failed: Callable[[Failure], None],
     ) -> None:
         self._clock = clock
         self._turns = turns
-        self._telemetry = telemetry
         self._failed = failed
         self._members: dict[Outlet, str] = {}
         self._audience: _Audience | None = None
@@ -184,15 +201,19 @@ class Fanout:
         """Add a member whose client calls the flow ``topic``."""
         self._members[outlet] = topic
         self._audience = None
+        batch = self._open_batch()
+        if batch is not None:
+            batch.newcomers.append((outlet, topic, len(batch.broadcasts)))
 
     def remove(self, outlet: Outlet) -> None:
         """Remove a member, also from what is still to be delivered."""
         del self._members[outlet]
         self._audience = None
-        for audience in {id(batch.audience): batch.audience for batch in self._batches}.values():
-            for _, outlets in audience:
+        for batch in self._batches:
+            for _, outlets in batch.audience:
                 if outlet in outlets:
                     outlets[outlets.index(outlet)] = _GONE
+            batch.newcomers = [one for one in batch.newcomers if one[0] is not outlet]
 
     def broadcast(self, broadcast: Broadcast) -> Deferred[None]:
         """
@@ -201,24 +222,18 @@ class Fanout:
         :return: a Deferred that fires with ``None`` when every member's transport has taken the
             frame or was marked lagging. It never fails.
         """
-        if self._audience is None:
-            self._audience = self._group()
-        if not self._holding:
-            self._holding = True
-            self._turns.at_end(self._continue)
-            batch = _Batch(self._audience, [broadcast], broadcast.size)
-            self._batches.append(batch)
-            self._advance()
-            if not self._batches and not batch.untaken:
-                return succeed(None)
-        else:
-            batch = self._batch_for(broadcast)
-        done: Deferred[None] = Deferred()
-        batch.waiting.append(done)
-        if batch.untaken and batch not in self._batches:
-            self._resolve_when_taken(batch)
-        elif self._delivery is None and batch.size >= MAX_BATCH_BYTES:
-            self.flush()
+        if self._holding:
+            done, size = self._append(broadcast)
+            if size >= MAX_BATCH_BYTES and self._delivery is None:
+                self.flush()
+            return done
+        self._holding = True
+        self._turns.at_end(self._continue)
+        audience = self._current_audience()
+        if len(audience) == 1 and len(audience[0][1]) <= SLICE:
+            return self._broadcast_at_once(audience[0], broadcast)
+        done, _ = self._append(broadcast)
+        self._advance()
         return done
 
     def flush(self) -> None:
@@ -226,23 +241,43 @@ class Fanout:
         while self._batches:
             self._advance()
 
-    def _batch_for(self, broadcast: Broadcast) -> _Batch:
-        """The batch that waits for the audience of now, or a new one."""
-        assert self._audience is not None
-        last = self._batches[-1] if self._batches else None
-        under_way = self._delivery is not None and len(self._batches) == 1
-        if last is None or under_way or last.audience is not self._audience:
-            last = _Batch(self._audience, [], 0)
-            self._batches.append(last)
-        last.broadcasts.append(broadcast)
-        last.size += broadcast.size
-        return last
+    def _broadcast_at_once(
+        self, group: tuple[_Wire, list[Outlet | _Gone]], broadcast: Broadcast
+    ) -> Deferred[None]:
+        """What nearly every broadcast takes: nothing waits, and all members are one slice."""
+        wire, outlets = group
+        try:
+            frame = broadcast.encoded(wire)
+            untaken = _write(outlets, frame, ((broadcast.key, frame),))
+            self._turns.delivered(1, len(outlets), len(frame))
+        except Exception:
+            self._failed(Failure())
+            return succeed(None)
+        return gatherResults(untaken).addCallback(lambda _: None) if untaken else succeed(None)
 
-    def _group(self) -> _Audience:
-        groups: dict[_Wire, list[Outlet | _Gone]] = {}
-        for outlet, topic in self._members.items():
-            groups.setdefault((outlet.encoding, topic), []).append(outlet)
-        return list(groups.items())
+    def _open_batch(self) -> _Batch | None:
+        """The batch that broadcasts can still be added to."""
+        under_way = 1 if self._delivery is not None else 0
+        return self._batches[-1] if len(self._batches) > under_way else None
+
+    def _append(self, broadcast: Broadcast) -> tuple[Deferred[None], int]:
+        batch = self._open_batch()
+        if batch is None:
+            batch = _Batch(self._current_audience())
+            self._batches.append(batch)
+        batch.broadcasts.append(broadcast)
+        batch.size += broadcast.size
+        done: Deferred[None] = Deferred()
+        batch.waiting.append(done)
+        return done, batch.size
+
+    def _current_audience(self) -> _Audience:
+        if self._audience is None:
+            groups: dict[_Wire, list[Outlet | _Gone]] = {}
+            for outlet, topic in self._members.items():
+                groups.setdefault((outlet.encoding, topic), []).append(outlet)
+            self._audience = list(groups.items())
+        return self._audience
 
     def _continue(self) -> None:
         """The turn, or the hold, is over: deliver what came meanwhile."""
@@ -295,13 +330,9 @@ class Fanout:
     def _deliver(self, batch: _Batch) -> Generator[None, None, None]:
         """Write the batch to its audience, a slice for each step."""
         room = SLICE
-        members = bytes_written = 0
         for wire, outlets in batch.audience:
-            frames: list[KeyedFrame] = [(b.key, b.encoded(wire)) for b in batch.broadcasts]
-            data = frames[0][1] if len(frames) == 1 else b"".join([frame for _, frame in frames])
-            size = len(data)
-            members += len(outlets)
-            bytes_written += size * len(outlets)
+            frames = [(broadcast.key, broadcast.encoded(wire)) for broadcast in batch.broadcasts]
+            data = b"".join([frame for _, frame in frames])
             start = 0
             while start < len(outlets):
                 if not room:
@@ -310,22 +341,38 @@ class Fanout:
                 part = outlets[start : start + room]
                 start += len(part)
                 room -= len(part)
-                for outlet in part:
-                    try:
-                        taken = outlet.write(data)
-                    except OSError as error:
-                        later = outlet.settle_error(error, data, frames)
-                    else:
-                        if taken == size:
-                            continue
-                        later = outlet.settle(taken, data, frames)
-                    if later is not None:
-                        batch.untaken.append(later)
-        self._telemetry.emit(
-            "helix.fanout.delivered",
-            {
-                "broadcasts": len(batch.broadcasts),
-                "deliveries": len(batch.broadcasts) * members,
-                "bytes": bytes_written,
-            },
-        )
+                batch.untaken += _write(part, data, frames)
+            self._turns.delivered(len(frames), len(outlets), len(data))
+        for newcomer, topic, first in batch.newcomers[:]:
+            if newcomer in self._members:
+                wire = (newcomer.encoding, topic)
+                frames = [(one.key, one.encoded(wire)) for one in batch.broadcasts[first:]]
+                data = b"".join([frame for _, frame in frames])
+                batch.untaken += _write([newcomer], data, frames)
+                self._turns.delivered(len(frames), 1, len(data))
+
+
+def _write(
+    outlets: list[Outlet | _Gone], data: bytes, frames: Sequence[KeyedFrame]
+) -> list[Deferred[None]]:
+    """
+    Write ``data``, which is the ``frames`` joined, to each outlet.
+
+    :return: for each outlet that will take it later, a Deferred that fires when it has.
+    """
+    size = len(data)
+    untaken: list[Deferred[None]] = []
+    if not size:
+        return untaken
+    for outlet in outlets:
+        try:
+            taken = outlet.write(data)
+        except OSError as error:
+            later = outlet.settle_error(error, data, frames)
+        else:
+            if taken == size:
+                continue
+            later = outlet.settle(taken, data, frames)
+        if later is not None:
+            untaken.append(later)
+    return untaken

@@ -269,12 +269,12 @@ def serializer_for(vsn: str | None) -> type[Serializer]:
     raise UnsupportedVersion()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Encoding:
     """
     How one kind of connection wants its frames: a serializer and a transport's framing.
 
-    Members with equal encodings share the bytes of a broadcast.
+    Members with the same one share the bytes of a broadcast; there is one object for each kind.
 
     :ivar frame: turns the text of a frame into what the transport sends.
     :ivar frame_binary: the same for data, or ``None`` where the transport can't carry it.

@@ -63,7 +63,7 @@ class FlowSessionService(Service):
     ) -> None:
         self._clock = clock
         self._telemetry = telemetry
-        self._around = Surroundings(clock, Turns(clock), telemetry, max_clients, idle_timeout)
+        self._around = Surroundings(clock, Turns(clock, telemetry), telemetry, max_clients, idle_timeout)
         self._load = load
         self._sessions: dict[str, FlowSession] = {}
         self._loading: dict[str, list[Deferred[None]]] = {}

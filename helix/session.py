@@ -93,7 +93,7 @@ class FlowSession:
         self._around = around
         self._ended = ended
         self._members: dict[IMember, None] = {}
-        self._fanout = Fanout(around.clock, around.turns, around.telemetry, self.crash)
+        self._fanout = Fanout(around.clock, around.turns, self.crash)
         self.started_at = self.last_activity = around.clock.seconds()
         self._idle_timer: IDelayedCall = around.clock.callLater(around.idle_timeout, self._idle)
         around.telemetry.emit("helix.session.started", metadata={"flow_id": flow_id})
@@ -176,8 +176,17 @@ class FlowSession:
         self._dismiss(End.CRASHED, "phx_error")
 
     def _idle(self) -> None:
-        """Nobody did anything for long. Who is still here joins again, which costs little."""
-        self._dismiss(End.IDLE, "phx_error")
+        """
+        The timer's call: end the session if it was idle all the time, else wait for the rest.
+
+        Who is still here joins again, which costs little. (To move the timer at each activity
+        would cost every change something.)
+        """
+        left = self.last_activity + self._around.idle_timeout - self._around.clock.seconds()
+        if left > 0:
+            self._idle_timer = self._around.clock.callLater(left, self._idle)
+        else:
+            self._dismiss(End.IDLE, "phx_error")
 
     def _check_alive(self) -> None:
         if self.end_reason is not None:
@@ -186,7 +195,6 @@ class FlowSession:
     def _touch(self) -> int:
         now = self._around.clock.seconds()
         self.last_activity = now
-        self._idle_timer.reset(self._around.idle_timeout)
         return int(now)
 
     def _remove(self, member: IMember) -> None:

@@ -1,0 +1,189 @@
+"""From measurements to medians, ratios and tables. Pure, but for the file that holds a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from scenarios import SCENARIOS, Figure, Scenario
+
+TABLE_BEGINS = "<!-- begin: written by bench/run.py --update-docs -->"
+TABLE_ENDS = "<!-- end -->"
+NOTHING = "-"
+
+Measurement = Mapping[str, Any]
+
+DISTURBANCE = 0.1  # of the time: less may be the kernel's own work
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the report: a figure of a scenario, by server."""
+
+    scenario: Scenario
+    figure: Figure
+    cells: tuple[str, ...]
+    helix: float | None
+
+    @property
+    def verdict(self) -> str:
+        if self.figure.goal is None or self.helix is None:
+            return ""
+        return "met" if self.figure.is_met_by(self.helix) else "missed"
+
+
+def was_disturbed(measurement: Measurement) -> bool:
+    """
+    Whether something else had the server's core: in a closed loop, while the generator has nothing
+    to do, it is the server's turn.
+    """
+    figures = measurement["figures"]
+    if figures["mode"] not in ("closed", "pipelined"):
+        return False
+    missing: float = figures["generator_idle_share"] - figures["server_cpu_share"]
+    return missing > DISTURBANCE
+
+
+def values_by_round(
+    measurements: Sequence[Measurement], scenario: str, server: str, key: str
+) -> dict[int, float]:
+    """One figure of one server, by round."""
+    return {
+        measurement["round"]: measurement["figures"][key]
+        for measurement in measurements
+        if measurement["scenario"] == scenario and measurement["server"] == server
+    }
+
+
+def ratios_to_limit(
+    measurements: Sequence[Measurement], scenario: str, server: str, key: str
+) -> list[float]:
+    """
+    A figure as ratios to the C loop's, each within one round: so that what slowed the machine down
+    for a while slowed both.
+    """
+    limits = values_by_round(measurements, scenario, "limit", key)
+    values = values_by_round(measurements, scenario, server, key)
+    return [values[number] / limits[number] for number in sorted(values) if limits.get(number)]
+
+
+def format_number(value: float) -> str:
+    """Three significant digits, or all those before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def format_spread(values: Sequence[float], unit: str = "") -> str:
+    """The median, and what it was among."""
+    if not values:
+        return NOTHING
+    text = format_number(median(values)) + unit
+    if len(values) == 1:
+        return text
+    return f"{text} ({format_number(min(values))} to {format_number(max(values))})"
+
+
+def shown_values(
+    measurements: Sequence[Measurement], scenario: Scenario, figure: Figure, server: str
+) -> list[float]:
+    """What the report shows of a server: ratios, or figures in the unit of the figure's title."""
+    if figure.is_ratio and server != "limit":
+        return ratios_to_limit(measurements, scenario.name, server, figure.key)
+    by_round = values_by_round(measurements, scenario.name, server, figure.key)
+    return [value * figure.scale for value in by_round.values()]
+
+
+def make_rows(record: Mapping[str, Any]) -> list[Row]:
+    """A row for each figure that was measured, in the order of the scenarios."""
+    measurements = record["measurements"]
+    measured = {measurement["scenario"] for measurement in measurements}
+    rows = []
+    for scenario in SCENARIOS:
+        if scenario.name not in measured:
+            continue
+        for figure in scenario.figures:
+            values = {
+                server: shown_values(measurements, scenario, figure, server)
+                for server in record["servers"]
+            }
+            cells = tuple(
+                format_spread(values[server], figure.unit if server == "limit" else "")
+                for server in record["servers"]
+            )
+            helix = values.get("helix")
+            rows.append(Row(scenario, figure, cells, median(helix) if helix else None))
+    return rows
+
+
+def _grid(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    header = ["scenario", "figure", "goal", *record["servers"].values(), "Helix's goal"]
+    lines = [
+        [row.scenario.name, row.figure.title, row.figure.goal_text, *row.cells, row.verdict]
+        for row in make_rows(record)
+    ]
+    return header, lines
+
+
+def text_table(record: Mapping[str, Any]) -> str:
+    """For a terminal."""
+    header, lines = _grid(record)
+    widths = [max(len(line[column]) for line in [header, *lines]) for column in range(len(header))]
+    rule = ["-" * width for width in widths]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [header, rule, *lines]
+    )
+
+
+def describe_run(record: Mapping[str, Any]) -> str:
+    """How and where the record was measured, in one paragraph."""
+    machine, settings = record["machine"], record["settings"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    sentences = [
+        f"Measured on {record['date']}: {machine['cpu']}, {machine['cores']} cores,"
+        f" Linux {machine['kernel']}; {versions}.",
+        f"Rounds: {settings['rounds']}, with {settings['duration']:g} s for each figure. A cell is"
+        " the median of the rounds, and in brackets the least and the most of them.",
+    ]
+    if machine["cores_are_shared"]:
+        sentences.append("**Server and generator shared one core: these figures mean little.**")
+    sentences += [f"{name} was left out: {why}." for name, why in record["left_out"].items()]
+    disturbed = sum(map(was_disturbed, record["measurements"]))
+    if disturbed:
+        sentences.append(
+            f"**In {disturbed} of {len(record['measurements'])} measurements something else had"
+            " the server's core for part of the time: a quieter machine gives better figures.**"
+        )
+    if record["failures"]:
+        sentences.append(f"**{len(record['failures'])} measurements failed.**")
+    return " ".join(sentences)
+
+
+def markdown(record: Mapping[str, Any]) -> str:
+    """For the documentation: the table, and how it was measured."""
+    header, lines = _grid(record)
+    rule = ["---"] * len(header)
+    table = "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *lines])
+    return f"{describe_run(record)}\n\n{table}\n"
+
+
+def split_docs(path: Path) -> tuple[str, str]:
+    """
+    What stands before and after the table in the file, the markers included.
+
+    :raises ValueError: if the file doesn't have exactly one pair of them.
+    """
+    text = path.read_text(encoding="utf-8")
+    before, begins, rest = text.partition(TABLE_BEGINS)
+    _, ends, after = rest.partition(TABLE_ENDS)
+    if not begins or not ends or TABLE_BEGINS in after:
+        raise ValueError(f"{path} needs one {TABLE_BEGINS} and one {TABLE_ENDS} after it")
+    return before + begins, ends + after
+
+
+def update_docs(path: Path, table: str) -> None:
+    """Put ``table`` between the two markers of the file; as ``split_docs`` if it has none."""
+    before, after = split_docs(path)
+    path.write_text(f"{before}\n\n{table}\n{after}", encoding="utf-8")

@@ -1,0 +1,838 @@
+/*
+ * wsgen - a WebSocket load generator for Helix's relay mode; `wsgen --help` says how to call it.
+ *
+ * One thread, edge-triggered epoll, and nothing allocated while it measures. Members join the flows
+ * `flow:bench<number>`, senders push flow_change, and every member of the flow (the sender too) is
+ * to get exactly one flow_update for it. A change carries its sender's number and its own, which is
+ * all that is read of an update. Whatever may not happen (a connection that closes, a refused join,
+ * an update twice) ends the run with a message and exit code 1.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "websocket.h"
+
+enum {
+    PREFIX_BYTES = 192, /* of a message: enough to tell what it is and which change it carries */
+    READ_BYTES = 1 << 20,
+    MAX_EVENTS = 2048,
+    MAX_JOINING = 64, /* connections that are being opened or joined at any time */
+    SENDER_DIGITS = 4,
+    CHANGE_DIGITS = 8,
+    MAX_SENDERS = 10000, /* what SENDER_DIGITS can tell apart */
+    SAMPLES_PER_SECOND = 1000000,
+    MARKUP_BYTES = 24, /* of "changes", not counted by --size's filler */
+};
+
+#define SECOND UINT64_C(1000000000) /* times are in nanoseconds, by the monotonic clock */
+#define JOIN_TIMEOUT (120 * SECOND)
+#define QUIET_TIME (SECOND * 3 / 10) /* without a byte: the server has nothing left to do */
+#define SETTLE_TIMEOUT (30 * SECOND)
+
+enum mode { MODE_CLOSED, MODE_PIPELINED, MODE_RATE, MODE_IDLE };
+
+static const char *const mode_names[] = {"closed", "pipelined", "rate", "idle"};
+
+struct options {
+    enum mode mode;
+    int port, server_pid;
+    int members, group, senders; /* senders: 0 is one for each flow */
+    int warm_members;
+    int size, window;
+    double rate, warm, duration; /* changes a second; seconds */
+};
+
+static struct options options = {
+    .mode = MODE_CLOSED,
+    .members = 10,
+    .size = 200,
+    .window = 64,
+    .warm = 0.5,
+    .duration = 3,
+};
+
+enum state { CONNECTING, UPGRADING, JOINING, JOINED };
+
+/* The payload of a frame that has arrived, or as much of its start as anybody reads. */
+struct payload {
+    const uint8_t *bytes;
+    size_t length;
+};
+
+/* Where a connection stands in the frame that it reads. */
+struct frame_reader {
+    uint8_t header[MAX_HEADER_BYTES];
+    uint8_t header_length;
+    bool in_payload;
+    uint64_t payload_left;
+    size_t prefix_length; /* the payload's start, kept only when it comes in several reads */
+    uint8_t prefix[PREFIX_BYTES];
+};
+
+struct connection {
+    int fd;
+    int flow;
+    enum state state;
+    int head_end_matched; /* how much of "\r\n\r\n" the answer to the upgrade has shown */
+    struct frame_reader reader;
+    struct buffer out;
+    bool wants_write;
+};
+
+/* A change that was pushed and has not reached every member yet. */
+struct change {
+    uint64_t due;
+    uint32_t number, seen;
+};
+
+struct sender {
+    int connection;
+    uint32_t sent, completed;
+    uint32_t audience; /* members of its flow: how many updates each change must become */
+    struct change *ring; /* by number, modulo ring_length; never overtaken, see ring_length() */
+    uint32_t ring_length;
+};
+
+/* What is counted while the generator runs; a figure is the difference of two of them. */
+struct totals {
+    uint64_t at, deliveries, completed, bytes, waiting, server_cpu;
+};
+
+static struct connection *connections;
+static struct sender *senders;
+static int sender_count, flow_count, opened, joined;
+static int epoll_fd;
+static struct totals totals; /* `at` and `server_cpu` only in the copies of take_totals() */
+static bool measuring;
+static uint32_t *samples; /* us from due until the last member had it, while measuring */
+static size_t sample_count, sample_capacity;
+static uint64_t read_at; /* when the bytes that are being handled were read */
+static char *filler;
+static char *push_text;
+static size_t push_capacity;
+
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * SECOND + time.tv_nsec;
+}
+
+__attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("wsgen: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(1);
+}
+
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+    if (!memory)
+        die("calloc");
+    return memory;
+}
+
+/* ---- what the server uses, from /proc ---- */
+
+/* CPU time of all the server's threads, in nanoseconds. */
+static uint64_t server_cpu(void)
+{
+    char path[300];
+    uint64_t sum = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", options.server_pid);
+    DIR *tasks = opendir(path);
+    if (!tasks)
+        return 0;
+    for (struct dirent *task; (task = readdir(tasks));) {
+        unsigned long long on_cpu = 0;
+        snprintf(path, sizeof path, "/proc/%d/task/%.20s/schedstat", options.server_pid,
+                 task->d_name);
+        FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (!file)
+            continue;
+        if (fscanf(file, "%llu", &on_cpu) == 1)
+            sum += on_cpu;
+        fclose(file);
+    }
+    closedir(tasks);
+    return sum;
+}
+
+/* The server's resident memory in KiB. */
+static long server_memory(void)
+{
+    char path[64], line[256];
+    long memory = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", options.server_pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "VmRSS: %ld", &memory) == 1)
+            break;
+    fclose(file);
+    return memory;
+}
+
+/* ---- writing ---- */
+
+static void watch(struct connection *connection, int operation, bool wants_write)
+{
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLET | (wants_write ? EPOLLOUT : 0),
+        .data.ptr = connection,
+    };
+    connection->wants_write = wants_write;
+    if (epoll_ctl(epoll_fd, operation, connection->fd, &event))
+        die("epoll_ctl");
+}
+
+static void flush(struct connection *connection)
+{
+    struct buffer *out = &connection->out;
+    while (buffer_length(out) > 0) {
+        ssize_t sent =
+            send(connection->fd, out->bytes + out->start, buffer_length(out), MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN)
+            die("send");
+        if (sent < 0) {
+            if (!connection->wants_write)
+                watch(connection, EPOLL_CTL_MOD, true);
+            return;
+        }
+        buffer_consume(out, sent);
+    }
+    if (connection->wants_write)
+        watch(connection, EPOLL_CTL_MOD, false);
+}
+
+static void send_frame(struct connection *connection, int opcode, const void *payload,
+                       size_t length)
+{
+    static const uint8_t mask[MASK_BYTES] = {0x37, 0xfa, 0x21, 0x3d};
+    struct buffer *out = &connection->out;
+    uint8_t *frame = buffer_reserve(out, MAX_HEADER_BYTES + length);
+    size_t header = write_header(frame, opcode, MASK_BIT, length);
+    memcpy(frame + header, mask, MASK_BYTES);
+    header += MASK_BYTES;
+    apply_mask(frame + header, payload, length, mask);
+    out->end += header + length;
+    flush(connection);
+}
+
+static void send_upgrade(struct connection *connection)
+{
+    char request[400];
+    int length = snprintf(
+        request, sizeof request,
+        "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " SAMPLE_KEY "\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n",
+        options.port);
+    buffer_append(&connection->out, request, length);
+    flush(connection);
+}
+
+static void send_join(struct connection *connection)
+{
+    char message[100];
+    int length = snprintf(message, sizeof message, "[\"1\",\"1\",\"flow:bench%d\",\"phx_join\",{}]",
+                          connection->flow);
+    send_frame(connection, OPCODE_TEXT, message, length);
+}
+
+/* Pushes the sender's next change; its latency counts from `due`. */
+static void push_change(struct sender *sender, uint64_t due)
+{
+    struct connection *connection = &connections[sender->connection];
+    uint32_t number = sender->sent++;
+    sender->ring[number % sender->ring_length] = (struct change){.due = due, .number = number};
+    int length = snprintf(
+        push_text, push_capacity,
+        "[\"1\",\"%u\",\"flow:bench%d\",\"flow_change\","
+        "{\"changes\":{\"q\":\"%0*d%0*u\",\"z\":\"%s\"}}]",
+        number + 2, connection->flow, SENDER_DIGITS, (int)(sender - senders), CHANGE_DIGITS, number,
+        filler);
+    send_frame(connection, OPCODE_TEXT, push_text, length);
+}
+
+static void fill_window(struct sender *sender)
+{
+    while (sender->sent - sender->completed < (uint32_t)options.window)
+        push_change(sender, now());
+}
+
+/* ---- reading ---- */
+
+static const uint8_t *find(struct payload payload, const char *text)
+{
+    return memmem(payload.bytes, payload.length, text, strlen(text));
+}
+
+/* How to print a payload in a message. */
+#define SHOWN(payload) (int)(payload).length, (payload).bytes
+
+static void sample_latency(uint64_t due)
+{
+    uint64_t microseconds = (read_at - due) / 1000;
+    if (sample_count == sample_capacity)
+        fail("more than %zu changes completed: measure for a shorter time", sample_capacity);
+    samples[sample_count++] = microseconds > UINT32_MAX ? UINT32_MAX : (uint32_t)microseconds;
+}
+
+static uint32_t read_digits(const uint8_t *text, int count)
+{
+    uint32_t number = 0;
+    for (int i = 0; i < count; i++)
+        number = number * 10 + (text[i] - '0');
+    return number;
+}
+
+/*
+ * The digits that say which change a message is about, or NULL if it is no update. A server writes
+ * all its updates alike, so the place where they stood last is tried first.
+ */
+static const uint8_t *find_digits(struct payload payload)
+{
+    static const char key[] = "\"q\":";
+    static const size_t key_length = sizeof key - 1, needed = SENDER_DIGITS + CHANGE_DIGITS;
+    static size_t key_offset, digits_offset;
+    if (digits_offset && digits_offset + needed <= payload.length &&
+        memcmp(payload.bytes + key_offset, key, key_length) == 0)
+        return payload.bytes + digits_offset;
+    const uint8_t *event = find(payload, "\"flow_update\"");
+    if (!event)
+        return NULL;
+    const uint8_t *end = payload.bytes + payload.length;
+    const uint8_t *found = memmem(event, end - event, key, key_length);
+    const uint8_t *quote = found ? memchr(found + key_length, '"', end - found - key_length) : NULL;
+    if (!quote || (size_t)(end - quote) <= needed)
+        fail("an update without its change's number: %.*s", SHOWN(payload));
+    key_offset = found - payload.bytes;
+    digits_offset = quote + 1 - payload.bytes;
+    return quote + 1;
+}
+
+/* One member has an update: counts it for its change. */
+static void on_update(const uint8_t *digits)
+{
+    uint32_t sender_number = read_digits(digits, SENDER_DIGITS);
+    uint32_t number = read_digits(digits + SENDER_DIGITS, CHANGE_DIGITS);
+    if (sender_number >= (uint32_t)sender_count)
+        fail("an update by a sender that is none: %u", sender_number);
+    struct sender *sender = &senders[sender_number];
+    struct change *change = &sender->ring[number % sender->ring_length];
+    if (change->number != number || change->seen == sender->audience)
+        fail("an update twice, or out of turn: sender %u, change %u", sender_number, number);
+    totals.deliveries++;
+    if (++change->seen < sender->audience)
+        return;
+    totals.completed++;
+    sender->completed++;
+    if (measuring)
+        sample_latency(change->due);
+    if (options.mode != MODE_RATE)
+        fill_window(sender);
+}
+
+/* Replies to pushes, client_joined and the like arrive too, and are no concern of ours. */
+static void on_text(struct connection *connection, struct payload payload)
+{
+    if (connection->state == JOINED) {
+        const uint8_t *digits = find_digits(payload);
+        if (digits)
+            on_update(digits);
+    } else if (find(payload, "\"phx_reply\"")) {
+        if (find(payload, "\"error\""))
+            fail("join refused: %.*s", SHOWN(payload));
+        connection->state = JOINED;
+        joined++;
+    }
+}
+
+static void on_frame(struct connection *connection, struct payload payload)
+{
+    uint8_t first = connection->reader.header[0];
+    switch (first) {
+    case FINAL_BIT | OPCODE_TEXT:
+        on_text(connection, payload);
+        break;
+    case FINAL_BIT | OPCODE_PING:
+        send_frame(connection, OPCODE_PONG, payload.bytes, payload.length);
+        break;
+    case FINAL_BIT | OPCODE_PONG:
+        break;
+    case FINAL_BIT | OPCODE_CLOSE:
+        fail("the server closed a connection with code %d",
+             payload.length < 2 ? 0 : (int)read_number(payload.bytes, 2));
+    default:
+        fail("a frame of a kind that is not expected: 0x%02x", first);
+    }
+}
+
+/* Takes bytes of a header; true when it is complete. */
+static bool take_header(struct frame_reader *reader, const uint8_t **bytes, const uint8_t *end)
+{
+    int needed = 2;
+    if (reader->header_length >= 2)
+        needed += extended_length_bytes(reader->header[1]);
+    while (reader->header_length < needed) {
+        if (*bytes == end)
+            return false;
+        reader->header[reader->header_length++] = *(*bytes)++;
+        if (reader->header_length == 2)
+            needed += extended_length_bytes(reader->header[1]);
+    }
+    return true;
+}
+
+/*
+ * Takes bytes of a payload; true when it is complete. One that is whole in this read, as most are,
+ * is looked at where it lies.
+ */
+static bool take_payload(struct frame_reader *reader, const uint8_t **bytes, const uint8_t *end,
+                         struct payload *payload)
+{
+    size_t part = end - *bytes;
+    if (part > reader->payload_left)
+        part = reader->payload_left;
+    *payload = (struct payload){*bytes, part};
+    *bytes += part;
+    reader->payload_left -= part;
+    if (reader->payload_left == 0 && reader->prefix_length == 0)
+        return true;
+    size_t kept = PREFIX_BYTES - reader->prefix_length;
+    if (kept > part)
+        kept = part;
+    memcpy(reader->prefix + reader->prefix_length, payload->bytes, kept);
+    reader->prefix_length += kept;
+    *payload = (struct payload){reader->prefix, reader->prefix_length};
+    return reader->payload_left == 0;
+}
+
+/* A read may hold any number of frames, whole ones and parts. */
+static void take_frames(struct connection *connection, const uint8_t *bytes, const uint8_t *end)
+{
+    struct frame_reader *reader = &connection->reader;
+    while (bytes < end) {
+        struct payload payload;
+        if (!reader->in_payload) {
+            if (!take_header(reader, &bytes, end))
+                return;
+            reader->in_payload = true;
+            reader->payload_left = payload_length(reader->header);
+            reader->prefix_length = 0;
+        }
+        if (!take_payload(reader, &bytes, end, &payload))
+            return;
+        on_frame(connection, payload);
+        reader->in_payload = false;
+        reader->header_length = 0;
+    }
+}
+
+/* Skips the head of the answer to the upgrade; returns what follows it. */
+static const uint8_t *take_head(struct connection *connection, const uint8_t *bytes,
+                                const uint8_t *end)
+{
+    static const char status[] = "HTTP/1.1 101", head_end[] = "\r\n\r\n";
+    size_t length = end - bytes;
+    if (connection->head_end_matched == 0 &&
+        (length < sizeof status - 1 || memcmp(bytes, status, sizeof status - 1)))
+        fail("upgrade refused: %.*s", (int)(length < 400 ? length : 400), bytes);
+    while (bytes < end && head_end[connection->head_end_matched]) {
+        uint8_t byte = *bytes++;
+        if (byte == head_end[connection->head_end_matched])
+            connection->head_end_matched++;
+        else
+            connection->head_end_matched = byte == '\r';
+    }
+    return bytes;
+}
+
+static void handle_bytes(struct connection *connection, const uint8_t *bytes, size_t length)
+{
+    const uint8_t *end = bytes + length;
+    if (connection->state == UPGRADING) {
+        bytes = take_head(connection, bytes, end);
+        if (connection->head_end_matched < 4)
+            return;
+        connection->state = JOINING;
+        send_join(connection);
+    }
+    take_frames(connection, bytes, end);
+}
+
+static void read_connection(struct connection *connection)
+{
+    static uint8_t bytes[READ_BYTES];
+    ssize_t received;
+    do {
+        received = recv(connection->fd, bytes, sizeof bytes, 0);
+        if (received == 0)
+            fail("the server cut a connection");
+        if (received < 0) {
+            if (errno == EAGAIN)
+                return;
+            die("recv");
+        }
+        totals.bytes += received;
+        read_at = now();
+        handle_bytes(connection, bytes, received);
+    } while (received == sizeof bytes);
+}
+
+/* ---- the loop ---- */
+
+static void on_event(struct connection *connection, uint32_t events)
+{
+    if (connection->state == CONNECTING) {
+        if (events & (EPOLLERR | EPOLLHUP))
+            fail("could not connect to port %d", options.port);
+        connection->state = UPGRADING;
+        send_upgrade(connection);
+        return;
+    }
+    if ((events & EPOLLOUT) && buffer_length(&connection->out) > 0)
+        flush(connection);
+    if (events & ~EPOLLOUT)
+        read_connection(connection);
+}
+
+static int handle_events(int timeout_ms)
+{
+    static struct epoll_event events[MAX_EVENTS];
+    int count = epoll_wait(epoll_fd, events, MAX_EVENTS, timeout_ms);
+    for (int i = 0; i < count; i++)
+        on_event(events[i].data.ptr, events[i].events);
+    return count;
+}
+
+/*
+ * Handles events without ever sleeping, so that waking up is no part of what is measured; counts
+ * the time in which there were none.
+ */
+static void spin(uint64_t until)
+{
+    for (uint64_t before = now(), after; before < until; before = after) {
+        int count = handle_events(0);
+        after = now();
+        if (count <= 0)
+            totals.waiting += after - before;
+    }
+}
+
+/* ---- joining ---- */
+
+static void open_connection(struct connection *connection)
+{
+    int one = 1;
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(options.port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (connection->fd < 0)
+        die("socket");
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) &&
+        errno != EINPROGRESS)
+        die("connect");
+    watch(connection, EPOLL_CTL_ADD, true);
+}
+
+/* Opens and joins connections, a few at a time, until `count` have joined. */
+static void join_members(int count)
+{
+    uint64_t started = now();
+    while (joined < count) {
+        while (opened < count && opened - joined < MAX_JOINING)
+            open_connection(&connections[opened++]);
+        handle_events(100);
+        if (now() - started > JOIN_TIMEOUT)
+            fail("only %d of %d have joined", joined, count);
+    }
+}
+
+/* Lets the server come to rest: it may still have to tell all members of all those joins. */
+static void settle(void)
+{
+    uint64_t started = now(), quiet_since = started, bytes = totals.bytes;
+    while (now() - quiet_since < QUIET_TIME) {
+        handle_events(5);
+        if (totals.bytes != bytes) {
+            bytes = totals.bytes;
+            quiet_since = now();
+        }
+        if (quiet_since - started > SETTLE_TIMEOUT)
+            fail("the server does not come to rest after the joins");
+    }
+}
+
+/* ---- the modes ---- */
+
+static struct totals take_totals(void)
+{
+    struct totals taken = totals;
+    taken.server_cpu = server_cpu();
+    taken.at = now();
+    return taken;
+}
+
+/* When the load of rate mode began, and how many changes it has pushed. */
+struct pace {
+    uint64_t began, pushed;
+};
+
+static uint64_t next_due(const struct pace *pace)
+{
+    return pace->began + (uint64_t)(pace->pushed * (SECOND / options.rate));
+}
+
+/* The senders in turn, evenly spaced, whether or not the server keeps up. */
+static void push_at_rate(struct pace *pace, uint64_t until)
+{
+    for (uint64_t time = now(); time < until; time = now()) {
+        while (next_due(pace) <= time) {
+            push_change(&senders[pace->pushed % sender_count], next_due(pace));
+            pace->pushed++;
+        }
+        spin(next_due(pace) < until ? next_due(pace) : until);
+    }
+}
+
+static void run_load(struct pace *pace, uint64_t until)
+{
+    if (options.mode == MODE_RATE)
+        push_at_rate(pace, until);
+    else
+        spin(until);
+}
+
+static int compare_samples(const void *left, const void *right)
+{
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* In us. */
+static uint32_t percentile(double fraction)
+{
+    return sample_count ? samples[(size_t)(fraction * (sample_count - 1))] : 0;
+}
+
+static void report_load(struct totals before, struct totals after)
+{
+    double seconds = (double)(after.at - before.at) / SECOND;
+    double cpu_seconds = (double)(after.server_cpu - before.server_cpu) / SECOND;
+    uint64_t deliveries = after.deliveries - before.deliveries, backlog = 0;
+    uint64_t changes = after.completed - before.completed;
+    if (changes == 0)
+        fail("not one change has reached all its members");
+    for (int i = 0; i < sender_count; i++)
+        backlog += senders[i].sent - senders[i].completed;
+    qsort(samples, sample_count, sizeof *samples, compare_samples);
+    printf("{\"mode\":\"%s\",\"members\":%d,\"flows\":%d,\"senders\":%d,\"size\":%d,\"window\":%d,"
+           "\"rate\":%.0f,\"seconds\":%.3f,",
+           mode_names[options.mode], options.members, flow_count, sender_count, options.size,
+           options.window, options.rate, seconds);
+    printf("\"changes\":%lu,\"deliveries\":%lu,\"changes_per_second\":%.1f,"
+           "\"deliveries_per_second\":%.1f,\"bytes_per_second\":%.0f,\"backlog\":%lu,",
+           changes, deliveries, changes / seconds, deliveries / seconds,
+           (after.bytes - before.bytes) / seconds, backlog);
+    printf("\"p50_us\":%u,\"p90_us\":%u,\"p99_us\":%u,\"max_us\":%u,", percentile(0.5),
+           percentile(0.9), percentile(0.99), percentile(1));
+    printf("\"server_cpu_share\":%.3f,\"server_cpu_us_per_delivery\":%.3f,"
+           "\"generator_idle_share\":%.3f}\n",
+           cpu_seconds / seconds, deliveries ? cpu_seconds * 1e6 / deliveries : 0,
+           (double)(after.waiting - before.waiting) / SECOND / seconds);
+}
+
+static void measure_load(void)
+{
+    join_members(options.members);
+    settle();
+    struct pace pace = {.began = now()};
+    if (options.mode != MODE_RATE)
+        for (int i = 0; i < sender_count; i++)
+            fill_window(&senders[i]);
+    run_load(&pace, pace.began + (uint64_t)(options.warm * SECOND));
+    struct totals before = take_totals();
+    measuring = true;
+    run_load(&pace, before.at + (uint64_t)(options.duration * SECOND));
+    report_load(before, take_totals());
+}
+
+/* What a connection costs: the first few stay open and out of account, for they pay for imports. */
+static void measure_idle(void)
+{
+    join_members(options.warm_members);
+    settle();
+    long memory_before = server_memory();
+    uint64_t cpu_before = server_cpu(), started = now();
+    join_members(options.warm_members + options.members);
+    double join_seconds = (double)(now() - started) / SECOND;
+    settle();
+    double join_cpu_us = (server_cpu() - cpu_before) / 1000.0;
+    long memory_after = server_memory();
+    printf("{\"mode\":\"idle\",\"members\":%d,\"flows\":%d,\"warm_members\":%d,"
+           "\"join_seconds\":%.3f,\"join_cpu_us\":%.1f,\"memory_before_kb\":%ld,"
+           "\"memory_after_kb\":%ld,\"memory_kb_per_connection\":%.2f}\n",
+           options.members, flow_count, options.warm_members, join_seconds,
+           join_cpu_us / options.members, memory_before, memory_after,
+           (double)(memory_after - memory_before) / options.members);
+}
+
+/* ---- set-up ---- */
+
+/* So long that no change that is outstanding is ever overwritten, unless the server drops one. */
+static uint32_t ring_length(void)
+{
+    if (options.mode != MODE_RATE)
+        return options.window;
+    return (uint32_t)((options.warm + options.duration + 1) * options.rate / sender_count) + 2;
+}
+
+static void make_senders(void)
+{
+    sender_count = options.senders ? options.senders : flow_count;
+    if (flow_count > 1 && sender_count != flow_count)
+        fail("--senders is for one flow; several flows have one sender each");
+    if (sender_count > options.members || sender_count > MAX_SENDERS)
+        fail("too many senders: at most one a member, and %d", MAX_SENDERS);
+    senders = allocate(sender_count, sizeof *senders);
+    for (int i = 0; i < sender_count; i++) {
+        struct sender *sender = &senders[i];
+        sender->connection = flow_count > 1 ? i * options.group
+                                            : (int)((long)i * options.members / sender_count);
+        int rest = options.members - connections[sender->connection].flow * options.group;
+        sender->audience = rest < options.group ? rest : options.group;
+        sender->ring_length = ring_length();
+        sender->ring = allocate(sender->ring_length, sizeof *sender->ring);
+    }
+}
+
+static void set_up(void)
+{
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789 ABCDEFGHIJKLMNOP";
+    int count = options.members + options.warm_members;
+    int filler_length = options.size > MARKUP_BYTES ? options.size - MARKUP_BYTES : 1;
+    if (!options.group)
+        options.group = count;
+    flow_count = (count + options.group - 1) / options.group;
+    connections = allocate(count, sizeof *connections);
+    for (int i = 0; i < count; i++)
+        connections[i].flow = i / options.group;
+    if (options.mode != MODE_IDLE)
+        make_senders();
+    filler = allocate(filler_length + 1, 1);
+    for (int i = 0; i < filler_length; i++)
+        filler[i] = alphabet[(i * 7 + i / 13) % (sizeof alphabet - 1)];
+    push_capacity = filler_length + 200;
+    push_text = allocate(push_capacity, 1);
+    sample_capacity = (size_t)((options.duration + 1) * SAMPLES_PER_SECOND);
+    samples = allocate(sample_capacity, sizeof *samples);
+    epoll_fd = epoll_create1(0);
+}
+
+static const char usage[] =
+    "usage: wsgen --port PORT [options]\n"
+    "\n"
+    "Loads a server on 127.0.0.1 in relay mode and prints one line of JSON.\n"
+    "\n"
+    "  --port PORT         where the server listens\n"
+    "  --pid PID           the server's process, for CPU and memory (0 without it)\n"
+    "  --mode MODE         closed: the next change when every member has the last (default)\n"
+    "                      pipelined: as closed, but with --window changes outstanding\n"
+    "                      rate: --rate changes a second; latency counts from when each is due\n"
+    "                      idle: connect and join only: memory and CPU per connection\n"
+    "  --members N         connections, each a member of one flow (default 10)\n"
+    "  --group N           members of each flow (default: all in one)\n"
+    "  --senders N         senders in the one flow (default 1; several flows have one each)\n"
+    "  --size BYTES        of a change (default 200)\n"
+    "  --window N          for pipelined (default 64)\n"
+    "  --rate N            changes a second in all, for rate\n"
+    "  --warm-members N    for idle: join first, stay, and are not counted (default 0)\n"
+    "  --warm SECONDS      of load before measuring (default 0.5)\n"
+    "  --duration SECONDS  of measuring (default 3)\n"
+    "  --help\n";
+
+__attribute__((noreturn)) static void wrong_usage(void)
+{
+    fputs(usage, stderr);
+    exit(2);
+}
+
+static enum mode read_mode(const char *name)
+{
+    for (int mode = MODE_CLOSED; mode <= MODE_IDLE; mode++)
+        if (strcmp(name, mode_names[mode]) == 0)
+            return mode;
+    wrong_usage();
+}
+
+static void read_options(int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"port", required_argument, NULL, 'p'},     {"pid", required_argument, NULL, 'i'},
+        {"mode", required_argument, NULL, 'm'},     {"members", required_argument, NULL, 'n'},
+        {"group", required_argument, NULL, 'g'},    {"senders", required_argument, NULL, 's'},
+        {"size", required_argument, NULL, 'z'},     {"window", required_argument, NULL, 'w'},
+        {"rate", required_argument, NULL, 'r'},     {"warm-members", required_argument, NULL, 'M'},
+        {"warm", required_argument, NULL, 'W'},     {"duration", required_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},           {0},
+    };
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        switch (option) {
+        case 'p': options.port = atoi(optarg); break;
+        case 'i': options.server_pid = atoi(optarg); break;
+        case 'm': options.mode = read_mode(optarg); break;
+        case 'n': options.members = atoi(optarg); break;
+        case 'g': options.group = atoi(optarg); break;
+        case 's': options.senders = atoi(optarg); break;
+        case 'z': options.size = atoi(optarg); break;
+        case 'w': options.window = atoi(optarg); break;
+        case 'r': options.rate = atof(optarg); break;
+        case 'M': options.warm_members = atoi(optarg); break;
+        case 'W': options.warm = atof(optarg); break;
+        case 'd': options.duration = atof(optarg); break;
+        case 'h': fputs(usage, stdout); exit(0);
+        default: wrong_usage();
+        }
+    }
+    if (options.mode == MODE_CLOSED)
+        options.window = 1;
+    bool load = options.mode != MODE_IDLE;
+    if (optind != argc || options.port <= 0 || options.members <= 0 || options.group < 0 ||
+        options.senders < 0 || options.window <= 0 || options.warm_members < 0 ||
+        (load && options.warm_members) || (options.mode == MODE_RATE) != (options.rate > 0))
+        wrong_usage();
+}
+
+int main(int argc, char **argv)
+{
+    read_options(argc, argv);
+    raise_descriptor_limit();
+    set_up();
+    if (options.mode == MODE_IDLE)
+        measure_idle();
+    else
+        measure_load();
+    return fflush(stdout) ? 1 : 0;
+}

@@ -1,0 +1,230 @@
+"""The benchmark's tools work: the C programs against each other, and the arithmetic of reports."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[1] / "bench"
+sys.path.insert(0, str(BENCH))  # its modules are scripts beside each other, not a package
+
+report = importlib.import_module("report")
+run = importlib.import_module("run")
+scenarios = importlib.import_module("scenarios")
+servers = importlib.import_module("servers")
+
+needs_compiler = pytest.mark.skipif(servers.find_compiler() is None, reason="no C compiler")
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The C programs, compiled with every warning as an error."""
+    directory = tmp_path_factory.mktemp("bench")
+    return {
+        name: servers.compile_program(name, directory, ["-Werror"]) for name in ("wsgen", "climit")
+    }
+
+
+def measure_limit(programs: dict[str, Path], arguments: list[str], members: int) -> dict[str, Any]:
+    limit = servers.Server(
+        "limit", "C loop", lambda port, connections: [str(programs["climit"]), str(port)]
+    )
+    figures: dict[str, Any] = servers.measure(
+        limit,
+        programs["wsgen"],
+        [*arguments, "--members", str(members)],
+        connections=members,
+        duration=0.3,
+        cores=servers.Cores.choose(),
+    )
+    return figures
+
+
+LOAD = ["--warm", "0.1", "--duration", "0.3"]
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("arguments", "most_outstanding"),
+    [
+        (["--mode", "closed"], 1),
+        (["--mode", "pipelined", "--window", "8"], 8),
+        (["--mode", "closed", "--group", "5"], 2),
+        (["--mode", "closed", "--size", "70000"], 1),
+    ],
+)
+def test_every_change_reaches_every_member(
+    programs: dict[str, Path], arguments: list[str], most_outstanding: int
+) -> None:
+    figures = measure_limit(programs, [*LOAD, *arguments], 10)
+    assert figures["members"] == 10
+    assert figures["seconds"] >= 0.3
+    assert figures["backlog"] <= most_outstanding
+    audience = 10 // figures["flows"]
+    under_way = figures["deliveries"] - figures["changes"] * audience
+    assert abs(under_way) <= audience * most_outstanding
+    assert figures["changes"] > 10
+    assert 0 < figures["p50_us"] <= figures["p99_us"] <= figures["max_us"]
+    assert 0 < figures["server_cpu_share"] <= 1.1
+    assert 0 <= figures["generator_idle_share"] <= 1
+
+
+@needs_compiler
+def test_rate_mode_pushes_at_its_rate(programs: dict[str, Path]) -> None:
+    figures = measure_limit(
+        programs, [*LOAD, "--mode", "rate", "--senders", "10", "--rate", "200"], 10
+    )
+    assert figures["senders"] == 10
+    assert 100 < figures["changes_per_second"] < 300
+
+
+@needs_compiler
+def test_idle_mode_counts_connections_after_the_warm_ones(programs: dict[str, Path]) -> None:
+    figures = measure_limit(
+        programs, ["--mode", "idle", "--group", "1", "--warm-members", "20"], 100
+    )
+    assert figures["flows"] == 120
+    assert figures["memory_after_kb"] >= figures["memory_before_kb"] > 0
+    assert 0 < figures["join_cpu_us"] < 10_000
+
+
+@needs_compiler
+def test_a_server_that_is_gone_is_an_error_with_its_log(programs: dict[str, Path]) -> None:
+    broken = servers.Server(
+        "helix", "Helix", lambda port, connections: [sys.executable, "-c", "exit('no such plugin')"]
+    )
+    with pytest.raises(servers.BenchError, match=r"Helix: it ended with code 1\nno such plugin"):
+        servers.measure(
+            broken,
+            programs["wsgen"],
+            LOAD,
+            connections=10,
+            duration=0.3,
+            cores=servers.Cores.choose(),
+        )
+
+
+def make_measurement(
+    number: int, server: str, scenario: str, mode: str, **figures: float
+) -> dict[str, Any]:
+    return {
+        "round": number,
+        "server": server,
+        "scenario": scenario,
+        "figures": {
+            "mode": mode,
+            "server_cpu_share": 0.9,
+            "generator_idle_share": 0.1,
+            **figures,
+        },
+    }
+
+
+@pytest.fixture
+def record() -> dict[str, Any]:
+    """Three rounds; the machine was half as fast in the second."""
+    speeds = [("limit", [400_000, 200_000, 400_000]), ("helix", [360_000, 176_000, 320_000])]
+    measurements = [
+        make_measurement(number, server, "closed-100", "closed", deliveries_per_second=speed)
+        for server, values in speeds
+        for number, speed in enumerate(values)
+    ]
+    measurements += [
+        make_measurement(number, "helix", "rate-200", "rate", p50_us=800, p99_us=p99, backlog=3)
+        for number, p99 in enumerate([9_000, 15_000, 12_500])
+    ]
+    return {
+        "date": "2026-01-31",
+        "machine": {
+            "cpu": "Some CPU",
+            "cores": 2,
+            "cores_are_shared": False,
+            "kernel": "6.1.0",
+            "load_average": 0.1,
+            "versions": {"Python": "3.11.7"},
+        },
+        "settings": {"rounds": 3, "duration": 2.0},
+        "servers": {"limit": "C loop", "helix": "Helix"},
+        "left_out": {"Node ws": "node is not installed"},
+        "measurements": measurements,
+        "failures": [],
+    }
+
+
+def test_ratios_are_taken_within_a_round(record: dict[str, Any]) -> None:
+    ratios = report.ratios_to_limit(
+        record["measurements"], "closed-100", "helix", "deliveries_per_second"
+    )
+    assert ratios == pytest.approx([0.9, 0.88, 0.8])
+
+
+def test_a_round_without_the_limit_has_no_ratio(record: dict[str, Any]) -> None:
+    rest = [m for m in record["measurements"] if (m["server"], m["round"]) != ("limit", 1)]
+    ratios = report.ratios_to_limit(rest, "closed-100", "helix", "deliveries_per_second")
+    assert ratios == pytest.approx([0.9, 0.8])
+
+
+def test_the_markdown_table_holds_medians_goals_and_verdicts(record: dict[str, Any]) -> None:
+    assert report.markdown(record) == (
+        "Measured on 2026-01-31: Some CPU, 2 cores, Linux 6.1.0; Python 3.11.7. Rounds: 3, with 2 s"
+        " for each figure. A cell is the median of the rounds, and in brackets the least and the"
+        " most of them. Node ws was left out: node is not installed.\n"
+        "\n"
+        "| scenario | figure | goal | C loop | Helix | Helix's goal |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
+        "| closed-100 | deliveries a second, ratio to the C loop | ≥ 0.85"
+        " | 400,000/s (200,000 to 400,000) | 0.88 (0.8 to 0.9) | met |\n"
+        "| rate-200 | latency p50, ms |  | - | 0.8 (0.8 to 0.8) |  |\n"
+        "| rate-200 | latency p99, ms | ≤ 10 | - | 12.5 (9 to 15) | missed |\n"
+        "| rate-200 | backlog at the end, changes |  | - | 3 (3 to 3) |  |\n"
+    )
+
+
+def test_a_server_that_did_not_get_its_core_is_reported(record: dict[str, Any]) -> None:
+    record["measurements"][0]["figures"].update(server_cpu_share=0.5, generator_idle_share=0.7)
+    assert "In 1 of 9 measurements something else had the server's core" in report.markdown(record)
+
+
+def test_the_text_table_has_a_line_for_each_figure(record: dict[str, Any]) -> None:
+    lines = report.text_table(record).splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["closed-100"] + 3 * ["rate-200"]
+
+
+def test_docs_keep_all_but_what_stands_between_the_markers(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text(f"before\n{report.TABLE_BEGINS}\nold\n{report.TABLE_ENDS}\nafter\n")
+    for table in ("first\n", "second\n"):
+        report.update_docs(page, table)
+    assert page.read_text() == (
+        f"before\n{report.TABLE_BEGINS}\n\nsecond\n\n{report.TABLE_ENDS}\nafter\n"
+    )
+
+
+def test_docs_without_markers_are_refused(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text("no markers\n")
+    with pytest.raises(ValueError, match="needs one"):
+        report.update_docs(page, "table")
+    assert page.read_text() == "no markers\n"
+
+
+def test_the_documentation_has_the_markers() -> None:
+    report.split_docs(BENCH.parent / "docs" / "performance.md")
+
+
+def test_every_scenario_says_how_many_connections_it_opens() -> None:
+    for scenario in scenarios.SCENARIOS:
+        arguments = scenario.generator_arguments(duration=1.0)
+        numbers = dict(zip(arguments[::2], arguments[1::2], strict=True))
+        opened = int(numbers["--members"]) + int(numbers.get("--warm-members", 0))
+        assert opened == scenario.connections
+
+
+def test_the_list_names_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["--list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(scenario.name in listed for scenario in scenarios.SCENARIOS)
