@@ -142,10 +142,14 @@ def describe_run(record: Mapping[str, Any]) -> str:
     machine, settings = record["machine"], record["settings"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     sentences = [
-        f"Measured on {record['date']}: {machine['cpu']}, {machine['cores']} cores,"
-        f" Linux {machine['kernel']}; {versions}.",
-        f"Rounds: {settings['rounds']}, with {settings['duration']:g} s for each figure. A cell is"
-        " the median of the rounds, and in brackets the least and the most of them.",
+        (
+            f"Measured on {record['date']}: {machine['cpu']}, {machine['cores']} cores,"
+            f" Linux {machine['kernel']}; {versions}."
+        ),
+        (
+            f"Rounds: {settings['rounds']}, with {settings['duration']:g} s for each figure. A cell"
+            " is the median of the rounds, and in brackets the least and the most of them."
+        ),
     ]
     if machine["cores_are_shared"]:
         sentences.append("**Server and generator shared one core: these figures mean little.**")

@@ -78,8 +78,7 @@ class Door:
             self.origins.check(header(request, b"origin"), header(request, b"host"))
             serializer = serializer_for(next(iter(parameters(request, b"vsn")), None))
             offered = [
-                one.strip()
-                for one in (header(request, b"sec-websocket-protocol") or "").split(",")
+                one.strip() for one in (header(request, b"sec-websocket-protocol") or "").split(",")
             ]
             principal = self._authenticator.authenticate(token_from(auth_token, offered))
             address = peer_address(request)

@@ -75,7 +75,7 @@ class _FlowParams(msgspec.Struct):
 
 
 class _FlowChange(msgspec.Struct, gc=False):
-    changes: msgspec.Raw = msgspec.UNSET  # type: ignore[assignment]
+    changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _FlowDeleted(msgspec.Struct):
@@ -108,7 +108,7 @@ class FlowChannel:
 
     async def join(self, params: bytes) -> bytes:
         try:
-            mode = _decode_params(params).mode
+            mode = _decode_params(EMPTY if params == b"null" else params).mode
         except msgspec.MsgspecError:
             raise InvalidParameters() from None
         if mode != "relay":
@@ -125,7 +125,7 @@ class FlowChannel:
         if event == "flow_change":
             sent = self._change(self._session, payload, binary)
             if not sent.called:
-                sent.addErrback(self._log.failure, "A broadcast failed")
+                sent.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
             return _BROADCASTED
         if event == "ping":
             return _PONG

@@ -27,7 +27,7 @@ STALL_TIMEOUT = 30.0
 SWEEP_INTERVAL = 2.0
 """Seconds between looks at who is silent or stalled."""
 
-DRAIN_SPREAD = 3.0
+DRAIN_SPREAD = 2.5
 """The longest (seconds) that closing all clients is spread over."""
 
 DRAIN_RATE = 2000.0
@@ -103,7 +103,7 @@ class ClientService(Service):
     def startService(self) -> None:
         super().startService()
         self._sweeping.start(SWEEP_INTERVAL, now=False).addErrback(
-            self._log.failure, "Looking for dead clients failed"
+            lambda failure: self._log.failure("Looking for dead clients failed", failure)
         )
 
     def stopService(self) -> None:
@@ -147,6 +147,10 @@ class ClientService(Service):
         if self._gone is not None and not self._clients:
             gone, self._gone = self._gone, None
             gone.callback(None)
+
+    def lagging(self, client: Client) -> None:
+        """Tell that a client has begun to lag."""
+        self._telemetry.emit("helix.connection.lagging", {}, {"transport": client.transport_name})
 
     def sweep(self) -> None:
         """Close the clients that are silent, and those that take nothing of what waits."""

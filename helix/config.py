@@ -104,7 +104,15 @@ def _origin(text: str) -> str:
 
 
 def _flag(text: str) -> bool:
-    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    values = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "": False,
+    }
     if text.lower() not in values:
         raise ValueError("1 or 0 is wanted")
     return values[text.lower()]

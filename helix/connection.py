@@ -16,6 +16,8 @@ from helix.channels import Channel, Router
 from helix.errors import (
     CloseCode,
     HelixError,
+    InvalidFlowId,
+    InvalidParameters,
     JoinCrashed,
     JoinRateLimited,
     MalformedFrame,
@@ -108,6 +110,7 @@ class Connection:
     __slots__ = (
         "_clock",
         "_close",
+        "_closed",
         "_encoding",
         "_joins",
         "_limits",
@@ -137,6 +140,7 @@ class Connection:
         self._telemetry = telemetry
         self._close = close
         self._encoding: Encoding = outlet.encoding
+        self._closed = False
         self._ports: dict[str, _Port] = {}
         self._malformed_budget: TokenBucket | None = None
         self.last_seen = clock.seconds()
@@ -150,6 +154,8 @@ class Connection:
 
     def receive(self, text: bytes) -> None:
         """Take one text frame. Never raises."""
+        if self._closed:
+            return
         try:
             message = self._encoding.serializer.decode(text)
         except MalformedFrame as error:
@@ -159,6 +165,8 @@ class Connection:
 
     def receive_binary(self, data: bytes) -> None:
         """Take one binary frame. Never raises."""
+        if self._closed:
+            return
         try:
             message = decode_binary(data)
         except MalformedFrame as error:
@@ -176,7 +184,8 @@ class Connection:
             self._close(CloseCode.MALFORMED_FRAMES, "too many malformed frames")
 
     def closed(self) -> None:
-        """The transport is gone: leave all channels."""
+        """The transport is gone: leave all channels, and take nothing that still arrives."""
+        self._closed = True
         self.outlet.lost()
         for port in list(self._ports.values()):
             self._drop(port)
@@ -200,9 +209,7 @@ class Connection:
             self._encoding.serializer.reply(join_ref, message.ref, message.topic, "ok", response)
         )
 
-    def _refuse(
-        self, join_ref: Ref, message: _AnyMessage, error: HelixError
-    ) -> None:
+    def _refuse(self, join_ref: Ref, message: _AnyMessage, error: HelixError) -> None:
         response = encode_json({"reason": error.message})
         self._send(
             self._encoding.serializer.reply(join_ref, message.ref, message.topic, "error", response)
@@ -286,6 +293,8 @@ class Connection:
         try:
             if not self._joins.take(self.last_seen):
                 raise JoinRateLimited()
+            if isinstance(message, BinaryMessage):
+                raise InvalidParameters()
             if len(self._ports) >= self._limits.max_channels:
                 raise TooManyChannels()
             port.channel = self._router.channel(port)
@@ -296,10 +305,12 @@ class Connection:
         self._ports[port.topic] = port
         joining = Deferred.fromCoroutine(port.channel.join(bytes(message.payload)))
         port.joining = joining.addCallbacks(
-            self._joined, self._join_failed, (port, message, old), None, (port, message, old)
+            self._joined, self._join_failed, (port, message, old), {}, (port, message, old)
         ).addErrback(self._join_crashed)
 
-    def _joined(self, response: bytes, port: _Port, message: _AnyMessage, old: _Port | None) -> None:
+    def _joined(
+        self, response: bytes, port: _Port, message: _AnyMessage, old: _Port | None
+    ) -> None:
         """Reply before anything else of the channel, then serve what waited behind the join."""
         port.joining = None
         port.state = _State.JOINED
@@ -332,8 +343,11 @@ class Connection:
         self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
 
     def _refuse_join(self, port: _Port, message: _AnyMessage, error: HelixError) -> None:
+        """Refuse a join; where the topic itself is wrong for good, or the client goes on trying."""
         unmatched = isinstance(error, UnmatchedTopic)
         self._refuse(None if unmatched else port.join_ref, message, error)
+        if unmatched or isinstance(error, InvalidFlowId):
+            self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
 
     def _close_replaced(self, old: _Port | None) -> None:
         if old is not None:

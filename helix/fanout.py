@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Sequence
+from typing import cast
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -19,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from helix.outlet import KeyedFrame, Outlet
-from helix.protocol import BinaryKind, Encoding, encode_binary
+from helix.protocol import MAX_NAME, BinaryKind, Encoding, encode_binary
 from helix.telemetry import Telemetry
 
 SLICE = 256
@@ -91,7 +92,7 @@ class Broadcast:
     :param str event: its name.
     :param bytes payload: JSON, or data for a binary broadcast.
     :param key: of broadcasts with equal keys only the newest matters to a lagging member.
-    :param bool binary: whether ``payload`` is data. Who can't be sent binary frames gets nothing.
+    :param bool binary: whether ``payload`` is data. Who can't be sent one gets nothing.
     """
 
     __slots__ = ("_binary", "_encoded", "_event", "_payload", "key", "size")
@@ -117,7 +118,7 @@ class Broadcast:
     def _encode(self, encoding: Encoding, topic: str) -> bytes:
         if not self._binary:
             return encoding.frame(encoding.serializer.broadcast(topic, self._event, self._payload))
-        if encoding.frame_binary is None:
+        if encoding.frame_binary is None or len(topic.encode()) > MAX_NAME:
             return b""
         return encoding.frame_binary(
             encode_binary(BinaryKind.BROADCAST, (topic, self._event), self._payload)
@@ -129,14 +130,14 @@ _Wire = tuple[Encoding, str]
 
 
 class _Gone:
-    """Stands in for a member that left while its batch was under way."""
+    """Stands in for a member that left; it takes everything, so that no more is asked of it."""
 
     write = staticmethod(len)
 
 
-_GONE = _Gone()
+_GONE = cast(Outlet, _Gone())
 
-_Audience = list[tuple[_Wire, list[Outlet | _Gone]]]
+_Audience = list[tuple[_Wire, list[Outlet]]]
 
 
 @attrs.define(eq=False)
@@ -191,29 +192,29 @@ class Fanout:
         self._clock = clock
         self._turns = turns
         self._failed = failed
-        self._members: dict[Outlet, str] = {}
+        self._members: dict[tuple[Outlet, str], None] = {}
         self._audience: _Audience | None = None
         self._batches: deque[_Batch] = deque()
         self._delivery: Generator[None, None, None] | None = None
         self._holding = False
 
     def add(self, outlet: Outlet, topic: str) -> None:
-        """Add a member whose client calls the flow ``topic``."""
-        self._members[outlet] = topic
+        """Add a member: a channel of the outlet's client, which calls the flow ``topic``."""
+        self._members[outlet, topic] = None
         self._audience = None
         batch = self._open_batch()
         if batch is not None:
             batch.newcomers.append((outlet, topic, len(batch.broadcasts)))
 
-    def remove(self, outlet: Outlet) -> None:
+    def remove(self, outlet: Outlet, topic: str) -> None:
         """Remove a member, also from what is still to be delivered."""
-        del self._members[outlet]
+        del self._members[outlet, topic]
         self._audience = None
         for batch in self._batches:
-            for _, outlets in batch.audience:
-                if outlet in outlets:
+            for wire, outlets in batch.audience:
+                if wire == (outlet.encoding, topic) and outlet in outlets:
                     outlets[outlets.index(outlet)] = _GONE
-            batch.newcomers = [one for one in batch.newcomers if one[0] is not outlet]
+            batch.newcomers = [one for one in batch.newcomers if one[:2] != (outlet, topic)]
 
     def broadcast(self, broadcast: Broadcast) -> Deferred[None]:
         """
@@ -242,13 +243,13 @@ class Fanout:
             self._advance()
 
     def _broadcast_at_once(
-        self, group: tuple[_Wire, list[Outlet | _Gone]], broadcast: Broadcast
+        self, group: tuple[_Wire, list[Outlet]], broadcast: Broadcast
     ) -> Deferred[None]:
         """What nearly every broadcast takes: nothing waits, and all members are one slice."""
         wire, outlets = group
         try:
             frame = broadcast.encoded(wire)
-            untaken = _write(outlets, frame, ((broadcast.key, frame),))
+            untaken = _write(outlets, frame, ((_key(wire, broadcast), frame),))
             self._turns.delivered(1, len(outlets), len(frame))
         except Exception:
             self._failed(Failure())
@@ -273,8 +274,8 @@ class Fanout:
 
     def _current_audience(self) -> _Audience:
         if self._audience is None:
-            groups: dict[_Wire, list[Outlet | _Gone]] = {}
-            for outlet, topic in self._members.items():
+            groups: dict[_Wire, list[Outlet]] = {}
+            for outlet, topic in self._members:
                 groups.setdefault((outlet.encoding, topic), []).append(outlet)
             self._audience = list(groups.items())
         return self._audience
@@ -331,7 +332,7 @@ class Fanout:
         """Write the batch to its audience, a slice for each step."""
         room = SLICE
         for wire, outlets in batch.audience:
-            frames = [(broadcast.key, broadcast.encoded(wire)) for broadcast in batch.broadcasts]
+            frames = [(_key(wire, one), one.encoded(wire)) for one in batch.broadcasts]
             data = b"".join([frame for _, frame in frames])
             start = 0
             while start < len(outlets):
@@ -344,16 +345,21 @@ class Fanout:
                 batch.untaken += _write(part, data, frames)
             self._turns.delivered(len(frames), len(outlets), len(data))
         for newcomer, topic, first in batch.newcomers[:]:
-            if newcomer in self._members:
+            if (newcomer, topic) in self._members:
                 wire = (newcomer.encoding, topic)
-                frames = [(one.key, one.encoded(wire)) for one in batch.broadcasts[first:]]
+                frames = [(_key(wire, one), one.encoded(wire)) for one in batch.broadcasts[first:]]
                 data = b"".join([frame for _, frame in frames])
                 batch.untaken += _write([newcomer], data, frames)
                 self._turns.delivered(len(frames), 1, len(data))
 
 
+def _key(wire: _Wire, broadcast: Broadcast) -> Hashable | None:
+    """The broadcast's key for an outlet, on which other flows have keys of their own."""
+    return None if broadcast.key is None else (wire[1], broadcast.key)
+
+
 def _write(
-    outlets: list[Outlet | _Gone], data: bytes, frames: Sequence[KeyedFrame]
+    outlets: list[Outlet], data: bytes, frames: Sequence[KeyedFrame]
 ) -> list[Deferred[None]]:
     """
     Write ``data``, which is the ``frames`` joined, to each outlet.

@@ -76,5 +76,3 @@ def log_telemetry(telemetry: Telemetry) -> None:
 
     for name in _LOGGED:
         telemetry.subscribe(name, write)
-
-

@@ -11,21 +11,18 @@ import binascii
 import secrets
 from collections.abc import Callable
 
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import NOT_DONE_YET, Request
 
 from helix.admission import Admission, Door, header, parameters
+from helix.channels import Router
 from helix.clients import ClientService
 from helix.connection import Connection, ConnectionLimits
 from helix.errors import CloseCode, ConnectionRefused, Draining, MalformedFrame, OriginRefused
-from helix.outlet import Outlet
-from helix.problems import write_problem
-from helix.protocol import V1, V2, Encoding, encode_json
-from helix.channels import Router
+from helix.outlet import Flow, Outlet
+from helix.problems import write_not_found, write_problem
+from helix.protocol import V1, V2, Encoding, Serializer, encode_json
 from helix.telemetry import Telemetry
 
 POLL_TIMEOUT = 10.0
@@ -48,13 +45,16 @@ def _frame(text: bytes) -> bytes:
     return text + _END
 
 
-ENCODINGS = {serializer: Encoding(serializer, _frame, None) for serializer in (V1, V2)}
+ENCODINGS: dict[type[Serializer], Encoding] = {
+    serializer: Encoding(serializer, _frame, None) for serializer in (V1, V2)
+}
 
 
 class Mailbox(Outlet):
     """
     The way out to a client that polls: frames wait until it comes for them.
 
+    :param lagging: as `Outlet`'s.
     :param arrived: called when something has been put in.
     """
 
@@ -65,10 +65,11 @@ class Mailbox(Outlet):
         encoding: Encoding,
         high_water_mark: int,
         clock: IReactorTime,
+        lagging: Callable[[bool], None],
         arrived: Callable[[], None],
     ) -> None:
         self._arrived = arrived
-        super().__init__(encoding, high_water_mark, clock, lambda _: None, lambda: None)
+        super().__init__(encoding, high_water_mark, clock, lagging, lambda: None)
         self._wait()
 
     def take_all(self) -> list[str]:
@@ -101,21 +102,30 @@ class PollingClient:
         self._service = service
         self._clock = service.clock
         self._mailbox = Mailbox(
-            ENCODINGS[admission.serializer], service.high_water_mark, self._clock, self._arrived
+            ENCODINGS[admission.serializer],
+            service.high_water_mark,
+            self._clock,
+            self._tell_lagging,
+            self._arrived,
         )
         self.connection = service.make_connection(self._mailbox, self.close)
-        self._poll: IRequest | None = None
+        self._poll: Request | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
         self._expiry = self._clock.callLater(SESSION_TIMEOUT, self.abort)
 
-    def poll(self, request: IRequest) -> None:
+    @property
+    def lagging(self) -> bool:
+        """Whether more waits for the client than may."""
+        return self._mailbox.state is Flow.LAGGING
+
+    def poll(self, request: Request) -> None:
         """Answer ``request`` with what there is, or as soon as there is something."""
         self.connection.touch()
         self._expiry.reset(SESSION_TIMEOUT + POLL_TIMEOUT)
         self._answer(204)
         self._poll = request
-        request.notifyFinish().addErrback(self._poll_lost, request)
+        request.notifyFinish().addErrback(lambda _: self._poll_lost(request))
         messages = self._mailbox.take_all()
         if messages:
             self._answer(200, messages)
@@ -153,6 +163,10 @@ class PollingClient:
         self._service.remove(self)
         self.connection.closed()
 
+    def _tell_lagging(self, lagging: bool) -> None:
+        if lagging:
+            self._service.clients.lagging(self)
+
     def _arrived(self) -> None:
         """Answer at the end of the turn, so that what belongs together goes together."""
         if self._poll is not None and self._answering is None:
@@ -174,8 +188,8 @@ class PollingClient:
                 self._expiry.reset(SESSION_TIMEOUT)
             write_answer(request, status, self.token, messages)
 
-    def _poll_lost(self, failure: Failure, request: IRequest) -> None:
-        failure.trap(ConnectionDone, Exception)
+    def _poll_lost(self, request: Request) -> None:
+        """The client hung up; it may poll again."""
         if self._poll is request:
             self._poll = None
             self._answer(204)
@@ -183,7 +197,7 @@ class PollingClient:
 
 
 def write_answer(
-    request: IRequest, status: int, token: str | None = None, messages: list[str] | None = None
+    request: Request, status: int, token: str | None = None, messages: list[str] | None = None
 ) -> None:
     """Finish ``request`` with the body that the client goes by."""
     body: dict[str, object] = {"status": status}
@@ -220,7 +234,7 @@ class LongPollResource(Resource):
         super().__init__()
         self.clock = clock
         self.high_water_mark = high_water_mark
-        self._clients = clients
+        self.clients = clients
         self._router = router
         self._limits = limits
         self._telemetry = telemetry
@@ -237,9 +251,11 @@ class LongPollResource(Resource):
     def remove(self, client: PollingClient) -> None:
         """Forget a session that has ended."""
         self._sessions.pop(client.token, None)
-        self._clients.remove(client)
+        self.clients.remove(client)
 
-    def render(self, request: IRequest) -> bytes | int:
+    def render(self, request: Request) -> bytes | int:
+        if request.postpath:
+            return write_not_found(request)
         origin = header(request, b"origin")
         try:
             self._door.origins.check(origin, header(request, b"host"))
@@ -261,7 +277,7 @@ class LongPollResource(Resource):
         return NOT_DONE_YET
 
     @staticmethod
-    def _preflight(request: IRequest) -> bytes:
+    def _preflight(request: Request) -> bytes:
         request.setResponseCode(204)
         request.setHeader(b"access-control-allow-methods", b"GET, POST, OPTIONS")
         request.setHeader(
@@ -272,13 +288,13 @@ class LongPollResource(Resource):
         return b""
 
     @staticmethod
-    def _session_token(request: IRequest) -> str | None:
+    def _session_token(request: Request) -> str | None:
         """The newest token of ours that the request carries."""
         carried = [*parameters(request, b"token"), header(request, b"x-phoenix-longpoll-token")]
         ours = [token for token in carried if token is not None and token.startswith(TOKEN_PREFIX)]
         return ours[-1] if ours else None
 
-    def _poll(self, request: IRequest) -> None:
+    def _poll(self, request: Request) -> None:
         token = self._session_token(request)
         if token is None:
             self._open(request)
@@ -289,7 +305,7 @@ class LongPollResource(Resource):
             # and never joins its channels again. 500 makes every version start anew.
             write_answer(request, 500)
 
-    def _open(self, request: IRequest) -> None:
+    def _open(self, request: Request) -> None:
         auth_token = header(request, b"x-phoenix-authtoken")
         if auth_token is None:
             auth_token = next(iter(parameters(request, b"token")), None)
@@ -302,15 +318,19 @@ class LongPollResource(Resource):
         else:
             client = PollingClient(self, admission)
             self._sessions[client.token] = client
-            self._clients.add(client)
+            self.clients.add(client)
             write_answer(request, 410, client.token)
 
-    def _publish(self, request: IRequest) -> None:
+    def _publish(self, request: Request) -> None:
         client = self._sessions.get(self._session_token(request) or "")
         if client is None:
             write_answer(request, 410)
             return
+        if client.lagging:
+            write_answer(request, 408)  # who doesn't fetch its replies isn't served more
+            return
         client.connection.touch()
+        assert request.content is not None
         body = request.content.read()
         ndjson = (header(request, b"content-type") or "").partition(";")[0].strip()
         if ndjson == "application/x-ndjson":
@@ -325,4 +345,4 @@ class LongPollResource(Resource):
             return
         for line in lines:
             client.receive(line.strip())
-        write_answer(request, 200)
+        write_answer(request, 200 if client.token in self._sessions else 410)

@@ -12,14 +12,10 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from enum import Enum
 from socket import socket
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IPullProducer,
-    IPushProducer,
-    IReactorTime,
-    ITransport,
-)
+from twisted.internet.interfaces import IPullProducer, IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from helix.protocol import Encoding
@@ -35,6 +31,19 @@ CHUNK_BYTES = 16 * 1024
 
 KeyedFrame = tuple[Hashable | None, bytes]
 """A frame and the key of its kind, of which only the newest counts; ``None``: every one does."""
+
+
+class StreamTransport(Protocol):
+    """What an outlet asks of a Twisted transport: `ITransport` and `IConsumer` both."""
+
+    def write(self, data: bytes, /) -> None:
+        """Send ``data`` behind everything before."""
+
+    def registerProducer(self, producer: object, streaming: bool, /) -> None:
+        """Let ``producer`` say what is sent, until it is unregistered."""
+
+    def unregisterProducer(self) -> None:
+        """Send what is left, then let anyone write."""
 
 
 class Flow(Enum):
@@ -319,7 +328,7 @@ class DirectOutlet(Outlet):
 
     def __init__(
         self,
-        transport: ITransport,
+        transport: StreamTransport,
         sock: socket,
         encoding: Encoding,
         high_water_mark: int,
@@ -328,7 +337,7 @@ class DirectOutlet(Outlet):
         broken: Callable[[], None],
     ) -> None:
         self._transport = transport
-        self._write_clear = sock.send  # type: ignore[method-assign]  # no Python frame in between
+        self._write_clear = sock.send  # type: ignore[method-assign, assignment]  # no Python frame in between
         super().__init__(encoding, high_water_mark, clock, lagging, broken)
         self._block()
         self._starting = True
@@ -366,7 +375,7 @@ class TransportOutlet(Outlet):
 
     def __init__(
         self,
-        transport: ITransport,
+        transport: StreamTransport,
         encoding: Encoding,
         high_water_mark: int,
         clock: IReactorTime,

@@ -52,6 +52,11 @@ def write_problem(
     )
 
 
+def write_not_found(request: IRequest) -> bytes:
+    """Make ``request`` answer that there is nothing, as `write_problem`."""
+    return write_problem(request, 404, "not_found", "There is nothing at this address")
+
+
 def write_error(request: IRequest, error: HelixError) -> bytes:
     """Make ``request`` answer ``error``, as `write_problem`."""
     status = _STATUS.get(error.code, 500)

@@ -8,18 +8,31 @@ payload is spliced into what goes out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import IntEnum
 from functools import lru_cache
 from itertools import accumulate
-from typing import Protocol
+from typing import Annotated, Protocol, TypeVar
 
 import attrs
 import msgspec
+from msgspec import Meta
 
 from helix.errors import MalformedFrame, UnsupportedVersion
 
-Ref = str | int | None
+MAX_TOPIC = 512
+"""Characters of a topic: a flow id's 255 bytes, and room for a prefix and some white space."""
+
+MAX_NAME = 255
+"""Characters of an event or a ref."""
+
+Topic = Annotated[str, Meta(max_length=MAX_TOPIC)]
+Name = Annotated[str, Meta(max_length=MAX_NAME)]
+
+T = TypeVar("T")
+
+Ref = Name | Annotated[int, Meta(ge=-(2**53), le=2**53)] | None
 """A ``ref`` or ``join_ref`` as the client wrote it: it is echoed, never interpreted."""
 
 MAX_DEPTH = 128
@@ -38,8 +51,8 @@ class Message(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fa
 
     join_ref: Ref
     ref: Ref
-    topic: str
-    event: str
+    topic: Topic
+    event: Name
     payload: msgspec.Raw
 
 
@@ -54,8 +67,8 @@ class BinaryMessage(msgspec.Struct, gc=False):
 
 
 class _MessageV1(msgspec.Struct, gc=False):
-    topic: str
-    event: str
+    topic: Topic
+    event: Name
     payload: msgspec.Raw
     ref: Ref = None
     join_ref: Ref = None
@@ -92,16 +105,45 @@ def nests_too_deep(text: bytes) -> bool:
     return max(accumulate(map(_STEPS.__getitem__, brackets))) > MAX_DEPTH
 
 
-def _checked(decode: Callable[[bytes], object], text: bytes) -> object:
+_ESCAPE = re.compile(
+    rb"""\\(?: u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}  # both halves
+           | (?P<half> u[dD][89a-fA-F][0-9a-fA-F]{2} )
+           | . )""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _whole_characters(text: bytes) -> bytes:
+    """
+    Replace escapes of half a surrogate pair by U+FFFD, as browsers do for what they send as UTF-8.
+
+    JavaScript writes such an escape for a string that was cut within a character; many parsers,
+    ours too, refuse it.
+    """
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if found["half"] else found[0], text)
+
+
+def decode_json(decode: Callable[[bytes], T], text: bytes) -> T:
+    """
+    Decode JSON that a peer sent.
+
+    :param decode: a msgspec decoder's.
+    :raises MalformedFrame: when it isn't what the decoder takes, or nests deeper than `MAX_DEPTH`.
+    """
     try:
-        message = decode(text)
+        try:
+            decoded = decode(text)
+        except msgspec.DecodeError:
+            if b"\\ud" not in text and b"\\uD" not in text:
+                raise
+            decoded = decode(_whole_characters(text))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise MalformedFrame(str(error)) from None
     except RecursionError:
         raise MalformedFrame("nested too deep") from None
     if nests_too_deep(text):
         raise MalformedFrame("nested too deep")
-    return message
+    return decoded
 
 
 def decode_binary(data: bytes) -> BinaryMessage:
@@ -133,7 +175,7 @@ def decode_binary(data: bytes) -> BinaryMessage:
 
 
 class BinaryKind(IntEnum):
-    """What a binary frame from the server is; the strings that each carries are in `encode_binary`."""
+    """What a binary frame from the server is; `encode_binary` says which strings each carries."""
 
     PUSH = 0
     REPLY = 1
@@ -188,7 +230,7 @@ class V2:
 
     @staticmethod
     def decode(text: bytes) -> Message:
-        return _checked(_decode_v2, text)  # type: ignore[return-value]  # what it decodes is a Message
+        return decode_json(_decode_v2, text)
 
     @staticmethod
     def reply(join_ref: Ref, ref: Ref, topic: str, status: str, response: bytes) -> bytes:
@@ -224,7 +266,7 @@ class V1:
 
     @staticmethod
     def decode(text: bytes) -> Message:
-        m: _MessageV1 = _checked(_decode_v1, text)  # type: ignore[assignment]  # as above
+        m = decode_json(_decode_v1, text)
         return Message(m.join_ref, m.ref, m.topic, m.event, m.payload)
 
     @staticmethod

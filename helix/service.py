@@ -63,7 +63,9 @@ class FlowSessionService(Service):
     ) -> None:
         self._clock = clock
         self._telemetry = telemetry
-        self._around = Surroundings(clock, Turns(clock, telemetry), telemetry, max_clients, idle_timeout)
+        self._around = Surroundings(
+            clock, Turns(clock, telemetry), telemetry, max_clients, idle_timeout
+        )
         self._load = load
         self._sessions: dict[str, FlowSession] = {}
         self._loading: dict[str, list[Deferred[None]]] = {}
@@ -109,7 +111,7 @@ class FlowSessionService(Service):
         if session is None:
             return 0
         self.guard(session, session.change, changes).addErrback(
-            self._log.failure, "A broadcast failed"
+            lambda failure: self._log.failure("A broadcast failed", failure)
         )
         return session.client_count
 

@@ -199,13 +199,13 @@ class FlowSession:
 
     def _remove(self, member: IMember) -> None:
         del self._members[member]
-        self._fanout.remove(member.outlet)
+        self._fanout.remove(member.outlet, member.topic)
         self._emit("helix.session.client_left")
 
     def _broadcast_count(self, event: str) -> None:
         payload = encode_json({"client_count": len(self._members), "flow_id": self.flow_id})
         self._fanout.broadcast(Broadcast(event, payload, Kind.CLIENT_COUNT)).addErrback(
-            self._log.failure, "Telling the members of a flow failed"
+            lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
 
     def _dismiss(

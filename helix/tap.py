@@ -1,4 +1,4 @@
-"""``twistd helix``: the options, and the only place that wires the parts and touches the reactor."""
+"""``twistd helix``: the options; the only place that wires the parts and touches the reactor."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from random import SystemRandom
 from typing import IO, Any
 
 from autobahn.websocket import USES_NVX
 from prometheus_client import disable_created_metrics
-from twisted.application.internet import StreamServerEndpointService
-from twisted.application.service import MultiService
+from twisted.application.service import MultiService, Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import ILogObserver, Logger
-from twisted.python.components import Componentized
-from twisted.python.logfile import LogFile
 from twisted.python import usage
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+from twisted.python.logfile import LogFile
 
 from helix.admission import Door
 from helix.auth import Anyone, OriginPolicy
@@ -90,24 +90,43 @@ class Options(usage.Options):
             raise SystemExit(f"twistd helix: {error}") from None
         if not USES_NVX and not self.config.allow_slow_websocket:
             raise SystemExit(
-                "twistd helix: Autobahn's NVX acceleration is missing, which makes WebSockets slow: "
+                "twistd helix: Autobahn's NVX acceleration is missing, so WebSockets are slow: "
                 "install an autobahn wheel for this platform, or start with --allow-slow-websocket"
             )
 
 
-class ListenService(StreamServerEndpointService):
-    """One endpoint. A failure to listen ends the start with its reason."""
+class ListenService(Service):
+    """
+    One endpoint on which the site is served.
+
+    :param description: as `serverFromString` takes it.
+    :raises ValueError: when no endpoint can be made of it.
+
+    :ivar port: what listens, once it does.
+    """
 
     def __init__(self, reactor: Any, description: str, site: HelixSite) -> None:
-        super().__init__(serverFromString(reactor, description), site)
-        self._raiseSynchronously = True
         self._description = description
+        self._endpoint = serverFromString(reactor, description)
+        self._site = site
+        self.port: IListeningPort | None = None
 
-    @property
-    def port(self) -> IListeningPort | None:
-        """What listens, once it does."""
-        waiting = self._waitingForPort
-        return getattr(waiting, "result", None)
+    def privilegedStartService(self) -> None:
+        """Listen while still privileged. A failure ends the start and says why."""
+        failures: list[Failure] = []
+        self._endpoint.listen(self._site).addCallbacks(self._listening, failures.append)
+        if failures:
+            reason = failures[0].getErrorMessage()
+            raise SystemExit(f"twistd helix: --listen: {self._description!r}: {reason}")
+
+    def _listening(self, port: IListeningPort) -> None:
+        self.port = port
+
+    def stopService(self) -> Deferred[Any]:
+        """Take no new connections."""
+        super().stopService()
+        port, self.port = self.port, None
+        return maybeDeferred(port.stopListening) if port is not None else succeed(None)
 
 
 class HelixService(MultiService):
@@ -146,9 +165,7 @@ class HelixService(MultiService):
 
     def _running(self) -> None:
         # Twisted ends a process that got a SIGTERM by that signal; a drained one is a success.
-        signal.signal(
-            signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._reactor.stop)
-        )
+        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._reactor.stop))
         hosts = [one.port.getHost() for one in self._listeners() if one.port is not None]
         if any(_beyond_loopback(host) for host in hosts):
             _log.warn(
@@ -185,11 +202,12 @@ def _beyond_loopback(host: object) -> bool:
 
 def _log_file(options: Options) -> IO[str]:
     """Where twistd puts the log: ``--logfile``, or standard output."""
-    twistd = options.parent or {}
+    twistd: Mapping[str, Any] = options.parent or {}
     path = twistd.get("logfile")
     if path == "-" or (not path and twistd.get("nodaemon")):
         return sys.stdout
-    return LogFile.fromFullPath(path or "twistd.log")
+    logfile: IO[str] = LogFile.fromFullPath(path or "twistd.log")
+    return logfile
 
 
 def makeService(options: Options) -> HelixService:

@@ -20,9 +20,9 @@ EVENTS = (
     "helix.connection.opened",
     "helix.connection.closed",
     "helix.connection.refused",
+    "helix.connection.lagging",
     "helix.frame.malformed",
     "helix.fanout.delivered",
-    "helix.member.lagging",
     "helix.session.started",
     "helix.session.ended",
     "helix.session.crashed",
@@ -40,7 +40,7 @@ class Telemetry:
     _log = Logger(namespace="helix.telemetry")
 
     def __init__(self) -> None:
-        self._listeners: dict[str, tuple[Listener, ...]] = {name: () for name in EVENTS}
+        self._listeners: dict[str, tuple[Listener, ...]] = dict.fromkeys(EVENTS, ())
 
     def subscribe(self, name: str, listener: Listener) -> Callable[[], None]:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,21 +14,31 @@ from autobahn.websocket.types import ConnectionRequest
 from autobahn.websocket.xormasker import create_xor_masker
 from twisted.internet.interfaces import IAddress, IReactorTime, ISSLTransport, ITCPTransport
 from twisted.internet.tcp import Server as TCPServer
-from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
+from twisted.web.server import Request
 
 from helix.admission import Admission, Door, header, parameters
+from helix.channels import Router
 from helix.clients import ClientService
 from helix.connection import Connection, ConnectionLimits
 from helix.errors import CloseCode, ConnectionRefused, Draining
 from helix.outlet import DirectOutlet, Outlet, TransportOutlet
-from helix.protocol import V1, V2, Encoding
-from helix.channels import Router
-from helix.problems import write_error, write_problem
+from helix.problems import write_error, write_not_found, write_problem
+from helix.protocol import V1, V2, Encoding, Serializer
 from helix.telemetry import Telemetry
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
 CLOSE_HANDSHAKE_TIMEOUT = 1.0
+
+_HANDSHAKE_STATE = (
+    "http_headers",
+    "http_request_data",
+    "http_request_params",
+    "http_request_uri",
+    "http_response_data",
+    "http_status_line",
+    "trackedTimings",
+)
 
 _TEXT = 0x81
 _BINARY = 0x82
@@ -74,12 +85,12 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-ENCODINGS = {
+ENCODINGS: dict[type[Serializer], Encoding] = {
     serializer: Encoding(serializer, frame_text, frame_binary) for serializer in (V1, V2)
 }
 
 
-class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
+class SocketProtocol(WebSocketServerProtocol):
     """
     One WebSocket. Whole, plain text frames, which are nearly all, are read here; everything else
     (fragments, control frames, large or malformed ones) is Autobahn's.
@@ -88,8 +99,10 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     transport_name = "websocket"
 
     # A peer's mistake is no news: Autobahn tells of each as a warning.
-    log = txaio.make_logger(level="error")
+    log = txaio.make_logger(level="error")  # type: ignore[attr-defined]  # comes with a framework
 
+    transport: Any  # the interfaces of a stream transport, all at once
+    maxFramePayloadSize: int
     connection: Connection
     outlet: Outlet | None = None
     _partial = b""
@@ -114,9 +127,8 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self.outlet = self._make_outlet()
         self.connection = self.factory.make_connection(self.outlet, self.close)
         # What the handshake needed is of no use any more: some 3 KB for each connection.
-        self.http_headers = self.http_request_params = self.http_request_data = None
-        self.http_response_data = self.http_status_line = self.http_request_uri = None
-        self.trackedTimings = None
+        for name in _HANDSHAKE_STATE:
+            setattr(self, name, None)
         self.factory.clients.add(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -127,7 +139,8 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self.connection.touch()
         outlet.cork()
         try:
-            if self.current_frame is None and not self.inside_message and not self.data:
+            between_messages = self.current_frame is None and not self.inside_message
+            if between_messages and not self.data and self.state == self.STATE_OPEN:
                 data = self._take_whole_frames(self._partial + data if self._partial else data)
             if data:
                 super().dataReceived(data)
@@ -175,7 +188,10 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             self.sendCloseFrame(code, reason.encode())
 
     def abort(self) -> None:
-        self.dropConnection(abort=True)
+        if self.state == self.STATE_CLOSED:  # closed for Autobahn, but not for who doesn't read
+            self.transport.abortConnection()
+        else:
+            self.dropConnection(abort=True)
 
     # inside
 
@@ -195,6 +211,7 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def _pause(self, lagging: bool) -> None:
         """Who doesn't read isn't read from: its replies would pile up."""
         if lagging:
+            self.factory.clients.lagging(self)
             self.transport.pauseProducing()
         else:
             self.connection.touch()
@@ -224,7 +241,7 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
                 if size < 126:
                     return data[at:]
                 mask_at = at + 4
-            if size > largest or size == 127 and mask_at == at + 2:
+            if size > largest or (size == 127 and mask_at == at + 2):
                 return data[at:]
             body_at = mask_at + 4
             stop = body_at + size
@@ -241,7 +258,7 @@ class SocketProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         return b""
 
 
-class SocketFactory(WebSocketServerFactory):  # type: ignore[misc]
+class SocketFactory(WebSocketServerFactory):
     """
     Makes the WebSockets of a server.
 
@@ -277,11 +294,11 @@ class SocketFactory(WebSocketServerFactory):  # type: ignore[misc]
         )
         self._protocol = _with_options(self)
 
-    def make_connection(self, outlet: Outlet, close: Callable[[CloseCode, str], None]) -> Connection:
+    def make_connection(
+        self, outlet: Outlet, close: Callable[[CloseCode, str], None]
+    ) -> Connection:
         """The protocol's state for a WebSocket that has opened."""
-        return Connection(
-            outlet, self._router, self._limits, self.clock, self._telemetry, close
-        )
+        return Connection(outlet, self._router, self._limits, self.clock, self._telemetry, close)
 
     def upgrade(self, admission: Admission) -> WebSocketResource:
         """A resource that upgrades one request, of a client that was admitted."""
@@ -295,9 +312,7 @@ def _with_options(factory: SocketFactory) -> type[SocketProtocol]:
     Autobahn copies some thirty options from the factory to each connection, and formats them all
     for a debug message: a third of a connect's time and 1 KB for each.
     """
-    options: dict[str, Any] = {
-        name: getattr(factory, name) for name in SocketProtocol.CONFIG_ATTRS
-    }
+    options: dict[str, Any] = {name: getattr(factory, name) for name in SocketProtocol.CONFIG_ATTRS}
     options["perMessageCompressionAccept"] = staticmethod(factory.perMessageCompressionAccept)
     return type("SocketProtocol", (SocketProtocol,), {**options, "CONFIG_ATTRS": ()})
 
@@ -316,6 +331,18 @@ class _Upgrade:
         return protocol
 
 
+def _has_token(request: Request, name: bytes, wanted: str) -> bool:
+    """Tell whether a header that is a list has ``wanted`` in it."""
+    values = (header(request, name) or "").lower().split(",")
+    return wanted in [value.strip() for value in values]
+
+
+def _has_key(request: Request) -> bool:
+    """Tell whether there is one ``Sec-WebSocket-Key``: 16 bytes in base64."""
+    keys = request.requestHeaders.getRawHeaders(b"sec-websocket-key", [])
+    return len(keys) == 1 and re.fullmatch(rb"[A-Za-z0-9+/]{22}==", keys[0]) is not None
+
+
 class SocketResource(Resource):
     """
     ``/socket/websocket``: refuses a request with a problem, or upgrades it.
@@ -330,18 +357,27 @@ class SocketResource(Resource):
         self._factory = factory
         self._door = door
 
-    def render(self, request: IRequest) -> bytes | int:
+    def render(self, request: Request) -> bytes | int:
+        if request.postpath:
+            return write_not_found(request)
         if request.method != b"GET":
             request.setHeader(b"allow", b"GET")
             return write_problem(request, 405, "method_not_allowed", "A WebSocket takes GET")
-        if (header(request, b"upgrade") or "").lower() != "websocket":
+        if not _has_token(request, b"upgrade", "websocket"):
             request.setHeader(b"upgrade", b"websocket")
             return write_problem(request, 426, "upgrade_required", "Connect with a WebSocket")
+        if header(request, b"sec-websocket-version") != "13":
+            request.setHeader(b"sec-websocket-version", b"13")
+            return write_problem(request, 426, "upgrade_required", "The WebSocket's version is 13")
+        if not _has_token(request, b"connection", "upgrade") or not _has_key(request):
+            return write_problem(request, 400, "bad_request", "The handshake is malformed")
         token = next(iter(parameters(request, b"token")), None)
         try:
             admission = self._door.admit(request, token)
         except (ConnectionRefused, Draining) as error:
             return write_error(request, error)
         # The HTTP channel is its transport's producer until now; the outlet will be.
-        request.channel.transport.unregisterProducer()
-        return self._factory.upgrade(admission).render(request)
+        channel: Any = request.channel
+        channel.transport.unregisterProducer()
+        rendered: bytes | int = self._factory.upgrade(admission).render(request)
+        return rendered

@@ -11,10 +11,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import INTERNAL_SERVER_ERROR
+from twisted.web.http import Request as HTTPRequest
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import BaseConverter
 
 from helix import __version__
 from helix.admission import header, parameters
@@ -27,14 +29,15 @@ from helix.errors import (
     InvalidFlowId,
     InvalidParameters,
     MalformedBody,
+    MalformedFrame,
     MissingChanges,
     OriginRefused,
     UnsupportedMediaType,
 )
 from helix.ids import parse_flow_id
 from helix.metrics import CONTENT_TYPE, Metrics
-from helix.problems import write_error, write_problem
-from helix.protocol import encode_json, nests_too_deep
+from helix.problems import write_error, write_not_found, write_problem
+from helix.protocol import decode_json, encode_json
 from helix.service import FlowSessionService
 from helix.session import FlowSession
 
@@ -48,7 +51,17 @@ _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
 
 class _Sync(msgspec.Struct):
-    changes: msgspec.Raw = msgspec.UNSET  # type: ignore[assignment]
+    changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode_sync = msgspec.json.Decoder(_Sync).decode
+
+
+class _FlowId(BaseConverter):
+    """Any text in a route: a flow id may hold slashes, and whether it is one is told elsewhere."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
 
 
 def _json(request: IRequest, value: object, status: int = 200) -> bytes:
@@ -75,7 +88,8 @@ class Web:
     """
 
     app: Final = Klein()
-    app.url_map.merge_slashes = False  # a flow id may hold them
+    app.url_map.merge_slashes = False
+    app.url_map.converters["flow"] = _FlowId
     _log: Final = Logger(namespace="helix.web")
 
     def __init__(
@@ -98,7 +112,9 @@ class Web:
     @app.route("/", methods=["GET"])
     def index(self, request: IRequest) -> bytes:
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
-        request.setHeader(b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'")
+        request.setHeader(
+            b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"
+        )
         return self._page.replace(b"{version}", __version__.encode())
 
     @app.route("/healthz", methods=["GET"])
@@ -118,8 +134,7 @@ class Web:
 
     # flows
 
-    @app.route("/api/flows//status", methods=["GET"], defaults={"flow_id": ""})
-    @app.route("/api/flows/<path:flow_id>/status", methods=["GET"])
+    @app.route("/api/flows/<flow:flow_id>/status", methods=["GET"])
     def status(self, request: IRequest, flow_id: str) -> bytes:
         try:
             session = self._sessions.get(parse_flow_id(flow_id))
@@ -134,9 +149,9 @@ class Web:
             },
         )
 
-    @app.route("/api/flows/<path:flow_id>/sync", methods=["POST"])
+    @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
     def sync(self, request: IRequest, flow_id: str) -> bytes:
-        changes = self._body(request, _Sync).changes
+        changes = self._sync_body(request).changes
         if changes is msgspec.UNSET:
             raise MissingChanges()
         count = self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
@@ -161,7 +176,7 @@ class Web:
             },
         )
 
-    @app.route("/api/sessions/<path:flow_id>", methods=["DELETE"])
+    @app.route("/api/sessions/<flow:flow_id>", methods=["DELETE"])
     def close_session(self, request: IRequest, flow_id: str) -> bytes:
         count = self._sessions.close(parse_flow_id(flow_id))
         return _json(request, {"status": "session_closed", "clients_affected": count})
@@ -171,18 +186,22 @@ class Web:
     @app.handle_errors(HelixError)
     def _refuse(self, request: IRequest, failure: Failure) -> bytes:
         error = failure.value
+        assert isinstance(error, HelixError)
         self._log.debug("Refused a request: {code}", code=error.code)
         return write_error(request, error)
 
     @app.handle_errors(HTTPException)
     def _no_route(self, request: IRequest, failure: Failure) -> bytes:
         error = failure.value
+        assert isinstance(error, HTTPException)
         status = error.code or INTERNAL_SERVER_ERROR
-        if status == 405:
+        if isinstance(error, MethodNotAllowed):
             request.setHeader(b"allow", ", ".join(sorted(error.valid_methods or ())).encode())
-            return write_problem(request, 405, "method_not_allowed", "This address does not take that method")
+            return write_problem(
+                request, 405, "method_not_allowed", "This address does not take that method"
+            )
         if status == 404:
-            return write_problem(request, 404, "not_found", "There is nothing at this address")
+            return write_not_found(request)
         return write_problem(request, status, "bad_request", "The request can't be served")
 
     @app.handle_errors(Exception)
@@ -203,11 +222,11 @@ class Web:
 
     def _limit(self, request: IRequest) -> int:
         text = next(iter(parameters(request, b"limit")), "100")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_PAGE):
+        if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_PAGE):
             raise InvalidParameters(f"limit is a whole number from 1 to {MAX_PAGE}")
         return int(text)
 
-    def _body(self, request: IRequest, kind: type[_Sync]) -> _Sync:
+    def _sync_body(self, request: IRequest) -> _Sync:
         media_type = (header(request, b"content-type") or "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise UnsupportedMediaType()
@@ -216,16 +235,11 @@ class Web:
             raise BodyTooLarge()
         try:
             text.decode()
-            body = msgspec.json.decode(text, type=kind)
-        except msgspec.ValidationError:
-            raise MalformedBody("The body must be a JSON object") from None
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise MalformedBody() from None
-        except RecursionError:
-            raise MalformedBody("The body nests too deep") from None
-        if nests_too_deep(text):
-            raise MalformedBody("The body nests too deep")
-        return body
+            return decode_json(_decode_sync, text)
+        except UnicodeDecodeError:
+            raise MalformedBody("The body is not UTF-8") from None
+        except MalformedFrame as error:
+            raise MalformedBody(f"The body can't be read: {error.message}") from None
 
 
 class _Branch(Resource):
@@ -240,7 +254,16 @@ class _Branch(Resource):
         return self
 
     def render(self, request: IRequest) -> bytes:
-        return write_problem(request, 404, "not_found", "There is nothing at this address")
+        return write_not_found(request)
+
+
+def _readable(segment: bytes) -> bytes:
+    """A segment of an address; one that isn't UTF-8 becomes one that is no name of anything."""
+    try:
+        segment.decode()
+    except UnicodeDecodeError:
+        return b"\0"
+    return segment
 
 
 class _REST(Resource):
@@ -254,15 +277,15 @@ class _REST(Resource):
         self._klein: IResource = web.app.resource()
 
     def render(self, request: IRequest) -> bytes | int:
-        try:
-            b"/".join(request.postpath).decode()
-            request.method.decode("ascii")
-        except UnicodeDecodeError:
-            return write_problem(request, 400, "bad_request", "The address is not UTF-8")
+        if not request.method.isalpha():
+            return write_problem(request, 400, "bad_request", "The method is none")
+        request.postpath = [_readable(segment) for segment in request.postpath]
         try:
             self._web.check_origin(request)
         except OriginRefused as error:
             return write_error(request, error)
+        # Routes don't depend on the host, and what parses it raises on many that clients send.
+        request.setHost(b"localhost", 80)
         rendered: bytes | int = self._klein.render(request)
         return rendered
 
@@ -306,12 +329,16 @@ class LimitedRequest(Request):
             super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        if not self._refused:
-            super().requestReceived(command, path, version)
+        if self._refused:
+            return
+        scheme, separator, rest = path.partition(b"://")
+        if scheme.lower() in (b"http", b"https") and separator:  # RFC 9112, 3.2.2
+            path = b"/" + rest.partition(b"/")[2]
+        super().requestReceived(command, path, version)
 
     def _refuse(self) -> None:
         self._refused = True
-        self.method = self.clientproto = b"HTTP/1.1"
+        self.clientproto = b"HTTP/1.1"  # known only with the whole request
         self.setHeader(b"connection", b"close")
         body = write_problem(self, 413, "body_too_large", BodyTooLarge.default_message)
         self.setHeader(b"content-length", b"%d" % len(body))
@@ -338,7 +365,9 @@ class HelixSite(Site):
             reactor=reactor,
         )
 
-    def log(self, request: Request) -> None:
+    def log(self, request: HTTPRequest) -> None:
         """Without the query, where tokens are."""
         path = request.uri.partition(b"?")[0].decode("latin-1")
-        self._log.debug("{method} {path} {status}", method=request.method, path=path, status=request.code)
+        self._log.debug(
+            "{method} {path} {status}", method=request.method, path=path, status=request.code
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import signal
 import socket
@@ -28,7 +29,8 @@ def free_port() -> int:
 
 class Daemon:
     """
-    ``twistd -n helix`` on a loopback port that it keeps over restarts.
+    ``twistd -n helix`` on a loopback port that it keeps over restarts, with no setting but those
+    given.
 
     :ivar port: the TCP port.
     :ivar address: host and port, as they stand in a URL.
@@ -71,6 +73,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 [twistd, "--nodaemon", "--pidfile=", "helix", "--listen", listen, *self._options],
                 cwd=self._directory,
+                env={name: os.environ[name] for name in os.environ if name[:6] != "HELIX_"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -85,21 +88,24 @@ class Daemon:
         """
         End the daemon with SIGTERM and wait for it.
 
-        :raises AssertionError: when it is still there after `STOP_TIMEOUT`; it is killed then.
+        :raises AssertionError: when it fails, or is still there after `STOP_TIMEOUT`; it is killed
+            then.
         """
-        self._end(signal.SIGTERM)
+        status = self._end(signal.SIGTERM)
+        assert status in (0, None), f"the daemon stopped with {status}:\n{self.log}"
 
     def kill(self) -> None:
         """End the daemon with SIGKILL and wait for it."""
         self._end(signal.SIGKILL)
 
-    def _end(self, signal_number: signal.Signals) -> None:
+    def _end(self, signal_number: signal.Signals) -> int | None:
+        """Return the exit status, ``None`` where no daemon ran."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return None
         process.send_signal(signal_number)
         try:
-            process.wait(STOP_TIMEOUT)
+            return process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -1,0 +1,183 @@
+"""The settings: options, variables, documentation, refusals, precedence. (OPS2)"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from docs.settings_table import PAGE, page_with_table
+from helix.config import SETTINGS, Config, Setting, SettingError, read_config
+
+TWISTD = Path(sys.executable).with_name("twistd")
+TIMEOUT = 30.0
+
+OTHER_VALUES = {
+    "listen": "tcp:4001",
+    "allow-origin": "https://app.example.com",
+    "max-joins-per-second": "0.5",
+    "session-idle-timeout": "2.5",
+    "log-format": "json",
+    "allow-slow-websocket": "1",
+}
+"""A value that is not the default, for the settings that don't take 20000."""
+
+each_setting = pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+
+
+def run_twistd(
+    directory: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HELIX_")}
+    return subprocess.run(
+        [TWISTD, "--nodaemon", "--pidfile=", "helix", *arguments],
+        cwd=directory,
+        env={**kept, "COLUMNS": "200", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+def other_value(setting: Setting) -> str:
+    return OTHER_VALUES.get(setting.name, "30000")
+
+
+def value_of(config: Config, setting: Setting) -> object:
+    return getattr(config, setting.attribute)
+
+
+def parsed(setting: Setting, text: str) -> object:
+    values = tuple(map(setting.parse, text.split() if setting.repeatable else [text]))
+    return values if setting.repeatable else values[0]
+
+
+@pytest.fixture(scope="module")
+def help_text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What ``twistd helix --help`` says, with single spaces."""
+    shown = run_twistd(tmp_path_factory.mktemp("help"), "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    return " ".join(shown.stdout.split())
+
+
+@each_setting
+def test_ops2_help_shows_the_option_with_its_variable(help_text: str, setting: Setting) -> None:
+    option = f"--{setting.name}" if setting.flag else f"--{setting.name}="
+    default = f", default: {setting.default}" if setting.default and not setting.flag else ""
+    assert f" {option} {setting.help} [{setting.variable}{default}]" in help_text
+
+
+def test_ops2_help_shows_no_other_options(help_text: str) -> None:
+    shown = set(re.findall(r" --([a-z-]+)=? [A-Z]", help_text))
+    assert shown == {setting.name for setting in SETTINGS} | {"help", "version"}
+
+
+def test_ops2_every_setting_has_its_place_in_the_config() -> None:
+    attributes = {attribute.name for attribute in Config.__attrs_attrs__}
+    assert attributes == {setting.attribute for setting in SETTINGS}
+
+
+def test_ops2_documentation_lists_the_settings_as_they_are() -> None:
+    """Where it fails, ``python docs/settings_table.py`` writes the page anew."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert page_with_table(page) == page
+    assert all(f"`--{s.name}`<br>`{s.variable}`" in page for s in SETTINGS)
+
+
+@each_setting
+def test_ops2_bad_option_ends_the_start_with_one_line(tmp_path: Path, setting: Setting) -> None:
+    ended = run_twistd(tmp_path, f"--{setting.name}=?")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.fullmatch(rf"twistd helix: .*{setting.name}\b.*\n", ended.stderr)
+
+
+@each_setting
+def test_ops2_bad_variable_ends_the_start_with_one_line(tmp_path: Path, setting: Setting) -> None:
+    ended = run_twistd(tmp_path, environment={setting.variable: "?"})
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.fullmatch(
+        rf"twistd helix: {setting.variable}: .+ is wanted.*, not '\?'\n", ended.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--no-such-option"], "no-such-option"),
+        (["--max-connections"], "max-connections"),
+        (["stray"], "number of arguments"),
+        (["--listen=nonsense:1"], "nonsense:1"),
+        (["--listen=tcp:port"], "tcp:port"),
+        (["--listen=tcp:4000", "--listen="], "--listen"),
+    ],
+)
+def test_ops2_mistaken_command_line_ends_the_start_with_one_line(
+    tmp_path: Path, arguments: list[str], names: str
+) -> None:
+    ended = run_twistd(tmp_path, *arguments)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.fullmatch(rf"twistd helix: .*{re.escape(names)}.*\n", ended.stderr)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("max-connections", ["0", "-1", "1000001", "1.5", "", " ", "ten"]),
+        ("max-joins-per-second", ["0", "0.09", "100001", "nan", "inf", "-inf", ""]),
+        ("listen", ["", " ", "tcp"]),
+        (
+            "allow-origin",
+            ["app.example.com", "https://", "https://a/b", "https://a?b", "https://a:x"],
+        ),
+        ("log-format", ["", "JSON", "xml"]),
+        ("allow-slow-websocket", ["2", "on"]),
+    ],
+)
+def test_ops2_values_that_cannot_be_are_refused(name: str, values: list[str]) -> None:
+    for value in values:
+        with pytest.raises(SettingError, match=rf"^--{name}: .+ is wanted.*, not "):
+            read_config({name: [value]}, {})
+
+
+def test_ops2_listening_nowhere_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"^--listen: "):
+        read_config({}, {"HELIX_LISTEN": " "})
+
+
+@each_setting
+def test_ops2_default_counts_where_nothing_is_said(setting: Setting) -> None:
+    assert value_of(read_config({}, {}), setting) == parsed(setting, setting.default)
+
+
+@each_setting
+def test_ops2_variable_counts_before_the_default(setting: Setting) -> None:
+    other = other_value(setting)
+    assert parsed(setting, other) != parsed(setting, setting.default)
+    config = read_config({}, {setting.variable: other})
+    assert value_of(config, setting) == parsed(setting, other)
+
+
+@each_setting
+def test_ops2_option_counts_before_the_variable(setting: Setting) -> None:
+    other = other_value(setting)
+    config = read_config({setting.name: [other]}, {setting.variable: "?"})
+    assert value_of(config, setting) == parsed(setting, other)
+
+
+def test_ops2_repeated_option_keeps_every_value() -> None:
+    config = read_config(
+        {"listen": ["tcp:1", "unix:/a"]}, {"HELIX_ALLOW_ORIGIN": "https://a  http://b:8000"}
+    )
+    assert config.listen == ("tcp:1", "unix:/a")
+    assert config.allow_origin == ("https://a", "http://b:8000")
+
+
+def test_ops2_last_of_a_repeated_single_option_counts() -> None:
+    assert read_config({"max-connections": ["1", "2"]}, {}).max_connections == 2
