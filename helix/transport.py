@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import txaio
@@ -338,6 +339,15 @@ def _has_token(request: Request, name: bytes, wanted: str) -> bool:
     return wanted in [value.strip() for value in values]
 
 
+def _has_host(request: Request) -> bool:
+    """Tell whether there is a ``Host``, whose port, if any, is one."""
+    host = urlsplit(f"//{header(request, b'host') or ''}/")
+    try:
+        return bool(host.netloc) and (host.port or 0) >= 0
+    except ValueError:
+        return False
+
+
 def _has_key(request: Request) -> bool:
     """Tell whether there is one ``Sec-WebSocket-Key``: 16 bytes in base64."""
     keys = request.requestHeaders.getRawHeaders(b"sec-websocket-key", [])
@@ -370,7 +380,8 @@ class SocketResource(Resource):
         if header(request, b"sec-websocket-version") != "13":
             request.setHeader(b"sec-websocket-version", b"13")
             return write_problem(request, 426, "upgrade_required", "The WebSocket's version is 13")
-        if not _has_token(request, b"connection", "upgrade") or not _has_key(request):
+        sound = _has_token(request, b"connection", "upgrade") and _has_host(request)
+        if not sound or not _has_key(request):
             return write_problem(request, 400, "bad_request", "The handshake is malformed")
         token = next(iter(parameters(request, b"token")), None)
         try:

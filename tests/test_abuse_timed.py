@@ -45,7 +45,9 @@ def server() -> Iterator[MemoryServer]:
 
 
 def push(topic: str, event: str, payload: object = None, ref: str = "1") -> bytes:
-    return json.dumps([ref if event == "phx_join" else None, ref, topic, event, payload or {}]).encode()
+    return json.dumps(
+        [ref if event == "phx_join" else None, ref, topic, event, payload or {}]
+    ).encode()
 
 
 def joined(server: MemoryServer, *topics: str) -> MemoryPeer:

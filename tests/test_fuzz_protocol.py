@@ -44,7 +44,11 @@ fuzz = settings(settings.get_profile("reproducible"), max_examples=300)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 refs = st.none() | text | st.integers(-(1 << 70), 1 << 70)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | text,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
     max_leaves=12,
 )
@@ -190,13 +194,23 @@ def test_pushes_broadcasts_and_closes_say_what_they_should(
 ) -> None:
     payload = encode_json(value)
     read = json.loads(payload)
-    assert strictly(V2.push(join_ref, topic, event, payload)) == [join_ref, None, topic, event, read]
+    assert strictly(V2.push(join_ref, topic, event, payload)) == [
+        join_ref,
+        None,
+        topic,
+        event,
+        read,
+    ]
     assert strictly(V2.broadcast(topic, event, payload)) == [None, None, topic, event, read]
     assert strictly(V2.close(join_ref, topic, event)) == [join_ref, join_ref, topic, event, {}]
     expected = {"topic": topic, "event": event, "ref": None, "payload": read}
     assert strictly(V1.push(join_ref, topic, event, payload)) == expected
     assert strictly(V1.broadcast(topic, event, payload)) == expected
-    assert strictly(V1.close(join_ref, topic, event)) == {**expected, "ref": join_ref, "payload": {}}
+    assert strictly(V1.close(join_ref, topic, event)) == {
+        **expected,
+        "ref": join_ref,
+        "payload": {},
+    }
 
 
 @fuzz
@@ -307,7 +321,9 @@ def text_messages(draw: st.DrawFn) -> bytes:
     size = draw(st.sampled_from([0, 0, 30, 60, 200, 4000]))
     kind = draw(st.sampled_from(["heartbeat", "heartbeat", "change", "rubbish"]))
     if kind == "rubbish":
-        return draw(st.sampled_from([b"", b"{}", b"\xff", b"\xc3", b"[" * 300, b'["\xed\xa0\x80"]']))
+        return draw(
+            st.sampled_from([b"", b"{}", b"\xff", b"\xc3", b"[" * 300, b'["\xed\xa0\x80"]'])
+        )
     if kind == "heartbeat":
         return dumps([None, ref, "phoenix", "heartbeat", "." * size], False)
     return dumps([None, ref, "flow:f", "flow_change", {"changes": ref + "." * size}], False)
@@ -318,7 +334,9 @@ def frames(draw: st.DrawFn) -> bytes:
     """One message or mistake, as bytes."""
     mask = draw(st.sampled_from(MASKS))
     kind = draw(
-        st.sampled_from(["text"] * 8 + ["fragments"] * 3 + ["control"] * 3 + ["binary", "odd", "close"])
+        st.sampled_from(
+            ["text"] * 8 + ["fragments"] * 3 + ["control"] * 3 + ["binary", "odd", "close"]
+        )
     )
     if kind == "text":
         return build_frame(TEXT, draw(text_messages()), mask=mask)
@@ -334,7 +352,9 @@ def frames(draw: st.DrawFn) -> bytes:
                 data += build_frame(PING, b"%d" % n, mask=mask)
         return data
     if kind == "control":
-        return build_frame(draw(st.sampled_from([PING, PONG])), draw(st.binary(max_size=125)), mask=mask)
+        return build_frame(
+            draw(st.sampled_from([PING, PONG])), draw(st.binary(max_size=125)), mask=mask
+        )
     if kind == "binary":
         return build_frame(BINARY, b"\0\0\1\7\x09aphoenixheartbeat" + draw(st.binary(max_size=9)))
     if kind == "close":
@@ -415,8 +435,6 @@ def test_fast_path_does_what_autobahn_does(sent: list[bytes], data: st.DataObjec
         slow = exchange([stream])
     assert in_any_order_of_updates(fast[0]) == in_any_order_of_updates(slow[0])
     assert fast[1:] == slow[1:]
-
-
 
 
 @settings(fuzz, max_examples=150, suppress_health_check=[HealthCheck.too_slow])

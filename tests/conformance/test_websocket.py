@@ -756,10 +756,10 @@ def test_length_with_the_top_bit(websocket: RawWebSocket, length: int) -> None:
     assert (frame.opcode, frame.close_code) == (CLOSE, PROTOCOL_ERROR)
 
 
-@pytest.mark.parametrize(("size", "length_bytes"), [(0, 2), (100, 2), (125, 2), (100, 8), (65535, 8)])
-def test_length_that_is_not_minimal(
-    websocket: RawWebSocket, size: int, length_bytes: int
-) -> None:
+@pytest.mark.parametrize(
+    ("size", "length_bytes"), [(0, 2), (100, 2), (125, 2), (100, 8), (65535, 8)]
+)
+def test_length_that_is_not_minimal(websocket: RawWebSocket, size: int, length_bytes: int) -> None:
     frame = build_frame(TEXT, heartbeat(size=size)[:size], length_bytes=length_bytes)
     websocket.send(build_frame(TEXT, heartbeat("before")) + frame)
     assert_answered(websocket, "before")
@@ -810,9 +810,7 @@ def test_large_message_in_fragments_of_1300_bytes(websocket: RawWebSocket) -> No
 # the opening handshake
 
 
-def test_frames_right_behind_the_handshake(
-    connect: Connect, conformance_daemon_port: int
-) -> None:
+def test_frames_right_behind_the_handshake(connect: Connect, conformance_daemon_port: int) -> None:
     """A client that doesn't wait for the 101, against RFC 6455, 4.1, does no harm."""
     with RawConnection(conformance_daemon_port) as early:
         early.send(upgrade_request() + build_frame(TEXT, heartbeat("early")))
@@ -888,9 +886,7 @@ def test_bad_handshake_is_refused(
     connect().assert_alive()
 
 
-REFUSED_WITH_A_PROBLEM = sorted(
-    set(BAD_HANDSHAKES) - {"head", "no host", "bad subprotocols"}
-)
+REFUSED_WITH_A_PROBLEM = sorted(set(BAD_HANDSHAKES) - {"head", "no host", "bad subprotocols"})
 
 
 @pytest.mark.parametrize("name", REFUSED_WITH_A_PROBLEM)
