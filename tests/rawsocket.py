@@ -102,18 +102,26 @@ class RawConnection:
     """
     A TCP connection to a server on the loopback interface, with bounded reads.
 
+    :param port: a TCP port, or a socket that is connected already.
     :param receive_buffer: the size of the socket's receive buffer, for a client that reads little.
     """
 
     def __init__(
-        self, port: int, *, timeout: float = TIMEOUT, receive_buffer: int | None = None
+        self,
+        port: int | socket.socket,
+        *,
+        timeout: float = TIMEOUT,
+        receive_buffer: int | None = None,
     ) -> None:
-        self.sock = socket.socket()
-        if receive_buffer is not None:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if isinstance(port, int):
+            self.sock = socket.socket()
+            if receive_buffer is not None:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            self.sock.connect(("127.0.0.1", port))
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        else:
+            self.sock = port
         self.sock.settimeout(timeout)
-        self.sock.connect(("127.0.0.1", port))
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
 
     def __enter__(self) -> Self:
@@ -221,7 +229,7 @@ class RawWebSocket(RawConnection):
 
     def __init__(
         self,
-        port: int,
+        port: int | socket.socket,
         path: str = PATH,
         headers: Sequence[tuple[str, str]] = (),
         *,
