@@ -252,6 +252,7 @@ def test_cha4_frames_behind_a_join_whose_session_ends(slow_world: World, loads: 
     slow_world.settle()
     answered = {one[1] for one in shown(client) if one[2].startswith("phx_reply")}
     assert not answered & set(refs)
+    assert len(slow_world.failures) == 1, "the crash, and nothing that comes of it"
     slow_world.failures.clear()
 
 

@@ -185,10 +185,14 @@ def test_fan4_cork_while_blocked(connect: Connect) -> None:
     client.outlet.cork()
     client.outlet.send(padded(1))
     drain(client)
+    writes = client.socket.writes
     client.outlet.send(padded(2))
-    client.outlet.uncork()
     client.outlet.send(padded(3))
-    assert numbers(client) == [0, 1, 2, 3]
+    assert client.socket.writes == writes
+    client.outlet.uncork()
+    assert client.socket.writes == writes + 1
+    client.outlet.send(padded(4))
+    assert numbers(client) == [0, 1, 2, 3, 4]
 
 
 def test_fan4_shut_uncorks_first(connect: Connect) -> None:
@@ -423,6 +427,7 @@ def test_slo2_transport_closes_after_what_waits(
         block(client)
     client.outlet.send(padded(1))
     client.outlet.finish()
+    assert (client.wire.producer is None) is not blocked
     client.wire.loseConnection()
     client.world.settle()
     assert client.lost is not blocked
@@ -448,6 +453,21 @@ def test_fan4_transport_path_pauses_and_resumes(connect: Callable[..., Client]) 
     client.outlet.send(padded(3))
     client.world.settle()
     assert numbers(client) == [0, 1, 2, 3]
+
+
+def test_slo1_transport_is_given_no_more_than_it_holds(connect: Callable[..., Client]) -> None:
+    client = connect(direct=False)
+    block(client)
+    for number in range(1, 40):
+        client.outlet.send(padded(number, CHUNK_BYTES))
+    client.socket.room = 1 << 17
+    for _ in range(3):
+        client.world.clock.turn()
+    held = len(client.wire.dataBuffer) - client.wire.offset + client.wire._tempDataLen
+    assert 0 < held <= TRANSPORT_BYTES + CHUNK_BYTES
+    assert client.outlet.state is Flow.LAGGING
+    drain(client)
+    assert numbers(client) == list(range(40))
 
 
 def test_slo1_transport_path_lags(connect: Callable[..., Client]) -> None:
