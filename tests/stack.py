@@ -209,9 +209,7 @@ class Stack:
     def post_json(self, target: str, value: object, *headers: tuple[str, str]) -> Answer:
         """A POST of ``value`` as JSON, as `request`."""
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
-        return self.request(
-            "POST", target, [("Content-Type", "application/json"), *headers], body
-        )
+        return self.request("POST", target, [("Content-Type", "application/json"), *headers], body)
 
     def upgrade(
         self,
@@ -238,7 +236,9 @@ class Stack:
 def make_config(**options: object) -> Config:
     """The configuration that ``options`` and the defaults make."""
     given = {
-        name.replace("_", "-"): [str(one) for one in (value if isinstance(value, list) else [value])]
+        name.replace("_", "-"): [
+            str(one) for one in (value if isinstance(value, list) else [value])
+        ]
         for name, value in options.items()
     }
     return read_config(given, {})

@@ -159,7 +159,9 @@ def test_rel5_ping(world: World) -> None:
     assert second.received() == []
 
 
-@pytest.mark.parametrize("event", ["", "PING", "flow_update", "flow_deleted", "phx_close", "x" * 255])
+@pytest.mark.parametrize(
+    "event", ["", "PING", "flow_update", "flow_deleted", "phx_close", "x" * 255]
+)
 def test_rel5_unknown_event(world: World, event: str) -> None:
     first, second = world.members(2)
     ref = first.push(FLOW, event)

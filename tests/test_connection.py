@@ -74,8 +74,7 @@ def test_cha1_heartbeat_in_v1(world: World) -> None:
     client = world.client(V1)
     client.send(b'{"topic":"phoenix","event":"heartbeat","payload":{},"ref":"5"}')
     assert client.raw() == [
-        b'{"topic":"phoenix","event":"phx_reply","ref":"5",'
-        b'"payload":{"status":"ok","response":{}}}'
+        b'{"topic":"phoenix","event":"phx_reply","ref":"5","payload":{"status":"ok","response":{}}}'
     ]
 
 
@@ -128,13 +127,10 @@ def test_cha3_v1_join(world: World) -> None:
     client = world.client(V1)
     client.send(b'{"topic":"flow:f","event":"phx_join","payload":{},"ref":"3"}')
     assert client.raw()[0] == (
-        b'{"topic":"flow:f","event":"phx_reply","ref":"3",'
-        b'"payload":{"status":"ok","response":{}}}'
+        b'{"topic":"flow:f","event":"phx_reply","ref":"3","payload":{"status":"ok","response":{}}}'
     )
     client.send(b'{"topic":"flow:f","event":"phx_leave","payload":{},"ref":"4"}')
-    assert client.raw()[-1] == (
-        b'{"topic":"flow:f","event":"phx_close","ref":"3","payload":{}}'
-    )
+    assert client.raw()[-1] == (b'{"topic":"flow:f","event":"phx_close","ref":"3","payload":{}}')
 
 
 @pytest.mark.parametrize("topic", ["flow", "flows:f", "", "Flow:f", "flow_management:x", "phoenix"])
@@ -737,7 +733,15 @@ frames = st.one_of(
         st.none() | st.sampled_from(["1", "2", 3]),
         st.sampled_from(["phoenix", FLOW, "flow: f", "flow:g", "flow_management", "x"]),
         st.sampled_from(
-            ["heartbeat", "phx_join", "phx_leave", "ping", "flow_change", "flow_deleted", "phx_error"]
+            [
+                "heartbeat",
+                "phx_join",
+                "phx_leave",
+                "ping",
+                "flow_change",
+                "flow_deleted",
+                "phx_error",
+            ]
         ),
         st.sampled_from(
             [{}, {"changes": 1}, {"mode": "relay"}, {"mode": 1}, {"flow_id": "f"}, [], None, 1]

@@ -25,7 +25,11 @@ from helix.protocol import (
 
 refs = st.none() | st.text(max_size=255) | st.integers(-(2**53), 2**53)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=12,
 )
@@ -35,9 +39,11 @@ JOIN_REFS: list[Ref] = ["3", 3, None, "", "\u00e9\u2603", -1, 2**53]
 @pytest.mark.parametrize("ref", JOIN_REFS)
 def test_frm1_v2_reply(ref: Ref) -> None:
     shown = json.dumps(ref, ensure_ascii=False).encode()
-    assert V2.reply(ref, ref, "flow:x", "ok", b'{"a": 1}') == (
-        b"[%b,%b," % (shown, shown)
-    ) + b'"flow:x","phx_reply",{"status":"ok","response":{"a": 1}}]'
+    assert (
+        V2.reply(ref, ref, "flow:x", "ok", b'{"a": 1}')
+        == (b"[%b,%b," % (shown, shown))
+        + b'"flow:x","phx_reply",{"status":"ok","response":{"a": 1}}]'
+    )
 
 
 def test_frm1_v2_frames_of_the_server() -> None:
