@@ -462,7 +462,7 @@ class Modelled:
 
 
 class FanoutMachine(RuleBasedStateMachine):
-    """Members come, go and get stuck while broadcasts are under way; a list is the model of each."""
+    """Members come, go and get stuck amid broadcasts; the model of each is a list."""
 
     members = Bundle("members")
 
