@@ -498,7 +498,7 @@ class Script:
 
     :ivar sent: the number and the kind of each frame; the kinds but two are keys.
     :ivar accepted: bytes that were given to the outlet and not refused.
-    :ivar must: those of them that it may not refuse.
+    :ivar must: those of them that it may not refuse, as what was gathered in a cork.
     :ivar largest: the largest broadcast among them.
     """
 
@@ -548,7 +548,7 @@ class Script:
 
     def _give(self, data: bytes, step: str) -> None:
         lagging = self.outlet.state is Flow.LAGGING
-        if step == "send" or (step == "keyless" and lagging):
+        if step == "send" or self._corked or (step == "keyless" and lagging):
             self.must += len(data)
         if step == "send":
             self.outlet.send(data)
