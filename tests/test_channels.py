@@ -195,8 +195,10 @@ def test_rel7_full_flow(make_world: Callable[..., World]) -> None:
     ref = third.join(FLOW)
     world.settle()
     assert third.raw() == [
-        b'["1","1","flow:f","phx_reply",'
-        b'{"status":"error","response":{"reason":"max_clients_reached"}}]'
+        (
+            b'["1","1","flow:f","phx_reply",'
+            b'{"status":"error","response":{"reason":"max_clients_reached"}}]'
+        )
     ]
     assert first.received() == []
     assert world.events("helix.session.join_refused") == [
@@ -351,8 +353,19 @@ def test_man1_no_session(world: World) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [{}, {"flow_id": ""}, {"flow_id": "  "}, {"flow_id": None}, {"flow_id": 5}, {"flow_id": ["f"]}]
-    + [{"flow_id": "a" * 256}, {"flow_id": "a\x00b"}, [], None, "f"],
+    [
+        {},
+        {"flow_id": ""},
+        {"flow_id": "  "},
+        {"flow_id": None},
+        {"flow_id": 5},
+        {"flow_id": ["f"]},
+        {"flow_id": "a" * 256},
+        {"flow_id": "a\x00b"},
+        [],
+        None,
+        "f",
+    ],
 )
 def test_man2_invalid_flow_id(world: World, payload: object) -> None:
     manager = manager_of(world)

@@ -142,6 +142,21 @@ def test_fan2_busy_flow_is_joined_across_turns(world: World) -> None:
     assert numbers(member) == list(range(6))
 
 
+def test_fan2_busy_flow_writes_once_a_turn(flowing: Flowing) -> None:
+    """While broadcasts go on to come, also the first of a turn waits for its end."""
+    member = flowing.member()
+    flowing.broadcast(0)
+    flowing.broadcast(1)
+    flowing.world.clock.turn()
+    for turn in range(4):
+        writes = member.socket.writes
+        flowing.broadcast(2 * turn + 2)
+        flowing.broadcast(2 * turn + 3)
+        flowing.world.clock.turn()
+        assert member.socket.writes == writes + 1
+    assert numbers(member) == list(range(10))
+
+
 def test_fan2_much_is_not_held(flowing: Flowing) -> None:
     member = flowing.member()
     done = [flowing.broadcast(0), flowing.broadcast(1), flowing.broadcast(2, MAX_BATCH_BYTES)]
@@ -163,11 +178,14 @@ def test_fan3_encoded_and_framed_once_for_each_encoding(flowing: Flowing) -> Non
     kinds = [Encoding(V1, frame, frame_binary), Encoding(V2, frame, frame_binary)]
     members = [flowing.member(TOPIC, kind) for kind in kinds * 20]
     members += [flowing.member("flow: f", kinds[1]) for _ in range(20)]
-    for number in range(3):
-        flowing.broadcast(number)
+    flowing.broadcast(0)
+    flowing.broadcast(1)
+    newcomers = [flowing.member(TOPIC, kind) for kind in kinds * 3]
+    flowing.broadcast(2)
     flowing.world.clock.turn()
     assert len(framed) == 3 * 3
     assert all(numbers(member) == [0, 1, 2] for member in members)
+    assert all(numbers(member) == [2] for member in newcomers)
 
 
 def test_fan3_topic_as_each_member_wrote_it(flowing: Flowing) -> None:
@@ -444,7 +462,7 @@ class Modelled:
 
 
 class FanoutMachine(RuleBasedStateMachine):
-    """Members come, go and get stuck while broadcasts are under way; a list is the model of each."""
+    """Members come, go and get stuck amid broadcasts; the model of each is a list."""
 
     members = Bundle("members")
 

@@ -33,8 +33,27 @@ def test_rel6_valid_flow_ids(text: str, flow_id: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", "\n\t", "\u3000", "a" * 256, "\u00e9" * 128, "a\x00b", "a\nb", "a\x7fb", "a\x85b"]
-    + ["\ud800", "a\udfff", None, 5, 1.5, True, b"x", ["x"], {}],
+    [
+        "",
+        " ",
+        "\n\t",
+        "\u3000",
+        "a" * 256,
+        "é" * 128,
+        "a\x00b",
+        "a\nb",
+        "a\x7fb",
+        "a\x85b",
+        "\ud800",
+        "a\udfff",
+        None,
+        5,
+        1.5,
+        True,
+        b"x",
+        ["x"],
+        {},
+    ],
 )
 def test_rel6_invalid_flow_ids(value: object) -> None:
     with pytest.raises(InvalidFlowId) as refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections.abc import Callable, Hashable
@@ -185,10 +186,14 @@ def test_fan4_cork_while_blocked(connect: Connect) -> None:
     client.outlet.cork()
     client.outlet.send(padded(1))
     drain(client)
+    writes = client.socket.writes
     client.outlet.send(padded(2))
-    client.outlet.uncork()
     client.outlet.send(padded(3))
-    assert numbers(client) == [0, 1, 2, 3]
+    assert client.socket.writes == writes
+    client.outlet.uncork()
+    assert client.socket.writes == writes + 1
+    client.outlet.send(padded(4))
+    assert numbers(client) == [0, 1, 2, 3, 4]
 
 
 def test_fan4_shut_uncorks_first(connect: Connect) -> None:
@@ -423,6 +428,7 @@ def test_slo2_transport_closes_after_what_waits(
         block(client)
     client.outlet.send(padded(1))
     client.outlet.finish()
+    assert (client.wire.producer is None) is not blocked
     client.wire.loseConnection()
     client.world.settle()
     assert client.lost is not blocked
@@ -450,6 +456,21 @@ def test_fan4_transport_path_pauses_and_resumes(connect: Callable[..., Client]) 
     assert numbers(client) == [0, 1, 2, 3]
 
 
+def test_slo1_transport_is_given_no_more_than_it_holds(connect: Callable[..., Client]) -> None:
+    client = connect(direct=False)
+    block(client)
+    for number in range(1, 40):
+        client.outlet.send(padded(number, CHUNK_BYTES))
+    client.socket.room = 1 << 17
+    for _ in range(3):
+        client.world.clock.turn()
+    held = len(client.wire.dataBuffer) - client.wire.offset + client.wire._tempDataLen
+    assert 0 < held <= TRANSPORT_BYTES + CHUNK_BYTES
+    assert client.outlet.state is Flow.LAGGING
+    drain(client)
+    assert numbers(client) == list(range(40))
+
+
 def test_slo1_transport_path_lags(connect: Callable[..., Client]) -> None:
     client = connect(direct=False)
     make_lag(client)
@@ -471,82 +492,102 @@ steps = st.one_of(
 )
 
 
+class Script:
+    """
+    What happens to one outlet, and what is to come of it.
+
+    :ivar sent: the number and the kind of each frame; the kinds but two are keys.
+    :ivar accepted: bytes that were given to the outlet and not refused.
+    :ivar must: those of them that it may not refuse, as what was gathered in a cork.
+    :ivar largest: the largest broadcast among them.
+    """
+
+    def __init__(self, direct: bool) -> None:
+        self.client = World(high_water_mark=MARK).client(direct=direct)
+        self.outlet, self.socket = self.client.outlet, self.client.socket
+        self.socket.room = 0
+        self.sent: dict[int, str] = {}
+        self.accepted = self.must = self.largest = 0
+        self.fired: list[list[None]] = []
+        self._direct = direct
+        self._corked = False
+
+    def step(self, number: int, step: str, size: int) -> None:
+        if step in ("room", "turn", "drain", "cork", "uncork"):
+            self._happen(step, size)
+        else:
+            self.sent[number] = step
+            self._give(padded(number, size), step)
+        held = CHUNK_BYTES if self._direct else TRANSPORT_BYTES + self.largest
+        gathered = sum(map(len, self.outlet._corked or ()))
+        waiting = self.accepted - len(self.socket.taken) - gathered
+        assert waiting <= MARK + held + self.largest + self.must
+
+    def end(self) -> list[int]:
+        """Let the peer take everything, and return what it got."""
+        if self._corked:
+            self.outlet.uncork()
+        drain(self.client)
+        assert self.outlet.state is Flow.CLEAR
+        assert all(times == [None] for times in self.fired)
+        arrived = numbers(self.client)
+        self.client.world.end()
+        return arrived
+
+    def _happen(self, step: str, size: int) -> None:
+        if step == "room":
+            self.socket.room = size
+        elif step == "turn":
+            self.client.world.clock.turn()
+        elif step == "drain":
+            drain(self.client)
+            self.socket.room = 0
+        elif (step == "uncork") is self._corked:
+            self._corked = not self._corked
+            getattr(self.outlet, step)()
+
+    def _give(self, data: bytes, step: str) -> None:
+        lagging = self.outlet.state is Flow.LAGGING
+        if step == "send" or self._corked or (step == "keyless" and lagging):
+            self.must += len(data)
+        if step == "send":
+            self.outlet.send(data)
+            self.accepted += len(data)
+            return
+        waiting = offer(self.outlet, data, None if step == "keyless" else (step, step))
+        if step == "keyless" or not lagging:
+            self.accepted += len(data)
+            self.largest = max(self.largest, len(data))
+        if waiting is not None:
+            self.fired.append(fires(waiting))
+            if self._direct:
+                waiting.addCallback(self._check_taken, self.accepted)
+
+    def _check_taken(self, _: None, position: int) -> None:
+        given_up = self.outlet.state in (Flow.LAGGING, Flow.SHUT)
+        assert given_up or len(self.socket.taken) >= position
+
+
 @settings(max_examples=600)
 @given(st.booleans(), st.lists(steps, max_size=60))
-def test_fan4_what_arrives_is_what_was_sent(direct: bool, script: list[tuple[str, int]]) -> None:
+def test_fan4_what_arrives_is_what_was_sent(direct: bool, steps: list[tuple[str, int]]) -> None:
     """In order and whole while under the mark; over it, the newest; and little waits."""
-    world = World(high_water_mark=MARK)
-    client = world.client(direct=direct)
-    client.socket.room = 0
-    outlet, taken = client.outlet, client.socket.taken
-    sent: list[tuple[int, str]] = []  # what is to arrive in order: all, until the first lag
-    accepted = must = largest = 0
-    corked = False
-    fired: dict[int, list[None]] = {}
-    for number, (step, size) in enumerate(script):
-        data = padded(number, size)
-        if step == "send":
-            outlet.send(data)
-            sent.append((number, step))
-            accepted += len(data)
-            must += len(data)
-        elif step in ("a", "b", "keyless", "large"):
-            key = None if step == "keyless" else step
-            lagging = outlet.state is Flow.LAGGING
-            waiting = offer(outlet, data, key)
-            sent.append((number, step))
-            if not lagging or key is None:
-                accepted += len(data)
-                largest = max(largest, len(data))
-            must += len(data) if lagging and key is None else 0
-            if waiting is not None:
-                fired[number] = fires(waiting)
-                if direct:
-                    waiting.addCallback(_check_taken, outlet, taken, accepted)
-        elif step == "room":
-            client.socket.room = size
-        elif step == "turn":
-            world.clock.turn()
-        elif step == "drain":
-            drain(client)
-            client.socket.room = 0
-        elif step == "cork" and not corked:
-            corked = True
-            outlet.cork()
-        elif step == "uncork" and corked:
-            corked = False
-            outlet.uncork()
-        held = CHUNK_BYTES if direct else TRANSPORT_BYTES + largest
-        gathered = sum(map(len, outlet._corked or ()))
-        assert accepted - len(taken) - gathered <= MARK + held + largest + must
-    if corked:
-        outlet.uncork()
-    drain(client)
-    assert outlet.state is Flow.CLEAR
-    assert all(times == [None] for times in fired.values())
-    arrived = numbers(client)
-    if not client.lagged:
-        assert arrived == [number for number, _ in sent]
-    else:
-        _check_lagged(sent, arrived)
-    world.end()
-
-
-def _check_taken(_: None, outlet: Outlet, taken: bytearray, position: int) -> None:
-    assert len(taken) >= position or outlet.state in (Flow.LAGGING, Flow.SHUT)
-
-
-def _check_lagged(sent: list[tuple[int, str]], arrived: list[int]) -> None:
-    kind = dict(sent)
-    for key in {step for _, step in sent}:
-        of_key = [number for number in arrived if kind[number] == key]
-        assert of_key == sorted(of_key)
-        if key == "send":
-            assert of_key == [number for number, step in sent if step == key]
-        else:
-            assert of_key[-1] == max(number for number, step in sent if step == key)
-    must = [number for number in arrived if kind[number] in ("send", "keyless")]
-    assert must == [number for number, step in sent if step in ("send", "keyless")]
+    script = Script(direct)
+    for number, (step, size) in enumerate(steps):
+        script.step(number, step, size)
+    arrived = script.end()
+    if not script.client.lagged:
+        assert arrived == list(script.sent)
+        return
+    of_kind: dict[str, list[int]] = {}
+    for number in arrived:
+        of_kind.setdefault(script.sent[number], []).append(number)
+    for kind in set(script.sent.values()):
+        assert of_kind[kind] == sorted(of_kind[kind])
+        if kind not in ("send", "keyless"):
+            assert of_kind[kind][-1] == max(n for n, one in script.sent.items() if one == kind)
+    must = [number for number in arrived if script.sent[number] in ("send", "keyless")]
+    assert must == [number for number, one in script.sent.items() if one in ("send", "keyless")]
 
 
 def test_fan4_real_socket() -> None:
@@ -566,10 +607,8 @@ def test_fan4_real_socket() -> None:
 
     def read(size: int) -> None:
         reactor.turn()
-        try:
+        with contextlib.suppress(BlockingIOError):
             got.extend(peers.recv(size))
-        except BlockingIOError:
-            pass
 
     waiting = []
     for number in range(3000):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -169,8 +170,17 @@ def test_frm3_round_trip(join_ref: str, ref: str, topic: str, event: str, data: 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x00", b"\x00\x00\x00\x00", b"\x01\x00\x00\x01\x01te", b"\x02\x01\x01te", b"\xff" * 9]
-    + [b"\x00\x00\x00\x01\x02te", b"\x00\xff\x00\x00\x00", b"\x00\x00\x00\x01\x01\xffe"],
+    [
+        b"",
+        b"\x00",
+        b"\x00\x00\x00\x00",
+        b"\x01\x00\x00\x01\x01te",
+        b"\x02\x01\x01te",
+        b"\xff" * 9,
+        b"\x00\x00\x00\x01\x02te",
+        b"\x00\xff\x00\x00\x00",
+        b"\x00\x00\x00\x01\x01\xffe",
+    ],
 )
 def test_frm4_malformed_binary(data: bytes) -> None:
     with pytest.raises(MalformedFrame):
@@ -180,10 +190,8 @@ def test_frm4_malformed_binary(data: bytes) -> None:
 @given(st.binary(max_size=40))
 def test_frm4_any_data_is_decoded_or_malformed(data: bytes) -> None:
     for decode in (V1.decode, V2.decode, decode_binary):
-        try:
+        with contextlib.suppress(MalformedFrame):
             decode(data)
-        except MalformedFrame:
-            pass
 
 
 MALFORMED_JSON = [b"01", b'"\\q"', b'"\\u12"', b'"\x01"', b'"\n"', b"NaN", b"Infinity", b"-", b"1."]
@@ -364,8 +372,24 @@ def test_con1_versions(vsn: str | None, serializer: type[Serializer]) -> None:
 
 @pytest.mark.parametrize(
     "vsn",
-    ["1", "2.0", "2", "3.0.0", "1.1.0", "2.1.0", "2.0.0.0", "2.0.x", "2.0.-1", "2.0.", "v2.0.0"]
-    + ["2.0.\u0663", " 2.0.0", "2.0.0\n", "2.0.999999", "02.0.0"],
+    [
+        "1",
+        "2.0",
+        "2",
+        "3.0.0",
+        "1.1.0",
+        "2.1.0",
+        "2.0.0.0",
+        "2.0.x",
+        "2.0.-1",
+        "2.0.",
+        "v2.0.0",
+        "2.0.٣",
+        " 2.0.0",
+        "2.0.0\n",
+        "2.0.999999",
+        "02.0.0",
+    ],
 )
 def test_con2_other_versions(vsn: str) -> None:
     with pytest.raises(UnsupportedVersion):

@@ -272,6 +272,22 @@ def test_ses6_crash_while_a_load_is_under_way(slow: World, loads: Loads) -> None
     assert len(loads.asked) == MAX_CRASHES + 1
 
 
+def test_ses6_crash_of_one_who_waited_beside(slow: World, loads: Loads) -> None:
+    """What was true before a load is looked at again after it."""
+    for _ in range(MAX_CRASHES):
+        waiting = joining(slow)
+        loads.finish()
+        waiting.result.crash(Failure(RuntimeError("a fault")))  # type: ignore[union-attr]
+    first, second = joining(slow), joining(slow)
+    first.addCallback(lambda session: session.crash(Failure(RuntimeError("a fault"))))
+    loads.finish()
+    refused: list[Failure] = []
+    second.addErrback(refused.append)
+    assert [failure.type for failure in refused] == [FlowUnavailable]
+    assert slow.flow() is None
+    slow.failures.clear()
+
+
 def test_ses6_forgotten_crashes_take_no_room(world: World) -> None:
     for number in range(20):
         crash(world, f"f{number}")
