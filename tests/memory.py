@@ -1,4 +1,4 @@
-"""The whole server on a `Clock`, with transports in memory: for what takes long, or is to be exact."""
+"""The whole server on a `Clock`, with transports in memory: for what takes long or is exact."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -327,9 +328,7 @@ class RawWebSocket(RawConnection):
         assert len(frame.payload) <= 125
         assert len(frame.payload) != 1
         frame.payload[2:].decode()
-        try:
+        with suppress(OSError):  # the server may have cut the connection already
             self.send_frame(CLOSE, frame.payload)
-        except OSError:
-            pass  # the server has cut the connection already, which it may
         assert self.read_to_end() == b"", "something came after the close frame"
         return frame.close_code

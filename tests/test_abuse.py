@@ -269,7 +269,7 @@ def test_longpoll_post_of_too_many_lines(daemon: Daemon, lines: int) -> None:
 def test_longpoll_mailbox_is_bounded(daemon: Daemon) -> None:
     """Who posts and does not poll takes no more memory than who does not read."""
     push = json.dumps([None, "r" * 1_000_000, "nowhere", "e", {}]).encode()
-    with polling(daemon) as (post, poll):
+    with polling(daemon) as (post, _poll):
         before = memory(daemon)
         for _ in range(40):
             post(b"\n".join([push] * 4), "application/x-ndjson")
@@ -479,6 +479,12 @@ def test_client_that_never_reads_costs_the_others_nothing(daemon: Daemon, connec
     assert 3 in [session["client_count"] for session in sessions(daemon)]
 
 
+def send_over_and_over(stuck: RawWebSocket, data: bytes) -> None:
+    """Send ``data`` 2,000 times, or until the server takes no more."""
+    for _ in range(2000):
+        stuck.send(data)
+
+
 def test_client_that_asks_and_never_reads_is_not_read_from(
     daemon: Daemon, connect: Connect
 ) -> None:
@@ -487,8 +493,7 @@ def test_client_that_asks_and_never_reads_is_not_read_from(
     stuck = connect(receive_buffer=4096, timeout=1.0)
     push = build_frame(TEXT, json.dumps([None, "r" * 255, "nowhere", "e", {}]).encode()) * 200
     with pytest.raises(TimeoutError):
-        for _ in range(2000):
-            stuck.send(push)
+        send_over_and_over(stuck, push)
     assert memory(daemon) - before < 20e6
     connect().assert_alive()
 
@@ -498,8 +503,7 @@ def test_pings_of_a_client_that_never_reads(daemon: Daemon, connect: Connect) ->
     stuck = connect(receive_buffer=4096, timeout=1.0)
     pings = build_frame(9, b"x" * 125) * 500
     with pytest.raises(TimeoutError):
-        for _ in range(2000):
-            stuck.send(pings)
+        send_over_and_over(stuck, pings)
     assert memory(daemon) - before < 20e6
     connect().assert_alive()
 
@@ -690,25 +694,28 @@ def test_nothing_is_left_after_ten_thousand_abrupt_disconnects(
 def test_connection_refused_by_a_full_server(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Above the limits, the next client is told so, and those connected live on."""
     directory = tmp_path_factory.mktemp("full")
-    with running_daemon(
-        directory, "--max-connections", "5", "--max-clients-per-flow", "2"
-    ) as daemon:
-        with no_faults(daemon), ExitStack() as opened:
-            clients = [opened.enter_context(RawWebSocket(daemon.port)) for _ in range(5)]
-            with RawConnection(daemon.port) as client:
-                client.send(upgrade_request())
-                response = client.read_response()
-                assert response.status == 503
-                assert response.headers["content-type"] == PROBLEM
-                assert json.loads(response.body)["code"] == "too_many_connections"
-            replies = [client.ask("flow:full", "phx_join")[4] for client in clients]
-            statuses = [reply["status"] for reply in replies]  # type: ignore[index]
-            assert statuses == ["ok", "ok", "error", "error", "error"]
-            for client in clients:
-                client.assert_alive()
-            clients[0].reset()
-            eventually(lambda: metric(daemon, "helix_connections") == 4, "there is room again")
-            opened.enter_context(RawWebSocket(daemon.port)).assert_alive()
+    with (
+        running_daemon(
+            directory, "--max-connections", "5", "--max-clients-per-flow", "2"
+        ) as daemon,
+        no_faults(daemon),
+        ExitStack() as opened,
+    ):
+        clients = [opened.enter_context(RawWebSocket(daemon.port)) for _ in range(5)]
+        with RawConnection(daemon.port) as client:
+            client.send(upgrade_request())
+            response = client.read_response()
+            assert response.status == 503
+            assert response.headers["content-type"] == PROBLEM
+            assert json.loads(response.body)["code"] == "too_many_connections"
+        replies = [client.ask("flow:full", "phx_join")[4] for client in clients]
+        statuses = [reply["status"] for reply in replies]  # type: ignore[index]
+        assert statuses == ["ok", "ok", "error", "error", "error"]
+        for client in clients:
+            client.assert_alive()
+        clients[0].reset()
+        eventually(lambda: metric(daemon, "helix_connections") == 4, "there is room again")
+        opened.enter_context(RawWebSocket(daemon.port)).assert_alive()
 
 
 def test_end_of_stream_is_told_apart() -> None:

@@ -42,7 +42,7 @@ settings.register_profile("reproducible", derandomize=True, deadline=None, print
 fuzz = settings(settings.get_profile("reproducible"), max_examples=300)
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-refs = st.none() | text | st.integers(-(1 << 70), 1 << 70)
+refs = st.none() | text | st.integers(-(1 << 53), 1 << 53)
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -92,8 +92,12 @@ DEEP = b'[1,1,"a","b",' + b"[" * 5000 + b"]" * 5000 + b"]"
 @example(b"[null," + b"9" * 5000 + b',"a","b",{}]')
 @example(b'[null,"1","a","b","' + b"[" * 200 + b'"]')
 @example(b'[null,"1","a","b","\\\\"' + b"]" * 200 + b"]")
-@pytest.mark.parametrize("serializer", [V1, V2])
-def test_text_is_decoded_or_malformed(serializer: type[Serializer], data: bytes) -> None:
+def test_text_is_decoded_or_malformed(data: bytes) -> None:
+    for serializer in (V1, V2):
+        assert_decoded_or_malformed(serializer, data)
+
+
+def assert_decoded_or_malformed(serializer: type[Serializer], data: bytes) -> None:
     try:
         message = serializer.decode(data)
     except MalformedFrame:
@@ -139,10 +143,21 @@ def test_what_is_decoded_is_five_elements_of_json(data: bytes) -> None:
         message = V2.decode(data)
     except (MalformedFrame, UnicodeDecodeError):
         return
-    elements = strictly(data)
+    elements = whole(strictly(data))
     assert isinstance(elements, list)
     assert elements[:4] == [message.join_ref, message.ref, message.topic, message.event]
     assert elements[4:] == [strictly(bytes(message.payload))]
+
+
+def whole(value: object) -> object:
+    """``value`` with U+FFFD for every half of a surrogate pair."""
+    if isinstance(value, str):
+        return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in value)
+    if isinstance(value, list):
+        return [whole(one) for one in value]
+    if isinstance(value, dict):
+        return {whole(key): whole(one) for key, one in value.items()}
+    return value
 
 
 @fuzz

@@ -452,7 +452,8 @@ def test_lpo7_ses7_the_end_of_a_session_leaves_its_flows(stack: Stack) -> None:
         staying.start_poll()
     assert stack.sessions.get("b") is None
     session = stack.sessions.get("a")
-    assert session is not None and session.client_count == 1
+    assert session is not None
+    assert session.client_count == 1
 
 
 def test_lpo7_the_others_hear_of_it(stack: Stack) -> None:

@@ -8,6 +8,7 @@ that the testsuite would have echoed is a heartbeat whose ``ref`` the reply repe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Callable, Iterable
@@ -69,10 +70,8 @@ def assert_failed(websocket: RawWebSocket, code: int) -> None:
     assert frame.opcode == CLOSE, frame
     assert frame.close_code == code
     frame.payload[2:].decode()
-    try:
+    with contextlib.suppress(OSError):
         websocket.send_frame(CLOSE, close_payload(code))
-    except OSError:
-        pass
     assert websocket.read_to_end() == b""
 
 
@@ -650,10 +649,8 @@ def test_nothing_behind_a_close_is_answered(
         websocket.send(close + behind)
     else:
         websocket.send(close)
-        try:
+        with contextlib.suppress(OSError):  # closed already
             websocket.send(behind)
-        except OSError:
-            pass  # closed already
     assert websocket.read_close() == NORMAL
 
 
