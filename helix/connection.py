@@ -352,3 +352,21 @@ class Connection:
     def _close_replaced(self, old: _Port | None) -> None:
         if old is not None:
             self._send(self._encoding.serializer.close(old.join_ref, old.topic, "phx_close"))
+
+
+@attrs.frozen
+class Connections:
+    """
+    Makes the connections of a server, for every transport.
+
+    :ivar router: finds their channels.
+    """
+
+    clock: IReactorTime
+    router: Router
+    limits: ConnectionLimits
+    telemetry: Telemetry
+
+    def make(self, outlet: Outlet, close: Callable[[CloseCode, str], None]) -> Connection:
+        """The protocol's state for a client that has connected; parameters as `Connection`'s."""
+        return Connection(outlet, self.router, self.limits, self.clock, self.telemetry, close)

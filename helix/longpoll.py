@@ -16,14 +16,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from helix.admission import Admission, Door, header, parameters
-from helix.channels import Router
 from helix.clients import ClientService
-from helix.connection import Connection, ConnectionLimits
+from helix.connection import Connections
 from helix.errors import CloseCode, ConnectionRefused, Draining, MalformedFrame, OriginRefused
 from helix.outlet import Flow, Outlet
 from helix.problems import write_not_found, write_problem
 from helix.protocol import V1, V2, Encoding, Serializer, encode_json
-from helix.telemetry import Telemetry
 
 POLL_TIMEOUT = 10.0
 """Seconds that a poll waits for messages."""
@@ -100,7 +98,7 @@ class PollingClient:
         self.token = TOKEN_PREFIX + secrets.token_urlsafe(24)
         self.address = admission.address
         self._service = service
-        self._clock = service.clock
+        self._clock = service.connections.clock
         self._mailbox = Mailbox(
             ENCODINGS[admission.serializer],
             service.high_water_mark,
@@ -108,7 +106,7 @@ class PollingClient:
             self._tell_lagging,
             self._arrived,
         )
-        self.connection = service.make_connection(self._mailbox, self.close)
+        self.connection = service.connections.make(self._mailbox, self.close)
         self._poll: Request | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
@@ -222,31 +220,19 @@ class LongPollResource(Resource):
 
     def __init__(
         self,
-        clock: IReactorTime,
+        connections: Connections,
         clients: ClientService,
-        router: Router,
-        limits: ConnectionLimits,
-        telemetry: Telemetry,
         door: Door,
         max_frame_bytes: int,
         high_water_mark: int,
     ) -> None:
         super().__init__()
-        self.clock = clock
+        self.connections = connections
         self.high_water_mark = high_water_mark
         self.clients = clients
-        self._router = router
-        self._limits = limits
-        self._telemetry = telemetry
         self._door = door
         self._max_frame_bytes = max_frame_bytes
         self._sessions: dict[str, PollingClient] = {}
-
-    def make_connection(
-        self, outlet: Outlet, close: Callable[[CloseCode, str], None]
-    ) -> Connection:
-        """The protocol's state for a new session."""
-        return Connection(outlet, self._router, self._limits, self.clock, self._telemetry, close)
 
     def remove(self, client: PollingClient) -> None:
         """Forget a session that has ended."""

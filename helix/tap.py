@@ -8,9 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import IO, Any
 
+import attrs
 from autobahn.websocket import USES_NVX
 from prometheus_client import disable_created_metrics
 from twisted.application.service import MultiService, Service
@@ -29,7 +30,7 @@ from helix.auth import Anyone, OriginPolicy
 from helix.channels import Router
 from helix.clients import ClientLimits, ClientService
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
-from helix.connection import ConnectionLimits
+from helix.connection import ConnectionLimits, Connections
 from helix.logs import log_telemetry, make_observer
 from helix.longpoll import LongPollResource
 from helix.metrics import Metrics
@@ -135,7 +136,7 @@ class HelixService(MultiService):
 
     Stopping it drains it: no port, then no client, then no session.
 
-    :param observer: what writes the log.
+    :param observer: makes what writes the log; called when twistd takes the service.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class HelixService(MultiService):
         reactor: Any,
         sessions: FlowSessionService,
         clients: ClientService,
-        observer: ILogObserver,
+        observer: Callable[[], ILogObserver],
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -155,7 +156,7 @@ class HelixService(MultiService):
 
     def setServiceParent(self, parent: Any) -> None:
         if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observer)
+            parent.setComponent(ILogObserver, self._observer())
         super().setServiceParent(parent)
 
     def startService(self) -> None:
@@ -210,40 +211,66 @@ def _log_file(options: Options) -> IO[str]:
     return logfile
 
 
+@attrs.frozen
+class Server:
+    """
+    The parts of a server, wired.
+
+    :ivar site: what serves all of it, on any number of ports.
+    """
+
+    telemetry: Telemetry
+    metrics: Metrics
+    sessions: FlowSessionService
+    clients: ClientService
+    site: HelixSite
+
+
+def build_server(config: Config, clock: Any, random: Random) -> Server:
+    """
+    Wire the parts as ``config`` says.
+
+    :param clock: the reactor.
+    :param random: shuffles the clients when they are sent away.
+    """
+    telemetry = Telemetry()
+    metrics = Metrics(telemetry)
+    sessions = FlowSessionService(
+        clock, telemetry, config.max_clients_per_flow, config.session_idle_timeout
+    )
+    client_limits = ClientLimits(config.max_connections, config.max_connections_per_address)
+    clients = ClientService(clock, telemetry, client_limits, random)
+    origins = OriginPolicy(config.allow_origin)
+    door = Door(clients, Anyone(), origins, telemetry)
+    limits = ConnectionLimits(config.max_channels_per_connection, config.max_joins_per_second)
+    connections = Connections(clock, Router(sessions), limits, telemetry)
+    sizes = (config.max_frame_bytes, config.high_water_mark)
+    root = Root(
+        Web(sessions, clients, metrics, origins, config.max_frame_bytes),
+        SocketResource(SocketFactory(connections, clients, *sizes), door),
+        LongPollResource(connections, clients, door, *sizes),
+    )
+    site = HelixSite(root, BODY_FRAMES * config.max_frame_bytes, clock)
+    return Server(telemetry, metrics, sessions, clients, site)
+
+
 def makeService(options: Options) -> HelixService:
     """Build the tree of services that ``options`` describe."""
     from twisted.internet import reactor
 
     config = options.config
     disable_created_metrics()
-    telemetry = Telemetry()
-    metrics = Metrics(telemetry)
-    log_telemetry(telemetry)
-    sessions = FlowSessionService(
-        reactor, telemetry, config.max_clients_per_flow, config.session_idle_timeout
-    )
-    clients = ClientService(
+    server = build_server(config, reactor, SystemRandom())
+    log_telemetry(server.telemetry)
+    service = HelixService(
         reactor,
-        telemetry,
-        ClientLimits(config.max_connections, config.max_connections_per_address),
-        SystemRandom(),
+        server.sessions,
+        server.clients,
+        lambda: make_observer(_log_file(options), config.log_format),
     )
-    origins = OriginPolicy(config.allow_origin)
-    door = Door(clients, Anyone(), origins, telemetry)
-    limits = ConnectionLimits(config.max_channels_per_connection, config.max_joins_per_second)
-    carriers = (reactor, clients, Router(sessions), limits, telemetry)
-    sizes = (config.max_frame_bytes, config.high_water_mark)
-    root = Root(
-        Web(sessions, clients, metrics, origins, config.max_frame_bytes),
-        SocketResource(SocketFactory(*carriers, *sizes), door),
-        LongPollResource(*carriers, door, *sizes),
-    )
-    site = HelixSite(root, BODY_FRAMES * config.max_frame_bytes, reactor)
-    observer = make_observer(_log_file(options), config.log_format)
-    service = HelixService(reactor, sessions, clients, observer)
     for description in config.listen:
         try:
-            listener = ListenService(reactor, description, site)
+            listener = ListenService(reactor, description, server.site)
         except Exception as error:  # each endpoint parser has errors of its own
             raise SystemExit(f"twistd helix: --listen: {description!r}: {error}") from None
         listener.setServiceParent(service)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,20 +12,18 @@ from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionRequest
 from autobahn.websocket.xormasker import create_xor_masker
-from twisted.internet.interfaces import IAddress, IReactorTime, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
 from twisted.internet.tcp import Server as TCPServer
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from helix.admission import Admission, Door, header, parameters
-from helix.channels import Router
 from helix.clients import ClientService
-from helix.connection import Connection, ConnectionLimits
+from helix.connection import Connection, Connections
 from helix.errors import CloseCode, ConnectionRefused, Draining
 from helix.outlet import DirectOutlet, Outlet, TransportOutlet
 from helix.problems import write_error, write_not_found, write_problem
 from helix.protocol import V1, V2, Encoding, Serializer
-from helix.telemetry import Telemetry
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
 CLOSE_HANDSHAKE_TIMEOUT = 1.0
@@ -127,7 +124,7 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def onOpen(self) -> None:
         self.outlet = self._make_outlet()
-        self.connection = self.factory.make_connection(self.outlet, self.close)
+        self.connection = self.factory.connections.make(self.outlet, self.close)
         # What the handshake needed is of no use any more: some 3 KB for each connection.
         for name in _HANDSHAKE_STATE:
             setattr(self, name, None)
@@ -202,7 +199,7 @@ class SocketProtocol(WebSocketServerProtocol):
         common = (
             ENCODINGS[self.admission.serializer],
             self.factory.high_water_mark,
-            self.factory.clock,
+            self.factory.connections.clock,
             self._pause,
             self.abort,
         )
@@ -270,21 +267,15 @@ class SocketFactory(WebSocketServerFactory):
 
     def __init__(
         self,
-        clock: IReactorTime,
+        connections: Connections,
         clients: ClientService,
-        router: Router,
-        limits: ConnectionLimits,
-        telemetry: Telemetry,
         max_frame_bytes: int,
         high_water_mark: int,
     ) -> None:
-        super().__init__(server="", reactor=clock)
-        self.clock = clock
+        super().__init__(server="", reactor=connections.clock)
+        self.connections = connections
         self.clients = clients
         self.high_water_mark = high_water_mark
-        self._router = router
-        self._limits = limits
-        self._telemetry = telemetry
         self.setProtocolOptions(
             webStatus=False,
             maxFramePayloadSize=max_frame_bytes,
@@ -295,12 +286,6 @@ class SocketFactory(WebSocketServerFactory):
             allowNullOrigin=True,
         )
         self._protocol = _with_options(self)
-
-    def make_connection(
-        self, outlet: Outlet, close: Callable[[CloseCode, str], None]
-    ) -> Connection:
-        """The protocol's state for a WebSocket that has opened."""
-        return Connection(outlet, self._router, self._limits, self.clock, self._telemetry, close)
 
     def upgrade(self, admission: Admission) -> WebSocketResource:
         """A resource that upgrades one request, of a client that was admitted."""

@@ -343,6 +343,7 @@ class LimitedRequest(Request):
         body = write_problem(self, 413, "body_too_large", BodyTooLarge.default_message)
         self.setHeader(b"content-length", b"%d" % len(body))
         self.write(body)
+        assert self.content is not None
         self.content.close()
         self.channel.loseConnection()
 

@@ -13,17 +13,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from helix.admission import Door
-from helix.auth import Anyone, OriginPolicy
-from helix.channels import Router
-from helix.clients import ClientLimits, ClientService
-from helix.connection import ConnectionLimits
-from helix.longpoll import LongPollResource
-from helix.metrics import Metrics
-from helix.service import FlowSessionService
-from helix.telemetry import Telemetry
-from helix.transport import SocketFactory, SocketResource
-from helix.web import HelixSite, Root, Web
+from helix.config import read_config
+from helix.tap import build_server
 from tests.rawsocket import PATH, Frame, build_frame, upgrade_request
 
 TRANSPORT_BYTES = 64 * 1024
@@ -184,26 +175,14 @@ class MemoryServer:
     ) -> None:
         self.clock = Clock()
         txaio.config.loop = self.clock  # of Autobahn's own timers
-        telemetry = Telemetry()
-        self._metrics = Metrics(telemetry)
-        self.sessions = FlowSessionService(self.clock, telemetry)
-        self.clients = ClientService(self.clock, telemetry, ClientLimits(), Random(1))
-        origins = OriginPolicy(allow_origin)
-        door = Door(self.clients, Anyone(), origins, telemetry)
-        carriers = (
-            self.clock,
-            self.clients,
-            Router(self.sessions),
-            ConnectionLimits(),
-            telemetry,
-        )
-        sizes = (max_frame_bytes, high_water_mark)
-        root = Root(
-            Web(self.sessions, self.clients, self._metrics, origins, max_frame_bytes),
-            SocketResource(SocketFactory(*carriers, *sizes), door),
-            LongPollResource(*carriers, door, *sizes),
-        )
-        self._site = HelixSite(root, 4 * max_frame_bytes, self.clock)
+        given = {
+            "max-frame-bytes": [str(max_frame_bytes)],
+            "high-water-mark": [str(high_water_mark)],
+            "allow-origin": allow_origin,
+        }
+        server = build_server(read_config(given, {}), self.clock, Random(1))
+        self.sessions, self.clients, self._site = server.sessions, server.clients, server.site
+        self._metrics = server.metrics
         self.sessions.startService()
         self.clients.startService()
 

@@ -21,19 +21,9 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from helix.admission import Door
-from helix.auth import Anyone, OriginPolicy
-from helix.channels import Router
-from helix.clients import ClientLimits, ClientService
 from helix.config import Config, read_config
-from helix.connection import ConnectionLimits
-from helix.longpoll import LongPollResource
-from helix.metrics import Metrics
-from helix.service import FlowSessionService
-from helix.tap import BODY_FRAMES
-from helix.telemetry import Telemetry
-from helix.transport import SocketFactory, SocketResource
-from helix.web import HelixSite, Root, Web
+from helix.tap import build_server
+from helix.web import HelixSite
 from tests.rawsocket import upgrade_request
 
 NOW = 1_700_000_000
@@ -156,34 +146,9 @@ class Stack:
         disable_created_metrics()
         self.clock = Clock()
         self.clock.advance(NOW)
-        self.telemetry = Telemetry()
-        self.sessions = FlowSessionService(
-            self.clock, self.telemetry, config.max_clients_per_flow, config.session_idle_timeout
-        )
-        self.clients = ClientService(
-            self.clock,
-            self.telemetry,
-            ClientLimits(config.max_connections, config.max_connections_per_address),
-            Random(1),
-        )
-        origins = OriginPolicy(config.allow_origin)
-        door = Door(self.clients, Anyone(), origins, self.telemetry)
-        limits = ConnectionLimits(config.max_channels_per_connection, config.max_joins_per_second)
-        carriers = (self.clock, self.clients, Router(self.sessions), limits, self.telemetry)
-        sizes = (config.max_frame_bytes, config.high_water_mark)
-        self.sockets = SocketFactory(*carriers, *sizes)
-        root = Root(
-            Web(
-                self.sessions,
-                self.clients,
-                Metrics(self.telemetry),
-                origins,
-                config.max_frame_bytes,
-            ),
-            SocketResource(self.sockets, door),
-            LongPollResource(*carriers, door, *sizes),
-        )
-        self.site = HelixSite(root, BODY_FRAMES * config.max_frame_bytes, self.clock)
+        server = build_server(config, self.clock, Random(1))
+        self.telemetry, self.site = server.telemetry, server.site
+        self.sessions, self.clients = server.sessions, server.clients
 
     def connect(self, address: str | None = "127.0.0.1") -> MemoryConnection:
         """A new connection."""
