@@ -80,7 +80,7 @@ class _Port:
         self.join_ref = join_ref
         self.state = _State.JOINING
         self.channel: Channel
-        self.joining: Deferred[None] | None = None
+        self.joining: Deferred[bytes] | None = None
         self.queue: list[_AnyMessage] | None = None
 
     @property
@@ -304,7 +304,8 @@ class Connection:
             return
         self._ports[port.topic] = port
         joining = Deferred.fromCoroutine(port.channel.join(bytes(message.payload)))
-        port.joining = joining.addCallbacks(
+        port.joining = joining
+        joining.addCallbacks(
             self._joined, self._join_failed, (port, message, old), {}, (port, message, old)
         ).addErrback(self._join_crashed)
 
