@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.daemon import Daemon
-from tests.rawsocket import EndOfStream, RawConnection
+from tests.rawsocket import RawConnection
 from tests.watched import faults_in, get, no_faults, running_daemon
 
 fuzz = settings(max_examples=400, deadline=None, derandomize=True, print_blob=True)
