@@ -152,6 +152,13 @@ class ClientService(Service):
         """Tell that a client has begun to lag."""
         self._telemetry.emit("helix.connection.lagging", {}, {"transport": client.transport_name})
 
+    def dropped(self, client: Client, code: int) -> None:
+        """Tell that the server closes a client, and with which close code."""
+        self._telemetry.emit(
+            "helix.connection.dropped",
+            metadata={"transport": client.transport_name, "code": int(code)},
+        )
+
     def sweep(self) -> None:
         """Close the clients that are silent, and those that take nothing of what waits."""
         now = self._clock.seconds()

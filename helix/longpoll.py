@@ -149,6 +149,7 @@ class PollingClient:
 
     def close(self, code: CloseCode, reason: str) -> None:
         """End the session; the client comes back without its token and joins again."""
+        self._service.clients.dropped(self, code)
         self.abort()
 
     def abort(self) -> None:

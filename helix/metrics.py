@@ -19,6 +19,8 @@ _COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
     ("helix.connection.refused", "connections_refused", "Clients that were refused.", "code"),
     ("helix.frame.malformed", "malformed_frames", "Frames that could not be read.", None),
     ("helix.connection.lagging", "clients_lagging", "Times that a client began to lag.", None),
+    ("helix.connection.dropped", "connections_dropped", "Clients that were closed.", "code"),
+    ("helix.request.answered", "http_requests", "HTTP requests that were answered.", "status"),
     ("helix.session.started", "sessions_started", "Sessions that started.", None),
     ("helix.session.ended", "sessions_ended", "Sessions that ended.", "reason"),
     ("helix.session.crashed", "sessions_crashed", "Sessions that crashed.", None),

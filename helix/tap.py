@@ -96,6 +96,21 @@ class Options(usage.Options):
             )
 
 
+@attrs.frozen
+class Server:
+    """
+    The parts of a server, wired.
+
+    :ivar site: what serves all of it, on any number of ports.
+    """
+
+    telemetry: Telemetry
+    metrics: Metrics
+    sessions: FlowSessionService
+    clients: ClientService
+    site: HelixSite
+
+
 class ListenService(Service):
     """
     One endpoint on which the site is served.
@@ -137,22 +152,24 @@ class HelixService(MultiService):
     Stopping it drains it: no port, then no client, then no session.
 
     :param observer: makes what writes the log; called when twistd takes the service.
+
+    :ivar telemetry: the server's events, for code in the same process.
     """
 
     def __init__(
         self,
         reactor: Any,
-        sessions: FlowSessionService,
-        clients: ClientService,
+        server: Server,
         observer: Callable[[], ILogObserver],
     ) -> None:
         super().__init__()
+        self.telemetry = server.telemetry
         self._reactor = reactor
-        self._sessions = sessions
-        self._clients = clients
+        self._sessions = server.sessions
+        self._clients = server.clients
         self._observer = observer
-        sessions.setServiceParent(self)
-        clients.setServiceParent(self)
+        server.sessions.setServiceParent(self)
+        server.clients.setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
         if isinstance(parent, Componentized):
@@ -165,14 +182,22 @@ class HelixService(MultiService):
         self._reactor.callWhenRunning(self._running)
 
     def _running(self) -> None:
-        # Twisted ends a process that got a SIGTERM by that signal; a drained one is a success.
-        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._reactor.stop))
+        signal.signal(signal.SIGTERM, self._terminate)
         hosts = [one.port.getHost() for one in self._listeners() if one.port is not None]
         if any(_beyond_loopback(host) for host in hosts):
             _log.warn(
                 "Helix listens beyond this machine and lets in everyone who can reach it: "
                 "nothing asks who a client is"
             )
+
+    def _terminate(self, *_: object) -> None:
+        """
+        The handler of SIGTERM: drain, and exit with 0. The next ones change nothing any more.
+
+        Twisted's own lets the process be ended by the signal, which is no success.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        self._reactor.callFromThread(self._reactor.stop)
 
     def _listeners(self) -> list[ListenService]:
         return [one for one in self if isinstance(one, ListenService)]
@@ -211,21 +236,6 @@ def _log_file(options: Options) -> IO[str]:
     return logfile
 
 
-@attrs.frozen
-class Server:
-    """
-    The parts of a server, wired.
-
-    :ivar site: what serves all of it, on any number of ports.
-    """
-
-    telemetry: Telemetry
-    metrics: Metrics
-    sessions: FlowSessionService
-    clients: ClientService
-    site: HelixSite
-
-
 def build_server(config: Config, clock: Any, random: Random) -> Server:
     """
     Wire the parts as ``config`` says.
@@ -250,7 +260,7 @@ def build_server(config: Config, clock: Any, random: Random) -> Server:
         SocketResource(SocketFactory(connections, clients, *sizes), door),
         LongPollResource(connections, clients, door, *sizes),
     )
-    site = HelixSite(root, BODY_FRAMES * config.max_frame_bytes, clock)
+    site = HelixSite(root, BODY_FRAMES * config.max_frame_bytes, clock, telemetry)
     return Server(telemetry, metrics, sessions, clients, site)
 
 
@@ -263,10 +273,7 @@ def makeService(options: Options) -> HelixService:
     server = build_server(config, reactor, SystemRandom())
     log_telemetry(server.telemetry)
     service = HelixService(
-        reactor,
-        server.sessions,
-        server.clients,
-        lambda: make_observer(_log_file(options), config.log_format),
+        reactor, server, lambda: make_observer(_log_file(options), config.log_format)
     )
     for description in config.listen:
         try:

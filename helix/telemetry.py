@@ -21,6 +21,8 @@ EVENTS = (
     "helix.connection.closed",
     "helix.connection.refused",
     "helix.connection.lagging",
+    "helix.connection.dropped",
+    "helix.request.answered",
     "helix.frame.malformed",
     "helix.fanout.delivered",
     "helix.session.started",

@@ -168,8 +168,11 @@ class SocketProtocol(WebSocketServerProtocol):
     def sendCloseFrame(
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
     ) -> None:
+        was_open = self.state == self.STATE_OPEN
         super().sendCloseFrame(code, reasonUtf8, isReply)
         if self.outlet is not None:
+            if was_open and not isReply and code is not None:
+                self.factory.clients.dropped(self, code)
             self.outlet.shut()
 
     def unregisterProducer(self) -> None:

@@ -40,6 +40,7 @@ from helix.problems import write_error, write_not_found, write_problem
 from helix.protocol import decode_json, encode_json
 from helix.service import FlowSessionService
 from helix.session import FlowSession
+from helix.telemetry import Telemetry
 
 MAX_PAGE = 1000
 """Sessions in one answer."""
@@ -345,6 +346,7 @@ class LimitedRequest(Request):
         self.write(body)
         assert self.content is not None
         self.content.close()
+        self.channel.factory.log(self)
         self.channel.loseConnection()
 
 
@@ -357,7 +359,10 @@ class HelixSite(Site):
 
     _log: Final = Logger(namespace="helix.web")
 
-    def __init__(self, root: Resource, max_body_bytes: int, reactor: IReactorTime) -> None:
+    def __init__(
+        self, root: Resource, max_body_bytes: int, reactor: IReactorTime, telemetry: Telemetry
+    ) -> None:
+        self._telemetry = telemetry
         kind = type("LimitedRequest", (LimitedRequest,), {"max_body_bytes": max_body_bytes})
         super().__init__(
             root,
@@ -368,7 +373,8 @@ class HelixSite(Site):
         )
 
     def log(self, request: HTTPRequest) -> None:
-        """Without the query, where tokens are."""
+        """Count the answer, and log it without the query, where tokens are."""
+        self._telemetry.emit("helix.request.answered", metadata={"status": request.code})
         path = request.uri.partition(b"?")[0].decode("latin-1")
         self._log.debug(
             "{method} {path} {status}", method=request.method, path=path, status=request.code

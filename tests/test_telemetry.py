@@ -32,7 +32,7 @@ def test_ops8_listener_of_one_event() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "count"), [("helix", len(EVENTS)), ("helix.session", 6), ("helix.connection", 4)]
+    ("start", "count"), [("helix", len(EVENTS)), ("helix.session", 6), ("helix.connection", 5)]
 )
 def test_ops8_listener_of_a_start(start: str, count: int) -> None:
     telemetry = Telemetry()

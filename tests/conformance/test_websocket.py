@@ -269,8 +269,7 @@ def test_reserved_opcodes_fail_the_connection(
 @pytest.mark.parametrize("opcode", [PING, PONG, CLOSE])
 def test_fragmented_control_frame(websocket: RawWebSocket, opcode: int) -> None:
     """5.1 and 5.2"""
-    websocket.send_frame(opcode, b"", fin=False)
-    websocket.send_frame(CONTINUATION, b"")
+    websocket.send(build_frame(opcode, b"", fin=False) + build_frame(CONTINUATION, b""))
     assert_failed(websocket, PROTOCOL_ERROR)
 
 
