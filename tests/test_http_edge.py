@@ -184,7 +184,7 @@ def test_res8_endless_body_is_cut_off(daemon: Daemon, announced: bytes, part: by
 def send_for_ever(connection: RawConnection, part: bytes) -> None:
     """Some 20 MB, that is."""
     for _ in range(20_000):
-        connection.send(part)
+        connection.sock.sendall(part)
 
 
 @pytest.mark.parametrize(
