@@ -125,7 +125,7 @@ class SocketProtocol(WebSocketServerProtocol):
     def onOpen(self) -> None:
         self.outlet = self._make_outlet()
         self.connection = self.factory.connections.make(self.outlet, self.close)
-        # What the handshake needed is of no use any more: some 3 KB for each connection.
+        # What the handshake needed is of no use any more: 1.5 KB for each connection.
         for name in _HANDSHAKE_STATE:
             setattr(self, name, None)
         self.factory.clients.add(self)
@@ -301,7 +301,7 @@ def _with_options(factory: SocketFactory) -> type[SocketProtocol]:
     A protocol class that holds the factory's options.
 
     Autobahn copies some thirty options from the factory to each connection, and formats them all
-    for a debug message: a third of a connect's time and 1 KB for each.
+    for a debug message: a quarter of a connect's time and 1.5 KB for each.
     """
     options: dict[str, Any] = {name: getattr(factory, name) for name in SocketProtocol.CONFIG_ATTRS}
     options["perMessageCompressionAccept"] = staticmethod(factory.perMessageCompressionAccept)
