@@ -8,10 +8,10 @@ import attrs
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.web.iweb import IRequest
 
-from helix.auth import PROTOCOL, OriginPolicy, Principal, token_from
+from helix.auth import PROTOCOL, OriginPolicy, token_from
 from helix.clients import ClientService
 from helix.errors import ConnectionRefused, Draining
-from helix.interfaces import IAuthenticator
+from helix.interfaces import IAuthenticator, Principal
 from helix.protocol import Serializer, serializer_for
 from helix.telemetry import Telemetry
 

@@ -7,11 +7,10 @@ import binascii
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-import attrs
 from zope.interface import implementer
 
 from helix.errors import OriginRefused, TokenRefused
-from helix.interfaces import IAuthenticator
+from helix.interfaces import IAuthenticator, Principal
 
 PROTOCOL = "phoenix"
 """The subprotocol that we answer."""
@@ -19,17 +18,6 @@ PROTOCOL = "phoenix"
 TOKEN_PREFIX = "base64url.bearer.phx."
 
 MAX_TOKEN_BYTES = 8192
-
-
-@attrs.frozen
-class Principal:
-    """
-    Who acts.
-
-    :ivar subject: their name for the server; ``None`` for a guest.
-    """
-
-    subject: str | None = None
 
 
 @implementer(IAuthenticator)

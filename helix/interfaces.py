@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import attrs
 from zope.interface import Attribute, Interface
 
-if TYPE_CHECKING:
-    from helix.auth import Principal
+
+@attrs.frozen
+class Principal:
+    """
+    Who acts.
+
+    :ivar subject: their name for the server; ``None`` for a guest.
+    """
+
+    subject: str | None = None
 
 
 class IMember(Interface):
