@@ -198,6 +198,39 @@ class BodyTooLarge(HelixError):
     default_message = "The body is too large"
 
 
+MAX_SHOWN_PATH = 300
+"""Characters of a path that a message shows: an id's, and some more."""
+
+
+class InvalidPatch(HelixError):
+    """
+    A patch, or a whole document, that can't be one; nothing of it was applied.
+
+    :ivar path: the place of the fault, as a JSON Pointer (RFC 6901); empty for the whole.
+    """
+
+    code = "invalid_patch"
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        shown = path if len(path) <= MAX_SHOWN_PATH else path[:MAX_SHOWN_PATH] + "..."
+        super().__init__(f"{shown}: {problem}" if path else f"The whole {problem}")
+
+
+class PatchTooLarge(HelixError):
+    """A patch is larger than a patch may be."""
+
+    code = "patch_too_large"
+    default_message = "The patch is too large"
+
+
+class DocumentTooLarge(HelixError):
+    """A document would be larger, or have more nodes and edges, than it may."""
+
+    code = "document_too_large"
+    default_message = "The document would be too large"
+
+
 class CloseCode(IntEnum):
     """
     Why the server closes a WebSocket.

@@ -1,0 +1,262 @@
+"""
+A flow's document: staging a patch, applying an entry, and the laws both keep; with no I/O.
+
+The document is plain data, and every edit is a JSON Merge Patch (RFC 7396) of it::
+
+    {"title": "", "description": "", "viewport": {"x": 0, "y": 0, "zoom": 1}, "data": {},
+     "nodes": {"<id>": {"id": "<id>", "position": {"x": 0, "y": 0}, "data": {}, ...}},
+     "edges": {"<id>": {"id": "<id>", "source": "<node id>", "target": "<node id>", ...}}}
+
+`FlowDocument.stage` reduces a patch to the *effective patch*: what it really changes. That one is
+logged and sent; to replay a log, RFC 7396 is all that is needed.
+
+Members of a document's objects are never null: in a patch, null deletes, however deep it stands,
+and what isn't there is simply absent. Arrays are replaced whole and may hold nulls.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import msgspec
+
+from helix.mergepatch import (
+    JsonObject,
+    diff,
+    fresh,
+    growth,
+    inverse,
+    merge,
+    merge_into,
+    minimal,
+    size_of,
+)
+from helix.shape import (
+    DocumentLimits,
+    check_complete_node,
+    check_document,
+    check_document_size,
+    check_members,
+    check_patch,
+    check_patch_size,
+)
+
+__all__ = [
+    "DocumentLimits",
+    "FlowDocument",
+    "JsonObject",
+    "diff",
+    "empty_document",
+    "encode_document",
+    "inverse",
+    "merge",
+    "validate",
+]
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+DEFAULT_LIMITS = DocumentLimits()
+
+
+def empty_document() -> JsonObject:
+    """Make the document that every log starts from."""
+    return {
+        "title": "",
+        "description": "",
+        "viewport": {"x": 0, "y": 0, "zoom": 1},
+        "data": {},
+        "nodes": {},
+        "edges": {},
+    }
+
+
+def encode_document(content: JsonObject) -> bytes:
+    """Encode a document, its members in the order of their names, whatever its history."""
+    return _encode(content)
+
+
+def validate(document: object, limits: DocumentLimits = DEFAULT_LIMITS) -> JsonObject:
+    """
+    Check a whole document that comes from outside.
+
+    ``merge(empty_document(), given)`` beforehand fills in absent members and takes out nulls.
+
+    :return: the document itself.
+    :raises InvalidPatch: at the first thing in it that can't be.
+    :raises DocumentTooLarge: when it has too many bytes or members.
+    """
+    return check_document(document, limits)
+
+
+class FlowDocument:
+    """
+    The current document of one flow.
+
+    No operation copies it or walks over all of it: each costs what its patch holds and replaces.
+
+    :param content: a valid document. It is taken over, not copied.
+    :param limits: what `stage` holds patches to.
+    :ivar content: the document as plain data, to be read only: `apply` changes it in place.
+    :ivar size_bytes: the bytes of its JSON text without white space; exact.
+    """
+
+    __slots__ = ("_edges_of", "content", "limits", "size_bytes")
+
+    def __init__(self, content: JsonObject, limits: DocumentLimits = DEFAULT_LIMITS) -> None:
+        self.content = content
+        self.limits = limits
+        self.size_bytes = size_of(content)
+        # By node, its edges; sets as dicts, which have the same order in every process.
+        self._edges_of: dict[str, dict[str, None]] = {}
+        for edge_id, edge in content["edges"].items():
+            self._link(edge_id, edge)
+
+    @classmethod
+    def empty(cls, limits: DocumentLimits = DEFAULT_LIMITS) -> Self:
+        """Make a document with nothing in it."""
+        return cls(empty_document(), limits)
+
+    @property
+    def node_count(self) -> int:
+        return len(self.content["nodes"])
+
+    @property
+    def edge_count(self) -> int:
+        return len(self.content["edges"])
+
+    def stage(self, patch: object, *, bounded: bool = True) -> JsonObject:
+        """
+        Reduce a patch to what it changes in the current document, which stays as it is.
+
+        Values for absent nodes and edges that don't create them are dropped, and so are those that
+        would lead an edge to a missing node; with a node go its edges. All of the patch counts as
+        one change: an edge may lead to a node that the same patch creates.
+
+        :param patch: a merge patch, from anybody.
+        :param bounded: whether ``max_patch_bytes`` holds; not for what the server made itself.
+        :return: the effective patch, which shares no objects with ``patch`` or the document; ``{}``
+            when nothing changes.
+        :raises InvalidPatch: when it, or what it makes, can't be; the path says where.
+        :raises PatchTooLarge: when it has too many bytes.
+        :raises DocumentTooLarge: when the document would grow over a limit.
+        """
+        checked = check_patch(patch, self.limits)
+        if bounded:
+            check_patch_size(checked, self.limits)
+        nodes = self._stage_nodes(checked.get("nodes", {}))
+        edges = self._stage_edges(checked.get("edges", {}), nodes)
+        rest = {key: value for key, value in checked.items() if key not in ("nodes", "edges")}
+        effective = minimal(self.content, rest)
+        if nodes:
+            effective["nodes"] = nodes
+        if edges:
+            effective["edges"] = edges
+        self._check_growth(effective)
+        return effective
+
+    def stage_document(self, document: object) -> JsonObject:
+        """
+        Stage the difference to a whole document: an import, a replacement, a restore.
+
+        :return: the effective patch that turns the current document into ``document``.
+        :raises InvalidPatch, DocumentTooLarge: as `validate`.
+        """
+        return diff(self.content, validate(document, self.limits))
+
+    def apply(self, effective: JsonObject) -> None:
+        """
+        Apply an effective patch, in place.
+
+        It is trusted: what `stage` gave for this very document, or an entry of its log. Its objects
+        are not taken over, so that the entry stays what it is; its arrays are.
+        """
+        edges = self.content["edges"]
+        touched = effective.get("edges", {})
+        for edge_id in touched:
+            if edge_id in edges:
+                self._unlink(edge_id, edges[edge_id])
+        self.size_bytes += merge_into(self.content, effective)
+        for edge_id in touched:
+            if edge_id in edges:
+                self._link(edge_id, edges[edge_id])
+
+    def _stage_nodes(self, patch: JsonObject) -> JsonObject:
+        nodes = self.content["nodes"]
+        staged: JsonObject = {}
+        for node_id, value in patch.items():
+            node = nodes.get(node_id)
+            if node is not None:
+                if value is None:
+                    staged[node_id] = None
+                elif change := minimal(node, value):
+                    staged[node_id] = change
+            elif value is not None and "id" in value:
+                staged[node_id] = created = fresh(value)
+                check_complete_node(node_id, created)
+        return staged
+
+    def _stage_edges(self, patch: JsonObject, staged_nodes: JsonObject) -> JsonObject:
+        edges = self.content["edges"]
+        staged: JsonObject = {}
+        for edge_id, value in patch.items():
+            edge = edges.get(edge_id)
+            if value is None:
+                if edge is not None:
+                    staged[edge_id] = None
+            elif not self._is_connected(edge or {}, value, staged_nodes):
+                continue
+            elif edge is not None:
+                if change := minimal(edge, value):
+                    staged[edge_id] = change
+            elif "id" in value:
+                staged[edge_id] = fresh(value)
+        self._stage_edges_of_deleted(staged, staged_nodes)
+        return staged
+
+    def _stage_edges_of_deleted(self, staged: JsonObject, staged_nodes: JsonObject) -> None:
+        """Delete the edges of the nodes that go, except those that are led elsewhere."""
+        edges = self.content["edges"]
+        for node_id, change in staged_nodes.items():
+            if change is None:
+                for edge_id in self._edges_of.get(node_id, ()):
+                    led = staged.get(edge_id) or {}
+                    if not self._is_connected(edges[edge_id], led, staged_nodes):
+                        staged[edge_id] = None
+
+    def _is_connected(self, edge: JsonObject, change: JsonObject, staged_nodes: JsonObject) -> bool:
+        """Tell whether an edge, once changed, leads from a node to a node of the changed nodes."""
+        for end in ("source", "target"):
+            node_id = change.get(end, edge.get(end))
+            if node_id in staged_nodes:
+                if staged_nodes[node_id] is None:
+                    return False
+            elif node_id not in self.content["nodes"]:
+                return False
+        return True
+
+    def _check_growth(self, effective: JsonObject) -> None:
+        """Refuse what makes the document exceed a limit; one that exceeds it already may shrink."""
+        content = self.content
+        count = more = 0
+        for members in ("nodes", "edges"):
+            present = content[members]
+            count += len(present)
+            for member_id, change in effective.get(members, {}).items():
+                more += (change is not None) - (member_id in present)
+        if more > 0:
+            check_members(count + more, self.limits)
+        more_bytes = growth(content, effective)
+        if more_bytes > 0:
+            check_document_size(self.size_bytes + more_bytes, self.limits)
+
+    def _link(self, edge_id: str, edge: dict[str, Any]) -> None:
+        for end in ("source", "target"):
+            self._edges_of.setdefault(edge[end], {})[edge_id] = None
+
+    def _unlink(self, edge_id: str, edge: dict[str, Any]) -> None:
+        for node_id in (edge["source"], edge["target"]):
+            linked = self._edges_of.get(node_id)
+            if linked is not None:
+                linked.pop(edge_id, None)
+                if not linked:
+                    del self._edges_of[node_id]

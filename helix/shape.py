@@ -1,0 +1,292 @@
+"""What can be a document, and a patch of one: types, names, depth and sizes, with no I/O."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+
+from helix.errors import DocumentTooLarge, InvalidPatch, PatchTooLarge
+from helix.ids import MAX_ID_BYTES
+from helix.mergepatch import JsonObject, size_of
+
+MEMBERS = ("title", "description", "viewport", "data", "nodes", "edges")
+"""The members of every document."""
+
+FORBIDDEN_KEYS = frozenset({"__proto__", "constructor", "prototype"})
+"""Names that reach an object's prototype in JavaScript: a client that merges them is taken over."""
+
+Path = tuple[str | int, ...]
+
+
+@attrs.frozen
+class DocumentLimits:
+    """
+    How large a document and a patch of it may be.
+
+    :ivar max_patch_bytes: of a patch's JSON text, without white space.
+    :ivar max_document_bytes: of the document's.
+    :ivar max_members: nodes and edges together.
+    :ivar max_depth: how deep arrays and objects may nest, the document itself counted.
+    :ivar max_id_bytes: of the id of a node or an edge, as UTF-8.
+    """
+
+    max_patch_bytes: int = 256 * 1024
+    max_document_bytes: int = 16 * 1024 * 1024
+    max_members: int = 20_000
+    max_depth: int = 32
+    max_id_bytes: int = MAX_ID_BYTES
+
+
+def pointer(path: Path) -> str:
+    """Write a path as a JSON Pointer (RFC 6901)."""
+    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in path)
+
+
+def invalid(path: Path, problem: str) -> InvalidPatch:
+    """Make the error for a fault at ``path``."""
+    return InvalidPatch(pointer(path), problem)
+
+
+def check_patch_size(patch: JsonObject, limits: DocumentLimits) -> int:
+    """
+    Measure a patch.
+
+    :return: the bytes of its JSON text.
+    :raises PatchTooLarge: when they are more than ``max_patch_bytes``.
+    """
+    size = size_of(patch)
+    if size > limits.max_patch_bytes:
+        raise PatchTooLarge(
+            f"The patch takes {size} bytes, more than the {limits.max_patch_bytes} that it may"
+        )
+    return size
+
+
+def check_document_size(size: int, limits: DocumentLimits) -> None:
+    """Refuse a document of ``size`` bytes where that is too many (`DocumentTooLarge`)."""
+    if size > limits.max_document_bytes:
+        raise DocumentTooLarge(
+            f"The document would take {size} bytes, more than the "
+            f"{limits.max_document_bytes} that it may"
+        )
+
+
+def check_members(count: int, limits: DocumentLimits) -> None:
+    """Refuse a document of ``count`` nodes and edges where that is too many."""
+    if count > limits.max_members:
+        raise DocumentTooLarge(
+            f"The document would have {count} nodes and edges, more than the "
+            f"{limits.max_members} that it may"
+        )
+
+
+def check_patch(patch: object, limits: DocumentLimits) -> JsonObject:
+    """
+    Refuse what can't be a patch of any document, whatever that document holds.
+
+    :return: the patch itself.
+    :raises InvalidPatch: at the first fault; its path says where.
+    """
+    return _Checker(limits, nulls=True).document(patch)
+
+
+def check_document(document: object, limits: DocumentLimits) -> JsonObject:
+    """
+    Refuse what can't be a whole document.
+
+    :return: the document itself.
+    :raises InvalidPatch: at the first fault: as for a patch, and where a member is null or missing,
+        or an edge has an end that is no node.
+    :raises DocumentTooLarge: when it has too many bytes or members.
+    """
+    whole = _Checker(limits, nulls=False).document(document)
+    _require(whole, MEMBERS, ())
+    nodes, edges = whole["nodes"], whole["edges"]
+    for node_id, node in nodes.items():
+        check_complete_node(node_id, node)
+    for edge_id, edge in edges.items():
+        path = ("edges", edge_id)
+        _require(edge, ("id", "source", "target"), path)
+        for end in ("source", "target"):
+            if edge[end] not in nodes:
+                raise invalid((*path, end), "is not the id of a node of this document")
+    _require(whole["viewport"], ("x", "y", "zoom"), ("viewport",))
+    check_members(len(nodes) + len(edges), limits)
+    check_document_size(size_of(whole), limits)
+    return whole
+
+
+def check_complete_node(node_id: str, node: JsonObject) -> None:
+    """Refuse a node that lacks what every node has; what it has was checked before."""
+    path = ("nodes", node_id)
+    _require(node, ("id", "position", "data"), path)
+    _require(node["position"], ("x", "y"), (*path, "position"))
+
+
+def _require(value: JsonObject, names: Iterable[str], path: Path) -> None:
+    for name in names:
+        if name not in value:
+            raise invalid((*path, name), "is missing")
+
+
+_LARGEST = int(sys.float_info.max)
+
+
+def _is_number(value: object) -> bool:
+    """Tell whether a value is a number that a double can hold, as all clients have them."""
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)  # type: ignore[arg-type]  # narrowed by its type just now
+    return kind is int and -_LARGEST <= value <= _LARGEST  # type: ignore[operator]
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether a value is a string that UTF-8 can hold: half of a surrogate pair it can't."""
+    if type(value) is not str:
+        return False
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
+
+
+@attrs.frozen
+class _Checker:
+    """
+    Walks over a patch or a document once and refuses the first fault.
+
+    ``room`` says how many levels of arrays and objects a value may have.
+
+    :ivar nulls: whether members may be null, as in a patch, where that deletes them.
+    """
+
+    limits: DocumentLimits
+    nulls: bool
+
+    def document(self, value: object) -> JsonObject:
+        document = self._object(value, (), self.limits.max_depth)
+        for name, member in document.items():
+            check = _CHECKS.get(name)
+            if check is None:
+                raise invalid((name,), f"is not one of {', '.join(MEMBERS)}")
+            check(self, member, (name,), self.limits.max_depth - 1)
+        return document
+
+    def _object(self, value: object, path: Path, room: int) -> JsonObject:
+        """Check that a value is an object with keys that can be; not what it holds."""
+        if type(value) is not dict:
+            raise invalid(path, "must be an object")
+        if room < 1:
+            raise invalid(path, f"nests deeper than {self.limits.max_depth}")
+        for key in value:
+            if not _is_text(key):
+                raise invalid((*path, repr(key)), "is not a name of Unicode characters")
+            if key in FORBIDDEN_KEYS:
+                raise invalid((*path, key), "is a name that must not be used")
+        return value
+
+    def _json(self, value: object, path: Path, room: int) -> None:
+        if type(value) is dict:
+            for key, member in self._object(value, path, room).items():
+                self._json(member, (*path, key), room - 1)
+        elif type(value) is list:
+            self._array(value, path, room)
+        else:
+            self._scalar(value, path)
+
+    def _scalar(self, value: object, path: Path) -> None:
+        kind = type(value)
+        if kind is str:
+            if not _is_text(value):
+                raise invalid(path, "holds half of a surrogate pair")
+        elif kind is int or kind is float:
+            if not _is_number(value):
+                raise invalid(path, "is not a finite number")
+        elif value is None:
+            if not self.nulls:
+                raise invalid(path, "must not be null: leave it out")
+        elif kind is not bool:
+            raise invalid(path, "is not JSON")
+
+    def _array(self, value: list[Any], path: Path, room: int) -> None:
+        if room < 1:
+            raise invalid(path, f"nests deeper than {self.limits.max_depth}")
+        # Arrays are values to a merge patch: a null in one deletes nothing.
+        inside = self if self.nulls else _Checker(self.limits, nulls=True)
+        for index, member in enumerate(value):
+            inside._json(member, (*path, index), room - 1)
+
+    def _text(self, value: object, path: Path, room: int) -> None:
+        if not _is_text(value):
+            raise invalid(path, "must be a string of Unicode characters")
+
+    def _data(self, value: object, path: Path, room: int) -> None:
+        if type(value) is not dict:
+            raise invalid(path, "must be an object")
+        self._json(value, path, room)
+
+    def _numbers(self, value: object, names: tuple[str, ...], path: Path, room: int) -> None:
+        for name, number in self._object(value, path, room).items():
+            if name not in names:
+                raise invalid((*path, name), f"is not one of {', '.join(names)}")
+            if not _is_number(number):
+                raise invalid((*path, name), "must be a finite number")
+
+    def _position(self, value: object, path: Path, room: int) -> None:
+        self._numbers(value, ("x", "y"), path, room)
+
+    def _viewport(self, value: object, path: Path, room: int) -> None:
+        self._numbers(value, ("x", "y", "zoom"), path, room)
+
+    def _type(self, value: object, path: Path, room: int) -> None:
+        if value is not None or not self.nulls:
+            self._text(value, path, room)
+
+    def _members(self, value: object, checks: _Checks, path: Path, room: int) -> None:
+        """Check nodes or edges: objects by id, or null in a patch."""
+        for member_id, member in self._object(value, path, room).items():
+            here = (*path, member_id)
+            if not 1 <= len(member_id.encode()) <= self.limits.max_id_bytes:
+                raise invalid(here, f"is not an id of 1 to {self.limits.max_id_bytes} bytes")
+            if member is None and self.nulls:
+                continue
+            for name, field in self._object(member, here, room - 1).items():
+                if name == "id" and field != member_id:
+                    raise invalid((*here, "id"), "must equal the key")
+                checks.get(name, _Checker._json)(self, field, (*here, name), room - 2)
+
+    def _nodes(self, value: object, path: Path, room: int) -> None:
+        self._members(value, _NODE_CHECKS, path, room)
+
+    def _edges(self, value: object, path: Path, room: int) -> None:
+        self._members(value, _EDGE_CHECKS, path, room)
+
+
+_Check = Callable[[_Checker, object, Path, int], None]
+_Checks = dict[str, _Check]
+
+_CHECKS: _Checks = {
+    "title": _Checker._text,
+    "description": _Checker._text,
+    "viewport": _Checker._viewport,
+    "data": _Checker._data,
+    "nodes": _Checker._nodes,
+    "edges": _Checker._edges,
+}
+_NODE_CHECKS: _Checks = {
+    "id": _Checker._text,
+    "type": _Checker._type,
+    "position": _Checker._position,
+    "data": _Checker._data,
+}
+_EDGE_CHECKS: _Checks = {
+    "id": _Checker._text,
+    "source": _Checker._text,
+    "target": _Checker._text,
+}
