@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import helix
+from helix.document import FlowDocument, validate
 from helix.templates import Template, load_templates
 
 FILES = sorted((Path(helix.__file__).parent / "data" / "templates").iterdir())
@@ -303,3 +304,12 @@ def test_tpl6_a_clinician_reads_every_result_before_the_patient() -> None:
         if node != "clinician"
     }
     assert not reached(unread, "lab-feed") & set(nodes_of_type(template, "output"))
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.id)
+def test_tpl2_documents_are_valid_and_can_be_staged(template: Template) -> None:
+    """Our own validator takes each, and so does the staging of a patch that makes it."""
+    document = FlowDocument.empty()
+    assert validate(template.document) == template.document
+    document.apply(document.stage(template.document))
+    assert document.content == template.document
