@@ -55,7 +55,8 @@ def test_con1_v2_is_spoken(stack: Stack, vsn: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "vsn", ["2", "2.0", "2.1.0", "1.1.0", "3.0.0", "0.0.0", "x", "2.0.0.0", "2.0.-1", "%FF", "9" * 999]
+    "vsn",
+    ["2", "2.0", "2.1.0", "1.1.0", "3.0.0", "0.0.0", "x", "2.0.0.0", "2.0.-1", "%FF", "9" * 999],
 )
 def test_con2_other_versions_are_refused(stack: Stack, vsn: str) -> None:
     assert_refused(stack.upgrade(f"vsn={vsn}"), "unsupported_version")
@@ -119,7 +120,14 @@ def test_con5_pages_of_the_host_connect(stack: Stack, origin: str) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.test", "http://localhost:81", "http://localhost.evil.test", "null", "localhost", ""],
+    [
+        "http://evil.test",
+        "http://localhost:81",
+        "http://localhost.evil.test",
+        "null",
+        "localhost",
+        "",
+    ],
 )
 def test_con5_other_pages_are_refused(stack: Stack, origin: str) -> None:
     assert_refused(stack.upgrade("", ("Origin", origin)), "origin_refused")
@@ -177,9 +185,7 @@ def test_con6_a_forwarded_address_does_not_count() -> None:
     stack = Stack(max_connections_per_address=1)
     forwarded = ("X-Forwarded-For", "198.51.100.1")
     stack.upgrade(address="192.0.2.1")
-    assert_refused(
-        stack.upgrade("", forwarded, address="192.0.2.1"), "too_many_connections", 503
-    )
+    assert_refused(stack.upgrade("", forwarded, address="192.0.2.1"), "too_many_connections", 503)
 
 
 # CON8: parameters
