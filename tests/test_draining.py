@@ -151,10 +151,11 @@ def test_ops4_clients_over_tls_and_unix_sockets_are_told(
 def test_ops4_sigterm_again_and_again_ends_well(start_daemon: StartDaemon) -> None:
     """While it drains, too: the drain goes on, the status is 0, and nothing is told of a fault."""
     daemon = start_daemon()
-    with draining(daemon):
+    with RawConnection(daemon.port) as connection, draining(daemon):
         for _ in range(5):
             signal_daemon(daemon)
-            time.sleep(0.02)  # signals that meet are one
+            connection.send(request("GET", "/healthz"))  # signals that meet are one
+            assert connection.read_response().status == 200
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", daemon.port), 1)
 
