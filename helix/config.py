@@ -47,27 +47,18 @@ class Setting:
         return "HELIX_" + self.attribute.upper()
 
 
-def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if not minimum <= value <= maximum:
-            raise ValueError(f"a whole number from {minimum} to {maximum} is wanted")
-        return value
+def _number(
+    kind: type[int] | type[float], minimum: float, maximum: float
+) -> Callable[[str], float]:
+    words = "a whole number" if kind is int else "a number"
 
-    return parse
-
-
-def _number(minimum: float, maximum: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             value = minimum - 1
         if not minimum <= value <= maximum:
-            raise ValueError(f"a number from {minimum:g} to {maximum:g} is wanted")
+            raise ValueError(f"{words} from {minimum:.12g} to {maximum:.12g} is wanted")
         return value
 
     return parse
@@ -136,49 +127,49 @@ SETTINGS: Sequence[Setting] = (
     Setting(
         "max-clients-per-flow",
         "1000",
-        _whole(1, 1_000_000),
+        _number(int, 1, 1_000_000),
         "Members that one flow may have.",
     ),
     Setting(
         "max-connections",
         "20000",
-        _whole(1, 1_000_000),
+        _number(int, 1, 1_000_000),
         "Clients that may be connected in all.",
     ),
     Setting(
         "max-connections-per-address",
         "200",
-        _whole(1, 1_000_000),
+        _number(int, 1, 1_000_000),
         "Clients that may be connected from one IP address; loopback is exempt.",
     ),
     Setting(
         "max-channels-per-connection",
         "100",
-        _whole(1, 100_000),
+        _number(int, 1, 100_000),
         "Topics that one connection may have joined.",
     ),
     Setting(
         "max-joins-per-second",
         "50",
-        _number(0.1, 100_000),
+        _number(float, 0.1, 100_000),
         "Joins a second that one connection may send on average.",
     ),
     Setting(
         "max-frame-bytes",
         "1048576",
-        _whole(1024, 64 * 1024 * 1024),
+        _number(int, 1024, 64 * 1024 * 1024),
         "Size of the largest frame, and of the largest REST body, in bytes.",
     ),
     Setting(
         "high-water-mark",
         "1048576",
-        _whole(16 * 1024, 1024 * 1024 * 1024),
+        _number(int, 16 * 1024, 1024 * 1024 * 1024),
         "Bytes that may wait for a client that reads slowly, before it is left out of updates.",
     ),
     Setting(
         "session-idle-timeout",
         "1800",
-        _number(1, 10_000_000),
+        _number(float, 1, 10_000_000),
         "Seconds without activity after which a flow's session ends.",
     ),
     Setting(

@@ -25,7 +25,7 @@ from helix.protocol import MAX_NAME, BinaryKind, Encoding, encode_binary
 from helix.telemetry import Telemetry
 
 SLICE = 256
-"""Members served before the reactor gets a turn: some 2 ms of sending."""
+"""Members served before the reactor gets a turn: about a millisecond of sending."""
 
 SPELL = 0.002
 """How long (seconds) slices go on within one turn."""

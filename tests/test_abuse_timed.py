@@ -251,6 +251,21 @@ def test_http_connection_that_falls_silent_is_closed(server: MemoryServer, sent:
     assert peer.gone
 
 
+def test_frm6_rest_of_a_half_sent_frame_is_no_new_frame(server: MemoryServer) -> None:
+    """The server closes between the halves; the client's answer behind them is understood."""
+    peer = server.open()
+    frame = build_frame(TEXT, "1234\x02\u00c056".encode(), mask=bytes(4))  # as a header: 67 bytes
+    peer.send(frame[:-5])
+    for _ in range(200):
+        server.run(0.5)
+        if closes := peer.take_frames():
+            break
+    assert [one.close_code for one in closes] == [CloseCode.SILENT]
+    peer.send(frame[-5:] + build_frame(CLOSE, close_payload(CloseCode.SILENT)))
+    server.settle()
+    assert peer.gone
+
+
 def test_half_sent_frame_does_not_keep_a_client(server: MemoryServer) -> None:
     peer = server.open()
     peer.send(build_frame(TEXT, b"x" * 1000)[:500])
