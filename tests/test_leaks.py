@@ -81,13 +81,16 @@ async def running() -> Any:
     await server.clients.drain()
 
 
-async def until_gone(server: Server) -> None:
-    """Wait until the server has no client and no session, and the reactor nothing to do for us."""
-    for _ in range(500):
-        if not len(server.clients) and not list(server.sessions.sessions()) and not delayed_calls():
+async def assert_nothing_is_left(server: Server, before: Counter[str]) -> None:
+    """Wait until all is as it was ``before``; fail after 10 s."""
+    left: list[Any] = []
+    for _ in range(200):
+        await deferLater(reactor, 0.05)
+        flows = list(server.sessions.sessions())
+        left = [flows, delayed_calls(), alive() - before]
+        if not len(server.clients) and not any(left):
             return
-        await deferLater(reactor, 0.02)
-    raise AssertionError(f"left: {len(server.clients)} clients, {delayed_calls()}")
+    raise AssertionError(f"{len(server.clients)} clients are left, and {left}")
 
 
 def join_all(port: int, count: int) -> list[RawWebSocket]:
@@ -129,8 +132,7 @@ async def test_ses4_ses7_300_clients_come_and_go(running: Running, logged: objec
             one.close()
 
     await deferToThread(come_and_go)
-    await until_gone(running.server)
-    assert alive() - before == Counter()
+    await assert_nothing_is_left(running.server, before)
 
 
 @ensureDeferred
@@ -162,8 +164,7 @@ async def test_ses4_who_never_got_in_leaves_nothing(running: Running, logged: ob
                 connection.close()
 
     await deferToThread(come_and_go)
-    await until_gone(running.server)
-    assert alive() - before == Counter()
+    await assert_nothing_is_left(running.server, before)
 
 
 @ensureDeferred
@@ -185,8 +186,7 @@ async def test_ses7_who_stops_reading_leaves_nothing(running: Running, logged: o
             one.reset()
 
     await deferToThread(come_and_go)
-    await until_gone(running.server)
-    assert alive() - before == Counter()
+    await assert_nothing_is_left(running.server, before)
 
 
 def test_lpo7_300_pollers_come_and_go(logged: object) -> None:
