@@ -1,0 +1,211 @@
+"""What clients leave behind in the process when they are gone: nothing."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from random import Random
+from typing import Any
+
+import attrs
+import pytest
+from pytest_twisted import async_yield_fixture, ensureDeferred
+from twisted.internet import reactor as _reactor
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.web.http import HTTPChannel, Request
+
+from helix.admission import Admission
+from helix.channels import FlowChannel
+from helix.config import read_config
+from helix.connection import Connection
+from helix.fanout import Fanout
+from helix.longpoll import PollingClient
+from helix.outlet import Outlet
+from helix.session import FlowSession
+from helix.tap import Server, build_server
+from helix.transport import SocketProtocol
+from tests.rawsocket import CLOSE, RawConnection, RawWebSocket, upgrade_request
+from tests.stack import Stack, logged
+
+__all__ = ["logged"]
+
+reactor: Any = _reactor
+
+KINDS = (
+    Admission,
+    Connection,
+    Fanout,
+    FlowChannel,
+    FlowSession,
+    HTTPChannel,
+    Outlet,
+    PollingClient,
+    Request,
+    SocketProtocol,
+)
+
+OURS = ("helix", "autobahn", "twisted.web")
+
+
+def alive() -> Counter[str]:
+    """How many objects there are of each of `KINDS`."""
+    gc.collect()
+    return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, KINDS))
+
+
+def delayed_calls() -> list[str]:
+    """What the reactor is to call for us, but for the clock of Twisted's site."""
+    named = [
+        f"{getattr(call.func, '__module__', '')}.{getattr(call.func, '__qualname__', call.func)}"
+        for call in reactor.getDelayedCalls()
+    ]
+    return [name for name in named if name.startswith(OURS) and "_updateLogDateTime" not in name]
+
+
+@attrs.frozen
+class Running:
+    """A server on a port of this process."""
+
+    server: Server
+    port: int
+
+
+@async_yield_fixture
+async def running() -> Any:
+    """A server, of which only the watch over the clients has a timer."""
+    server = build_server(read_config({}, {}), reactor, Random(1))
+    port = reactor.listenTCP(0, server.site, interface="127.0.0.1")
+    yield Running(server, port.getHost().port)
+    await port.stopListening()
+    await server.clients.drain()
+
+
+async def assert_nothing_is_left(server: Server, before: Counter[str]) -> None:
+    """Wait until all is as it was ``before``; fail after 10 s."""
+    left: list[Any] = []
+    for _ in range(200):
+        await deferLater(reactor, 0.05)
+        flows = list(server.sessions.sessions())
+        left = [flows, delayed_calls(), alive() - before]
+        if not len(server.clients) and not any(left):
+            return
+    raise AssertionError(f"{len(server.clients)} clients are left, and {left}")
+
+
+def join_all(port: int, count: int) -> list[RawWebSocket]:
+    """Clients that joined two flows each, the second of them alone."""
+    sockets = [RawWebSocket(port) for _ in range(count)]
+    for number, one in enumerate(sockets):
+        one.ask("flow:shared", "phx_join")
+        one.ask(f"flow:own{number}", "phx_join")
+        one.ask(f"flow:own{number}", "flow_change", {"changes": number})
+    return sockets
+
+
+def close(one: RawWebSocket) -> None:
+    """Close in order."""
+    one.send_frame(CLOSE, b"\x03\xe9")
+    one.read_close()
+
+
+def leave_and_close(one: RawWebSocket) -> None:
+    """Leave the channels first."""
+    one.ask("flow:shared", "phx_leave")
+    close(one)
+
+
+@pytest.mark.parametrize(
+    "go",
+    [leave_and_close, close, RawWebSocket.close, RawWebSocket.reset],
+    ids=["leave", "close", "hang up", "reset"],
+)
+@ensureDeferred
+async def test_ses4_ses7_300_clients_come_and_go(running: Running, logged: object, go: Any) -> None:
+    before = alive()
+    assert delayed_calls() == []
+
+    def come_and_go() -> None:
+        sockets = join_all(running.port, 300)
+        for one in sockets:
+            go(one)
+            one.close()
+
+    await deferToThread(come_and_go)
+    await assert_nothing_is_left(running.server, before)
+
+
+@ensureDeferred
+async def test_ses4_who_never_got_in_leaves_nothing(running: Running, logged: object) -> None:
+    before = alive()
+    complete = [
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        upgrade_request("/socket/websocket?vsn=9"),
+        upgrade_request(headers=[("Origin", "http://evil.test")]),
+        upgrade_request(),
+    ]
+    cut_off = [
+        b"POST /api/flows/a/sync HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+        b"GET /socket/web",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+    ]
+    requests = complete + cut_off
+
+    def come_and_go() -> None:
+        for number in range(210):
+            request = requests[number % len(requests)]
+            connection = RawConnection(running.port)
+            connection.send(request)
+            if number % 2 and request in complete:
+                connection.read_response()
+            if number % 3:
+                connection.reset()
+            else:
+                connection.close()
+
+    await deferToThread(come_and_go)
+    await assert_nothing_is_left(running.server, before)
+
+
+@ensureDeferred
+async def test_ses7_who_stops_reading_leaves_nothing(running: Running, logged: object) -> None:
+    """Also with frames that wait for it, and Deferreds for them."""
+    before = alive()
+
+    def come_and_go() -> None:
+        writer = RawWebSocket(running.port)
+        join_ref = writer.join("flow:full")
+        readers = [RawWebSocket(running.port, receive_buffer=4096) for _ in range(3)]
+        for reader in readers:
+            reader.join("flow:full")
+        for n in range(16):
+            push = [join_ref, f"{n}", "flow:full", "flow_change", {"changes": "x" * 700_000}]
+            writer.send_json(push)
+            writer.read_until_reply(f"{n}")
+        for one in (*readers, writer):
+            one.reset()
+
+    await deferToThread(come_and_go)
+    await assert_nothing_is_left(running.server, before)
+
+
+def test_lpo7_300_pollers_come_and_go(logged: object) -> None:
+    stack = Stack()
+    before = alive()
+    timers = len(stack.clock.getDelayedCalls())
+
+    def come_and_go() -> None:
+        for number in range(300):
+            poller = stack.member(f"f{number % 9}")
+            poll = poller.start_poll()
+            poller.push("flow:x", "phx_join")
+            if number % 2:
+                poll.lose()
+
+    come_and_go()
+    stack.clock.pump([1.0] * 120)  # an idle connection of HTTP lives for a minute
+    assert len(stack.clients) == 0
+    assert len(stack.clock.getDelayedCalls()) == timers
+    left = alive() - before
+    del left["HTTPChannel"]  # in memory nobody tells it that its connection is gone
+    assert left == Counter()
