@@ -191,6 +191,8 @@ class ClientService(Service):
         await self._all_gone().addTimeout(CLOSE_GRACE, self._clock, lambda *_: None)
         for client in list(self._clients):
             client.abort()
+        if leaving:  # who polls is gone with the answer, which is still to be written
+            await self._sleep(DRAIN_INTERVAL)
 
     def _all_gone(self) -> Deferred[None]:
         if not self._clients:

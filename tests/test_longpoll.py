@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from twisted.internet.defer import Deferred
 
+from helix.clients import DRAIN_INTERVAL
 from helix.longpoll import MAX_LINES, POLL_TIMEOUT, SESSION_TIMEOUT
 from tests.stack import NOW, Answer, Log, MemoryConnection, Stack, logged
 
@@ -601,6 +602,7 @@ def test_ops4_draining_answers_the_polls_and_opens_nothing(stack: Stack) -> None
     assert posting.post(frame(1)) == {"status": 410}
     answer = stack.get("/socket/longpoll?vsn=2.0.0")
     assert (answer.status, answer.json) == (200, {"status": 500})
+    stack.clock.advance(DRAIN_INTERVAL)
     assert draining.called
     assert len(stack.clients) == 0
 

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.defer import Deferred
 
 from helix import __version__
+from helix.clients import DRAIN_INTERVAL
 from tests.stack import NOW, Answer, Log, Stack, escaped, logged
 
 __all__ = ["logged"]
@@ -353,6 +354,7 @@ def test_res5_readyz_refuses_while_the_server_drains(stack: Stack) -> None:
     assert_problem(stack.get("/readyz"), 503, "draining", retry=True)
     assert_json(stack.get("/healthz"), {"status": "ok", "version": __version__})
     stack.clock.pump([0.1] * 50)
+    stack.clock.advance(DRAIN_INTERVAL)
     assert draining.called
     assert_problem(stack.get("/readyz"), 503, "draining", retry=True)
 
