@@ -141,7 +141,7 @@ def _is_number(value: object) -> bool:
     kind = type(value)
     if kind is float:
         return math.isfinite(value)  # type: ignore[arg-type]  # narrowed by its type just now
-    return kind is int and -_LARGEST <= value <= _LARGEST  # type: ignore[operator]
+    return kind is int and -_LARGEST <= value <= _LARGEST  # type: ignore[operator]  # likewise
 
 
 def _is_text(value: object) -> bool:

@@ -17,6 +17,7 @@ run = importlib.import_module("run")
 scenarios = importlib.import_module("scenarios")
 servers = importlib.import_module("servers")
 
+# What is measured with is C; where nothing compiles it, there is nothing to test.
 needs_compiler = pytest.mark.skipif(servers.find_compiler() is None, reason="no C compiler")
 
 
