@@ -231,6 +231,107 @@ class DocumentTooLarge(HelixError):
     default_message = "The document would be too large"
 
 
+class FlowNotFound(HelixError):
+    """There is no flow of that id."""
+
+    code = "flow_not_found"
+    default_message = "There is no such flow"
+
+
+class FlowDeleted(HelixError):
+    """The flow was deleted; it can be brought back until it is removed for good."""
+
+    code = "flow_deleted"
+    default_message = "The flow was deleted"
+
+
+class FlowExists(HelixError):
+    """There is a flow of that id already."""
+
+    code = "flow_exists"
+    default_message = "There is a flow of that id already"
+
+
+class VersionNotFound(HelixError):
+    """The log does not reach that version, or no longer holds it."""
+
+    code = "version_not_found"
+    default_message = "The flow has no such version"
+
+
+class PreconditionFailed(HelixError):
+    """The flow is not at the version that the request was made for."""
+
+    code = "precondition_failed"
+    default_message = "The flow has changed since: read it again"
+
+
+class TooManyPending(HelixError):
+    """More patches wait for the store than may."""
+
+    code = "too_many_pending"
+    retry = True
+    default_message = "Too many patches wait to be stored, try again later"
+
+
+class StoreError(HelixError):
+    """The store can't do what was asked of it."""
+
+    code = "store_error"
+    default_message = "The store can't do this"
+
+
+class VersionConflict(StoreError):
+    """Another writer was first; nothing was written."""
+
+    code = "version_conflict"
+    retry = True
+    default_message = "Another writer was first"
+
+
+class DuplicateOperation(StoreError):
+    """The log holds an entry of the same client and operation; nothing was written."""
+
+    code = "duplicate_operation"
+    default_message = "The log holds this operation already"
+
+
+class StoreUnavailable(StoreError):
+    """The store did not answer in time; a write may have happened all the same."""
+
+    code = "store_unavailable"
+    retry = True
+    default_message = "The store can't be reached, try again later"
+
+
+class StoreFull(StoreError):
+    """There is no room for more; nothing was written."""
+
+    code = "store_full"
+    retry = True
+    default_message = "The store has no room left"
+
+
+class StoreReadOnly(StoreError):
+    """The store can't be written to; nothing was written."""
+
+    code = "store_read_only"
+    default_message = "The store can't be written to"
+
+
+class StoreCorrupt(StoreError):
+    """What the store holds can't be read."""
+
+    code = "store_corrupt"
+    default_message = "The store is damaged"
+
+
+class SchemaMismatch(StoreError):
+    """The store's schema is not one that this version can use."""
+
+    code = "schema_mismatch"
+
+
 class CloseCode(IntEnum):
     """
     Why the server closes a WebSocket.

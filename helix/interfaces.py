@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
+from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
+
+from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
 
 
 @attrs.frozen
@@ -43,4 +48,127 @@ class IAuthenticator(Interface):
 
         :param token: what the client sent, decoded; ``None`` where it sent none.
         :raises TokenRefused: when that is nobody who may connect.
+        """
+
+
+class IFlowStore(Interface):
+    """
+    Keeps the logs of flows.
+
+    What a Deferred confirms is durable. Every method's Deferred fires within a bounded time, or
+    fails with a `helix.errors.StoreError`; after `StoreUnavailable` a write may have happened all
+    the same. Times are Unix seconds.
+    """
+
+    def start() -> Deferred[None]:
+        """
+        Open the store, and bring its schema to what this version needs, in one transaction.
+
+        :raises StoreError: (through the Deferred) when it can't be used, with what to do about it.
+        """
+
+    def stop() -> Deferred[None]:
+        """Finish what is under way and close the store; what is asked of it later fails."""
+
+    def create(
+        flow_id: str,
+        epoch: str,
+        at: float,
+        entries: Sequence[Entry] = (),
+        summary: Summary = Summary(),  # noqa: B008  # immutable
+        replace_deleted: bool = False,
+    ) -> Deferred[FlowHead]:
+        """
+        Begin a flow's log: all of ``entries``, the first of which has version 1, or nothing.
+
+        :param epoch: the new log's identity.
+        :param summary: of the document after ``entries``.
+        :param replace_deleted: whether a deleted flow of this id, with its log, gives way.
+        :return: a Deferred of the new head.
+        :raises FlowExists: when there is such a flow.
+        :raises FlowDeleted: when there is a deleted one, and it does not give way.
+        """
+
+    def append(
+        flow_id: str, epoch: str, base_version: int, entries: Sequence[Entry], summary: Summary
+    ) -> Deferred[None]:
+        """
+        Durably add ``entries`` after ``base_version``: all of them, or none.
+
+        :param base_version: the version that they were staged against; the first entry has the
+            next. The versions are contiguous.
+        :param summary: of the document after the last.
+        :return: a Deferred that fires with ``None`` after the commit.
+        :raises VersionConflict: when the log is not at ``base_version``, or of another epoch.
+        :raises DuplicateOperation: when the log holds an entry of the same ``client_id`` and
+            ``op_id`` as one of ``entries``.
+        :raises FlowDeleted: when the flow is deleted.
+        :raises FlowNotFound: when there is none.
+        """
+
+    def head(flow_id: str) -> Deferred[FlowHead]:
+        """
+        Give a flow's head, a deleted one's too.
+
+        :raises FlowNotFound: when there is none.
+        """
+
+    def load(flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
+        """
+        Give the newest snapshot and what follows, a deleted flow's too; all of one moment.
+
+        :param version: the version to give, for the past; the head's if ``None``.
+        :raises FlowNotFound: when there is none.
+        :raises VersionNotFound: when the log does not reach, or no longer holds, ``version``.
+        """
+
+    def entries(flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
+        """
+        Give at most ``limit`` entries that follow version ``after``, in order.
+
+        :raises FlowNotFound: when there is no such log.
+        """
+
+    def find(flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
+        """Give the entry that a submission became, if it did."""
+
+    def newest_op(flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
+        """Give the largest ``op_id`` of a client in a log, if it has any."""
+
+    def snapshot(flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
+        """
+        Keep ``document`` (JSON) as what the log makes at ``version``.
+
+        Loads start from it. Older snapshots are thinned out: of those more than a thousand
+        entries behind, one in ten thousand is kept, for loads of the past. Without effect where
+        the log is gone, or of another epoch.
+        """
+
+    def snapshot_versions(flow_id: str, epoch: str) -> Deferred[list[int]]:
+        """Give the versions at which there is a snapshot, in order."""
+
+    def heads(query: HeadQuery) -> Deferred[list[FlowHead]]:
+        """List flows, the newest change first, those of one moment by id, descending."""
+
+    def delete(flow_id: str, at: float) -> Deferred[FlowHead]:
+        """
+        Mark a flow deleted: it takes no more entries. One that is so already stays as it is.
+
+        :return: a Deferred of its head.
+        :raises FlowNotFound: when there is none.
+        """
+
+    def undelete(flow_id: str) -> Deferred[FlowHead]:
+        """
+        Bring a deleted flow back, with its log and epoch. One that isn't deleted stays as it is.
+
+        :return: a Deferred of its head.
+        :raises FlowNotFound: when there is none.
+        """
+
+    def purge(deleted_before: float) -> Deferred[int]:
+        """
+        Remove for good what was deleted before a time.
+
+        :return: a Deferred of the number of flows.
         """

@@ -1,0 +1,60 @@
+"""What somebody wants changed in a flow, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from helix.document import FlowDocument, JsonObject
+from helix.records import FlowHead
+
+
+@attrs.frozen
+class Submission:
+    """
+    An edit on its way into the log.
+
+    :ivar stage: gives the effective patch for the document as it is when its turn comes; raises
+        what refuses the edit. It may be called again, for another document, when another writer
+        was first.
+    :ivar by: who, as a name to show.
+    :ivar client_id: with ``op_id``, the submission's name, by which a resend is recognised.
+    :ivar op_id: ``None`` exactly when ``client_id`` is.
+    :ivar expected: the ``(epoch, version)`` that the flow must be at; ``None`` for any.
+    """
+
+    stage: Callable[[FlowDocument], JsonObject]
+    by: str = ""
+    client_id: str | None = None
+    op_id: int | None = None
+    expected: tuple[str, int] | None = None
+
+
+@attrs.frozen
+class Accepted:
+    """
+    An edit that is durable.
+
+    :ivar version: of its entry; the current one where it changed nothing.
+    :ivar patch: the effective patch as JSON; ``b"{}"`` where it changed nothing.
+    """
+
+    epoch: str
+    version: int
+    patch: bytes
+
+
+@attrs.frozen
+class FlowState:
+    """
+    A flow at a version, durable.
+
+    :ivar head: of that very version when it is the current one.
+    :ivar version: of the document.
+    :ivar document: as JSON.
+    """
+
+    head: FlowHead
+    version: int
+    document: bytes

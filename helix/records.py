@@ -1,0 +1,87 @@
+"""What is kept of a flow: its log's entries, its head, and what a load gives."""
+
+from __future__ import annotations
+
+import attrs
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """
+    One accepted patch.
+
+    :ivar version: its place in the log; the first entry has 1.
+    :ivar patch: the effective patch, a JSON object as text.
+    :ivar at: when it was accepted, Unix seconds.
+    :ivar by: who, as a name to show; empty for nobody in particular.
+    :ivar client_id: with ``op_id``, names the submission; ``None`` for one that has no name.
+    :ivar op_id: a number that the client counts up; ``None`` exactly when ``client_id`` is.
+    """
+
+    version: int
+    patch: bytes
+    at: float
+    by: str = ""
+    client_id: str | None = None
+    op_id: int | None = None
+
+
+class Summary(msgspec.Struct, frozen=True, gc=False):
+    """What a list shows of a document."""
+
+    title: str = ""
+    description: str = ""
+    node_count: int = 0
+    edge_count: int = 0
+
+
+class FlowHead(msgspec.Struct, frozen=True):
+    """
+    A flow without its document.
+
+    :ivar epoch: the identity of its log.
+    :ivar version: how many entries the log has.
+    :ivar created_at: Unix seconds, as the other times.
+    :ivar updated_at: when the newest entry was accepted; ``created_at`` before the first.
+    :ivar deleted_at: ``None`` while the flow is not deleted.
+    """
+
+    flow_id: str
+    epoch: str
+    version: int
+    summary: Summary
+    created_at: float
+    updated_at: float
+    deleted_at: float | None = None
+
+
+class StoredFlow(msgspec.Struct, frozen=True):
+    """
+    A flow as it is loaded: a snapshot and the entries that follow it.
+
+    :ivar snapshot: the document at ``snapshot_version`` as JSON; ``None`` for the empty document
+        that every log starts from, at 0.
+    :ivar entries: all from ``snapshot_version`` (excluded) to the version asked for.
+    """
+
+    head: FlowHead
+    snapshot_version: int
+    snapshot: bytes | None
+    entries: list[Entry]
+
+
+@attrs.frozen
+class HeadQuery:
+    """
+    Which flows to list, the newest change first.
+
+    :ivar text: what the id, the title or the description holds, in any case; empty for any.
+    :ivar limit: how many at most, >= 1.
+    :ivar before: the ``(updated_at, flow_id)`` of the last one of the page before.
+    :ivar deleted: whether to list the deleted flows instead of the others.
+    """
+
+    text: str = ""
+    limit: int = 50
+    before: tuple[float, str] | None = None
+    deleted: bool = False

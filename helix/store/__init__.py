@@ -1,0 +1,1 @@
+"""Where flows are kept: in memory, in SQLite, in PostgreSQL, behind one interface."""

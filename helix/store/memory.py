@@ -1,0 +1,226 @@
+"""``memory:``: flows that live as long as the process, for demos and for measuring."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import attrs
+import msgspec
+from twisted.internet.defer import Deferred, execute
+from zope.interface import implementer
+
+from helix.errors import (
+    DuplicateOperation,
+    FlowDeleted,
+    FlowExists,
+    FlowNotFound,
+    StoreUnavailable,
+    VersionConflict,
+    VersionNotFound,
+)
+from helix.interfaces import IFlowStore
+from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
+from helix.store.rules import expendable, matches
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class _Log:
+    """
+    A flow.
+
+    :ivar operations: client id -> op id -> the version that it became.
+    """
+
+    head: FlowHead
+    entries: list[Entry] = attrs.field(factory=list)
+    operations: dict[str, dict[int, int]] = attrs.field(factory=dict)
+    snapshots: dict[int, bytes] = attrs.field(factory=dict)
+    snapshot_versions: list[int] = attrs.field(factory=list)
+
+    def add(self, entries: Sequence[Entry], summary: Summary) -> None:
+        """Add all entries or, when one is a resend, none."""
+        added: dict[str, set[int]] = {}
+        for entry in entries:
+            if entry.client_id is None or entry.op_id is None:
+                continue
+            ops = added.setdefault(entry.client_id, set())
+            if entry.op_id in ops or entry.op_id in self.operations.get(entry.client_id, ()):
+                raise DuplicateOperation()
+            ops.add(entry.op_id)
+        self.entries += entries
+        for entry in entries:
+            if entry.client_id is not None and entry.op_id is not None:
+                self.operations.setdefault(entry.client_id, {})[entry.op_id] = entry.version
+        if entries:
+            self.head = msgspec.structs.replace(
+                self.head, version=len(self.entries), summary=summary, updated_at=entries[-1].at
+            )
+
+
+@implementer(IFlowStore)
+class MemoryStore:
+    """Keeps flows in this process. (`helix.interfaces.IFlowStore`)"""
+
+    def __init__(self) -> None:
+        self._logs: dict[str, _Log] = {}
+        self._open = False
+
+    def start(self) -> Deferred[None]:
+        self._open = True
+        return execute(lambda: None)
+
+    def stop(self) -> Deferred[None]:
+        self._open = False
+        return execute(lambda: None)
+
+    def create(
+        self,
+        flow_id: str,
+        epoch: str,
+        at: float,
+        entries: Sequence[Entry] = (),
+        summary: Summary = Summary(),  # noqa: B008  # immutable
+        replace_deleted: bool = False,
+    ) -> Deferred[FlowHead]:
+        def create() -> FlowHead:
+            old = self._logs.get(flow_id)
+            if old is not None and old.head.deleted_at is None:
+                raise FlowExists()
+            if old is not None and not replace_deleted:
+                raise FlowDeleted()
+            log = _Log(FlowHead(flow_id, epoch, 0, summary, at, at))
+            log.add(entries, summary)
+            self._logs[flow_id] = log
+            return log.head
+
+        return self._do(create)
+
+    def append(
+        self,
+        flow_id: str,
+        epoch: str,
+        base_version: int,
+        entries: Sequence[Entry],
+        summary: Summary,
+    ) -> Deferred[None]:
+        def append() -> None:
+            log = self._log(flow_id)
+            if log.head.deleted_at is not None:
+                raise FlowDeleted()
+            if log.head.epoch != epoch or len(log.entries) != base_version:
+                raise VersionConflict()
+            log.add(entries, summary)
+
+        return self._do(append)
+
+    def head(self, flow_id: str) -> Deferred[FlowHead]:
+        return self._do(lambda: self._log(flow_id).head)
+
+    def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
+        def load() -> StoredFlow:
+            log = self._log(flow_id)
+            end = len(log.entries) if version is None else version
+            if not 0 <= end <= len(log.entries):
+                raise VersionNotFound()
+            base = max((v for v in log.snapshot_versions if v <= end), default=0)
+            return StoredFlow(log.head, base, log.snapshots.get(base), log.entries[base:end])
+
+        return self._do(load)
+
+    def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
+        def entries() -> list[Entry]:
+            return self._log(flow_id, epoch).entries[after : after + limit]
+
+        return self._do(entries)
+
+    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
+        def find() -> Entry | None:
+            log = self._logs.get(flow_id)
+            if log is None or log.head.epoch != epoch:
+                return None
+            version = log.operations.get(client_id, {}).get(op_id)
+            return None if version is None else log.entries[version - 1]
+
+        return self._do(find)
+
+    def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
+        def newest_op() -> int | None:
+            log = self._logs.get(flow_id)
+            if log is None or log.head.epoch != epoch:
+                return None
+            return max(log.operations.get(client_id, ()), default=None)
+
+        return self._do(newest_op)
+
+    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
+        def snapshot() -> None:
+            log = self._logs.get(flow_id)
+            if log is None or log.head.epoch != epoch or version in log.snapshots:
+                return
+            insort(log.snapshot_versions, version)
+            log.snapshots[version] = document
+            for old in expendable(log.snapshot_versions):
+                log.snapshot_versions.remove(old)
+                del log.snapshots[old]
+
+        return self._do(snapshot)
+
+    def snapshot_versions(self, flow_id: str, epoch: str) -> Deferred[list[int]]:
+        return self._do(lambda: list(self._log(flow_id, epoch).snapshot_versions))
+
+    def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
+        def heads() -> list[FlowHead]:
+            found = [log.head for log in self._logs.values() if matches(log.head, query)]
+            found.sort(key=lambda head: (head.updated_at, head.flow_id), reverse=True)
+            return found[: query.limit]
+
+        return self._do(heads)
+
+    def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
+        def delete() -> FlowHead:
+            log = self._log(flow_id)
+            if log.head.deleted_at is None:
+                log.head = msgspec.structs.replace(log.head, deleted_at=at)
+            return log.head
+
+        return self._do(delete)
+
+    def undelete(self, flow_id: str) -> Deferred[FlowHead]:
+        def undelete() -> FlowHead:
+            log = self._log(flow_id)
+            log.head = msgspec.structs.replace(log.head, deleted_at=None)
+            return log.head
+
+        return self._do(undelete)
+
+    def purge(self, deleted_before: float) -> Deferred[int]:
+        def purge() -> int:
+            gone = [
+                flow_id
+                for flow_id, log in self._logs.items()
+                if log.head.deleted_at is not None and log.head.deleted_at < deleted_before
+            ]
+            for flow_id in gone:
+                del self._logs[flow_id]
+            return len(gone)
+
+        return self._do(purge)
+
+    def _log(self, flow_id: str, epoch: str | None = None) -> _Log:
+        log = self._logs.get(flow_id)
+        if log is None or (epoch is not None and log.head.epoch != epoch):
+            raise FlowNotFound()
+        return log
+
+    def _do(self, call: Callable[[], T]) -> Deferred[T]:
+        if not self._open:
+            return execute(_refuse)
+        return execute(call)
+
+
+def _refuse() -> T:  # type: ignore[type-var]
+    raise StoreUnavailable("The store is closed")

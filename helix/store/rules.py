@@ -1,0 +1,46 @@
+"""What all stores agree on: which snapshots are kept, which flows a query finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from helix.records import FlowHead, HeadQuery
+
+RECENT_ENTRIES = 1000
+"""How far behind the newest snapshot all others are kept."""
+
+KEPT_DISTANCE = 10_000
+"""How far apart (entries) the snapshots are that are kept for good."""
+
+
+def expendable(versions: Sequence[int]) -> list[int]:
+    """
+    Tell which snapshots are not worth their space, so that loads of any version stay bounded.
+
+    :param versions: those of all snapshots of a log, in order.
+    """
+    if not versions:
+        return []
+    gone: list[int] = []
+    kept = 0
+    for version in versions:
+        if version >= versions[-1] - RECENT_ENTRIES:
+            break
+        if version - kept < KEPT_DISTANCE:
+            gone.append(version)
+        else:
+            kept = version
+    return gone
+
+
+def matches(head: FlowHead, query: HeadQuery) -> bool:
+    """Tell whether a query finds a flow."""
+    if (head.deleted_at is not None) != query.deleted:
+        return False
+    if query.before is not None and (head.updated_at, head.flow_id) >= query.before:
+        return False
+    text = query.text.casefold()
+    summary = head.summary
+    return any(
+        text in part.casefold() for part in (head.flow_id, summary.title, summary.description)
+    )
