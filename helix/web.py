@@ -151,11 +151,11 @@ class Web:
         )
 
     @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
-    def sync(self, request: IRequest, flow_id: str) -> bytes:
+    async def sync(self, request: IRequest, flow_id: str) -> bytes:
         changes = self._sync_body(request).changes
         if changes is msgspec.UNSET:
             raise MissingChanges()
-        count = self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
+        count = await self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
         message = f"Changes sent to {count} client{'' if count == 1 else 's'}"
         return _json(request, {"success": True, "message": message})
 
