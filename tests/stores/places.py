@@ -12,8 +12,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import attrs
+from twisted.internet import reactor
+
 from helix.interfaces import IFlowStore
 from helix.store.memory import MemoryStore
+from helix.store.sqlite import SQLiteStore
 
 
 class Place(Protocol):
@@ -41,4 +45,21 @@ def memory_place(directory: Path) -> Iterator[Place]:
     yield MemoryPlace()
 
 
-PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {"memory": memory_place}
+@attrs.frozen
+class SQLitePlace:
+    path: Path
+    durable = True
+
+    def store(self) -> IFlowStore:
+        return SQLiteStore(self.path, reactor)
+
+
+@contextmanager
+def sqlite_place(directory: Path) -> Iterator[Place]:
+    yield SQLitePlace(directory / "data" / "flows.db")
+
+
+PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
+    "memory": memory_place,
+    "sqlite": sqlite_place,
+}
