@@ -17,7 +17,7 @@ from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThread
 
-from helix.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
+from helix.errors import StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
 from helix.records import Entry, Summary
 from helix.store import sqlite_file
 from helix.store.sqlite import SQLiteStore
@@ -201,7 +201,8 @@ async def test_sto12_a_database_that_becomes_read_only_is_told(store: SQLiteStor
         of._database.execute("PRAGMA query_only = ON")
 
     await store._writer.submit(forbid)
-    assert await outcomes([store.append("f", "e1", 0, entries(1, 1), SUMMARY)]) != [None]
+    asked = [store.append("f", "e1", 0, entries(1, 1), SUMMARY)]
+    assert await outcomes(asked) == [StoreReadOnly]
     assert (await store.load("f")).entries == []
 
 
