@@ -61,7 +61,7 @@ class FlowState:
 
 
 def summary_of(document: FlowDocument) -> Summary:
-    """Sum up a document for a list."""
+    """Make what a list shows of ``document``."""
     content = document.content
     return Summary(
         content["title"], content["description"], document.node_count, document.edge_count
