@@ -1,4 +1,4 @@
-"""Entity tags of flows, and the conditions that requests make with them (RFC 9110, 8.8.3 and 13)."""
+"""Entity tags of flows, and conditions that requests make with them (RFC 9110, 8.8.3 and 13)."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ An export is the current document with what it was exported from::
 
 The first generation kept React Flow's own state::
 
-    {"nodes": [{"id", "position", "data", ...}, ...], "edges": [{"id", "source", "target", ...}, ...],
-     "viewport": {"x", "y", "zoom"}}
+    {"nodes": [{"id", "position", "data", ...}, ...],
+     "edges": [{"id", "source", "target", ...}, ...], "viewport": {"x", "y", "zoom"}}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -102,7 +102,7 @@ def _id_of(value: object) -> str | None:
     return value if 1 <= len(value.encode()) <= MAX_ID_BYTES else None
 
 
-def _numbers(value: object, defaults: dict[str, float]) -> dict[str, float]:
+def _numbers(value: object, defaults: Mapping[str, float]) -> Mapping[str, float]:
     """Read an object of numbers, all of which it must have."""
     if type(value) is dict and all(is_number(value.get(name)) for name in defaults):
         return {name: value[name] for name in defaults}

@@ -8,10 +8,8 @@ from typing import Any
 import attrs
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
 from helix.document import (
-    DocumentLimits,
     FlowDocument,
     JsonObject,
     diff,
@@ -23,7 +21,7 @@ from helix.duplicating import duplicate
 from helix.edits import Accepted, FlowState, Submission, summary_of
 from helix.errors import FlowDeleted, TemplateNotFound
 from helix.importing import FORMAT, FORMAT_VERSION, complete, read_import
-from helix.interfaces import IFlowStore
+from helix.livelog import LogSettings
 from helix.protocol import encode_json
 from helix.records import Entry, FlowHead, HeadQuery
 from helix.service import FlowSessionService
@@ -75,25 +73,24 @@ class FlowLibrary:
     What it says was done is durable. Edits go through the flow's session, so that its members see
     them at once. An operation that is cancelled goes on all the same, up to its end.
 
-    :param clock: tells the time.
-    :param new_id: makes ids and epochs, each unlike any other.
+    :param logs: the store, and what else the logs share.
+    :param new_id: makes ids, each unlike any other.
     :param templates: what a flow can be made from.
     """
 
     def __init__(
         self,
         service: FlowSessionService,
-        store: IFlowStore,
-        clock: IReactorTime,
+        logs: LogSettings,
         new_id: Callable[[], str],
-        limits: DocumentLimits,
-        templates: Sequence[Template] = (),
+        templates: Sequence[Template],
     ) -> None:
-        self.limits = limits
+        self.limits = logs.limits
         self.templates = templates
         self._service = service
-        self._store = store
-        self._clock = clock
+        self._store = logs.store
+        self._clock = logs.clock
+        self._new_epoch = logs.new_epoch
         self._new_id = new_id
 
     # looking
@@ -204,9 +201,7 @@ class FlowLibrary:
             flow_id, Submission(lambda current: current.stage_document(whole), expected=expected)
         )
 
-    def restore(
-        self, flow_id: str, version: int, expected: Expected = None
-    ) -> Deferred[Accepted]:
+    def restore(self, flow_id: str, version: int, expected: Expected = None) -> Deferred[Accepted]:
         """
         Return to the document of an earlier version, by an entry that makes the difference.
 
@@ -296,7 +291,7 @@ class FlowLibrary:
         entries = [Entry(1, encode_json(patch), now)] if patch else []
         flow_id = self._new_id() if flow_id is None else flow_id
         head = await self._store.create(
-            flow_id, self._new_id(), now, entries, summary_of(document), replace_deleted=True
+            flow_id, self._new_epoch(), now, entries, summary_of(document), replace_deleted=True
         )
         self._service.refresh(flow_id)
         return FlowState(head, head.version, encode_document(document.content))

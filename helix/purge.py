@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -37,7 +37,7 @@ class PurgeService(Service):
         self._clock = clock
         self._store = store
         self._seconds = keep_deleted * DAY
-        self._purging: Deferred[object] = succeed(None)
+        self._purging: Deferred[Any] = succeed(None)
         self._loop = LoopingCall(self._purge)
         self._loop.clock = clock
 
@@ -45,7 +45,7 @@ class PurgeService(Service):
         super().startService()
         self._purging = self._loop.start(PURGE_INTERVAL)
 
-    def stopService(self) -> Deferred[object]:
+    def stopService(self) -> Deferred[Any]:
         """Stop, once the purge that may be under way is over."""
         super().stopService()
         if self._loop.running:

@@ -95,14 +95,14 @@ def make_app() -> Klein:
     return app
 
 
-def _refuse(_: object, request: IRequest, failure: Failure) -> bytes:
+def _refuse(self: object, request: IRequest, failure: Failure) -> bytes:  # noqa: ARG001  # Klein's
     error = failure.value
     assert isinstance(error, HelixError)
     _log.debug("Refused a request: {code}", code=error.code)
     return write_error(request, error)
 
 
-def _no_route(_: object, request: IRequest, failure: Failure) -> bytes:
+def _no_route(self: object, request: IRequest, failure: Failure) -> bytes:  # noqa: ARG001  # Klein's
     error = failure.value
     assert isinstance(error, HTTPException)
     status = error.code or INTERNAL_SERVER_ERROR
@@ -116,7 +116,7 @@ def _no_route(_: object, request: IRequest, failure: Failure) -> bytes:
     return write_problem(request, status, "bad_request", "The request can't be served")
 
 
-def _fault(_: object, request: IRequest, failure: Failure) -> bytes:
+def _fault(self: object, request: IRequest, failure: Failure) -> bytes:  # noqa: ARG001  # Klein's
     _log.failure("A request could not be served", failure)
     return write_problem(request, 500, "internal_error", "The server met a fault", retry=True)
 

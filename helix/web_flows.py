@@ -1,4 +1,4 @@
-"""REST for flows: reading, editing, making and keeping them, and the twins of what sockets can do."""
+"""REST for flows: reading, editing and making them, and the twins of what sockets can do."""
 
 from __future__ import annotations
 
@@ -270,9 +270,7 @@ class FlowRoutes:
         limit = read_limit(request, ENTRIES_ON_A_PAGE)
         page = await self._library.entries(parse_flow_id(flow_id), after, limit)
         entries = [_entry(entry) for entry in page.entries]
-        return write_json(
-            request, {"epoch": page.epoch, "entries": entries, "next": page.next}
-        )
+        return write_json(request, {"epoch": page.epoch, "entries": entries, "next": page.next})
 
     @app.route("/api/flows/<flow:flow_id>/export", methods=["GET"])
     async def export(self, request: IRequest, flow_id: str) -> bytes:
