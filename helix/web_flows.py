@@ -53,7 +53,8 @@ class _Creation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Restoration(msgspec.Struct, forbid_unknown_fields=True):
-    version: Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
+    # In JSON, 1.0 is a whole number as 1 is.
+    version: Annotated[float, msgspec.Meta(ge=0, le=MAX_NUMBER, multiple_of=1)]
 
 
 _SYNC = msgspec.json.Decoder(_Sync)
@@ -258,7 +259,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/restore", methods=["POST"])
     async def restore(self, request: IRequest, flow_id: str) -> bytes:
-        version = read_body(request, _RESTORATION, self._max_change_bytes).version
+        version = int(read_body(request, _RESTORATION, self._max_change_bytes).version)
         flow_id = parse_flow_id(flow_id)
         expected = await self._expected(request, flow_id)
         accepted = await _to_the_end(self._library.restore(flow_id, version, expected))
