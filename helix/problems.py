@@ -12,7 +12,7 @@ from helix.protocol import encode_json
 RETRY_AFTER = 2
 """Seconds after which a request that failed for now is worth another try."""
 
-_STATUS = {
+STATUS = {  # by the error's code; 500 for others
     "invalid_flow_id": 400,
     "invalid_parameters": 400,
     "missing_changes": 400,
@@ -27,7 +27,6 @@ _STATUS = {
     "version_not_found": 404,
     "template_not_found": 404,
     "flow_exists": 409,
-    "version_conflict": 409,
     "flow_deleted": 410,
     "precondition_failed": 412,
     "patch_too_large": 413,
@@ -39,6 +38,7 @@ _STATUS = {
     "session_crashed": 503,
     "session_ended": 503,
     "too_many_pending": 503,
+    "version_conflict": 503,
     "store_unavailable": 503,
     "store_full": 503,
     "store_read_only": 503,
@@ -80,6 +80,6 @@ def write_not_found(request: IRequest) -> bytes:
 
 def write_error(request: IRequest, error: HelixError) -> bytes:
     """Make ``request`` answer ``error``, as `write_problem`."""
-    status = _STATUS.get(error.code, 500)
+    status = STATUS.get(error.code, 500)
     path = error.path if isinstance(error, InvalidPatch) else None
     return write_problem(request, status, error.code, error.message, error.retry, path)
