@@ -173,7 +173,7 @@ SETTINGS: Sequence[Setting] = (
         "max-frame-bytes",
         "1048576",
         _number(int, 1024, 64 * 1024 * 1024),
-        "Size of the largest frame, and of the largest REST body, in bytes.",
+        "Size of the largest frame, and of the largest change by REST, in bytes.",
     ),
     Setting(
         "high-water-mark",
@@ -186,6 +186,30 @@ SETTINGS: Sequence[Setting] = (
         "1800",
         _number(float, 1, 10_000_000),
         "Seconds without activity after which a flow's session ends.",
+    ),
+    Setting(
+        "max-patch-bytes",
+        "262144",
+        _number(int, 1024, 64 * 1024 * 1024),
+        "Size of the largest patch, in bytes of JSON without white space.",
+    ),
+    Setting(
+        "max-document-bytes",
+        "16777216",
+        _number(int, 1024, 1024 * 1024 * 1024),
+        "Size of the largest document, in bytes of JSON without white space.",
+    ),
+    Setting(
+        "max-document-members",
+        "20000",
+        _number(int, 1, 10_000_000),
+        "Nodes and edges that one document may have together.",
+    ),
+    Setting(
+        "keep-deleted",
+        "30",
+        _number(float, 0, 100_000),
+        "Days for which a deleted flow can be brought back.",
     ),
     Setting(
         "log-format",
@@ -218,6 +242,10 @@ class Config:
     max_frame_bytes: int
     high_water_mark: int
     session_idle_timeout: float
+    max_patch_bytes: int
+    max_document_bytes: int
+    max_document_members: int
+    keep_deleted: float
     log_format: str
     allow_slow_websocket: bool
 
