@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -180,32 +184,48 @@ class PostgresServer:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-def _running_server() -> Iterator[PostgresServer]:
+@cache
+def shared_server() -> PostgresServer:
+    """The server of all tests that leave it running; it stops when they are over."""
+    return _make_server(atexit.register)
+
+
+@contextmanager
+def new_database(options: str = "") -> Iterator[str]:
+    """An empty database on the shared server, by its name."""
+    server = shared_server()
+    name = server.make_database(options)
+    try:
+        yield name
+    finally:
+        server.drop_database(name)
+
+
+def _make_server(call_at_end: Callable[..., object]) -> PostgresServer:
     # Not pytest's directory: the path of a unix socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="helix-pg-") as directory:
-        server = PostgresServer(Path(directory))
-        server.create()
-        try:
-            yield server
-        finally:
-            server.stop()
+    directory = tempfile.mkdtemp(prefix="helix-pg-")
+    call_at_end(shutil.rmtree, directory)
+    server = PostgresServer(Path(directory))
+    call_at_end(server.stop)
+    server.create()
+    return server
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """A server for all tests that leave it running."""
-    yield from _running_server()
+@pytest.fixture
+def postgres_server() -> PostgresServer:
+    """The server of all tests that leave it running."""
+    return shared_server()
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The name of an empty database on `postgres_server`."""
+    with new_database() as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
 def mortal_server() -> Iterator[PostgresServer]:
     """A server of the module's own, to be stopped and killed."""
-    yield from _running_server()
-
-
-@pytest.fixture
-def database(postgres_server: PostgresServer) -> Iterator[str]:
-    """The name of an empty database on `postgres_server`."""
-    name = postgres_server.make_database()
-    yield name
-    postgres_server.drop_database(name)
+    with ExitStack() as stack:
+        yield _make_server(stack.callback)

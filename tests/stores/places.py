@@ -12,8 +12,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import attrs
+from twisted.internet import reactor
+
 from helix.interfaces import IFlowStore
 from helix.store.memory import MemoryStore
+from helix.store.postgres import PostgresStore
+from tests.postgres import new_database, shared_server
 
 
 class Place(Protocol):
@@ -41,4 +46,22 @@ def memory_place(directory: Path) -> Iterator[Place]:
     yield MemoryPlace()
 
 
-PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {"memory": memory_place}
+@attrs.frozen
+class PostgresPlace:
+    url: str
+    durable = True
+
+    def store(self) -> IFlowStore:
+        return PostgresStore(self.url, reactor)
+
+
+@contextmanager
+def postgres_place(directory: Path) -> Iterator[Place]:
+    with new_database() as name:
+        yield PostgresPlace(shared_server().url(name))
+
+
+PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
+    "memory": memory_place,
+    "postgresql": postgres_place,
+}

@@ -52,9 +52,10 @@ class Pool:
         self._waiters: deque[Deferred[Connection]] = deque()
         self._keeping: list[Deferred[None]] = []
 
-    async def first(self) -> Connection:
+    async def first(self, work: Callable[[Connection], Awaitable[None]]) -> None:
         """
-        Open a connection when nobody knows yet whether the database can be used at all.
+        Do ``work`` on a connection before anything else, when nobody knows yet whether the
+        database can be used at all.
 
         :raises StoreError: when it can't, or isn't there for the time that `Bounds` says.
         """
@@ -62,10 +63,14 @@ class Pool:
         pause = FIRST_PAUSE
         while True:
             try:
-                return await self._open()
+                connection = await self._open()
+                try:
+                    return await work(connection)
+                finally:
+                    connection.discard()
             except StoreUnavailable as error:
                 if self._closed or self._clock.seconds() + pause > deadline:
-                    raise
+                    raise StoreUnavailable(error.message) from None
                 self._note(error)
             await deferLater(self._clock, pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -104,7 +109,7 @@ class Pool:
             except ConnectionGone:
                 again = True
                 if self._clock.seconds() >= deadline:
-                    raise
+                    raise StoreUnavailable() from None
             finally:
                 self.give_back(connection)
 

@@ -56,7 +56,7 @@ CREATE = f"""
 INSERT INTO helix_flows (flow_id, epoch, version, created_at, updated_at, title, description,
     node_count, edge_count, search)
 VALUES (%(flow_id)s, %(epoch)s, %(version)s, %(created_at)s, %(updated_at)s, %(title)s,
-    %(description)s, %(node_count)s, %(edge_count)s, decode(%(search)s, 'base64'))
+    %(description)s, %(node_count)s, %(edge_count)s, decode(%(search)s, 'hex'))
 ON CONFLICT (flow_id) DO NOTHING RETURNING key
 """
 
@@ -166,6 +166,22 @@ def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
         " ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s",
         parameters,
     )
+
+
+def write_head(head: FlowHead) -> dict[str, object]:
+    """Give the parameters of `CREATE`."""
+    return {
+        "flow_id": pack(head.flow_id),
+        "epoch": pack(head.epoch),
+        "version": head.version,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+        "title": pack(head.summary.title),
+        "description": pack(head.summary.description),
+        "node_count": head.summary.node_count,
+        "edge_count": head.summary.edge_count,
+        "search": searchable(head.flow_id, head.summary).hex(),
+    }
 
 
 class _Added(msgspec.Struct, gc=False):

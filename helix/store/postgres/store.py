@@ -61,8 +61,7 @@ class PostgresStore:
     def __init__(self, url: str, reactor: object, bounds: Bounds = Bounds()) -> None:  # noqa: B008  # immutable
         self._clock = IReactorTime(reactor)
         self._bounds = bounds
-        self._address = Address.parse(url)
-        self._pool = Pool(self._address, reactor, bounds, CONNECTIONS)
+        self._pool = Pool(Address.parse(url), reactor, bounds, CONNECTIONS)
         self._appends = Appends(self._pool, self._clock)
         self._numbers = count()
         self._open = False
@@ -73,11 +72,7 @@ class PostgresStore:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        connection = await self._pool.first()
-        try:
-            await bring_up_to_date(connection, self._address)
-        finally:
-            connection.discard()
+        await self._pool.first(bring_up_to_date)
         self._pool.start()
         self._open = True
 
@@ -147,12 +142,8 @@ class PostgresStore:
 
     async def _remove_logs(self, connection: Connection, flows: list[Row]) -> None:
         """Remove the logs of flows that were removed in the same transaction."""
-        if not flows:
-            return
-        milliseconds = int(self._bounds.long_answer * 1000)
-        await connection.ask(f"SET LOCAL statement_timeout = {milliseconds}")
-        for statement in queries.REMOVE_LOGS:
-            keys = [key for (key,) in flows]
+        keys = [key for (key,) in flows]
+        for statement in queries.REMOVE_LOGS if keys else ():
             await connection.ask(statement, {"keys": keys}, self._bounds.long_answer)
 
     def append(

@@ -82,6 +82,7 @@ class Connection:
 
     :ivar gone: fires when it is closed, by whomever.
     :ivar is_gone: whether it is.
+    :ivar bounds: what everything on it is held to.
     """
 
     def __init__(self, reactor: object, bounds: Bounds) -> None:
@@ -89,7 +90,7 @@ class Connection:
         self.is_gone = False
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
-        self._bounds = bounds
+        self.bounds = bounds
         self._wire = _Wire(reactor, self.discard)
 
     async def open(self, address: Address, attempt: int) -> None:
@@ -100,8 +101,8 @@ class Connection:
         :raises Refused: when the server doesn't let us in.
         :raises StoreUnavailable: when it can't be reached.
         """
-        parameters = await address.resolve(self._reactor, attempt, self._bounds.wait)
-        timer = self._clock.callLater(self._bounds.wait, self.discard)
+        parameters = await address.resolve(self._reactor, attempt, self.bounds.wait)
+        timer = self._clock.callLater(self.bounds.wait, self.discard)
         try:
             await self._wire.connect(**parameters)
         except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
@@ -110,7 +111,7 @@ class Connection:
         finally:
             if timer.active():
                 timer.cancel()
-        await self.ask(_SET_UP, {"answer_ms": int(self._bounds.answer * 1000)})
+        await self.ask(_SET_UP, {"answer_ms": int(self.bounds.answer * 1000)})
 
     def discard(self) -> None:
         """Close it. What is under way fails."""
@@ -128,12 +129,15 @@ class Connection:
         """
         Run a statement.
 
-        :param seconds: how long it may take, where that isn't the bound of all.
+        :param seconds: how long it may take, where that isn't the bound of all. Only within a
+            transaction, for the rest of which the server is told.
         :return: its rows; none for one that has none.
         :raises ConnectionGone: when it can't be known what became of it.
         :raises StoreError: when it had no effect.
         """
-        limit = (seconds or self._bounds.answer) + GRACE
+        if seconds is not None:
+            await self.ask(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+        limit = (seconds or self.bounds.answer) + GRACE
         timer = self._clock.callLater(limit, self.discard)
         try:
             cursor = self._wire.cursor()
