@@ -104,11 +104,11 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, and wait until it takes connections."""
-        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        own = {"port": self.port, "unix_socket_directories": self.socket_directory}
+        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, **own}.items()]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*as_somebody(), program("postgres"), "-D", str(self._data), "-p", str(self.port)]
-                + [f"--unix_socket_directories={self.socket_directory}", *settings],
+                [*as_somebody(), program("postgres"), "-D", str(self._data), *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -179,6 +179,12 @@ class PostgresServer:
         self.execute(f"CREATE DATABASE {name} {options}")
         return name
 
+    def make_schema(self) -> str:
+        """Make an empty schema in the database ``postgres``, and give its name."""
+        name = f"schema_{next(self._numbers)}"
+        self.execute(f"CREATE SCHEMA {name}")
+        return name
+
     def drop_database(self, name: str) -> None:
         """Remove a database, cutting its connections."""
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -199,6 +205,17 @@ def new_database(options: str = "") -> Iterator[str]:
         yield name
     finally:
         server.drop_database(name)
+
+
+@contextmanager
+def new_schema() -> Iterator[str]:
+    """The URL of an empty schema on the shared server: as good as a database, and made at once."""
+    server = shared_server()
+    name = server.make_schema()
+    try:
+        yield f"{server.url()}?options=-csearch_path%3D{name}"
+    finally:
+        server.execute(f"DROP SCHEMA {name} CASCADE")
 
 
 def _make_server(call_at_end: Callable[..., object]) -> PostgresServer:

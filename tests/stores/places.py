@@ -18,7 +18,7 @@ from twisted.internet import reactor
 from helix.interfaces import IFlowStore
 from helix.store.memory import MemoryStore
 from helix.store.postgres import PostgresStore
-from tests.postgres import new_database, shared_server
+from tests.postgres import new_schema
 
 
 class Place(Protocol):
@@ -57,8 +57,8 @@ class PostgresPlace:
 
 @contextmanager
 def postgres_place(directory: Path) -> Iterator[Place]:
-    with new_database() as name:
-        yield PostgresPlace(shared_server().url(name))
+    with new_schema() as url:
+        yield PostgresPlace(url)
 
 
 PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from ipaddress import ip_address
+from socket import SOCK_STREAM, getaddrinfo
 
 import attrs
 import psycopg2
 from psycopg2.extensions import parse_dsn
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet import defer
 from twisted.internet.interfaces import IReactorThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 
@@ -92,19 +92,11 @@ class Address:
         if name is None:
             return self.parameters
         threads, clock = IReactorThreads(reactor), IReactorTime(reactor)
-        asking: Deferred[list[tuple[object, object, object, object, tuple[object, ...]]]]
-        asking = deferToThreadPool(
-            reactor,
-            threads.getThreadPool(),  # type: ignore[attr-defined]  # not in the interface
-            socket.getaddrinfo,
-            name,
-            None,
-            0,
-            socket.SOCK_STREAM,
-        )
+        pool = threads.getThreadPool()
+        asking = deferToThreadPool(threads, pool, getaddrinfo, name, None, type=SOCK_STREAM)
         try:
             found = await asking.addTimeout(seconds, clock)
-        except (OSError, UnicodeError, TimeoutError) as error:
+        except (OSError, UnicodeError, defer.TimeoutError) as error:
             raise StoreUnavailable(f"The name {name} can't be resolved") from error
         addresses = [str(info[4][0]) for info in found]
         return {**self.parameters, "hostaddr": addresses[attempt % len(addresses)]}

@@ -58,14 +58,15 @@ _REFUSALS = (
 )
 
 
-def is_gone(error: psycopg2.Error) -> bool:
-    """Tell whether an error is the connection's, so that nobody knows what became of the rest."""
-    return error.pgcode is None or error.pgcode.startswith(_CONNECTION)
+def explain(error: BaseException) -> StoreError:
+    """
+    Turn what a statement failed with into what we say; without any data of it.
 
-
-def explain(error: psycopg2.Error) -> StoreError:
-    """Turn what the server says of a statement into what we say; without any data of it."""
-    state = error.pgcode or ""
+    :return: a `ConnectionGone` where the error is the connection's.
+    """
+    state = error.pgcode if isinstance(error, psycopg2.Error) else None
+    if state is None or state.startswith(_CONNECTION):
+        return ConnectionGone()
     if state == "23505":
         return Clash()
     if state.startswith(_UNFIT):

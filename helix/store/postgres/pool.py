@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, gatherResults
+from twisted.internet import defer
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -17,10 +18,10 @@ from helix.store.postgres.failures import ConnectionGone
 from helix.store.postgres.wire import Bounds, Connection
 
 T = TypeVar("T")
-Work = Callable[[Connection, bool], Awaitable[T]]
+Work = Callable[[Connection], Awaitable[T]]
 """
-Something to be done on a connection. It is also told whether it was tried before, on a connection
-that was lost, so that it may have taken effect.
+Something to be done on a connection, perhaps more than once: when a connection is lost under it,
+nobody knows whether it took effect.
 """
 
 FIRST_PAUSE = 0.1
@@ -52,7 +53,7 @@ class Pool:
         self._waiters: deque[Deferred[Connection]] = deque()
         self._keeping: list[Deferred[None]] = []
 
-    async def first(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+    async def first(self, work: Work[None]) -> None:
         """
         Do ``work`` on a connection before anything else, when nobody knows yet whether the
         database can be used at all.
@@ -101,13 +102,11 @@ class Pool:
         :raises StoreUnavailable: when there was no connection in time.
         """
         deadline = self._clock.seconds() + self._bounds.wait
-        again = False
         while True:
             connection = await self.take(max(0.0, deadline - self._clock.seconds()))
             try:
-                return await work(connection, again)
+                return await work(connection)
             except ConnectionGone:
-                again = True
                 if self._clock.seconds() >= deadline:
                     raise StoreUnavailable() from None
             finally:
@@ -132,7 +131,7 @@ class Pool:
             waiter.addTimeout(seconds, self._clock)
         try:
             return await waiter
-        except TimeoutError:
+        except defer.TimeoutError:
             raise StoreUnavailable() from None
 
     def give_back(self, connection: Connection) -> None:

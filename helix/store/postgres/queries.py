@@ -52,7 +52,7 @@ SELECT asked.n, locked.deleted
 FROM asked LEFT JOIN locked USING (n) LEFT JOIN won USING (n) WHERE won.n IS NULL
 """
 
-CREATE = f"""
+CREATE = """
 INSERT INTO helix_flows (flow_id, epoch, version, created_at, updated_at, title, description,
     node_count, edge_count, search)
 VALUES (%(flow_id)s, %(epoch)s, %(version)s, %(created_at)s, %(updated_at)s, %(title)s,
@@ -161,11 +161,8 @@ def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
     if query.text:
         where.append("position(decode(%(text)s, 'hex') IN search) > 0")
         parameters["text"] = _fold(query.text).hex()
-    return (
-        f"SELECT {HEAD} FROM helix_flows WHERE {' AND '.join(where)}"
-        " ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s",
-        parameters,
-    )
+    listed = f"SELECT {HEAD} FROM helix_flows WHERE {' AND '.join(where)}"
+    return f"{listed} ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s", parameters
 
 
 def write_head(head: FlowHead) -> dict[str, object]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, TimeoutError, fail
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -84,10 +86,8 @@ class PostgresStore:
         if self._under_way:
             self._idle = Deferred()
             self._idle.addTimeout(self._bounds.wait, self._clock)
-            try:
+            with suppress(defer.TimeoutError):  # what can't be finished fails below
                 await self._idle
-            except TimeoutError:
-                pass  # what can't be finished fails now
         await self._pool.stop()
         self._appends.close()
 
@@ -103,7 +103,10 @@ class PostgresStore:
         updated_at = entries[-1].at if entries else at
         head = FlowHead(flow_id, epoch, len(entries), summary, at, updated_at)
 
-        async def create(connection: Connection, again: bool) -> FlowHead:
+        attempts = count()
+
+        async def create(connection: Connection) -> FlowHead:
+            again = next(attempts) > 0
             try:
                 await connection.transaction(
                     lambda: self._create(connection, head, entries, replace_deleted)
@@ -147,12 +150,17 @@ class PostgresStore:
             await connection.ask(statement, {"keys": keys}, self._bounds.long_answer)
 
     def append(
-        self, flow_id: str, epoch: str, base_version: int, entries: Sequence[Entry], summary: Summary
+        self,
+        flow_id: str,
+        epoch: str,
+        base_version: int,
+        entries: Sequence[Entry],
+        summary: Summary,
     ) -> Deferred[None]:
         if not self._open:
             return fail(_closed())
         if not entries:
-            return self._do(lambda connection, _: _check(connection, flow_id, epoch, base_version))
+            return self._do(lambda connection: _check(connection, flow_id, epoch, base_version))
         number = next(self._numbers)
         try:
             asked = queries.encode_asked(number, flow_id, epoch, base_version, entries, summary)
@@ -166,10 +174,10 @@ class PostgresStore:
         ).addBoth(self._finished)
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:
-        return self._do(lambda connection, _: _head(connection, flow_id))
+        return self._do(lambda connection: _head(connection, flow_id))
 
     def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
-        async def load(connection: Connection, again: bool) -> StoredFlow:
+        async def load(connection: Connection) -> StoredFlow:
             return await connection.transaction(
                 lambda: _load(connection, flow_id, version), ONE_MOMENT
             )
@@ -177,7 +185,7 @@ class PostgresStore:
         return self._do(load)
 
     def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
-        async def entries(connection: Connection, again: bool) -> list[Entry]:
+        async def entries(connection: Connection) -> list[Entry]:
             log = _log_of(flow_id, epoch)
             rows = await connection.ask(queries.ENTRIES, {**log, "after": after, "limit": limit})
             if not rows:
@@ -187,7 +195,7 @@ class PostgresStore:
         return self._do(entries)
 
     def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
-        async def find(connection: Connection, again: bool) -> Entry | None:
+        async def find(connection: Connection) -> Entry | None:
             named = {**_log_of(flow_id, epoch), "client_id": pack(client_id), "op_id": op_id}
             rows = await connection.ask(queries.FIND, named)
             return read_entry(rows[0]) if rows else None
@@ -195,7 +203,7 @@ class PostgresStore:
         return self._do(find)
 
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
-        async def newest_op(connection: Connection, again: bool) -> int | None:
+        async def newest_op(connection: Connection) -> int | None:
             named = {**_log_of(flow_id, epoch), "client_id": pack(client_id)}
             newest: int | None = (await connection.ask(queries.NEWEST_OP, named))[0][0]
             return newest
@@ -203,7 +211,7 @@ class PostgresStore:
         return self._do(newest_op)
 
     def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
-        async def snapshot(connection: Connection, again: bool) -> None:
+        async def snapshot(connection: Connection) -> None:
             await connection.transaction(
                 lambda: _keep_snapshot(connection, _log_of(flow_id, epoch), version, document)
             )
@@ -211,7 +219,7 @@ class PostgresStore:
         return self._do(snapshot)
 
     def snapshot_versions(self, flow_id: str, epoch: str) -> Deferred[list[int]]:
-        async def snapshot_versions(connection: Connection, again: bool) -> list[int]:
+        async def snapshot_versions(connection: Connection) -> list[int]:
             rows = await connection.ask(queries.SNAPSHOT_VERSIONS, _log_of(flow_id, epoch))
             if not rows:
                 raise FlowNotFound()
@@ -220,18 +228,18 @@ class PostgresStore:
         return self._do(snapshot_versions)
 
     def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
-        async def heads(connection: Connection, again: bool) -> list[FlowHead]:
+        async def heads(connection: Connection) -> list[FlowHead]:
             return [read_head(row) for row in await connection.ask(*queries.list_heads(query))]
 
         return self._do(heads)
 
     def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
         named = {"flow_id": pack(flow_id), "at": at}
-        return self._do(lambda connection, _: _one_head(connection, queries.DELETE, named))
+        return self._do(lambda connection: _one_head(connection, queries.DELETE, named))
 
     def undelete(self, flow_id: str) -> Deferred[FlowHead]:
         named = {"flow_id": pack(flow_id)}
-        return self._do(lambda connection, _: _one_head(connection, queries.UNDELETE, named))
+        return self._do(lambda connection: _one_head(connection, queries.UNDELETE, named))
 
     def purge(self, deleted_before: float) -> Deferred[int]:
         async def some(connection: Connection) -> int:
@@ -240,7 +248,7 @@ class PostgresStore:
             await self._remove_logs(connection, rows)
             return len(rows)
 
-        async def purge(connection: Connection, again: bool) -> int:
+        async def purge(connection: Connection) -> int:
             total = 0
             while removed := await connection.transaction(lambda: some(connection)):
                 total += removed
@@ -254,10 +262,11 @@ class PostgresStore:
             return fail(_closed())
         self._under_way += 1
         result: Deferred[T] = Deferred()
-        Deferred.fromCoroutine(self._pool.run(work)).addBoth(self._finished).chainDeferred(result)
+        working = Deferred.fromCoroutine(self._pool.run(work))
+        working.addBoth(self._finished).chainDeferred(result)
         return result
 
-    def _finished(self, result: T) -> T:
+    def _finished(self, result: Any) -> Any:
         self._under_way -= 1
         if self._idle is not None and not self._under_way and not self._idle.called:
             self._idle.callback(None)
@@ -272,7 +281,7 @@ def _log_of(flow_id: str, epoch: str) -> dict[str, object]:
     return {"flow_id": pack(flow_id), "epoch": pack(epoch)}
 
 
-async def _one_head(connection: Connection, sql: str, named: dict[str, object]) -> FlowHead:
+async def _one_head(connection: Connection, sql: str, named: Mapping[str, object]) -> FlowHead:
     rows = await connection.ask(sql, named)
     if not rows:
         raise FlowNotFound()

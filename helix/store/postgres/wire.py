@@ -15,7 +15,7 @@ from txpostgres import txpostgres
 
 from helix.errors import StoreError, StoreReadOnly
 from helix.store.postgres.address import Address
-from helix.store.postgres.failures import ConnectionGone, explain, explain_attempt, is_gone
+from helix.store.postgres.failures import ConnectionGone, explain, explain_attempt
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -51,7 +51,7 @@ class Bounds:
     long_answer: float = 120.0
 
 
-class _Wire(txpostgres.Connection):  # type: ignore[misc]  # txpostgres has no types
+class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
     """
     A connection of txpostgres that says when it is gone.
 
@@ -144,20 +144,16 @@ class Connection:
             await cursor.execute(sql, parameters)
             return cursor.fetchall() if cursor.description else []
         except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
-            if self.is_gone or self._wire.closed or is_gone(error):
+            explained = ConnectionGone() if self._wire.closed else explain(error)
+            # From one that only reads, the next one may lead to the server that took over.
+            if isinstance(explained, (ConnectionGone, StoreReadOnly)):
                 self.discard()
-                raise ConnectionGone() from None
-            explained = explain(error)
-            if isinstance(explained, StoreReadOnly):
-                self.discard()  # the next one may lead to the server that took over
             raise explained from None
         finally:
             if timer.active():
                 timer.cancel()
 
-    async def transaction(
-        self, work: Callable[[], Awaitable[T]], begin: str = "BEGIN"
-    ) -> T:
+    async def transaction(self, work: Callable[[], Awaitable[T]], begin: str = "BEGIN") -> T:
         """
         Do ``work`` in a transaction: all that it asks for happens, or nothing.
 
