@@ -42,7 +42,6 @@ class Append:
 
     :ivar number: tells it from the others of its batch.
     :ivar asked: it as JSON.
-    :ivar added: its entries as JSON, without the brackets around them.
     :ivar deadline: until when it waits for a connection.
     :ivar tried: whether its connection was lost, so that nobody knows whether it is done.
     """
@@ -53,7 +52,6 @@ class Append:
     base_version: int
     entries: Sequence[Entry]
     asked: bytes
-    added: bytes
     deadline: float
     tried: bool = False
     done: Deferred[None] = attrs.field(factory=Deferred)
@@ -129,7 +127,7 @@ class Appends:
         while self._queue and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
             append = self._queue.popleft()
             batch.append(append)
-            size += len(append.added)
+            size += len(append.asked)
         if not self._queue:
             self._stop_expiring()
         return batch
@@ -139,13 +137,8 @@ class Appends:
         if not batch:
             return
         try:
-            lost = await connection.ask(
-                APPEND,
-                {
-                    "asked": _as_list([append.asked for append in batch]),
-                    "added": _as_list([append.added for append in batch]),
-                },
-            )
+            asked = b",".join([append.asked for append in batch]).decode()
+            lost = await connection.ask(APPEND, {"asked": f"[{asked}]"})
         except ConnectionGone:
             self._again(batch)
         except Unfit as error:
@@ -230,10 +223,6 @@ class Appends:
             self._finish(self._queue.popleft(), StoreUnavailable())
         if self._queue:
             self._expire_later()
-
-
-def _as_list(encoded: list[bytes]) -> str:
-    return f"[{b','.join(encoded).decode()}]"
 
 
 def _reason(deleted: bool | None) -> HelixError:

@@ -15,41 +15,43 @@ HEAD = """flow_id, epoch, version, title, description, node_count, edge_count,
 
 ENTRY = "version, patch, at, by, client_id, op_id"
 
-# Locked in the order of their ids, so that no two batches wait for each other. What another one
-# changed meanwhile is seen after the wait: the conditions are then tested anew.
+# Locked in the order of their ids, so that no two batches wait for each other for ever. What
+# somebody else changed during the wait is seen after it. Joined row by row, through the index: the
+# planner can't know how few rows are asked for.
 APPEND = f"""
-WITH asked AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(asked)s) AS asked (
-        n integer, flow_id text, epoch text, base bigint, size integer, at double precision,
-        title text, description text, node_count integer, edge_count integer, search text)
-), locked AS MATERIALIZED (
-    SELECT asked.n, flows.flow_id, flows.deleted_at IS NOT NULL AS deleted
-    FROM asked JOIN helix_flows AS flows USING (flow_id)
-    ORDER BY flows.flow_id FOR NO KEY UPDATE OF flows
+WITH locked AS MATERIALIZED (
+    SELECT asked.*, flow.key, flow.deleted
+    FROM (
+        SELECT * FROM json_to_recordset(%(asked)s) AS asked (
+            n bigint, flow_id text, epoch text, base bigint, size integer, at double precision,
+            title text, description text, node_count integer, edge_count integer, search text,
+            entries json)
+        ORDER BY flow_id COLLATE "C"
+    ) AS asked LEFT JOIN LATERAL (
+        SELECT key, deleted_at IS NOT NULL AS deleted FROM helix_flows
+        WHERE helix_flows.flow_id = asked.flow_id FOR NO KEY UPDATE
+    ) AS flow ON true
 ), won AS (
     UPDATE helix_flows AS flows
-    SET version = asked.base + asked.size, updated_at = asked.at,
-        node_count = asked.node_count, edge_count = asked.edge_count,
+    SET version = locked.base + locked.size, updated_at = locked.at,
+        node_count = locked.node_count, edge_count = locked.edge_count,
         -- What is the same stays where it is, however long.
-        title = CASE WHEN flows.title = asked.title THEN flows.title ELSE asked.title END,
-        description = CASE WHEN flows.description = asked.description
-            THEN flows.description ELSE asked.description END,
-        search = CASE WHEN flows.search = decode(asked.search, 'base64')
-            THEN flows.search ELSE decode(asked.search, 'base64') END
-    FROM asked JOIN locked USING (n)
-    WHERE flows.flow_id = locked.flow_id AND flows.version = asked.base
-        AND flows.epoch = asked.epoch AND flows.deleted_at IS NULL
-    RETURNING asked.n, flows.key
+        title = CASE WHEN flows.title = locked.title THEN flows.title ELSE locked.title END,
+        description = CASE WHEN flows.description = locked.description
+            THEN flows.description ELSE locked.description END,
+        search = CASE WHEN flows.search = decode(locked.search, 'base64')
+            THEN flows.search ELSE decode(locked.search, 'base64') END
+    FROM locked
+    WHERE flows.flow_id = locked.flow_id AND flows.version = locked.base
+        AND flows.epoch = locked.epoch AND flows.deleted_at IS NULL
+    RETURNING locked.n, flows.key, locked.entries
 ), added AS (
     INSERT INTO helix_entries (flow, {ENTRY})
     SELECT won.key, {ENTRY}
-    FROM json_to_recordset(%(added)s) AS added (
-        n integer, version bigint, patch text, at double precision, by text, client_id text,
-        op_id bigint)
-    JOIN won USING (n)
+    FROM won CROSS JOIN LATERAL json_to_recordset(won.entries) AS added (
+        version bigint, patch text, at double precision, by text, client_id text, op_id bigint)
 )
-SELECT asked.n, locked.deleted
-FROM asked LEFT JOIN locked USING (n) LEFT JOIN won USING (n) WHERE won.n IS NULL
+SELECT n, deleted FROM locked WHERE n NOT IN (SELECT n FROM won)
 """
 
 CREATE = """
@@ -182,9 +184,8 @@ def write_head(head: FlowHead) -> dict[str, object]:
 
 
 class _Added(msgspec.Struct, gc=False):
-    """An entry on its way into `APPEND` (``n``: of its append) or `ADD_FIRST`."""
+    """An entry on its way into `APPEND` or `ADD_FIRST`."""
 
-    n: int
     version: int
     patch: str
     at: float
@@ -193,7 +194,7 @@ class _Added(msgspec.Struct, gc=False):
     op_id: int | None
 
 
-class Asked(msgspec.Struct, gc=False):
+class _Asked(msgspec.Struct, gc=False):
     """
     An append as `APPEND` takes it.
 
@@ -212,17 +213,23 @@ class Asked(msgspec.Struct, gc=False):
     node_count: int
     edge_count: int
     search: bytes
+    entries: list[_Added]
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_asked(
+def encode_append(
     n: int, flow_id: str, epoch: str, base: int, entries: Sequence[Entry], summary: Summary
 ) -> bytes:
-    """Give the JSON of one append for `APPEND`."""
-    return _encode(
-        Asked(
+    """
+    Give the JSON of one append for `APPEND`.
+
+    :param n: tells it from the others of its batch.
+    :raises Unfit: when it holds what no text can.
+    """
+    try:
+        asked = _Asked(
             n,
             pack(flow_id),
             pack(epoch),
@@ -234,33 +241,29 @@ def encode_asked(
             summary.node_count,
             summary.edge_count,
             searchable(flow_id, summary),
+            [_added(entry) for entry in entries],
         )
-    )
-
-
-def encode_entries(n: int, entries: Sequence[Entry]) -> bytes:
-    """
-    Give the JSON of entries, without the brackets of the list.
-
-    :param n: of their append.
-    :raises StoreError: when one holds what no text can.
-    """
-    try:
-        added = [
-            _Added(
-                n,
-                entry.version,
-                entry.patch.decode(),
-                entry.at,
-                pack(entry.by),
-                None if entry.client_id is None else pack(entry.client_id),
-                entry.op_id,
-            )
-            for entry in entries
-        ]
-        return _encode(added)[1:-1]
+        return _encode(asked)
     except UnicodeError:
         raise Unfit() from None
+
+
+def encode_entries(entries: Sequence[Entry]) -> str:
+    """
+    Give the JSON of entries for `ADD_FIRST`.
+
+    :raises Unfit: when one holds what no text can.
+    """
+    try:
+        return _encode([_added(entry) for entry in entries]).decode()
+    except UnicodeError:
+        raise Unfit() from None
+
+
+def _added(entry: Entry) -> _Added:
+    client_id = None if entry.client_id is None else pack(entry.client_id)
+    patch = entry.patch.decode()
+    return _Added(entry.version, patch, entry.at, pack(entry.by), client_id, entry.op_id)
 
 
 def searchable(flow_id: str, summary: Summary) -> bytes:

@@ -140,7 +140,7 @@ class PostgresStore:
                 raise StoreUnavailable()  # it was removed this very moment
             raise FlowExists() if read_head(found[0]).deleted_at is None else FlowDeleted()
         if entries:
-            added = f"[{queries.encode_entries(0, entries).decode()}]"
+            added = queries.encode_entries(entries)
             await connection.ask(queries.ADD_FIRST, {"key": rows[0][0], "added": added})
 
     async def _remove_logs(self, connection: Connection, flows: list[Row]) -> None:
@@ -163,14 +163,13 @@ class PostgresStore:
             return self._do(lambda connection: _check(connection, flow_id, epoch, base_version))
         number = next(self._numbers)
         try:
-            asked = queries.encode_asked(number, flow_id, epoch, base_version, entries, summary)
-            added = queries.encode_entries(number, entries)
+            asked = queries.encode_append(number, flow_id, epoch, base_version, entries, summary)
         except Unfit as error:
             return fail(error)
         deadline = self._clock.seconds() + self._bounds.wait
         self._under_way += 1
         return self._appends.submit(
-            Append(number, flow_id, epoch, base_version, entries, asked, added, deadline)
+            Append(number, flow_id, epoch, base_version, entries, asked, deadline)
         ).addBoth(self._finished)
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:

@@ -27,7 +27,8 @@ GRACE = 0.5
 _SET_UP = """
 SELECT set_config('statement_timeout', %(answer_ms)s::text, false),
     set_config('idle_in_transaction_session_timeout', %(answer_ms)s::text, false),
-    set_config('standard_conforming_strings', 'on', false),
+    set_config('enable_hashjoin', 'off', false),
+    set_config('enable_mergejoin', 'off', false),
     set_config('synchronous_commit',
         CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
         ELSE current_setting('synchronous_commit') END, false)
