@@ -262,7 +262,7 @@ def encode_entries(entries: Sequence[Entry]) -> str:
 
 def _added(entry: Entry) -> _Added:
     client_id = None if entry.client_id is None else pack(entry.client_id)
-    patch = entry.patch.decode()
+    patch = pack(entry.patch.decode())
     return _Added(entry.version, patch, entry.at, pack(entry.by), client_id, entry.op_id)
 
 
@@ -301,4 +301,4 @@ def read_entry(row: Row) -> Entry:
     version, patch, at, by, client_id, op_id = row
     if client_id is not None:
         client_id = unpack(client_id)
-    return Entry(version, patch.encode(), at, unpack(by), client_id, op_id)
+    return Entry(version, unpack(patch).encode(), at, unpack(by), client_id, op_id)

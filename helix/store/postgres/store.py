@@ -28,7 +28,7 @@ from helix.store.postgres.address import Address
 from helix.store.postgres.appends import Append, Appends
 from helix.store.postgres.failures import Clash, Unfit
 from helix.store.postgres.pool import Pool, Work
-from helix.store.postgres.queries import pack, read_entry, read_head
+from helix.store.postgres.queries import pack, read_entry, read_head, unpack
 from helix.store.postgres.schema import bring_up_to_date
 from helix.store.postgres.wire import Bounds, Connection, Row
 from helix.store.rules import expendable
@@ -316,14 +316,14 @@ async def _load(connection: Connection, flow_id: str, version: int | None) -> St
             {"key": key, "after": base + len(entries), "end": end, "limit": ROWS_AT_ONCE},
         )
         entries += map(read_entry, rows)
-    return StoredFlow(head, base, None if document is None else document.encode(), entries)
+    return StoredFlow(head, base, None if document is None else unpack(document).encode(), entries)
 
 
 async def _keep_snapshot(
     connection: Connection, log: dict[str, object], version: int, document: bytes
 ) -> None:
     try:
-        text = document.decode()
+        text = pack(document.decode())
     except UnicodeError:
         raise Unfit() from None
     kept = await connection.ask(

@@ -1,5 +1,5 @@
 -- Flows, their logs and their snapshots. (docs/adr/0008-postgresql.md)
--- A NUL in a text is written as U+001A U+0001, and U+001A as U+001A U+0002.
+-- A NUL in a text is written as U+001A U+0001, and U+001A as U+001A U+0002. (JSON has neither.)
 
 CREATE TABLE helix_flows (
     flow_id text COLLATE "C" PRIMARY KEY,
