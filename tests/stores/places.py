@@ -18,6 +18,7 @@ from twisted.internet import reactor
 from helix.interfaces import IFlowStore
 from helix.store.memory import MemoryStore
 from helix.store.postgres import PostgresStore
+from helix.store.sqlite import SQLiteStore
 from tests.postgres import new_schema
 
 
@@ -61,7 +62,22 @@ def postgres_place(directory: Path) -> Iterator[Place]:
         yield PostgresPlace(url)
 
 
+@attrs.frozen
+class SQLitePlace:
+    path: Path
+    durable = True
+
+    def store(self) -> IFlowStore:
+        return SQLiteStore(self.path, reactor)
+
+
+@contextmanager
+def sqlite_place(directory: Path) -> Iterator[Place]:
+    yield SQLitePlace(directory / "data" / "flows.db")
+
+
 PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "memory": memory_place,
     "postgresql": postgres_place,
+    "sqlite": sqlite_place,
 }

@@ -41,7 +41,7 @@ CREATE TABLE entries (
     flow INTEGER NOT NULL REFERENCES flows,
     version INTEGER NOT NULL,
     at REAL NOT NULL,
-    by TEXT NOT NULL,
+    by_name TEXT NOT NULL,
     client INTEGER REFERENCES clients,
     op_id INTEGER,
     patch TEXT NOT NULL,
