@@ -134,7 +134,8 @@ class PostgresServer:
     def kill(self) -> None:
         """End all its processes at once, as a loss of power would."""
         assert self._process is not None
-        self._signal(signal.SIGKILL)
+        _, alive = psutil.wait_procs(self._signal(signal.SIGKILL), STOP_TIMEOUT)
+        assert not alive
         self._process.wait(STOP_TIMEOUT)
         self._process = None
 
@@ -146,16 +147,18 @@ class PostgresServer:
         """Let them go on."""
         self._signal(signal.SIGCONT)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> list[psutil.Process]:
+        """Send a signal to all its processes, and give the children of the first."""
         assert self._process is not None
         parent = psutil.Process(self._process.pid)
-        # The parent first, that it starts no others.
-        parent.send_signal(number)
-        for process in parent.children(recursive=True):
+        parent.send_signal(signal.SIGSTOP)  # it starts no others meanwhile
+        children: list[psutil.Process] = parent.children(recursive=True)
+        for process in [*children, parent]:
             try:
                 process.send_signal(number)
             except psutil.NoSuchProcess:
                 continue
+        return children
 
     def url(self, database: str = "postgres", user: str = "helix", password: str = "") -> str:
         """The address of a database."""
@@ -184,6 +187,17 @@ class PostgresServer:
         name = f"schema_{next(self._numbers)}"
         self.execute(f"CREATE SCHEMA {name}")
         return name
+
+    def cut(self, database: str) -> None:
+        """End all connections to a database."""
+        self.execute(
+            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}'"
+        )
+
+    def count_connections(self, database: str) -> int:
+        """How many connections to a database there are."""
+        rows = self.execute(f"SELECT 1 FROM pg_stat_activity WHERE datname = '{database}'")
+        return len(rows)
 
     def drop_database(self, name: str) -> None:
         """Remove a database, cutting its connections."""

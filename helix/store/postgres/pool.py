@@ -52,6 +52,7 @@ class Pool:
         self._idle: list[Connection] = []
         self._waiters: deque[Deferred[Connection]] = deque()
         self._keeping: list[Deferred[None]] = []
+        self._pauses: set[Deferred[None]] = set()
 
     async def first(self, work: Work[None]) -> None:
         """
@@ -73,14 +74,13 @@ class Pool:
                 if self._closed or self._clock.seconds() + pause > deadline:
                     raise StoreUnavailable(error.message) from None
                 self._note(error)
-            await deferLater(self._clock, pause)
+            await self._sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def start(self) -> None:
         """Begin to open the connections."""
         for _ in range(self._size):
             keeping = Deferred.fromCoroutine(self._keep())
-            keeping.addErrback(lambda failure: failure.trap(CancelledError) and None)
             keeping.addErrback(lambda failure: self._log.failure("A connection's keeper", failure))
             self._keeping.append(keeping)
 
@@ -91,8 +91,8 @@ class Pool:
             connection.discard()
         while self._waiters:
             self._waiters.popleft().errback(_closed())
-        for keeping in self._keeping:
-            keeping.cancel()
+        for pause in list(self._pauses):
+            pause.cancel()
         await gatherResults(self._keeping)
 
     async def run(self, work: Work[T]) -> T:
@@ -155,11 +155,24 @@ class Pool:
                 opened = self._clock.seconds()
                 self.give_back(connection)
                 await connection.gone
+                pause = FIRST_PAUSE
                 if self._clock.seconds() - opened > LONGEST_PAUSE:
-                    pause = FIRST_PAUSE
                     continue
-            await deferLater(self._clock, pause)
+            await self._sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not for longer than the pool is open."""
+        if self._closed:
+            return
+        pause: Deferred[None] = deferLater(self._clock, seconds)
+        self._pauses.add(pause)
+        try:
+            await pause
+        except CancelledError:
+            pass  # by `stop`
+        finally:
+            self._pauses.discard(pause)
 
     async def _open(self) -> Connection:
         connection = Connection(self._reactor, self._bounds)

@@ -15,7 +15,7 @@ from txpostgres import txpostgres
 
 from helix.errors import StoreError, StoreReadOnly
 from helix.store.postgres.address import Address
-from helix.store.postgres.failures import ConnectionGone, explain, explain_attempt
+from helix.store.postgres.failures import ConnectionGone, Unfit, explain, explain_attempt
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -144,6 +144,8 @@ class Connection:
             cursor = self._wire.cursor()
             await cursor.execute(sql, parameters)
             return cursor.fetchall() if cursor.description else []
+        except UnicodeError:
+            raise Unfit() from None
         except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
             explained = ConnectionGone() if self._wire.closed else explain(error)
             # From one that only reads, the next one may lead to the server that took over.
