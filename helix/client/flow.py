@@ -9,76 +9,34 @@ from typing import Any, Final
 
 import msgspec
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.client.backoff import Backoff
 from helix.client.events import (
     DocumentReplaced,
     EntriesArrived,
     FlowEvent,
     Listener,
-    PatchRefused,
     Status,
     StatusChanged,
 )
 from helix.client.keeping import FileKeeper, Keeper, MemoryKeeper
 from helix.client.membership import Membership, Owner
 from helix.client.outbox import SavedOperation, SavedOutbox
-from helix.client.replica import FlowEntry, Gap, Operation, Replica
-from helix.client.sending import Sending
+from helix.client.outgoing import Outgoing
+from helix.client.replica import FlowEntry, Gap, Replica
 from helix.client.socket import Address
+from helix.client.wire import Limits, decode_entries, decode_joined, decode_reset
 from helix.document import DocumentLimits, JsonObject
 from helix.errors import (
     ClientStopped,
     Disconnected,
     HelixError,
     OutboxUnusable,
-    PatchTooLarge,
-    Refused,
 )
 from helix.ids import new_id, parse_flow_id
 from helix.protocol import encode_json
-
-FRAME_ROOM = 2048
-"""Bytes of a frame beside its payload, at most."""
-
-
-class _Limits(msgspec.Struct):
-    max_patch_bytes: int = DocumentLimits().max_patch_bytes
-    max_document_bytes: int = DocumentLimits().max_document_bytes
-    max_members: int = DocumentLimits().max_members
-    max_frame_bytes: int = 1024 * 1024
-
-
-class _Joined(msgspec.Struct):
-    epoch: str
-    version: int
-    recovered: bool = False
-    entries: list[FlowEntry] | None = None
-    document: JsonObject | None = None
-    limits: _Limits = msgspec.field(default_factory=_Limits)
-
-
-class _Entries(msgspec.Struct):
-    entries: list[FlowEntry]
-
-
-class _Reset(msgspec.Struct):
-    epoch: str
-    version: int
-    document: JsonObject
-
-
-class _Accepted(msgspec.Struct):
-    version: int
-
-
-_decode_joined = msgspec.json.Decoder(_Joined).decode
-_decode_entries = msgspec.json.Decoder(_Entries).decode
-_decode_reset = msgspec.json.Decoder(_Reset).decode
-_decode_accepted = msgspec.json.Decoder(_Accepted).decode
 
 
 class FlowClient:
@@ -119,12 +77,9 @@ class FlowClient:
         self._user = None if user is None else dict(user)
         self._given_client_id = client_id
         self._replica = Replica(client_id or new_id(random))
-        self._sending = Sending()
         self._keeper: Keeper = MemoryKeeper()
         if outbox is not None:
             self._keeper = FileKeeper(reactor, outbox, self._snapshot)
-        self._retries = Backoff(random)
-        self._retry: IDelayedCall | None = None
         self._membership = Membership(
             reactor,
             address,
@@ -133,9 +88,11 @@ class FlowClient:
             Owner(self._parameters, self._joined, self._received, self._moved),
             random,
         )
-        self._max_frame_bytes = _Limits().max_frame_bytes
+        self._outgoing = Outgoing(
+            reactor, self._replica, self._keeper, self._membership.push, self._tell, random
+        )
+        self._max_frame_bytes = Limits().max_frame_bytes
         self._listeners: list[Listener] = []
-        self._done: dict[int, Deferred[int]] = {}
         self._started: Deferred[FlowClient] | None = None
         self._is_open = False
         self._end: HelixError | None = None
@@ -207,15 +164,7 @@ class FlowClient:
             return fail(self._end)
         if not self._is_open:
             return fail(Disconnected("The client is not started yet"))
-        try:
-            op = self._replica.submit(patch)
-        except HelixError as error:
-            return fail(error)
-        done = self._done[op.op_id] = Deferred()
-        self._keeper.save().addCallbacks(
-            lambda _: self._send(op), lambda failure: self._refuse_now(op.op_id, failure.value)
-        ).addErrback(self._fault)
-        return done
+        return self._outgoing.submit(patch)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """
@@ -245,10 +194,7 @@ class FlowClient:
         if saved is not None:
             if self._given_client_id not in (None, saved.client_id):
                 raise OutboxUnusable("The outbox belongs to another client_id")
-            self._replica = Replica(saved.client_id)
-            self._replica.newest_op = saved.newest_op
-            for one in saved.operations:
-                self._sending.add(self._replica.restore(one.op_id, bytes(one.patch)))
+            self._outgoing.restore(saved)
         self._is_open = True
         self._membership.start()
 
@@ -271,20 +217,14 @@ class FlowClient:
     def _finish(self, error: HelixError) -> None:
         """Everything that still waits, waits in vain."""
         self._end = self._end or error
-        self._stop_retry()
-        waiting, self._done = self._done, {}
-        for done in waiting.values():
-            done.errback(error)
+        self._outgoing.give_up(self._end)
         if self._started is not None and not self._started.called:
-            self._started.errback(error)
+            self._started.errback(self._end)
 
     def _snapshot(self) -> SavedOutbox:
-        operations = [
-            SavedOperation(op.op_id, msgspec.Raw(op.text)) for op in self._replica.unconfirmed
-        ]
-        return SavedOutbox(
-            self.flow_id, self._replica.client_id, self._replica.newest_op, operations
-        )
+        replica = self._replica
+        operations = [SavedOperation(op.op_id, msgspec.Raw(op.text)) for op in replica.unconfirmed]
+        return SavedOutbox(self.flow_id, replica.client_id, replica.newest_op, operations)
 
     # the membership's calls
 
@@ -311,11 +251,10 @@ class FlowClient:
     def _moved(self, status: Status, reason: HelixError | None) -> None:
         if status is Status.CLOSED:
             self._finish(reason or Disconnected())
-        self._stop_retry()
+        self._outgoing.pause()
         self._tell(StatusChanged(status, reason))
         if status is Status.JOINED:
-            self._sending.restart()
-            self._pump()
+            self._outgoing.resume(self._max_frame_bytes)
             if self._started is not None and not self._started.called:
                 self._started.callback(self)
 
@@ -331,7 +270,7 @@ class FlowClient:
             raise Disconnected("what the server told can't be taken") from None
 
     def _take_join(self, text: bytes) -> None:
-        joined = _decode_joined(text)
+        joined = decode_joined(text)
         limits = joined.limits
         self._max_frame_bytes = limits.max_frame_bytes
         self._replica.limit(
@@ -347,106 +286,21 @@ class FlowClient:
             raise Gap
 
     def _take_entries(self, text: bytes) -> None:
-        self._grow(_decode_entries(text).entries)
+        self._grow(decode_entries(text).entries)
 
     def _take_reset(self, text: bytes) -> None:
-        reset = _decode_reset(text)
+        reset = decode_reset(text)
         self._adopt(reset.epoch, reset.version, reset.document)
 
     def _grow(self, entries: Sequence[FlowEntry]) -> None:
         new, settled = self._replica.receive(entries)
-        for op in settled:
-            self._settle(op)
+        self._outgoing.settle(settled)
         if new:
             self._tell(EntriesArrived(tuple(new)))
-        self._pump()
 
     def _adopt(self, epoch: str, version: int, document: JsonObject) -> None:
         self._replica.adopt(epoch, version, document)
         self._tell(DocumentReplaced(epoch, version))
-
-    # what goes out
-
-    def _send(self, op: Operation) -> None:
-        if op.durable_at is None:
-            self._sending.add(op)
-            self._pump()
-
-    def _pump(self) -> None:
-        while self._membership.status is Status.JOINED and self._end is None:
-            taken = self._sending.take()
-            if taken is None:
-                break
-            op, attempt = taken
-            payload = b'{"op_id":%d,"patch":%b}' % (op.op_id, op.text)
-            if len(payload) + FRAME_ROOM > self._max_frame_bytes:
-                # The server would close the connection, every time.
-                self._refuse(op.op_id, PatchTooLarge())
-                continue
-            self._membership.push("patch", payload).addCallbacks(
-                self._accepted, self._failed, (op.op_id,), {}, (op.op_id, attempt)
-            ).addErrback(self._fault)
-
-    def _accepted(self, response: bytes, op_id: int) -> None:
-        op = self._replica.acknowledge(op_id, _decode_accepted(response).version)
-        self._retries.reset()
-        if op is not None:
-            self._settle(op)
-        self._pump()
-
-    def _failed(self, failure: Failure, op_id: int, attempt: int) -> None:
-        failure.trap(Refused, Disconnected)
-        error = failure.value
-        # What a lost channel did not answer is sent again by the next one.
-        if not isinstance(error, Refused) or not self._sending.is_newest(op_id, attempt):
-            return
-        if error.retry:
-            self._sending.hold(op_id)
-            if self._retry is None:
-                self._retry = self._reactor.callLater(self._retries.next(), self._resume)
-        else:
-            self._refuse(op_id, error)
-            self._pump()
-
-    def _resume(self) -> None:
-        self._retry = None
-        self._sending.resume()
-        self._pump()
-
-    def _stop_retry(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-
-    def _settle(self, op: Operation) -> None:
-        """An operation is durable."""
-        self._sending.settle(op.op_id)
-        self._keeper.save().addErrback(self._log_unkept)
-        done = self._done.pop(op.op_id, None)
-        if done is not None:
-            assert op.durable_at is not None
-            done.callback(op.durable_at)
-
-    def _refuse(self, op_id: int, error: HelixError) -> None:
-        """
-        An operation will never be in the log.
-
-        It is told of once the outbox has forgotten it: else it might be sent again all the same.
-        """
-        self._sending.settle(op_id)
-        self._replica.refuse(op_id)
-        self._keeper.save().addErrback(self._log_unkept).addCallback(
-            lambda _: self._refuse_now(op_id, error)
-        )
-
-    def _refuse_now(self, op_id: int, error: HelixError) -> None:
-        self._replica.refuse(op_id)
-        self._tell(PatchRefused(op_id, error))
-        done = self._done.pop(op_id, None)
-        if done is not None:
-            done.errback(error)
-
-    # telling
 
     def _tell(self, event: FlowEvent) -> None:
         for listener in tuple(self._listeners):
@@ -454,10 +308,3 @@ class FlowClient:
                 listener(event)
             except Exception:
                 self._log.failure("A listener of a flow failed")
-
-    def _log_unkept(self, failure: Failure) -> None:
-        self._log.warn("The outbox could not be saved: {why}", why=failure.getErrorMessage())
-
-    def _fault(self, failure: Failure) -> None:
-        self._log.failure("A client met a fault", failure)
-        self._membership.rejoin("a fault in the client")
