@@ -29,6 +29,7 @@ setup(
         "werkzeug>=3",
         "zope.interface>=7",
     ],
+    entry_points={"console_scripts": ["helix = helix.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Framework :: Twisted",
