@@ -96,6 +96,7 @@ class FlowSession:
     :param around: what the sessions of the server share.
     :param ended: called once with this session and why, when it has ended.
 
+    :ivar unsettled: set when it has ended with an append under way: fires when that has ended too.
     :ivar started_at: Unix seconds.
     :ivar last_activity: when a member last joined, left or changed something, Unix seconds.
     """
@@ -114,6 +115,7 @@ class FlowSession:
         "last_activity",
         "log",
         "started_at",
+        "unsettled",
     )
 
     _log: Final = Logger(namespace="helix.session")
@@ -127,6 +129,7 @@ class FlowSession:
         self.flow_id = log.flow_id
         self.log = log
         self.end_reason: End | None = None
+        self.unsettled: Deferred[None] | None = None
         self._around = around
         self._ended = ended
         self._commits = CommitLoop(log, around.logs, self)
@@ -391,7 +394,7 @@ class FlowSession:
     def _end(self, reason: End) -> None:
         """Leave nothing behind: no member, no timer."""
         self.end_reason = reason
-        self._commits.close(_ERRORS[reason]())
+        self.unsettled = self._commits.close(_ERRORS[reason]())
         if reason is not End.CRASHED and reason is not End.FORCED:
             self.log.snapshot_at_end()
         if self._idle_timer.active():

@@ -1,0 +1,195 @@
+"""
+What a relay client has before it, and so what it changed; with no I/O.
+
+It sends all nodes and edges with each change, and the newest that it was sent may still be on its
+way. So what it sends is asked which of the others' edits are in it (docs/adr/0009-relay-bridge.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any
+
+import attrs
+
+from helix.mergepatch import JsonObject, diff
+from helix.relay import NOTHING, RelayState, difference, sharing
+
+MAX_UPDATES = 32
+"""How many updates that a client may not have seen yet are remembered, the newest."""
+
+SURELY_SEEN = 5.0
+"""Seconds after which a client has what it was sent."""
+
+_Change = tuple[bool, str, JsonObject | None, JsonObject | None]
+"""Whether a member is a node, its id, and what it was and is."""
+
+
+@attrs.define(eq=False)
+class _Update:
+    """
+    What a client was sent and may have seen.
+
+    :ivar shown: as it was sent: what a client has that replaces its own state by it.
+    :ivar kept: with those edits of the client that weren't in it.
+    :ivar others: the states before and after what others changed since the update before.
+    :ivar at: when, seconds.
+    """
+
+    shown: RelayState
+    kept: RelayState
+    others: tuple[RelayState, RelayState]
+    at: float
+    _changed: list[_Change] | None = None
+
+    def shows_in(self, sent: RelayState) -> int:
+        """
+        Tell whether a client that sends ``sent`` has seen the update.
+
+        :return: 1 where something is as others made it, which the client can't know but from here;
+            else -1 where something is as it was before, and 0 where there is no telling.
+        """
+        if self._changed is None:
+            self._changed = [*_changes(*self.others)]
+        shows = 0
+        for is_node, key, before, after in self._changed:
+            now = (sent.nodes if is_node else sent.edges).get(key)
+            nearer = _distance(before, now) - _distance(after, now)
+            if nearer > 0:
+                return 1
+            if nearer < 0:
+                shows = -1
+        return shows
+
+
+class RelayView:
+    """
+    What one relay client may have before it.
+
+    Calls come in the order in which the server takes frames from the client and sends it some.
+    """
+
+    __slots__ = ("_known", "_last", "_last_at", "_pending", "_updates")
+
+    def __init__(self) -> None:
+        self._last: RelayState | None = NOTHING
+        self._last_at = float("-inf")
+        self._known = NOTHING
+        self._pending: list[JsonObject] = []
+        self._updates: list[_Update] = []
+
+    def was_sent(self, state: RelayState, at: float) -> None:
+        """
+        Note that the client was sent what isn't just its own edit as it had sent that.
+
+        :param state: the document's when it was sent.
+        :param at: the time, seconds of any clock.
+        """
+        if self._known is NOTHING and not state.nodes:
+            return
+        if len(self._updates) > 1 and all(u.shown is state for u in self._updates[-2:]):
+            self._updates[-1].at = at
+            return
+        kept = state
+        for patch in self._pending:
+            kept = kept.patched(patch)
+        self._updates.append(_Update(state, kept, (self._known, kept), at))
+        self._known = kept
+        del self._updates[:-MAX_UPDATES]
+
+    def sends(self, sent: RelayState, at: float) -> tuple[RelayState, JsonObject]:
+        """
+        Find out what the client changes.
+
+        :param sent: what it sends.
+        :param at: the time, seconds of the same clock.
+        :return: ``sent``, sharing what it can with what is known; and the patch, ``{}`` where
+            nothing changes. It is under way until `answered`.
+        """
+        self._forget(at)
+        sent = sharing(sent, self._known)
+        base, seen = self._base(sent)
+        patch = difference(base, sent)
+        if self._last is None or difference(self._last, sent):
+            self._last_at = at
+        self._last = sent
+        self._known = self._known.patched(patch)
+        del self._updates[:seen]
+        for update in self._updates:
+            update.kept = update.kept.patched(patch)
+        self._pending.append(patch)
+        return sent, patch
+
+    def answered(self) -> None:
+        """Note that the oldest edit under way is in the document, or was refused."""
+        del self._pending[0]
+
+    def _forget(self, at: float) -> None:
+        """Forget what the client no longer has, since it has surely seen something newer."""
+        seen = [i for i, update in enumerate(self._updates) if at - update.at >= SURELY_SEEN]
+        if seen:
+            del self._updates[: seen[-1]]
+            if at - self._last_at >= SURELY_SEEN:
+                self._last = None
+
+    def _base(self, sent: RelayState) -> tuple[RelayState, int]:
+        """
+        Find what the client had when it made its change.
+
+        :return: that, and how many of the updates it has seen, at the least.
+        """
+        scores = list(accumulate((u.shows_in(sent) for u in self._updates), initial=0))
+        if self._last is None:
+            scores[0] = -len(scores)
+        likely = [seen for seen, score in enumerate(scores) if score == max(scores)]
+        # Among these only the client's own edits differ: an update without the newest of them may
+        # have replaced what it showed. Then it is from there that it touched the fewest members.
+        base, seen = self._kept(likely[0]), likely[0]
+        if len(likely) == 1 and (not seen or self._updates[seen - 1].shown is base):
+            return base, seen
+        fewest = _touched(base, sent)
+        if seen and (touched := _touched(self._kept(likely[-1]), sent)) <= fewest:
+            base, fewest = self._kept(likely[-1]), touched
+        for count in filter(None, reversed(likely)):
+            shown = self._updates[count - 1].shown
+            touched = _touched(shown, sent)
+            if 0 < touched < fewest:
+                base, seen, fewest = shown, count, touched
+            elif touched == fewest and base is not self._last:
+                seen = min(seen, count)
+        return base, seen
+
+    def _kept(self, seen: int) -> RelayState:
+        """Give what a client has that keeps its edits and has seen so many updates."""
+        if seen:
+            return self._updates[seen - 1].kept
+        assert self._last is not None
+        return self._last
+
+
+def _changes(a: RelayState, b: RelayState) -> Iterator[_Change]:
+    """Find the nodes and edges that differ."""
+    for is_node, before, after in ((True, a.nodes, b.nodes), (False, a.edges, b.edges)):
+        if before is not after:
+            for key, member in after.items():
+                if (old := before.get(key)) is not member and old != member:
+                    yield is_node, key, old, member
+            for key in before.keys() - after.keys():
+                yield is_node, key, before[key], None
+
+
+def _touched(base: RelayState, sent: RelayState) -> int:
+    """Count the nodes and edges that differ."""
+    return sum(1 for _ in _changes(base, sent))
+
+
+def _distance(before: JsonObject | None, now: JsonObject | None) -> int:
+    """Count the fields that differ; a member that only one of both has counts for one more."""
+    if before is None or now is None:
+        return 0 if before is now else 1 + _leaves(before or now)
+    return _leaves(diff(before, now))
+
+
+def _leaves(value: Any) -> int:
+    return sum(map(_leaves, value.values())) if type(value) is dict else 1

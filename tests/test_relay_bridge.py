@@ -1,0 +1,614 @@
+"""Relay clients edit documents: what they change is found, and what they didn't see stays."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helix.document import FlowDocument, JsonObject
+from helix.relay import (
+    NOTHING,
+    PERSONAL,
+    RelayState,
+    changes_of,
+    difference,
+    merged,
+    parse_changes,
+    state_of,
+)
+from helix.relayview import MAX_UPDATES, SURELY_SEEN, RelayView
+from tests.flowdata import FLOW_PATCHES, FLOWS, PATCHES, by_id, edge, flow, node
+
+
+def changes(*members: JsonObject) -> bytes:
+    """Write what a client sends: nodes, and edges (what has a source)."""
+    nodes = [member for member in members if "source" not in member]
+    return json.dumps({"nodes": nodes, "edges": [m for m in members if m not in nodes]}).encode()
+
+
+def state(*members: JsonObject) -> RelayState:
+    parsed = parse_changes(changes(*members))
+    assert parsed is not None
+    return parsed
+
+
+class Flow:
+    """A document with relay members, as a session keeps it: every edit is durable at once."""
+
+    def __init__(self, document: FlowDocument) -> None:
+        self.document = document
+        self.state = state_of(document.content)
+        self.now = 1_000.0
+        self.clients: list[Client] = []
+
+    def join(self, **kind: bool) -> Client:
+        client = Client(self, **kind)
+        client.queue.append(changes_of(self.state))
+        client.view.was_sent(self.state, self.now)
+        self.clients.append(client)
+        return client
+
+    def edit(self, patch: JsonObject) -> None:
+        """Edit in document mode."""
+        self._apply(patch)
+        for client in self.clients:
+            self._update(client, changes_of(self.state))
+
+    def change(self, sender: Client, sent: bytes) -> bytes:
+        parsed = parse_changes(sent)
+        assert parsed is not None
+        shared, patch = sender.view.sends(parsed, self.now)
+        self._apply(patch)
+        sender.view.answered()
+        update = merged(shared, self.state)
+        for client in self.clients:
+            if client is sender and update is None:
+                client.queue.append(sent)
+            else:
+                self._update(client, sent if update is None else update)
+        return sent if update is None else update
+
+    def _apply(self, patch: JsonObject) -> None:
+        effective = self.document.stage(patch)
+        self.document.apply(effective)
+        self.state = self.state.patched(effective)
+
+    def _update(self, client: Client, update: bytes) -> None:
+        client.queue.append(update)
+        client.view.was_sent(self.state, self.now)
+
+
+class Client:
+    """
+    A relay client: what it is sent replaces what it shows, when that gets there.
+
+    :param echoes: whether it takes back, too, what it sent itself.
+    """
+
+    def __init__(self, flow: Flow, echoes: bool = True) -> None:
+        self.flow = flow
+        self.view = RelayView()
+        self.queue: deque[bytes] = deque()
+        self.nodes: JsonObject = {}
+        self.edges: JsonObject = {}
+        self._echoes = echoes
+        self._sent: set[bytes] = set()
+
+    def receive(self, count: int = 100) -> None:
+        for _ in range(min(count, len(self.queue))):
+            update = self.queue.popleft()
+            if self._echoes or update not in self._sent:
+                arrays = json.loads(update)
+                self.nodes = by_id(*arrays["nodes"])
+                self.edges = by_id(*arrays["edges"])
+
+    def send(self) -> bytes:
+        sent = changes(*self.nodes.values(), *self.edges.values())
+        self._sent.add(sent)
+        return self.flow.change(self, sent)
+
+    def move(self, node_id: str, x: float) -> bytes:
+        self.nodes[node_id] = self.nodes[node_id] | {"position": {"x": x, "y": 0}}
+        return self.send()
+
+
+def two_clients(*members: JsonObject) -> tuple[Flow, Client, Client]:
+    shared = Flow(flow(by_id(*members)))
+    a, b = shared.join(), shared.join()
+    a.receive()
+    b.receive()
+    return shared, a, b
+
+
+def x_of(shared: Flow, node_id: str) -> float:
+    return shared.document.content["nodes"][node_id]["position"]["x"]
+
+
+# What is an edit, and of what
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"17",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"nodes": []}',
+        b'{"edges": []}',
+        b'{"nodes": {}, "edges": []}',
+        b'{"nodes": [], "edges": null}',
+        b'{"nodes": [1], "edges": []}',
+        b'{"nodes": [null], "edges": []}',
+        b'{"nodes": [{}], "edges": []}',
+        b'{"nodes": [{"id": 1}], "edges": []}',
+        b'{"nodes": [{"id": null}], "edges": []}',
+        b'{"nodes": [{"id": "a"}, {"id": "a"}], "edges": []}',
+        b'{"nodes": [], "edges": [{"id": "a"}, {"id": "a"}]}',
+        b'{"nodes": [], "edges": []',
+        b'{"nodes": [{"id": "\xff"}], "edges": []}',
+    ],
+)
+def test_bri1_what_holds_no_arrays_of_members_is_no_edit(sent: bytes) -> None:
+    assert parse_changes(sent) is None
+
+
+def test_bri1_what_else_is_beside_the_arrays_makes_no_difference() -> None:
+    parsed = parse_changes(b'{"viewport": {"x": 1}, "edges": [], "nodes": [{"id": "a"}]}')
+    assert parsed is not None
+    assert parsed.nodes.keys() == {"a"}
+
+
+def test_bri2_a_document_gets_no_nulls_nothing_personal_and_no_loose_edges() -> None:
+    given_node = node("a", data={"label": None, "items": [None, {"x": None}], "deep": {"x": None}})
+    personal = {
+        "selected": True,
+        "dragging": False,
+        "resizing": True,
+        "measured": {"width": 1},
+        "positionAbsolute": {"x": 1, "y": 2},
+    }
+    assert personal.keys() == set(PERSONAL)
+    parsed = state(
+        given_node | personal | {"parentId": None},
+        node("b"),
+        edge("e", "a", "b", sourceHandle=None, selected=True),
+        edge("loose", "a", "gone"),
+        edge("unnamed", "a", "b") | {"target": None},
+    )
+    assert parsed.nodes == by_id(
+        node("a", data={"items": [None, {"x": None}], "deep": {}}), node("b")
+    )
+    assert parsed.edges == by_id(edge("e", "a", "b"))
+    assert parsed.personal == ({"a": personal}, {"e": {"selected": True}})
+
+
+def test_bri2_a_word_null_in_a_text_is_no_null() -> None:
+    assert state(node("a", data={"label": "null", "no": None})).nodes["a"]["data"] == {
+        "label": "null"
+    }
+
+
+def test_bri2_what_every_node_has_is_filled_in() -> None:
+    parsed = state({"id": "a"}, {"id": "b", "position": {"x": 5}, "data": None})
+    assert parsed.nodes == {
+        "a": {"id": "a", "position": {"x": 0, "y": 0}, "data": {}},
+        "b": {"id": "b", "position": {"x": 5, "y": 0}, "data": {}},
+    }
+    shared = Flow(FlowDocument.empty())
+    client = shared.join()
+    client.nodes = {"a": {"id": "a"}}
+    assert client.send() == changes({"id": "a"})
+    assert shared.document.content["nodes"].keys() == {"a"}
+
+
+def test_bri2_a_selection_is_no_edit() -> None:
+    shared, a, _ = two_clients(node("n"))
+    a.nodes["n"] = a.nodes["n"] | {"selected": True}
+    sent = parse_changes(changes(*a.nodes.values()))
+    assert sent is not None
+    assert a.view.sends(sent, shared.now)[1] == {}
+
+
+# States and patches
+
+
+@given(FLOWS, FLOW_PATCHES)
+def test_bri2_a_state_follows_its_document_by_the_entries(
+    document: FlowDocument, patch: JsonObject
+) -> None:
+    before = state_of(document.content)
+    kept = changes_of(before)
+    effective = document.stage(patch)
+    document.apply(effective)
+    after = before.patched(effective)
+    assert (after.nodes, after.edges) == (document.content["nodes"], document.content["edges"])
+    assert changes_of(before) == kept, "the document changed a state"
+    assert merged(after, state_of(document.content)) is None
+
+
+@given(FLOWS, FLOWS)
+def test_bri2_a_difference_leads_from_one_state_to_the_other(
+    a: FlowDocument, b: FlowDocument
+) -> None:
+    base, sent = state_of(a.content), state_of(b.content)
+    a.apply(a.stage(difference(base, sent)))
+    assert (a.content["nodes"], a.content["edges"]) == (sent.nodes, sent.edges)
+    assert merged(sent, base.patched(difference(base, sent))) is None
+
+
+def test_bri2_true_is_not_1() -> None:
+    shared, a, _ = two_clients(node("n", data={"on": True}), node("m", data={"on": 1}))
+    a.nodes["n"] = node("n", data={"on": 1})
+    a.send()
+    assert shared.document.content["nodes"]["n"]["data"]["on"] is not True
+
+
+# One client
+
+
+def _arrays() -> st.SearchStrategy[JsonObject]:
+    numbers = st.integers(-2, 2)
+    position = st.fixed_dictionaries({}, optional={"x": numbers, "y": numbers})
+    own = {
+        "position": position,
+        "data": PATCHES | st.none(),
+        "type": st.none() | st.sampled_from(["agent", "null"]),
+        "parentId": st.none() | st.sampled_from(["n1", "n2"]),
+        "selected": st.booleans(),
+        "width": st.none() | numbers,
+    }
+    ends = st.sampled_from(["n1", "n2", "n3"]) | st.none()
+    nodes = st.fixed_dictionaries({"id": st.sampled_from(["n1", "n2", "n3"])}, optional=own)
+    edges = st.fixed_dictionaries(
+        {"id": st.sampled_from(["e1", "e2"]), "source": ends, "target": ends},
+        optional={"sourceHandle": st.none() | st.text(max_size=2), "selected": st.booleans()},
+    )
+    return st.fixed_dictionaries(
+        {
+            "nodes": st.lists(nodes, max_size=3, unique_by=lambda member: member["id"]),
+            "edges": st.lists(edges, max_size=2, unique_by=lambda member: member["id"]),
+        }
+    )
+
+
+def _without_nulls(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    return value
+
+
+def _expected(arrays: JsonObject) -> JsonObject:
+    """Say what of the arrays a document holds, plainly."""
+    nodes = {}
+    for member in arrays["nodes"]:
+        whole = {"data": {}} | _without_nulls(member)
+        whole["position"] = {"x": 0, "y": 0} | whole.get("position", {})
+        nodes[member["id"]] = {k: v for k, v in whole.items() if k not in PERSONAL}
+    edges = {
+        member["id"]: {k: v for k, v in _without_nulls(member).items() if k not in PERSONAL}
+        for member in arrays["edges"]
+        if {member["source"], member["target"]} <= nodes.keys()
+    }
+    return {"nodes": nodes, "edges": edges}
+
+
+@given(st.lists(_arrays(), min_size=1, max_size=6), st.booleans())
+def test_bri3_the_document_is_what_a_client_alone_sent(
+    several: list[JsonObject], joined_late: bool
+) -> None:
+    shared = Flow(FlowDocument.empty())
+    client = shared.join()
+    shared.now += SURELY_SEEN if joined_late else 0
+    for arrays in several:
+        sent = json.dumps(arrays).encode()
+        assert shared.change(client, sent) == sent, "it was not passed on as it came"
+        content = shared.document.content
+        assert {"nodes": content["nodes"], "edges": content["edges"]} == _expected(arrays)
+
+
+def test_bri3_going_back_counts_while_the_echo_is_on_its_way() -> None:
+    shared, a, b = two_clients(node("n"), node("m"))
+    for x in (16, 32, 16):
+        a.move("n", x)
+    assert x_of(shared, "n") == 16
+    # The same, after an edit that the client didn't see.
+    b.receive()
+    b.move("m", 5)
+    for x in (48, 32, 16, 0, 16):
+        a.move("n", x)
+    assert (x_of(shared, "n"), x_of(shared, "m")) == (16, 5)
+
+
+# Two clients
+
+
+def test_bri4_two_who_edit_at_once_both_keep_their_edits() -> None:
+    shared, a, b = two_clients(node("n"), node("m"))
+    assert a.move("n", 1) == changes(*a.nodes.values())
+    update = b.move("m", 2)
+    assert (x_of(shared, "n"), x_of(shared, "m")) == (1, 2)
+    assert update != changes(*b.nodes.values())
+    for client in (a, b):
+        client.receive()
+        assert client.nodes == shared.document.content["nodes"]
+
+
+def test_bri4_two_fields_of_one_node_are_two_edits() -> None:
+    shared, a, b = two_clients(node("n", data={"label": "old"}))
+    a.nodes["n"] = node("n", data={"label": "new"})
+    a.send()
+    b.move("n", 7)
+    assert shared.document.content["nodes"]["n"] == node(
+        "n", data={"label": "new"}, position={"x": 7, "y": 0}
+    )
+
+
+def test_bri4_what_somebody_deleted_does_not_come_back() -> None:
+    shared, a, b = two_clients(node("n"), node("m"))
+    del a.nodes["n"]
+    a.send()
+    b.move("m", 1)
+    b.move("n", 1)
+    assert shared.document.content["nodes"].keys() == {"m"}
+    b.receive()
+    assert b.nodes.keys() == {"m"}
+
+
+def test_bri4_what_somebody_created_is_not_deleted_by_who_does_not_have_it() -> None:
+    shared, a, b = two_clients(node("n"), node("m"))
+    a.nodes["new"] = node("new")
+    a.edges["e"] = edge("e", "new", "n")
+    a.send()
+    b.move("m", 1)
+    assert shared.document.content["nodes"].keys() == {"n", "m", "new"}
+    assert shared.document.content["edges"].keys() == {"e"}
+
+
+def test_bri4_an_edit_lost_from_the_screen_by_a_late_update_stays() -> None:
+    shared, a, b = two_clients(node("n"), node("m"), node("o"))
+    a.move("n", 1)
+    b.move("m", 2)  # without a's
+    b.receive(1)  # a's update, without b's own edit
+    assert b.nodes["m"]["position"]["x"] == 0
+    b.move("o", 3)
+    assert [x_of(shared, name) for name in "nmo"] == [1, 2, 3]
+
+
+def test_bri4_a_return_within_one_node_is_not_taken_for_a_late_update() -> None:
+    shared, a, b = two_clients(node("n"), node("m", position={"x": 16, "y": 16}))
+    a.move("n", 1)
+    for position in ({"x": 32, "y": 16}, {"x": 16, "y": 32}):
+        b.nodes["m"] = node("m", position=position)
+        b.send()
+    assert x_of(shared, "n") == 1
+    assert shared.document.content["nodes"]["m"]["position"] == {"x": 16, "y": 32}
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from("ab"),
+        st.sampled_from(["receive", "receive", "move", "move", "create", "delete"]),
+        st.integers(0, 3),
+    ),
+    max_size=40,
+)
+
+
+def _play(shared: Flow, clients: dict[str, Client], actions: Any) -> dict[str, dict[str, Any]]:
+    """
+    Let each client edit nodes of its own.
+
+    :return: by client, what each node must be by the edits that were made.
+    """
+    edits: dict[str, dict[str, Any]] = {
+        name: {f"{name}{i}": 0 for i in range(3)} for name in clients
+    }
+    for count, (name, action, which) in enumerate(actions, 1):
+        client, own = clients[name], edits[name]
+        alive = [key for key, value in own.items() if value is not None and key in client.nodes]
+        if action == "receive":
+            client.receive(which)
+        elif action == "create":
+            new = f"{name}-{count}"
+            own[new] = 0
+            client.nodes[new] = node(new)
+            client.send()
+        elif not alive:
+            continue
+        elif action == "move":
+            own[alive[which % len(alive)]] = count
+            client.move(alive[which % len(alive)], count)
+        else:
+            own[alive[which % len(alive)]] = None
+            del client.nodes[alive[which % len(alive)]]
+            client.send()
+    return edits
+
+
+def _found(shared: Flow, node_id: str) -> float | None:
+    return x_of(shared, node_id) if node_id in shared.document.content["nodes"] else None
+
+
+@settings(max_examples=300)
+@given(ACTIONS)
+def test_bri4_edits_of_different_nodes_survive_all_delays(actions: Any) -> None:
+    shared = Flow(flow(by_id(*(node(f"{name}{i}") for name in "ab" for i in range(3)))))
+    clients = {name: shared.join(echoes=False) for name in "ab"}
+    for client in clients.values():
+        client.receive()
+    for own in _play(shared, clients, actions[: MAX_UPDATES - 1]).values():
+        assert {key: _found(shared, key) for key in own} == own, str(actions)
+    for client in clients.values():
+        client.receive()
+
+
+@settings(max_examples=300)
+@given(ACTIONS)
+def test_bri4_a_client_undoes_nobody_elses_edits_whatever_echoes_show(actions: Any) -> None:
+    shared = Flow(flow(by_id(*(node(f"{name}{i}") for name in "ab" for i in range(3)))))
+    clients = {name: shared.join() for name in "ab"}
+    for client in clients.values():
+        client.receive()
+    whole = shared.change
+
+    def change(sender: Client, sent: bytes) -> bytes:
+        other = "b" if sender is clients["a"] else "a"
+        before = shared.state.nodes
+        update = whole(sender, sent)
+        after = shared.state.nodes
+        assert [before.get(key) for key in after if key[0] == other] == [
+            member for key, member in after.items() if key[0] == other
+        ], str(actions)
+        assert all(key in after for key in before if key[0] == other), str(actions)
+        return update
+
+    shared.change = change  # type: ignore[method-assign]
+    _play(shared, clients, actions[: MAX_UPDATES - 1])
+
+
+# Time
+
+
+def test_bri5_going_back_to_before_anothers_edit_is_taken_for_not_having_seen_it() -> None:
+    shared, a, b = two_clients(node("n"))
+    a.move("n", 1)
+    b.receive()
+    b.move("n", 0)
+    assert x_of(shared, "n") == 1
+    b.receive()
+    assert b.nodes["n"]["position"]["x"] == 1
+
+
+def test_bri5_what_was_sent_long_ago_was_seen() -> None:
+    shared, a, b = two_clients(node("n"))
+    a.move("n", 1)
+    b.receive()
+    shared.now += SURELY_SEEN
+    b.move("n", 0)
+    assert x_of(shared, "n") == 0
+
+
+def test_bri5_who_insists_is_heard_in_the_end() -> None:
+    shared, a, b = two_clients(node("n"))
+    a.move("n", 1)
+    for _ in range(2):
+        b.receive()
+        b.move("n", 0)
+        assert x_of(shared, "n") == 1
+        shared.now += SURELY_SEEN / 2
+    b.receive()
+    b.move("n", 0)
+    assert x_of(shared, "n") == 0
+
+
+def test_bri5_who_goes_on_without_looking_undoes_nothing() -> None:
+    shared, a, b = two_clients(node("n"), node("m"))
+    a.move("n", 1)
+    for step in range(10):
+        shared.now += SURELY_SEEN / 4
+        b.move("m", step + 1)
+        assert x_of(shared, "n") == 1
+    assert x_of(shared, "m") == 10
+
+
+# What is passed on
+
+
+def test_bri6_merged_members_stand_in_the_order_of_what_was_sent() -> None:
+    _, a, b = two_clients(node("n"), node("m"), node("o"))
+    a.nodes["new"] = node("new")
+    a.edges["e2"] = edge("e2", "n", "m")
+    a.send()
+    b.nodes = {key: b.nodes[key] | {"selected": key == "m"} for key in ("o", "m", "n")}
+    b.edges["e1"] = edge("e1", "m", "n")
+    update = json.loads(b.send())
+    assert [member["id"] for member in update["nodes"]] == ["o", "m", "n", "new"]
+    assert [member["id"] for member in update["edges"]] == ["e1", "e2"]
+    assert [member.get("selected") for member in update["nodes"]] == [False, True, False, None]
+
+
+@pytest.mark.parametrize("field", ["parentId", "parentNode"])
+def test_bri6_parents_precede_their_children(field: str) -> None:
+    members = [
+        node("child", **{field: "parent"}),
+        node("own", **{field: "own"}),
+        node("x", **{field: "y"}),
+        node("y", **{field: "x"}),
+        node("odd", **{field: 1}),
+        node("lost", **{field: "gone"}),
+        node("parent", **{field: "root"}),
+        node("root"),
+    ]
+    written = json.loads(changes_of(state(*members)))["nodes"]
+    assert [member["id"] for member in written] == [
+        *("root", "parent", "child", "own", "y", "x", "odd", "lost")
+    ]
+
+
+def test_bri6_edits_of_documents_reach_relay_clients() -> None:
+    shared, a, _ = two_clients(node("n"), node("m"))
+    shared.edit({"nodes": {"n": {"position": {"x": 4}}}})
+    a.move("m", 1)
+    assert (x_of(shared, "n"), x_of(shared, "m")) == (4, 1)
+    a.receive()
+    assert a.nodes == shared.document.content["nodes"]
+
+
+# Joins
+
+
+def test_bri7_who_sends_before_it_has_what_it_was_sent_deletes_nothing() -> None:
+    shared = Flow(flow(by_id(node("n"), node("m"))))
+    client = shared.join()
+    client.send()
+    assert shared.document.content["nodes"].keys() == {"n", "m"}
+    client.nodes["own"] = node("own")
+    client.send()
+    assert shared.document.content["nodes"].keys() == {"n", "m", "own"}
+
+
+def test_bri7_the_first_to_join_brings_what_it_has() -> None:
+    shared = Flow(FlowDocument.empty())
+    client = shared.join()
+    client.nodes = by_id(node("n"), node("m"))
+    client.edges = by_id(edge("e", "n", "m"))
+    client.send()
+    assert shared.document.content["nodes"] == client.nodes
+    assert shared.document.content["edges"] == client.edges
+
+
+# Edits that wait for the store
+
+
+def test_bri4_an_update_may_lack_edits_that_are_under_way() -> None:
+    document = state(node("n"), node("m"), node("o"))
+    view = RelayView()
+    view.was_sent(document, 0)
+    view.sends(document, 0)
+    view.answered()
+    _, patch = view.sends(state(node("n"), node("m", position={"x": 1, "y": 0}), node("o")), 1)
+    # Another's edit was first in the log, and is what this client is sent meanwhile.
+    document = document.patched({"nodes": {"n": {"position": {"x": 5}}}})
+    view.was_sent(document, 1)
+    view.answered()
+    document = document.patched(patch)
+    view.was_sent(document, 1)
+    # It goes back with its own edit, and has the other's.
+    both = state(node("n", position={"x": 5, "y": 0}), node("m"), node("o"))
+    assert view.sends(both, 1)[1] == {"nodes": {"m": {"position": {"x": 0}}}}
+
+
+def test_bri4_no_more_than_so_many_updates_are_remembered() -> None:
+    view = RelayView()
+    for count in range(MAX_UPDATES * 2):
+        view.was_sent(state(node("n", position={"x": count, "y": 0})), 0)
+    sent = state(node("n", position={"x": MAX_UPDATES, "y": 0}), node("m"))
+    assert view.sends(sent, 0)[1].keys() == {"nodes"}
+    assert view.sends(sent, 0)[1] == {}
+    assert NOTHING.nodes == {}
