@@ -123,14 +123,14 @@ class Replica:
         return None if self._flow is None else self._flow.content
 
     @property
+    def operations(self) -> list[Operation]:
+        """What is on top of what is confirmed, in order."""
+        return list(self._pending.values())
+
+    @property
     def unconfirmed(self) -> list[Operation]:
         """The operations that are not known to be durable, in order."""
         return [op for op in self._pending.values() if op.durable_at is None]
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether what is shown is what is confirmed."""
-        return not self._pending
 
     # this client's own patches
 
@@ -192,7 +192,7 @@ class Replica:
         What is durable is in it, or in a log that is no more; the rest is shown on top.
         """
         self._touched.clear()
-        for op in list(self._pending.values()):
+        for op in self.operations:
             op.effective, op.places = {}, frozenset()
             if op.durable_at is not None:
                 self._forget(op)
@@ -230,7 +230,7 @@ class Replica:
                     self._take(entry, settled)
                     for following in left:
                         self._take(following, settled)
-        for op in [op for op in self._pending.values() if op.durable_at is not None]:
+        for op in self.operations:
             if op.durable_at is not None and op.durable_at <= self.version:
                 self._forget(op)
         return new, settled
