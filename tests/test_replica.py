@@ -24,6 +24,12 @@ def move(node_id: str, x: int) -> dict[str, Any]:
     return {"nodes": {node_id: {"position": {"x": x}}}}
 
 
+START = {
+    "nodes": by_id(*map(node, ("n1", "n2", "n3"))),
+    "edges": by_id(edge("e1", "n1", "n2"), edge("e2", "n2", "n3")),
+}
+
+
 class LogKeeper:
     """The server's part, without a wire."""
 
@@ -80,6 +86,7 @@ class Net:
 
     def __init__(self) -> None:
         self.server = LogKeeper()
+        self.server.take("nobody", 1, START)
         self.peers = [make_peer(self.server, name) for name in "abc"]
 
     def edit(self, at: int, patch: Any) -> None:
@@ -267,6 +274,36 @@ def test_pyc1_edge_of_another_to_a_node_deleted_here() -> None:
     assert replica.document["edges"] == {}
     replica.refuse(1)
     assert replica.document["edges"].keys() == {"e"}
+
+
+def test_pyc1_edge_of_a_node_deleted_here_that_another_changes() -> None:
+    replica = replica_with(START)
+    replica.submit({"nodes": {"n1": None}})
+    replica.receive([FlowEntry(2, {"edges": {"e1": {"label": "new"}}})])
+    assert replica.document is not None
+    assert replica.document["edges"].keys() == {"e2"}
+    replica.refuse(1)
+    assert replica.document["edges"]["e1"] == edge("e1", "n1", "n2", label="new")
+
+
+def test_pyc1_own_entry_that_is_not_what_was_shown() -> None:
+    replica = replica_with(ADD_N1)
+    replica.submit({"title": "mine", "nodes": {"n1": {"position": {"x": 5}}}})
+    replica.receive([FlowEntry(2, {"title": "mine"}, client_id="a", op_id=1)])
+    assert replica.document is not None
+    assert replica.document["title"] == "mine"
+    assert shown(replica)["position"]["x"] == 0
+
+
+def test_pyc1_own_entry_before_one_of_an_earlier_patch() -> None:
+    replica = replica_with()
+    replica.submit({"title": "first"})
+    replica.submit({"title": "second"})
+    replica.receive([FlowEntry(1, {"title": "second"}, client_id="a", op_id=2)])
+    assert replica.document is not None
+    assert replica.document["title"] == "first"  # it is still to come
+    replica.refuse(1)
+    assert replica.document["title"] == "second"
 
 
 def test_pyc2_own_entry_before_the_acknowledgement() -> None:
