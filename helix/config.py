@@ -129,8 +129,7 @@ SETTINGS: Sequence[Setting] = (
         "store",
         "sqlite:helix-data/flows.db",
         _store,
-        "Where flows are kept: sqlite:PATH, postgresql://USER@HOST/DATABASE, or memory: for as "
-        "long as the process lives.",
+        "Where flows are kept: sqlite:PATH, postgresql://USER@HOST/DATABASE, or memory:.",
     ),
     Setting(
         "allow-origin",

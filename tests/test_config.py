@@ -19,6 +19,7 @@ TIMEOUT = 30.0
 
 OTHER_VALUES = {
     "listen": "tcp:4001",
+    "store": "sqlite:other.db",
     "allow-origin": "https://app.example.com",
     "max-joins-per-second": "0.5",
     "session-idle-timeout": "2.5",

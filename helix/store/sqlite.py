@@ -73,12 +73,13 @@ class SQLiteStore:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        if not self._read_only:
-            await self._writer.start()
+        self._reader.expect()
         try:
+            if not self._read_only:
+                await self._writer.start()
             await self._reader.start()
         except StoreError:
-            await self._writer.stop()
+            await self._stop()
             raise
 
     def stop(self) -> Deferred[None]:

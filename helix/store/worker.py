@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -71,6 +72,7 @@ class _Request(Generic[W]):
 
 class _State(Enum):
     NEW = "new"
+    EXPECTED = "expected"
     OPEN = "open"
     CLOSING = "closing"
     CLOSED = "closed"
@@ -116,6 +118,10 @@ class Worker(Generic[W]):
         self._stop_limit: IDelayedCall | None = None
         self._trouble: type[HelixError] | None = None
 
+    def expect(self) -> None:
+        """Take requests from here on; they wait for `start`."""
+        self._state = _State.EXPECTED
+
     def start(self) -> Deferred[None]:
         """
         Start the thread.
@@ -135,7 +141,7 @@ class Worker(Generic[W]):
         :return: a Deferred of the result.
         :raises StoreUnavailable: when the worker is closed, has too much to do, or takes too long.
         """
-        if self._state is not _State.OPEN:
+        if self._state not in (_State.EXPECTED, _State.OPEN):
             return fail(StoreUnavailable("The store is closed"))
         if self._queued_bytes + size > MAX_QUEUED_BYTES and self._queued_bytes:
             return fail(StoreUnavailable("The store has too much to do, try again later"))
@@ -155,8 +161,11 @@ class Worker(Generic[W]):
 
         :return: a Deferred that fires when that is done, or took too long.
         """
-        if self._state in (_State.NEW, _State.CLOSED):
-            self._state = _State.CLOSED
+        if self._state in (_State.NEW, _State.EXPECTED, _State.CLOSED):
+            left = list(self._queue)
+            self._queue.clear()
+            self._fail(left)
+            self._closed()
             return succeed(None)
         stopped: Deferred[None] = Deferred()
         self._stopping.append(stopped)
@@ -253,6 +262,8 @@ class Worker(Generic[W]):
     # In the worker's thread.
 
     def _live(self) -> None:
+        # Signals are the main thread's: here one would end the process while that blocks it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         failure = None
         try:
             runner = self._open_runner()
