@@ -279,6 +279,19 @@ async def test_sto6_a_long_log_is_read_whole_and_in_order(store: IFlowStore) -> 
 
 
 @ensureDeferred
+async def test_sto6_large_entries_are_read_as_small_ones_are(store: IFlowStore) -> None:
+    # More than a store should ask its database for at once.
+    sizes = [10, 6_000_000, 10, 3_000_000, 3_000_000, *[50_000] * 200, 10]
+    log = [
+        Entry(version, b'{"a":"%b"}' % (b"\\n" * (size // 2)), T0 + version)
+        for version, size in enumerate(sizes, 1)
+    ]
+    await keep(store, "f", log)
+    assert (await store.load("f")).entries == log
+    assert await store.entries("f", "e1", 1, 3) == log[1:4]
+
+
+@ensureDeferred
 async def test_sto6_a_load_beside_writes_is_of_one_moment(store: IFlowStore) -> None:
     await keep(store, "f")
     asked: list[Deferred[Any]] = []
