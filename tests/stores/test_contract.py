@@ -450,6 +450,20 @@ async def test_sto9_a_deleted_flow_can_be_read_and_brought_back(store: IFlowStor
 
 
 @ensureDeferred
+async def test_sto9_a_flow_in_use_is_deleted_and_brought_back(store: IFlowStore) -> None:
+    await keep(store, "f")
+    for base in range(3):
+        await store.append("f", "e1", base, entries(base + 1, base + 1), SUMMARY)
+        await store.delete("f", T0)
+        asked = store.append("f", "e1", base + 1, entries(base + 2, base + 2), SUMMARY)
+        await refused(FlowDeleted, asked)
+        await store.undelete("f")
+    await store.delete("f", T0)
+    await store.purge(T0 + 1)
+    await refused(FlowNotFound, store.append("f", "e1", 3, entries(4, 4), SUMMARY))
+
+
+@ensureDeferred
 async def test_sto9_what_is_not_there_is_not_deleted(store: IFlowStore) -> None:
     await refused(FlowNotFound, store.delete("f", T0))
     await refused(FlowNotFound, store.undelete("f"))
