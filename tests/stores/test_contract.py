@@ -279,6 +279,19 @@ async def test_sto6_a_long_log_is_read_whole_and_in_order(store: IFlowStore) -> 
 
 
 @ensureDeferred
+async def test_sto6_large_entries_are_read_as_small_ones_are(store: IFlowStore) -> None:
+    # More than a store should ask its database for at once.
+    sizes = [10, 6_000_000, 10, 3_000_000, 3_000_000, *[50_000] * 200, 10]
+    log = [
+        Entry(version, b'{"a":"%b"}' % (b"\\n" * (size // 2)), T0 + version)
+        for version, size in enumerate(sizes, 1)
+    ]
+    await keep(store, "f", log)
+    assert (await store.load("f")).entries == log
+    assert await store.entries("f", "e1", 1, 3) == log[1:4]
+
+
+@ensureDeferred
 async def test_sto6_a_load_beside_writes_is_of_one_moment(store: IFlowStore) -> None:
     await keep(store, "f")
     asked: list[Deferred[Any]] = []
@@ -434,6 +447,20 @@ async def test_sto9_a_deleted_flow_can_be_read_and_brought_back(store: IFlowStor
     assert await store.undelete("f") == before.head
     assert await store.load("f") == before
     await store.append("f", "e1", 2, entries(3, 3), SUMMARY)
+
+
+@ensureDeferred
+async def test_sto9_a_flow_in_use_is_deleted_and_brought_back(store: IFlowStore) -> None:
+    await keep(store, "f")
+    for base in range(3):
+        await store.append("f", "e1", base, entries(base + 1, base + 1), SUMMARY)
+        await store.delete("f", T0)
+        asked = store.append("f", "e1", base + 1, entries(base + 2, base + 2), SUMMARY)
+        await refused(FlowDeleted, asked)
+        await store.undelete("f")
+    await store.delete("f", T0)
+    await store.purge(T0 + 1)
+    await refused(FlowNotFound, store.append("f", "e1", 3, entries(4, 4), SUMMARY))
 
 
 @ensureDeferred

@@ -104,6 +104,21 @@ async def test_sto13_a_second_store_is_refused(store: SQLiteStore, path: Path) -
     await keep(store, "f")
 
 
+@ensureDeferred
+async def test_sto13_a_start_that_fails_lets_go_of_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("no more of these")
+
+    for name in ("connect_reader", "connect_writer"):
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite_store, name, fail)
+            assert "no more of these" in (await start_error(path)).message
+        async with opened(path) as store:
+            await store.heads(HeadQuery())
+
+
 SERVE = """
 async def main(path):
     store = SQLiteStore(path, reactor)

@@ -256,11 +256,14 @@ async def test_sto12_a_damaged_page_harms_its_own_flow_alone(path: Path) -> None
 async def test_sto12_a_log_with_a_gap_is_not_given_as_whole(path: Path) -> None:
     async with opened(path) as store:
         await keep(store, "f", entries(1, 9))
-    query(path, "DELETE FROM entries WHERE version = 5")
-    async with opened(path) as store:
-        with pytest.raises(StoreCorrupt):
-            await store.load("f")
-        assert (await store.load("f", 4)).entries == entries(1, 4)
+    for version in (9, 5):
+        query(path, f"DELETE FROM entries WHERE version = {version}")
+        async with opened(path) as store:
+            with pytest.raises(StoreCorrupt):
+                await store.load("f")
+            with pytest.raises(StoreCorrupt):
+                await store.entries("f", "e1", 8, 9)
+            assert (await store.load("f", 4)).entries == entries(1, 4)
 
 
 # Locked.
