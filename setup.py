@@ -37,6 +37,7 @@ setup(
         "werkzeug>=3",
         "zope.interface>=7",
     ],
+    entry_points={"console_scripts": ["helix = helix.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Framework :: Twisted",

@@ -96,7 +96,7 @@ def _origin(text: str) -> str:
 
 def _store(text: str) -> str:
     kind, separator, place = text.partition(":")
-    known = kind in ("sqlite", "postgresql", "postgres") and bool(place)
+    known = kind in ("sqlite", "postgresql") and bool(place)
     if text != "memory:" and not (known and separator):
         raise ValueError("sqlite:PATH, postgresql://... or memory: is wanted")
     return text
@@ -127,9 +127,10 @@ SETTINGS: Sequence[Setting] = (
     ),
     Setting(
         "store",
-        "memory:",
+        "sqlite:helix-data/flows.db",
         _store,
-        "Where flows are kept: sqlite:PATH, postgresql://..., or memory: for nowhere.",
+        "Where flows are kept: sqlite:PATH, postgresql://USER@HOST/DATABASE, or memory: for as "
+        "long as the process lives.",
     ),
     Setting(
         "allow-origin",

@@ -10,13 +10,13 @@ class HelixError(Exception):
     """
     Something that was asked for can't be done.
 
-    :cvar code: the stable name of the error, for programs.
-    :cvar retry: whether the same request may succeed later, unchanged.
+    :ivar code: the stable name of the error, for programs; of the class, but in `Refused`.
+    :ivar retry: whether the same request may succeed later, unchanged; likewise.
     :ivar message: what to tell a person; the ``reason`` of a reply, the ``detail`` of a problem.
     """
 
-    code: ClassVar[str] = "error"
-    retry: ClassVar[bool] = False
+    code: str = "error"
+    retry: bool = False
     default_message: ClassVar[str] = "The request could not be carried out"
 
     def __init__(self, message: str | None = None) -> None:
@@ -349,6 +349,41 @@ class SchemaMismatch(StoreError):
     """The store's schema is not one that this version can use."""
 
     code = "schema_mismatch"
+
+
+class Refused(HelixError):
+    """
+    A server refused what this client asked of it.
+
+    :ivar code: the server's; ``refused`` where it gave none.
+    """
+
+    def __init__(self, message: str, code: str | None = None, retry: bool = False) -> None:
+        super().__init__(message)
+        self.code = code or "refused"
+        self.retry = retry
+
+
+class Disconnected(HelixError):
+    """The connection to the server was lost, or could not be made."""
+
+    code = "disconnected"
+    retry = True
+    default_message = "There is no connection to the server"
+
+
+class ClientStopped(HelixError):
+    """The client was stopped before the server had confirmed this."""
+
+    code = "client_stopped"
+    default_message = "The client was stopped before the server had confirmed this"
+
+
+class OutboxUnusable(HelixError):
+    """The file that keeps a client's unconfirmed patches can't be used."""
+
+    code = "outbox_unusable"
+    default_message = "The outbox can't be used"
 
 
 class CloseCode(IntEnum):
