@@ -20,7 +20,7 @@ Node = dict[str, Any]
 
 _VERSION = '<p class="soft">Version {}. <a href="/api/openapi.json">OpenAPI 3.1</a></p>'
 
-_METHODS = ("get", "post", "put", "patch", "delete")
+_METHODS = ("get", "post", "patch", "put", "delete")
 
 
 @attrs.frozen

@@ -15,7 +15,7 @@ from helix.errors import StoreFull, StoreUnavailable
 from helix.interfaces import IFlowStore
 from helix.web_flows import file_name, read_cursor, write_cursor
 from tests.flowdata import by_id, edge, node
-from tests.stack import NOW, Answer, Log, Stack, escaped, logged
+from tests.stack import NOW, Answer, Log, Poller, Stack, escaped, logged
 from tests.test_rest import AWKWARD_IDS, SLASHED_IDS, assert_problem
 
 __all__ = ["logged"]
@@ -65,6 +65,13 @@ class Flows(Stack):
         assert answer.status == 200, answer.body
         flow: dict[str, Any] = answer.json
         return flow
+
+    def opened(self, flow_id: str = "f") -> Poller:
+        """Somebody who has a stored flow open, and has read what that brought."""
+        poller = self.poller()
+        poller.push(f"flow:{flow_id}", "phx_join")
+        assert poller.messages()[0][4]["status"] == "ok"
+        return poller
 
     def entries(self, flow_id: str = "f") -> list[dict[str, Any]]:
         """A flow's log, which replays to its document."""
@@ -598,7 +605,7 @@ def test_res8_document_of_many_frames_is_taken(flows: Flows) -> None:
 
 def test_res14_lib8_delete_ends_the_session_and_tells_its_members(flows: Flows) -> None:
     made = flows.make("f").json
-    member = flows.member("f")
+    member = flows.opened("f")
     flows.clock.advance(3)
     answer = flows.send("DELETE", "/api/flows/f")
     assert answer.status == 200
@@ -1004,7 +1011,7 @@ def test_res23_change_goes_on_though_its_client_leaves(
 ) -> None:
     flows = Flows(wrap_store=lambda store: Slow(store, ""))
     flows.make("f")
-    member = flows.member("f")
+    member = flows.opened("f")
     flows.store._method = slow
     connection = flows.connect()
     connection.request(method, target, [("Content-Type", "application/json")], body)
