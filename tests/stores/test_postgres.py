@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from socket import getaddrinfo
 from typing import Any
 
@@ -25,14 +25,8 @@ from helix.store.postgres.address import Address
 from helix.store.postgres.failures import Unfit
 from helix.store.postgres.store import CONNECTIONS
 from helix.store.postgres.wire import Connection
-from tests.postgres import PASSWORD, PostgresServer, new_schema
+from tests.postgres import PASSWORD, PostgresServer
 from tests.stores.data import T0, entries, entry, keep
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with new_schema() as url:
-        yield url
 
 
 @async_yield_fixture
