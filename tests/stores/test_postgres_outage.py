@@ -254,15 +254,18 @@ async def test_pgs1_what_is_asked_meanwhile_waits_and_then_fails(
             assert 0.5 < waited < 2.5
     finally:
         await deferToThread(server.start)
-    assert (await store.head("f")).version == 0
-    await store.append("f", "e1", 0, [entry(1)], Summary())
+    confirmed: list[Entry] = []
+    may_be_over = iter([False, True])
+    await write(store, "f", confirmed, lambda: next(may_be_over))
+    assert (await store.load("f")).entries == confirmed
 
 
 @ensureDeferred
 async def test_pgs1_what_is_asked_meanwhile_is_done_when_the_server_is_back(
     mortal_server: PostgresServer,
 ) -> None:
-    store = PostgresStore(mortal_server.make_schema(), reactor)
+    patient = Bounds(wait=30.0)
+    store = PostgresStore(mortal_server.make_schema(), reactor, patient)
     await store.start()
     await keep(store, "f")
     mortal_server.kill()
@@ -283,8 +286,10 @@ async def test_pgs1_an_orderly_restart_is_an_outage_as_well(
     await keep(store, "f")
     server.stop()
     await deferToThread(server.start)
-    await store.append("f", "e1", 0, [entry(1)], Summary())
-    assert (await store.head("f")).version == 1
+    confirmed: list[Entry] = []
+    may_be_over = iter([False, True])
+    await write(store, "f", confirmed, lambda: next(may_be_over))
+    assert (await store.load("f")).entries == confirmed
 
 
 @ensureDeferred
