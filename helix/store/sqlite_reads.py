@@ -19,11 +19,14 @@ from helix.store.sqlite_file import store_error
 
 _BLOCK = 1000
 """
-Entries that one statement gives.
+Entries that one statement gives, at most.
 
 Every row that Python fetches gives up the interpreter and waits for it again, behind whatever
 the reactor does; so SQLite itself makes blocks of rows.
 """
+
+_BLOCK_BYTES = 4 * 2**20
+"""What the patches of a block take at most, unless it is a single one."""
 
 _HEAD = """
     SELECT flow, flow_id, epoch, version, title, description, node_count, edge_count,
@@ -47,6 +50,11 @@ _ENTRIES = """
     )
 """
 _FRACTION = 2.0**-52
+
+_SIZE = """
+    SELECT sum(length(CAST(patch AS BLOB))) FROM entries
+    WHERE flow = ? AND version > ? AND version <= ?
+"""
 
 _ENTRIES_AFTER = _ENTRIES.format(condition="version > ?")
 _ENTRY_OF_OPERATION = _ENTRIES.format(condition="client_id = ? AND op_id = ?")
@@ -191,15 +199,22 @@ class SQLiteReads:
         :raises StoreCorrupt: when one is missing.
         """
         found: list[Entry] = []
+        count = _BLOCK
         while after < end:
-            limit = min(_BLOCK, end - after)
-            row = self._database.execute(_ENTRIES_AFTER, (flow, after, limit)).fetchone()
+            count = min(2 * count, _BLOCK, end - after)
+            while count > 1 and self._size(flow, after, after + count) > _BLOCK_BYTES:
+                count //= 2
+            row = self._database.execute(_ENTRIES_AFTER, (flow, after, count)).fetchone()
             block = _to_entries(row[0])
-            if [entry.version for entry in block] != list(range(after + 1, after + limit + 1)):
-                raise StoreCorrupt(f"The log has a gap behind version {after}")
+            if [entry.version for entry in block] != list(range(after + 1, after + count + 1)):
+                raise StoreCorrupt()
             found += block
-            after += limit
+            after += count
         return found
+
+    def _size(self, flow: int, after: int, end: int) -> int:
+        """Give the bytes of the patches from ``after`` (excluded) to ``end``."""
+        return self._database.execute(_SIZE, (flow, after, end)).fetchone()[0] or 0
 
 
 def read_snapshot_versions(database: sqlite3.Connection, flow: int) -> list[int]:

@@ -278,6 +278,36 @@ async def test_sto6_a_long_log_is_read_whole_and_in_order(store: IFlowStore) -> 
     assert await store.entries("f", "e1", 10, 5000) == entries(11, 5010)
 
 
+@ensureDeferred
+async def test_sto6_large_entries_are_read_as_small_ones_are(store: IFlowStore) -> None:
+    # More than a store should ask its database for at once.
+    sizes = [10, 6_000_000, 10, 3_000_000, 3_000_000, *[50_000] * 200, 10]
+    log = [
+        Entry(version, b'{"a":"%b"}' % (b"\\n" * (size // 2)), T0 + version)
+        for version, size in enumerate(sizes, 1)
+    ]
+    await keep(store, "f", log)
+    assert (await store.load("f")).entries == log
+    assert await store.entries("f", "e1", 1, 3) == log[1:4]
+
+
+@ensureDeferred
+async def test_sto6_a_load_beside_writes_is_of_one_moment(store: IFlowStore) -> None:
+    await keep(store, "f")
+    asked: list[Deferred[Any]] = []
+    loads = []
+    for base in range(0, 200, 2):
+        summary = Summary(str(base + 2))
+        asked.append(store.append("f", "e1", base, entries(base + 1, base + 2), summary))
+        asked.append(store.snapshot("f", "e1", base + 2, b"{}"))
+        loads.append(store.load("f"))
+    for stored in await gatherResults(loads):
+        version = stored.head.version
+        assert stored.head.summary == (Summary(str(version)) if version else Summary())
+        assert stored.entries == entries(stored.snapshot_version + 1, version)
+    await gatherResults(asked)
+
+
 # Snapshots.
 
 
