@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
 from helix.errors import (
     DuplicateOperation,
+    StoreCorrupt,
     StoreError,
     StoreReadOnly,
     StoreUnavailable,
@@ -286,6 +287,17 @@ async def test_pgs10_tables_that_are_gone(url: str, store: PostgresStore) -> Non
     with pytest.raises(StoreError, match="tables"):
         await store.entries("f", "e1", 0, 1)
     assert (await store.head("f")).version == 0
+
+
+@ensureDeferred
+async def test_pgs10_a_log_with_a_gap(store: PostgresStore) -> None:
+    await keep(store, "f", entries(1, 5))
+    sql = "DELETE FROM helix_entries WHERE version = %(version)s"
+    for version in (3, 5):
+        await store._pool.run(lambda c, v=version: c.ask(sql, {"version": v}))
+        with pytest.raises(StoreCorrupt):
+            await store.load("f")
+    assert (await store.load("f", 2)).entries == entries(1, 2)
 
 
 # Connections.
