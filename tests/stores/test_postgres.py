@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from socket import getaddrinfo
 from typing import Any
 
@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
 from helix.errors import (
     DuplicateOperation,
+    StoreCorrupt,
     StoreError,
     StoreReadOnly,
     StoreUnavailable,
@@ -25,14 +26,8 @@ from helix.store.postgres.address import Address
 from helix.store.postgres.failures import Unfit
 from helix.store.postgres.store import CONNECTIONS
 from helix.store.postgres.wire import Connection
-from tests.postgres import PASSWORD, PostgresServer, new_schema
+from tests.postgres import PASSWORD, PostgresServer
 from tests.stores.data import T0, entries, entry, keep
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with new_schema() as url:
-        yield url
 
 
 @async_yield_fixture
@@ -292,6 +287,17 @@ async def test_pgs10_tables_that_are_gone(url: str, store: PostgresStore) -> Non
     with pytest.raises(StoreError, match="tables"):
         await store.entries("f", "e1", 0, 1)
     assert (await store.head("f")).version == 0
+
+
+@ensureDeferred
+async def test_pgs10_a_log_with_a_gap(store: PostgresStore) -> None:
+    await keep(store, "f", entries(1, 5))
+    sql = "DELETE FROM helix_entries WHERE version = %(version)s"
+    for version in (3, 5):
+        await store._pool.run(lambda c, v=version: c.ask(sql, {"version": v}))
+        with pytest.raises(StoreCorrupt):
+            await store.load("f")
+    assert (await store.load("f", 2)).entries == entries(1, 2)
 
 
 # Connections.

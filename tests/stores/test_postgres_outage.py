@@ -58,9 +58,9 @@ def proxy(postgres_server: PostgresServer) -> Iterator[Proxy]:
 
 
 @async_yield_fixture
-async def near(postgres_server: PostgresServer, database: str) -> AsyncIterator[PostgresStore]:
+async def near(url: str) -> AsyncIterator[PostgresStore]:
     """A store beside the proxy."""
-    store = PostgresStore(postgres_server.url(database), reactor)
+    store = PostgresStore(url, reactor)
     await store.start()
     yield store
     await store.stop()
@@ -68,11 +68,11 @@ async def near(postgres_server: PostgresServer, database: str) -> AsyncIterator[
 
 @async_yield_fixture
 async def far(
-    postgres_server: PostgresServer, database: str, near: PostgresStore, proxy: Proxy
+    postgres_server: PostgresServer, url: str, near: PostgresStore, proxy: Proxy
 ) -> AsyncIterator[PostgresStore]:
     """A store behind the proxy, all of whose connections are open."""
-    url = postgres_server.url(database).replace(str(postgres_server.port), str(proxy.own_port))
-    store = PostgresStore(url, reactor)
+    own_url = url.replace(str(postgres_server.port), str(proxy.own_port))
+    store = PostgresStore(own_url, reactor)
     await store.start()
     await keep(store, "f", entries(1, 2))
     await until(lambda: len(proxy.clients) == CONNECTIONS)
@@ -179,9 +179,8 @@ async def test_pgs3_other_work_is_done_again(far: PostgresStore, proxy: Proxy, m
 
 @async_yield_fixture
 async def stored(mortal_server: PostgresServer) -> AsyncIterator[tuple[IFlowStore, PostgresServer]]:
-    """A store of its own database on a server that may be killed, and runs again afterwards."""
-    name = mortal_server.make_database()
-    store = PostgresStore(mortal_server.url(name), reactor, BOUNDS)
+    """A store in a schema of its own, on a server that may be killed, and runs again afterwards."""
+    store = PostgresStore(mortal_server.make_schema(), reactor, BOUNDS)
     await store.start()
     yield store, mortal_server
     await store.stop()
@@ -255,15 +254,18 @@ async def test_pgs1_what_is_asked_meanwhile_waits_and_then_fails(
             assert 0.5 < waited < 2.5
     finally:
         await deferToThread(server.start)
-    assert (await store.head("f")).version == 0
-    await store.append("f", "e1", 0, [entry(1)], Summary())
+    confirmed: list[Entry] = []
+    may_be_over = iter([False, True])
+    await write(store, "f", confirmed, lambda: next(may_be_over))
+    assert (await store.load("f")).entries == confirmed
 
 
 @ensureDeferred
 async def test_pgs1_what_is_asked_meanwhile_is_done_when_the_server_is_back(
     mortal_server: PostgresServer,
 ) -> None:
-    store = PostgresStore(mortal_server.url(mortal_server.make_database()), reactor)
+    patient = Bounds(wait=30.0)
+    store = PostgresStore(mortal_server.make_schema(), reactor, patient)
     await store.start()
     await keep(store, "f")
     mortal_server.kill()
@@ -284,15 +286,17 @@ async def test_pgs1_an_orderly_restart_is_an_outage_as_well(
     await keep(store, "f")
     server.stop()
     await deferToThread(server.start)
-    await store.append("f", "e1", 0, [entry(1)], Summary())
-    assert (await store.head("f")).version == 1
+    confirmed: list[Entry] = []
+    may_be_over = iter([False, True])
+    await write(store, "f", confirmed, lambda: next(may_be_over))
+    assert (await store.load("f")).entries == confirmed
 
 
 @ensureDeferred
 async def test_pgs4_a_store_stops_though_the_server_is_away(
     mortal_server: PostgresServer,
 ) -> None:
-    store = PostgresStore(mortal_server.url(mortal_server.make_database()), reactor, BOUNDS)
+    store = PostgresStore(mortal_server.make_schema(), reactor, BOUNDS)
     await store.start()
     await keep(store, "f")
     mortal_server.kill()
@@ -331,7 +335,7 @@ async def test_pgs2_a_server_that_hangs_counts_as_away(
 
 @ensureDeferred
 async def test_pgs4_a_store_stops_though_the_server_hangs(mortal_server: PostgresServer) -> None:
-    store = PostgresStore(mortal_server.url(mortal_server.make_database()), reactor, BOUNDS)
+    store = PostgresStore(mortal_server.make_schema(), reactor, BOUNDS)
     await store.start()
     await keep(store, "f")
     mortal_server.freeze()

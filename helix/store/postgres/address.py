@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from socket import SOCK_STREAM, getaddrinfo
 
@@ -46,8 +47,9 @@ class Address:
             parameters: dict[str, str] = parse_dsn(url)
         except psycopg2.Error:
             parameters = {}
-        # With a bare "@" in the password, the rest of it would be taken for a host.
-        if not parameters or "@" in parameters.get("host", ""):
+        # With a bare "@" or "/" in the password, the rest of it would be taken for something else.
+        taken_apart = [parameters.get(name, "") for name in ("host", "port", "dbname")]
+        if not parameters or "@" in "".join(taken_apart) or re.search(r"[^\d,]", taken_apart[1]):
             raise StoreError(
                 "The PostgreSQL URL can't be read. It is postgresql://user:password@host/database,"
                 " and characters such as @ : / # % in the password are percent-encoded"

@@ -27,7 +27,7 @@ nobody knows whether it took effect.
 FIRST_PAUSE = 0.1
 """Seconds between an attempt to connect that failed and the next; doubled each time."""
 
-LONGEST_PAUSE = 2.0
+LONGEST_PAUSE = 1.0
 
 
 class Pool:

@@ -17,6 +17,7 @@ from helix.errors import (
     FlowDeleted,
     FlowExists,
     FlowNotFound,
+    StoreCorrupt,
     StoreUnavailable,
     VersionConflict,
     VersionNotFound,
@@ -39,8 +40,14 @@ CONNECTIONS = 4
 
 ONE_MOMENT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-ROWS_AT_ONCE = 1000
-"""Entries that one statement of a load gives, so that other work gets its turn in between."""
+MANY_ROWS = 1000
+"""Entries that one statement of a load gives at most, so that other work gets its turn."""
+
+FEW_ROWS = 100
+"""The same for the first one, when nobody knows yet how large they are."""
+
+BYTES_AT_ONCE = 4 << 20
+"""What the patches of one statement take, by the size of those before."""
 
 FLOWS_AT_ONCE = 20
 """Flows that one transaction of a purge removes."""
@@ -85,8 +92,8 @@ class PostgresStore:
         self._open = False
         if self._under_way:
             self._idle = Deferred()
-            self._idle.addTimeout(self._bounds.wait, self._clock)
-            with suppress(defer.TimeoutError):  # what can't be finished fails below
+            self._idle.addTimeout(self._bounds.wait + self._bounds.answer, self._clock)
+            with suppress(defer.TimeoutError):  # what isn't finished by then fails below
                 await self._idle
         await self._pool.stop()
         self._appends.close()
@@ -309,14 +316,24 @@ async def _load(connection: Connection, flow_id: str, version: int | None) -> St
     end = head.version if version is None else version
     if not 0 <= end <= head.version:
         raise VersionNotFound()
-    entries: list[Entry] = []
-    while base + len(entries) < end:
-        rows = await connection.ask(
-            queries.TAIL,
-            {"key": key, "after": base + len(entries), "end": end, "limit": ROWS_AT_ONCE},
-        )
-        entries += map(read_entry, rows)
+    entries = await _tail(connection, key, base, end)
     return StoredFlow(head, base, None if document is None else unpack(document).encode(), entries)
+
+
+async def _tail(connection: Connection, key: int, after: int, end: int) -> list[Entry]:
+    """Give a log's entries from ``after`` (excluded) to ``end``, a bounded block at a time."""
+    entries: list[Entry] = []
+    limit = FEW_ROWS
+    while after < end:
+        asked = {"key": key, "after": after, "end": end, "limit": limit}
+        block = [read_entry(row) for row in await connection.ask(queries.TAIL, asked)]
+        if not block or block[-1].version != after + len(block):
+            raise StoreCorrupt()
+        entries += block
+        after += len(block)
+        size = sum(len(entry.patch) for entry in block) // len(block) + 1
+        limit = max(1, min(MANY_ROWS, BYTES_AT_ONCE // size))
+    return entries
 
 
 async def _keep_snapshot(
