@@ -14,7 +14,9 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=[*find_packages(include=["helix", "helix.*"]), "twisted.plugins"],
-    package_data={"helix": ["data/templates/*.json", "pages/*", "store/schema/*/*.sql", "py.typed"]},
+    package_data={
+        "helix": ["data/templates/*.json", "pages/*", "store/schema/*/*.sql", "py.typed"]
+    },
     install_requires=[
         "attrs>=24.1",
         "autobahn>=25.10",
