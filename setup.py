@@ -15,7 +15,13 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["helix", "helix.*"]), "twisted.plugins"],
     package_data={
-        "helix": ["data/templates/*.json", "pages/*", "store/schema/*/*.sql", "py.typed"]
+        "helix": [
+            "data/*.json",
+            "data/templates/*.json",
+            "pages/*",
+            "store/schema/*/*.sql",
+            "py.typed",
+        ]
     },
     install_requires=[
         "attrs>=24.1",

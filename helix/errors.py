@@ -192,7 +192,7 @@ class UnsupportedMediaType(HelixError):
 
 
 class BodyTooLarge(HelixError):
-    """The body of a request is larger than ``--max-frame-bytes``."""
+    """The body of a request is larger than what it is for may be."""
 
     code = "body_too_large"
     default_message = "The body is too large"
@@ -257,6 +257,13 @@ class VersionNotFound(HelixError):
 
     code = "version_not_found"
     default_message = "The flow has no such version"
+
+
+class TemplateNotFound(HelixError):
+    """There is no template of that id."""
+
+    code = "template_not_found"
+    default_message = "There is no such template"
 
 
 class PreconditionFailed(HelixError):

@@ -27,6 +27,7 @@ from helix.errors import (
 from helix.fanout import Turns
 from helix.interfaces import IFlowStore, IMember
 from helix.livelog import LiveLog, LogSettings, load_state
+from helix.relay import parse_changes
 from helix.session import End, FlowSession, Joined, Surroundings
 from helix.telemetry import Telemetry
 
@@ -197,19 +198,29 @@ class FlowSessionService(Service):
         """
         return self.close(flow_id) if flow_id in self._sessions else 0
 
-    def broadcast(self, flow_id: str, changes: bytes) -> int:
+    def broadcast(self, flow_id: str, changes: bytes) -> Deferred[int]:
         """
-        Broadcast ``changes`` (JSON) to the members of a flow as a ``flow_update``.
+        Broadcast ``changes`` (JSON) to the members of a flow as a ``flow_update``; where they hold
+        nodes and edges, as an edit of the document, once it is durable.
 
-        :return: how many members those are; none where the flow has no session.
+        :return: a Deferred of how many members those are; none where the flow has no session.
+        :raises StoreError: (through the Deferred) when an edit can't be stored; nobody was told.
         """
+        return Deferred.fromCoroutine(self._broadcast(flow_id, changes))
+
+    async def _broadcast(self, flow_id: str, changes: bytes) -> int:
         session = self._sessions.get(flow_id)
         if session is None:
             return 0
-        self.guard(session, session.change, changes).addErrback(
-            lambda failure: self._log.failure("A broadcast failed", failure)
-        )
-        return session.client_count
+        count = session.client_count
+        sent = parse_changes(changes)
+        if sent is not None:
+            await self.guard(session, session.edit, None, sent, changes)
+        else:
+            self.guard(session, session.change, changes).addErrback(
+                lambda failure: self._log.failure("A broadcast failed", failure)
+            )
+        return count
 
     def get(self, flow_id: str) -> FlowSession | None:
         """The live session of a flow, if there is one."""

@@ -56,6 +56,8 @@ class SQLiteStore:
     def __init__(self, path: Path, reactor: Any, read_only: bool = False) -> None:
         self._path = path
         self._read_only = read_only
+        # Now, while the process may read its own files: a daemon may give up its rights later.
+        self._upgrades = shipped_upgrades("sqlite")
         self._writes: SQLiteWrites | None = None
         self._writer: Worker[Write] = Worker(
             reactor, "helix-sqlite-writer", self._open_writes, _MAX_BATCH
@@ -155,11 +157,12 @@ class SQLiteStore:
         with ExitStack() as opened:
             try:
                 prepare_file(self._path)
-                lock = WriterLock(self._path)
+                # By whatever name it is opened, there is one lock.
+                lock = WriterLock(self._path.resolve())
                 opened.callback(lock.release)
                 database = connect_writer(self._path)
                 opened.callback(database.close)
-                upgrade(database, shipped_upgrades("sqlite"))
+                upgrade(database, self._upgrades)
                 self._writes = SQLiteWrites(database, lock)
             except (OSError, sqlite3.Error) as error:
                 raise start_error(error, self._path) from error
@@ -172,7 +175,7 @@ class SQLiteStore:
                 database = connect_reader(self._path)
                 opened.callback(database.close)
                 check_owner(database, self._path)
-                check_schema(database, shipped_upgrades("sqlite"))
+                check_schema(database, self._upgrades)
             except (OSError, sqlite3.Error) as error:
                 raise start_error(error, self._path) from error
             opened.pop_all()

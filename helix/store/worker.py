@@ -233,13 +233,13 @@ class Worker(Generic[W]):
 
     def _ended(self, failure: Failure | None) -> None:
         self._thread.join()
+        if self._state is not _State.CLOSED:
+            self._closed()
         if self._started is not None:
             started, self._started = self._started, None
             started.errback(failure)
         elif failure is not None:
             self._log.failure("The store was not closed in order", failure)
-        if self._state is not _State.CLOSED:
-            self._closed()
 
     def _closed(self) -> None:
         self._state = _State.CLOSED

@@ -9,6 +9,7 @@ import pytest
 from pytest_twisted import async_yield_fixture
 
 from helix.interfaces import IFlowStore
+from tests.postgres import database, mortal_server, postgres_server  # noqa: F401  # fixtures
 from tests.stores.places import PLACES, Place
 
 

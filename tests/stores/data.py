@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import Deferred
+
 from helix.interfaces import IFlowStore
-from helix.records import Entry, Summary
+from helix.records import Entry, FlowHead, Summary
 
 T0 = 1_700_000_000.25
 
@@ -22,8 +24,8 @@ def entries(first: int, last: int) -> list[Entry]:
     return [entry(version) for version in range(first, last + 1)]
 
 
-async def keep(
+def keep(
     store: IFlowStore, flow_id: str, log: Sequence[Entry] = (), summary: Summary | None = None
-) -> None:
+) -> Deferred[FlowHead]:
     """Create a flow with epoch ``e1`` and this log."""
-    await store.create(flow_id, "e1", T0, log, summary or Summary())
+    return store.create(flow_id, "e1", T0, log, summary or Summary())

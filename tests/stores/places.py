@@ -17,7 +17,9 @@ from twisted.internet import reactor
 
 from helix.interfaces import IFlowStore
 from helix.store.memory import MemoryStore
+from helix.store.postgres import PostgresStore
 from helix.store.sqlite import SQLiteStore
+from tests.postgres import new_schema
 
 
 class Place(Protocol):
@@ -46,6 +48,21 @@ def memory_place(directory: Path) -> Iterator[Place]:
 
 
 @attrs.frozen
+class PostgresPlace:
+    url: str
+    durable = True
+
+    def store(self) -> IFlowStore:
+        return PostgresStore(self.url, reactor)
+
+
+@contextmanager
+def postgres_place(directory: Path) -> Iterator[Place]:
+    with new_schema() as url:
+        yield PostgresPlace(url)
+
+
+@attrs.frozen
 class SQLitePlace:
     path: Path
     durable = True
@@ -61,5 +78,6 @@ def sqlite_place(directory: Path) -> Iterator[Place]:
 
 PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "memory": memory_place,
+    "postgresql": postgres_place,
     "sqlite": sqlite_place,
 }

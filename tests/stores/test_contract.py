@@ -278,6 +278,23 @@ async def test_sto6_a_long_log_is_read_whole_and_in_order(store: IFlowStore) -> 
     assert await store.entries("f", "e1", 10, 5000) == entries(11, 5010)
 
 
+@ensureDeferred
+async def test_sto6_a_load_beside_writes_is_of_one_moment(store: IFlowStore) -> None:
+    await keep(store, "f")
+    asked: list[Deferred[Any]] = []
+    loads = []
+    for base in range(0, 200, 2):
+        summary = Summary(str(base + 2))
+        asked.append(store.append("f", "e1", base, entries(base + 1, base + 2), summary))
+        asked.append(store.snapshot("f", "e1", base + 2, b"{}"))
+        loads.append(store.load("f"))
+    for stored in await gatherResults(loads):
+        version = stored.head.version
+        assert stored.head.summary == (Summary(str(version)) if version else Summary())
+        assert stored.entries == entries(stored.snapshot_version + 1, version)
+    await gatherResults(asked)
+
+
 # Snapshots.
 
 
