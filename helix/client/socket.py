@@ -215,7 +215,8 @@ class PhoenixSocket(WebSocketClientProtocol):
                 timer.cancel()
         requests, self._requests = self._requests, {}
         for answered, timer in requests.values():
-            timer.cancel()
+            if timer.active():
+                timer.cancel()
             answered.errback(why)
         if not self.opened.called:
             self.opened.errback(why)
