@@ -94,6 +94,14 @@ def _origin(text: str) -> str:
     return text
 
 
+def _store(text: str) -> str:
+    kind, separator, place = text.partition(":")
+    known = kind in ("sqlite", "postgresql", "postgres") and bool(place)
+    if text != "memory:" and not (known and separator):
+        raise ValueError("sqlite:PATH, postgresql://... or memory: is wanted")
+    return text
+
+
 def _flag(text: str) -> bool:
     values = {
         "1": True,
@@ -116,6 +124,12 @@ SETTINGS: Sequence[Setting] = (
         _endpoint,
         "Where to listen, as a Twisted endpoint; TLS and unix sockets too. May be repeated.",
         repeatable=True,
+    ),
+    Setting(
+        "store",
+        "memory:",
+        _store,
+        "Where flows are kept: sqlite:PATH, postgresql://..., or memory: for nowhere.",
     ),
     Setting(
         "allow-origin",
@@ -193,6 +207,7 @@ class Config:
     """The values of `SETTINGS`, by their attribute names."""
 
     listen: tuple[str, ...]
+    store: str
     allow_origin: tuple[str, ...]
     max_clients_per_flow: int
     max_connections: int

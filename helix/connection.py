@@ -12,9 +12,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.channels import Channel, Router
+from helix.channels import Channel, plain_refusal
 from helix.errors import (
     CloseCode,
+    FlowDeleted,
     HelixError,
     InvalidFlowId,
     InvalidParameters,
@@ -32,9 +33,9 @@ from helix.protocol import (
     Message,
     Ref,
     decode_binary,
-    encode_json,
 )
 from helix.ratelimit import TokenBucket
+from helix.router import Router
 from helix.telemetry import Telemetry
 
 MAX_QUEUED = 100
@@ -210,7 +211,9 @@ class Connection:
         )
 
     def _refuse(self, join_ref: Ref, message: _AnyMessage, error: HelixError) -> None:
-        response = encode_json({"reason": error.message})
+        self._reply_error(join_ref, message, plain_refusal(error))
+
+    def _reply_error(self, join_ref: Ref, message: _AnyMessage, response: bytes) -> None:
         self._send(
             self._encoding.serializer.reply(join_ref, message.ref, message.topic, "error", response)
         )
@@ -251,12 +254,32 @@ class Connection:
         try:
             response = port.channel.handle(message.event, message.payload, binary)
         except HelixError as error:
-            self._refuse(port.join_ref, message, error)
+            self._reply_error(port.join_ref, message, port.channel.refusal(error))
         except Exception:
             self._log.failure("A channel crashed")
             port.end("phx_error")
         else:
-            self._reply(port.join_ref, message, response)
+            if isinstance(response, bytes):
+                self._reply(port.join_ref, message, response)
+            else:
+                self._reply_later(response, port, message)
+
+    def _reply_later(self, response: Deferred[bytes], port: _Port, message: _AnyMessage) -> None:
+        def reply(response: bytes) -> None:
+            if port.state is _State.JOINED:
+                self._reply(port.join_ref, message, response)
+
+        def refuse(failure: Failure) -> None:
+            if port.state is not _State.JOINED:
+                return
+            error = failure.value
+            if isinstance(error, HelixError):
+                self._reply_error(port.join_ref, message, port.channel.refusal(error))
+            else:
+                self._log.failure("A channel crashed", failure)
+                port.end("phx_error")
+
+        response.addCallbacks(reply, refuse).addErrback(self._crashed)
 
     def _queue(self, message: _AnyMessage, port: _Port) -> None:
         if port.queue is None:
@@ -297,17 +320,18 @@ class Connection:
                 raise InvalidParameters()
             if len(self._ports) >= self._limits.max_channels:
                 raise TooManyChannels()
-            port.channel = self._router.channel(port)
+            params = bytes(message.payload)
+            port.channel = self._router.channel(port, params)
         except HelixError as error:
             self._refuse_join(port, message, error)
             self._close_replaced(old)
             return
         self._ports[port.topic] = port
-        joining = Deferred.fromCoroutine(port.channel.join(bytes(message.payload)))
+        joining = Deferred.fromCoroutine(port.channel.join(params))
         port.joining = joining
         joining.addCallbacks(
             self._joined, self._join_failed, (port, message, old), {}, (port, message, old)
-        ).addErrback(self._join_crashed)
+        ).addErrback(self._crashed)
 
     def _joined(
         self, response: bytes, port: _Port, message: _AnyMessage, old: _Port | None
@@ -339,15 +363,17 @@ class Connection:
             self._refuse_join(port, message, JoinCrashed())
         self._close_replaced(old)
 
-    def _join_crashed(self, failure: Failure) -> None:
-        self._log.failure("A join could not be answered", failure)
+    def _crashed(self, failure: Failure) -> None:
+        self._log.failure("A frame could not be answered", failure)
         self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
 
     def _refuse_join(self, port: _Port, message: _AnyMessage, error: HelixError) -> None:
-        """Refuse a join; where the topic itself is wrong for good, or the client goes on trying."""
+        """Refuse a join; for good where no other would do, or the client goes on trying."""
         unmatched = isinstance(error, UnmatchedTopic)
-        self._refuse(None if unmatched else port.join_ref, message, error)
-        if unmatched or isinstance(error, InvalidFlowId):
+        channel: Channel | None = getattr(port, "channel", None)
+        refusal = plain_refusal if channel is None else channel.refusal
+        self._reply_error(None if unmatched else port.join_ref, message, refusal(error))
+        if unmatched or isinstance(error, InvalidFlowId | FlowDeleted):
             self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
 
     def _close_replaced(self, old: _Port | None) -> None:

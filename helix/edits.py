@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from helix.document import FlowDocument, JsonObject
-from helix.records import FlowHead
+from helix.records import FlowHead, Summary
 
 
 @attrs.frozen
@@ -58,3 +58,11 @@ class FlowState:
     head: FlowHead
     version: int
     document: bytes
+
+
+def summary_of(document: FlowDocument) -> Summary:
+    """Make what a list shows of ``document``."""
+    content = document.content
+    return Summary(
+        content["title"], content["description"], document.node_count, document.edge_count
+    )

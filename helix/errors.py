@@ -274,6 +274,14 @@ class TooManyPending(HelixError):
     default_message = "Too many patches wait to be stored, try again later"
 
 
+class OutOfOrder(HelixError):
+    """An earlier patch of this client is to be sent again first."""
+
+    code = "out_of_order"
+    retry = True
+    default_message = "An earlier patch failed: send again from that one on, in order"
+
+
 class StoreError(HelixError):
     """The store can't do what was asked of it."""
 

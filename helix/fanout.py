@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import cast
 
@@ -20,7 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.outlet import FrameKey, KeyedFrame, Outlet
+from helix.outlet import KeyedFrame, Outlet
 from helix.protocol import MAX_NAME, BinaryKind, Encoding, encode_binary
 from helix.telemetry import Telemetry
 
@@ -98,14 +99,22 @@ class Broadcast:
     :param bytes payload: JSON, or data for a binary broadcast.
     :param key: of broadcasts with equal keys only the newest matters to a lagging member.
     :param bool binary: whether ``payload`` is data. Who can't be sent one gets nothing.
+    :param later: makes what a lagging member gets instead, once it has caught up; it may find that
+        there is nothing any more. Only with a ``key``.
     """
 
-    __slots__ = ("_binary", "_encoded", "_event", "_payload", "key", "size")
+    __slots__ = ("_binary", "_encoded", "_event", "_later", "_payload", "key", "size")
 
     def __init__(
-        self, event: str, payload: bytes, key: Hashable | None = None, binary: bool = False
+        self,
+        event: str,
+        payload: bytes,
+        key: Hashable | None = None,
+        binary: bool = False,
+        later: Callable[[], Broadcast | None] | None = None,
     ) -> None:
         self.key = key
+        self._later = later
         self.size = len(payload)
         self._event = event
         self._payload = payload
@@ -119,6 +128,18 @@ class Broadcast:
         except KeyError:
             made = self._encoded[wire] = self._encode(*wire)
             return made
+
+    def keyed(self, wire: _Wire) -> KeyedFrame:
+        """What an outlet of that wire is to keep of it while it is lagging."""
+        key = None if self.key is None else (wire[1], self.key)
+        if self._later is None:
+            return key, self.encoded(wire)
+        return key, partial(self._encoded_later, self._later, wire)
+
+    @staticmethod
+    def _encoded_later(later: Callable[[], Broadcast | None], wire: _Wire) -> bytes:
+        broadcast = later()
+        return b"" if broadcast is None else broadcast.encoded(wire)
 
     def _encode(self, encoding: Encoding, topic: str) -> bytes:
         if not self._binary:
@@ -203,6 +224,10 @@ class Fanout:
         self._delivery: Generator[None, None, None] | None = None
         self._holding = False
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._members
+
     def add(self, outlet: Outlet, topic: str) -> None:
         """Add a member: a channel of the outlet's client, which calls the flow ``topic``."""
         self._members[outlet, topic] = None
@@ -257,7 +282,7 @@ class Fanout:
             frame = broadcast.encoded(wire)
             if not frame:
                 return succeed(None)
-            untaken = _write(outlets, frame, ((_key(wire, broadcast), frame),))
+            untaken = _write(outlets, frame, (broadcast.keyed(wire),))
             self._turns.delivered(1, len(outlets), len(frame))
         except Exception:
             self._failed(Failure())
@@ -377,19 +402,15 @@ class _Encoded:
     __slots__ = ("_data", "_frames", "_starts")
 
     def __init__(self, broadcasts: list[Broadcast], wire: _Wire) -> None:
-        self._frames = [(_key(wire, one), one.encoded(wire)) for one in broadcasts]
-        self._starts = list(accumulate((len(frame) for _, frame in self._frames), initial=0))
-        self._data = b"".join([frame for _, frame in self._frames])
+        encoded = [one.encoded(wire) for one in broadcasts]
+        self._frames = [one.keyed(wire) for one in broadcasts]
+        self._starts = list(accumulate(map(len, encoded), initial=0))
+        self._data = b"".join(encoded)
 
     def since(self, first: int) -> tuple[bytes | memoryview, list[KeyedFrame]]:
         """What those get for whom the broadcast number ``first`` is the first: joined, and each."""
         data = memoryview(self._data)[self._starts[first] :] if first else self._data
         return data, [keyed for keyed in self._frames[first:] if keyed[1]]
-
-
-def _key(wire: _Wire, broadcast: Broadcast) -> FrameKey | None:
-    """The broadcast's key for an outlet, on which other flows have keys of their own."""
-    return None if broadcast.key is None else (wire[1], broadcast.key)
 
 
 def _write(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from base64 import urlsafe_b64encode
+from random import Random
 
 from helix.errors import InvalidFlowId
 
@@ -25,3 +27,8 @@ def parse_flow_id(text: object) -> str:
     if not 1 <= size <= MAX_ID_BYTES or any(unicodedata.category(c) == "Cc" for c in flow_id):
         raise InvalidFlowId()
     return flow_id
+
+
+def new_id(random: Random) -> str:
+    """Make an identifier that nobody has or guesses: 22 characters of base64url, 128 bits."""
+    return urlsafe_b64encode(random.randbytes(16)).rstrip(b"=").decode()

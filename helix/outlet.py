@@ -32,7 +32,10 @@ CHUNK_BYTES = 16 * 1024
 FrameKey = tuple[str, Hashable]
 """A topic, and the kind of a frame among its."""
 
-KeyedFrame = tuple[FrameKey | None, bytes]
+LateFrame = Callable[[], bytes]
+"""Makes a frame when it can be sent; it may be empty then."""
+
+KeyedFrame = tuple[FrameKey | None, bytes | LateFrame]
 """A frame and the key of its kind, of which only the newest counts; ``None``: every one does."""
 
 
@@ -109,7 +112,7 @@ class Outlet:
         self._queue: deque[bytes | memoryview] | None = None
         self._queued_bytes = 0
         self._taken_bytes = 0
-        self._newest: dict[FrameKey, bytes] | None = None
+        self._newest: dict[FrameKey, bytes | LateFrame] | None = None
         self._waiting: deque[tuple[int, Deferred[None]]] | None = None
         self._corked: list[bytes | memoryview] | None = None
         self.write: Callable[[bytes | memoryview], int] = self._write_clear
@@ -153,10 +156,10 @@ class Outlet:
         """
         if taken == REFUSED:
             for key, frame in frames:
-                if key is None:
-                    self._enqueue(frame, 0)
-                else:
+                if key is not None:
                     self._keep_newest(key, frame)
+                elif isinstance(frame, bytes):
+                    self._enqueue(frame, 0)
             return None
         if taken != QUEUED:
             self._enqueue(data, taken)
@@ -249,7 +252,7 @@ class Outlet:
             self.blocked_since = self._clock.seconds()
             self.write = self._write_blocked
 
-    def _keep_newest(self, key: FrameKey, frame: bytes) -> None:
+    def _keep_newest(self, key: FrameKey, frame: bytes | LateFrame) -> None:
         if self._newest is None:
             self._newest = {}
         self._newest.pop(key, None)  # so that the newest of all comes last
@@ -274,7 +277,8 @@ class Outlet:
         self._release_waiting(self._taken_bytes)
         if not self._queue and self._newest:
             frames, self._newest = self._newest, None
-            self._queue = deque(frames.values())
+            made = (frame if isinstance(frame, bytes) else frame() for frame in frames.values())
+            self._queue = deque(frame for frame in made if frame)
             self._queued_bytes = sum(map(len, self._queue))
         if not self._queue:
             self._drained()

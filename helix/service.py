@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.errors import Draining, FlowUnavailable, HelixError, SessionCrashed, SessionNotFound
+from helix.edits import Accepted, FlowState, Submission
+from helix.errors import (
+    Draining,
+    FlowNotFound,
+    FlowUnavailable,
+    HelixError,
+    SessionCrashed,
+    SessionEnded,
+    SessionNotFound,
+)
 from helix.fanout import Turns
-from helix.interfaces import IMember
-from helix.session import End, FlowSession, Surroundings
+from helix.interfaces import IFlowStore, IMember
+from helix.livelog import LiveLog, LogSettings, load_state
+from helix.session import End, FlowSession, Joined, Surroundings
 from helix.telemetry import Telemetry
 
 MAX_CRASHES = 10
@@ -28,14 +39,13 @@ CRASH_WINDOW = 60.0
 LOAD_TIMEOUT = 9.0
 """Seconds that joins wait for a flow: less than the 10 for which clients wait for a reply."""
 
+MAX_LOADS = 3
+"""How often a flow is loaded for one who asks, if its session ends before they have it."""
+
 T = TypeVar("T")
 
-Loader = Callable[[str], object]
-"""Prepares a flow by its id before its first session; the result, or its Deferred, says when."""
-
-
-def _nothing_to_load(flow_id: str) -> None:
-    """Relay mode keeps nothing, so a session can start at once."""
+Loader = Callable[[str, LogSettings], Coroutine[Deferred[Any], Any, LiveLog]]
+"""Loads a flow by its id before its session starts."""
 
 
 @attrs.define(eq=False)
@@ -46,12 +56,12 @@ class _Load:
     :ivar waiters: a Deferred for each join that waits for it.
     """
 
-    loading: Deferred[object] | None = None
-    waiters: list[Deferred[None]] = attrs.field(factory=list)
+    loading: Deferred[LiveLog] | None = None
+    waiters: list[Deferred[FlowSession]] = attrs.field(factory=list)
 
-    def wait(self) -> Deferred[None]:
+    def wait(self) -> Deferred[FlowSession]:
         """Wait for it; to cancel that doesn't cancel the load."""
-        waiter: Deferred[None] = Deferred(self.waiters.remove)
+        waiter: Deferred[FlowSession] = Deferred(self.waiters.remove)
         self.waiters.append(waiter)
         return waiter
 
@@ -63,6 +73,7 @@ class FlowSessionService(Service):
     Concurrent joins of a flow that is not live share one load and one session.
 
     :param clock: the reactor.
+    :param logs: the store, and what else live logs share.
     :param int max_clients: members of a flow.
     :param float idle_timeout: seconds without activity after which a session ends.
     :param load: see `Loader`.
@@ -76,14 +87,16 @@ class FlowSessionService(Service):
         self,
         clock: IReactorTime,
         telemetry: Telemetry,
+        logs: LogSettings,
         max_clients: int = 1000,
         idle_timeout: float = 1800.0,
-        load: Loader = _nothing_to_load,
+        load: Loader = LiveLog.load,
     ) -> None:
         self._clock = clock
         self._telemetry = telemetry
+        self._logs = logs
         self._around = Surroundings(
-            clock, Turns(clock, telemetry), telemetry, max_clients, idle_timeout
+            clock, Turns(clock, telemetry), telemetry, logs, max_clients, idle_timeout
         )
         self._load = load
         self._sessions: dict[str, FlowSession] = {}
@@ -93,9 +106,14 @@ class FlowSessionService(Service):
 
     # what channels and REST ask for
 
+    @property
+    def store(self) -> IFlowStore:
+        """Where the flows are kept."""
+        return self._logs.store
+
     async def join(self, flow_id: str, member: IMember) -> FlowSession:
         """
-        Make ``member`` a member of the flow's session, which is made if there is none.
+        Make ``member`` a member of the flow's session in relay mode; it is made if there is none.
 
         The caller sends its reply, then calls `FlowSession.announce`; no broadcast reaches the
         member before the caller's next ``await``.
@@ -104,21 +122,79 @@ class FlowSessionService(Service):
         :raises FlowUnavailable: when the flow crashed more than `MAX_CRASHES` times in
             `CRASH_WINDOW`.
         :raises MaxClientsReached: when the flow is full.
+        :raises FlowDeleted: when the flow is deleted.
+        :raises StoreError: when it can't be loaded.
         """
-        try:
-            self._check_joinable(flow_id)
-            session = self._sessions.get(flow_id)
-            if session is None:
-                await self._loaded(flow_id)
-                self._check_joinable(flow_id)
-                session = self._sessions.get(flow_id) or self._start(flow_id)
+        with self._refusals_told(flow_id):
+            session = await self._opened(flow_id)
             self.guard(session, session.join, member)
-        except HelixError as error:
-            self._telemetry.emit(
-                "helix.session.join_refused", metadata={"flow_id": flow_id, "code": error.code}
-            )
-            raise
-        return session
+            return session
+
+    async def join_document(
+        self, flow_id: str, member: IMember, client_id: str, resume: tuple[str, int] | None
+    ) -> tuple[FlowSession, Joined]:
+        """
+        As `join`, in document mode; parameters and result as `FlowSession.join_document`.
+        """
+        with self._refusals_told(flow_id):
+            session = await self._opened(flow_id)
+            session.hold()
+            try:
+                return session, await session.join_document(member, client_id, resume)
+            finally:
+                session.release()
+
+    def submit(self, flow_id: str, submission: Submission) -> Deferred[Accepted]:
+        """
+        Take an edit into a stored flow's log; those who have it open see it at once.
+
+        :return: as `CommitLoop.submit`.
+        :raises FlowNotFound: (through the Deferred) when there is no such flow.
+        :raises HelixError: what refuses a join, or the edit.
+        """
+        return Deferred.fromCoroutine(self._submit(flow_id, submission))
+
+    async def _submit(self, flow_id: str, submission: Submission) -> Accepted:
+        session = await self._opened(flow_id)
+        if not session.log.is_stored:
+            raise FlowNotFound()
+        session.hold()
+        try:
+            return await session.submit(submission)
+        finally:
+            session.release()
+
+    def read(self, flow_id: str, version: int | None = None) -> Deferred[FlowState]:
+        """
+        Read a stored flow: of those that are open what is durable now, of others what is stored.
+
+        :param version: for the past; the newest if ``None``.
+        :raises FlowNotFound, FlowDeleted, VersionNotFound, StoreError: (through the Deferred)
+            when that can't be.
+        """
+        return Deferred.fromCoroutine(self._read(flow_id, version))
+
+    async def _read(self, flow_id: str, version: int | None) -> FlowState:
+        session = self._sessions.get(flow_id)
+        if session is not None and session.log.is_stored and version is None:
+            state = session.state()
+            if state is not None:
+                return state
+        return await load_state(flow_id, version, self._logs)
+
+    def refresh(self, flow_id: str) -> None:
+        """Let those who have a flow open see what became of it in the store."""
+        session = self._sessions.get(flow_id)
+        if session is not None:
+            self.guard(session, session.refresh)
+
+    def forget(self, flow_id: str) -> int:
+        """
+        End the session of a flow that was deleted, as `close`.
+
+        :return: how many members it had; 0 where there was no session.
+        """
+        return self.close(flow_id) if flow_id in self._sessions else 0
 
     def broadcast(self, flow_id: str, changes: bytes) -> int:
         """
@@ -193,29 +269,54 @@ class FlowSessionService(Service):
             crashes.popleft()
         return len(crashes)
 
-    def _loaded(self, flow_id: str) -> Deferred[None]:
+    @contextmanager
+    def _refusals_told(self, flow_id: str) -> Iterator[None]:
+        try:
+            yield
+        except HelixError as error:
+            self._telemetry.emit(
+                "helix.session.join_refused", metadata={"flow_id": flow_id, "code": error.code}
+            )
+            raise
+
+    async def _opened(self, flow_id: str) -> FlowSession:
+        """The flow's session, which is made if there is none."""
+        for _ in range(MAX_LOADS):
+            self._check_joinable(flow_id)
+            session = self._sessions.get(flow_id)
+            if session is None:
+                session = await self._loaded(flow_id)
+            if session.end_reason is None:
+                return session
+        raise SessionEnded()
+
+    def _loaded(self, flow_id: str) -> Deferred[FlowSession]:
         """Wait for the one load of the flow; giving up the wait doesn't end it."""
         load = self._loads.get(flow_id)
         if load is not None:
             return load.wait()
         load = self._loads[flow_id] = _Load()
         waiter = load.wait()
-        load.loading = maybeDeferred(self._load, flow_id).addTimeout(LOAD_TIMEOUT, self._clock)
+        load.loading = Deferred.fromCoroutine(self._load(flow_id, self._logs)).addTimeout(
+            LOAD_TIMEOUT, self._clock
+        )
         load.loading.addBoth(self._finish_load, flow_id)
         return waiter
 
-    def _finish_load(self, result: object, flow_id: str) -> None:
-        for waiter in self._loads.pop(flow_id).waiters:
-            if self.draining:
-                waiter.errback(Draining())
-            elif isinstance(result, Failure):
+    def _finish_load(self, result: LiveLog | Failure, flow_id: str) -> None:
+        waiters = self._loads.pop(flow_id).waiters
+        if self.draining:
+            result = Failure(Draining())
+        if isinstance(result, Failure):
+            for waiter in waiters:
                 waiter.errback(result)
-            else:
-                waiter.callback(None)
-
-    def _start(self, flow_id: str) -> FlowSession:
-        session = self._sessions[flow_id] = FlowSession(flow_id, self._around, self._session_ended)
-        return session
+        elif waiters:
+            session = FlowSession(result, self._around, self._session_ended)
+            self._sessions[flow_id] = session
+            session.hold()
+            for waiter in waiters:
+                waiter.callback(session)
+            session.release()
 
     def _session_ended(self, session: FlowSession, reason: End) -> None:
         if self._sessions.get(session.flow_id) is session:

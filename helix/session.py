@@ -1,8 +1,8 @@
-"""One live flow: its members, what they tell each other, and its idle timer."""
+"""One live flow: its members, its log, what it tells them, and its idle timer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Final
 
@@ -12,11 +12,22 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.errors import MaxClientsReached, SessionEnded
-from helix.fanout import Broadcast, Fanout, Turns
+from helix.audiences import DocumentAudience, RelayAudience, wire_entries
+from helix.commits import CommitLoop
+from helix.document import encode_document
+from helix.edits import Accepted, FlowState, Submission
+from helix.errors import Draining, HelixError, MaxClientsReached, SessionCrashed, SessionEnded
+from helix.fanout import Fanout, Turns
 from helix.interfaces import IMember
+from helix.livelog import LiveLog, LogSettings
 from helix.protocol import encode_json
+from helix.records import Entry
 from helix.telemetry import Telemetry
+
+Audience = DocumentAudience | RelayAudience
+
+LINGER = 10.0
+"""Seconds for which a session without members is kept for who asks next."""
 
 MEMBERS_ENDED_AT_ONCE = 100
 """How many members of an ended session are told so in one turn of the reactor."""
@@ -32,11 +43,14 @@ class End(Enum):
     DRAINED = "drained"
 
 
-class Kind(Enum):
-    """The kinds of broadcast of which a lagging member needs only the newest."""
-
-    UPDATE = "flow_update"
-    CLIENT_COUNT = "client_count"
+_ERRORS: Mapping[End, type[HelixError]] = {
+    End.EMPTY: SessionEnded,
+    End.IDLE: SessionEnded,
+    End.FORCED: SessionEnded,
+    End.CRASHED: SessionCrashed,
+    End.DRAINED: Draining,
+}
+"""What those are told whose edits were not stored before the end."""
 
 
 @attrs.frozen
@@ -52,15 +66,33 @@ class Surroundings:
     clock: IReactorTime
     turns: Turns
     telemetry: Telemetry
+    logs: LogSettings
     max_clients: int
     idle_timeout: float
+
+
+@attrs.frozen
+class Joined:
+    """
+    What a member in document mode begins with: the entries that it missed, or the document.
+
+    :ivar entries: a JSON array; ``None`` where ``document`` is given.
+    :ivar document: as JSON.
+    """
+
+    epoch: str
+    version: int
+    entries: bytes | None
+    document: bytes | None
 
 
 class FlowSession:
     """
     A flow that somebody has open.
 
-    :param str flow_id: the flow.
+    It lives while it has members, is held, or has something to commit.
+
+    :param log: the flow's, as it was loaded.
     :param around: what the sessions of the server share.
     :param ended: called once with this session and why, when it has ended.
 
@@ -70,13 +102,17 @@ class FlowSession:
 
     __slots__ = (
         "_around",
+        "_commits",
+        "_documents",
         "_ended",
-        "_fanout",
+        "_holds",
         "_idle_timer",
         "_members",
+        "_relays",
         "end_reason",
         "flow_id",
         "last_activity",
+        "log",
         "started_at",
     )
 
@@ -84,53 +120,135 @@ class FlowSession:
 
     def __init__(
         self,
-        flow_id: str,
+        log: LiveLog,
         around: Surroundings,
         ended: Callable[[FlowSession, End], None],
     ) -> None:
-        self.flow_id = flow_id
+        self.flow_id = log.flow_id
+        self.log = log
         self.end_reason: End | None = None
         self._around = around
         self._ended = ended
-        self._members: dict[IMember, None] = {}
-        self._fanout = Fanout(around.clock, around.turns, self.crash)
-        self.started_at = self.last_activity = around.clock.seconds()
-        self._idle_timer: IDelayedCall = around.clock.callLater(around.idle_timeout, self._idle)
-        around.telemetry.emit("helix.session.started", metadata={"flow_id": flow_id})
+        self._commits = CommitLoop(log, around.logs, self)
+        self._members: dict[IMember, Audience] = {}
+        self._holds = 0
+        clock = around.clock
+        self._relays = RelayAudience(Fanout(clock, around.turns, self.crash))
+        self._documents = DocumentAudience(Fanout(clock, around.turns, self.crash), self.state)
+        self.started_at = self.last_activity = clock.seconds()
+        self._idle_timer: IDelayedCall = clock.callLater(around.idle_timeout, self._idle)
+        around.telemetry.emit("helix.session.started", metadata={"flow_id": self.flow_id})
 
     @property
     def client_count(self) -> int:
         return len(self._members)
 
+    # members
+
     def join(self, member: IMember) -> None:
         """
-        Add a member. It gets every broadcast from here on; the others are told by `announce`.
+        Add a member in relay mode. It gets every broadcast from here on; the others are told by
+        `announce`.
 
         :raises MaxClientsReached: when the flow has as many members as it may.
         :raises SessionEnded: when the session has ended meanwhile.
         """
-        self._check_alive()
-        if len(self._members) >= self._around.max_clients:
-            raise MaxClientsReached()
-        self._members[member] = None
-        self._fanout.add(member.outlet, member.topic)
-        self._touch()
-        self._emit("helix.session.client_joined")
+        self._check_room()
+        self._add(member, self._relays)
+
+    async def join_document(
+        self, member: IMember, client_id: str, resume: tuple[str, int] | None
+    ) -> Joined:
+        """
+        Add a member in document mode. It gets every entry that follows what this returns.
+
+        The session must be held meanwhile. `CommitLoop.dismiss` is done when the member leaves.
+
+        :param client_id: who it is, in what it submits.
+        :param resume: the ``(epoch, version)`` that it has.
+        :raises MaxClientsReached, SessionEnded: as `join`.
+        :raises StoreError: when the store can't tell what the client was.
+        """
+        self._check_room()
+        await self._commits.introduce(client_id)
+        try:
+            fetched = await self._fetch(resume)
+            self._check_room()
+        except BaseException:
+            self._commits.dismiss(client_id)
+            raise
+        self._add(member, self._documents)
+        return self._commits.confirmed(lambda: self._joined(resume, fetched))
 
     def announce(self) -> None:
-        """Tell all members, the newest too, that somebody joined."""
-        self._broadcast_count("client_joined")
+        """Tell all members in relay mode, the newest too, that somebody joined."""
+        self._tell_count("client_joined")
 
-    def leave(self, member: IMember) -> None:
-        """Remove a member and tell the others; without effect when it is none."""
+    def leave(self, member: IMember, client_id: str | None = None) -> None:
+        """
+        Remove a member and tell the others; without effect when it is none.
+
+        :param client_id: as what it joined, in document mode.
+        """
         if member not in self._members:
             return
         self._remove(member)
-        if not self._members:
-            self._end(End.EMPTY)
-        else:
+        if client_id is not None:
+            self._commits.dismiss(client_id)
+        if self._members:
             self._touch()
-            self._broadcast_count("client_left")
+            self._tell_count("client_left")
+        else:
+            self._end_if_unused()
+
+    def hold(self) -> None:
+        """Keep the session alive without a member, until `release`."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """
+        Undo a `hold`. Without members the session stays a little, for who asks next.
+        """
+        self._holds -= 1
+        if self.end_reason is None and not self._holds and not self._members:
+            self._idle_timer.reset(min(LINGER, self._around.idle_timeout))
+
+    # the document
+
+    def submit(self, submission: Submission) -> Deferred[Accepted]:
+        """Take an edit into the log, as `CommitLoop.submit`."""
+        self._touch()
+        return self._commits.submit(submission)
+
+    def state(self) -> FlowState | None:
+        """The flow as it is durable; ``None`` when the session has ended."""
+        if self.end_reason is not None:
+            return None
+        return self._commits.confirmed(lambda: self.log.state)
+
+    def refresh(self) -> None:
+        """See what other writers did to the flow."""
+        self._commits.refresh()
+
+    # Follower
+
+    def committed(self, entries: Sequence[Entry]) -> None:
+        self._documents.tell(entries)
+        self._around.telemetry.emit(
+            "helix.flow.appended", {"entries": len(entries)}, {"flow_id": self.flow_id}
+        )
+
+    def replaced(self) -> None:
+        self._documents.reset()
+
+    def deleted(self) -> None:
+        self.close()
+
+    def settled(self) -> None:
+        if not self._members:
+            self._end_if_unused()
+
+    # relay mode
 
     def change(self, changes: bytes) -> Deferred[None]:
         """
@@ -140,14 +258,15 @@ class FlowSession:
         :raises SessionEnded: when the session has ended meanwhile.
         """
         self._check_alive()
-        payload = b'{"changes":%b,"timestamp":%d}' % (changes, self._touch())
-        return self._fanout.broadcast(Broadcast("flow_update", payload, Kind.UPDATE))
+        return self._relays.change(changes, self._touch())
 
     def change_binary(self, data: bytes) -> Deferred[None]:
         """As `change`, for data that is relayed as a binary frame, without a timestamp."""
         self._check_alive()
         self._touch()
-        return self._fanout.broadcast(Broadcast("flow_update", data, Kind.UPDATE, binary=True))
+        return self._relays.change_binary(data)
+
+    # the end
 
     def close(self) -> int:
         """
@@ -183,14 +302,49 @@ class FlowSession:
         would cost every change something.)
         """
         left = self.last_activity + self._around.idle_timeout - self._around.clock.seconds()
-        if left > 0:
-            self._idle_timer = self._around.clock.callLater(left, self._idle)
-        else:
-            self._dismiss(End.IDLE, "phx_error")
+        if not self._members:
+            self._end_if_unused()
+        if self.end_reason is None:
+            if left > 0 or self._commits.is_busy:
+                wait = left if left > 0 else LINGER
+                self._idle_timer = self._around.clock.callLater(wait, self._idle)
+            else:
+                self._dismiss(End.IDLE, "phx_error")
+
+    def _end_if_unused(self) -> None:
+        if self.end_reason is None and not self._holds and not self._commits.is_busy:
+            self._end(End.EMPTY)
 
     def _check_alive(self) -> None:
         if self.end_reason is not None:
             raise SessionEnded()
+
+    def _check_room(self) -> None:
+        self._check_alive()
+        if len(self._members) >= self._around.max_clients:
+            raise MaxClientsReached()
+
+    async def _fetch(self, resume: tuple[str, int] | None) -> list[Entry] | None:
+        """Get the entries that a resuming member missed and that are not at hand any more."""
+        if resume is None or resume[0] != self.log.epoch or resume[1] > self.log.version:
+            return None
+        return await self.log.fetch(resume[1])
+
+    def _joined(self, resume: tuple[str, int] | None, fetched: list[Entry] | None) -> Joined:
+        log = self.log
+        if resume is not None and fetched is not None and resume[0] == log.epoch:
+            at_hand = log.recent(resume[1] + len(fetched))
+            if at_hand is not None:
+                entries = wire_entries([*fetched, *at_hand])
+                if len(entries) < log.document.size_bytes or not (fetched or at_hand):
+                    return Joined(log.epoch, log.version, entries, None)
+        return Joined(log.epoch, log.version, None, encode_document(log.document.content))
+
+    def _add(self, member: IMember, audience: Audience) -> None:
+        self._members[member] = audience
+        audience.add(member)
+        self._touch()
+        self._emit("helix.session.client_joined")
 
     def _touch(self) -> int:
         now = self._around.clock.seconds()
@@ -198,13 +352,11 @@ class FlowSession:
         return int(now)
 
     def _remove(self, member: IMember) -> None:
-        del self._members[member]
-        self._fanout.remove(member.outlet, member.topic)
+        self._members.pop(member).remove(member)
         self._emit("helix.session.client_left")
 
-    def _broadcast_count(self, event: str) -> None:
-        payload = encode_json({"client_count": len(self._members), "flow_id": self.flow_id})
-        self._fanout.broadcast(Broadcast(event, payload, Kind.CLIENT_COUNT)).addErrback(
+    def _tell_count(self, event: str) -> None:
+        self._relays.tell_count(event, self.flow_id, len(self._members)).addErrback(
             lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
 
@@ -216,7 +368,8 @@ class FlowSession:
             return
         members = iter(list(self._members))
         if reason is not End.CRASHED:
-            self._fanout.flush()
+            self._relays.flush()
+            self._documents.flush()
             if self.end_reason is not None:  # a fault in the flush has ended it
                 return
         self._end(reason)
@@ -238,6 +391,9 @@ class FlowSession:
     def _end(self, reason: End) -> None:
         """Leave nothing behind: no member, no timer."""
         self.end_reason = reason
+        self._commits.close(_ERRORS[reason]())
+        if reason is not End.CRASHED and reason is not End.FORCED:
+            self.log.snapshot_at_end()
         if self._idle_timer.active():
             self._idle_timer.cancel()
         try:

@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from ipaddress import ip_address
 from random import Random, SystemRandom
 from typing import IO, Any
@@ -27,14 +28,21 @@ from twisted.python.logfile import LogFile
 
 from helix.admission import Door
 from helix.auth import Anyone, OriginPolicy
-from helix.channels import Router
 from helix.clients import ClientLimits, ClientService
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
 from helix.connection import ConnectionLimits, Connections
+from helix.documentchannel import PatchLimits
+from helix.errors import HelixError
+from helix.ids import new_id
+from helix.interfaces import IFlowStore
+from helix.livelog import LogSettings
 from helix.logs import log_telemetry, make_observer
 from helix.longpoll import LongPollResource
 from helix.metrics import Metrics
+from helix.router import Router
 from helix.service import FlowSessionService
+from helix.shape import DocumentLimits
+from helix.store import open_store
 from helix.telemetry import Telemetry
 from helix.transport import SocketFactory, SocketResource
 from helix.web import HelixSite, Root, Web
@@ -106,6 +114,7 @@ class Server:
 
     telemetry: Telemetry
     metrics: Metrics
+    store: IFlowStore
     sessions: FlowSessionService
     clients: ClientService
     site: HelixSite
@@ -165,6 +174,7 @@ class HelixService(MultiService):
         super().__init__()
         self.telemetry = server.telemetry
         self._reactor = reactor
+        self._store = server.store
         self._sessions = server.sessions
         self._clients = server.clients
         self._observer = observer
@@ -179,7 +189,22 @@ class HelixService(MultiService):
     def startService(self) -> None:
         _raise_descriptor_limit()
         super().startService()
+        self._store.start().addErrback(self._store_failed)
         self._reactor.callWhenRunning(self._running)
+
+    def _store_failed(self, failure: Failure) -> None:
+        """Nothing can be served: end, with a status that says so."""
+        if isinstance(failure.value, HelixError):
+            _log.critical("Helix can't start: --store: {error}", error=failure.value)
+        else:
+            _log.failure("Helix can't start: the store met a fault", failure)
+        # Twisted exits with 0 however it is stopped, and the last thing to do is to say 1 instead.
+        self._reactor.addSystemEventTrigger("after", "shutdown", _exit_failed)
+        self._reactor.callWhenRunning(self._stop_reactor)
+
+    def _stop_reactor(self) -> None:
+        if self._reactor.running:
+            self._reactor.stop()
 
     def _running(self) -> None:
         signal.signal(signal.SIGTERM, self._terminate)
@@ -212,6 +237,13 @@ class HelixService(MultiService):
             listener.disownServiceParent()
         await self._clients.drain()
         await super().stopService()
+        await self._store.stop()
+
+
+def _exit_failed() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _raise_descriptor_limit() -> None:
@@ -236,24 +268,32 @@ def _log_file(options: Options) -> IO[str]:
     return logfile
 
 
-def build_server(config: Config, clock: Any, random: Random) -> Server:
+def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) -> Server:
     """
     Wire the parts as ``config`` says.
 
     :param clock: the reactor.
-    :param random: shuffles the clients when they are sent away.
+    :param random: shuffles the clients when they are sent away, and makes identifiers.
+    :param store: where flows are kept; whoever serves starts it.
     """
     telemetry = Telemetry()
     metrics = Metrics(telemetry)
+    logs = LogSettings(store, clock, DocumentLimits(), partial(new_id, random))
     sessions = FlowSessionService(
-        clock, telemetry, config.max_clients_per_flow, config.session_idle_timeout
+        clock, telemetry, logs, config.max_clients_per_flow, config.session_idle_timeout
     )
     client_limits = ClientLimits(config.max_connections, config.max_connections_per_address)
     clients = ClientService(clock, telemetry, client_limits, random)
     origins = OriginPolicy(config.allow_origin)
     door = Door(clients, Anyone(), origins, telemetry)
     limits = ConnectionLimits(config.max_channels_per_connection, config.max_joins_per_second)
-    connections = Connections(clock, Router(sessions), limits, telemetry)
+    patches = PatchLimits(
+        logs.limits.max_patch_bytes,
+        logs.limits.max_document_bytes,
+        logs.limits.max_members,
+        config.max_frame_bytes,
+    )
+    connections = Connections(clock, Router(sessions, patches), limits, telemetry)
     sizes = (config.max_frame_bytes, config.high_water_mark)
     root = Root(
         Web(sessions, clients, metrics, origins, config.max_frame_bytes),
@@ -261,7 +301,7 @@ def build_server(config: Config, clock: Any, random: Random) -> Server:
         LongPollResource(connections, clients, door, *sizes),
     )
     site = HelixSite(root, BODY_FRAMES * config.max_frame_bytes, clock, telemetry)
-    return Server(telemetry, metrics, sessions, clients, site)
+    return Server(telemetry, metrics, store, sessions, clients, site)
 
 
 def makeService(options: Options) -> HelixService:
@@ -270,7 +310,11 @@ def makeService(options: Options) -> HelixService:
 
     config = options.config
     disable_created_metrics()
-    server = build_server(config, reactor, SystemRandom())
+    try:
+        store = open_store(config.store, reactor)
+    except ValueError as error:
+        raise SystemExit(f"twistd helix: --store: {error}") from None
+    server = build_server(config, reactor, SystemRandom(), store)
     log_telemetry(server.telemetry)
     service = HelixService(
         reactor, server, lambda: make_observer(_log_file(options), config.log_format)

@@ -25,6 +25,7 @@ EVENTS = (
     "helix.request.answered",
     "helix.frame.malformed",
     "helix.fanout.delivered",
+    "helix.flow.appended",
     "helix.session.started",
     "helix.session.ended",
     "helix.session.crashed",

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from helix.config import read_config
 from helix.tap import build_server
 from tests.rawsocket import PATH, Frame, build_frame, upgrade_request
+from tests.world import open_memory_store
 
 TRANSPORT_BYTES = 64 * 1024
 """What a transport holds before it pauses its producer, as Twisted's do."""
@@ -180,7 +181,7 @@ class MemoryServer:
             "high-water-mark": [str(high_water_mark)],
             "allow-origin": allow_origin,
         }
-        server = build_server(read_config(given, {}), self.clock, Random(1))
+        server = build_server(read_config(given, {}), self.clock, Random(1), open_memory_store())
         self.sessions, self.clients, self._site = server.sessions, server.clients, server.site
         self._metrics = server.metrics
         self.sessions.startService()

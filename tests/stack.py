@@ -25,6 +25,7 @@ from helix.config import Config, read_config
 from helix.tap import build_server
 from helix.web import HelixSite
 from tests.rawsocket import upgrade_request
+from tests.world import open_memory_store
 
 NOW = 1_700_000_000
 """What the clock of a `Stack` shows at first, in Unix seconds."""
@@ -146,7 +147,7 @@ class Stack:
         disable_created_metrics()
         self.clock = Clock()
         self.clock.advance(NOW)
-        server = build_server(config, self.clock, Random(1))
+        server = build_server(config, self.clock, Random(1), open_memory_store())
         self.telemetry, self.site = server.telemetry, server.site
         self.sessions, self.clients = server.sessions, server.clients
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from helix.channels import Channel, Port, Router
+from helix.channels import Channel, Port, plain_refusal
 from helix.connection import MAX_QUEUED, ConnectionLimits
-from helix.errors import CloseCode
+from helix.errors import CloseCode, HelixError
 from helix.protocol import V1, V2, Encoding
+from helix.router import Router
 from helix.transport import frame_binary, frame_text
 from tests.world import Client, World
 
@@ -573,6 +574,9 @@ class Faulty:
         self._meet("handle")
         return b"{}"
 
+    def refusal(self, error: HelixError) -> bytes:
+        return plain_refusal(error)
+
     def leave(self) -> None:
         self._meet("leave")
 
@@ -584,10 +588,10 @@ class FaultyRouter:
     true: Router
     faults: set[str]
 
-    def channel(self, port: Port) -> Channel:
+    def channel(self, port: Port, params: bytes) -> Channel:
         if port.topic == "faulty":
             return Faulty(self.faults)
-        return self.true.channel(port)
+        return self.true.channel(port, params)
 
 
 def faulty_client(world: World, *faults: str) -> Client:

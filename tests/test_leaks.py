@@ -16,17 +16,20 @@ from twisted.internet.threads import deferToThread
 from twisted.web.http import HTTPChannel, Request
 
 from helix.admission import Admission
-from helix.channels import FlowChannel
 from helix.config import read_config
 from helix.connection import Connection
+from helix.documentchannel import DocumentChannel
 from helix.fanout import Fanout
+from helix.livelog import LiveLog
 from helix.longpoll import PollingClient
 from helix.outlet import Outlet
+from helix.relaychannel import RelayChannel
 from helix.session import FlowSession
 from helix.tap import Server, build_server
 from helix.transport import SocketProtocol
 from tests.rawsocket import CLOSE, RawConnection, RawWebSocket, upgrade_request
 from tests.stack import Stack, logged
+from tests.world import open_memory_store
 
 __all__ = ["logged"]
 
@@ -36,7 +39,9 @@ KINDS = (
     Admission,
     Connection,
     Fanout,
-    FlowChannel,
+    DocumentChannel,
+    RelayChannel,
+    LiveLog,
     FlowSession,
     HTTPChannel,
     Outlet,
@@ -74,7 +79,7 @@ class Running:
 @async_yield_fixture
 async def running() -> Any:
     """A server, of which only the watch over the clients has a timer."""
-    server = build_server(read_config({}, {}), reactor, Random(1))
+    server = build_server(read_config({}, {}), reactor, Random(1), open_memory_store())
     port = reactor.listenTCP(0, server.site, interface="127.0.0.1")
     yield Running(server, port.getHost().port)
     await port.stopListening()

@@ -12,24 +12,32 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
 from twisted.internet import tcp
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
-from helix.channels import Router
 from helix.clients import ClientLimits, ClientService
 from helix.connection import Connection, ConnectionLimits
+from helix.documentchannel import PatchLimits
 from helix.errors import CloseCode
 from helix.fanout import MAX_HOLD
+from helix.ids import new_id
+from helix.interfaces import IFlowStore
+from helix.livelog import LiveLog, LogSettings
 from helix.outlet import DirectOutlet, Outlet, TransportOutlet
 from helix.protocol import V1, V2, Serializer
+from helix.router import Router
 from helix.service import FlowSessionService
+from helix.shape import DocumentLimits
+from helix.store.memory import MemoryStore
 from helix.telemetry import Telemetry
 from helix.transport import ENCODINGS
 
@@ -37,6 +45,13 @@ START = 1_700_000_000.25
 """When a world begins, in Unix seconds."""
 
 HANDSHAKE = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+
+
+def open_memory_store() -> MemoryStore:
+    """A store in memory, started."""
+    store = MemoryStore()
+    store.start()
+    return store
 
 
 class Reactor(Clock):
@@ -374,6 +389,7 @@ class World:
         client_limits: ClientLimits | None = None,
         high_water_mark: int = 1 << 20,
         seed: int = 0,
+        store: IFlowStore | None = None,
     ) -> None:
         self.clock = Reactor()
         self.told: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
@@ -383,11 +399,18 @@ class World:
         self.telemetry.subscribe(
             "helix", lambda name, values, about: self.told.append((name, {**values}, {**about}))
         )
-        loading = {} if load is None else {"load": load}
+        self.store = store = store or open_memory_store()
+        self.logs = LogSettings(store, self.clock, DocumentLimits(), partial(new_id, Random(seed)))
+
+        async def loaded(flow_id: str, logs: LogSettings) -> LiveLog:
+            if load is not None:
+                await maybeDeferred(load, flow_id)
+            return await LiveLog.load(flow_id, logs)
+
         self.service = FlowSessionService(
-            self.clock, self.telemetry, max_clients, idle_timeout, **loading
+            self.clock, self.telemetry, self.logs, max_clients, idle_timeout, loaded
         )
-        self.router = Router(self.service)
+        self.router = Router(self.service, PatchLimits(1 << 18, 1 << 24, 20_000, 1 << 20))
         self.registry = ClientService(
             self.clock, self.telemetry, client_limits or ClientLimits(), Random(seed)
         )

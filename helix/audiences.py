@@ -1,0 +1,147 @@
+"""The members of a flow by what they are told: entries in document mode, changes in relay mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from helix.edits import FlowState
+from helix.fanout import Broadcast, Fanout
+from helix.interfaces import IMember
+from helix.protocol import encode_json
+from helix.records import Entry
+
+
+class Kind(Enum):
+    """The kinds of broadcast of which a lagging member needs only the newest."""
+
+    UPDATE = "flow_update"
+    CLIENT_COUNT = "client_count"
+    ENTRIES = "entries"
+
+
+class _Entry(msgspec.Struct, gc=False):
+    """An entry on the wire."""
+
+    version: int
+    client_id: str | None
+    op_id: int | None
+    patch: msgspec.Raw
+    by: str
+    at: float
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def wire_entries(entries: Sequence[Entry]) -> bytes:
+    """Make the JSON array of entries that clients are sent."""
+    return _encode(
+        [
+            _Entry(one.version, one.client_id, one.op_id, msgspec.Raw(one.patch), one.by, one.at)
+            for one in entries
+        ]
+    )
+
+
+def wire_reset(state: FlowState) -> bytes:
+    """Make the payload of a ``reset``."""
+    return encode_json(
+        {
+            "epoch": state.head.epoch,
+            "version": state.version,
+            "document": msgspec.Raw(state.document),
+        }
+    )
+
+
+class DocumentAudience:
+    """
+    The members in document mode. All get the same entries in the same order.
+
+    :param fanout: the way to them.
+    :param state: gives what is durable now, or ``None`` when the session has ended.
+    """
+
+    __slots__ = ("_fanout", "_state")
+
+    _log = Logger(namespace="helix.session")
+
+    def __init__(self, fanout: Fanout, state: Callable[[], FlowState | None]) -> None:
+        self._fanout = fanout
+        self._state = state
+
+    def add(self, member: IMember) -> None:
+        self._fanout.add(member.outlet, member.topic)
+
+    def remove(self, member: IMember) -> None:
+        self._fanout.remove(member.outlet, member.topic)
+
+    def tell(self, entries: Sequence[Entry]) -> None:
+        """Broadcast ``entries``; who lags gets a ``reset`` once it has caught up."""
+        if self._fanout.is_empty:
+            return
+        payload = b'{"entries":%b}' % wire_entries(entries)
+        self._broadcast(Broadcast("entries", payload, Kind.ENTRIES, later=self._reset))
+
+    def reset(self) -> None:
+        """Broadcast the whole document."""
+        reset = self._reset()
+        if reset is not None and not self._fanout.is_empty:
+            self._broadcast(reset)
+
+    def flush(self) -> None:
+        """Deliver at once what waits."""
+        self._fanout.flush()
+
+    def _reset(self) -> Broadcast | None:
+        state = self._state()
+        if state is None:
+            return None
+        return Broadcast("reset", wire_reset(state), Kind.ENTRIES, later=self._reset)
+
+    def _broadcast(self, broadcast: Broadcast) -> None:
+        self._fanout.broadcast(broadcast).addErrback(
+            lambda failure: self._log.failure("Telling the members of a flow failed", failure)
+        )
+
+
+class RelayAudience:
+    """
+    The members in relay mode.
+
+    :param fanout: the way to them.
+    """
+
+    __slots__ = ("_fanout",)
+
+    def __init__(self, fanout: Fanout) -> None:
+        self._fanout = fanout
+
+    def add(self, member: IMember) -> None:
+        self._fanout.add(member.outlet, member.topic)
+
+    def remove(self, member: IMember) -> None:
+        self._fanout.remove(member.outlet, member.topic)
+
+    def change(self, changes: bytes, timestamp: int) -> Deferred[None]:
+        """Broadcast ``changes`` (JSON, verbatim) as a ``flow_update``."""
+        payload = b'{"changes":%b,"timestamp":%d}' % (changes, timestamp)
+        return self._fanout.broadcast(Broadcast("flow_update", payload, Kind.UPDATE))
+
+    def change_binary(self, data: bytes) -> Deferred[None]:
+        """Broadcast ``data`` as a binary ``flow_update``."""
+        return self._fanout.broadcast(Broadcast("flow_update", data, Kind.UPDATE, binary=True))
+
+    def tell_count(self, event: str, flow_id: str, count: int) -> Deferred[None]:
+        """Broadcast how many members the flow has."""
+        payload = encode_json({"client_count": count, "flow_id": flow_id})
+        return self._fanout.broadcast(Broadcast(event, payload, Kind.CLIENT_COUNT))
+
+    def flush(self) -> None:
+        """Deliver at once what waits."""
+        self._fanout.flush()

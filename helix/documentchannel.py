@@ -1,0 +1,223 @@
+"""``flow:<flow_id>`` in document mode: patches in, entries out."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from helix.channels import Port, full_refusal
+from helix.edits import Accepted, Submission
+from helix.errors import (
+    HelixError,
+    InvalidParameters,
+    OutOfOrder,
+    SessionEnded,
+    TooManyPending,
+    UnknownEvent,
+)
+from helix.ids import MAX_ID_BYTES
+from helix.interfaces import IMember
+from helix.protocol import encode_json
+from helix.service import FlowSessionService
+from helix.session import FlowSession, Joined
+
+MAX_UNANSWERED = 1000
+"""Patches of one member that may wait for the store."""
+
+MAX_OP_ID = 2**53
+"""The largest integer that every client can count to."""
+
+MAX_USER_NAME = 255
+"""Characters of a name to show."""
+
+
+class _User(msgspec.Struct):
+    name: str = ""
+
+
+class _Params(msgspec.Struct):
+    client_id: str
+    epoch: str | None = None
+    version: int | None = None
+    user: _User | None = None
+
+
+class _Patch(msgspec.Struct, gc=False):
+    op_id: int
+    patch: Any
+
+
+@attrs.frozen
+class PatchLimits:
+    """What a client may send; the names are those of the join's reply."""
+
+    max_patch_bytes: int
+    max_document_bytes: int
+    max_members: int
+    max_frame_bytes: int
+
+
+_decode_params = msgspec.json.Decoder(_Params).decode
+_decode_patch = msgspec.json.Decoder(_Patch).decode
+_encode_patch = msgspec.json.Encoder().encode
+
+_PONG = encode_json({"status": "pong"})
+
+
+@implementer(IMember)
+class DocumentChannel:
+    """
+    A member in document mode.
+
+    Its patches are taken in the order of their ``op_id``. Once one has failed for now, those behind
+    it are refused until it is sent again: else they would overtake it.
+
+    :param limits: what the client is told of them.
+    """
+
+    __slots__ = (
+        "_by",
+        "_client_id",
+        "_failed_op",
+        "_flow_id",
+        "_limits",
+        "_port",
+        "_service",
+        "_session",
+        "_unanswered",
+        "outlet",
+        "topic",
+    )
+
+    _log: Final = Logger(namespace="helix.channels")
+
+    def __init__(
+        self, service: FlowSessionService, flow_id: str, port: Port, limits: PatchLimits
+    ) -> None:
+        self.topic = port.topic
+        self.outlet = port.outlet
+        self._service = service
+        self._flow_id = flow_id
+        self._port = port
+        self._limits = limits
+        self._session: FlowSession | None = None
+        self._client_id = ""
+        self._by = ""
+        self._failed_op: int | None = None
+        self._unanswered = 0
+
+    async def join(self, params: bytes) -> bytes:
+        given = _read_params(params)
+        self._client_id = given.client_id
+        self._by = given.user.name if given.user is not None else ""
+        resume = None
+        if given.epoch is not None and given.version is not None:
+            resume = (given.epoch, given.version)
+        self._session, joined = await self._service.join_document(
+            self._flow_id, self, given.client_id, resume
+        )
+        return self._response(joined)
+
+    def joined(self) -> None:
+        assert self._session is not None
+        self._service.guard(self._session, self._session.announce)
+
+    def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes]:
+        if event == "patch" and not binary:
+            return self._patch(payload)
+        if event == "ping":
+            return _PONG
+        raise UnknownEvent()
+
+    def refusal(self, error: HelixError) -> bytes:
+        return full_refusal(error)
+
+    def leave(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            self._service.guard(session, session.leave, self, self._client_id)
+
+    # IMember
+
+    def push(self, event: str, payload: bytes) -> None:
+        self._port.push(event, payload)
+
+    def end(self, event: str) -> None:
+        if self._session is not None:
+            self._session = None
+            self._port.end(event)
+
+    # inside
+
+    def _response(self, joined: Joined) -> bytes:
+        response: dict[str, object] = {
+            "client_id": self._client_id,
+            "epoch": joined.epoch,
+            "version": joined.version,
+            "role": "editor",
+            "recovered": joined.entries is not None,
+            "limits": self._limits,
+        }
+        if joined.entries is not None:
+            response["entries"] = msgspec.Raw(joined.entries)
+        elif joined.document is not None:
+            response["document"] = msgspec.Raw(joined.document)
+        return encode_json(response)
+
+    def _patch(self, payload: bytes) -> Deferred[bytes]:
+        session = self._session
+        if session is None:
+            raise SessionEnded()
+        try:
+            given = _decode_patch(payload)
+        except msgspec.MsgspecError as error:
+            raise InvalidParameters(f"A patch is {{op_id, patch}}: {error}") from None
+        if not 0 <= given.op_id <= MAX_OP_ID:
+            raise InvalidParameters(f"op_id is an integer from 0 to {MAX_OP_ID}")
+        if self._failed_op is not None and given.op_id > self._failed_op:
+            raise OutOfOrder()
+        self._failed_op = None
+        if self._unanswered >= MAX_UNANSWERED:
+            self._failed_op = given.op_id
+            raise TooManyPending()
+        self._unanswered += 1
+        patch = given.patch
+        submission = Submission(
+            lambda document: document.stage(patch), self._by, self._client_id, given.op_id
+        )
+        return self._service.guard(session, session.submit, submission).addCallbacks(
+            self._accepted, self._refused, (patch,), {}, (given.op_id,)
+        )
+
+    def _accepted(self, accepted: Accepted, patch: object) -> bytes:
+        self._unanswered -= 1
+        if accepted.patch == _encode_patch(patch):
+            return b'{"version":%d}' % accepted.version
+        return b'{"version":%d,"patch":%b}' % (accepted.version, accepted.patch)
+
+    def _refused(self, failure: Failure, op_id: int) -> Failure:
+        self._unanswered -= 1
+        error = failure.value
+        if isinstance(error, HelixError) and error.retry:
+            self._failed_op = op_id if self._failed_op is None else min(op_id, self._failed_op)
+        return failure
+
+
+def _read_params(params: bytes) -> _Params:
+    try:
+        given = _decode_params(params)
+    except msgspec.MsgspecError as error:
+        raise InvalidParameters(f"The parameters of the join: {error}") from None
+    if not 1 <= len(given.client_id.encode()) <= MAX_ID_BYTES:
+        raise InvalidParameters(f"client_id is a string of 1 to {MAX_ID_BYTES} bytes")
+    if given.version is not None and given.version < 0:
+        raise InvalidParameters("version is an integer from 0 on")
+    if given.user is not None and len(given.user.name) > MAX_USER_NAME:
+        raise InvalidParameters(f"user.name has at most {MAX_USER_NAME} characters")
+    return given

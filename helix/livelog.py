@@ -1,0 +1,251 @@
+"""The log of a live flow: its document, its newest entries, and when a snapshot is due."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import attrs
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from helix.document import DocumentLimits, FlowDocument, encode_document
+from helix.edits import FlowState, summary_of
+from helix.errors import FlowDeleted, FlowNotFound
+from helix.interfaces import IFlowStore
+from helix.records import Entry, FlowHead, StoredFlow
+
+RECENT_BYTES = 128 * 1024
+"""Bytes of the newest entries that are kept at hand for those who were away for a moment."""
+
+ENTRY_BYTES = 100
+"""About what an entry takes beside its patch."""
+
+SNAPSHOT_ENTRIES = 500
+"""Entries behind the newest snapshot from which on another may be worth its while ..."""
+
+SNAPSHOT_SHARE = 4
+"""... once their bytes, so many times over, are those of the document, or ..."""
+
+SNAPSHOT_ENTRIES_AT_MOST = 5000
+"""... once they are so many that to load them takes long."""
+
+LAST_SNAPSHOT_ENTRIES = 50
+"""Entries behind the newest snapshot that make another worth its while when a session ends."""
+
+REPLAYED_AT_ONCE = 500
+"""Entries that are applied in one turn of the reactor: about 5 ms."""
+
+PAGE = 1000
+"""Entries that are read from the store at once."""
+
+_decode = msgspec.json.Decoder(dict).decode
+
+
+@attrs.frozen
+class LogSettings:
+    """
+    What the live logs of a server share.
+
+    :ivar clock: the reactor.
+    :ivar new_epoch: makes the identity of a new log.
+    """
+
+    store: IFlowStore
+    clock: IReactorTime
+    limits: DocumentLimits
+    new_epoch: Callable[[], str]
+
+
+async def replay(stored: StoredFlow, settings: LogSettings) -> FlowDocument:
+    """Make the document of a flow that was loaded. The reactor turns between slices."""
+    if stored.snapshot is None:
+        document = FlowDocument.empty(settings.limits)
+    else:
+        document = FlowDocument(_decode(stored.snapshot), settings.limits)
+    for done, entry in enumerate(stored.entries, 1):
+        document.apply(_decode(entry.patch))
+        if done % REPLAYED_AT_ONCE == 0:
+            await deferLater(settings.clock, 0)
+    return document
+
+
+async def load_state(flow_id: str, version: int | None, settings: LogSettings) -> FlowState:
+    """
+    Read a flow from the store.
+
+    :param version: for the past; the newest if ``None``.
+    :raises FlowNotFound, FlowDeleted, VersionNotFound, StoreError: when that can't be.
+    """
+    stored = await settings.store.load(flow_id, version)
+    if stored.head.deleted_at is not None:
+        raise FlowDeleted()
+    document = await replay(stored, settings)
+    at = stored.head.version if version is None else version
+    return FlowState(stored.head, at, encode_document(document.content))
+
+
+class LiveLog:
+    """
+    A flow's log as far as it is durable, and the document that it makes.
+
+    :param stored: what the store has; ``None`` for a flow that it doesn't know yet.
+    :param document: what that makes. It is taken over.
+
+    :ivar epoch: the log's identity; a new one where the store knows none.
+    :ivar version: how many entries are durable.
+    :ivar document: of that version, but while an append is under way (`helix.commits`).
+    :ivar is_stored: whether the store knows the flow.
+    """
+
+    __slots__ = (
+        "_created_at",
+        "_recent",
+        "_recent_bytes",
+        "_settings",
+        "_tail_bytes",
+        "_tail_entries",
+        "_updated_at",
+        "document",
+        "epoch",
+        "flow_id",
+        "is_stored",
+        "version",
+    )
+
+    _log: Final = Logger(namespace="helix.livelog")
+
+    def __init__(
+        self,
+        flow_id: str,
+        settings: LogSettings,
+        stored: StoredFlow | None,
+        document: FlowDocument,
+    ) -> None:
+        self.flow_id = flow_id
+        self._settings = settings
+        self.replace(stored, document)
+
+    @classmethod
+    async def load(cls, flow_id: str, settings: LogSettings) -> LiveLog:
+        """
+        Load a flow; one that the store doesn't know starts empty, and is kept from its first entry.
+
+        :raises FlowDeleted: when the flow is deleted.
+        :raises StoreError: when it can't be read.
+        """
+        try:
+            stored = await settings.store.load(flow_id)
+        except FlowNotFound:
+            return cls(flow_id, settings, None, FlowDocument.empty(settings.limits))
+        if stored.head.deleted_at is not None:
+            raise FlowDeleted()
+        return cls(flow_id, settings, stored, await replay(stored, settings))
+
+    def replace(self, stored: StoredFlow | None, document: FlowDocument) -> None:
+        """Begin anew, from what the store has; parameters as the constructor's."""
+        self.document = document
+        self._recent: deque[Entry] = deque()
+        self._recent_bytes = 0
+        self._tail_entries = self._tail_bytes = 0
+        self.is_stored = stored is not None
+        if stored is None:
+            self.epoch = self._settings.new_epoch()
+            self.version = 0
+            self._created_at = self._updated_at = self._settings.clock.seconds()
+            return
+        head = stored.head
+        self.epoch = head.epoch
+        self.version = head.version
+        self._created_at = head.created_at
+        self._updated_at = head.updated_at
+        self._tail_entries = len(stored.entries)
+        self._tail_bytes = sum(len(entry.patch) for entry in stored.entries)
+        self._keep_recent(stored.entries)
+
+    @property
+    def created_at(self) -> float:
+        return self._created_at
+
+    @property
+    def head(self) -> FlowHead:
+        """The flow without its document, as `IFlowStore.head` has it."""
+        summary = summary_of(self.document)
+        return FlowHead(
+            self.flow_id, self.epoch, self.version, summary, self._created_at, self._updated_at
+        )
+
+    @property
+    def state(self) -> FlowState:
+        return FlowState(self.head, self.version, encode_document(self.document.content))
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Count ``entries`` in, which follow, are durable, and are applied to the document."""
+        self.is_stored = True
+        self.version = entries[-1].version
+        self._updated_at = entries[-1].at
+        self._tail_entries += len(entries)
+        self._tail_bytes += sum(len(entry.patch) for entry in entries)
+        self._keep_recent(entries)
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Apply and count in ``entries`` that another writer added."""
+        for entry in entries:
+            self.document.apply(_decode(entry.patch))
+        self.extend(entries)
+
+    def recent(self, after: int) -> list[Entry] | None:
+        """Give the entries that follow version ``after``, if they are at hand."""
+        missed = self.version - after
+        if not 0 <= missed <= len(self._recent):
+            return None
+        return list(self._recent)[len(self._recent) - missed :]
+
+    async def fetch(self, after: int) -> list[Entry] | None:
+        """
+        Read from the store what follows version ``after`` and is no longer at hand.
+
+        :return: entries from ``after`` on, which `recent` goes on from; ``None`` where they would
+            be more bytes than the document.
+        """
+        epoch = self.epoch
+        fetched: list[Entry] = []
+        size = 0
+        while self.recent(after + len(fetched)) is None:
+            page = await self._settings.store.entries(
+                self.flow_id, epoch, after + len(fetched), PAGE
+            )
+            fetched += page
+            size += sum(len(entry.patch) + ENTRY_BYTES for entry in page)
+            if not page or size > self.document.size_bytes or self.epoch != epoch:
+                return None
+        return fetched
+
+    def snapshot_if_due(self) -> None:
+        """Let the store keep the document when its tail has grown long. It must be durable."""
+        enough = self._tail_bytes * SNAPSHOT_SHARE >= self.document.size_bytes
+        if self._tail_entries >= (SNAPSHOT_ENTRIES if enough else SNAPSHOT_ENTRIES_AT_MOST):
+            self._snapshot()
+
+    def snapshot_at_end(self) -> None:
+        """As `snapshot_if_due`, for a log whose session ends: the next load shall be quick."""
+        if self._tail_entries >= LAST_SNAPSHOT_ENTRIES:
+            self._snapshot()
+
+    def _snapshot(self) -> None:
+        self._tail_entries = self._tail_bytes = 0
+        text = encode_document(self.document.content)
+        self._settings.store.snapshot(self.flow_id, self.epoch, self.version, text).addErrback(
+            lambda failure: self._log.warn(
+                "A snapshot was not kept; loads take longer: {error}", error=failure.value
+            )
+        )
+
+    def _keep_recent(self, entries: Sequence[Entry]) -> None:
+        self._recent.extend(entries)
+        self._recent_bytes += sum(len(entry.patch) + ENTRY_BYTES for entry in entries)
+        while self._recent and self._recent_bytes > RECENT_BYTES:
+            self._recent_bytes -= len(self._recent.popleft().patch) + ENTRY_BYTES

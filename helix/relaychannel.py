@@ -1,0 +1,92 @@
+"""``flow:<flow_id>`` in relay mode: what the first generation of clients speaks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from helix.channels import Port, plain_refusal
+from helix.errors import HelixError, MissingChanges, UnknownEvent
+from helix.interfaces import IMember
+from helix.protocol import EMPTY, encode_json
+from helix.service import FlowSessionService
+from helix.session import FlowSession
+
+
+class _FlowChange(msgspec.Struct, gc=False):
+    changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode_change = msgspec.json.Decoder(_FlowChange).decode
+
+_BROADCASTED = encode_json({"status": "broadcasted"})
+_PONG = encode_json({"status": "pong"})
+
+
+@implementer(IMember)
+class RelayChannel:
+    """A member in relay mode: changes are passed on as they are."""
+
+    __slots__ = ("_flow_id", "_port", "_service", "_session", "outlet", "topic")
+
+    _log: Final = Logger(namespace="helix.channels")
+
+    def __init__(self, service: FlowSessionService, flow_id: str, port: Port) -> None:
+        self.topic = port.topic
+        self.outlet = port.outlet
+        self._service = service
+        self._flow_id = flow_id
+        self._port = port
+        self._session: FlowSession | None = None
+
+    async def join(self, params: bytes) -> bytes:
+        self._session = await self._service.join(self._flow_id, self)
+        return EMPTY
+
+    def joined(self) -> None:
+        assert self._session is not None
+        self._service.guard(self._session, self._session.announce)
+
+    def handle(self, event: str, payload: bytes, binary: bool) -> bytes:
+        assert self._session is not None
+        if event == "flow_change":
+            sent = self._change(self._session, payload, binary)
+            if not sent.called:
+                sent.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
+            return _BROADCASTED
+        if event == "ping":
+            return _PONG
+        raise UnknownEvent()
+
+    def _change(self, session: FlowSession, payload: bytes, binary: bool) -> Deferred[None]:
+        if binary:
+            return self._service.guard(session, session.change_binary, payload)
+        try:
+            changes = _decode_change(payload).changes
+        except msgspec.MsgspecError:
+            raise MissingChanges() from None
+        if changes is msgspec.UNSET:
+            raise MissingChanges()
+        return self._service.guard(session, session.change, changes)
+
+    def refusal(self, error: HelixError) -> bytes:
+        return plain_refusal(error)
+
+    def leave(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            self._service.guard(session, session.leave, self)
+
+    # IMember
+
+    def push(self, event: str, payload: bytes) -> None:
+        self._port.push(event, payload)
+
+    def end(self, event: str) -> None:
+        if self._session is not None:
+            self._session = None
+            self._port.end(event)

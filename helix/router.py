@@ -1,0 +1,66 @@
+"""What a client can join: topic -> channel."""
+
+from __future__ import annotations
+
+import attrs
+import msgspec
+
+from helix.channels import Channel, Port
+from helix.documentchannel import DocumentChannel, PatchLimits
+from helix.errors import InvalidParameters, UnmatchedTopic
+from helix.ids import parse_flow_id
+from helix.management import ManagementChannel
+from helix.protocol import EMPTY
+from helix.relaychannel import RelayChannel
+from helix.service import FlowSessionService
+
+FLOW_TOPIC = "flow:"
+MANAGEMENT_TOPIC = "flow_management"
+
+
+class _Params(msgspec.Struct):
+    mode: str = "relay"
+
+
+_decode_params = msgspec.json.Decoder(_Params).decode
+
+
+@attrs.frozen
+class Router:
+    """
+    Finds the channel that serves a topic.
+
+    :ivar service: whose flows are joined.
+    :ivar limits: what members in document mode are told of them.
+    """
+
+    service: FlowSessionService
+    limits: PatchLimits
+
+    def channel(self, port: Port, params: bytes) -> Channel:
+        """
+        Make the channel for ``port.topic``.
+
+        :param params: the parameters of the join (JSON).
+        :raises UnmatchedTopic: when nothing serves the topic.
+        :raises InvalidFlowId: when it is a flow's, but its id can't be one.
+        :raises InvalidParameters: when it is a flow's, and can't be joined so.
+        """
+        if port.topic.startswith(FLOW_TOPIC):
+            flow_id = parse_flow_id(port.topic.removeprefix(FLOW_TOPIC))
+            if _mode(params) == "document":
+                return DocumentChannel(self.service, flow_id, port, self.limits)
+            return RelayChannel(self.service, flow_id, port)
+        if port.topic == MANAGEMENT_TOPIC:
+            return ManagementChannel(self.service)
+        raise UnmatchedTopic()
+
+
+def _mode(params: bytes) -> str:
+    try:
+        mode = _decode_params(EMPTY if params == b"null" else params).mode
+    except msgspec.MsgspecError:
+        raise InvalidParameters() from None
+    if mode not in ("relay", "document"):
+        raise InvalidParameters("The mode of a join is relay or document")
+    return mode
