@@ -130,6 +130,7 @@ static struct sender *senders;
 static int sender_count, flow_count, opened, joined;
 static int epoll_fd;
 static struct totals totals; /* `at` and `server_cpu` only in the copies of take_totals() */
+static uint32_t most_sent = UINT32_MAX; /* changes of a sender */
 static bool measuring, pushing; /* pushing: a change that is complete is followed by the next */
 static uint32_t *samples; /* us: of a change until all had it, while measuring; or of a join */
 static size_t sample_count, sample_capacity;
@@ -291,7 +292,7 @@ static void push_change(struct sender *sender, uint64_t due)
 
 static void fill_window(struct sender *sender)
 {
-    while (sender->sent - sender->completed < (uint32_t)options.window)
+    while (sender->sent - sender->completed < (uint32_t)options.window && sender->sent < most_sent)
         push_change(sender, now());
 }
 
@@ -721,10 +722,10 @@ static uint64_t backlog(void)
 /* How the run was called. */
 static void print_settings(void)
 {
-    printf("{\"mode\":\"%s\",\"members\":%d,\"flows\":%d,\"senders\":%d,\"size\":%d,\"window\":%d,"
+    printf("{\"mode\":\"%s\",\"documents\":%d,\"members\":%d,\"flows\":%d,\"senders\":%d,\"size\":%d,\"window\":%d,"
            "\"rate\":%.0f",
-           mode_names[options.mode], options.members, flow_count, sender_count, options.size,
-           options.window, options.rate);
+           mode_names[options.mode], options.documents, options.members, flow_count, sender_count,
+           options.size, options.window, options.rate);
 }
 
 /* Prints what was counted between two times, each name with a prefix; returns changes a second. */
@@ -806,22 +807,21 @@ static void measure_load(void)
     puts("}");
 }
 
-/* Makes the nodes of all flows, and so many entries. */
+/* Makes the nodes of all flows, and in the last of them so many entries more. */
 static void fill_flows(void)
 {
     join_members(options.members);
-    uint64_t started = now(), wanted = totals.completed + options.entries;
+    uint64_t started = now();
     pushing = true;
-    for (int i = 0; options.entries && i < sender_count; i++)
-        fill_window(&senders[i]);
-    while (totals.completed < wanted) {
+    most_sent = options.entries;
+    fill_window(&senders[sender_count - 1]);
+    while (totals.completed < (uint64_t)options.entries) {
         handle_events(100);
         if (now() - started > FILL_TIMEOUT)
             fail("only %lu entries were made", totals.completed);
     }
-    come_to_rest();
     print_settings();
-    printf(",\"entries\":%lu,\"fill_seconds\":%.3f}\n", totals.completed + flow_count,
+    printf(",\"entries\":%d,\"fill_seconds\":%.3f}\n", options.entries,
            (double)(now() - started) / SECOND);
 }
 
@@ -945,7 +945,7 @@ static const char usage[] =
     "                      after another: the time of a join, and memory per flow\n"
     "  --documents         document mode: patches that move nodes, and entries\n"
     "  --nodes N           of each flow, in document mode (default 100)\n"
-    "  --entries N         to make in all, for fill (default 0)\n"
+    "  --entries N         to make besides, in the last flow, for fill (default 0)\n"
     "  --half              when done, measure once more, at half of the rate that was reached\n"
     "  --members N         connections, each a member of one flow (default 10)\n"
     "  --group N           members of each flow (default: all in one)\n"
