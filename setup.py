@@ -14,7 +14,15 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=[*find_packages(include=["helix", "helix.*"]), "twisted.plugins"],
-    package_data={"helix": ["data/templates/*.json", "pages/*", "store/schema/*/*.sql", "py.typed"]},
+    package_data={
+        "helix": [
+            "data/*.json",
+            "data/templates/*.json",
+            "pages/*",
+            "store/schema/*/*.sql",
+            "py.typed",
+        ]
+    },
     install_requires=[
         "attrs>=24.1",
         "autobahn>=25.10",
@@ -29,6 +37,7 @@ setup(
         "werkzeug>=3",
         "zope.interface>=7",
     ],
+    entry_points={"console_scripts": ["helix = helix.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Framework :: Twisted",

@@ -38,7 +38,7 @@ from servers import (
     peer_version,
     stop_on_termination,
 )
-from stores import fsync_microseconds
+from databases import fsync_microseconds
 
 
 def make_parser() -> argparse.ArgumentParser:

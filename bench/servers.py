@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import stores
+import databases
 from scenarios import TITLES
 
 SOURCE_DIRECTORY = Path(__file__).resolve().parent
@@ -74,7 +74,7 @@ class Server:
     name: str
     command: Callable[[int, int], list[str]]
     health_path: str | None = None
-    make_store: stores.MakeStore | None = None
+    make_store: databases.MakeStore | None = None
 
     @property
     def title(self) -> str:
@@ -130,7 +130,9 @@ def make_limit() -> Server:
     return Server("limit", lambda port, connections: [str(program), str(port)])
 
 
-def make_helix(name: str = "helix", make_store: stores.MakeStore = stores.memory_store) -> Server:
+def make_helix(
+    name: str = "helix", make_store: databases.MakeStore = databases.memory_store
+) -> Server:
     """
     Helix as this Python has it installed.
 
@@ -147,7 +149,7 @@ def make_helix(name: str = "helix", make_store: stores.MakeStore = stores.memory
         limits += ["--max-connections", str(connections + 10)]  # and those that ask for its health
         return [str(twistd), "-n", "--pidfile=", "helix", "--listen", listen, *limits]
 
-    return Server(name, command, health_path="/healthz", make_store=make_store)
+    return Server(name, command, health_path="/api/flows?limit=1", make_store=make_store)
 
 
 def make_helix_on_postgresql() -> Server:
@@ -157,7 +159,7 @@ def make_helix_on_postgresql() -> Server:
     :raises UnavailableError: if there is none.
     """
     try:
-        return make_helix("postgresql", stores.postgresql_store())
+        return make_helix("postgresql", databases.postgresql_store())
     except (ImportError, OSError, AssertionError) as error:
         raise UnavailableError(f"PostgreSQL can't be started: {error}") from None
 
@@ -205,7 +207,7 @@ MAKERS: dict[str, Callable[[], Server]] = {
     "helix": make_helix,
     "ws": make_peer,
     "memory": lambda: make_helix("memory"),
-    "sqlite": lambda: make_helix("sqlite", stores.sqlite_store),
+    "sqlite": lambda: make_helix("sqlite", databases.sqlite_store),
     "postgresql": make_helix_on_postgresql,
 }
 

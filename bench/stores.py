@@ -1,89 +1,211 @@
-"""The stores that document mode is measured on: each made afresh for a measurement."""
+"""
+Measure the stores by themselves: ``python bench/stores.py --help``.
+
+The load is made on the reactor's thread of the same process, as the sessions of a server make it.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
+import argparse
+import json
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
-FSYNCS = 50
+import attrs
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import react
+
+from helix.interfaces import IFlowStore
+from helix.records import Entry, Summary
+from helix.store import open_store
+
+FLOWS = 1000
+GROUP = 20
+NODES = 1000
+TAIL = 200
+LONG_LOG = 100_000
+
+SUMMARY = Summary("Orders", "From the shop to the books", NODES, NODES)
 
 
-@dataclass(frozen=True)
+@attrs.frozen
 class Store:
     """
-    Where a server keeps flows.
+    A store to measure.
 
-    :param url: for ``--store``.
-    :param size_bytes: tells how much room it takes; asked when the server isn't running.
+    :ivar file: that it keeps everything in, if it is a file.
     """
 
+    name: str
     url: str
-    size_bytes: Callable[[], int]
+    file: Path | None = None
 
 
-MakeStore = Callable[[Path], AbstractContextManager[Store]]
+def make_entry(version: int, client: str) -> Entry:
+    """A drop of a node, as an editor sends it."""
+    patch = b'{"nodes":{"node-%d":{"position":{"x":%d.5,"y":%d}}}}' % (
+        version % NODES,
+        version % 1800,
+        version % 1100,
+    )
+    return Entry(version, patch, time.time(), "Ada Lovelace", client, version)
 
 
-@contextlib.contextmanager
-def memory_store(directory: Path) -> Iterator[Store]:
-    yield Store("memory:", lambda: 0)
+def make_document() -> bytes:
+    nodes = {
+        f"node-{n}": {
+            "id": f"node-{n}",
+            "type": "agent",
+            "position": {"x": n % 40 * 280, "y": n // 40 * 160},
+            "data": {"label": f"Step {n}", "description": "Reads an order and decides", "n": n},
+        }
+        for n in range(NODES)
+    }
+    edges = {
+        f"edge-{n}": {"id": f"edge-{n}", "source": f"node-{n - 1}", "target": f"node-{n}"}
+        for n in range(1, NODES)
+    }
+    return json.dumps({"title": "Orders", "nodes": nodes, "edges": edges}).encode()
 
 
-@contextlib.contextmanager
-def sqlite_store(directory: Path) -> Iterator[Store]:
-    """:param directory: on the disk that is to be measured."""
-
-    def size_bytes() -> int:
-        return sum(path.stat().st_size for path in directory.glob("flows.db*"))
-
-    yield Store(f"sqlite:{directory / 'flows.db'}", size_bytes)
-
-
-def postgresql_store() -> MakeStore:
-    """
-    Start the tests' PostgreSQL, which ends with this process.
-
-    :raises ImportError: if it is not installed.
-    """
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from tests.postgres import new_database, shared_server
-
-    server = shared_server()
-
-    @contextlib.contextmanager
-    def make(directory: Path) -> Iterator[Store]:
-        with new_database() as name:
-
-            def size_bytes() -> int:
-                server.execute("CHECKPOINT", name)
-                size: int = server.execute("SELECT pg_database_size(current_database())", name)[0][
-                    0
-                ]
-                return size
-
-            yield Store(server.url(name), size_bytes)
-
-    return make
-
-
-def fsync_microseconds(directory: Path) -> float:
-    """Measure what durability costs on a disk: a write of 4 KiB and fsync; the median."""
-    path = directory / "fsync"
+async def write(
+    store: IFlowStore, flow_id: str, group: int, until: Callable[[], bool]
+) -> list[float]:
+    """Append group after group; give how long each took, in seconds."""
+    await store.create(flow_id, "e", time.time())
+    version = 0
     took = []
+    client = f"4f1d7c1e-0000-4000-8000-{hash(flow_id) & 0xFFFFFFFFFFFF:012x}"
+    while not until():
+        entries = [make_entry(version + n, client) for n in range(1, group + 1)]
+        begun = time.perf_counter()
+        await store.append(flow_id, "e", version, entries, SUMMARY)
+        took.append(time.perf_counter() - begun)
+        version += group
+    return took
+
+
+async def measure_appends(
+    store: IFlowStore, flows: int, group: int, duration: float
+) -> dict[str, float]:
+    begun = time.perf_counter()
+    cpu = time.process_time()
+
+    def over() -> bool:
+        return time.perf_counter() - begun > duration
+
+    took = await together(write(store, f"{flows}-{n}", group, over) for n in range(flows))
+    passed = time.perf_counter() - begun
+    every = sorted(one for flow in took for one in flow)
+    return {
+        "entries_per_second": len(every) * group / passed,
+        "median_ms": statistics.median(every) * 1000,
+        "p99_ms": every[len(every) * 99 // 100] * 1000,
+        "cpu_us_per_entry": (time.process_time() - cpu) * 1e6 / (len(every) * group),
+    }
+
+
+def together(all_of: Any) -> Deferred[list[Any]]:
+    return gatherResults([Deferred.fromCoroutine(one) for one in all_of], consumeErrors=True)
+
+
+async def measure_loads(store: IFlowStore) -> dict[str, float]:
+    await store.create("big", "e", time.time())
+    await store.snapshot("big", "e", 0, make_document())
+    await store.append("big", "e", 0, [make_entry(n, "c") for n in range(1, TAIL + 1)], SUMMARY)
+    await store.create("long", "e", time.time())
+    for base in range(0, LONG_LOG, 1000):
+        log = [make_entry(n, "c") for n in range(base + 1, base + 1001)]
+        await store.append("long", "e", base, log, SUMMARY)
+    times = {}
+    for name, repeat in (("big", 20), ("long", 3)):
+        took = []
+        for _ in range(repeat):
+            begun = time.perf_counter()
+            await store.load(name)
+            took.append((time.perf_counter() - begun) * 1000)
+        times[f"load_{name}_ms"] = statistics.median(took)
+    return times
+
+
+async def measure(of: Store, duration: float) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    store = open_store(of.url, reactor)
+    await store.start()
     try:
-        with open(path, "wb", buffering=0) as file:
-            for _ in range(FSYNCS):
-                started = time.perf_counter()
-                file.write(bytes(4096))
-                os.fsync(file.fileno())
-                took.append(time.perf_counter() - started)
+        for name, flows, group in (("many", FLOWS, 1), ("one", 1, GROUP)):
+            before = getattr(store, "transactions", 0)
+            found = await measure_appends(store, flows, group, duration)
+            transactions = getattr(store, "transactions", 0) - before
+            if transactions:
+                found["entries_per_transaction"] = (
+                    found["entries_per_second"] * duration / transactions
+                )
+            figures |= {f"{name}_{figure}": value for figure, value in found.items()}
+        figures |= await measure_loads(store)
+        figures["entries"] = float(await count_entries(store))
     finally:
-        path.unlink(missing_ok=True)
-    return statistics.median(took) * 1e6
+        await store.stop()
+    if of.file is not None:
+        figures["bytes_per_entry"] = of.file.stat().st_size / figures["entries"]
+    return figures
+
+
+async def count_entries(store: IFlowStore) -> int:
+    names = ["big", "long", "1-0", *(f"{FLOWS}-{n}" for n in range(FLOWS))]
+    heads = await gatherResults([store.head(name) for name in names])
+    return sum(head.version for head in heads)
+
+
+def show(figures: dict[str, dict[str, float]]) -> str:
+    names = list(dict.fromkeys(name for found in figures.values() for name in found))
+    lines = [f"{'':<28}" + "".join(f"{store:>14}" for store in figures)]
+    for name in names:
+        values = [found.get(name) for found in figures.values()]
+        shown = ["" if value is None else f"{value:,.1f}" for value in values]
+        lines.append(f"{name:<28}" + "".join(f"{value:>14}" for value in shown))
+    return "\n".join(lines)
+
+
+async def main(arguments: argparse.Namespace, directory: Path) -> None:
+    file = directory / "flows.db"
+    stores = [Store("memory", "memory:"), Store("sqlite", f"sqlite:{file}", file)]
+    stores += [Store(url.partition(":")[0], url) for url in arguments.store]
+    figures = {store.name: await measure(store, arguments.duration) for store in stores}
+    print(json.dumps(figures, indent=1) if arguments.json else show(figures))
+
+
+def run(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="bench/stores.py", description="Measure the stores.")
+    parser.add_argument(
+        "--store",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="measure this one too; it must be empty (may be repeated)",
+    )
+    parser.add_argument(
+        "--directory", type=Path, help="where the SQLite file is made (the temporary directory)"
+    )
+    parser.add_argument(
+        "--duration", type=float, default=5.0, help="seconds of load for a figure (5)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
+
+        def begin(_: object) -> Deferred[None]:
+            measuring: Coroutine[Any, Any, None] = main(arguments, Path(directory))
+            return Deferred.fromCoroutine(measuring)
+
+        react(begin)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The members of a flow by what they are told: entries in document mode, changes in relay mode."""
+"""The members of a flow in document mode, and what all audiences share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 
 import msgspec
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from helix.edits import FlowState
@@ -108,40 +107,3 @@ class DocumentAudience:
         self._fanout.broadcast(broadcast).addErrback(
             lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
-
-
-class RelayAudience:
-    """
-    The members in relay mode.
-
-    :param fanout: the way to them.
-    """
-
-    __slots__ = ("_fanout",)
-
-    def __init__(self, fanout: Fanout) -> None:
-        self._fanout = fanout
-
-    def add(self, member: IMember) -> None:
-        self._fanout.add(member.outlet, member.topic)
-
-    def remove(self, member: IMember) -> None:
-        self._fanout.remove(member.outlet, member.topic)
-
-    def change(self, changes: bytes, timestamp: int) -> Deferred[None]:
-        """Broadcast ``changes`` (JSON, verbatim) as a ``flow_update``."""
-        payload = b'{"changes":%b,"timestamp":%d}' % (changes, timestamp)
-        return self._fanout.broadcast(Broadcast("flow_update", payload, Kind.UPDATE))
-
-    def change_binary(self, data: bytes) -> Deferred[None]:
-        """Broadcast ``data`` as a binary ``flow_update``."""
-        return self._fanout.broadcast(Broadcast("flow_update", data, Kind.UPDATE, binary=True))
-
-    def tell_count(self, event: str, flow_id: str, count: int) -> Deferred[None]:
-        """Broadcast how many members the flow has."""
-        payload = encode_json({"client_count": count, "flow_id": flow_id})
-        return self._fanout.broadcast(Broadcast(event, payload, Kind.CLIENT_COUNT))
-
-    def flush(self) -> None:
-        """Deliver at once what waits."""
-        self._fanout.flush()

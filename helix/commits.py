@@ -27,6 +27,7 @@ from helix.errors import (
     FlowExists,
     FlowNotFound,
     HelixError,
+    OutcomeUnknown,
     PreconditionFailed,
     SessionCrashed,
     SessionEnded,
@@ -98,7 +99,7 @@ class _Group:
     :ivar pending: the submissions in order: those of the entries, those that change nothing (they
         were judged by what the others make), and resends.
     :ivar changes: each effective patch and its inverse.
-    :ivar newest_before: what `_Client.newest` was, of the clients of the entries.
+    :ivar newest_before: what `_Client.newest` was, of the clients of the submissions.
     """
 
     pending: list[_Pending] = attrs.field(factory=list)
@@ -114,7 +115,8 @@ class _Client:
     What is known of a client's submissions.
 
     :ivar members: how many of the session's members are this client.
-    :ivar newest: the largest ``op_id`` that the log holds, or that is on its way into it.
+    :ivar newest: the largest ``op_id`` that the log holds, that is on its way into it, or that
+        was found to change nothing.
     """
 
     members: int
@@ -143,6 +145,7 @@ class CommitLoop:
         "_running",
         "_settings",
         "_stale",
+        "_under_way",
         "_unknown",
         "log",
     )
@@ -160,6 +163,7 @@ class CommitLoop:
         self._recovering: Deferred[None] | None = None
         self._recovery: IDelayedCall | None = None
         self._unknown: set[str] = set()
+        self._under_way: Deferred[None] | None = None
         self._running = self._closed = False
         self._stale = self._asked = False
 
@@ -226,20 +230,25 @@ class CommitLoop:
         self._stale = self._asked = True
         self._next()
 
-    def close(self, error: HelixError) -> None:
-        """Take nothing more; who still waits is told ``error``. An append under way goes on."""
+    def close(self, error: HelixError) -> Deferred[None] | None:
+        """
+        Take nothing more; who still waits is told ``error``. An append under way goes on.
+
+        :return: a Deferred that fires when that append has ended somehow; ``None`` without one.
+        """
         if self._closed:
-            return
+            return None
         self._closed = True
         if self._recovery is not None:
             self._recovery.cancel()
             self._recovery = None
         group, self._group = self._group, None
-        self._refuse((*(group.pending if group else ()), *self._drop_queue()), error)
         if group is not None:
             self._roll_back(group)
+        self._refuse((*(group.pending if group else ()), *self._drop_queue()), error)
         if self._recovering is not None:
             self._recovering.cancel()
+        return self._under_way
 
     # staging and appending
 
@@ -288,6 +297,7 @@ class CommitLoop:
                 text = _encode_patch(patch)
                 self._add(group, pending.submission, version, now, patch, text)
             pending.accepted = Accepted(self.log.epoch, version, text)
+            self._count(group, pending.submission)
         return group
 
     def _is_resend(self, submission: Submission) -> bool:
@@ -317,8 +327,12 @@ class CommitLoop:
         group.size += len(text)
         client_id, op_id = submission.client_id, submission.op_id
         group.entries.append(Entry(version, text, now, submission.by, client_id, op_id))
-        if client_id is not None and op_id is not None and client_id in self._clients:
-            client = self._clients[client_id]
+
+    def _count(self, group: _Group, submission: Submission) -> None:
+        """Know the submission again when it is resent, also if it changes nothing."""
+        client_id, op_id = submission.client_id, submission.op_id
+        client = None if client_id is None else self._clients.get(client_id)
+        if client_id is not None and op_id is not None and client is not None:
             group.newest_before.setdefault(client_id, client.newest)
             client.newest = op_id
 
@@ -336,8 +350,16 @@ class CommitLoop:
             appended = store.append(log.flow_id, log.epoch, log.version, group.entries, summary)
         else:
             appended = store.create(log.flow_id, log.epoch, log.created_at, group.entries, summary)
+        under_way: Deferred[None] = Deferred()
+        self._under_way = under_way
+        appended.addBoth(self._append_ended, under_way)
         appended.addCallbacks(self._appended, self._append_failed, (group,), {}, (group,))
         appended.addErrback(self._crash)
+
+    def _append_ended(self, result: T, under_way: Deferred[None]) -> T:
+        self._under_way = None
+        under_way.callback(None)
+        return result
 
     def _appended(self, _: object, group: _Group) -> None:
         if self._closed:
@@ -372,7 +394,7 @@ class CommitLoop:
             try:
                 entry = await self._settings.store.find(self.log.flow_id, epoch, client_id, op_id)
             except HelixError as error:
-                pending.done.errback(error)
+                pending.done.errback(OutcomeUnknown() if error.retry else error)
             else:
                 accepted = Accepted(epoch, self.log.version, b"{}")
                 if entry is not None:
@@ -437,10 +459,10 @@ class CommitLoop:
         self._queue.clear()
         return dropped
 
-    @staticmethod
-    def _refuse(pending: Iterable[_Pending], error: HelixError) -> None:
+    def _refuse(self, pending: Iterable[_Pending], error: HelixError) -> None:
         for one in pending:
-            one.done.errback(error)
+            known = error.retry and self._is_resend(one.submission)
+            one.done.errback(OutcomeUnknown() if known else error)
 
     # what other writers did
 
@@ -491,7 +513,8 @@ class CommitLoop:
             await self._begin_anew()
         for client_id in self._unknown:
             newest = await self._newest_op(client_id)
-            self._clients.setdefault(client_id, _Client(0, -1)).newest = newest
+            client = self._clients.setdefault(client_id, _Client(0, -1))
+            client.newest = max(client.newest, newest)
         self._unknown = set()
 
     async def _catch_up_to(self, version: int) -> None:
@@ -515,6 +538,8 @@ class CommitLoop:
         if not self._closed:
             self.log.replace(stored, document)
             self._unknown = set(self._clients)
+            for client in self._clients.values():
+                client.newest = -1
             self._follower.replaced()
 
     async def _newest_op(self, client_id: str) -> int:

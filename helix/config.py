@@ -96,7 +96,7 @@ def _origin(text: str) -> str:
 
 def _store(text: str) -> str:
     kind, separator, place = text.partition(":")
-    known = kind in ("sqlite", "postgresql", "postgres") and bool(place)
+    known = kind in ("sqlite", "postgresql") and bool(place)
     if text != "memory:" and not (known and separator):
         raise ValueError("sqlite:PATH, postgresql://... or memory: is wanted")
     return text
@@ -127,9 +127,10 @@ SETTINGS: Sequence[Setting] = (
     ),
     Setting(
         "store",
-        "memory:",
+        "sqlite:helix-data/flows.db",
         _store,
-        "Where flows are kept: sqlite:PATH, postgresql://..., or memory: for nowhere.",
+        "Where flows are kept: sqlite:PATH, postgresql://USER@HOST/DATABASE, or memory: for as "
+        "long as the process lives.",
     ),
     Setting(
         "allow-origin",
@@ -172,7 +173,7 @@ SETTINGS: Sequence[Setting] = (
         "max-frame-bytes",
         "1048576",
         _number(int, 1024, 64 * 1024 * 1024),
-        "Size of the largest frame, and of the largest REST body, in bytes.",
+        "Size of the largest frame, and of the largest change by REST, in bytes.",
     ),
     Setting(
         "high-water-mark",
@@ -185,6 +186,30 @@ SETTINGS: Sequence[Setting] = (
         "1800",
         _number(float, 1, 10_000_000),
         "Seconds without activity after which a flow's session ends.",
+    ),
+    Setting(
+        "max-patch-bytes",
+        "262144",
+        _number(int, 1024, 64 * 1024 * 1024),
+        "Size of the largest patch, in bytes of JSON without white space.",
+    ),
+    Setting(
+        "max-document-bytes",
+        "16777216",
+        _number(int, 1024, 1024 * 1024 * 1024),
+        "Size of the largest document, in bytes of JSON without white space.",
+    ),
+    Setting(
+        "max-document-members",
+        "20000",
+        _number(int, 1, 10_000_000),
+        "Nodes and edges that one document may have together.",
+    ),
+    Setting(
+        "keep-deleted",
+        "30",
+        _number(float, 0, 100_000),
+        "Days for which a deleted flow can be brought back.",
     ),
     Setting(
         "log-format",
@@ -217,6 +242,10 @@ class Config:
     max_frame_bytes: int
     high_water_mark: int
     session_idle_timeout: float
+    max_patch_bytes: int
+    max_document_bytes: int
+    max_document_members: int
+    keep_deleted: float
     log_format: str
     allow_slow_websocket: bool
 

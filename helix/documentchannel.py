@@ -16,6 +16,7 @@ from helix.edits import Accepted, Submission
 from helix.errors import (
     HelixError,
     InvalidParameters,
+    OutcomeUnknown,
     OutOfOrder,
     SessionEnded,
     TooManyPending,
@@ -204,7 +205,8 @@ class DocumentChannel:
     def _refused(self, failure: Failure, op_id: int) -> Failure:
         self._unanswered -= 1
         error = failure.value
-        if isinstance(error, HelixError) and error.retry:
+        again = isinstance(error, HelixError) and error.retry
+        if again and not isinstance(error, OutcomeUnknown):
             self._failed_op = op_id if self._failed_op is None else min(op_id, self._failed_op)
         return failure
 

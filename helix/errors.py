@@ -10,13 +10,13 @@ class HelixError(Exception):
     """
     Something that was asked for can't be done.
 
-    :cvar code: the stable name of the error, for programs.
-    :cvar retry: whether the same request may succeed later, unchanged.
+    :ivar code: the stable name of the error, for programs; of the class, but in `Refused`.
+    :ivar retry: whether the same request may succeed later, unchanged; likewise.
     :ivar message: what to tell a person; the ``reason`` of a reply, the ``detail`` of a problem.
     """
 
-    code: ClassVar[str] = "error"
-    retry: ClassVar[bool] = False
+    code: str = "error"
+    retry: bool = False
     default_message: ClassVar[str] = "The request could not be carried out"
 
     def __init__(self, message: str | None = None) -> None:
@@ -192,7 +192,7 @@ class UnsupportedMediaType(HelixError):
 
 
 class BodyTooLarge(HelixError):
-    """The body of a request is larger than ``--max-frame-bytes``."""
+    """The body of a request is larger than what it is for may be."""
 
     code = "body_too_large"
     default_message = "The body is too large"
@@ -259,6 +259,13 @@ class VersionNotFound(HelixError):
     default_message = "The flow has no such version"
 
 
+class TemplateNotFound(HelixError):
+    """There is no template of that id."""
+
+    code = "template_not_found"
+    default_message = "There is no such template"
+
+
 class PreconditionFailed(HelixError):
     """The flow is not at the version that the request was made for."""
 
@@ -312,6 +319,10 @@ class StoreUnavailable(StoreError):
     default_message = "The store can't be reached, try again later"
 
 
+class OutcomeUnknown(StoreUnavailable):
+    """What became of a submission that was sent again can't be told now; it waits for nothing."""
+
+
 class StoreFull(StoreError):
     """There is no room for more; nothing was written."""
 
@@ -338,6 +349,41 @@ class SchemaMismatch(StoreError):
     """The store's schema is not one that this version can use."""
 
     code = "schema_mismatch"
+
+
+class Refused(HelixError):
+    """
+    A server refused what this client asked of it.
+
+    :ivar code: the server's; ``refused`` where it gave none.
+    """
+
+    def __init__(self, message: str, code: str | None = None, retry: bool = False) -> None:
+        super().__init__(message)
+        self.code = code or "refused"
+        self.retry = retry
+
+
+class Disconnected(HelixError):
+    """The connection to the server was lost, or could not be made."""
+
+    code = "disconnected"
+    retry = True
+    default_message = "There is no connection to the server"
+
+
+class ClientStopped(HelixError):
+    """The client was stopped before the server had confirmed this."""
+
+    code = "client_stopped"
+    default_message = "The client was stopped before the server had confirmed this"
+
+
+class OutboxUnusable(HelixError):
+    """The file that keeps a client's unconfirmed patches can't be used."""
+
+    code = "outbox_unusable"
+    default_message = "The outbox can't be used"
 
 
 class CloseCode(IntEnum):

@@ -6,13 +6,13 @@ from http import HTTPStatus
 
 from twisted.web.iweb import IRequest
 
-from helix.errors import HelixError
+from helix.errors import HelixError, InvalidPatch
 from helix.protocol import encode_json
 
 RETRY_AFTER = 2
 """Seconds after which a request that failed for now is worth another try."""
 
-_STATUS = {
+STATUS = {  # by the error's code; 500 for others
     "invalid_flow_id": 400,
     "invalid_parameters": 400,
     "missing_changes": 400,
@@ -23,22 +23,42 @@ _STATUS = {
     "origin_refused": 403,
     "token_refused": 403,
     "session_not_found": 404,
+    "flow_not_found": 404,
+    "version_not_found": 404,
+    "template_not_found": 404,
+    "flow_exists": 409,
+    "flow_deleted": 410,
+    "precondition_failed": 412,
+    "patch_too_large": 413,
+    "document_too_large": 413,
+    "invalid_patch": 422,
     "too_many_connections": 503,
     "draining": 503,
     "flow_unavailable": 503,
     "session_crashed": 503,
     "session_ended": 503,
+    "too_many_pending": 503,
+    "version_conflict": 503,
+    "store_unavailable": 503,
+    "store_full": 503,
+    "store_read_only": 503,
 }
 
 
 def write_problem(
-    request: IRequest, status: int, code: str, detail: str, retry: bool = False
+    request: IRequest,
+    status: int,
+    code: str,
+    detail: str,
+    retry: bool = False,
+    path: str | None = None,
 ) -> bytes:
     """
     Make ``request`` answer a problem.
 
     :param status: the HTTP status.
     :param code: the error's stable name (docs/errors.md).
+    :param path: the place of the fault in what was sent, as a JSON Pointer.
     :return: the body to answer with.
     """
     request.setResponseCode(status)
@@ -47,8 +67,9 @@ def write_problem(
     if retry:
         request.setHeader(b"retry-after", b"%d" % RETRY_AFTER)
     title = HTTPStatus(status).phrase
+    place = {} if path is None else {"path": path}
     return encode_json(
-        {"title": title, "status": status, "detail": detail, "code": code, "retry": retry}
+        {"title": title, "status": status, "detail": detail, "code": code, "retry": retry} | place
     )
 
 
@@ -59,5 +80,6 @@ def write_not_found(request: IRequest) -> bytes:
 
 def write_error(request: IRequest, error: HelixError) -> bytes:
     """Make ``request`` answer ``error``, as `write_problem`."""
-    status = _STATUS.get(error.code, 500)
-    return write_problem(request, status, error.code, error.message, error.retry)
+    status = STATUS.get(error.code, 500)
+    path = error.path if isinstance(error, InvalidPatch) else None
+    return write_problem(request, status, error.code, error.message, error.retry, path)

@@ -80,11 +80,14 @@ def parse_changes(changes: bytes | msgspec.Raw) -> RelayState | None:
     :return: ``None`` where that doesn't hold arrays ``nodes`` and ``edges`` of objects that each
         have an id of their own, a string: then it is no edit, and only passed on.
     """
+    text = bytes(changes)
+    if b'"nodes"' not in text or b'"edges"' not in text:
+        return None
     try:
-        arrays = _decode(changes)
+        arrays = _decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    nulls = bytes(changes).count(b"null")
+    nulls = text.count(b"null")
     if nulls and nulls != _drop_nulls(arrays.nodes) + _drop_nulls(arrays.edges):
         arrays = _Changes([*map(fresh, arrays.nodes)], [*map(fresh, arrays.edges)])
     personal = _no_personal()

@@ -13,6 +13,7 @@ from helix.channels import Port, plain_refusal
 from helix.errors import HelixError, MissingChanges, UnknownEvent
 from helix.interfaces import IMember
 from helix.protocol import EMPTY, encode_json
+from helix.relay import parse_changes
 from helix.service import FlowSessionService
 from helix.session import FlowSession
 
@@ -49,29 +50,31 @@ class RelayChannel:
 
     def joined(self) -> None:
         assert self._session is not None
+        self._service.guard(self._session, self._session.greet, self)
         self._service.guard(self._session, self._session.announce)
 
-    def handle(self, event: str, payload: bytes, binary: bool) -> bytes:
+    def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes]:
         assert self._session is not None
         if event == "flow_change":
-            sent = self._change(self._session, payload, binary)
-            if not sent.called:
-                sent.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
-            return _BROADCASTED
+            return self._change(self._session, payload, binary)
         if event == "ping":
             return _PONG
         raise UnknownEvent()
 
-    def _change(self, session: FlowSession, payload: bytes, binary: bool) -> Deferred[None]:
+    def _change(
+        self, session: FlowSession, payload: bytes, binary: bool
+    ) -> bytes | Deferred[bytes]:
         if binary:
-            return self._service.guard(session, session.change_binary, payload)
-        try:
-            changes = _decode_change(payload).changes
-        except msgspec.MsgspecError:
-            raise MissingChanges() from None
-        if changes is msgspec.UNSET:
-            raise MissingChanges()
-        return self._service.guard(session, session.change, changes)
+            sent = self._service.guard(session, session.change_binary, payload)
+        else:
+            changes = _read_changes(payload)
+            if (state := parse_changes(changes)) is not None:
+                edited = self._service.guard(session, session.edit, self, state, changes)
+                return edited.addCallback(lambda _: _BROADCASTED)
+            sent = self._service.guard(session, session.change, changes)
+        if not sent.called:
+            sent.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
+        return _BROADCASTED
 
     def refusal(self, error: HelixError) -> bytes:
         return plain_refusal(error)
@@ -90,3 +93,13 @@ class RelayChannel:
         if self._session is not None:
             self._session = None
             self._port.end(event)
+
+
+def _read_changes(payload: bytes) -> msgspec.Raw:
+    try:
+        changes = _decode_change(payload).changes
+    except msgspec.MsgspecError:
+        raise MissingChanges() from None
+    if changes is msgspec.UNSET:
+        raise MissingChanges()
+    return changes

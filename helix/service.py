@@ -27,6 +27,7 @@ from helix.errors import (
 from helix.fanout import Turns
 from helix.interfaces import IFlowStore, IMember
 from helix.livelog import LiveLog, LogSettings, load_state
+from helix.relay import parse_changes
 from helix.session import End, FlowSession, Joined, Surroundings
 from helix.telemetry import Telemetry
 
@@ -102,6 +103,7 @@ class FlowSessionService(Service):
         self._sessions: dict[str, FlowSession] = {}
         self._loads: dict[str, _Load] = {}
         self._crashes: dict[str, deque[float]] = {}
+        self._unsettled: dict[str, Deferred[None]] = {}
         self.draining = False
 
     # what channels and REST ask for
@@ -196,19 +198,29 @@ class FlowSessionService(Service):
         """
         return self.close(flow_id) if flow_id in self._sessions else 0
 
-    def broadcast(self, flow_id: str, changes: bytes) -> int:
+    def broadcast(self, flow_id: str, changes: bytes) -> Deferred[int]:
         """
-        Broadcast ``changes`` (JSON) to the members of a flow as a ``flow_update``.
+        Broadcast ``changes`` (JSON) to the members of a flow as a ``flow_update``; where they hold
+        nodes and edges, as an edit of the document, once it is durable.
 
-        :return: how many members those are; none where the flow has no session.
+        :return: a Deferred of how many members those are; none where the flow has no session.
+        :raises StoreError: (through the Deferred) when an edit can't be stored; nobody was told.
         """
+        return Deferred.fromCoroutine(self._broadcast(flow_id, changes))
+
+    async def _broadcast(self, flow_id: str, changes: bytes) -> int:
         session = self._sessions.get(flow_id)
         if session is None:
             return 0
-        self.guard(session, session.change, changes).addErrback(
-            lambda failure: self._log.failure("A broadcast failed", failure)
-        )
-        return session.client_count
+        count = session.client_count
+        sent = parse_changes(changes)
+        if sent is not None:
+            await self.guard(session, session.edit, None, sent, changes)
+        else:
+            self.guard(session, session.change, changes).addErrback(
+                lambda failure: self._log.failure("A broadcast failed", failure)
+            )
+        return count
 
     def get(self, flow_id: str) -> FlowSession | None:
         """The live session of a flow, if there is one."""
@@ -297,11 +309,23 @@ class FlowSessionService(Service):
             return load.wait()
         load = self._loads[flow_id] = _Load()
         waiter = load.wait()
-        load.loading = Deferred.fromCoroutine(self._load(flow_id, self._logs)).addTimeout(
+        load.loading = Deferred.fromCoroutine(self._load_settled(flow_id)).addTimeout(
             LOAD_TIMEOUT, self._clock
         )
         load.loading.addBoth(self._finish_load, flow_id)
         return waiter
+
+    async def _load_settled(self, flow_id: str) -> LiveLog:
+        """
+        Load a flow once what its last session was writing is written or not: who sends again what
+        was under way shall be told what became of it.
+        """
+        unsettled = self._unsettled.get(flow_id)
+        if unsettled is not None:
+            settled: Deferred[None] = Deferred()
+            unsettled.addCallback(lambda _: None if settled.called else settled.callback(None))
+            await settled
+        return await self._load(flow_id, self._logs)
 
     def _finish_load(self, result: LiveLog | Failure, flow_id: str) -> None:
         waiters = self._loads.pop(flow_id).waiters
@@ -318,9 +342,15 @@ class FlowSessionService(Service):
                 waiter.callback(session)
             session.release()
 
+    def _forget_unsettled(self, _: None, flow_id: str) -> None:
+        self._unsettled.pop(flow_id, None)
+
     def _session_ended(self, session: FlowSession, reason: End) -> None:
         if self._sessions.get(session.flow_id) is session:
             del self._sessions[session.flow_id]
+        if session.unsettled is not None:
+            self._unsettled[session.flow_id] = session.unsettled
+            session.unsettled.addCallback(self._forget_unsettled, session.flow_id)
         if reason is End.CRASHED:
             for flow_id in [one for one, c in self._crashes.items() if not self._recent(c)]:
                 del self._crashes[flow_id]

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.audiences import DocumentAudience, RelayAudience, wire_entries
+from helix.audiences import DocumentAudience, wire_entries
 from helix.commits import CommitLoop
 from helix.document import encode_document
 from helix.edits import Accepted, FlowState, Submission
@@ -22,6 +22,8 @@ from helix.interfaces import IMember
 from helix.livelog import LiveLog, LogSettings
 from helix.protocol import encode_json
 from helix.records import Entry
+from helix.relay import RelayState
+from helix.relayaudience import RelayAudience
 from helix.telemetry import Telemetry
 
 Audience = DocumentAudience | RelayAudience
@@ -96,6 +98,7 @@ class FlowSession:
     :param around: what the sessions of the server share.
     :param ended: called once with this session and why, when it has ended.
 
+    :ivar unsettled: set when it has ended with an append under way: fires when that has ended too.
     :ivar started_at: Unix seconds.
     :ivar last_activity: when a member last joined, left or changed something, Unix seconds.
     """
@@ -114,6 +117,7 @@ class FlowSession:
         "last_activity",
         "log",
         "started_at",
+        "unsettled",
     )
 
     _log: Final = Logger(namespace="helix.session")
@@ -127,13 +131,14 @@ class FlowSession:
         self.flow_id = log.flow_id
         self.log = log
         self.end_reason: End | None = None
+        self.unsettled: Deferred[None] | None = None
         self._around = around
         self._ended = ended
         self._commits = CommitLoop(log, around.logs, self)
         self._members: dict[IMember, Audience] = {}
         self._holds = 0
         clock = around.clock
-        self._relays = RelayAudience(Fanout(clock, around.turns, self.crash))
+        self._relays = RelayAudience(Fanout(clock, around.turns, self.crash), self._commits, clock)
         self._documents = DocumentAudience(Fanout(clock, around.turns, self.crash), self.state)
         self.started_at = self.last_activity = clock.seconds()
         self._idle_timer: IDelayedCall = clock.callLater(around.idle_timeout, self._idle)
@@ -179,6 +184,11 @@ class FlowSession:
             raise
         self._add(member, self._documents)
         return self._commits.confirmed(lambda: self._joined(resume, fetched))
+
+    def greet(self, member: IMember) -> None:
+        """Send a member that has joined in relay mode what the flow holds, if it is stored."""
+        if member in self._members:
+            self._relays.greet(member)
 
     def announce(self) -> None:
         """Tell all members in relay mode, the newest too, that somebody joined."""
@@ -234,12 +244,14 @@ class FlowSession:
 
     def committed(self, entries: Sequence[Entry]) -> None:
         self._documents.tell(entries)
+        self._relays.tell_edits()
         self._around.telemetry.emit(
             "helix.flow.appended", {"entries": len(entries)}, {"flow_id": self.flow_id}
         )
 
     def replaced(self) -> None:
         self._documents.reset()
+        self._relays.tell_edits()
 
     def deleted(self) -> None:
         self.close()
@@ -258,7 +270,18 @@ class FlowSession:
         :raises SessionEnded: when the session has ended meanwhile.
         """
         self._check_alive()
-        return self._relays.change(changes, self._touch())
+        self._touch()
+        return self._relays.change(changes)
+
+    def edit(self, member: IMember | None, sent: RelayState, changes: bytes) -> Deferred[None]:
+        """
+        Take ``changes`` that are an edit of the document, as `RelayAudience.edit`.
+
+        :raises SessionEnded: when the session has ended meanwhile.
+        """
+        self._check_alive()
+        self._touch()
+        return self._relays.edit(member, sent, changes)
 
     def change_binary(self, data: bytes) -> Deferred[None]:
         """As `change`, for data that is relayed as a binary frame, without a timestamp."""
@@ -391,9 +414,10 @@ class FlowSession:
     def _end(self, reason: End) -> None:
         """Leave nothing behind: no member, no timer."""
         self.end_reason = reason
-        self._commits.close(_ERRORS[reason]())
+        self.unsettled = self._commits.close(_ERRORS[reason]())
         if reason is not End.CRASHED and reason is not End.FORCED:
             self.log.snapshot_at_end()
+        self._relays.close()
         if self._idle_timer.active():
             self._idle_timer.cancel()
         try:

@@ -136,7 +136,7 @@ def _require(value: JsonObject, names: Iterable[str], path: Path) -> None:
 _LARGEST = int(sys.float_info.max)
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
     """Tell whether a value is a number that a double can hold, as all clients have them."""
     kind = type(value)
     if kind is float:
@@ -206,7 +206,7 @@ class _Checker:
             if not _is_text(value):
                 raise invalid(path, "holds half of a surrogate pair")
         elif kind is int or kind is float:
-            if not _is_number(value):
+            if not is_number(value):
                 raise invalid(path, "is not a finite number")
         elif value is None:
             if not self.nulls:
@@ -235,7 +235,7 @@ class _Checker:
         for name, number in self._object(value, path, room).items():
             if name not in names:
                 raise invalid((*path, name), f"is not one of {', '.join(names)}")
-            if not _is_number(number):
+            if not is_number(number):
                 raise invalid((*path, name), "must be a finite number")
 
     def _position(self, value: object, path: Path, room: int) -> None:

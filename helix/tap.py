@@ -35,17 +35,21 @@ from helix.documentchannel import PatchLimits
 from helix.errors import HelixError
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
+from helix.library import FlowLibrary
 from helix.livelog import LogSettings
 from helix.logs import log_telemetry, make_observer
 from helix.longpoll import LongPollResource
 from helix.metrics import Metrics
+from helix.purge import PurgeService
 from helix.router import Router
 from helix.service import FlowSessionService
 from helix.shape import DocumentLimits
 from helix.store import open_store
 from helix.telemetry import Telemetry
+from helix.templates import load_templates
 from helix.transport import SocketFactory, SocketResource
-from helix.web import HelixSite, Root, Web
+from helix.web import BodyLimits, HelixSite, Root, Web
+from helix.web_flows import WHITE_SPACE, FlowRoutes
 
 BODY_FRAMES = 4
 """How many of the largest frames a request's body may hold: a POST of long polling has several."""
@@ -117,6 +121,7 @@ class Server:
     store: IFlowStore
     sessions: FlowSessionService
     clients: ClientService
+    purge: PurgeService
     site: HelixSite
 
 
@@ -177,6 +182,7 @@ class HelixService(MultiService):
         self._store = server.store
         self._sessions = server.sessions
         self._clients = server.clients
+        self._purge = server.purge
         self._observer = observer
         server.sessions.setServiceParent(self)
         server.clients.setServiceParent(self)
@@ -189,8 +195,11 @@ class HelixService(MultiService):
     def startService(self) -> None:
         _raise_descriptor_limit()
         super().startService()
-        self._store.start().addErrback(self._store_failed)
+        self._store.start().addCallbacks(self._store_opened, self._store_failed)
         self._reactor.callWhenRunning(self._running)
+
+    def _store_opened(self, _: None) -> None:
+        self._purge.setServiceParent(self)
 
     def _store_failed(self, failure: Failure) -> None:
         """Nothing can be served: end, with a status that says so."""
@@ -278,7 +287,10 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     """
     telemetry = Telemetry()
     metrics = Metrics(telemetry)
-    logs = LogSettings(store, clock, DocumentLimits(), partial(new_id, random))
+    document_limits = DocumentLimits(
+        config.max_patch_bytes, config.max_document_bytes, config.max_document_members
+    )
+    logs = LogSettings(store, clock, document_limits, partial(new_id, random))
     sessions = FlowSessionService(
         clock, telemetry, logs, config.max_clients_per_flow, config.session_idle_timeout
     )
@@ -295,13 +307,20 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     )
     connections = Connections(clock, Router(sessions, patches), limits, telemetry)
     sizes = (config.max_frame_bytes, config.high_water_mark)
+    library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
-        Web(sessions, clients, metrics, origins, config.max_frame_bytes),
+        Web(sessions, clients, metrics, origins),
+        FlowRoutes(library, sessions, config.max_frame_bytes),
         SocketResource(SocketFactory(connections, clients, *sizes), door),
         LongPollResource(connections, clients, door, *sizes),
     )
-    site = HelixSite(root, BODY_FRAMES * config.max_frame_bytes, clock, telemetry)
-    return Server(telemetry, metrics, store, sessions, clients, site)
+    bodies = BodyLimits(
+        WHITE_SPACE * max(config.max_patch_bytes, config.max_document_bytes),
+        BODY_FRAMES * config.max_frame_bytes,
+    )
+    site = HelixSite(root, bodies, clock, telemetry)
+    purge = PurgeService(clock, store, config.keep_deleted)
+    return Server(telemetry, metrics, store, sessions, clients, purge, site)
 
 
 def makeService(options: Options) -> HelixService:

@@ -38,6 +38,10 @@ class HeldStore(MemoryStore):
         call, waiting = self._waiting.popleft()
         call().chainDeferred(waiting)
 
+    def drop(self) -> None:
+        """Forget the write that waits longest: its writer has died before it came to be."""
+        self._waiting.popleft()
+
     @property
     def waiting(self) -> int:
         return len(self._waiting)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPMessage, HTTPResponse
 from io import BytesIO
 from random import Random
@@ -22,6 +22,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from helix.config import Config, read_config
+from helix.store.memory import MemoryStore
 from helix.tap import build_server
 from helix.web import HelixSite
 from tests.rawsocket import upgrade_request
@@ -138,16 +139,20 @@ class Stack:
     """
     The parts of a server, wired as `helix.tap` does.
 
+    :param wrap_store: puts something in front of the store in memory.
     :param options: of ``twistd helix``, with underscores; several values in a list.
     """
 
-    def __init__(self, **options: object) -> None:
+    def __init__(
+        self, wrap_store: Callable[[MemoryStore], Any] = lambda store: store, **options: object
+    ) -> None:
         self.config = make_config(**options)
         config = self.config
         disable_created_metrics()
         self.clock = Clock()
         self.clock.advance(NOW)
-        server = build_server(config, self.clock, Random(1), open_memory_store())
+        self.store = wrap_store(open_memory_store())
+        server = build_server(config, self.clock, Random(1), self.store)
         self.telemetry, self.site = server.telemetry, server.site
         self.sessions, self.clients = server.sessions, server.clients
 

@@ -18,7 +18,7 @@ report = importlib.import_module("report")
 run = importlib.import_module("run")
 scenarios = importlib.import_module("scenarios")
 servers = importlib.import_module("servers")
-stores = importlib.import_module("stores")
+databases = importlib.import_module("databases")
 
 # What is measured with is C; where nothing compiles it, there is nothing to test.
 needs_compiler = pytest.mark.skipif(servers.find_compiler() is None, reason="no C compiler")
@@ -208,7 +208,7 @@ def test_flows_are_filled_on_a_daemon(programs: dict[str, Path]) -> None:
 
 
 def test_what_fsync_costs_is_measured(tmp_path: Path) -> None:
-    assert stores.fsync_microseconds(tmp_path) > 0
+    assert databases.fsync_microseconds(tmp_path) > 0
     assert not list(tmp_path.iterdir())
 
 

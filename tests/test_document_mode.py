@@ -834,6 +834,21 @@ def test_ses5_fault_while_staging_ends_the_session_alone(world: World) -> None:
     world.failures.clear()
 
 
+def test_log7_next_session_waits_for_what_the_last_was_writing(
+    world: World, store: HeldStore
+) -> None:
+    editor = Editor(world, "e")
+    store.holding = True
+    editor.patch(1, {"title": "t"})
+    world.service.close("f")
+    late = world.client()
+    ref = late.join(FLOW, {"mode": "document", "client_id": "e"})
+    assert late.received() == []
+    store.let_through()
+    assert late.answer(ref)[1]["document"]["title"] == "t"
+    store.holding = False
+
+
 # slow members
 
 

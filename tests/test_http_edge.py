@@ -81,7 +81,7 @@ def test_frm7_host_may_be_anything(daemon: Daemon, host: bytes, line: bytes) -> 
 @pytest.mark.parametrize(
     "target",
     [b"/socket/websocket/x", b"/socket/websocket/", b"/socket/longpoll/x", b"/socket", b"/socket/x",
-     b"/nowhere", b"/api", b"/api/flows", b"/api/flows/x", b"/api/flows/x/status/y"],
+     b"/nowhere", b"/api", b"/api/flowsx", b"/api/flows/x", b"/api/flows/x/status/y"],
 )  # fmt: skip
 def test_res7_unknown_addresses(daemon: Daemon, target: bytes) -> None:
     request = upgrade_request().split(b"\r\n", 1)[1]

@@ -36,6 +36,7 @@ from helix.outlet import DirectOutlet, Outlet, TransportOutlet
 from helix.protocol import V1, V2, Serializer
 from helix.router import Router
 from helix.service import FlowSessionService
+from helix.session import LINGER
 from helix.shape import DocumentLimits
 from helix.store.memory import MemoryStore
 from helix.telemetry import Telemetry
@@ -462,6 +463,7 @@ class World:
         self.registry.stopService()
         for client in self.clients:
             client.cut()
+        self.clock.advance(LINGER)
         self.settle()
         assert not len(self.registry), "a client is left"
         assert not list(self.service.sessions()), "a session is left"

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from helix.interfaces import IFlowStore
+from helix.store.memory import MemoryStore
 
 
-def open_store(url: str, reactor: Any) -> IFlowStore:
+def open_store(url: str, reactor: Any, read_only: bool = False) -> IFlowStore:
     """
-    Make the store that ``url`` names; it is opened by its ``start``.
+    Make the store that a url names. It is not started.
 
-    :param url: ``memory:``.
-    :raises ValueError: when there is no such kind of store.
+    :param url: ``memory:``, ``sqlite:PATH`` or ``postgresql://...``.
+    :param read_only: whether to leave it as it is, for what only reads; an SQLite file may then be
+        open in a server at the same time.
+    :raises ValueError: when it is none of these.
     """
+    # A store is imported when it is asked for: its libraries need not be there for another's sake.
+    scheme, _, rest = url.partition(":")
     if url == "memory:":
-        from helix.store.memory import MemoryStore
-
         return MemoryStore()
-    del reactor
-    raise ValueError(f"{url!r} names no store")
+    if scheme == "sqlite" and rest:
+        from helix.store.sqlite import SQLiteStore
+
+        return SQLiteStore(Path(rest).expanduser(), reactor, read_only)
+    if scheme == "postgresql" and rest.startswith("//"):
+        from helix.store.postgres import PostgresStore
+
+        store: IFlowStore = PostgresStore(url, reactor)
+        return store
+    raise ValueError("a store is memory:, sqlite:PATH or postgresql://USER@HOST/DATABASE")

@@ -1,0 +1,63 @@
+"""What a `FlowClient` tells its listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+import attrs
+
+from helix.client.replica import FlowEntry
+from helix.errors import HelixError
+
+
+class Status(Enum):
+    """How a client stands to its flow."""
+
+    OFFLINE = "offline"
+    CONNECTING = "connecting"
+    JOINED = "joined"
+    CLOSED = "closed"
+
+
+@attrs.frozen
+class EntriesArrived:
+    """
+    The log has grown.
+
+    :ivar entries: in order, this client's own too; they are in the document already.
+    """
+
+    entries: tuple[FlowEntry, ...]
+
+
+@attrs.frozen
+class DocumentReplaced:
+    """The document was given whole, so what changed is unknown: read it anew."""
+
+    epoch: str
+    version: int
+
+
+@attrs.frozen
+class StatusChanged:
+    """
+    The client stands otherwise to its flow.
+
+    :ivar reason: why, where it is offline or closed.
+    """
+
+    status: Status
+    reason: HelixError | None = None
+
+
+@attrs.frozen
+class PatchRefused:
+    """A patch of this client will never be in the log, and is shown no more."""
+
+    op_id: int
+    error: HelixError
+
+
+FlowEvent = EntriesArrived | DocumentReplaced | StatusChanged | PatchRefused
+Listener = Callable[[FlowEvent], object]

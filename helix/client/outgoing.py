@@ -1,0 +1,186 @@
+"""This client's patches on their way: kept, sent, and sent again until the server has answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Final
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from helix.client.backoff import Backoff
+from helix.client.events import FlowEvent, PatchRefused
+from helix.client.keeping import Keeper
+from helix.client.outbox import SavedOutbox
+from helix.client.replica import Operation, Replica
+from helix.client.sending import Sending
+from helix.client.wire import Limits, decode_accepted
+from helix.errors import Disconnected, HelixError, PatchTooLarge, Refused
+
+FRAME_ROOM = 2048
+"""Bytes of a frame beside its payload, at most."""
+
+Push = Callable[[str, bytes], Deferred[bytes]]
+
+
+class Outgoing:
+    """
+    Takes a client's patches to the server: in order, `helix.client.sending.WINDOW` at once.
+
+    :param replica: shows them meanwhile.
+    :param push: `helix.client.membership.Membership.push`.
+    :param tell: called with what listeners are to be told.
+    :param random: draws the waits after a refusal for now.
+
+    :ivar keeper: keeps what is not confirmed.
+    """
+
+    _log: Final = Logger(namespace="helix.client")
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        replica: Replica,
+        keeper: Keeper,
+        push: Push,
+        tell: Callable[[FlowEvent], None],
+        random: Random,
+    ) -> None:
+        self._clock = clock
+        self._replica = replica
+        self._keeper = keeper
+        self._push = push
+        self._tell = tell
+        self._sending = Sending()
+        self._retries = Backoff(random)
+        self._retry: IDelayedCall | None = None
+        self._max_frame_bytes = Limits().max_frame_bytes
+        self._may_send = False
+        self._done: dict[int, Deferred[int]] = {}
+
+    def restore(self, saved: SavedOutbox) -> None:
+        """Take over what was kept."""
+        self._replica.client_id = saved.client_id
+        self._replica.newest_op = saved.newest_op
+        for one in saved.operations:
+            self._sending.add(self._replica.restore(one.op_id, bytes(one.patch)))
+
+    def submit(self, patch: object) -> Deferred[int]:
+        """Take a patch; as `helix.client.FlowClient.patch`."""
+        try:
+            op = self._replica.submit(patch)
+        except HelixError as error:
+            return fail(error)
+        done = self._done[op.op_id] = Deferred()
+        self._keeper.save().addCallbacks(
+            lambda _: self._send(op), lambda failure: self._refuse_now(op.op_id, failure.value)
+        )
+        return done
+
+    def resume(self, max_frame_bytes: int) -> None:
+        """Send everything, from the first on: the server's channel is a new one."""
+        self._max_frame_bytes = max_frame_bytes
+        self._may_send = True
+        self._sending.restart()
+        self._pump()
+
+    def pause(self) -> None:
+        """Send nothing: there is no channel."""
+        self._may_send = False
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def settle(self, operations: Iterable[Operation]) -> None:
+        """Be done with operations that are durable."""
+        for op in operations:
+            self._sending.settle(op.op_id)
+            self._keeper.save().addErrback(self._log_unkept)
+            done = self._done.pop(op.op_id, None)
+            if done is not None:
+                done.callback(op.durable_at or 0)
+        self._pump()
+
+    def give_up(self, error: HelixError) -> None:
+        """Fail what still waits, which stays in the outbox."""
+        self.pause()
+        waiting, self._done = self._done, {}
+        for done in waiting.values():
+            done.errback(error)
+
+    def _send(self, op: Operation) -> None:
+        self._sending.add(op)
+        self._pump()
+
+    def _pump(self) -> None:
+        while self._may_send and (taken := self._sending.take()) is not None:
+            op, attempt = taken
+            payload = b'{"op_id":%d,"patch":%b}' % (op.op_id, op.text)
+            if len(payload) + FRAME_ROOM > self._max_frame_bytes:
+                # The server would close the connection, every time.
+                self._refuse(op.op_id, PatchTooLarge())
+                continue
+            self._push("patch", payload).addCallbacks(
+                self._accepted, self._failed, (op.op_id,), {}, (op.op_id, attempt)
+            ).addErrback(self._fault, op.op_id)
+
+    def _accepted(self, response: bytes, op_id: int) -> None:
+        op = self._replica.acknowledge(op_id, decode_accepted(response).version)
+        self._retries.reset()
+        if op is not None:
+            self.settle([op])
+        else:
+            self._sending.settle(op_id)
+            self._pump()
+
+    def _failed(self, failure: Failure, op_id: int, attempt: int) -> None:
+        failure.trap(Refused, Disconnected)
+        error = failure.value
+        # What a lost channel did not answer is sent again by the next one.
+        if not isinstance(error, Refused) or not self._sending.is_newest(op_id, attempt):
+            return
+        if error.retry:
+            self._hold(op_id)
+        else:
+            self._refuse(op_id, error)
+            self._pump()
+
+    def _hold(self, op_id: int) -> None:
+        """Wait a little, then send again from this operation on."""
+        self._sending.hold(op_id)
+        if self._retry is None and self._may_send:
+            self._retry = self._clock.callLater(self._retries.next(), self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._sending.resume()
+        self._pump()
+
+    def _refuse(self, op_id: int, error: HelixError) -> None:
+        """
+        An operation will never be in the log.
+
+        It is told of once the outbox has forgotten it: else it might be sent again all the same.
+        """
+        self._sending.settle(op_id)
+        self._replica.refuse(op_id)
+        self._keeper.save().addErrback(self._log_unkept).addCallback(
+            lambda _: self._refuse_now(op_id, error)
+        )
+
+    def _refuse_now(self, op_id: int, error: HelixError) -> None:
+        self._replica.refuse(op_id)
+        self._tell(PatchRefused(op_id, error))
+        done = self._done.pop(op_id, None)
+        if done is not None:
+            done.errback(error)
+
+    def _log_unkept(self, failure: Failure) -> None:
+        self._log.warn("The outbox could not be saved: {why}", why=failure.getErrorMessage())
+
+    def _fault(self, failure: Failure, op_id: int) -> None:
+        self._log.failure("A patch met a fault in the client", failure)
+        self._hold(op_id)

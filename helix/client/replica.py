@@ -1,0 +1,322 @@
+"""A client's copy of a flow: what the server confirmed, with what is on its way there on top."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import msgspec
+
+from helix.document import DocumentLimits, FlowDocument, JsonObject, inverse
+from helix.errors import HelixError, TooManyPending
+from helix.mergepatch import same
+from helix.protocol import encode_json
+from helix.shape import check_patch
+
+MAX_PENDING = 1000
+"""Patches that may wait for the server's confirmation ..."""
+
+MAX_PENDING_BYTES = 8 * 1024 * 1024
+"""... and the bytes of them all."""
+
+Place = tuple[str, str]
+"""What a patch touches: a node, an edge, or another member of the document."""
+
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class FlowEntry(msgspec.Struct, frozen=True):
+    """
+    An entry of the log, as the server tells it.
+
+    :ivar version: its place in the log; the first has 1.
+    :ivar patch: what it changed: plain data, not to be changed.
+    :ivar at: when it was accepted, Unix seconds.
+    :ivar by: who, as a name to show.
+    :ivar client_id: with ``op_id``, names the submission; ``None`` for one that has no name.
+    """
+
+    version: int
+    patch: JsonObject
+    at: float = 0.0
+    by: str = ""
+    client_id: str | None = None
+    op_id: int | None = None
+
+
+class Gap(Exception):  # as all errors here, named after what happened
+    """Entries are missing between what the replica has and what it was given."""
+
+
+@attrs.define(eq=False)
+class Operation:
+    """
+    A patch of this client on its way into the log.
+
+    :ivar text: the patch as JSON.
+    :ivar durable_at: the version at which the log holds it; ``None`` while that isn't known.
+    :ivar effective: what of it is shown; ``{}`` while it isn't shown.
+    :ivar undo: takes ``effective`` away again.
+    :ivar places: what it touches while it is shown.
+    """
+
+    op_id: int
+    patch: JsonObject
+    text: bytes
+    durable_at: int | None = None
+    effective: JsonObject = attrs.field(factory=dict)
+    undo: JsonObject = attrs.field(factory=dict)
+    places: frozenset[Place] = frozenset()
+
+
+def places_of(patch: JsonObject) -> set[Place]:
+    """
+    List what a patch touches, and the nodes that its edges are led to.
+
+    Two patches with no place in common change a document to the same, in either order.
+    """
+    places: set[Place] = set()
+    for name, value in patch.items():
+        if name not in ("nodes", "edges"):
+            places.add((name, ""))
+            continue
+        for member_id, member in value.items():
+            places.add((name, member_id))
+            if name == "edges" and member is not None:
+                places.update(
+                    ("nodes", member[end]) for end in ("source", "target") if end in member
+                )
+    return places
+
+
+class Replica:
+    """
+    The document that a client shows.
+
+    Taking an entry costs what the entry touches. Only where it touches what this client has changed
+    too are its own patches taken off and put on again.
+
+    :param client_id: this client's name in the log.
+
+    :ivar epoch: the identity of the log; ``None`` before the first `adopt`.
+    :ivar version: what is confirmed.
+    :ivar newest_op: the largest ``op_id`` so far.
+    """
+
+    def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
+        self.epoch: str | None = None
+        self.version = 0
+        self.newest_op = 0
+        self._flow: FlowDocument | None = None
+        self._limits = DocumentLimits()
+        self._pending: dict[int, Operation] = {}
+        self._pending_bytes = 0
+        self._touched: Counter[Place] = Counter()
+
+    @property
+    def document(self) -> JsonObject | None:
+        """What to show, plain data, to be read only; ``None`` before the first `adopt`."""
+        return None if self._flow is None else self._flow.content
+
+    @property
+    def operations(self) -> list[Operation]:
+        """What is on top of what is confirmed, in order."""
+        return list(self._pending.values())
+
+    @property
+    def unconfirmed(self) -> list[Operation]:
+        """The operations that are not known to be durable, in order."""
+        return [op for op in self._pending.values() if op.durable_at is None]
+
+    # this client's own patches
+
+    def submit(self, patch: object) -> Operation:
+        """
+        Take a patch, which is shown at once.
+
+        One that the shown document can't take isn't shown, but taken all the same: the server
+        decides.
+
+        :param patch: a merge patch. It is copied.
+        :raises InvalidPatch: when it can't be a patch of any document.
+        :raises TooManyPending: when as many wait as may.
+        """
+        text = encode_json(check_patch(patch, self._limits))
+        if len(self._pending) >= MAX_PENDING or self._pending_bytes + len(text) > MAX_PENDING_BYTES:
+            raise TooManyPending("Too many patches wait for the server's confirmation")
+        return self.restore(self.newest_op + 1, text)
+
+    def restore(self, op_id: int, text: bytes) -> Operation:
+        """Take a patch (JSON) that was submitted before, in another process perhaps."""
+        op = Operation(op_id, _decode_object(text), text)
+        self.newest_op = max(self.newest_op, op_id)
+        self._pending[op_id] = op
+        self._pending_bytes += len(text)
+        if self._flow is not None:
+            self._show(op)
+        return op
+
+    def acknowledge(self, op_id: int, version: int) -> Operation | None:
+        """
+        Note that the log holds an operation at ``version``.
+
+        It stays on top until that version has come.
+
+        :return: the operation, if this is news.
+        """
+        op = self._pending.get(op_id)
+        if op is None or op.durable_at is not None:
+            return None
+        op.durable_at = version
+        if version <= self.version:
+            self._forget(op)
+        return op
+
+    def refuse(self, op_id: int) -> Operation | None:
+        """Take away an operation that will never be in the log, if it is still known."""
+        op = self._pending.get(op_id)
+        if op is not None:
+            self._forget(op)
+        return op
+
+    # what the server tells
+
+    def adopt(self, epoch: str, version: int, document: JsonObject) -> None:
+        """
+        Begin anew from a whole document, which is taken over.
+
+        What is durable is in it, or in a log that is no more; the rest is shown on top.
+        """
+        self._touched.clear()
+        for op in self.operations:
+            op.effective, op.places = {}, frozenset()
+            if op.durable_at is not None:
+                self._forget(op)
+        self.epoch, self.version = epoch, version
+        self._flow = FlowDocument(document, self._limits)
+        for op in self._pending.values():
+            self._show(op)
+
+    def distrust(self) -> None:
+        """Ask for the whole document at the next join: what is shown may be wrong."""
+        self.epoch = None
+
+    def limit(self, limits: DocumentLimits) -> None:
+        """Hold patches to the server's limits."""
+        self._limits = limits
+        if self._flow is not None:
+            self._flow.limits = limits
+
+    def receive(self, entries: Sequence[FlowEntry]) -> tuple[list[FlowEntry], list[Operation]]:
+        """
+        Take entries; those that are known already are skipped.
+
+        :return: the entries that were new, and this client's operations that turned out to be
+            durable.
+        :raises Gap: when one before them is missing; nothing was taken.
+        """
+        new = [entry for entry in entries if entry.version > self.version]
+        if any(entry.version != self.version + n for n, entry in enumerate(new, 1)):
+            raise Gap
+        settled: list[Operation] = []
+        left = iter(new)
+        for entry in left:
+            if not self._take_lightly(entry, settled):
+                with self._uncovered():
+                    self._take(entry, settled)
+                    for following in left:
+                        self._take(following, settled)
+        for op in self.operations:
+            if op.durable_at is not None and op.durable_at <= self.version:
+                self._forget(op)
+        return new, settled
+
+    # inside
+
+    def _own(self, entry: FlowEntry) -> Operation | None:
+        if entry.client_id != self.client_id or entry.op_id is None:
+            return None
+        return self._pending.get(entry.op_id)
+
+    def _take_lightly(self, entry: FlowEntry, settled: list[Operation]) -> bool:
+        """Take an entry without touching this client's operations, if that can be."""
+        assert self._flow is not None
+        op = self._own(entry)
+        if op is None:
+            if not self._touched.keys().isdisjoint(places_of(entry.patch)):
+                return False
+            self._flow.apply(entry.patch)
+        else:
+            if op is not next(iter(self._pending.values())):
+                return False
+            if not same(op.effective, entry.patch):
+                return False
+            op.effective = {}  # it is confirmed, and so to stay
+            self._settle(op, entry.version, settled)
+        self.version = entry.version
+        return True
+
+    def _take(self, entry: FlowEntry, settled: list[Operation]) -> None:
+        """Take an entry while no operation is shown."""
+        assert self._flow is not None
+        self._flow.apply(entry.patch)
+        self.version = entry.version
+        op = self._own(entry)
+        if op is not None:
+            self._settle(op, entry.version, settled)
+
+    def _settle(self, op: Operation, version: int, settled: list[Operation]) -> None:
+        if op.durable_at is None:
+            op.durable_at = version
+            settled.append(op)
+        self._forget(op)
+
+    @contextmanager
+    def _uncovered(self) -> Iterator[None]:
+        """Take all operations off, and put those that are left on again."""
+        for op in reversed(self._pending.values()):
+            self._hide(op)
+        yield
+        for op in self._pending.values():
+            self._show(op)
+
+    def _show(self, op: Operation) -> None:
+        assert self._flow is not None
+        try:
+            op.effective = self._flow.stage(op.patch, bounded=False)
+        except HelixError:
+            op.effective = {}
+        op.undo = inverse(self._flow.content, op.effective)
+        self._flow.apply(op.effective)
+        op.places = frozenset(places_of(op.patch) | places_of(op.effective))
+        self._touched.update(op.places)
+
+    def _hide(self, op: Operation) -> None:
+        assert self._flow is not None
+        self._flow.apply(op.undo)
+        op.effective, op.undo = {}, {}
+        self._leave_places(op)
+
+    def _leave_places(self, op: Operation) -> None:
+        for place in op.places:
+            self._touched[place] -= 1
+            if not self._touched[place]:
+                del self._touched[place]
+        op.places = frozenset()
+
+    def _forget(self, op: Operation) -> None:
+        """Drop an operation, and what is shown of it."""
+        if op.effective:
+            with self._uncovered():
+                self._remove(op)
+        else:
+            self._leave_places(op)
+            self._remove(op)
+
+    def _remove(self, op: Operation) -> None:
+        del self._pending[op.op_id]
+        self._pending_bytes -= len(op.text)

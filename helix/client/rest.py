@@ -1,0 +1,153 @@
+"""A server's flows over REST: listing, exporting and importing them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from treq.client import HTTPClient
+from twisted.internet import defer
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed, readBody
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+
+from helix.errors import Disconnected, Refused
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds until a connection must be open."""
+
+TIMEOUT = 60.0
+"""Seconds until a request must be answered in full."""
+
+FLOWS_ON_A_PAGE = 100
+
+
+class ListedFlow(msgspec.Struct, frozen=True):
+    """
+    A flow as a list shows it.
+
+    :ivar updated_at: Unix seconds.
+    """
+
+    id: str
+    version: int
+    title: str = ""
+    description: str = ""
+    node_count: int = 0
+    edge_count: int = 0
+    updated_at: float = 0.0
+
+
+class ImportedFlow(msgspec.Struct, frozen=True):
+    """A flow that was imported."""
+
+    id: str
+    title: str = ""
+
+
+class _Page(msgspec.Struct):
+    flows: list[ListedFlow]
+    next: str | None = None
+
+
+class _Problem(msgspec.Struct):
+    detail: str | None = None
+    title: str | None = None
+    code: str | None = None
+    retry: bool = False
+
+
+_decode_page = msgspec.json.Decoder(_Page).decode
+_decode_problem = msgspec.json.Decoder(_Problem).decode
+_decode_imported = msgspec.json.Decoder(ImportedFlow).decode
+
+
+class FlowsApi:
+    """
+    ``/api/flows`` of a server.
+
+    Its calls fail with `Refused` when the server says no, with `Disconnected` when it can't be
+    reached or doesn't answer within `TIMEOUT`.
+
+    :param url: the server's, ``http://127.0.0.1:4000`` for one.
+    """
+
+    def __init__(self, reactor: Any, url: str) -> None:
+        self._reactor = reactor
+        self._url = url.rstrip("/")
+        self._pool = HTTPConnectionPool(reactor)
+        self._http = HTTPClient(Agent(reactor, connectTimeout=CONNECT_TIMEOUT, pool=self._pool))
+
+    def close(self) -> Deferred[None]:
+        """Close what connections are left."""
+        closed: Deferred[None] = self._pool.closeCachedConnections()
+        return closed
+
+    async def flows(self, text: str = "") -> AsyncIterator[ListedFlow]:
+        """List the flows whose id, title or description hold ``text``, the newest first."""
+        cursor: str | None = None
+        while True:
+            query = {"limit": str(FLOWS_ON_A_PAGE)}
+            query |= {"q": text} if text else {}
+            query |= {"cursor": cursor} if cursor else {}
+            page = _read(_decode_page, await self._request("GET", f"?{urlencode(query)}"))
+            for flow in page.flows:
+                yield flow
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def export(self, flow_id: str) -> bytes:
+        """Give a flow as JSON that `import_` takes."""
+        return await self._request("GET", f"/{quote(flow_id, safe='')}/export")
+
+    async def import_(self, text: bytes) -> ImportedFlow:
+        """Make a flow from what was exported (JSON)."""
+        imported: ImportedFlow
+        imported = _read(_decode_imported, await self._request("POST", "/import", text))
+        return imported
+
+    async def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        answered = Deferred.fromCoroutine(self._exchange(method, path, body))
+        try:
+            return await answered.addTimeout(TIMEOUT, self._reactor)
+        except (CancelledError, Refused):
+            raise
+        except defer.TimeoutError:
+            raise Disconnected(f"{self._url} doesn't answer in time") from None
+        except ResponseFailed as error:
+            why = error.reasons[0].getErrorMessage()
+            raise Disconnected(f"{self._url} can't be reached: {why}") from None
+        except Exception as error:  # connections fail with whatever their kind does
+            raise Disconnected(f"{self._url} can't be reached: {error}") from None
+
+    async def _exchange(self, method: str, path: str, body: bytes | None) -> bytes:
+        response: IResponse = await self._http.request(
+            method,
+            f"{self._url}/api/flows{path}",
+            data=body,
+            headers=Headers({} if body is None else {"Content-Type": ["application/json"]}),
+        )
+        content: bytes = await readBody(response)
+        if response.code >= 400:
+            raise _refused(response.code, content)
+        return content
+
+
+def _refused(status: int, content: bytes) -> Refused:
+    try:
+        problem = _decode_problem(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        problem = _Problem()
+    reason = problem.detail or problem.title or f"The server answered {status}"
+    return Refused(reason, problem.code, problem.retry)
+
+
+def _read(decode: Any, text: bytes) -> Any:
+    try:
+        return decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise Refused("The server answered what can't be understood") from None

@@ -1,0 +1,39 @@
+"""Copies of documents: the same graph under new ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from helix.document import JsonObject
+
+COPY = "(Copy)"
+
+_NODE_REFERENCES = ("parentId", "parentNode")
+"""The fields in which a node names another; ``parentNode`` is React Flow 11's name."""
+
+
+def duplicate(document: JsonObject, new_id: Callable[[], str]) -> JsonObject:
+    """
+    Copy a document, with new ids for its nodes and edges, and "(Copy)" behind its title.
+
+    What names a node is led to its copy: the ends of edges, and the parents of nodes.
+
+    :param new_id: makes ids.
+    :return: the copy, which shares what is inside of nodes and edges with ``document``.
+    """
+    ids = {node_id: new_id() for node_id in document["nodes"]}
+    nodes: JsonObject = {}
+    for node_id, node in document["nodes"].items():
+        references = {
+            name: ids[node[name]]
+            for name in _NODE_REFERENCES
+            if isinstance(node.get(name), str) and node[name] in ids
+        }
+        nodes[ids[node_id]] = node | references | {"id": ids[node_id]}
+    edges: JsonObject = {}
+    for edge in document["edges"].values():
+        ends = {end: ids[edge[end]] for end in ("source", "target")}
+        edge_id = new_id()
+        edges[edge_id] = edge | ends | {"id": edge_id}
+    title = f"{document['title']} {COPY}".lstrip()
+    return document | {"title": title, "nodes": nodes, "edges": edges}

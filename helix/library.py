@@ -1,0 +1,322 @@
+"""What can be done with stored flows, by REST and by others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+import msgspec
+from twisted.internet.defer import Deferred
+
+from helix.document import (
+    FlowDocument,
+    JsonObject,
+    diff,
+    empty_document,
+    encode_document,
+    validate,
+)
+from helix.duplicating import duplicate
+from helix.edits import Accepted, FlowState, Submission, summary_of
+from helix.errors import FlowDeleted, TemplateNotFound
+from helix.importing import FORMAT, FORMAT_VERSION, complete, read_import
+from helix.livelog import LogSettings
+from helix.protocol import encode_json
+from helix.records import Entry, FlowHead, HeadQuery
+from helix.service import FlowSessionService
+from helix.templates import Template
+
+Expected = tuple[str, int] | None
+"""The ``(epoch, version)`` that a flow must be at for an edit; ``None`` for any."""
+
+ENTRIES_AT_ONCE = 100
+"""How many entries are asked of the store at a time."""
+
+MAX_ENTRIES_BYTES = 4 * 1024 * 1024
+"""Bytes of patches after which a list of entries ends early."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+@attrs.frozen
+class EntryPage:
+    """
+    Some of a log's entries.
+
+    :ivar next: after which version the log goes on; ``None`` at its end.
+    """
+
+    epoch: str
+    entries: list[Entry]
+    next: int | None
+
+
+@attrs.frozen
+class ImportedFlow:
+    """
+    A flow that was made from a file.
+
+    :ivar dropped_nodes: how many nodes the file had that could not be kept.
+    :ivar dropped_edges: likewise.
+    """
+
+    state: FlowState
+    dropped_nodes: int
+    dropped_edges: int
+
+
+class FlowLibrary:
+    """
+    The stored flows.
+
+    What it says was done is durable. Edits go through the flow's session, so that its members see
+    them at once. An operation that is cancelled goes on all the same, up to its end.
+
+    :param logs: the store, and what else the logs share.
+    :param new_id: makes ids, each unlike any other.
+    :param templates: what a flow can be made from.
+    """
+
+    def __init__(
+        self,
+        service: FlowSessionService,
+        logs: LogSettings,
+        new_id: Callable[[], str],
+        templates: Sequence[Template],
+    ) -> None:
+        self.limits = logs.limits
+        self.templates = templates
+        self._service = service
+        self._store = logs.store
+        self._clock = logs.clock
+        self._new_epoch = logs.new_epoch
+        self._new_id = new_id
+
+    # looking
+
+    def list(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
+        """List flows, as `IFlowStore.heads`."""
+        return self._store.heads(query)
+
+    def head(self, flow_id: str) -> Deferred[FlowHead]:
+        """
+        Give a flow without its document.
+
+        :raises FlowNotFound, FlowDeleted: when there is none.
+        """
+        return Deferred.fromCoroutine(self._head(flow_id))
+
+    def read(self, flow_id: str, version: int | None = None) -> Deferred[FlowState]:
+        """
+        Give a flow, its head as of ``version``.
+
+        :param version: for the past; ``None`` for the newest.
+        :raises FlowNotFound, FlowDeleted, VersionNotFound: when there is none.
+        """
+        return Deferred.fromCoroutine(self._read(flow_id, version))
+
+    def entries(self, flow_id: str, after: int, limit: int) -> Deferred[EntryPage]:
+        """
+        List the entries that follow version ``after``, in order.
+
+        :param limit: how many at most; fewer where they take more than `MAX_ENTRIES_BYTES`.
+        :raises FlowNotFound, FlowDeleted: when there is no such flow.
+        """
+        return Deferred.fromCoroutine(self._entries(flow_id, after, limit))
+
+    def export(self, flow_id: str) -> Deferred[JsonObject]:
+        """
+        Give a flow as a file's content. (`helix.importing`)
+
+        :raises FlowNotFound, FlowDeleted: when there is no such flow.
+        """
+        return Deferred.fromCoroutine(self._export(flow_id))
+
+    def template(self, template_id: str) -> Template:
+        """
+        Give a template.
+
+        :raises TemplateNotFound: when there is none of that id.
+        """
+        for template in self.templates:
+            if template.id == template_id:
+                return template
+        raise TemplateNotFound()
+
+    # making
+
+    def create(self, document: object, flow_id: str | None = None) -> Deferred[FlowState]:
+        """
+        Make a flow; its first entry is what ``document`` adds to the empty one.
+
+        :param document: what may lack members, and hold nulls: they are filled in and taken out.
+        :param flow_id: its id; one is made up for ``None``. A deleted flow of that id gives way.
+        :raises InvalidPatch, DocumentTooLarge: when the document can't be.
+        :raises FlowExists: when there is a flow of that id.
+        """
+        return Deferred.fromCoroutine(self._create(complete(document), flow_id))
+
+    def duplicate(self, flow_id: str) -> Deferred[FlowState]:
+        """
+        Make a flow that is a copy of another, with an id and ids of its own.
+
+        :raises FlowNotFound, FlowDeleted: when there is no such flow.
+        """
+        return Deferred.fromCoroutine(self._duplicate(flow_id))
+
+    def import_(self, given: object, flow_id: str | None = None) -> Deferred[ImportedFlow]:
+        """
+        Make a flow from a file's content. (`helix.importing`)
+
+        :raises InvalidPatch, DocumentTooLarge, FlowExists: as `create`.
+        """
+        return Deferred.fromCoroutine(self._import(given, flow_id))
+
+    # changing
+
+    def patch(self, flow_id: str, patch: object, expected: Expected = None) -> Deferred[Accepted]:
+        """
+        Apply a merge patch.
+
+        :raises InvalidPatch, PatchTooLarge, DocumentTooLarge: when it can't be.
+        :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
+        """
+        return self._service.submit(
+            flow_id, Submission(lambda document: document.stage(patch), expected=expected)
+        )
+
+    def replace(
+        self, flow_id: str, document: object, expected: Expected = None
+    ) -> Deferred[Accepted]:
+        """
+        Turn the document into another, by the difference.
+
+        :param document: as that of `create`.
+        :raises InvalidPatch, DocumentTooLarge: when it can't be.
+        :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
+        """
+        whole = complete(document)
+        return self._service.submit(
+            flow_id, Submission(lambda current: current.stage_document(whole), expected=expected)
+        )
+
+    def restore(self, flow_id: str, version: int, expected: Expected = None) -> Deferred[Accepted]:
+        """
+        Return to the document of an earlier version, by an entry that makes the difference.
+
+        :raises VersionNotFound: when there was none.
+        :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
+        """
+        return Deferred.fromCoroutine(self._restore(flow_id, version, expected))
+
+    def delete(self, flow_id: str) -> Deferred[FlowHead]:
+        """
+        Delete a flow, so that it can be brought back; one that is deleted stays so.
+
+        Its session ends, and its members are told.
+
+        :raises FlowNotFound: when there is none.
+        """
+        return Deferred.fromCoroutine(self._delete(flow_id))
+
+    def undelete(self, flow_id: str) -> Deferred[FlowHead]:
+        """
+        Bring a deleted flow back, with its log; one that isn't deleted stays as it is.
+
+        :raises FlowNotFound: when there is none, or no more.
+        """
+        return Deferred.fromCoroutine(self._undelete(flow_id))
+
+    # inside
+
+    async def _head(self, flow_id: str) -> FlowHead:
+        head = await self._store.head(flow_id)
+        if head.deleted_at is not None:
+            raise FlowDeleted()
+        return head
+
+    async def _read(self, flow_id: str, version: int | None) -> FlowState:
+        state = await self._service.read(flow_id, version)
+        head = state.head
+        if state.version == head.version:
+            return state
+        at = head.created_at
+        if state.version:
+            before = state.version - 1
+            (entry,) = await self._store.entries(flow_id, head.epoch, before, 1)
+            at = entry.at
+        document = FlowDocument(_decode(state.document))
+        return attrs.evolve(
+            state,
+            head=msgspec.structs.replace(
+                head, version=state.version, summary=summary_of(document), updated_at=at
+            ),
+        )
+
+    async def _entries(self, flow_id: str, after: int, limit: int) -> EntryPage:
+        head = await self._head(flow_id)
+        entries: list[Entry] = []
+        last, size = after, 0
+        while last < head.version and len(entries) < limit and size < MAX_ENTRIES_BYTES:
+            count = min(ENTRIES_AT_ONCE, limit - len(entries))
+            some = await self._store.entries(flow_id, head.epoch, last, count)
+            if not some:
+                break
+            entries += some
+            size += sum(len(entry.patch) for entry in some)
+            last = entries[-1].version
+        return EntryPage(head.epoch, entries, last if last < head.version else None)
+
+    async def _export(self, flow_id: str) -> JsonObject:
+        state = await self._read(flow_id, None)
+        head = state.head
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "id": flow_id,
+            "title": head.summary.title,
+            "epoch": head.epoch,
+            "version": state.version,
+            "created_at": head.created_at,
+            "updated_at": head.updated_at,
+            "exported_at": self._clock.seconds(),
+            "document": msgspec.Raw(state.document),
+        }
+
+    async def _create(self, whole: Any, flow_id: str | None) -> FlowState:
+        document = FlowDocument(validate(whole, self.limits))
+        now = self._clock.seconds()
+        patch = diff(empty_document(), document.content)
+        entries = [Entry(1, encode_json(patch), now)] if patch else []
+        flow_id = self._new_id() if flow_id is None else flow_id
+        head = await self._store.create(
+            flow_id, self._new_epoch(), now, entries, summary_of(document), replace_deleted=True
+        )
+        self._service.refresh(flow_id)
+        return FlowState(head, head.version, encode_document(document.content))
+
+    async def _duplicate(self, flow_id: str) -> FlowState:
+        state = await self._service.read(flow_id)
+        return await self._create(duplicate(_decode(state.document), self._new_id), None)
+
+    async def _import(self, given: object, flow_id: str | None) -> ImportedFlow:
+        found = read_import(given, self._new_id)
+        state = await self._create(found.document, flow_id)
+        return ImportedFlow(state, found.dropped_nodes, found.dropped_edges)
+
+    async def _restore(self, flow_id: str, version: int, expected: Expected) -> Accepted:
+        past = _decode((await self._service.read(flow_id, version)).document)
+        return await self._service.submit(
+            flow_id, Submission(lambda current: current.stage_document(past), expected=expected)
+        )
+
+    async def _delete(self, flow_id: str) -> FlowHead:
+        head = await self._store.delete(flow_id, self._clock.seconds())
+        self._service.forget(flow_id)
+        return head
+
+    async def _undelete(self, flow_id: str) -> FlowHead:
+        head = await self._store.undelete(flow_id)
+        self._service.refresh(flow_id)
+        return head

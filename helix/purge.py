@@ -1,0 +1,67 @@
+"""Removes for good what was deleted long ago."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from helix.errors import StoreError
+from helix.interfaces import IFlowStore
+
+PURGE_INTERVAL = 3600.0
+"""Seconds between two purges; the first is at the start."""
+
+DAY = 86_400
+
+
+class PurgeService(Service):
+    """
+    Purges the store at the start and every hour.
+
+    What fails is logged and tried again an hour later.
+
+    :param store: started before this, stopped after it.
+    :param keep_deleted: for how many days a deleted flow can be brought back.
+    """
+
+    name = "purge"
+
+    _log: Final = Logger(namespace="helix.purge")
+
+    def __init__(self, clock: IReactorTime, store: IFlowStore, keep_deleted: float) -> None:
+        self._clock = clock
+        self._store = store
+        self._seconds = keep_deleted * DAY
+        self._purging: Deferred[Any] = succeed(None)
+        self._loop = LoopingCall(self._purge)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        super().startService()
+        self._purging = self._loop.start(PURGE_INTERVAL)
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop, once the purge that may be under way is over."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+        return self._purging
+
+    def _purge(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._purged())
+
+    async def _purged(self) -> None:
+        try:
+            count = await self._store.purge(self._clock.seconds() - self._seconds)
+        except StoreError as error:
+            self._log.warn("Deleted flows could not be purged: {code}", code=error.code)
+        except Exception:
+            self._log.failure("Deleted flows could not be purged")
+        else:
+            if count:
+                self._log.info("Purged {count} deleted flows", count=count)

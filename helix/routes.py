@@ -1,0 +1,210 @@
+"""What all routes of REST share: addresses, bodies, answers and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from klein import Klein
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import INTERNAL_SERVER_ERROR, NOT_MODIFIED
+from twisted.web.iweb import IRequest
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import BaseConverter
+
+from helix.admission import header, parameters
+from helix.errors import (
+    BodyTooLarge,
+    HelixError,
+    InvalidParameters,
+    MalformedBody,
+    MalformedFrame,
+    UnsupportedMediaType,
+)
+from helix.etags import Conditions
+from helix.problems import write_error, write_not_found, write_problem
+from helix.protocol import T, decode_json, encode_json
+
+MAX_PAGE = 1000
+"""What one answer lists at most."""
+
+MAX_NUMBER = 2**53
+"""The largest whole number that all clients can tell from its neighbours."""
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+OF_A_FLOW = (
+    "status",
+    "sync",
+    "entries",
+    "export",
+    "restore",
+    "duplicate",
+    "undelete",
+)
+"""What follows a flow's id in an address."""
+
+_SLASH = "\x1f"
+"""Stands for an encoded slash while a route is looked for; no id holds it (`helix.ids`)."""
+
+_log: Final = Logger(namespace="helix.web")
+
+
+def readable(segment: bytes) -> bytes:
+    """
+    Prepare a segment of an address for the routes.
+
+    A slash that was encoded stays apart from those between segments. What isn't UTF-8, or holds
+    what means that slash, becomes what is no name of anything.
+    """
+    try:
+        text = segment.decode()
+    except UnicodeDecodeError:
+        return b"\0"
+    return b"\0" if _SLASH in text else text.replace("/", _SLASH).encode()
+
+
+class _AnyText(BaseConverter):
+    """Any text in a route: a flow id may hold slashes, and whether it is one is told elsewhere."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
+
+    def to_python(self, value: str) -> str:
+        return value.replace(_SLASH, "/")
+
+
+class _FlowAlone(_AnyText):
+    """As `_AnyText`, at the end of an address; what belongs to a flow is not taken for its id."""
+
+    regex = f"(?s:(?!.*/(?:{'|'.join(OF_A_FLOW)})$).*)"
+    part_isolating = False
+
+
+def make_app() -> Klein:
+    """Make an application that knows the addresses of flows, and answers every error."""
+    app = Klein()
+    app.url_map.merge_slashes = False
+    app.url_map.converters.update(flow=_AnyText, flow_alone=_FlowAlone)
+    app.handle_errors(HelixError)(_refuse)
+    app.handle_errors(HTTPException)(_no_route)
+    app.handle_errors(Exception)(_fault)
+    return app
+
+
+def _refuse(self: object, request: IRequest, failure: Failure) -> bytes:  # noqa: ARG001  # Klein's
+    error = failure.value
+    assert isinstance(error, HelixError)
+    _log.debug("Refused a request: {code}", code=error.code)
+    return write_error(request, error)
+
+
+def _no_route(self: object, request: IRequest, failure: Failure) -> bytes:  # noqa: ARG001  # Klein's
+    error = failure.value
+    assert isinstance(error, HTTPException)
+    status = error.code or INTERNAL_SERVER_ERROR
+    if isinstance(error, MethodNotAllowed):
+        request.setHeader(b"allow", ", ".join(sorted(error.valid_methods or ())).encode())
+        return write_problem(
+            request, 405, "method_not_allowed", "This address does not take that method"
+        )
+    if status == 404:
+        return write_not_found(request)
+    return write_problem(request, status, "bad_request", "The request can't be served")
+
+
+def _fault(self: object, request: IRequest, failure: Failure) -> bytes:  # noqa: ARG001  # Klein's
+    _log.failure("A request could not be served", failure)
+    return write_problem(request, 500, "internal_error", "The server met a fault", retry=True)
+
+
+def write_json(
+    request: IRequest, value: object, status: int = 200, *, cache: bytes = b"no-store"
+) -> bytes:
+    """
+    Make ``request`` answer ``value`` as JSON.
+
+    :return: the body to answer with.
+    """
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/json")
+    request.setHeader(b"cache-control", cache)
+    return encode_json(value)
+
+
+def write_known(request: IRequest, tag: str, conditions: Conditions) -> bool:
+    """
+    Tag the answer to a GET, and make it 304 where the client has that representation.
+
+    :return: whether it is 304, and so has no body.
+    :raises PreconditionFailed: when the client wants another.
+    """
+    conditions.check_match(tag)
+    request.setHeader(b"etag", tag.encode("latin-1"))
+    request.setHeader(b"cache-control", b"no-cache")
+    if not conditions.is_known(tag):
+        return False
+    request.setResponseCode(NOT_MODIFIED)
+    return True
+
+
+def read_text(request: IRequest, name: str) -> str | None:
+    """Read a query parameter; ``None`` without it, the first of several."""
+    return next(iter(parameters(request, name.encode())), None)
+
+
+def read_number(
+    request: IRequest, name: str, default: int | None, minimum: int, maximum: int = MAX_NUMBER
+) -> int | None:
+    """
+    Read a query parameter that is a whole number.
+
+    :raises InvalidParameters: when it is anything else, or out of bounds.
+    """
+    text = read_text(request, name)
+    if text is None:
+        return default
+    # So few digits that Python turns them into a number at once.
+    if text.isascii() and text.isdigit() and len(text) <= len(str(maximum)):
+        number = int(text)
+        if minimum <= number <= maximum:
+            return number
+    raise InvalidParameters(f"{name} is a whole number from {minimum} to {maximum}")
+
+
+def read_limit(request: IRequest, default: int) -> int:
+    """Read ``limit``: how much to list. (`read_number`)"""
+    limit = read_number(request, "limit", default, 1, MAX_PAGE)
+    assert limit is not None
+    return limit
+
+
+def read_body(
+    request: IRequest,
+    decode: msgspec.json.Decoder[T],
+    max_bytes: int,
+    media_types: Sequence[str] = (JSON,),
+) -> T:
+    """
+    Read the body of a request.
+
+    :param decode: takes the JSON.
+    :param max_bytes: how large it may be.
+    :raises UnsupportedMediaType, BodyTooLarge, MalformedBody: when it isn't such a body.
+    """
+    media_type = (header(request, b"content-type") or "").partition(";")[0].strip().lower()
+    if media_type not in media_types:
+        raise UnsupportedMediaType(f"The body must be {' or '.join(media_types)}")
+    text = request.content.read()
+    if len(text) > max_bytes:
+        raise BodyTooLarge()
+    try:
+        text.decode()
+        return decode_json(decode.decode, text)
+    except UnicodeDecodeError:
+        raise MalformedBody("The body is not UTF-8") from None
+    except MalformedFrame as error:
+        raise MalformedBody(f"The body can't be read: {error.message}") from None

@@ -1,0 +1,102 @@
+"""Where the database is: what its URL says, and the names in it."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from socket import SOCK_STREAM, getaddrinfo
+
+import attrs
+import psycopg2
+from psycopg2.extensions import parse_dsn
+from twisted.internet import defer
+from twisted.internet.interfaces import IReactorThreads, IReactorTime
+from twisted.internet.threads import deferToThreadPool
+
+from helix.errors import StoreError, StoreUnavailable
+
+_DEFAULTS = {
+    "fallback_application_name": "helix",
+    # A peer that is gone without a word is noticed within some 15 s.
+    "keepalives_idle": "5",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+
+
+@attrs.frozen
+class Address:
+    """
+    A database's URL, taken apart.
+
+    :ivar parameters: libpq's, the password among them.
+    """
+
+    parameters: dict[str, str] = attrs.field(repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """
+        Take a ``postgresql://`` URL apart.
+
+        :raises StoreError: when it can't be one. The message shows nothing of it, as what can't be
+            read may be part of a password.
+        """
+        try:
+            parameters: dict[str, str] = parse_dsn(url)
+        except psycopg2.Error:
+            parameters = {}
+        # With a bare "@" in the password, the rest of it would be taken for a host.
+        if not parameters or "@" in parameters.get("host", ""):
+            raise StoreError(
+                "The PostgreSQL URL can't be read. It is postgresql://user:password@host/database,"
+                " and characters such as @ : / # % in the password are percent-encoded"
+            ) from None
+        return cls({**_DEFAULTS, **parameters, "client_encoding": "UTF8"})
+
+    def __str__(self) -> str:
+        """The place in words, without the password."""
+        host = self.parameters.get("host") or self.parameters.get("hostaddr") or "the local socket"
+        return f"PostgreSQL at {host}:{self.parameters.get('port', '5432')}"
+
+    def without_password(self, text: str) -> str:
+        """Take the password out of a text, should it be there."""
+        password = self.parameters.get("password")
+        return text.replace(password, "...") if password else text
+
+    @property
+    def _name(self) -> str | None:
+        """The one name that a resolver has to be asked for, if there is one."""
+        host = self.parameters.get("host", "")
+        if not host or host[0] in "/@" or "," in host or "hostaddr" in self.parameters:
+            return None
+        try:
+            ip_address(host)
+        except ValueError:
+            return host
+        return None
+
+    async def resolve(self, reactor: object, attempt: int, seconds: float) -> dict[str, str]:
+        """
+        Ask for the host's address in a thread, where libpq would ask for it in ours.
+
+        Left to libpq, which blocks for it: a list of hosts, and hosts that only the environment
+        or a service file names.
+
+        :param attempt: of several addresses, each attempt takes the next.
+        :param seconds: the time that the resolver has.
+        :return: the parameters to connect with.
+        :raises StoreUnavailable: when there is no address.
+        """
+        name = self._name
+        if name is None:
+            return self.parameters
+        threads, clock = IReactorThreads(reactor), IReactorTime(reactor)
+        pool = threads.getThreadPool()
+        asking = deferToThreadPool(threads, pool, getaddrinfo, name, None, type=SOCK_STREAM)
+        try:
+            found = await asking.addTimeout(seconds, clock)
+        except (OSError, UnicodeError, defer.TimeoutError) as error:
+            raise StoreUnavailable(f"The name {name} can't be resolved") from error
+        addresses = [str(info[4][0]) for info in found]
+        return {**self.parameters, "hostaddr": addresses[attempt % len(addresses)]}

@@ -1,0 +1,199 @@
+"""Connections that come back, and the work that is done on whichever is free."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from twisted.internet import defer
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from helix.errors import StoreError, StoreUnavailable
+from helix.store.postgres.address import Address
+from helix.store.postgres.failures import ConnectionGone
+from helix.store.postgres.wire import Bounds, Connection
+
+T = TypeVar("T")
+Work = Callable[[Connection], Awaitable[T]]
+"""
+Something to be done on a connection, perhaps more than once: when a connection is lost under it,
+nobody knows whether it took effect.
+"""
+
+FIRST_PAUSE = 0.1
+"""Seconds between an attempt to connect that failed and the next; doubled each time."""
+
+LONGEST_PAUSE = 2.0
+
+
+class Pool:
+    """
+    A few connections. One that is lost is opened again, for as long as that takes.
+
+    :param size: how many.
+    """
+
+    _log: Final = Logger(namespace="helix.store.postgres")
+
+    def __init__(self, address: Address, reactor: object, bounds: Bounds, size: int) -> None:
+        self._address = address
+        self._reactor = reactor
+        self._clock = IReactorTime(reactor)
+        self._bounds = bounds
+        self._size = size
+        self._closed = False
+        self._attempts = 0
+        self._trouble: str | None = None
+        self._all: set[Connection] = set()
+        self._idle: list[Connection] = []
+        self._waiters: deque[Deferred[Connection]] = deque()
+        self._keeping: list[Deferred[None]] = []
+        self._pauses: set[Deferred[None]] = set()
+
+    async def first(self, work: Work[None]) -> None:
+        """
+        Do ``work`` on a connection before anything else, when nobody knows yet whether the
+        database can be used at all.
+
+        :raises StoreError: when it can't, or isn't there for the time that `Bounds` says.
+        """
+        deadline = self._clock.seconds() + self._bounds.start
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                connection = await self._open()
+                try:
+                    return await work(connection)
+                finally:
+                    connection.discard()
+            except StoreUnavailable as error:
+                if self._closed or self._clock.seconds() + pause > deadline:
+                    raise StoreUnavailable(error.message) from None
+                self._note(error)
+            await self._sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def start(self) -> None:
+        """Begin to open the connections."""
+        for _ in range(self._size):
+            keeping = Deferred.fromCoroutine(self._keep())
+            keeping.addErrback(lambda failure: self._log.failure("A connection's keeper", failure))
+            self._keeping.append(keeping)
+
+    async def stop(self) -> None:
+        """Close all connections. What is under way, and what waits, fails."""
+        self._closed = True
+        for connection in list(self._all):
+            connection.discard()
+        while self._waiters:
+            self._waiters.popleft().errback(_closed())
+        for pause in list(self._pauses):
+            pause.cancel()
+        await gatherResults(self._keeping)
+
+    async def run(self, work: Work[T]) -> T:
+        """
+        Have ``work`` done, anew for each time that its connection is lost, while there is time.
+
+        :raises StoreUnavailable: when there was no connection in time.
+        """
+        deadline = self._clock.seconds() + self._bounds.wait
+        while True:
+            connection = await self.take(max(0.0, deadline - self._clock.seconds()))
+            try:
+                return await work(connection)
+            except ConnectionGone:
+                if self._clock.seconds() >= deadline:
+                    raise StoreUnavailable() from None
+            finally:
+                self.give_back(connection)
+
+    async def take(self, seconds: float | None = None) -> Connection:
+        """
+        Wait for a connection, for oneself until `give_back`.
+
+        :param seconds: how long; for ever if ``None``.
+        :raises StoreUnavailable: when none came, or the pool is closed.
+        """
+        if self._closed:
+            raise _closed()
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_gone:
+                return connection
+        waiter: Deferred[Connection] = Deferred(self._waiters.remove)
+        self._waiters.append(waiter)
+        if seconds is not None:
+            waiter.addTimeout(seconds, self._clock)
+        try:
+            return await waiter
+        except defer.TimeoutError:
+            raise StoreUnavailable() from None
+
+    def give_back(self, connection: Connection) -> None:
+        """Let the next one have it, unless it is gone."""
+        if connection.is_gone:
+            return
+        if self._waiters:
+            self._waiters.popleft().callback(connection)
+        else:
+            self._idle.append(connection)
+
+    async def _keep(self) -> None:
+        """Keep one connection open."""
+        pause = FIRST_PAUSE
+        while not self._closed:
+            try:
+                connection = await self._open()
+            except StoreError as error:
+                self._note(error)
+            else:
+                opened = self._clock.seconds()
+                self.give_back(connection)
+                await connection.gone
+                pause = FIRST_PAUSE
+                if self._clock.seconds() - opened > LONGEST_PAUSE:
+                    continue
+            await self._sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not for longer than the pool is open."""
+        if self._closed:
+            return
+        pause: Deferred[None] = deferLater(self._clock, seconds)
+        self._pauses.add(pause)
+        try:
+            await pause
+        except CancelledError:
+            pass  # by `stop`
+        finally:
+            self._pauses.discard(pause)
+
+    async def _open(self) -> Connection:
+        connection = Connection(self._reactor, self._bounds)
+        self._all.add(connection)
+        connection.gone.addCallback(lambda _: self._all.discard(connection))
+        self._attempts += 1
+        try:
+            await connection.open(self._address, self._attempts)
+        except BaseException:
+            connection.discard()
+            raise
+        if self._trouble is not None:
+            self._trouble = None
+            self._log.info("{address} is back", address=str(self._address))
+        return connection
+
+    def _note(self, error: StoreError) -> None:
+        if error.message != self._trouble and not self._closed:
+            self._trouble = error.message
+            self._log.warn("{reason}", reason=error.message)
+
+
+def _closed() -> StoreUnavailable:
+    return StoreUnavailable("The store is closed")

@@ -1,0 +1,304 @@
+"""The statements of the store, and what goes in and comes out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from helix.records import Entry, FlowHead, HeadQuery, Summary
+from helix.store.postgres.failures import Unfit
+from helix.store.postgres.wire import Row
+
+HEAD = """flow_id, epoch, version, title, description, node_count, edge_count,
+    created_at, updated_at, deleted_at"""
+
+ENTRY = "version, patch, at, by, client_id, op_id"
+
+# Locked in the order of their ids, so that no two batches wait for each other for ever. What
+# somebody else changed during the wait is seen after it. Joined row by row, through the index: the
+# planner can't know how few rows are asked for.
+APPEND = f"""
+WITH locked AS MATERIALIZED (
+    SELECT asked.*, flow.key, flow.deleted
+    FROM (
+        SELECT * FROM json_to_recordset(%(asked)s) AS asked (
+            n bigint, flow_id text, epoch text, base bigint, size integer, at double precision,
+            title text, description text, node_count integer, edge_count integer, search text,
+            entries json)
+        ORDER BY flow_id COLLATE "C"
+    ) AS asked LEFT JOIN LATERAL (
+        SELECT key, deleted_at IS NOT NULL AS deleted FROM helix_flows
+        WHERE helix_flows.flow_id = asked.flow_id FOR NO KEY UPDATE
+    ) AS flow ON true
+), won AS (
+    UPDATE helix_flows AS flows
+    SET version = locked.base + locked.size, updated_at = locked.at,
+        node_count = locked.node_count, edge_count = locked.edge_count,
+        -- What is the same stays where it is, however long.
+        title = CASE WHEN flows.title = locked.title THEN flows.title ELSE locked.title END,
+        description = CASE WHEN flows.description = locked.description
+            THEN flows.description ELSE locked.description END,
+        search = CASE WHEN flows.search = decode(locked.search, 'base64')
+            THEN flows.search ELSE decode(locked.search, 'base64') END
+    FROM locked
+    WHERE flows.flow_id = locked.flow_id AND flows.version = locked.base
+        AND flows.epoch = locked.epoch AND flows.deleted_at IS NULL
+    RETURNING locked.n, flows.key, locked.entries
+), added AS (
+    INSERT INTO helix_entries (flow, {ENTRY})
+    SELECT won.key, {ENTRY}
+    FROM won CROSS JOIN LATERAL json_to_recordset(won.entries) AS added (
+        version bigint, patch text, at double precision, by text, client_id text, op_id bigint)
+)
+SELECT n, deleted FROM locked WHERE n NOT IN (SELECT n FROM won)
+"""
+
+CREATE = """
+INSERT INTO helix_flows (flow_id, epoch, version, created_at, updated_at, title, description,
+    node_count, edge_count, search)
+VALUES (%(flow_id)s, %(epoch)s, %(version)s, %(created_at)s, %(updated_at)s, %(title)s,
+    %(description)s, %(node_count)s, %(edge_count)s, decode(%(search)s, 'hex'))
+ON CONFLICT (flow_id) DO NOTHING RETURNING key
+"""
+
+ADD_FIRST = f"""
+INSERT INTO helix_entries (flow, {ENTRY})
+SELECT %(key)s, {ENTRY} FROM json_to_recordset(%(added)s) AS added (
+    version bigint, patch text, at double precision, by text, client_id text, op_id bigint)
+"""
+
+LOAD = f"""
+SELECT {HEAD}, key, COALESCE(snapshot_version, 0), document
+FROM helix_flows LEFT JOIN LATERAL (
+    SELECT helix_snapshots.version AS snapshot_version, document FROM helix_snapshots
+    WHERE flow = key AND helix_snapshots.version <= COALESCE(%(version)s, helix_flows.version)
+    ORDER BY helix_snapshots.version DESC LIMIT 1
+) AS snapshot ON true
+WHERE flow_id = %(flow_id)s
+"""
+
+LOG = "SELECT key FROM helix_flows WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s"
+
+TAIL = f"""
+SELECT {ENTRY} FROM helix_entries
+WHERE flow = %(key)s AND version > %(after)s AND version <= %(end)s
+ORDER BY version LIMIT %(limit)s
+"""
+
+ENTRIES = f"""
+SELECT entry.* FROM helix_flows LEFT JOIN LATERAL (
+    SELECT {ENTRY} FROM helix_entries
+    WHERE flow = key AND helix_entries.version > %(after)s
+    ORDER BY helix_entries.version LIMIT %(limit)s
+) AS entry ON true
+WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s ORDER BY entry.version
+"""
+
+FIND = f"""
+SELECT {ENTRY} FROM helix_entries
+WHERE flow = ({LOG}) AND client_id = %(client_id)s AND op_id = %(op_id)s
+"""
+
+NEWEST_OP = f"""
+SELECT max(op_id) FROM helix_entries WHERE flow = ({LOG}) AND client_id = %(client_id)s
+"""
+
+# What removes the flow waits for the lock, and then removes the snapshot too.
+KEEP_SNAPSHOT = f"""
+INSERT INTO helix_snapshots (flow, version, document)
+SELECT key, %(version)s, %(document)s FROM ({LOG} FOR KEY SHARE) AS log
+ON CONFLICT DO NOTHING RETURNING flow
+"""
+
+SNAPSHOT_VERSIONS = f"""
+SELECT snapshots.version FROM ({LOG}) AS log
+LEFT JOIN helix_snapshots AS snapshots ON flow = key ORDER BY snapshots.version
+"""
+
+THIN_OUT = "DELETE FROM helix_snapshots WHERE flow = %(key)s AND version = ANY(%(versions)s)"
+
+HEAD_OF = f"SELECT {HEAD} FROM helix_flows WHERE flow_id = %(flow_id)s"
+
+DELETE = f"""
+UPDATE helix_flows SET deleted_at = COALESCE(deleted_at, %(at)s) WHERE flow_id = %(flow_id)s
+RETURNING {HEAD}
+"""
+
+UNDELETE = f"""
+UPDATE helix_flows SET deleted_at = NULL WHERE flow_id = %(flow_id)s RETURNING {HEAD}
+"""
+
+# Of what is removed first: none of it can be added to after that.
+REMOVE_DELETED = """
+DELETE FROM helix_flows WHERE flow_id = %(flow_id)s AND deleted_at IS NOT NULL RETURNING key
+"""
+
+REMOVE_OLD = """
+DELETE FROM helix_flows WHERE flow_id IN (
+    SELECT flow_id FROM helix_flows WHERE deleted_at < %(before)s
+    ORDER BY flow_id LIMIT %(limit)s FOR UPDATE
+) RETURNING key
+"""
+
+# Each sees what was committed before the flow could be locked.
+REMOVE_LOGS = (
+    "DELETE FROM helix_entries WHERE flow = ANY(%(keys)s)",
+    "DELETE FROM helix_snapshots WHERE flow = ANY(%(keys)s)",
+)
+
+
+def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
+    """
+    Give the statement that lists flows, and its parameters.
+
+    Bytes of UTF-8 are compared, which the database's collation and case rules don't touch.
+    """
+    where = ["deleted_at IS NOT NULL" if query.deleted else "deleted_at IS NULL"]
+    parameters: dict[str, object] = {"limit": query.limit}
+    if query.before is not None:
+        where.append("(updated_at, flow_id) < (%(before_at)s, %(before_id)s)")
+        parameters["before_at"] = query.before[0]
+        parameters["before_id"] = pack(query.before[1])
+    if query.text:
+        where.append("position(decode(%(text)s, 'hex') IN search) > 0")
+        parameters["text"] = _fold(query.text).hex()
+    listed = f"SELECT {HEAD} FROM helix_flows WHERE {' AND '.join(where)}"
+    return f"{listed} ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s", parameters
+
+
+def write_head(head: FlowHead) -> dict[str, object]:
+    """Give the parameters of `CREATE`."""
+    return {
+        "flow_id": pack(head.flow_id),
+        "epoch": pack(head.epoch),
+        "version": head.version,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+        "title": pack(head.summary.title),
+        "description": pack(head.summary.description),
+        "node_count": head.summary.node_count,
+        "edge_count": head.summary.edge_count,
+        "search": searchable(head.flow_id, head.summary).hex(),
+    }
+
+
+class _Added(msgspec.Struct, gc=False):
+    """An entry on its way into `APPEND` or `ADD_FIRST`."""
+
+    version: int
+    patch: str
+    at: float
+    by: str
+    client_id: str | None
+    op_id: int | None
+
+
+class _Asked(msgspec.Struct, gc=False):
+    """
+    An append as `APPEND` takes it.
+
+    :ivar n: tells it from the others of its batch.
+    :ivar search: base64, as msgspec writes bytes.
+    """
+
+    n: int
+    flow_id: str
+    epoch: str
+    base: int
+    size: int
+    at: float
+    title: str
+    description: str
+    node_count: int
+    edge_count: int
+    search: bytes
+    entries: list[_Added]
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_append(
+    n: int, flow_id: str, epoch: str, base: int, entries: Sequence[Entry], summary: Summary
+) -> bytes:
+    """
+    Give the JSON of one append for `APPEND`.
+
+    :param n: tells it from the others of its batch.
+    :raises Unfit: when it holds what no text can.
+    """
+    try:
+        asked = _Asked(
+            n,
+            pack(flow_id),
+            pack(epoch),
+            base,
+            len(entries),
+            entries[-1].at,
+            pack(summary.title),
+            pack(summary.description),
+            summary.node_count,
+            summary.edge_count,
+            searchable(flow_id, summary),
+            [_added(entry) for entry in entries],
+        )
+        return _encode(asked)
+    except UnicodeError:
+        raise Unfit() from None
+
+
+def encode_entries(entries: Sequence[Entry]) -> str:
+    """
+    Give the JSON of entries for `ADD_FIRST`.
+
+    :raises Unfit: when one holds what no text can.
+    """
+    try:
+        return _encode([_added(entry) for entry in entries]).decode()
+    except UnicodeError:
+        raise Unfit() from None
+
+
+def _added(entry: Entry) -> _Added:
+    client_id = None if entry.client_id is None else pack(entry.client_id)
+    patch = pack(entry.patch.decode())
+    return _Added(entry.version, patch, entry.at, pack(entry.by), client_id, entry.op_id)
+
+
+def searchable(flow_id: str, summary: Summary) -> bytes:
+    """Give what a list is searched in: a query finds no match across its parts."""
+    return b"\xff".join([_fold(flow_id), _fold(summary.title), _fold(summary.description)])
+
+
+def _fold(text: str) -> bytes:
+    return text.casefold().encode("utf-8", "surrogatepass")
+
+
+def pack(text: str) -> str:
+    """Give a text as a column can hold it: PostgreSQL's texts have no NUL."""
+    if "\0" in text or "\x1a" in text:
+        return text.replace("\x1a", "\x1a\2").replace("\0", "\x1a\1")
+    return text
+
+
+def unpack(text: str) -> str:
+    """Turn `pack` around."""
+    if "\x1a" in text:
+        return text.replace("\x1a\1", "\0").replace("\x1a\2", "\x1a")
+    return text
+
+
+def read_head(row: Row) -> FlowHead:
+    """Give the head that the columns `HEAD` are."""
+    flow_id, epoch, version, title, description, nodes, edges, created, updated, deleted = row
+    summary = Summary(unpack(title), unpack(description), nodes, edges)
+    return FlowHead(unpack(flow_id), unpack(epoch), version, summary, created, updated, deleted)
+
+
+def read_entry(row: Row) -> Entry:
+    """Give the entry that the columns `ENTRY` are."""
+    version, patch, at, by, client_id, op_id = row
+    if client_id is not None:
+        client_id = unpack(client_id)
+    return Entry(version, unpack(patch).encode(), at, unpack(by), client_id, op_id)

@@ -1,0 +1,337 @@
+"""The flows of a PostgreSQL database. (docs/adr/0008-postgresql.md)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Any, TypeVar
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from helix.errors import (
+    DuplicateOperation,
+    FlowDeleted,
+    FlowExists,
+    FlowNotFound,
+    StoreUnavailable,
+    VersionConflict,
+    VersionNotFound,
+)
+from helix.interfaces import IFlowStore
+from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
+from helix.store.postgres import queries
+from helix.store.postgres.address import Address
+from helix.store.postgres.appends import Append, Appends
+from helix.store.postgres.failures import Clash, Unfit
+from helix.store.postgres.pool import Pool, Work
+from helix.store.postgres.queries import pack, read_entry, read_head, unpack
+from helix.store.postgres.schema import bring_up_to_date
+from helix.store.postgres.wire import Bounds, Connection, Row
+from helix.store.rules import expendable
+
+T = TypeVar("T")
+
+CONNECTIONS = 4
+
+ONE_MOMENT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+ROWS_AT_ONCE = 1000
+"""Entries that one statement of a load gives, so that other work gets its turn in between."""
+
+FLOWS_AT_ONCE = 20
+"""Flows that one transaction of a purge removes."""
+
+
+@implementer(IFlowStore)
+class PostgresStore:
+    """
+    Keeps flows in a PostgreSQL database. (`helix.interfaces.IFlowStore`)
+
+    The server may go away and come back: what is asked for meanwhile waits, and fails with
+    `StoreUnavailable` when it has waited too long. Several stores may share a database.
+
+    Nothing blocks the reactor but what `helix.store.postgres.address.Address.resolve` names.
+
+    :param url: ``postgresql://user:password@host:port/database``, with libpq's parameters.
+    :raises StoreError: when it can't be read.
+    """
+
+    def __init__(self, url: str, reactor: object, bounds: Bounds = Bounds()) -> None:  # noqa: B008  # immutable
+        self._clock = IReactorTime(reactor)
+        self._bounds = bounds
+        self._pool = Pool(Address.parse(url), reactor, bounds, CONNECTIONS)
+        self._appends = Appends(self._pool, self._clock)
+        self._numbers = count()
+        self._open = False
+        self._under_way = 0
+        self._idle: Deferred[None] | None = None
+
+    def start(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        await self._pool.first(bring_up_to_date)
+        self._pool.start()
+        self._open = True
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._open = False
+        if self._under_way:
+            self._idle = Deferred()
+            self._idle.addTimeout(self._bounds.wait, self._clock)
+            with suppress(defer.TimeoutError):  # what can't be finished fails below
+                await self._idle
+        await self._pool.stop()
+        self._appends.close()
+
+    def create(
+        self,
+        flow_id: str,
+        epoch: str,
+        at: float,
+        entries: Sequence[Entry] = (),
+        summary: Summary = Summary(),  # noqa: B008  # immutable
+        replace_deleted: bool = False,
+    ) -> Deferred[FlowHead]:
+        updated_at = entries[-1].at if entries else at
+        head = FlowHead(flow_id, epoch, len(entries), summary, at, updated_at)
+
+        attempts = count()
+
+        async def create(connection: Connection) -> FlowHead:
+            again = next(attempts) > 0
+            try:
+                await connection.transaction(
+                    lambda: self._create(connection, head, entries, replace_deleted)
+                )
+            except Clash:
+                raise DuplicateOperation() from None
+            except FlowExists:
+                # The epoch is this log's alone: it was made before the connection was lost.
+                if again and (found := await _head(connection, flow_id)).epoch == epoch:
+                    return found
+                raise
+            return head
+
+        return self._do(create)
+
+    async def _create(
+        self,
+        connection: Connection,
+        head: FlowHead,
+        entries: Sequence[Entry],
+        replace_deleted: bool,
+    ) -> None:
+        flow_id = pack(head.flow_id)
+        if replace_deleted:
+            rows = await connection.ask(queries.REMOVE_DELETED, {"flow_id": flow_id})
+            await self._remove_logs(connection, rows)
+        rows = await connection.ask(queries.CREATE, queries.write_head(head))
+        if not rows:
+            found = await connection.ask(queries.HEAD_OF, {"flow_id": flow_id})
+            if not found:
+                raise StoreUnavailable()  # it was removed this very moment
+            raise FlowExists() if read_head(found[0]).deleted_at is None else FlowDeleted()
+        if entries:
+            added = queries.encode_entries(entries)
+            await connection.ask(queries.ADD_FIRST, {"key": rows[0][0], "added": added})
+
+    async def _remove_logs(self, connection: Connection, flows: list[Row]) -> None:
+        """Remove the logs of flows that were removed in the same transaction."""
+        keys = [key for (key,) in flows]
+        for statement in queries.REMOVE_LOGS if keys else ():
+            await connection.ask(statement, {"keys": keys}, self._bounds.long_answer)
+
+    def append(
+        self,
+        flow_id: str,
+        epoch: str,
+        base_version: int,
+        entries: Sequence[Entry],
+        summary: Summary,
+    ) -> Deferred[None]:
+        if not self._open:
+            return fail(_closed())
+        if not entries:
+            return self._do(lambda connection: _check(connection, flow_id, epoch, base_version))
+        number = next(self._numbers)
+        try:
+            asked = queries.encode_append(number, flow_id, epoch, base_version, entries, summary)
+        except Unfit as error:
+            return fail(error)
+        deadline = self._clock.seconds() + self._bounds.wait
+        self._under_way += 1
+        return self._appends.submit(
+            Append(number, flow_id, epoch, base_version, entries, asked, deadline)
+        ).addBoth(self._finished)
+
+    def head(self, flow_id: str) -> Deferred[FlowHead]:
+        return self._do(lambda connection: _head(connection, flow_id))
+
+    def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
+        async def load(connection: Connection) -> StoredFlow:
+            return await connection.transaction(
+                lambda: _load(connection, flow_id, version), ONE_MOMENT
+            )
+
+        return self._do(load)
+
+    def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
+        async def entries(connection: Connection) -> list[Entry]:
+            log = _log_of(flow_id, epoch)
+            rows = await connection.ask(queries.ENTRIES, {**log, "after": after, "limit": limit})
+            if not rows:
+                raise FlowNotFound()
+            return [read_entry(row) for row in rows if row[0] is not None]
+
+        return self._do(entries)
+
+    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
+        async def find(connection: Connection) -> Entry | None:
+            named = {**_log_of(flow_id, epoch), "client_id": pack(client_id), "op_id": op_id}
+            rows = await connection.ask(queries.FIND, named)
+            return read_entry(rows[0]) if rows else None
+
+        return self._do(find)
+
+    def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
+        async def newest_op(connection: Connection) -> int | None:
+            named = {**_log_of(flow_id, epoch), "client_id": pack(client_id)}
+            newest: int | None = (await connection.ask(queries.NEWEST_OP, named))[0][0]
+            return newest
+
+        return self._do(newest_op)
+
+    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
+        async def snapshot(connection: Connection) -> None:
+            await connection.transaction(
+                lambda: _keep_snapshot(connection, _log_of(flow_id, epoch), version, document)
+            )
+
+        return self._do(snapshot)
+
+    def snapshot_versions(self, flow_id: str, epoch: str) -> Deferred[list[int]]:
+        async def snapshot_versions(connection: Connection) -> list[int]:
+            rows = await connection.ask(queries.SNAPSHOT_VERSIONS, _log_of(flow_id, epoch))
+            if not rows:
+                raise FlowNotFound()
+            return [version for (version,) in rows if version is not None]
+
+        return self._do(snapshot_versions)
+
+    def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
+        async def heads(connection: Connection) -> list[FlowHead]:
+            return [read_head(row) for row in await connection.ask(*queries.list_heads(query))]
+
+        return self._do(heads)
+
+    def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
+        named = {"flow_id": pack(flow_id), "at": at}
+        return self._do(lambda connection: _one_head(connection, queries.DELETE, named))
+
+    def undelete(self, flow_id: str) -> Deferred[FlowHead]:
+        named = {"flow_id": pack(flow_id)}
+        return self._do(lambda connection: _one_head(connection, queries.UNDELETE, named))
+
+    def purge(self, deleted_before: float) -> Deferred[int]:
+        async def some(connection: Connection) -> int:
+            asked = {"before": deleted_before, "limit": FLOWS_AT_ONCE}
+            rows = await connection.ask(queries.REMOVE_OLD, asked)
+            await self._remove_logs(connection, rows)
+            return len(rows)
+
+        async def purge(connection: Connection) -> int:
+            total = 0
+            while removed := await connection.transaction(lambda: some(connection)):
+                total += removed
+            return total
+
+        return self._do(purge)
+
+    def _do(self, work: Work[T]) -> Deferred[T]:
+        """Have something done on a connection. To cancel the Deferred doesn't cancel the work."""
+        if not self._open:
+            return fail(_closed())
+        self._under_way += 1
+        result: Deferred[T] = Deferred()
+        working = Deferred.fromCoroutine(self._pool.run(work))
+        working.addBoth(self._finished).chainDeferred(result)
+        return result
+
+    def _finished(self, result: Any) -> Any:
+        self._under_way -= 1
+        if self._idle is not None and not self._under_way and not self._idle.called:
+            self._idle.callback(None)
+        return result
+
+
+def _closed() -> StoreUnavailable:
+    return StoreUnavailable("The store is closed")
+
+
+def _log_of(flow_id: str, epoch: str) -> dict[str, object]:
+    return {"flow_id": pack(flow_id), "epoch": pack(epoch)}
+
+
+async def _one_head(connection: Connection, sql: str, named: Mapping[str, object]) -> FlowHead:
+    rows = await connection.ask(sql, named)
+    if not rows:
+        raise FlowNotFound()
+    return read_head(rows[0])
+
+
+async def _head(connection: Connection, flow_id: str) -> FlowHead:
+    return await _one_head(connection, queries.HEAD_OF, {"flow_id": pack(flow_id)})
+
+
+async def _check(connection: Connection, flow_id: str, epoch: str, base_version: int) -> None:
+    """Do what an append of nothing does."""
+    head = await _head(connection, flow_id)
+    if head.deleted_at is not None:
+        raise FlowDeleted()
+    if head.epoch != epoch or head.version != base_version:
+        raise VersionConflict()
+
+
+async def _load(connection: Connection, flow_id: str, version: int | None) -> StoredFlow:
+    rows = await connection.ask(queries.LOAD, {"flow_id": pack(flow_id), "version": version})
+    if not rows:
+        raise FlowNotFound()
+    *columns, key, base, document = rows[0]
+    head = read_head(tuple(columns))
+    end = head.version if version is None else version
+    if not 0 <= end <= head.version:
+        raise VersionNotFound()
+    entries: list[Entry] = []
+    while base + len(entries) < end:
+        rows = await connection.ask(
+            queries.TAIL,
+            {"key": key, "after": base + len(entries), "end": end, "limit": ROWS_AT_ONCE},
+        )
+        entries += map(read_entry, rows)
+    return StoredFlow(head, base, None if document is None else unpack(document).encode(), entries)
+
+
+async def _keep_snapshot(
+    connection: Connection, log: dict[str, object], version: int, document: bytes
+) -> None:
+    try:
+        text = pack(document.decode())
+    except UnicodeError:
+        raise Unfit() from None
+    kept = await connection.ask(
+        queries.KEEP_SNAPSHOT, {**log, "version": version, "document": text}
+    )
+    if not kept:
+        return
+    rows = await connection.ask(queries.SNAPSHOT_VERSIONS, log)
+    gone = expendable([version for (version,) in rows])
+    if gone:
+        await connection.ask(queries.THIN_OUT, {"key": kept[0][0], "versions": gone})

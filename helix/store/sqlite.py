@@ -1,0 +1,187 @@
+"""``sqlite:PATH``: flows in one file, for one node."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from helix.errors import StoreError, StoreReadOnly
+from helix.interfaces import IFlowStore
+from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
+from helix.store.sqlite_file import (
+    WriterLock,
+    check_owner,
+    check_schema,
+    connect_reader,
+    connect_writer,
+    prepare_file,
+    start_error,
+    upgrade,
+)
+from helix.store.sqlite_reads import Read, SQLiteReads
+from helix.store.sqlite_writes import Append, SQLiteWrites, Write
+from helix.store.upgrades import shipped_upgrades
+from helix.store.worker import Worker
+
+_MAX_BATCH = 500
+"""
+Writes of one transaction.
+
+All its results come back to the reactor at once: more would hold it up for longer.
+"""
+
+_ENTRY_OVERHEAD = 500
+"""Bytes that an entry takes while it waits, besides its patch."""
+
+
+@implementer(IFlowStore)
+class SQLiteStore:
+    """
+    Keeps flows in an SQLite file. (`helix.interfaces.IFlowStore`)
+
+    One thread writes, another reads; neither is the reactor's. What is written while a transaction
+    is under way makes up the next one.
+
+    :param path: the file; it and its directory are made at the start where they are not.
+    :param reactor: whose thread the Deferreds fire in.
+    :param read_only: whether to leave the file as it is, and to let another process write to it.
+    """
+
+    def __init__(self, path: Path, reactor: Any, read_only: bool = False) -> None:
+        self._path = path
+        self._read_only = read_only
+        # Now, while the process may read its own files: a daemon may give up its rights later.
+        self._upgrades = shipped_upgrades("sqlite")
+        self._writes: SQLiteWrites | None = None
+        self._writer: Worker[Write] = Worker(
+            reactor, "helix-sqlite-writer", self._open_writes, _MAX_BATCH
+        )
+        self._reader: Worker[Read] = Worker(reactor, "helix-sqlite-reader", self._open_reads)
+
+    @property
+    def transactions(self) -> int:
+        """How many transactions were committed since the start."""
+        return 0 if self._writes is None else self._writes.transactions
+
+    def start(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        if not self._read_only:
+            await self._writer.start()
+        try:
+            await self._reader.start()
+        except StoreError:
+            await self._writer.stop()
+            raise
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        # The last connection that is closed puts the write-ahead log into the file: the writer's.
+        await self._reader.stop()
+        await self._writer.stop()
+
+    def create(
+        self,
+        flow_id: str,
+        epoch: str,
+        at: float,
+        entries: Sequence[Entry] = (),
+        summary: Summary = Summary(),  # noqa: B008  # immutable
+        replace_deleted: bool = False,
+    ) -> Deferred[FlowHead]:
+        return self._write(
+            lambda to: to.create(flow_id, epoch, at, entries, summary, replace_deleted),
+            _size(entries),
+        )
+
+    def append(
+        self,
+        flow_id: str,
+        epoch: str,
+        base_version: int,
+        entries: Sequence[Entry],
+        summary: Summary,
+    ) -> Deferred[None]:
+        return self._write(Append(flow_id, epoch, base_version, entries, summary), _size(entries))
+
+    def head(self, flow_id: str) -> Deferred[FlowHead]:
+        return self._reader.submit(lambda of: of.head(flow_id))
+
+    def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
+        return self._reader.submit(lambda of: of.load(flow_id, version))
+
+    def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
+        return self._reader.submit(lambda of: of.entries(flow_id, epoch, after, limit))
+
+    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
+        return self._reader.submit(lambda of: of.find(flow_id, epoch, client_id, op_id))
+
+    def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
+        return self._reader.submit(lambda of: of.newest_op(flow_id, epoch, client_id))
+
+    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
+        return self._write(lambda to: to.snapshot(flow_id, epoch, version, document), len(document))
+
+    def snapshot_versions(self, flow_id: str, epoch: str) -> Deferred[list[int]]:
+        return self._reader.submit(lambda of: of.snapshot_versions(flow_id, epoch))
+
+    def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
+        return self._reader.submit(lambda of: of.heads(query))
+
+    def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
+        return self._write(lambda to: to.mark_deleted(flow_id, at))
+
+    def undelete(self, flow_id: str) -> Deferred[FlowHead]:
+        return self._write(lambda to: to.mark_deleted(flow_id, None))
+
+    def purge(self, deleted_before: float) -> Deferred[int]:
+        return self._write(lambda to: to.purge(deleted_before))
+
+    def _write(self, work: Write, size: int = 0) -> Deferred[Any]:
+        if self._read_only:
+            return fail(StoreReadOnly("The store was opened to be read only"))
+        return self._writer.submit(work, size)
+
+    # In the threads.
+
+    def _open_writes(self) -> SQLiteWrites:
+        with ExitStack() as opened:
+            try:
+                prepare_file(self._path)
+                # By whatever name it is opened, there is one lock.
+                lock = WriterLock(self._path.resolve())
+                opened.callback(lock.release)
+                database = connect_writer(self._path)
+                opened.callback(database.close)
+                upgrade(database, self._upgrades)
+                self._writes = SQLiteWrites(database, lock)
+            except (OSError, sqlite3.Error) as error:
+                raise start_error(error, self._path) from error
+            opened.pop_all()
+            return self._writes
+
+    def _open_reads(self) -> SQLiteReads:
+        with ExitStack() as opened:
+            try:
+                database = connect_reader(self._path)
+                opened.callback(database.close)
+                check_owner(database, self._path)
+                check_schema(database, self._upgrades)
+            except (OSError, sqlite3.Error) as error:
+                raise start_error(error, self._path) from error
+            opened.pop_all()
+            return SQLiteReads(database)
+
+
+def _size(entries: Sequence[Entry]) -> int:
+    """Tell about how many bytes entries take."""
+    return sum([len(entry.patch) for entry in entries]) + len(entries) * _ENTRY_OVERHEAD

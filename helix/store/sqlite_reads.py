@@ -1,0 +1,210 @@
+"""What is read from an SQLite database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from helix.errors import (
+    FlowNotFound,
+    HelixError,
+    StoreCorrupt,
+    VersionNotFound,
+)
+from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
+from helix.store.sqlite_file import store_error
+
+_BLOCK = 1000
+"""
+Entries that one statement gives.
+
+Every row that Python fetches gives up the interpreter and waits for it again, behind whatever
+the reactor does; so SQLite itself makes blocks of rows.
+"""
+
+_HEAD = """
+    SELECT flow, flow_id, epoch, version, title, description, node_count, edge_count,
+        created_at, updated_at, deleted_at
+    FROM flows JOIN texts USING (flow)
+"""
+
+# JSON would round the times. Their whole seconds and the rest are integers without loss.
+_ENTRIES = """
+    SELECT json_group_array(json_array(
+        version,
+        CAST(at AS INTEGER),
+        CAST((at - CAST(at AS INTEGER)) * 4503599627370496 AS INTEGER),
+        by_name,
+        client_id,
+        op_id,
+        patch
+    )) FROM (
+        SELECT * FROM entries LEFT JOIN clients USING (client)
+        WHERE entries.flow = ? AND {condition} ORDER BY version LIMIT ?
+    )
+"""
+_FRACTION = 2.0**-52
+
+_ENTRIES_AFTER = _ENTRIES.format(condition="version > ?")
+_ENTRY_OF_OPERATION = _ENTRIES.format(condition="client_id = ? AND op_id = ?")
+
+_decode_entries = msgspec.json.Decoder(
+    list[tuple[int, int, int, str, str | None, int | None, str]]
+).decode
+
+Read = Callable[["SQLiteReads"], object]
+
+
+def read_head(database: sqlite3.Connection, flow_id: str) -> tuple[int, FlowHead]:
+    """
+    Give a flow's key and head.
+
+    :raises FlowNotFound: when there is none.
+    """
+    row = database.execute(_HEAD + "WHERE flow_id = ?", (flow_id,)).fetchone()
+    if row is None:
+        raise FlowNotFound()
+    return row[0], _to_head(row)
+
+
+def _to_head(row: Any) -> FlowHead:
+    _, flow_id, epoch, version, title, description, nodes, edges, created, updated, deleted = row
+    summary = Summary(title, description, nodes, edges)
+    return FlowHead(flow_id, epoch, version, summary, created, updated, deleted)
+
+
+def _to_entries(block: str) -> list[Entry]:
+    return [
+        Entry(version, patch.encode(), seconds + rest * _FRACTION, by, client_id, op_id)
+        for version, seconds, rest, by, client_id, op_id, patch in _decode_entries(block)
+    ]
+
+
+class SQLiteReads:
+    """
+    The reads, each of one moment. (`helix.store.worker.Runner`)
+
+    :param database: this thread's own connection.
+    """
+
+    unfinished = False
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def run(self, works: Sequence[Read]) -> list[object]:
+        return [self._run(work) for work in works]
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _run(self, work: Read) -> object:
+        try:
+            self._database.execute("BEGIN")
+            try:
+                return work(self)
+            finally:
+                self._database.execute("ROLLBACK")
+        except HelixError as refused:
+            return refused
+        except (sqlite3.Error, ArithmeticError) as error:
+            return store_error(error)
+
+    def head(self, flow_id: str) -> FlowHead:
+        return read_head(self._database, flow_id)[1]
+
+    def load(self, flow_id: str, version: int | None) -> StoredFlow:
+        flow, head = read_head(self._database, flow_id)
+        end = head.version if version is None else version
+        if not 0 <= end <= head.version:
+            raise VersionNotFound()
+        row = self._database.execute(
+            "SELECT version, CAST(document AS BLOB) FROM snapshots"
+            " WHERE flow = ? AND version <= ? ORDER BY version DESC LIMIT 1",
+            (flow, end),
+        ).fetchone()
+        base, snapshot = row or (0, None)
+        return StoredFlow(head, base, snapshot, self._entries(flow, base, end))
+
+    def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> list[Entry]:
+        flow, head = self._log(flow_id, epoch)
+        return self._entries(flow, after, min(after + limit, head.version))
+
+    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Entry | None:
+        try:
+            flow, _ = self._log(flow_id, epoch)
+        except FlowNotFound:
+            return None
+        row = self._database.execute(_ENTRY_OF_OPERATION, (flow, client_id, op_id, 1)).fetchone()
+        return next(iter(_to_entries(row[0])), None)
+
+    def newest_op(self, flow_id: str, epoch: str, client_id: str) -> int | None:
+        try:
+            flow, _ = self._log(flow_id, epoch)
+        except FlowNotFound:
+            return None
+        newest: int | None = self._database.execute(
+            "SELECT max(op_id) FROM entries WHERE client ="
+            " (SELECT client FROM clients WHERE flow = ? AND client_id = ?)",
+            (flow, client_id),
+        ).fetchone()[0]
+        return newest
+
+    def snapshot_versions(self, flow_id: str, epoch: str) -> list[int]:
+        flow, _ = self._log(flow_id, epoch)
+        return read_snapshot_versions(self._database, flow)
+
+    def heads(self, query: HeadQuery) -> list[FlowHead]:
+        conditions = [
+            "flow_id IS NOT NULL",
+            "deleted_at IS NOT NULL" if query.deleted else "deleted_at IS NULL",
+        ]
+        values: list[object] = []
+        if query.before is not None:
+            conditions.append("(updated_at, flow_id) < (?, ?)")
+            values += query.before
+        if query.text:
+            text = query.text.casefold()
+            columns = ("folded_id", "folded_title", "folded_description")
+            conditions.append(f"({' OR '.join(f'instr({column}, ?)' for column in columns)})")
+            values += [text] * len(columns)
+        rows = self._database.execute(
+            f"{_HEAD} WHERE {' AND '.join(conditions)}"
+            " ORDER BY updated_at DESC, flow_id DESC LIMIT ?",
+            (*values, query.limit),
+        )
+        return [_to_head(row) for row in rows]
+
+    def _log(self, flow_id: str, epoch: str) -> tuple[int, FlowHead]:
+        flow, head = read_head(self._database, flow_id)
+        if head.epoch != epoch:
+            raise FlowNotFound()
+        return flow, head
+
+    def _entries(self, flow: int, after: int, end: int) -> list[Entry]:
+        """
+        Give the entries from ``after`` (excluded) to ``end``.
+
+        :raises StoreCorrupt: when one is missing.
+        """
+        found: list[Entry] = []
+        while after < end:
+            limit = min(_BLOCK, end - after)
+            row = self._database.execute(_ENTRIES_AFTER, (flow, after, limit)).fetchone()
+            block = _to_entries(row[0])
+            if [entry.version for entry in block] != list(range(after + 1, after + limit + 1)):
+                raise StoreCorrupt(f"The log has a gap behind version {after}")
+            found += block
+            after += limit
+        return found
+
+
+def read_snapshot_versions(database: sqlite3.Connection, flow: int) -> list[int]:
+    """Give the versions of a flow's snapshots, in order."""
+    rows = database.execute(
+        "SELECT version FROM snapshots WHERE flow = ? ORDER BY version", (flow,)
+    )
+    return [version for (version,) in rows]

@@ -1,0 +1,396 @@
+"""What is written to an SQLite database: the appends of many flows in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+import msgspec
+
+from helix.errors import (
+    DuplicateOperation,
+    FlowDeleted,
+    FlowExists,
+    FlowNotFound,
+    HelixError,
+    VersionConflict,
+)
+from helix.records import Entry, FlowHead, Summary
+from helix.store.rules import expendable
+from helix.store.sqlite_file import WriterLock, primary_code, store_error
+from helix.store.sqlite_reads import read_head, read_snapshot_versions
+
+_KNOWN_LOGS = 20_000
+"""Of how many flows the writer remembers the head."""
+
+_KNOWN_CLIENTS = 1000
+"""Of how many clients of a flow it remembers the key."""
+
+_CLEARED_AT_ONCE = 1000
+"""Entries of removed flows that go in one transaction, so that appends don't wait long."""
+
+
+class Append(msgspec.Struct, frozen=True, gc=False):
+    """What `IFlowStore.append` asks for."""
+
+    flow_id: str
+    epoch: str
+    base_version: int
+    entries: Sequence[Entry]
+    summary: Summary
+
+
+Write = Append | Callable[["SQLiteWrites"], object]
+
+
+@attrs.define(eq=False)
+class _Log:
+    """
+    A flow as the writer remembers it.
+
+    :ivar texts: a hash of the title and the description.
+    :ivar clients: client id -> key, of some.
+    """
+
+    flow: int
+    epoch: str
+    version: int
+    deleted: bool
+    texts: int
+    clients: dict[str, int] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class _Bulk:
+    """
+    A statement for many rows, in several sizes.
+
+    Every statement that Python executes gives up the interpreter and waits for it again, behind
+    whatever the reactor does: so a thousand rows take a few statements.
+
+    :ivar width: the number of values in a row.
+    :ivar by_size: rows -> SQL, the most rows first.
+    """
+
+    width: int
+    by_size: dict[int, str]
+
+    @classmethod
+    def of(cls, before: str, row: str, after: str = "") -> _Bulk:
+        sizes = (256, 64, 16, 4, 1)
+        return cls(row.count("?"), {n: before + ",".join([row] * n) + after for n in sizes})
+
+    def pieces(self, values: list[object]) -> Iterator[tuple[str, list[object]]]:
+        """Give the statements for rows that are laid end to end, and each one's values."""
+        start = 0
+        for size, sql in self.by_size.items():
+            count = size * self.width
+            while len(values) - start >= count:
+                yield sql, values[start : start + count]
+                start += count
+
+
+_INSERT_ENTRIES = _Bulk.of(
+    "INSERT INTO entries (flow, version, at, by_name, client, op_id, patch) VALUES ",
+    "(?,?,?,?,?,?,CAST(? AS TEXT))",
+)
+_UPDATE_FLOWS = _Bulk.of(
+    "WITH changed (flow, version, node_count, edge_count, updated_at) AS (VALUES ",
+    "(?,?,?,?,?)",
+    ") UPDATE flows SET version = changed.version, node_count = changed.node_count,"
+    " edge_count = changed.edge_count, updated_at = changed.updated_at"
+    " FROM changed WHERE flows.flow = changed.flow",
+)
+
+
+def _texts(flow_id: str, summary: Summary) -> tuple[str, ...]:
+    """Give the texts of a flow that are kept, and what a search looks through."""
+    texts = (summary.title, summary.description)
+    return (*texts, *(text.casefold() for text in (flow_id, *texts)))
+
+
+class SQLiteWrites:
+    """
+    The writes. (`helix.store.worker.Runner`)
+
+    It is the only one that writes, so it may remember what is in the database.
+
+    :param database: this thread's own connection.
+    :param lock: what keeps other processes from writing.
+    :ivar transactions: how many with something in them were committed.
+    :ivar unfinished: whether something of removed flows is left to clear away.
+    """
+
+    def __init__(self, database: sqlite3.Connection, lock: WriterLock) -> None:
+        self.transactions = 0
+        self._database = database
+        self._lock = lock
+        self._logs: dict[str, _Log] = {}
+        self._removed = [
+            flow for (flow,) in database.execute("SELECT flow FROM flows WHERE flow_id IS NULL")
+        ]
+        # What the transaction under way has yet to write, and what is to be done after it.
+        self._entry_values: list[object] = []
+        self._changed: dict[int, tuple[object, ...]] = {}
+        self._removing: list[int] = []
+
+    @property
+    def unfinished(self) -> bool:
+        return bool(self._removed)
+
+    def run(self, works: Sequence[Write]) -> list[object]:
+        outcomes = self._run(works) if works else []
+        if self._removed:
+            self._clear_removed()
+        return outcomes
+
+    def close(self) -> None:
+        self._database.close()
+        self._lock.release()
+
+    # Transactions.
+
+    def _run(self, works: Sequence[Write]) -> list[object]:
+        """
+        Do all of it in one transaction.
+
+        Where something fails, nothing is written, and each half is tried by itself: so that what
+        can't be written fails alone.
+        """
+        try:
+            return self._commit(works)
+        except Exception as error:
+            self._roll_back()
+            locked = primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if len(works) == 1 or locked:
+                return [store_error(error) for _ in works]
+        middle = len(works) // 2
+        return self._run(works[:middle]) + self._run(works[middle:])
+
+    def _commit(self, works: Sequence[Write]) -> list[object]:
+        if len(self._logs) > _KNOWN_LOGS:
+            self._logs.clear()
+        self._database.execute("BEGIN IMMEDIATE")
+        outcomes: list[object] = []
+        for work in works:
+            if type(work) is Append:
+                outcomes.append(self._stage(work))
+            else:
+                self._write_staged()
+                try:
+                    outcomes.append(work(self))  # type: ignore[operator]  # not an Append
+                except HelixError as refused:
+                    outcomes.append(refused)
+        self._write_staged()
+        self._database.execute("COMMIT")
+        self.transactions += 1
+        self._removed += self._removing
+        self._removing.clear()
+        return outcomes
+
+    def _roll_back(self) -> None:
+        self._logs.clear()
+        self._entry_values.clear()
+        self._changed.clear()
+        self._removing.clear()
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
+
+    # Appends.
+
+    def _stage(self, append: Append) -> HelixError | None:
+        """Check an append and remember its rows; say why not, if it can't be."""
+        log = self._logs.get(append.flow_id) or self._find_log(append.flow_id)
+        if log is None:
+            return FlowNotFound()
+        if log.deleted:
+            return FlowDeleted()
+        if log.version != append.base_version or log.epoch != append.epoch:
+            return VersionConflict()
+        if append.entries:
+            self._stage_entries(log, append.entries)
+            self._stage_summary(log, append.flow_id, append.summary, append.entries[-1])
+        return None
+
+    def _stage_entries(self, log: _Log, entries: Sequence[Entry]) -> None:
+        flow, clients, values = log.flow, log.clients, self._entry_values
+        for entry in entries:
+            client_id = entry.client_id
+            client = None
+            if client_id is not None:
+                client = clients.get(client_id) or self._client(log, client_id)
+            values += (
+                flow,
+                entry.version,
+                entry.at,
+                entry.by,
+                client,
+                entry.op_id,
+                entry.patch,
+            )
+
+    def _stage_summary(self, log: _Log, flow_id: str, summary: Summary, newest: Entry) -> None:
+        log.version = newest.version
+        self._changed[log.flow] = (
+            log.flow,
+            newest.version,
+            summary.node_count,
+            summary.edge_count,
+            newest.at,
+        )
+        texts = hash((summary.title, summary.description))
+        if texts != log.texts:
+            log.texts = texts
+            self._database.execute(
+                "UPDATE texts SET title = ?, description = ?, folded_id = ?, folded_title = ?,"
+                " folded_description = ? WHERE flow = ?",
+                (*_texts(flow_id, summary), log.flow),
+            )
+
+    def _write_staged(self) -> None:
+        if self._entry_values:
+            for sql, values in _INSERT_ENTRIES.pieces(self._entry_values):
+                self._database.execute(sql, values)
+            self._entry_values.clear()
+        if self._changed:
+            changed = [value for row in self._changed.values() for value in row]
+            for sql, values in _UPDATE_FLOWS.pieces(changed):
+                self._database.execute(sql, values)
+            self._changed.clear()
+
+    def _find_log(self, flow_id: str) -> _Log | None:
+        row = self._database.execute(
+            "SELECT flow, epoch, version, deleted_at, title, description"
+            " FROM flows JOIN texts USING (flow) WHERE flow_id = ?",
+            (flow_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        flow, epoch, version, deleted_at, *texts = row
+        log = _Log(flow, epoch, version, deleted_at is not None, hash(tuple(texts)))
+        self._logs[flow_id] = log
+        return log
+
+    def _client(self, log: _Log, client_id: str) -> int:
+        """Give a client's key in a log; it gets one with its first entry."""
+        if len(log.clients) >= _KNOWN_CLIENTS:
+            log.clients.clear()
+        named = (log.flow, client_id)
+        row = self._database.execute(
+            "SELECT client FROM clients WHERE flow = ? AND client_id = ?", named
+        ).fetchone()
+        if row is None:
+            inserted = self._database.execute(
+                "INSERT INTO clients (flow, client_id) VALUES (?, ?)", named
+            )
+            row = (inserted.lastrowid,)
+        client: int = row[0]
+        log.clients[client_id] = client
+        return client
+
+    # The other writes. What one refuses, it refuses before it has written anything.
+
+    def create(
+        self,
+        flow_id: str,
+        epoch: str,
+        at: float,
+        entries: Sequence[Entry],
+        summary: Summary,
+        replace_deleted: bool,
+    ) -> FlowHead:
+        old = self._find_log(flow_id)
+        if old is not None and not old.deleted:
+            raise FlowExists()
+        if old is not None and not replace_deleted:
+            raise FlowDeleted()
+        named = [(e.client_id, e.op_id) for e in entries if e.client_id is not None]
+        if len(set(named)) < len(named):
+            raise DuplicateOperation()
+        if old is not None:
+            self._remove(flow_id, old.flow)
+        flow = self._database.execute(
+            "INSERT INTO flows (flow_id, epoch, version, node_count, edge_count, created_at,"
+            " updated_at) VALUES (?, ?, 0, ?, ?, ?, ?)",
+            (flow_id, epoch, summary.node_count, summary.edge_count, at, at),
+        ).lastrowid
+        self._database.execute(
+            "INSERT INTO texts (flow, title, description, folded_id, folded_title,"
+            " folded_description) VALUES (?, ?, ?, ?, ?, ?)",
+            (flow, *_texts(flow_id, summary)),
+        )
+        if entries:
+            log = self._find_log(flow_id)
+            assert log is not None
+            self._stage_entries(log, entries)
+            self._stage_summary(log, flow_id, summary, entries[-1])
+            self._write_staged()
+        return read_head(self._database, flow_id)[1]
+
+    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> None:
+        log = self._find_log(flow_id)
+        if log is None or log.epoch != epoch:
+            return
+        self._database.execute(
+            "INSERT OR IGNORE INTO snapshots (flow, version, document)"
+            " VALUES (?, ?, CAST(? AS TEXT))",
+            (log.flow, version, document),
+        )
+        old = expendable(read_snapshot_versions(self._database, log.flow))
+        self._database.executemany(
+            "DELETE FROM snapshots WHERE flow = ? AND version = ?",
+            [(log.flow, version) for version in old],
+        )
+
+    def mark_deleted(self, flow_id: str, at: float | None) -> FlowHead:
+        """
+        Delete a flow, or bring it back.
+
+        :param at: when it is deleted, if it isn't yet; ``None`` brings it back.
+        """
+        flow, head = read_head(self._database, flow_id)
+        if (head.deleted_at is None) == (at is None):
+            return head
+        self._database.execute("UPDATE flows SET deleted_at = ? WHERE flow = ?", (at, flow))
+        self._logs.pop(flow_id, None)
+        return msgspec.structs.replace(head, deleted_at=at)
+
+    def purge(self, deleted_before: float) -> int:
+        gone = self._database.execute(
+            "SELECT flow_id, flow FROM flows"
+            " WHERE deleted_at IS NOT NULL AND flow_id IS NOT NULL AND deleted_at < ?",
+            (deleted_before,),
+        ).fetchall()
+        for flow_id, flow in gone:
+            self._remove(flow_id, flow)
+        return len(gone)
+
+    def _remove(self, flow_id: str, flow: int) -> None:
+        """Take a flow out of everybody's reach, at once however long its log is."""
+        self._database.execute("UPDATE flows SET flow_id = NULL WHERE flow = ?", (flow,))
+        self._logs.pop(flow_id, None)
+        self._removing.append(flow)
+
+    def _clear_removed(self) -> None:
+        """Clear away some of a removed flow, in a transaction of its own."""
+        flow = self._removed[-1]
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            cleared = self._database.execute(
+                "DELETE FROM entries WHERE flow = ?1 AND version <"
+                " (SELECT min(version) FROM entries WHERE flow = ?1) + ?2",
+                (flow, _CLEARED_AT_ONCE),
+            ).rowcount
+            if cleared == 0:
+                for table in ("snapshots", "clients", "texts", "flows"):
+                    self._database.execute(f"DELETE FROM {table} WHERE flow = ?", (flow,))
+            self._database.execute("COMMIT")
+        except sqlite3.Error:
+            # It is in nobody's way; the next start tries again.
+            self._removed.pop()
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+        else:
+            if cleared == 0:
+                self._removed.pop()

@@ -1,0 +1,169 @@
+"""Does a store hold what its logs make? Replay them, and compare."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+
+import attrs
+import msgspec
+
+from helix.document import (
+    DocumentLimits,
+    FlowDocument,
+    JsonObject,
+    encode_document,
+    validate,
+)
+from helix.errors import FlowNotFound, HelixError
+from helix.interfaces import IFlowStore
+from helix.mergepatch import same
+from helix.records import Entry, FlowHead, HeadQuery, Summary
+
+HEADS = 500
+"""Flows that are listed at once."""
+
+PAGE = 1000
+"""Entries that are read at once."""
+
+_UNBOUNDED = DocumentLimits(
+    max_patch_bytes=sys.maxsize, max_document_bytes=sys.maxsize, max_members=sys.maxsize
+)
+"""How large a document may be is the server's to say, not the log's."""
+
+_decode_patch = msgspec.json.Decoder(dict).decode
+
+
+class Difference(HelixError):
+    """
+    A store does not hold what a flow's log makes.
+
+    :ivar version: where that shows first.
+    """
+
+    code = "difference"
+
+    def __init__(self, flow_id: str, version: int, what: str) -> None:
+        self.flow_id = flow_id
+        self.version = version
+        super().__init__(f"{flow_id}: version {version}: {what}")
+
+
+async def all_heads(store: IFlowStore) -> list[FlowHead]:
+    """
+    List all flows of a store, the deleted ones last.
+
+    While somebody writes to the store, a flow that changes may be left out.
+    """
+    heads: list[FlowHead] = []
+    for deleted in (False, True):
+        before = None
+        while page := await store.heads(HeadQuery(limit=HEADS, before=before, deleted=deleted)):
+            heads += page
+            before = (page[-1].updated_at, page[-1].flow_id)
+    return heads
+
+
+async def verify_flow(
+    store: IFlowStore, flow_id: str, progress: Callable[[int], None] = lambda _: None
+) -> int:
+    """
+    Replay a flow's log from the empty document, up to what its head is now.
+
+    :param progress: called with the number of entries whenever some were read.
+    :return: how many entries there are; 0 for a flow that is gone.
+    :raises Difference: at the first thing that is not as the log says.
+    :raises StoreError: when the store can't be read.
+    """
+    try:
+        head = await store.head(flow_id)
+        snapshots = await store.snapshot_versions(flow_id, head.epoch)
+        await _Replay(store, head, snapshots).run(progress)
+    except FlowNotFound:
+        return 0
+    return head.version
+
+
+@attrs.define
+class _Replay:
+    store: IFlowStore
+    head: FlowHead
+    snapshots: list[int]
+    document: FlowDocument = attrs.field(factory=lambda: FlowDocument.empty(_UNBOUNDED))
+    version: int = 0
+
+    async def run(self, progress: Callable[[int], None]) -> None:
+        due = [version for version in self.snapshots if version <= self.head.version]
+        async for page in self._pages():
+            for entry in page:
+                self._take(entry)
+                if due and due[0] == self.version:
+                    await self._compare_snapshot(due.pop(0))
+            progress(len(page))
+        if due:
+            raise self._difference("a snapshot precedes the first entry", due[0])
+        self._check_valid()
+        self._compare_head()
+
+    async def _pages(self) -> AsyncIterator[list[Entry]]:
+        head = self.head
+        while (left := head.version - self.version) > 0:
+            page = await self.store.entries(head.flow_id, head.epoch, self.version, min(PAGE, left))
+            if not page:
+                raise self._difference("the entry is missing", self.version + 1)
+            yield page
+
+    def _take(self, entry: Entry) -> None:
+        if entry.version != self.version + 1:
+            raise self._difference(
+                f"the entry is missing; {entry.version} follows", self.version + 1
+            )
+        self.version += 1
+        try:
+            self.document.apply(_decode_patch(entry.patch))
+        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
+            raise self._difference("the patch can't be applied") from None
+
+    async def _compare_snapshot(self, version: int) -> None:
+        self._check_valid()
+        stored = await self.store.load(self.head.flow_id, version)
+        if stored.head.epoch != self.head.epoch:
+            raise FlowNotFound  # the flow was deleted and made anew meanwhile
+        if stored.snapshot_version != version or stored.snapshot is None:
+            kept = await self.store.snapshot_versions(self.head.flow_id, self.head.epoch)
+            if version in kept:
+                raise self._difference("the snapshot can't be loaded")
+        elif stored.snapshot != encode_document(self.document.content):
+            content = self._decode_snapshot(stored.snapshot)
+            if not same(content, self.document.content):
+                raise self._difference("the snapshot is not what the log makes")
+
+    def _decode_snapshot(self, text: bytes) -> JsonObject:
+        try:
+            content: JsonObject = _decode_patch(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise self._difference("the snapshot is no document") from None
+        return content
+
+    def _check_valid(self) -> None:
+        try:
+            validate(self.document.content, _UNBOUNDED)
+        except HelixError as error:
+            raise self._difference(f"the log makes no valid document: {error.message}") from None
+
+    def _compare_head(self) -> None:
+        content = self.document.content
+        made = Summary(
+            content["title"],
+            content["description"],
+            self.document.node_count,
+            self.document.edge_count,
+        )
+        for name in Summary.__struct_fields__:
+            told, true = getattr(self.head.summary, name), getattr(made, name)
+            if told != true:
+                raise self._difference(f"the head's {name} is {told!r}, the log makes {true!r}")
+
+    def _difference(self, what: str, version: int | None = None) -> Difference:
+        at = self.version if version is None else version
+        return Difference(self.head.flow_id, at, what)

@@ -1,0 +1,351 @@
+"""REST for flows: reading, editing and making them, and the twins of what sockets can do."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.web.iweb import IRequest
+
+from helix.edits import Accepted, FlowState
+from helix.errors import InvalidFlowId, InvalidParameters, MissingChanges
+from helix.etags import Conditions, tag_of
+from helix.ids import parse_flow_id
+from helix.library import Expected, FlowLibrary
+from helix.protocol import T, encode_json
+from helix.records import Entry, FlowHead, HeadQuery
+from helix.routes import (
+    JSON,
+    MAX_NUMBER,
+    MERGE_PATCH,
+    make_app,
+    read_body,
+    read_limit,
+    read_number,
+    read_text,
+    write_json,
+    write_known,
+)
+from helix.service import FlowSessionService
+from helix.templates import Template
+
+FLOWS_ON_A_PAGE = 50
+ENTRIES_ON_A_PAGE = 100
+
+WHITE_SPACE = 2
+"""
+How many times larger than a document or a patch the body with it may be: their limits count no
+white space.
+"""
+
+
+class _Sync(msgspec.Struct):
+    changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Creation(msgspec.Struct, forbid_unknown_fields=True):
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    document: Any = msgspec.UNSET
+    template: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Restoration(msgspec.Struct, forbid_unknown_fields=True):
+    # In JSON, 1.0 is a whole number as 1 is.
+    version: Annotated[float, msgspec.Meta(ge=0, le=MAX_NUMBER, multiple_of=1)]
+
+
+_SYNC = msgspec.json.Decoder(_Sync)
+_CREATION = msgspec.json.Decoder(_Creation)
+_RESTORATION = msgspec.json.Decoder(_Restoration)
+_ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_CURSOR = msgspec.json.Decoder(tuple[float, str])
+
+
+def write_cursor(updated_at: float, flow_id: str) -> str:
+    """Write where a page of flows ended, as text that only `read_cursor` understands."""
+    return urlsafe_b64encode(encode_json((updated_at, flow_id))).rstrip(b"=").decode()
+
+
+def read_cursor(text: str) -> tuple[float, str]:
+    """
+    Read where a page of flows ended.
+
+    :raises InvalidParameters: when `write_cursor` wrote no such text.
+    """
+    try:
+        updated_at, flow_id = _CURSOR.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if write_cursor(updated_at, parse_flow_id(flow_id)) == text:
+            return updated_at, flow_id
+    except (ValueError, msgspec.MsgspecError, InvalidFlowId):
+        pass
+    raise InvalidParameters("cursor is not the next of a list of flows")
+
+
+def file_name(title: str) -> bytes:
+    """
+    Make the Content-Disposition of a flow that is kept as a file (RFC 6266).
+
+    :return: it, with a name of plain characters, and one of all that a file's name may hold.
+    """
+    shown = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else " " for c in title)
+    name = " ".join(shown.split())[:80].strip(" .") or "flow"
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "-" for c in name)
+    disposition = f"attachment; filename=\"{plain}.json\"; filename*=UTF-8''{quote(name)}.json"
+    return disposition.encode("ascii")
+
+
+def _to_the_end(operation: Deferred[T]) -> Deferred[T]:
+    """Wait for an operation that goes on to its end though the client may have left."""
+    waiting: Deferred[T] = Deferred()
+    operation.addCallbacks(waiting.callback, waiting.errback)
+    return waiting
+
+
+def _describe(head: FlowHead) -> dict[str, object]:
+    described: dict[str, object] = {
+        "id": head.flow_id,
+        "title": head.summary.title,
+        "description": head.summary.description,
+        "epoch": head.epoch,
+        "version": head.version,
+        "node_count": head.summary.node_count,
+        "edge_count": head.summary.edge_count,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+    }
+    if head.deleted_at is not None:
+        described["deleted_at"] = head.deleted_at
+    return described
+
+
+def _represent(state: FlowState) -> dict[str, object]:
+    head = state.head
+    return {
+        "id": head.flow_id,
+        "title": head.summary.title,
+        "epoch": head.epoch,
+        "version": state.version,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+        "document": msgspec.Raw(state.document),
+    }
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    return {
+        "version": entry.version,
+        "client_id": entry.client_id,
+        "op_id": entry.op_id,
+        "patch": msgspec.Raw(entry.patch),
+        "by": entry.by,
+        "at": entry.at,
+    }
+
+
+def _outline(template: Template) -> dict[str, object]:
+    return {
+        "id": template.id,
+        "name": template.name,
+        "description": template.description,
+        "category": template.category,
+        "node_count": len(template.document["nodes"]),
+        "edge_count": len(template.document["edges"]),
+    }
+
+
+class FlowRoutes:
+    """
+    What is under ``/api/flows`` and ``/api/templates``.
+
+    :param max_change_bytes: the largest body with changes that are only passed on.
+    """
+
+    app: Final = make_app()
+
+    def __init__(
+        self, library: FlowLibrary, sessions: FlowSessionService, max_change_bytes: int
+    ) -> None:
+        self._library = library
+        self._sessions = sessions
+        self._max_change_bytes = max_change_bytes
+        self._max_patch_bytes = WHITE_SPACE * library.limits.max_patch_bytes
+        self._max_document_bytes = WHITE_SPACE * library.limits.max_document_bytes
+
+    # all flows
+
+    @app.route("/api/flows", methods=["GET"])
+    async def list_flows(self, request: IRequest) -> bytes:
+        limit = read_limit(request, FLOWS_ON_A_PAGE)
+        cursor = read_text(request, "cursor")
+        before = None if cursor is None else read_cursor(cursor)
+        deleted = read_text(request, "deleted") or "false"
+        if deleted not in ("true", "false"):
+            raise InvalidParameters("deleted is true or false")
+        text = read_text(request, "q") or ""
+        query = HeadQuery(text, limit + 1, before, deleted == "true")
+        heads = await self._library.list(query)
+        page = heads[:limit]
+        last = page[-1] if len(heads) > limit else None
+        cursor = None if last is None else write_cursor(last.updated_at, last.flow_id)
+        return write_json(request, {"flows": [_describe(head) for head in page], "next": cursor})
+
+    @app.route("/api/flows", methods=["POST"])
+    async def create(self, request: IRequest) -> bytes:
+        wanted = read_body(request, _CREATION, self._max_document_bytes)
+        flow_id = None if wanted.id is msgspec.UNSET else parse_flow_id(wanted.id)
+        document = {} if wanted.document is msgspec.UNSET else wanted.document
+        if wanted.template is not msgspec.UNSET:
+            if wanted.document is not msgspec.UNSET:
+                raise InvalidParameters("A flow is made from a document or from a template")
+            document = self._library.template(wanted.template).document
+        state = await _to_the_end(self._library.create(document, flow_id))
+        return self._created(request, state)
+
+    @app.route("/api/flows/import", methods=["POST"])
+    async def import_flow(self, request: IRequest) -> bytes:
+        given = read_body(request, _ANYTHING, self._max_document_bytes)
+        wanted = read_text(request, "id")
+        flow_id = None if wanted is None else parse_flow_id(wanted)
+        imported = await _to_the_end(self._library.import_(given, flow_id))
+        dropped = {"nodes": imported.dropped_nodes, "edges": imported.dropped_edges}
+        return self._created(request, imported.state, dropped=dropped)
+
+    # one flow
+
+    @app.route("/api/flows/<flow_alone:flow_id>", methods=["GET"])
+    async def read(self, request: IRequest, flow_id: str) -> bytes:
+        version = read_number(request, "version", None, 0)
+        state = await self._library.read(parse_flow_id(flow_id), version)
+        tag = tag_of(state.head.epoch, state.version)
+        if write_known(request, tag, Conditions.of(request)):
+            return b""
+        return write_json(request, _represent(state), cache=b"no-cache")
+
+    @app.route("/api/flows/<flow_alone:flow_id>", methods=["PATCH"])
+    async def patch(self, request: IRequest, flow_id: str) -> bytes:
+        patch = read_body(request, _ANYTHING, self._max_patch_bytes, (MERGE_PATCH, JSON))
+        flow_id = parse_flow_id(flow_id)
+        expected = await self._expected(request, flow_id)
+        accepted = await _to_the_end(self._library.patch(flow_id, patch, expected))
+        return self._accepted(request, flow_id, accepted)
+
+    @app.route("/api/flows/<flow_alone:flow_id>", methods=["PUT"])
+    async def replace(self, request: IRequest, flow_id: str) -> bytes:
+        document = read_body(request, _ANYTHING, self._max_document_bytes)
+        flow_id = parse_flow_id(flow_id)
+        expected = await self._expected(request, flow_id)
+        accepted = await _to_the_end(self._library.replace(flow_id, document, expected))
+        return self._accepted(request, flow_id, accepted)
+
+    @app.route("/api/flows/<flow_alone:flow_id>", methods=["DELETE"])
+    async def delete(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id = parse_flow_id(flow_id)
+        await self._expected(request, flow_id)
+        return write_json(request, _describe(await _to_the_end(self._library.delete(flow_id))))
+
+    @app.route("/api/flows/<flow:flow_id>/undelete", methods=["POST"])
+    async def undelete(self, request: IRequest, flow_id: str) -> bytes:
+        head = await _to_the_end(self._library.undelete(parse_flow_id(flow_id)))
+        request.setHeader(b"etag", tag_of(head.epoch, head.version).encode())
+        return write_json(request, _describe(head))
+
+    @app.route("/api/flows/<flow:flow_id>/duplicate", methods=["POST"])
+    async def duplicate(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id = parse_flow_id(flow_id)
+        return self._created(request, await _to_the_end(self._library.duplicate(flow_id)))
+
+    @app.route("/api/flows/<flow:flow_id>/restore", methods=["POST"])
+    async def restore(self, request: IRequest, flow_id: str) -> bytes:
+        version = int(read_body(request, _RESTORATION, self._max_change_bytes).version)
+        flow_id = parse_flow_id(flow_id)
+        expected = await self._expected(request, flow_id)
+        accepted = await _to_the_end(self._library.restore(flow_id, version, expected))
+        return self._accepted(request, flow_id, accepted)
+
+    @app.route("/api/flows/<flow:flow_id>/entries", methods=["GET"])
+    async def entries(self, request: IRequest, flow_id: str) -> bytes:
+        after = read_number(request, "after", 0, 0) or 0
+        limit = read_limit(request, ENTRIES_ON_A_PAGE)
+        page = await self._library.entries(parse_flow_id(flow_id), after, limit)
+        entries = [_entry(entry) for entry in page.entries]
+        return write_json(request, {"epoch": page.epoch, "entries": entries, "next": page.next})
+
+    @app.route("/api/flows/<flow:flow_id>/export", methods=["GET"])
+    async def export(self, request: IRequest, flow_id: str) -> bytes:
+        exported = await self._library.export(parse_flow_id(flow_id))
+        request.setHeader(b"content-disposition", file_name(exported["title"] or exported["id"]))
+        return write_json(request, exported)
+
+    # what sockets can do
+
+    @app.route("/api/flows/<flow:flow_id>/status", methods=["GET"])
+    def status(self, request: IRequest, flow_id: str) -> bytes:
+        try:
+            session = self._sessions.get(parse_flow_id(flow_id))
+        except InvalidFlowId:
+            session = None
+        return write_json(
+            request,
+            {
+                "active": session is not None,
+                "client_count": session.client_count if session else 0,
+                "last_activity": int(session.last_activity) if session else None,
+            },
+        )
+
+    @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
+    async def sync(self, request: IRequest, flow_id: str) -> bytes:
+        changes = read_body(request, _SYNC, self._max_change_bytes).changes
+        if changes is msgspec.UNSET:
+            raise MissingChanges()
+        count = await self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
+        message = f"Changes sent to {count} client{'' if count == 1 else 's'}"
+        return write_json(request, {"success": True, "message": message})
+
+    # templates
+
+    @app.route("/api/templates", methods=["GET"])
+    def list_templates(self, request: IRequest) -> bytes:
+        outlines = [_outline(template) for template in self._library.templates]
+        return write_json(request, {"templates": outlines})
+
+    @app.route("/api/templates/<template_id>", methods=["GET"])
+    def template(self, request: IRequest, template_id: str) -> bytes:
+        template = self._library.template(template_id)
+        return write_json(request, _outline(template) | {"document": template.document})
+
+    # inside
+
+    async def _expected(self, request: IRequest, flow_id: str) -> Expected:
+        """
+        Find out at what version a change is to be made: that which its conditions hold for.
+
+        :raises PreconditionFailed: when they don't for the current one.
+        """
+        conditions = Conditions.of(request)
+        if not conditions.exist:
+            return None
+        head = await self._library.head(flow_id)
+        conditions.check_change(tag_of(head.epoch, head.version))
+        return head.epoch, head.version
+
+    def _created(self, request: IRequest, state: FlowState, **more: object) -> bytes:
+        address = f"/api/flows/{quote(state.head.flow_id, safe='')}"
+        request.setHeader(b"location", address.encode())
+        request.setHeader(b"etag", tag_of(state.head.epoch, state.version).encode())
+        return write_json(request, _represent(state) | more, 201)
+
+    def _accepted(self, request: IRequest, flow_id: str, accepted: Accepted) -> bytes:
+        request.setHeader(b"etag", tag_of(accepted.epoch, accepted.version).encode())
+        return write_json(
+            request,
+            {
+                "id": flow_id,
+                "epoch": accepted.epoch,
+                "version": accepted.version,
+                "patch": msgspec.Raw(accepted.patch),
+            },
+        )

@@ -1,0 +1,123 @@
+"""Whatever is asked, in whatever order, a store answers what the memory store answers. (STO1)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import blockingCallFromThread, deferToThread
+
+from helix.errors import HelixError
+from helix.interfaces import IFlowStore
+from helix.records import Entry, HeadQuery, Summary
+from helix.store.memory import MemoryStore
+
+FLOW_IDS = st.sampled_from(["a", "B", "\u00e9"])
+EPOCHS = st.sampled_from(["e1", "e2"])
+CLIENTS = st.sampled_from(["c", "C"])
+OPS = st.integers(0, 4)
+TIMES = st.floats(1e9, 2e9, allow_nan=False)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=3)
+SUMMARIES = st.builds(Summary, TEXTS, TEXTS, st.integers(0, 9), st.integers(0, 9))
+NAMES = st.one_of(st.just((None, None)), st.tuples(CLIENTS, OPS))
+
+
+def contents(most: int) -> st.SearchStrategy[list[Any]]:
+    """Entries but for their versions."""
+    return st.lists(st.tuples(TEXTS, TIMES, NAMES), max_size=most)
+
+
+def call(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.tuples(st.just(name), *arguments)
+
+
+CALLS = st.one_of(
+    call("create", FLOW_IDS, EPOCHS, TIMES, contents(2), SUMMARIES, st.booleans()),
+    call("append", FLOW_IDS, EPOCHS, st.integers(-1, 1), contents(3), SUMMARIES),
+    call("append", FLOW_IDS, EPOCHS, st.just(0), contents(3), SUMMARIES),
+    call("head", FLOW_IDS),
+    call("load", FLOW_IDS, st.none() | st.integers(-1, 9)),
+    call("entries", FLOW_IDS, EPOCHS, st.integers(0, 6), st.integers(1, 4)),
+    call("find", FLOW_IDS, EPOCHS, CLIENTS, OPS),
+    call("newest_op", FLOW_IDS, EPOCHS, CLIENTS),
+    call("snapshot", FLOW_IDS, EPOCHS, st.integers(0, 6), TEXTS.map(str.encode)),
+    call("snapshot_versions", FLOW_IDS, EPOCHS),
+    call("heads", TEXTS, st.integers(1, 3), st.none() | st.tuples(TIMES, FLOW_IDS), st.booleans()),
+    call("delete", FLOW_IDS, TIMES),
+    call("undelete", FLOW_IDS),
+    call("purge", TIMES),
+)
+
+
+def number(first: int, contents: list[Any]) -> list[Entry]:
+    return [
+        Entry(first + n, by.encode(), at, by, *name) for n, (by, at, name) in enumerate(contents)
+    ]
+
+
+def ask(store: IFlowStore, called: tuple[Any, ...], versions: dict[str, int]) -> Deferred[Any]:
+    """
+    Call a store.
+
+    :param versions: of the flows that are; an append's base is drawn as its distance from there.
+    """
+    match called:
+        case ("create", flow_id, epoch, at, made, summary, replace):
+            return store.create(flow_id, epoch, at, number(1, made), summary, replace)
+        case ("append", flow_id, epoch, off, made, summary):
+            base = versions.get(flow_id, 0) + off
+            return store.append(flow_id, epoch, base, number(base + 1, made), summary)
+        case ("heads", *query):
+            return store.heads(HeadQuery(*query))
+        case (name, *arguments):
+            asked: Deferred[Any] = getattr(store, name)(*arguments)
+            return asked
+    raise AssertionError(called)
+
+
+async def outcome(asked: Deferred[Any]) -> Any:
+    try:
+        return await asked
+    except HelixError as error:
+        return type(error)
+
+
+async def known_versions(model: MemoryStore) -> dict[str, int]:
+    heads = await model.heads(HeadQuery()) + await model.heads(HeadQuery(deleted=True))
+    return {head.flow_id: head.version for head in heads}
+
+
+async def remove_all(store: IFlowStore) -> None:
+    for flow_id in ("a", "B", "\u00e9"):
+        await outcome(store.delete(flow_id, 0.0))
+    await store.purge(float("inf"))
+
+
+async def compare(store: IFlowStore, calls: list[Any]) -> None:
+    model = MemoryStore()
+    await model.start()
+    await remove_all(store)
+    for called in calls:
+        versions = await known_versions(model)
+        expected = await outcome(ask(model, called, versions))
+        assert await outcome(ask(store, called, versions)) == expected, called
+    for query in (HeadQuery(), HeadQuery(deleted=True)):
+        assert await store.heads(query) == await model.heads(query)
+    for flow_id in await known_versions(model):
+        assert await store.load(flow_id) == await model.load(flow_id)
+
+
+@ensureDeferred
+async def test_sto1_it_answers_as_the_model_does(store: IFlowStore) -> None:
+    # In a thread, and of this test alone: pytest-twisted wraps a hypothesis test anew for every
+    # parameter.
+    @settings(max_examples=100)
+    @given(st.lists(CALLS, max_size=25))
+    def check(calls: list[Any]) -> None:
+        blockingCallFromThread(reactor, lambda: Deferred.fromCoroutine(compare(store, calls)))
+
+    await deferToThread(check)
