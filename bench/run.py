@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import report
+from databases import fsync_microseconds
 from scenarios import SCENARIOS, STORES, TITLES, Scenario
 from servers import (
     BUILD_DIRECTORY,
@@ -38,7 +39,6 @@ from servers import (
     peer_version,
     stop_on_termination,
 )
-from databases import fsync_microseconds
 
 
 def make_parser() -> argparse.ArgumentParser:
