@@ -1,8 +1,10 @@
 """
-Measure Helix beside the C loop, and Node's `ws`: ``python bench/run.py --help``.
+Measure Helix beside the C loop and Node's `ws`, and on each store beside the one in memory:
+``python bench/run.py --help``.
 
-Every server is a real process on one core, the load generator is on another, and the servers take
-turns within each round, so that whatever else the machine does hits them alike.
+Every server is a real process on one core (with a store, on any), and the load generator is on
+another. The servers take turns within each round, so that whatever else the machine does hits them
+alike.
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import report
-from scenarios import SCENARIOS, Scenario
+from databases import fsync_microseconds
+from scenarios import SCENARIOS, STORES, TITLES, Scenario
 from servers import (
+    BUILD_DIRECTORY,
     MAKERS,
+    OPTIONAL,
     BenchError,
     Cores,
     Server,
@@ -38,7 +43,8 @@ from servers import (
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="bench/run.py", description="Measure Helix beside a send loop in C and Node's ws."
+        prog="bench/run.py",
+        description="Measure Helix beside a send loop in C and Node's ws, and on each store.",
     )
     parser.add_argument(
         "--scenario",
@@ -121,6 +127,7 @@ def machine_facts(cores: Cores) -> dict[str, Any]:
         "cores_are_shared": cores.are_shared,
         "kernel": platform.release().partition("-")[0],
         "load_average": os.getloadavg()[0],
+        "fsync_us": fsync_microseconds(BUILD_DIRECTORY),
         "versions": versions,
     }
 
@@ -129,7 +136,7 @@ def make_servers(names: Sequence[str]) -> tuple[list[Server], dict[str, str]]:
     """
     The servers by these names, and the titles of those left out with the reason.
 
-    :raises BenchError: if one can't be left out: all but the Node peer.
+    :raises BenchError: if one can't be left out: all but `OPTIONAL`.
     """
     servers: list[Server] = []
     left_out: dict[str, str] = {}
@@ -139,9 +146,9 @@ def make_servers(names: Sequence[str]) -> tuple[list[Server], dict[str, str]]:
         try:
             servers.append(make())
         except UnavailableError as error:
-            if name != "ws":
+            if name not in OPTIONAL:
                 raise
-            left_out["Node ws"] = str(error)
+            left_out[TITLES[name]] = str(error)
     return servers, left_out
 
 
@@ -163,6 +170,10 @@ def run_rounds(
     for number in range(rounds):
         first = number % len(servers)
         for scenario, server in itertools.product(scenarios, servers[first:] + servers[:first]):
+            if server.name not in scenario.servers:
+                continue
+            if scenario.fill and server.name == "memory":  # which outlives nothing
+                continue
             case = {"round": number, "scenario": scenario.name, "server": server.name}
             say(f"round {number + 1} of {rounds}: {scenario.name}, {server.title}")
             try:
@@ -173,6 +184,8 @@ def run_rounds(
                     connections=scenario.connections,
                     duration=duration,
                     cores=cores,
+                    fill=scenario.fill,
+                    shares_cores=scenario.servers == STORES,
                 )
             except BenchError as error:
                 say(str(error))
@@ -230,11 +243,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop_on_termination()
     raise_descriptor_limit()
     chosen = [s for s in SCENARIOS if not options.scenario or s.name in options.scenario]
+    wanted = {name for scenario in chosen for name in scenario.servers}
+    wanted &= set(options.server or MAKERS)
+    if not wanted:
+        parser.error("these scenarios are for other servers")
     try:
         if options.update_docs:
             report.split_docs(options.update_docs)  # rather now than after all the measuring
         record = make_record(
-            options.server or list(MAKERS), chosen, options.rounds, options.duration
+            [name for name in MAKERS if name in wanted], chosen, options.rounds, options.duration
         )
     except (BenchError, OSError, ValueError) as error:
         say(str(error))

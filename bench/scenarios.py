@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+RELAYS = ("limit", "helix", "ws")
+"""What relay mode is measured on: the C loop, which is the limit, Helix, and a peer."""
+
+STORES = ("memory", "sqlite", "postgresql")
+"""What document mode is measured on: Helix on each store, the first of which is the limit."""
+
+TITLES = {
+    "limit": "C loop",
+    "helix": "Helix",
+    "ws": "Node ws",
+    "memory": "Memory",
+    "sqlite": "SQLite",
+    "postgresql": "PostgreSQL",
+}
+"""The servers, as a report names them."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +29,8 @@ class Figure:
 
     :param key: the generator's name for it.
     :param title: what it is, with its unit.
-    :param goal: the most it may be, or the least if it is a ratio; ``None``: shown for information.
+    :param goals: by server, the least or the most that it may be; without: for information.
+    :param at_least: whether the goals are the least.
     :param is_ratio: shown as the ratio to the C loop of the same round; the C loop's own figure is
         shown as it is, with ``unit``.
     :param scale: the generator's unit, in units of ``title``.
@@ -20,22 +38,24 @@ class Figure:
 
     key: str
     title: str
-    goal: float | None = None
+    goals: Mapping[str, float] = field(default_factory=dict)
+    at_least: bool = False
     is_ratio: bool = False
     unit: str = ""
     scale: float = 1.0
 
     @property
     def goal_text(self) -> str:
-        if self.goal is None:
-            return ""
-        return f"{'≥' if self.is_ratio else '≤'} {self.goal:g}"
+        sign = "≥" if self.at_least else "≤"
+        texts = {server: f"{sign} {goal:,g}" for server, goal in self.goals.items()}
+        if len(set(texts.values())) == 1:
+            return next(iter(texts.values()))
+        return ", ".join(f"{TITLES[server]} {text}" for server, text in texts.items())
 
-    def is_met_by(self, value: float) -> bool:
-        """Whether ``value``, in the unit of ``title``, reaches the goal; true without a goal."""
-        if self.goal is None:
-            return True
-        return value >= self.goal if self.is_ratio else value <= self.goal
+    def is_met_by(self, server: str, value: float) -> bool:
+        """Whether ``value``, in the unit of ``title``, reaches the server's goal."""
+        goal = self.goals[server]
+        return value >= goal if self.at_least else value <= goal
 
 
 @dataclass(frozen=True)
@@ -45,6 +65,9 @@ class Scenario:
 
     :param connections: how many connections it opens in all.
     :param arguments: for the generator, besides the port, the process and the duration.
+    :param servers: which it is for.
+    :param fill: for a run of the generator beforehand, after which the server is started anew: only
+        for stores that outlive it.
     """
 
     name: str
@@ -53,6 +76,8 @@ class Scenario:
     arguments: tuple[str, ...]
     figures: tuple[Figure, ...]
     is_timed: bool = True
+    servers: tuple[str, ...] = RELAYS
+    fill: tuple[str, ...] = ()
 
     def generator_arguments(self, duration: float) -> list[str]:
         """:param duration: seconds of measuring, where the scenario has a duration at all."""
@@ -62,7 +87,25 @@ class Scenario:
 
 def _throughput(least_ratio: float) -> tuple[Figure, ...]:
     title = "deliveries a second, ratio to the C loop"
-    return (Figure("deliveries_per_second", title, goal=least_ratio, is_ratio=True, unit="/s"),)
+    goals = {"helix": least_ratio}
+    return (Figure("deliveries_per_second", title, goals, at_least=True, is_ratio=True, unit="/s"),)
+
+
+def _patches(**least: float) -> tuple[Figure, ...]:
+    most = dict.fromkeys(least, 30)
+    milliseconds = 1e-3
+    return (
+        Figure("acknowledged_per_second", "patches acknowledged a second", least, at_least=True),
+        Figure("p50_us", "until the last member has it: p50, ms", scale=milliseconds),
+        Figure("p99_us", "p99, ms", scale=milliseconds),
+        Figure("half_p50_us", "at half of that load: p50, ms", scale=milliseconds),
+        Figure("half_p99_us", "p99 at half of that load, ms", most, scale=milliseconds),
+        Figure("server_cpu_share", "cores that Helix uses at full load"),
+    )
+
+
+def _both(most: float) -> dict[str, float]:
+    return {"sqlite": most, "postgresql": most}
 
 
 SCENARIOS = (
@@ -101,7 +144,7 @@ SCENARIOS = (
         ("--mode", "rate", "--members", "200", "--senders", "200", "--rate", "3000"),
         (
             Figure("p50_us", "latency p50, ms", scale=1e-3),
-            Figure("p99_us", "latency p99, ms", goal=10, scale=1e-3),
+            Figure("p99_us", "latency p99, ms", {"helix": 10}, scale=1e-3),
             Figure("backlog", "backlog at the end, changes"),
         ),
     ),
@@ -111,9 +154,70 @@ SCENARIOS = (
         2300,
         ("--mode", "idle", "--members", "2000", "--group", "1", "--warm-members", "300"),
         (
-            Figure("memory_kb_per_connection", "memory per connection, KB", goal=14),
-            Figure("join_cpu_us", "CPU per connect and join, us", goal=700),
+            Figure("memory_kb_per_connection", "memory per connection, KB", {"helix": 14}),
+            Figure("join_cpu_us", "CPU per connect and join, us", {"helix": 700}),
         ),
         is_timed=False,
+    ),
+    Scenario(
+        "document-one",
+        "a flow of 1,000 nodes and 100 members, 20 of whom write, each with 16 patches outstanding",
+        100,
+        (
+            *("--documents", "--mode", "pipelined", "--members", "100", "--senders", "20"),
+            *("--window", "16", "--nodes", "1000", "--half"),
+        ),
+        _patches(sqlite=5000, postgresql=5000),
+        servers=STORES,
+    ),
+    Scenario(
+        "document-1000",
+        "1,000 flows of 2 members, one of whom writes, each with one patch outstanding",
+        2000,
+        (
+            *("--documents", "--mode", "closed", "--members", "2000", "--group", "2"),
+            *("--nodes", "20", "--half"),
+        ),
+        _patches(sqlite=10_000, postgresql=5000),
+        servers=STORES,
+    ),
+    Scenario(
+        "document-load",
+        "50 flows of 1,000 nodes that nobody has open: a join of each",
+        55,
+        (
+            *("--documents", "--mode", "load", "--members", "50", "--group", "1"),
+            *("--warm-members", "5"),
+        ),
+        (
+            Figure("load_p50_us", "join: p50, ms", _both(20), scale=1e-3),
+            Figure("load_max_us", "the slowest join, ms", scale=1e-3),
+            Figure("memory_kb_per_flow", "memory per loaded flow, MB", _both(3), scale=1 / 1024),
+        ),
+        is_timed=False,
+        servers=STORES,
+        fill=(
+            *("--documents", "--mode", "fill", "--members", "55", "--group", "1"),
+            *("--nodes", "1000"),
+        ),
+    ),
+    Scenario(
+        "document-log",
+        "a flow of 1,000 nodes and 100,000 entries that nobody has open: a join",
+        6,
+        (
+            *("--documents", "--mode", "load", "--members", "1", "--group", "1"),
+            *("--warm-members", "5"),
+        ),
+        (
+            Figure("load_p50_us", "join, ms", scale=1e-3),
+            Figure("bytes_per_entry", "bytes of the database per entry"),
+        ),
+        is_timed=False,
+        servers=STORES,
+        fill=(
+            *("--documents", "--mode", "fill", "--members", "6", "--group", "1"),
+            *("--nodes", "1000", "--entries", "100000", "--window", "256"),
+        ),
     ),
 )

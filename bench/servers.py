@@ -16,10 +16,13 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import databases
+from scenarios import TITLES
 
 SOURCE_DIRECTORY = Path(__file__).resolve().parent
 BUILD_DIRECTORY = SOURCE_DIRECTORY / "_build"
@@ -65,12 +68,17 @@ class Server:
 
     :param command: what starts it, given a port and how many connections it must take.
     :param health_path: answers 200 once it serves; ``None``: it serves once it listens.
+    :param make_store: makes the store that ``--store`` names; ``None`` where it has no such option.
     """
 
     name: str
-    title: str
     command: Callable[[int, int], list[str]]
     health_path: str | None = None
+    make_store: databases.MakeStore | None = None
+
+    @property
+    def title(self) -> str:
+        return TITLES[self.name]
 
 
 def find_compiler() -> str | None:
@@ -119,13 +127,16 @@ def _run_build(command: Sequence[str], directory: Path | None = None) -> None:
 def make_limit() -> Server:
     """The C send loop: one send() for each member."""
     program = compile_program("climit")
-    return Server("limit", "C loop", lambda port, connections: [str(program), str(port)])
+    return Server("limit", lambda port, connections: [str(program), str(port)])
 
 
-def make_helix() -> Server:
+def make_helix(
+    name: str = "helix", make_store: databases.MakeStore = databases.memory_store
+) -> Server:
     """
     Helix as this Python has it installed.
 
+    :param name: by which it is known here: it is measured on several stores.
     :raises UnavailableError: if it is not installed.
     """
     twistd = Path(sysconfig.get_path("scripts")) / "twistd"
@@ -138,7 +149,19 @@ def make_helix() -> Server:
         limits += ["--max-connections", str(connections + 10)]  # and those that ask for its health
         return [str(twistd), "-n", "--pidfile=", "helix", "--listen", listen, *limits]
 
-    return Server("helix", "Helix", command, health_path="/healthz")
+    return Server(name, command, health_path="/api/flows?limit=1", make_store=make_store)
+
+
+def make_helix_on_postgresql() -> Server:
+    """
+    Helix on a PostgreSQL that is started here.
+
+    :raises UnavailableError: if there is none.
+    """
+    try:
+        return make_helix("postgresql", databases.postgresql_store())
+    except (ImportError, OSError, AssertionError) as error:
+        raise UnavailableError(f"PostgreSQL can't be started: {error}") from None
 
 
 def make_peer() -> Server:
@@ -156,7 +179,7 @@ def make_peer() -> Server:
     except BenchError as error:
         raise UnavailableError(str(error)) from None
     program = directory / "ws_peer.js"
-    return Server("ws", "Node ws", lambda port, connections: [node, str(program), str(port)])
+    return Server("ws", lambda port, connections: [node, str(program), str(port)])
 
 
 def peer_version() -> str:
@@ -183,7 +206,13 @@ MAKERS: dict[str, Callable[[], Server]] = {
     "limit": make_limit,
     "helix": make_helix,
     "ws": make_peer,
+    "memory": lambda: make_helix("memory"),
+    "sqlite": lambda: make_helix("sqlite", databases.sqlite_store),
+    "postgresql": make_helix_on_postgresql,
 }
+
+#: May be left out of a run.
+OPTIONAL = ("ws", "postgresql")
 
 
 def _environment() -> dict[str, str]:
@@ -191,13 +220,13 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("HELIX_")}
 
 
-def _start(command: Sequence[str], core: int, **options: Any) -> subprocess.Popen[str]:
+def _start(command: Sequence[str], cores: Collection[int], **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command,
         env=_environment(),
         stdin=subprocess.DEVNULL,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
         **options,
     )
 
@@ -244,9 +273,9 @@ def _wait_until_it_serves(
         time.sleep(0.02)
 
 
-def _generate(generator: Path, arguments: Sequence[str], core: int, timeout: float) -> str:
+def _generate(generator: Path, arguments: Sequence[str], core: int, timeout: float) -> Any:
     process = _start(
-        [str(generator), *arguments], core, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [str(generator), *arguments], {core}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         output, errors = process.communicate(timeout=timeout)
@@ -256,16 +285,45 @@ def _generate(generator: Path, arguments: Sequence[str], core: int, timeout: flo
         _stop(process)
     if process.returncode != 0:
         raise BenchError(f"the generator failed: {errors.strip()}")
-    return output
+    return json.loads(output)
 
 
 @contextlib.contextmanager
-def _log_file() -> Iterator[tuple[Path, Any]]:
-    with (
-        tempfile.TemporaryDirectory(prefix="helix-bench-") as directory,
-        open(Path(directory) / "server.log", "w+", errors="replace") as log,
-    ):
-        yield Path(directory), log
+def _directory() -> Iterator[Path]:
+    """A directory for one measurement, on the disk of the build directory."""
+    BUILD_DIRECTORY.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=BUILD_DIRECTORY) as directory:
+        yield Path(directory)
+
+
+@contextlib.contextmanager
+def _running(
+    server: Server, connections: int, cores: Collection[int], directory: Path, options: list[str]
+) -> Iterator[list[str]]:
+    """
+    Run a server.
+
+    :return: what tells a generator where it is: its port and its process.
+    :raises BenchError: when it fails, or what is done meanwhile; with the end of its log.
+    """
+    port = _free_port()
+    with open(directory / "server.log", "w+", errors="replace") as log:
+        process = _start(
+            [*server.command(port, connections), *options],
+            cores,
+            cwd=directory,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_until_it_serves(process, port, server.health_path)
+            yield ["--port", str(port), "--pid", str(process.pid)]
+        except BenchError as error:
+            log.seek(0)
+            tail = log.read()[-LOG_TAIL_CHARACTERS:]
+            raise BenchError(f"{server.title}: {error}\n{tail}".rstrip()) from None
+        finally:
+            _stop(process)
 
 
 def measure(
@@ -276,6 +334,8 @@ def measure(
     connections: int,
     duration: float,
     cores: Cores,
+    fill: Sequence[str] = (),
+    shares_cores: bool = False,
 ) -> dict[str, Any]:
     """
     Start ``server`` afresh, in a directory of its own, load it once, and stop it.
@@ -283,34 +343,33 @@ def measure(
     :param arguments: of the generator, besides the port and the process.
     :param connections: how many the server must take.
     :param duration: seconds for which the generator was told to measure.
-    :return: what the generator printed.
+    :param fill: arguments of a run of the generator beforehand, between which and the measurement
+        the server is stopped and started.
+    :param shares_cores: whether the server may use all cores: for its store, which works beside it.
+    :return: what the generator printed; after a fill also ``bytes_per_entry``.
     :raises BenchError: if either of them fails, with the end of the server's log.
     """
-    port = _free_port()
-    with _log_file() as (directory, log):
-        process = _start(
-            server.command(port, connections),
-            cores.server,
-            cwd=directory,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _wait_until_it_serves(process, port, server.health_path)
-            output = _generate(
-                generator,
-                ["--port", str(port), "--pid", str(process.pid), *arguments],
-                cores.generator,
-                duration + GENERATOR_TIMEOUT,
-            )
-        except BenchError as error:
-            log.seek(0)
-            tail = log.read()[-LOG_TAIL_CHARACTERS:]
-            raise BenchError(f"{server.title}: {error}\n{tail}".rstrip()) from None
-        finally:
-            _stop(process)
-    figures: dict[str, Any] = json.loads(output)
-    return figures
+    its_cores = os.sched_getaffinity(0) if shares_cores else {cores.server}
+    timeout = duration + GENERATOR_TIMEOUT
+
+    def run(options: list[str], arguments: Sequence[str]) -> Any:
+        with _running(server, connections, its_cores, directory, options) as where:
+            return _generate(generator, [*where, *arguments], cores.generator, timeout)
+
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(_directory())
+        if server.make_store is None:
+            figures: dict[str, Any] = run([], arguments)
+            return figures
+        store = stack.enter_context(server.make_store(directory))
+        options = ["--store", store.url]
+        extra = {}
+        if fill:
+            before = store.size_bytes()
+            filled = run(options, fill)
+            if filled["entries"]:
+                extra["bytes_per_entry"] = (store.size_bytes() - before) / filled["entries"]
+        return {**run(options, arguments), **extra}
 
 
 def stop_on_termination() -> None:

@@ -1,18 +1,20 @@
 /*
- * wsgen - a WebSocket load generator for Helix's relay mode; `wsgen --help` says how to call it.
+ * wsgen - a WebSocket load generator for Helix; `wsgen --help` says how to call it.
  *
  * One thread, edge-triggered epoll, and nothing allocated while it measures. Members join the flows
- * `flow:bench<number>`, senders push flow_change, and every member of the flow (the sender too) is
- * to get exactly one flow_update for it. A change carries its sender's number and its own, which is
- * all that is read of an update. Whatever may not happen (a connection that closes, a refused join,
- * an update twice) ends the run with a message and exit code 1.
+ * `flow:bench<number>`. In relay mode senders push flow_change, and every member of the flow (the
+ * sender too) is to get exactly one flow_update for it; a change carries its sender's number and its
+ * own, which is all that is read of an update. In document mode senders push patches, each moves one
+ * node, and every member is to get exactly one entry for it, and the sender an acknowledgement.
+ * Whatever may not happen (a connection that closes, a refused join or patch, an update twice, a
+ * reset) ends the run with a message and exit code 1.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
@@ -20,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "entries.h"
+#include "process.h"
 #include "websocket.h"
 
 enum {
@@ -32,16 +36,21 @@ enum {
     MAX_SENDERS = 10000, /* what SENDER_DIGITS can tell apart */
     SAMPLES_PER_SECOND = 1000000,
     MARKUP_BYTES = 24, /* of "changes", not counted by --size's filler */
+    NODE_BYTES = 300,  /* of a node in a patch, at the most */
+    SET_UP_REF = 2,    /* of the push that makes a flow's nodes; the join has 1 */
+    FIRST_REF = 3,     /* of the first change */
+    HALF_MAX_RATE = 100000, /* changes a second of --half, at the most */
 };
 
 #define SECOND UINT64_C(1000000000) /* times are in nanoseconds, by the monotonic clock */
 #define JOIN_TIMEOUT (120 * SECOND)
 #define QUIET_TIME (SECOND * 3 / 10) /* without a byte: the server has nothing left to do */
 #define SETTLE_TIMEOUT (30 * SECOND)
+#define FILL_TIMEOUT (180 * SECOND)
 
-enum mode { MODE_CLOSED, MODE_PIPELINED, MODE_RATE, MODE_IDLE };
+enum mode { MODE_CLOSED, MODE_PIPELINED, MODE_RATE, MODE_IDLE, MODE_FILL, MODE_LOAD };
 
-static const char *const mode_names[] = {"closed", "pipelined", "rate", "idle"};
+static const char *const mode_names[] = {"closed", "pipelined", "rate", "idle", "fill", "load"};
 
 struct options {
     enum mode mode;
@@ -50,6 +59,8 @@ struct options {
     int warm_members;
     int size, window;
     double rate, warm, duration; /* changes a second; seconds */
+    bool documents, half;
+    int nodes, entries;
 };
 
 static struct options options = {
@@ -57,11 +68,12 @@ static struct options options = {
     .members = 10,
     .size = 200,
     .window = 64,
+    .nodes = 100,
     .warm = 0.5,
     .duration = 3,
 };
 
-enum state { CONNECTING, UPGRADING, JOINING, JOINED };
+enum state { CONNECTING, UPGRADING, JOINING, SETTING_UP, JOINED };
 
 /* The payload of a frame that has arrived, or as much of its start as anybody reads. */
 struct payload {
@@ -85,8 +97,12 @@ struct connection {
     enum state state;
     int head_end_matched; /* how much of "\r\n\r\n" the answer to the upgrade has shown */
     struct frame_reader reader;
+    struct entry_scanner scanner;
     struct buffer out;
     bool wants_write;
+    bool makes_nodes;      /* in document mode: the first member of its flow */
+    struct sender *sender; /* if it is one */
+    uint64_t join_sent;
 };
 
 /* A change that was pushed and has not reached every member yet. */
@@ -98,14 +114,15 @@ struct change {
 struct sender {
     int connection;
     uint32_t sent, completed;
-    uint32_t audience; /* members of its flow: how many updates each change must become */
+    uint32_t audience; /* how often each change must be seen: by its flow's members, and in document
+                          mode by the sender once more, as the acknowledgement */
     struct change *ring; /* by number, modulo ring_length; never overtaken, see ring_length() */
     uint32_t ring_length;
 };
 
 /* What is counted while the generator runs; a figure is the difference of two of them. */
 struct totals {
-    uint64_t at, deliveries, completed, bytes, waiting, server_cpu;
+    uint64_t at, deliveries, acknowledged, completed, bytes, waiting, server_cpu;
 };
 
 static struct connection *connections;
@@ -113,8 +130,9 @@ static struct sender *senders;
 static int sender_count, flow_count, opened, joined;
 static int epoll_fd;
 static struct totals totals; /* `at` and `server_cpu` only in the copies of take_totals() */
-static bool measuring;
-static uint32_t *samples; /* us from due until the last member had it, while measuring */
+static uint32_t most_sent = UINT32_MAX; /* changes of a sender */
+static bool measuring, pushing; /* pushing: a change that is complete is followed by the next */
+static uint32_t *samples; /* us: of a change until all had it, while measuring; or of a join */
 static size_t sample_count, sample_capacity;
 static uint64_t read_at; /* when the bytes that are being handled were read */
 static char *filler;
@@ -144,48 +162,6 @@ static void *allocate(size_t count, size_t size)
     void *memory = calloc(count ? count : 1, size);
     if (!memory)
         die("calloc");
-    return memory;
-}
-
-/* ---- what the server uses, from /proc ---- */
-
-/* CPU time of all the server's threads, in nanoseconds. */
-static uint64_t server_cpu(void)
-{
-    char path[300];
-    uint64_t sum = 0;
-    snprintf(path, sizeof path, "/proc/%d/task", options.server_pid);
-    DIR *tasks = opendir(path);
-    if (!tasks)
-        return 0;
-    for (struct dirent *task; (task = readdir(tasks));) {
-        unsigned long long on_cpu = 0;
-        snprintf(path, sizeof path, "/proc/%d/task/%.20s/schedstat", options.server_pid,
-                 task->d_name);
-        FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
-        if (!file)
-            continue;
-        if (fscanf(file, "%llu", &on_cpu) == 1)
-            sum += on_cpu;
-        fclose(file);
-    }
-    closedir(tasks);
-    return sum;
-}
-
-/* The server's resident memory in KiB. */
-static long server_memory(void)
-{
-    char path[64], line[256];
-    long memory = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", options.server_pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    while (fgets(line, sizeof line, file))
-        if (sscanf(line, "VmRSS: %ld", &memory) == 1)
-            break;
-    fclose(file);
     return memory;
 }
 
@@ -250,10 +226,57 @@ static void send_upgrade(struct connection *connection)
 
 static void send_join(struct connection *connection)
 {
-    char message[100];
-    int length = snprintf(message, sizeof message, "[\"1\",\"1\",\"flow:bench%d\",\"phx_join\",{}]",
+    char message[150];
+    int length = snprintf(message, sizeof message, "[\"1\",\"1\",\"flow:bench%d\",\"phx_join\",{",
                           connection->flow);
+    if (options.documents)
+        length += snprintf(message + length, sizeof message - length,
+                           "\"mode\":\"document\",\"client_id\":\"c%0*d\"", CLIENT_DIGITS,
+                           (int)(connection - connections));
+    length += snprintf(message + length, sizeof message - length, "}]");
+    connection->join_sent = now();
     send_frame(connection, OPCODE_TEXT, message, length);
+}
+
+/* Makes all nodes of a flow with one patch. */
+static void send_nodes(struct connection *connection)
+{
+    size_t capacity = 200 + (size_t)options.nodes * NODE_BYTES;
+    char *text = allocate(capacity, 1);
+    int length = snprintf(text, capacity,
+                          "[\"1\",\"%d\",\"flow:bench%d\",\"patch\",{\"op_id\":1,\"patch\":{\"nodes\":{",
+                          SET_UP_REF, connection->flow);
+    for (int i = 0; i < options.nodes; i++)
+        length += snprintf(
+            text + length, capacity - length,
+            "%s\"n%d\":{\"id\":\"n%d\",\"type\":\"agent\",\"position\":{\"x\":0,\"y\":%d},"
+            "\"data\":{\"label\":\"Step %d\",\"description\":\"What it does, in some words\","
+            "\"config\":{\"model\":\"large\",\"temperature\":0.5,\"tags\":[\"a\",\"b\"]}}}",
+            i ? "," : "", i, i, i * 120, i);
+    length += snprintf(text + length, capacity - length, "}}}]");
+    send_frame(connection, OPCODE_TEXT, text, length);
+    free(text);
+}
+
+/* Each sender moves nodes of its own in turn, to where they have never been. */
+static int write_patch(const struct sender *sender, uint32_t number)
+{
+    uint32_t index = (uint32_t)(sender - senders);
+    uint32_t node = flow_count > 1 ? number : number * sender_count + index;
+    return snprintf(push_text, push_capacity,
+                    "[\"1\",\"%u\",\"flow:bench%d\",\"patch\",{\"op_id\":%u,\"patch\":{\"nodes\":"
+                    "{\"n%u\":{\"position\":{\"x\":%u,\"y\":%u}}}}}]",
+                    number + FIRST_REF, connections[sender->connection].flow, FIRST_OP_ID + number,
+                    node % options.nodes, number + 1, node % 1000 + 1);
+}
+
+static int write_change(const struct sender *sender, uint32_t number)
+{
+    return snprintf(push_text, push_capacity,
+                    "[\"1\",\"%u\",\"flow:bench%d\",\"flow_change\","
+                    "{\"changes\":{\"q\":\"%0*d%0*u\",\"z\":\"%s\"}}]",
+                    number + FIRST_REF, connections[sender->connection].flow, SENDER_DIGITS,
+                    (int)(sender - senders), CHANGE_DIGITS, number, filler);
 }
 
 /* Pushes the sender's next change; its latency counts from `due`. */
@@ -262,18 +285,14 @@ static void push_change(struct sender *sender, uint64_t due)
     struct connection *connection = &connections[sender->connection];
     uint32_t number = sender->sent++;
     sender->ring[number % sender->ring_length] = (struct change){.due = due, .number = number};
-    int length = snprintf(
-        push_text, push_capacity,
-        "[\"1\",\"%u\",\"flow:bench%d\",\"flow_change\","
-        "{\"changes\":{\"q\":\"%0*d%0*u\",\"z\":\"%s\"}}]",
-        number + 2, connection->flow, SENDER_DIGITS, (int)(sender - senders), CHANGE_DIGITS, number,
-        filler);
+    int length =
+        options.documents ? write_patch(sender, number) : write_change(sender, number);
     send_frame(connection, OPCODE_TEXT, push_text, length);
 }
 
 static void fill_window(struct sender *sender)
 {
-    while (sender->sent - sender->completed < (uint32_t)options.window)
+    while (sender->sent - sender->completed < (uint32_t)options.window && sender->sent < most_sent)
         push_change(sender, now());
 }
 
@@ -328,41 +347,78 @@ static const uint8_t *find_digits(struct payload payload)
     return quote + 1;
 }
 
-/* One member has an update: counts it for its change. */
-static void on_update(const uint8_t *digits)
+/* Somebody has seen a change. */
+static void count_change(struct sender *sender, uint32_t number)
 {
-    uint32_t sender_number = read_digits(digits, SENDER_DIGITS);
-    uint32_t number = read_digits(digits + SENDER_DIGITS, CHANGE_DIGITS);
-    if (sender_number >= (uint32_t)sender_count)
-        fail("an update by a sender that is none: %u", sender_number);
-    struct sender *sender = &senders[sender_number];
     struct change *change = &sender->ring[number % sender->ring_length];
-    if (change->number != number || change->seen == sender->audience)
-        fail("an update twice, or out of turn: sender %u, change %u", sender_number, number);
-    totals.deliveries++;
+    if (change->number != number || change->seen == sender->audience || number >= sender->sent)
+        fail("an update twice, or out of turn: sender %d, change %u", (int)(sender - senders),
+             number);
     if (++change->seen < sender->audience)
         return;
     totals.completed++;
     sender->completed++;
     if (measuring)
         sample_latency(change->due);
-    if (options.mode != MODE_RATE)
+    if (pushing)
         fill_window(sender);
 }
 
-/* Replies to pushes, client_joined and the like arrive too, and are no concern of ours. */
-static void on_text(struct connection *connection, struct payload payload)
+/* One member has an update: counts it for its change. */
+static void on_update(const uint8_t *digits)
 {
-    if (connection->state == JOINED) {
-        const uint8_t *digits = find_digits(payload);
-        if (digits)
-            on_update(digits);
-    } else if (find(payload, "\"phx_reply\"")) {
-        if (find(payload, "\"error\""))
-            fail("join refused: %.*s", SHOWN(payload));
+    uint32_t sender_number = read_digits(digits, SENDER_DIGITS);
+    if (sender_number >= (uint32_t)sender_count)
+        fail("an update by a sender that is none: %u", sender_number);
+    totals.deliveries++;
+    count_change(&senders[sender_number], read_digits(digits + SENDER_DIGITS, CHANGE_DIGITS));
+}
+
+/* One member has an entry. */
+static void on_entry(uint32_t client, uint32_t op_id)
+{
+    int count = options.members + options.warm_members;
+    struct sender *sender = client < (uint32_t)count ? connections[client].sender : NULL;
+    if (!sender)
+        fail("an entry by a client that sends none: %u", client);
+    totals.deliveries++;
+    count_change(sender, op_id - FIRST_OP_ID);
+}
+
+/* The answer to the push `ref`, which may be a join, the making of nodes, or a change. */
+static void on_reply(struct connection *connection, struct payload payload)
+{
+    static const char start[] = "[\"1\",\"";
+    if (find(payload, "\"status\":\"error\""))
+        fail("refused: %.*s", SHOWN(payload));
+    if (payload.length <= sizeof start || memcmp(payload.bytes, start, sizeof start - 1))
+        fail("a reply that is none: %.*s", SHOWN(payload));
+    uint32_t ref = (uint32_t)strtoul((const char *)payload.bytes + sizeof start - 1, NULL, 10);
+    if (connection->state == JOINING && connection->makes_nodes) {
+        connection->state = SETTING_UP;
+        send_nodes(connection);
+    } else if (connection->state != JOINED) {
         connection->state = JOINED;
         joined++;
+    } else if (options.documents) {
+        totals.acknowledged++;
+        count_change(connection->sender, ref - FIRST_REF);
     }
+}
+
+/* client_joined and the like arrive too, and are no concern of ours. */
+static void on_text(struct connection *connection, struct payload payload)
+{
+    const uint8_t *digits =
+        connection->state == JOINED && !options.documents ? find_digits(payload) : NULL;
+    if (digits)
+        on_update(digits);
+    else if (payload.length > 1 && payload.bytes[1] == '"' && find(payload, "\"phx_reply\""))
+        on_reply(connection, payload);
+    else if (find(payload, "\"phx_error\"") || find(payload, "\"phx_close\""))
+        fail("the server ended a channel: %.*s", SHOWN(payload));
+    else if (options.documents && find(payload, "\"reset\",{"))
+        fail("a member fell so far behind that it was sent the document");
 }
 
 static void on_frame(struct connection *connection, struct payload payload)
@@ -437,8 +493,13 @@ static void take_frames(struct connection *connection, const uint8_t *bytes, con
             reader->in_payload = true;
             reader->payload_left = payload_length(reader->header);
             reader->prefix_length = 0;
+            connection->scanner.length = 0;
         }
-        if (!take_payload(reader, &bytes, end, &payload))
+        const uint8_t *part = bytes;
+        bool is_whole = take_payload(reader, &bytes, end, &payload);
+        if (options.documents && connection->state == JOINED)
+            scan_entries(&connection->scanner, part, bytes - part, on_entry);
+        if (!is_whole)
             return;
         on_frame(connection, payload);
         reader->in_payload = false;
@@ -523,14 +584,27 @@ static int handle_events(int timeout_ms)
     return count;
 }
 
+/* Sleeps until something arrives, or until a time. */
+static void sleep_until(uint64_t until)
+{
+    uint64_t time = now();
+    struct pollfd events = {.fd = epoll_fd, .events = POLLIN};
+    if (time >= until)
+        return;
+    struct timespec rest = {(until - time) / SECOND, (until - time) % SECOND};
+    ppoll(&events, 1, &rest, NULL);
+}
+
 /*
- * Handles events without ever sleeping, so that waking up is no part of what is measured; counts
- * the time in which there were none.
+ * Handles events; counts the time in which there were none. In relay mode it never sleeps, so that
+ * waking up is no part of what is measured; in document mode it leaves its core to the store.
  */
 static void spin(uint64_t until)
 {
     for (uint64_t before = now(), after; before < until; before = after) {
         int count = handle_events(0);
+        if (count <= 0 && options.documents)
+            sleep_until(until);
         after = now();
         if (count <= 0)
             totals.waiting += after - before;
@@ -590,7 +664,7 @@ static void settle(void)
 static struct totals take_totals(void)
 {
     struct totals taken = totals;
-    taken.server_cpu = server_cpu();
+    taken.server_cpu = process_cpu(options.server_pid);
     taken.at = now();
     return taken;
 }
@@ -637,46 +711,141 @@ static uint32_t percentile(double fraction)
     return sample_count ? samples[(size_t)(fraction * (sample_count - 1))] : 0;
 }
 
-static void report_load(struct totals before, struct totals after)
+static uint64_t backlog(void)
+{
+    uint64_t changes = 0;
+    for (int i = 0; i < sender_count; i++)
+        changes += senders[i].sent - senders[i].completed;
+    return changes;
+}
+
+/* How the run was called. */
+static void print_settings(void)
+{
+    printf("{\"mode\":\"%s\",\"documents\":%d,\"members\":%d,\"flows\":%d,\"senders\":%d,\"size\":%d,\"window\":%d,"
+           "\"rate\":%.0f",
+           mode_names[options.mode], options.documents, options.members, flow_count, sender_count,
+           options.size, options.window, options.rate);
+}
+
+/* Prints what was counted between two times, each name with a prefix; returns changes a second. */
+static double print_figures(const char *prefix, struct totals before, struct totals after)
 {
     double seconds = (double)(after.at - before.at) / SECOND;
     double cpu_seconds = (double)(after.server_cpu - before.server_cpu) / SECOND;
-    uint64_t deliveries = after.deliveries - before.deliveries, backlog = 0;
+    uint64_t deliveries = after.deliveries - before.deliveries;
     uint64_t changes = after.completed - before.completed;
     if (changes == 0)
         fail("not one change has reached all its members");
-    for (int i = 0; i < sender_count; i++)
-        backlog += senders[i].sent - senders[i].completed;
     qsort(samples, sample_count, sizeof *samples, compare_samples);
-    printf("{\"mode\":\"%s\",\"members\":%d,\"flows\":%d,\"senders\":%d,\"size\":%d,\"window\":%d,"
-           "\"rate\":%.0f,\"seconds\":%.3f,",
-           mode_names[options.mode], options.members, flow_count, sender_count, options.size,
-           options.window, options.rate, seconds);
-    printf("\"changes\":%lu,\"deliveries\":%lu,\"changes_per_second\":%.1f,"
-           "\"deliveries_per_second\":%.1f,\"bytes_per_second\":%.0f,\"backlog\":%lu,",
-           changes, deliveries, changes / seconds, deliveries / seconds,
-           (after.bytes - before.bytes) / seconds, backlog);
-    printf("\"p50_us\":%u,\"p90_us\":%u,\"p99_us\":%u,\"max_us\":%u,", percentile(0.5),
-           percentile(0.9), percentile(0.99), percentile(1));
-    printf("\"server_cpu_share\":%.3f,\"server_cpu_us_per_delivery\":%.3f,"
-           "\"generator_idle_share\":%.3f}\n",
-           cpu_seconds / seconds, deliveries ? cpu_seconds * 1e6 / deliveries : 0,
-           (double)(after.waiting - before.waiting) / SECOND / seconds);
+#define PRINT(name, format, value) printf(",\"%s" name "\":" format, prefix, value)
+    PRINT("seconds", "%.3f", seconds);
+    PRINT("changes", "%lu", changes);
+    PRINT("deliveries", "%lu", deliveries);
+    PRINT("changes_per_second", "%.1f", changes / seconds);
+    PRINT("acknowledged_per_second", "%.1f", (after.acknowledged - before.acknowledged) / seconds);
+    PRINT("deliveries_per_second", "%.1f", deliveries / seconds);
+    PRINT("bytes_per_second", "%.0f", (after.bytes - before.bytes) / seconds);
+    PRINT("backlog", "%lu", backlog());
+    PRINT("p50_us", "%u", percentile(0.5));
+    PRINT("p90_us", "%u", percentile(0.9));
+    PRINT("p99_us", "%u", percentile(0.99));
+    PRINT("max_us", "%u", percentile(1));
+    PRINT("server_cpu_share", "%.3f", cpu_seconds / seconds);
+    PRINT("server_cpu_us_per_delivery", "%.3f", deliveries ? cpu_seconds * 1e6 / deliveries : 0);
+    PRINT("generator_idle_share", "%.3f",
+          (double)(after.waiting - before.waiting) / SECOND / seconds);
+#undef PRINT
+    return changes / seconds;
+}
+
+/*
+ * Loads the server for a while that does not count, and then for one that does; returns how many
+ * changes a second that one had. */
+static double measure_while(const char *prefix)
+{
+    struct pace pace = {.began = now()};
+    pushing = options.mode != MODE_RATE;
+    for (int i = 0; pushing && i < sender_count; i++)
+        fill_window(&senders[i]);
+    run_load(&pace, pace.began + (uint64_t)(options.warm * SECOND));
+    struct totals before = take_totals();
+    sample_count = 0;
+    measuring = true;
+    run_load(&pace, before.at + (uint64_t)(options.duration * SECOND));
+    measuring = false;
+    return print_figures(prefix, before, take_totals());
+}
+
+/* Pushes nothing more, and waits for what is outstanding. */
+static void come_to_rest(void)
+{
+    uint64_t started = now();
+    pushing = false;
+    while (backlog() > 0) {
+        handle_events(100);
+        if (now() - started > SETTLE_TIMEOUT)
+            fail("%lu changes have not reached all members", backlog());
+    }
 }
 
 static void measure_load(void)
 {
     join_members(options.members);
     settle();
-    struct pace pace = {.began = now()};
-    if (options.mode != MODE_RATE)
-        for (int i = 0; i < sender_count; i++)
-            fill_window(&senders[i]);
-    run_load(&pace, pace.began + (uint64_t)(options.warm * SECOND));
-    struct totals before = take_totals();
-    measuring = true;
-    run_load(&pace, before.at + (uint64_t)(options.duration * SECOND));
-    report_load(before, take_totals());
+    print_settings();
+    double reached = measure_while("");
+    if (options.half) {
+        options.rate = reached / 2;
+        options.mode = MODE_RATE;
+        if (options.rate > HALF_MAX_RATE)
+            fail("--half is for at most %d changes a second", HALF_MAX_RATE);
+        come_to_rest();
+        printf(",\"half_rate\":%.1f", options.rate);
+        measure_while("half_");
+    }
+    puts("}");
+}
+
+/* Makes the nodes of all flows, and in the last of them so many entries more. */
+static void fill_flows(void)
+{
+    join_members(options.members);
+    uint64_t started = now();
+    pushing = true;
+    most_sent = options.entries;
+    fill_window(&senders[sender_count - 1]);
+    while (totals.completed < (uint64_t)options.entries) {
+        handle_events(100);
+        if (now() - started > FILL_TIMEOUT)
+            fail("only %lu entries were made", totals.completed);
+    }
+    print_settings();
+    printf(",\"entries\":%d,\"fill_seconds\":%.3f}\n", options.entries,
+           (double)(now() - started) / SECOND);
+}
+
+/* Joins flows that nobody has open, one after another; a join's time ends with its whole reply. */
+static void measure_loads(void)
+{
+    join_members(options.warm_members);
+    settle();
+    long memory_before = process_memory(options.server_pid);
+    uint64_t bytes_before = totals.bytes;
+    for (int i = 1; i <= options.members; i++) {
+        join_members(options.warm_members + i);
+        uint64_t took = (read_at - connections[options.warm_members + i - 1].join_sent) / 1000;
+        samples[sample_count++] = (uint32_t)took;
+    }
+    uint64_t bytes = totals.bytes - bytes_before;
+    settle();
+    long memory_after = process_memory(options.server_pid);
+    qsort(samples, sample_count, sizeof *samples, compare_samples);
+    print_settings();
+    printf(",\"load_p50_us\":%u,\"load_p90_us\":%u,\"load_max_us\":%u,\"bytes_per_flow\":%.0f,"
+           "\"memory_before_kb\":%ld,\"memory_after_kb\":%ld,\"memory_kb_per_flow\":%.1f}\n",
+           percentile(0.5), percentile(0.9), percentile(1), (double)bytes / options.members,
+           memory_before, memory_after, (double)(memory_after - memory_before) / options.members);
 }
 
 /* What a connection costs: the first few stay open and out of account, for they pay for imports. */
@@ -684,13 +853,13 @@ static void measure_idle(void)
 {
     join_members(options.warm_members);
     settle();
-    long memory_before = server_memory();
-    uint64_t cpu_before = server_cpu(), started = now();
+    long memory_before = process_memory(options.server_pid);
+    uint64_t cpu_before = process_cpu(options.server_pid), started = now();
     join_members(options.warm_members + options.members);
     double join_seconds = (double)(now() - started) / SECOND;
     settle();
-    double join_cpu_us = (server_cpu() - cpu_before) / 1000.0;
-    long memory_after = server_memory();
+    double join_cpu_us = (process_cpu(options.server_pid) - cpu_before) / 1000.0;
+    long memory_after = process_memory(options.server_pid);
     printf("{\"mode\":\"idle\",\"members\":%d,\"flows\":%d,\"warm_members\":%d,"
            "\"join_seconds\":%.3f,\"join_cpu_us\":%.1f,\"memory_before_kb\":%ld,"
            "\"memory_after_kb\":%ld,\"memory_kb_per_connection\":%.2f}\n",
@@ -704,9 +873,9 @@ static void measure_idle(void)
 /* So long that no change that is outstanding is ever overwritten, unless the server drops one. */
 static uint32_t ring_length(void)
 {
-    if (options.mode != MODE_RATE)
-        return options.window;
-    return (uint32_t)((options.warm + options.duration + 1) * options.rate / sender_count) + 2;
+    double rate = options.half ? HALF_MAX_RATE : options.mode == MODE_RATE ? options.rate : 0;
+    double most = (options.warm + options.duration + 1) * rate / sender_count + 2;
+    return most > options.window ? (uint32_t)most : (uint32_t)options.window;
 }
 
 static void make_senders(void)
@@ -721,8 +890,11 @@ static void make_senders(void)
         struct sender *sender = &senders[i];
         sender->connection = flow_count > 1 ? i * options.group
                                             : (int)((long)i * options.members / sender_count);
+        if (options.documents)
+            sender->connection = flow_count > 1 ? i : sender->connection;
         int rest = options.members - connections[sender->connection].flow * options.group;
-        sender->audience = rest < options.group ? rest : options.group;
+        sender->audience = (rest < options.group ? rest : options.group) + options.documents;
+        connections[sender->connection].sender = sender;
         sender->ring_length = ring_length();
         sender->ring = allocate(sender->ring_length, sizeof *sender->ring);
     }
@@ -737,9 +909,15 @@ static void set_up(void)
         options.group = count;
     flow_count = (count + options.group - 1) / options.group;
     connections = allocate(count, sizeof *connections);
-    for (int i = 0; i < count; i++)
-        connections[i].flow = i / options.group;
-    if (options.mode != MODE_IDLE)
+    if (options.documents && (count % options.group || count > MAX_CLIENTS))
+        fail("in document mode all flows have --group members, and there are at most %d in all",
+             MAX_CLIENTS);
+    for (int i = 0; i < count; i++) {
+        connections[i].flow = options.documents ? i % flow_count : i / options.group;
+        connections[i].makes_nodes =
+            options.documents && options.mode != MODE_LOAD && i < flow_count;
+    }
+    if (options.mode != MODE_IDLE && options.mode != MODE_LOAD)
         make_senders();
     filler = allocate(filler_length + 1, 1);
     for (int i = 0; i < filler_length; i++)
@@ -754,7 +932,7 @@ static void set_up(void)
 static const char usage[] =
     "usage: wsgen --port PORT [options]\n"
     "\n"
-    "Loads a server on 127.0.0.1 in relay mode and prints one line of JSON.\n"
+    "Loads a server on 127.0.0.1 and prints one line of JSON.\n"
     "\n"
     "  --port PORT         where the server listens\n"
     "  --pid PID           the server's process, for CPU and memory (0 without it)\n"
@@ -762,13 +940,20 @@ static const char usage[] =
     "                      pipelined: as closed, but with --window changes outstanding\n"
     "                      rate: --rate changes a second; latency counts from when each is due\n"
     "                      idle: connect and join only: memory and CPU per connection\n"
+    "                      fill: make the nodes of all flows, and --entries entries; no figures\n"
+    "                      load: join flows that were filled before the server was started, one\n"
+    "                      after another: the time of a join, and memory per flow\n"
+    "  --documents         document mode: patches that move nodes, and entries\n"
+    "  --nodes N           of each flow, in document mode (default 100)\n"
+    "  --entries N         to make besides, in the last flow, for fill (default 0)\n"
+    "  --half              when done, measure once more, at half of the rate that was reached\n"
     "  --members N         connections, each a member of one flow (default 10)\n"
     "  --group N           members of each flow (default: all in one)\n"
     "  --senders N         senders in the one flow (default 1; several flows have one each)\n"
     "  --size BYTES        of a change (default 200)\n"
     "  --window N          for pipelined (default 64)\n"
     "  --rate N            changes a second in all, for rate\n"
-    "  --warm-members N    for idle: join first, stay, and are not counted (default 0)\n"
+    "  --warm-members N    for idle and load: join first, stay, and are not counted (default 0)\n"
     "  --warm SECONDS      of load before measuring (default 0.5)\n"
     "  --duration SECONDS  of measuring (default 3)\n"
     "  --help\n";
@@ -781,7 +966,7 @@ __attribute__((noreturn)) static void wrong_usage(void)
 
 static enum mode read_mode(const char *name)
 {
-    for (int mode = MODE_CLOSED; mode <= MODE_IDLE; mode++)
+    for (int mode = MODE_CLOSED; mode <= MODE_LOAD; mode++)
         if (strcmp(name, mode_names[mode]) == 0)
             return mode;
     wrong_usage();
@@ -796,6 +981,8 @@ static void read_options(int argc, char **argv)
         {"size", required_argument, NULL, 'z'},     {"window", required_argument, NULL, 'w'},
         {"rate", required_argument, NULL, 'r'},     {"warm-members", required_argument, NULL, 'M'},
         {"warm", required_argument, NULL, 'W'},     {"duration", required_argument, NULL, 'd'},
+        {"documents", no_argument, NULL, 'D'},      {"nodes", required_argument, NULL, 'N'},
+        {"entries", required_argument, NULL, 'E'},  {"half", no_argument, NULL, 'H'},
         {"help", no_argument, NULL, 'h'},           {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -812,16 +999,25 @@ static void read_options(int argc, char **argv)
         case 'M': options.warm_members = atoi(optarg); break;
         case 'W': options.warm = atof(optarg); break;
         case 'd': options.duration = atof(optarg); break;
+        case 'D': options.documents = true; break;
+        case 'N': options.nodes = atoi(optarg); break;
+        case 'E': options.entries = atoi(optarg); break;
+        case 'H': options.half = true; break;
         case 'h': fputs(usage, stdout); exit(0);
         default: wrong_usage();
         }
     }
     if (options.mode == MODE_CLOSED)
         options.window = 1;
-    bool load = options.mode != MODE_IDLE;
+    bool has_warm = options.mode == MODE_IDLE || options.mode == MODE_LOAD;
+    bool is_stored = options.mode == MODE_FILL || options.mode == MODE_LOAD;
+    bool is_closed = options.mode == MODE_CLOSED || options.mode == MODE_PIPELINED;
+    if (options.nodes <= 0 || options.entries < 0 || (options.half && !is_closed) ||
+        (is_stored && !options.documents))
+        wrong_usage();
     if (optind != argc || options.port <= 0 || options.members <= 0 || options.group < 0 ||
         options.senders < 0 || options.window <= 0 || options.warm_members < 0 ||
-        (load && options.warm_members) || (options.mode == MODE_RATE) != (options.rate > 0))
+        (!has_warm && options.warm_members) || (options.mode == MODE_RATE) != (options.rate > 0))
         wrong_usage();
 }
 
@@ -830,9 +1026,11 @@ int main(int argc, char **argv)
     read_options(argc, argv);
     raise_descriptor_limit();
     set_up();
-    if (options.mode == MODE_IDLE)
-        measure_idle();
-    else
-        measure_load();
+    switch (options.mode) {
+    case MODE_IDLE: measure_idle(); break;
+    case MODE_FILL: fill_flows(); break;
+    case MODE_LOAD: measure_loads(); break;
+    default: measure_load();
+    }
     return fflush(stdout) ? 1 : 0;
 }

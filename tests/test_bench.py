@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ report = importlib.import_module("report")
 run = importlib.import_module("run")
 scenarios = importlib.import_module("scenarios")
 servers = importlib.import_module("servers")
+databases = importlib.import_module("databases")
 
 # What is measured with is C; where nothing compiles it, there is nothing to test.
 needs_compiler = pytest.mark.skipif(servers.find_compiler() is None, reason="no C compiler")
@@ -31,9 +34,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def measure_limit(programs: dict[str, Path], arguments: list[str], members: int) -> dict[str, Any]:
-    limit = servers.Server(
-        "limit", "C loop", lambda port, connections: [str(programs["climit"]), str(port)]
-    )
+    limit = servers.Server("limit", lambda port, connections: [str(programs["climit"]), str(port)])
     figures: dict[str, Any] = servers.measure(
         limit,
         programs["wsgen"],
@@ -96,7 +97,7 @@ def test_idle_mode_counts_connections_after_the_warm_ones(programs: dict[str, Pa
 @needs_compiler
 def test_a_server_that_is_gone_is_an_error_with_its_log(programs: dict[str, Path]) -> None:
     broken = servers.Server(
-        "helix", "Helix", lambda port, connections: [sys.executable, "-c", "exit('no such plugin')"]
+        "helix", lambda port, connections: [sys.executable, "-c", "exit('no such plugin')"]
     )
     with pytest.raises(servers.BenchError, match=r"Helix: it ended with code 1\nno such plugin"):
         servers.measure(
@@ -123,6 +124,92 @@ def make_measurement(
             **figures,
         },
     }
+
+
+SCANNER = """
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include "entries.h"
+static void found(uint32_t client, uint32_t op_id) { printf("%u %u\\n", client, op_id); }
+int main(int argc, char **argv)
+{
+    static uint8_t text[100000];
+    struct entry_scanner scanner = {0};
+    size_t length = fread(text, 1, sizeof text, stdin), step = argc > 1 ? atoi(argv[1]) : 1;
+    for (size_t at = 0; at < length; at += step)
+        scan_entries(&scanner, text + at, length - at < step ? length - at : step, found);
+}
+"""
+
+
+@needs_compiler
+def test_entries_are_found_however_a_frame_is_cut(tmp_path: Path) -> None:
+    source = tmp_path / "scanner.c"
+    source.write_text(SCANNER)
+    program = tmp_path / "scanner"
+    compiler = [servers.find_compiler(), "-Wall", "-Wextra", "-Werror", f"-I{BENCH}"]
+    subprocess.run([*compiler, "-o", program, source], check=True)
+    entries = [
+        {
+            "version": n,
+            "client_id": f"c{n % 7:04}",
+            "op_id": 10_000_000 + n,
+            "patch": {"x": "y" * n},
+        }
+        for n in range(60)
+    ]
+    others = [{"client_id": "c0001", "op_id": 1}, {"client_id": "cat", "op_id": 10_000_001}]
+    text = json.dumps([*entries[:30], *others, *entries[30:]], separators=(",", ":"))
+    expected = [f"{n % 7} {10_000_000 + n}" for n in range(60)]
+    for step in [*range(1, 100), 1000, 100_000]:
+        done = subprocess.run(
+            [program, str(step)], input=text, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines() == expected, step
+
+
+@needs_compiler
+def test_document_mode_is_measured_on_a_daemon(programs: dict[str, Path]) -> None:
+    figures = servers.measure(
+        servers.make_helix("memory"),
+        programs["wsgen"],
+        [
+            *LOAD,
+            *("--documents", "--mode", "pipelined", "--members", "6", "--senders", "3"),
+            *("--window", "4", "--nodes", "30", "--half"),
+        ],
+        connections=6,
+        duration=0.3,
+        cores=servers.Cores.choose(),
+        shares_cores=True,
+    )
+    assert figures["documents"] == 1
+    assert figures["backlog"] <= 12
+    assert abs(figures["deliveries"] - figures["changes"] * 6) <= 12 * 6
+    assert figures["acknowledged_per_second"] == pytest.approx(
+        figures["changes_per_second"], rel=0.5
+    )
+    assert figures["half_rate"] == pytest.approx(figures["changes_per_second"] / 2, rel=0.01)
+    assert 0 < figures["half_p50_us"] <= figures["half_p99_us"]
+
+
+@needs_compiler
+def test_flows_are_filled_on_a_daemon(programs: dict[str, Path]) -> None:
+    figures = servers.measure(
+        servers.make_helix("memory"),
+        programs["wsgen"],
+        ["--documents", "--mode", "fill", "--members", "2", "--group", "1", "--entries", "100"],
+        connections=2,
+        duration=0,
+        cores=servers.Cores.choose(),
+    )
+    assert figures["entries"] == 100
+
+
+def test_what_fsync_costs_is_measured(tmp_path: Path) -> None:
+    assert databases.fsync_microseconds(tmp_path) > 0
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
@@ -185,6 +272,58 @@ def test_the_markdown_table_holds_medians_goals_and_verdicts(record: dict[str, A
     )
 
 
+def test_the_table_of_the_stores_has_their_goals(record: dict[str, Any]) -> None:
+    speeds = {"memory": 9_000, "sqlite": 9_999, "postgresql": 6_000}
+    record["servers"] = {name: scenarios.TITLES[name] for name in speeds}
+    record["machine"]["fsync_us"] = 1_230
+    record["measurements"] = [
+        make_measurement(
+            0,
+            server,
+            "document-1000",
+            "closed",
+            documents=1,
+            acknowledged_per_second=speed,
+            p50_us=1,
+            p99_us=2,
+            half_p50_us=3,
+            half_p99_us=20_000,
+        )
+        for server, speed in speeds.items()
+    ]
+    lines = report.markdown(record).splitlines()
+    assert "A write of 4 KiB with fsync took 1.23 ms" in lines[0]
+    assert lines[2] == (
+        "| scenario | figure | goal | Memory | SQLite | PostgreSQL | Helix's goal |"
+    )
+    assert lines[4] == (
+        "| document-1000 | patches acknowledged a second | SQLite ≥ 10,000, PostgreSQL ≥ 5,000"
+        " | 9,000 | 9,999 | 6,000 | missed on SQLite |"
+    )
+    assert lines[8].startswith("| document-1000 | p99 at half of that load, ms | ≤ 30 | 20 | 20 |")
+    assert lines[8].endswith("| met |")
+    assert not report.was_disturbed(record["measurements"][0])
+
+
+def test_relay_mode_and_stores_have_a_table_each(record: dict[str, Any]) -> None:
+    record["servers"]["sqlite"] = "SQLite"
+    record["measurements"].append(
+        make_measurement(0, "sqlite", "document-log", "load", load_p50_us=5, bytes_per_entry=200)
+    )
+    tables = report.text_table(record).split("\n\n")
+    assert [table.splitlines()[2].split()[0] for table in tables] == ["closed-100", "document-log"]
+
+
+def test_a_store_that_cannot_be_started_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make() -> None:
+        raise servers.UnavailableError("no PostgreSQL here")
+
+    monkeypatch.setitem(servers.MAKERS, "postgresql", make)
+    made, left_out = run.make_servers(["sqlite", "postgresql"])
+    assert [server.name for server in made] == ["sqlite"]
+    assert left_out == {"PostgreSQL": "no PostgreSQL here"}
+
+
 def test_a_server_that_did_not_get_its_core_is_reported(record: dict[str, Any]) -> None:
     record["measurements"][0]["figures"].update(server_cpu_share=0.5, generator_idle_share=0.7)
     assert "In 1 of 9 measurements something else had the server's core" in report.markdown(record)
@@ -220,7 +359,8 @@ def test_the_documentation_has_the_markers() -> None:
 def test_every_scenario_says_how_many_connections_it_opens() -> None:
     for scenario in scenarios.SCENARIOS:
         arguments = scenario.generator_arguments(duration=1.0)
-        numbers = dict(zip(arguments[::2], arguments[1::2], strict=True))
+        paired = [a for a in arguments if a not in ("--documents", "--half")]
+        numbers = dict(zip(paired[::2], paired[1::2], strict=True))
         opened = int(numbers["--members"]) + int(numbers.get("--warm-members", 0))
         assert opened == scenario.connections
 
