@@ -190,13 +190,11 @@ class FlowSessionService(Service):
         if session is not None:
             self.guard(session, session.refresh)
 
-    def forget(self, flow_id: str) -> int:
-        """
-        End the session of a flow that was deleted, as `close`.
-
-        :return: how many members it had; 0 where there was no session.
-        """
-        return self.close(flow_id) if flow_id in self._sessions else 0
+    def forget(self, flow_id: str) -> None:
+        """End the session of a flow that was deleted; its members are told, as by `close`."""
+        session = self._sessions.get(flow_id)
+        if session is not None:
+            self.guard(session, session.deleted)
 
     def broadcast(self, flow_id: str, changes: bytes) -> Deferred[int]:
         """

@@ -16,7 +16,14 @@ from helix.audiences import DocumentAudience, wire_entries
 from helix.commits import CommitLoop
 from helix.document import encode_document
 from helix.edits import Accepted, FlowState, Submission
-from helix.errors import Draining, HelixError, MaxClientsReached, SessionCrashed, SessionEnded
+from helix.errors import (
+    Draining,
+    FlowDeleted,
+    HelixError,
+    MaxClientsReached,
+    SessionCrashed,
+    SessionEnded,
+)
 from helix.fanout import Fanout, Turns
 from helix.interfaces import IMember
 from helix.livelog import LiveLog, LogSettings
@@ -41,6 +48,7 @@ class End(Enum):
     EMPTY = "empty"
     IDLE = "idle"
     FORCED = "forced"
+    DELETED = "deleted"
     CRASHED = "crashed"
     DRAINED = "drained"
 
@@ -49,6 +57,7 @@ _ERRORS: Mapping[End, type[HelixError]] = {
     End.EMPTY: SessionEnded,
     End.IDLE: SessionEnded,
     End.FORCED: SessionEnded,
+    End.DELETED: FlowDeleted,
     End.CRASHED: SessionCrashed,
     End.DRAINED: Draining,
 }
@@ -254,7 +263,8 @@ class FlowSession:
         self._relays.tell_edits()
 
     def deleted(self) -> None:
-        self.close()
+        """The flow is deleted: end as `close` does. Edits that wait are refused for good."""
+        self._expel(End.DELETED)
 
     def settled(self) -> None:
         if not self._members:
@@ -297,11 +307,14 @@ class FlowSession:
 
         :return: how many members that were.
         """
+        return self._expel(End.FORCED)
+
+    def _expel(self, reason: End) -> int:
         count = len(self._members)
         payload = encode_json(
             {"flow_id": self.flow_id, "timestamp": int(self._around.clock.seconds())}
         )
-        self._dismiss(End.FORCED, "phx_close", b"flow_deleted", payload)
+        self._dismiss(reason, "phx_close", b"flow_deleted", payload)
         return count
 
     def drain(self) -> None:
@@ -415,7 +428,7 @@ class FlowSession:
         """Leave nothing behind: no member, no timer."""
         self.end_reason = reason
         self.unsettled = self._commits.close(_ERRORS[reason]())
-        if reason is not End.CRASHED and reason is not End.FORCED:
+        if reason not in (End.CRASHED, End.FORCED, End.DELETED):
             self.log.snapshot_at_end()
         self._relays.close()
         if self._idle_timer.active():

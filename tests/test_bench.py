@@ -19,6 +19,7 @@ run = importlib.import_module("run")
 scenarios = importlib.import_module("scenarios")
 servers = importlib.import_module("servers")
 databases = importlib.import_module("databases")
+documents = importlib.import_module("documents")
 
 # What is measured with is C; where nothing compiles it, there is nothing to test.
 needs_compiler = pytest.mark.skipif(servers.find_compiler() is None, reason="no C compiler")
@@ -205,6 +206,14 @@ def test_flows_are_filled_on_a_daemon(programs: dict[str, Path]) -> None:
         cores=servers.Cores.choose(),
     )
     assert figures["entries"] == 100
+
+
+@pytest.mark.parametrize("make", documents.EDITS.values(), ids=documents.EDITS.keys())
+def test_every_edit_that_is_measured_changes_the_document(make: Any) -> None:
+    document = documents.chain(documents.NODES)
+    patches = [make(n) for n in range(documents.PATCHES)]
+    assert all(document.exchange(document.stage(patch)) for patch in patches)
+    assert documents.stage_and_apply(document, patches) > 0
 
 
 def test_what_fsync_costs_is_measured(tmp_path: Path) -> None:

@@ -780,6 +780,23 @@ def test_log9_patch_on_a_flow_that_was_deleted(world: World, store: HeldStore) -
     assert world.flow() is None
 
 
+def test_log9_patches_that_wait_while_the_flow_is_deleted(world: World, store: HeldStore) -> None:
+    """To send them again would be in vain."""
+    writer = Editor(world, "w")
+    writer.patch(1, {"title": "t"})
+    writer.look()
+    store.holding = True
+    writer.patch(2, {"title": "under way"})
+    writer.patch(3, {"title": "behind it"})
+    store.delete("f", 1.0)
+    world.service.forget("f")
+    assert writer.refusals() == dict.fromkeys((2, 3), ("flow_deleted", False))
+    writer.look()
+    assert writer.events == ["flow_deleted", "phx_close"]
+    store.let_through()
+    assert world.flow() is None
+
+
 def test_dom10_join_of_a_deleted_flow_is_refused_for_good(world: World, store: HeldStore) -> None:
     store.create("f", "e", 0.0)
     store.delete("f", 1.0)
