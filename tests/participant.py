@@ -3,14 +3,14 @@ A process that edits flows and writes down what was acknowledged; or only looks 
 
     python -m tests.participant <URL> <name> <seed> <window> <journal> <flow id> ...
 
-It keeps ``window`` edits of each flow under way. The edits of a flow are numbered, and the n-th sets
-``data.<name>`` to n, beside whatever else it does: so each is known again in the log by what it
-says, whatever became of its ``op_id``. When one is acknowledged, a line ``[flow id, epoch, version,
-name, n]`` goes into the journal before the next is made.
+It keeps ``window`` edits of each flow under way. The edits of a flow are numbered, and the n-th
+sets ``data.<name>`` to n, beside whatever else it does: so each is known again in the log by what
+it says, whatever became of its ``op_id``. When one is acknowledged, a line ``[flow id, epoch,
+version, name, n]`` goes into the journal before the next is made.
 
-It does what stdin says, a line each: ``settle``, to make no more edits, and to answer ``settled`` when
-all are acknowledged; then the versions to reach, as an object by flow id, upon which it writes what
-it saw of each flow into ``<journal>.report``, and ends.
+It does what stdin says, a line each: ``settle``, to make no more edits, and to answer ``settled``
+when all are acknowledged; then the versions to reach, as an object by flow id, upon which it writes
+what it saw of each flow into ``<journal>.report``, and ends.
 """
 
 from __future__ import annotations

@@ -118,10 +118,9 @@ def taking_part(
             name = f"writer{number}" if number else "reader"
             journals[name] = directory / f"{name}.journal"
             window = str(WINDOW if number else 0)
-            arguments = [str(seed + number), window, str(journals[name]), *flow_ids]
+            program = [sys.executable, "-m", "tests.participant", f"http://{daemon.address}"]
             processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "tests.participant", f"http://{daemon.address}", name]
-                + arguments,
+                [*program, name, str(seed + number), window, str(journals[name]), *flow_ids],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
