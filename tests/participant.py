@@ -30,7 +30,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from helix.client import DocumentReplaced, EntriesArrived, FlowClient, FlowEntry, FlowEvent
-from tests.convergence import random_patch
+from tests.fuzzclients import random_patch
 
 
 class Hasty(Random):

@@ -679,6 +679,36 @@ def test_log10_flow_that_two_nodes_begin_at_once(
     assert set(there.document["nodes"]) == {"a", "b"}
 
 
+class SlowToTell(HeldStore):
+    """Looks for the newest operation at once, but says what it found only when `told` fires."""
+
+    told: Deferred[None] | None = None
+
+    def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
+        found = super().newest_op(flow_id, epoch, client_id)
+        return found if self.told is None else self.told.addCallback(lambda _: found)
+
+
+def test_log5_resend_of_what_came_by_another_node_during_the_join(
+    make_world: MakeWorld, store: HeldStore
+) -> None:
+    there, slow = make_world(store=store), SlowToTell(store)
+    here = make_world(store=slow, seed=1)
+    writer = Editor(there, "w")
+    writer.patch(1, {"title": "t"})
+    Editor(here, "other")
+    slow.told = Deferred()
+    again = here.client()
+    joining = again.join(FLOW, {"mode": "document", "client_id": "w"})
+    writer.patch(2, {"title": "u"})
+    here.service.refresh("f")
+    here.settle()
+    slow.told.callback(None)
+    assert again.answer(joining)[0] == "ok"
+    resent = again.push(FLOW, "patch", {"op_id": 2, "patch": {"title": "u"}})
+    assert again.answer(resent) == ("ok", {"version": 2})
+
+
 def test_log5_same_operation_on_two_nodes(nodes: tuple[World, World], store: HeldStore) -> None:
     """The client's connection moved while its patch was under way."""
     setup = Editor(nodes[0], "setup")
