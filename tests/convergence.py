@@ -75,6 +75,10 @@ class Logs:
             version == log.operations.get(client_id, {}).get(op_id) for log in self._logs.values()
         )
 
+    def ops(self, client_id: str) -> set[int]:
+        """The submissions of a client that a log has."""
+        return {op for log in self._logs.values() for op in log.operations.get(client_id, ())}
+
     def check(self) -> None:
         """See to what holds for a log in itself."""
         for log in self._logs.values():
@@ -99,6 +103,7 @@ class Convergence:
         self.random = random = Random(seed)
         self._make_world = make_world
         self._seeds = count()
+        self._deletions = random.choice([0, 0.3, 2])
         self._mark = random.choice([1 << 20, 1 << 20, 4000, 600])
         self._worlds: list[World] = []
         self._abandoned: list[Client] = []
@@ -130,9 +135,9 @@ class Convergence:
             self._submit: 3,
             self._read: 3,
             self._refresh: 2,
-            self._delete: 0.3,
+            self._delete: self._deletions,
             self._undelete: 1,
-            self._create: 0.5,
+            self._create: 2 * self._deletions,
             self._time: 10,
         }
         for action in self.random.choices(list(actions), list(actions.values()), k=steps):
@@ -220,7 +225,8 @@ class Convergence:
         assert state.document == self.logs.document(state.head.epoch, state.version)
 
     def _refresh(self) -> None:
-        self.random.choice(self.nodes).world.service.refresh("f")
+        if len(self.nodes) > 1:
+            self.random.choice(self.nodes).world.service.refresh("f")
 
     def _delete(self) -> None:
         self._bear(self.random.choice(self.nodes).library.delete("f"))
@@ -251,9 +257,9 @@ class Convergence:
             wire.socket.room = None
         for _ in range(300):
             self._ease()
-            # What others appended after all, a server learns by the next edit, or so:
-            for node in self.nodes:
-                node.world.service.refresh("f")
+            if len(self.nodes) > 1:  # what the other one did, a server learns by an edit, or so
+                for node in self.nodes:
+                    node.world.service.refresh("f")
             for world in self._worlds:
                 world.clock.advance(1)
                 world.settle()
@@ -303,6 +309,8 @@ class Convergence:
             assert encode_document(replica.document) == encode_document(document)
             for op_id, version in replica.accepted.items():
                 assert self.logs.holds(version, replica.client_id, op_id), "it is no longer there"
+            if len(self.nodes) == 1 and len(self.nodes[0].store.epochs) == 1:
+                assert not self.logs.ops(replica.client_id) & replica.changed_nothing
         for relay in self.relays:
             assert relay.shows(document), (relay.nodes, relay.edges, document)
         if self.nodes[0].store.flow("f") is not None:

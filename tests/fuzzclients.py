@@ -130,6 +130,7 @@ class Replica(FuzzClient):
 
     :ivar outbox: what is not acknowledged: op id -> patch, in order.
     :ivar accepted: op id -> the version that it was acknowledged with.
+    :ivar changed_nothing: the op ids of those that were answered so.
     :ivar stopped: whether it waits, after a patch was refused for now.
     """
 
@@ -142,7 +143,7 @@ class Replica(FuzzClient):
     outbox: dict[int, dict[str, Any]] = attrs.field(factory=dict)
     unanswered: dict[str, int] = attrs.field(factory=dict)
     accepted: dict[int, int] = attrs.field(factory=dict)
-    refused: set[int] = attrs.field(factory=set)
+    changed_nothing: set[int] = attrs.field(factory=set)
     stopped: bool = False
 
     def join(self) -> None:
@@ -210,7 +211,6 @@ class Replica(FuzzClient):
         else:
             assert response["code"] == "flow_deleted", response
             self.outbox.pop(op_id, None)
-            self.refused.add(op_id)
 
     def take_event(self, event: str, payload: dict[str, Any]) -> None:
         if event == "entries":
@@ -225,6 +225,7 @@ class Replica(FuzzClient):
             assert self.accepted.setdefault(op_id, version) == version
         elif patch is not None:
             assert "data" not in patch, "an edit is lost"
+            self.changed_nothing.add(op_id)
 
     def _take_entries(self, entries: list[dict[str, Any]]) -> None:
         assert self.epoch is not None
