@@ -16,7 +16,14 @@ from helix.audiences import DocumentAudience, wire_entries
 from helix.commits import CommitLoop
 from helix.document import encode_document
 from helix.edits import Accepted, FlowState, Submission
-from helix.errors import Draining, HelixError, MaxClientsReached, SessionCrashed, SessionEnded
+from helix.errors import (
+    Draining,
+    FlowNotFound,
+    HelixError,
+    MaxClientsReached,
+    SessionCrashed,
+    SessionEnded,
+)
 from helix.fanout import Fanout, Turns
 from helix.interfaces import IMember
 from helix.livelog import LiveLog, LogSettings
@@ -351,7 +358,11 @@ class FlowSession:
         """Get the entries that a resuming member missed and that are not at hand any more."""
         if resume is None or resume[0] != self.log.epoch or resume[1] > self.log.version:
             return None
-        return await self.log.fetch(resume[1])
+        try:
+            return await self.log.fetch(resume[1])
+        except FlowNotFound:
+            self.refresh()  # the store has another log by now, of which all members will be told
+            return None
 
     def _joined(self, resume: tuple[str, int] | None, fetched: list[Entry] | None) -> Joined:
         log = self.log

@@ -48,6 +48,9 @@ class Truth(Protocol):
     def holds(self, version: int, client_id: str, op_id: int) -> bool:
         """Whether a log has a submission at that version."""
 
+    def knows(self, client_id: str, op_id: int) -> bool:
+        """Whether a log has a submission: perhaps one that gave way to another since."""
+
 
 @attrs.define(eq=False, kw_only=True)
 class FuzzClient:
@@ -224,7 +227,7 @@ class Replica(FuzzClient):
             assert self.truth.holds(version, self.client_id, op_id), "acknowledged, and not stored"
             assert self.accepted.setdefault(op_id, version) == version
         elif patch is not None:
-            assert "data" not in patch, "an edit is lost"
+            assert "data" not in patch or self.truth.knows(self.client_id, op_id), "an edit is lost"
             self.changed_nothing.add(op_id)
 
     def _take_entries(self, entries: list[dict[str, Any]]) -> None:

@@ -679,6 +679,41 @@ def test_log10_flow_that_two_nodes_begin_at_once(
     assert set(there.document["nodes"]) == {"a", "b"}
 
 
+def begin_another(store: HeldStore) -> None:
+    """Let the flow give way to an empty one, behind the backs of all who have it open."""
+    store.delete("f", 0.0)
+    store.create("f", "another", 0.0, replace_deleted=True)
+
+
+def test_log10_what_another_log_lacks_is_applied_when_it_is_resent(
+    world: World, store: HeldStore
+) -> None:
+    writer = Editor(world, "w")
+    writer.patch(1, {"title": "t"})
+    assert writer.accepted() == {1: 1}
+    begin_another(store)
+    world.service.refresh("f")
+    writer.look()
+    assert (writer.events, writer.epoch, writer.version) == (["reset"], "another", 0)
+    writer.patch(1, {"title": "t"})
+    assert writer.accepted() == {1: 1}
+    assert logged(world) == [("w", 1)]
+
+
+def test_log10_resume_that_finds_another_log_in_the_store(world: World, store: HeldStore) -> None:
+    writer = Editor(world, "w")
+    for op_id in range(1, 2 + RECENT_BYTES // 110):
+        writer.patch(op_id, {"data": {"n": op_id}})
+    writer.look()
+    assert world.flow().log.recent(1) is None
+    begin_another(store)
+    resumed = Editor(world, "r", epoch=writer.epoch, version=1)
+    for one in (writer, resumed):
+        one.look()
+        assert (one.epoch, one.version) == ("another", 0)
+    assert writer.events == ["reset"]
+
+
 class SlowToTell(HeldStore):
     """Looks for the newest operation at once, but says what it found only when `told` fires."""
 
