@@ -117,6 +117,7 @@ class FlowSession:
         "_ended",
         "_holds",
         "_idle_timer",
+        "_lingers",
         "_members",
         "_relays",
         "end_reason",
@@ -144,6 +145,7 @@ class FlowSession:
         self._commits = CommitLoop(log, around.logs, self)
         self._members: dict[IMember, Audience] = {}
         self._holds = 0
+        self._lingers = False
         clock = around.clock
         self._relays = RelayAudience(Fanout(clock, around.turns, self.crash), self._commits, clock)
         self._documents = DocumentAudience(Fanout(clock, around.turns, self.crash), self.state)
@@ -228,6 +230,7 @@ class FlowSession:
         """
         self._holds -= 1
         if self.end_reason is None and not self._holds and not self._members:
+            self._lingers = True
             self._idle_timer.reset(min(LINGER, self._around.idle_timeout))
 
     # the document
@@ -264,7 +267,7 @@ class FlowSession:
         self.close()
 
     def settled(self) -> None:
-        if not self._members:
+        if not self._members and not self._lingers:
             self._end_if_unused()
 
     # relay mode
@@ -376,6 +379,7 @@ class FlowSession:
 
     def _add(self, member: IMember, audience: Audience) -> None:
         self._members[member] = audience
+        self._lingers = False
         audience.add(member)
         self._touch()
         self._emit("helix.session.client_joined")

@@ -885,6 +885,20 @@ def test_ses9_session_without_members_stays_a_little(world: World) -> None:
     assert world.flow() is None
 
 
+def test_ses9_session_stays_though_the_store_takes_its_time(
+    world: World, store: HeldStore
+) -> None:
+    Editor(world, "w").patch(1, {"title": "t"})
+    world.clients[0].cut()
+    store.holding = True
+    world.service.submit("f", Submission(lambda document: document.stage({"title": "u"})))
+    store.let_through()
+    world.clock.advance(LINGER - 1)
+    assert world.flow() is not None
+    world.clock.advance(1.5)
+    assert world.flow() is None
+
+
 def test_ses5_fault_while_staging_ends_the_session_alone(world: World) -> None:
     editor = Editor(world, "e")
     editor.patch(1, {"title": "t"})
