@@ -45,6 +45,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_cra1_cra2_what_was_acknowledged_outlives_kills(
     start_daemon: StartDaemon, tmp_path: Path, store: str, seed: int
 ) -> None:
+    print(f"again: HELIX_CRASH_FIRST={seed} HELIX_CRASH_SEEDS=1 tox -e crash")
     random = Random(seed)
     daemon = start_daemon("--store", store)
     with taking_part(daemon, tmp_path, FLOWS, writers=3, seed=seed) as participants:

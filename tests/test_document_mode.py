@@ -885,9 +885,7 @@ def test_ses9_session_without_members_stays_a_little(world: World) -> None:
     assert world.flow() is None
 
 
-def test_ses9_session_stays_though_the_store_takes_its_time(
-    world: World, store: HeldStore
-) -> None:
+def test_ses9_session_stays_though_the_store_takes_its_time(world: World, store: HeldStore) -> None:
     Editor(world, "w").patch(1, {"title": "t"})
     world.clients[0].cut()
     store.holding = True
