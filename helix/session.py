@@ -339,7 +339,7 @@ class FlowSession:
             self._end_if_unused()
         if self.end_reason is None:
             if left > 0 or self._commits.is_busy:
-                wait = left if left > 0 else LINGER
+                wait = left if left > 0 and self._members else LINGER
                 self._idle_timer = self._around.clock.callLater(wait, self._idle)
             else:
                 self._dismiss(End.IDLE, "phx_error")

@@ -265,6 +265,8 @@ class Convergence:
             for client in self.clients:
                 self._look_at(client)
             if self._is_at_rest():
+                for node in self.nodes:
+                    node.store.holding = node.store.late = False
                 return
         raise AssertionError(f"no rest: {self.clients}")
 

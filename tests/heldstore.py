@@ -106,12 +106,13 @@ class LateStore(HeldStore):
     A store whose writes are held, and many of its answers too; both go on in any order.
 
     :ivar epochs: all logs that there ever were, by their epochs.
+    :ivar late: whether answers are held.
     """
 
     def __init__(self, random: Random, beside: LateStore | None = None) -> None:
         super().__init__(beside)
         self.epochs: dict[str, _Log] = {} if beside is None else beside.epochs
-        self.holding = True
+        self.holding = self.late = True
         self._random = random
         self._answers: list[tuple[Deferred[Any], Deferred[Any]]] = []
 
@@ -168,7 +169,7 @@ class LateStore(HeldStore):
 
     def _met(self, method: str, call: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         done = super()._met(method, call)
-        if self._random.random() < 0.5:
+        if not self.late or self._random.random() < 0.5:
             return done
         waiting: Deferred[Any] = Deferred()
         self._answers.append((done, waiting))
