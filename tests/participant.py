@@ -47,11 +47,13 @@ class Attendance:
 
     :ivar seen: the entries that it was told, as ``[epoch, entry]``, in order.
     :ivar newest: the number of its newest edit.
+    :ivar acknowledged: how many of them are.
     """
 
     client: FlowClient
     seen: list[tuple[str | None, FlowEntry]] = attrs.field(factory=list)
     newest: int = 0
+    acknowledged: int = 0
 
     def report(self) -> dict[str, Any]:
         return {
@@ -84,7 +86,7 @@ class Participant(LineOnlyReceiver):
             )
             for flow_id in flow_ids
         }
-        self._is_settling = False
+        self._is_settling = self._has_settled = False
         self._goals: dict[str, int] | None = None
 
     def connectionMade(self) -> None:
@@ -122,6 +124,7 @@ class Participant(LineOnlyReceiver):
         client = flow.client
         line = [client.flow_id, client.epoch, version, self._name, number]
         os.write(self._journal, json.dumps(line).encode() + b"\n")
+        flow.acknowledged += 1
         self._edit(flow)
 
     def _told(self, flow: Attendance, event: FlowEvent) -> None:
@@ -139,9 +142,12 @@ class Participant(LineOnlyReceiver):
                 reports = {name: flow.report() for name, flow in self._flows.items()}
                 self._report_to.write_text(json.dumps(reports))
                 self.done.callback(None)
-        elif self._is_settling and not any(flow.client.pending for flow in self._flows.values()):
+        elif self._is_settling and not self._has_settled and self._all_acknowledged():
+            self._has_settled = True
             self.sendLine(b"settled")
-            self._is_settling = False
+
+    def _all_acknowledged(self) -> bool:
+        return all(flow.acknowledged == flow.newest for flow in self._flows.values())
 
     def _fail(self, failure: Failure) -> None:
         if not self.done.called:
