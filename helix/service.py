@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +23,7 @@ from helix.errors import (
     SessionCrashed,
     SessionEnded,
     SessionNotFound,
+    StoreUnavailable,
 )
 from helix.fanout import Turns
 from helix.interfaces import IFlowStore, IMember
@@ -308,7 +309,7 @@ class FlowSessionService(Service):
         load = self._loads[flow_id] = _Load()
         waiter = load.wait()
         load.loading = Deferred.fromCoroutine(self._load_settled(flow_id)).addTimeout(
-            LOAD_TIMEOUT, self._clock
+            LOAD_TIMEOUT, self._clock, _load_timed_out
         )
         load.loading.addBoth(self._finish_load, flow_id)
         return waiter
@@ -359,3 +360,10 @@ class FlowSessionService(Service):
                 {"recent_crashes": len(crashes)},
                 {"flow_id": session.flow_id},
             )
+
+
+def _load_timed_out(result: T, timeout: float) -> T:
+    if isinstance(result, Failure):
+        result.trap(CancelledError)
+        raise StoreUnavailable(f"The flow could not be loaded within {timeout:g} s")
+    return result

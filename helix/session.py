@@ -19,6 +19,7 @@ from helix.edits import Accepted, FlowState, Submission
 from helix.errors import (
     Draining,
     FlowDeleted,
+    FlowNotFound,
     HelixError,
     MaxClientsReached,
     SessionCrashed,
@@ -119,6 +120,7 @@ class FlowSession:
         "_ended",
         "_holds",
         "_idle_timer",
+        "_lingers",
         "_members",
         "_relays",
         "end_reason",
@@ -146,6 +148,7 @@ class FlowSession:
         self._commits = CommitLoop(log, around.logs, self)
         self._members: dict[IMember, Audience] = {}
         self._holds = 0
+        self._lingers = False
         clock = around.clock
         self._relays = RelayAudience(Fanout(clock, around.turns, self.crash), self._commits, clock)
         self._documents = DocumentAudience(Fanout(clock, around.turns, self.crash), self.state)
@@ -230,6 +233,7 @@ class FlowSession:
         """
         self._holds -= 1
         if self.end_reason is None and not self._holds and not self._members:
+            self._lingers = True
             self._idle_timer.reset(min(LINGER, self._around.idle_timeout))
 
     # the document
@@ -267,7 +271,7 @@ class FlowSession:
         self._expel(End.DELETED)
 
     def settled(self) -> None:
-        if not self._members:
+        if not self._members and not self._lingers:
             self._end_if_unused()
 
     # relay mode
@@ -342,7 +346,7 @@ class FlowSession:
             self._end_if_unused()
         if self.end_reason is None:
             if left > 0 or self._commits.is_busy:
-                wait = left if left > 0 else LINGER
+                wait = left if left > 0 and self._members else LINGER
                 self._idle_timer = self._around.clock.callLater(wait, self._idle)
             else:
                 self._dismiss(End.IDLE, "phx_error")
@@ -364,7 +368,11 @@ class FlowSession:
         """Get the entries that a resuming member missed and that are not at hand any more."""
         if resume is None or resume[0] != self.log.epoch or resume[1] > self.log.version:
             return None
-        return await self.log.fetch(resume[1])
+        try:
+            return await self.log.fetch(resume[1])
+        except FlowNotFound:
+            self.refresh()  # the store has another log by now, of which all members will be told
+            return None
 
     def _joined(self, resume: tuple[str, int] | None, fetched: list[Entry] | None) -> Joined:
         log = self.log
@@ -378,6 +386,7 @@ class FlowSession:
 
     def _add(self, member: IMember, audience: Audience) -> None:
         self._members[member] = audience
+        self._lingers = False
         audience.add(member)
         self._touch()
         self._emit("helix.session.client_joined")

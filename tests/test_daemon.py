@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import shutil
 import signal
 import socket
@@ -27,7 +26,7 @@ from twisted.internet import reactor, threads
 from twisted.internet.tcp import Server
 
 from helix.tap import Options, makeService
-from tests.daemon import Daemon, free_port, start_daemon
+from tests.daemon import Daemon, free_port, run_twistd, start_daemon
 from tests.rawsocket import RawConnection, RawWebSocket, upgrade_request
 from tests.watched import eventually, faults_in, get, metric
 
@@ -397,23 +396,6 @@ def test_ops5_open_door_is_warned_of_once(
     daemon = start_daemon(*options)
     daemon.stop()
     assert daemon.log.count(WARNING) == warnings
-
-
-def run_twistd(
-    tmp_path: Path, *options: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """``twistd -n helix`` with options that should not let it start."""
-    twistd = shutil.which("twistd", path=str(Path(sys.executable).parent))
-    assert twistd is not None
-    return subprocess.run(
-        [twistd, "--nodaemon", "--pidfile=", "helix", *options],
-        cwd=tmp_path,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
 
 
 def test_ops3_port_in_use_is_told_in_one_line(start_daemon: StartDaemon, tmp_path: Path) -> None:

@@ -698,6 +698,71 @@ def test_log10_flow_that_two_nodes_begin_at_once(
     assert set(there.document["nodes"]) == {"a", "b"}
 
 
+def begin_another(store: HeldStore) -> None:
+    """Let the flow give way to an empty one, behind the backs of all who have it open."""
+    store.delete("f", 0.0)
+    store.create("f", "another", 0.0, replace_deleted=True)
+
+
+def test_log10_what_another_log_lacks_is_applied_when_it_is_resent(
+    world: World, store: HeldStore
+) -> None:
+    writer = Editor(world, "w")
+    writer.patch(1, {"title": "t"})
+    assert writer.accepted() == {1: 1}
+    begin_another(store)
+    world.service.refresh("f")
+    writer.look()
+    assert (writer.events, writer.epoch, writer.version) == (["reset"], "another", 0)
+    writer.patch(1, {"title": "t"})
+    assert writer.accepted() == {1: 1}
+    assert logged(world) == [("w", 1)]
+
+
+def test_log10_resume_that_finds_another_log_in_the_store(world: World, store: HeldStore) -> None:
+    writer = Editor(world, "w")
+    for op_id in range(1, 2 + RECENT_BYTES // 110):
+        writer.patch(op_id, {"data": {"n": op_id}})
+    writer.look()
+    assert world.flow().log.recent(1) is None
+    begin_another(store)
+    resumed = Editor(world, "r", epoch=writer.epoch, version=1)
+    for one in (writer, resumed):
+        one.look()
+        assert (one.epoch, one.version) == ("another", 0)
+    assert writer.events == ["reset"]
+
+
+class SlowToTell(HeldStore):
+    """Looks for the newest operation at once, but says what it found only when `told` fires."""
+
+    told: Deferred[None] | None = None
+
+    def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
+        found = super().newest_op(flow_id, epoch, client_id)
+        return found if self.told is None else self.told.addCallback(lambda _: found)
+
+
+def test_log5_resend_of_what_came_by_another_node_during_the_join(
+    make_world: MakeWorld, store: HeldStore
+) -> None:
+    there, slow = make_world(store=store), SlowToTell(store)
+    here = make_world(store=slow, seed=1)
+    writer = Editor(there, "w")
+    writer.patch(1, {"title": "t"})
+    Editor(here, "other")
+    slow.told = Deferred()
+    again = here.client()
+    joining = again.join(FLOW, {"mode": "document", "client_id": "w"})
+    writer.patch(2, {"title": "u"})
+    here.service.refresh("f")
+    here.settle()
+    slow.told.callback(None)
+    assert again.answer(joining)[0] == "ok"
+    resent = again.push(FLOW, "patch", {"op_id": 2, "patch": {"title": "u"}})
+    assert again.answer(resent) == ("ok", {"version": 2})
+
+
 def test_log5_same_operation_on_two_nodes(nodes: tuple[World, World], store: HeldStore) -> None:
     """The client's connection moved while its patch was under way."""
     setup = Editor(nodes[0], "setup")
@@ -850,6 +915,18 @@ def test_ses9_session_without_members_stays_a_little(world: World) -> None:
     assert world.flow() is not None
     world.clock.advance(LINGER - 1)
     world.service.submit("f", edit)
+    world.clock.advance(LINGER - 1)
+    assert world.flow() is not None
+    world.clock.advance(1.5)
+    assert world.flow() is None
+
+
+def test_ses9_session_stays_though_the_store_takes_its_time(world: World, store: HeldStore) -> None:
+    Editor(world, "w").patch(1, {"title": "t"})
+    world.clients[0].cut()
+    store.holding = True
+    world.service.submit("f", Submission(lambda document: document.stage({"title": "u"})))
+    store.let_through()
     world.clock.advance(LINGER - 1)
     assert world.flow() is not None
     world.clock.advance(1.5)
