@@ -120,6 +120,7 @@ class Membership:
         self._backoff = Backoff(random)
         self._channel: _Channel | None = None
         self._attending: Deferred[None] | None = None
+        self._is_leaving = False
 
     def start(self) -> None:
         """Begin to connect."""
@@ -128,6 +129,7 @@ class Membership:
     def stop(self) -> Deferred[None]:
         """Leave, and fire once nothing is left of the connection."""
         attending, self._attending = self._attending, None
+        self._is_leaving = True
         if attending is None:
             return succeed(None)
         attending.cancel()
@@ -149,11 +151,6 @@ class Membership:
         )
         return answered.addCallback(self._answered, channel)
 
-    def rejoin(self, why: str) -> None:
-        """Give the channel up and join again."""
-        if self._channel is not None:
-            self._channel.end(Disconnected(why))
-
     # the life of it
 
     async def _attend(self) -> None:
@@ -164,6 +161,8 @@ class Membership:
                     self._reactor, self._address, self._endpoint, self._received
                 )
             except Disconnected as error:
+                if self._is_leaving:  # endpoints tell of that as of any other failure
+                    raise CancelledError from None
                 why: HelixError = error
             else:
                 socket.closed.addCallback(self._cut)
