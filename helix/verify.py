@@ -15,7 +15,7 @@ from helix.document import (
     encode_document,
     validate,
 )
-from helix.errors import FlowNotFound, HelixError, StoreCorrupt
+from helix.errors import FlowNotFound, HelixError, StoreCorrupt, VersionNotFound
 from helix.interfaces import IFlowStore
 from helix.mergepatch import same
 from helix.records import Entry, FlowHead, HeadQuery, Summary
@@ -143,8 +143,10 @@ class _Replay:
             stored = await self.store.load(self.head.flow_id, version)
         except StoreCorrupt:
             raise self._difference("the snapshot can't be read") from None
+        except VersionNotFound:
+            raise FlowNotFound from None  # the flow was deleted and made anew meanwhile
         if stored.head.epoch != self.head.epoch:
-            raise FlowNotFound  # the flow was deleted and made anew meanwhile
+            raise FlowNotFound  # likewise
         if stored.snapshot_version != version or stored.snapshot is None:
             kept = await self.store.snapshot_versions(self.head.flow_id, self.head.epoch)
             if version in kept:

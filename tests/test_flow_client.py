@@ -483,6 +483,8 @@ def test_pyc7_connecting_is_bounded(desk: Desk) -> None:
     client = desk.client()
     desk.server.run(CONNECT_TIMEOUT + 0.1)
     assert client.status is not Status.JOINED
+    reasons = [str(event.reason) for event in desk.told if isinstance(event, StatusChanged)]
+    assert "the server can't be reached in time" in reasons
     desk.server.hangs = False
     desk.until(client, Status.JOINED)
 
@@ -759,10 +761,23 @@ def test_pyc12_server_that_doesnt_answer_the_close(desk: Desk) -> None:
         ("http://h:1/helix/", "ws://h:1/helix/socket/websocket?vsn=2.0.0"),
         ("wss://h", "wss://h:443/socket/websocket?vsn=2.0.0"),
         ("ws://[::1]:5/socket/websocket", "ws://[::1]:5/socket/websocket?vsn=2.0.0"),
+        ("ws://h:1/helix/socket", "ws://h:1/helix/socket/websocket?vsn=2.0.0"),
     ],
 )
 def test_pyc7_addresses(url: str, address: str) -> None:
     assert Address.of(url).url == address
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("http://127.0.0.1:4000/", "http://127.0.0.1:4000"),
+        ("ws://h:1/helix/socket", "http://h:1/helix"),
+        ("wss://[::1]", "https://[::1]:443"),
+    ],
+)
+def test_pyc7_rest_is_at_the_same_address(url: str, site: str) -> None:
+    assert Address.of(url).site == site
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:4000", "ftp://h", "http://", "http://h:x"])
