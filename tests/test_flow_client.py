@@ -731,6 +731,42 @@ def test_pyc12_nothing_is_left_after_a_stop(desk: Desk, when: str) -> None:
         assert isinstance(result(started), ClientStopped)
 
 
+STOPPED_AT = ["connecting", "offline", "document", "joined", "entries", "closed"]
+
+
+@pytest.mark.parametrize("when", STOPPED_AT)
+def test_pyc12_listener_may_stop(desk: Desk, when: str) -> None:
+    client = FlowClient(desk.clock, URL, FLOW, endpoint=desk.endpoint)
+    desk.clients.append(client)
+    stopped: list[Deferred[None]] = []
+
+    def listener(event: FlowEvent) -> None:
+        kind = "document" if isinstance(event, DocumentReplaced) else "entries"
+        if (event.status.value if isinstance(event, StatusChanged) else kind) == when:
+            stopped.append(client.stop())
+
+    client.listen(listener)
+    desk.server.refuses = when == "offline"
+    client.start().addErrback(lambda failure: failure.trap(ClientStopped) and None)
+    desk.server.settle()
+    if when == "entries":
+        desk.server.take(None, None, title("t"))
+    if when == "closed" and desk.server.open_connections:
+        desk.connection.end("phx_close")
+    desk.server.run(3)
+    assert [one.called for one in stopped] == [True]
+    assert client.status is Status.CLOSED
+    assert not desk.clock.getDelayedCalls()
+
+
+def test_pyc12_stop_as_soon_as_it_has_joined(desk: Desk) -> None:
+    client = FlowClient(desk.clock, URL, FLOW, endpoint=desk.endpoint)
+    desk.clients.append(client)
+    stopped = client.start().addCallback(lambda _: client.stop())
+    desk.server.run(3)
+    assert stopped.called
+
+
 def test_pyc12_patches_that_wait_fail(desk: Desk) -> None:
     client = desk.joined()
     done = client.patch(title("t"))

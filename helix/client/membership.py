@@ -263,9 +263,20 @@ class Membership:
     def _fault(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self._log.failure("A client's place in its flow is lost by a fault", failure)
-            self._move(Status.CLOSED, Disconnected("a fault in the client"))
+            self._tell(Status.CLOSED, Disconnected("a fault in the client"))
 
     def _move(self, status: Status, reason: HelixError | None = None) -> None:
+        """
+        Stand otherwise, if that is news.
+
+        :raises CancelledError: when whoever was told has stopped it: what runs can't be cancelled.
+        """
+        if not self._is_leaving:
+            self._tell(status, reason)
+        if self._is_leaving:
+            raise CancelledError
+
+    def _tell(self, status: Status, reason: HelixError | None) -> None:
         if status is not self.status:
             self.status = status
             self._owner.moved(status, reason)
