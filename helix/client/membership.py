@@ -120,6 +120,7 @@ class Membership:
         self._backoff = Backoff(random)
         self._channel: _Channel | None = None
         self._attending: Deferred[None] | None = None
+        self._is_leaving = False
 
     def start(self) -> None:
         """Begin to connect."""
@@ -128,6 +129,7 @@ class Membership:
     def stop(self) -> Deferred[None]:
         """Leave, and fire once nothing is left of the connection."""
         attending, self._attending = self._attending, None
+        self._is_leaving = True
         if attending is None:
             return succeed(None)
         attending.cancel()
@@ -149,11 +151,6 @@ class Membership:
         )
         return answered.addCallback(self._answered, channel)
 
-    def rejoin(self, why: str) -> None:
-        """Give the channel up and join again."""
-        if self._channel is not None:
-            self._channel.end(Disconnected(why))
-
     # the life of it
 
     async def _attend(self) -> None:
@@ -164,6 +161,8 @@ class Membership:
                     self._reactor, self._address, self._endpoint, self._received
                 )
             except Disconnected as error:
+                if self._is_leaving:  # endpoints tell of that as of any other failure
+                    raise CancelledError from None
                 why: HelixError = error
             else:
                 socket.closed.addCallback(self._cut)
@@ -264,9 +263,20 @@ class Membership:
     def _fault(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self._log.failure("A client's place in its flow is lost by a fault", failure)
-            self._move(Status.CLOSED, Disconnected("a fault in the client"))
+            self._tell(Status.CLOSED, Disconnected("a fault in the client"))
 
     def _move(self, status: Status, reason: HelixError | None = None) -> None:
+        """
+        Stand otherwise, if that is news.
+
+        :raises CancelledError: when whoever was told has stopped it: what runs can't be cancelled.
+        """
+        if not self._is_leaving:
+            self._tell(status, reason)
+        if self._is_leaving:
+            raise CancelledError
+
+    def _tell(self, status: Status, reason: HelixError | None) -> None:
         if status is not self.status:
             self.status = status
             self._owner.moved(status, reason)
