@@ -210,6 +210,7 @@ class DocumentChannel:
             self._person.name,
             self._person.client_id,
             given.op_id,
+            outlet=self.outlet,
         )
         return self._service.guard(session, session.submit, submission).addCallbacks(
             self._accepted, self._refused, (patch,), {}, (given.op_id,)

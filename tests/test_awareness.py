@@ -11,6 +11,7 @@ import pytest
 from helix.awareness import MAX_BYTES_PER_SECOND, MAX_GREETING_BYTES, TICK
 from helix.cursors import Cursors
 from helix.errors import CloseCode
+from helix.metrics import Metrics
 from helix.presence import Presence
 from tests.phoenixpresence import PhoenixPresence
 from tests.world import V1, V2, Client, World
@@ -440,6 +441,19 @@ def test_prs9_presence_told_is_counted(world: World, members: list[Member]) -> N
     members[0].show({"n": 1})
     rest(world)
     assert world.events("helix.presence.told")[len(told) :] == [({"changes": 1}, {"flow_id": "f"})]
+
+
+def test_ops8_metrics_follow_presence_and_cursors(world: World, members: list[Member]) -> None:
+    metrics = Metrics(world.telemetry)
+    members[0].show({"n": 1})
+    for x in range(5):
+        members[0].point({"x": x, "y": 0})
+    members[1].point({"x": 1, "y": 0})
+    rest(world)
+    exposed = metrics.exposition().decode().splitlines()
+    assert "helix_presence_changes_total 1.0" in exposed
+    assert "helix_cursor_moves_total 6.0" in exposed
+    assert "helix_cursors_told_total 2.0" in exposed
 
 
 # cursors
