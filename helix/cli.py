@@ -296,7 +296,7 @@ def _run(command: Main) -> None:
         if not outcome:
             raise
     error = outcome[0]
-    if isinstance(error, OSError | SystemExit):
+    if isinstance(error, BrokenPipeError | SystemExit):
         raise error  # click knows what to do about a closed pipe
     if error is not None:
         raise click.ClickException(shown(str(error)))

@@ -161,8 +161,6 @@ class Membership:
                     self._reactor, self._address, self._endpoint, self._received
                 )
             except Disconnected as error:
-                if self._is_leaving:  # endpoints tell of that as of any other failure
-                    raise CancelledError from None
                 why: HelixError = error
             else:
                 socket.closed.addCallback(self._cut)
@@ -269,7 +267,8 @@ class Membership:
         """
         Stand otherwise, if that is news.
 
-        :raises CancelledError: when whoever was told has stopped it: what runs can't be cancelled.
+        :raises CancelledError: when there was a stop that a wait did not tell of: whoever was told
+            of something asked for it, or the endpoint took it for a failure to connect.
         """
         if not self._is_leaving:
             self._tell(status, reason)
