@@ -139,7 +139,8 @@ class FlowSession:
         self._holds = 0
         clock = around.clock
         self._relays = RelayAudience(Fanout(clock, around.turns, self.crash), self._commits, clock)
-        self._documents = DocumentAudience(Fanout(clock, around.turns, self.crash), self.state)
+        documents = Fanout(clock, around.turns, self.crash)
+        self._documents = DocumentAudience(documents, log, self.state)
         self.started_at = self.last_activity = clock.seconds()
         self._idle_timer: IDelayedCall = clock.callLater(around.idle_timeout, self._idle)
         around.telemetry.emit("helix.session.started", metadata={"flow_id": self.flow_id})
