@@ -149,6 +149,23 @@ SCENARIOS = (
         ),
     ),
     Scenario(
+        "stuck-1000",
+        "one flow of 1,000 members, 100 changes of 2 KB a second; then 50 of them stop reading",
+        1000,
+        (
+            *("--mode", "rate", "--members", "1000", "--senders", "10", "--rate", "100"),
+            *("--size", "2000", "--stuck", "50", "--duration", "8"),
+        ),
+        (
+            Figure("p99_us", "latency p99, ms", scale=1e-3),
+            Figure("stuck_p99_us", "p99 of the others beside those, ms", scale=1e-3),
+            Figure("stuck_p99_ratio", "and as a multiple", {"helix": 1.33}),
+            Figure("stuck_memory_kb", "memory that these cost, MB", {"helix": 50}, scale=1 / 1024),
+        ),
+        is_timed=False,
+        servers=("helix",),
+    ),
+    Scenario(
         "idle-2000",
         "2,000 members, each alone in its flow, who do nothing",
         2300,

@@ -40,6 +40,8 @@ enum {
     SET_UP_REF = 2,    /* of the push that makes a flow's nodes; the join has 1 */
     FIRST_REF = 3,     /* of the first change */
     HALF_MAX_RATE = 100000, /* changes a second of --half, at the most */
+    STUCK_RECEIVE_BYTES = 4096, /* what the kernels buffer for a stuck member shall be little: ... */
+    STUCK_SEGMENT_BYTES = 536,  /* ... a sender's buffer is sized by the segments of its peer */
 };
 
 #define SECOND UINT64_C(1000000000) /* times are in nanoseconds, by the monotonic clock */
@@ -57,6 +59,8 @@ struct options {
     int port, server_pid;
     int members, group, senders; /* senders: 0 is one for each flow */
     int warm_members;
+    int stuck; /* the last so many members */
+    long stuck_bytes;
     int size, window;
     double rate, warm, duration; /* changes a second; seconds */
     bool documents, half;
@@ -69,6 +73,7 @@ static struct options options = {
     .size = 200,
     .window = 64,
     .nodes = 100,
+    .stuck_bytes = 3 << 20,
     .warm = 0.5,
     .duration = 3,
 };
@@ -625,6 +630,11 @@ static void open_connection(struct connection *connection)
     if (connection->fd < 0)
         die("socket");
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connection - connections >= options.members - options.stuck) {
+        int bytes = STUCK_RECEIVE_BYTES, segment = STUCK_SEGMENT_BYTES;
+        setsockopt(connection->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+        setsockopt(connection->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+    }
     if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) &&
         errno != EINPROGRESS)
         die("connect");
@@ -789,6 +799,29 @@ static void come_to_rest(void)
     }
 }
 
+/*
+ * Stops reading from some members, and measures once more when so much is on its way to each of them
+ * that the server must have given them up.
+ */
+static void measure_stuck(void)
+{
+    come_to_rest();
+    long memory_before = process_memory(options.server_pid);
+    for (int i = options.members - options.stuck; i < options.members; i++)
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_DEL, connections[i].fd, NULL))
+            die("epoll_ctl");
+    for (int i = 0; i < sender_count; i++)
+        senders[i].audience -= options.stuck;
+    uint32_t p99_before = percentile(0.99);
+    options.warm += options.stuck_bytes / (options.rate * options.size);
+    measure_while("stuck_");
+    long memory_after = process_memory(options.server_pid);
+    printf(",\"stuck\":%d,\"memory_before_kb\":%ld,\"memory_after_kb\":%ld,"
+           "\"stuck_memory_kb\":%ld,\"stuck_p99_ratio\":%.3f",
+           options.stuck, memory_before, memory_after, memory_after - memory_before,
+           (double)percentile(0.99) / p99_before);
+}
+
 static void measure_load(void)
 {
     join_members(options.members);
@@ -804,6 +837,8 @@ static void measure_load(void)
         printf(",\"half_rate\":%.1f", options.rate);
         measure_while("half_");
     }
+    if (options.stuck)
+        measure_stuck();
     puts("}");
 }
 
@@ -874,7 +909,10 @@ static void measure_idle(void)
 static uint32_t ring_length(void)
 {
     double rate = options.half ? HALF_MAX_RATE : options.mode == MODE_RATE ? options.rate : 0;
-    double most = (options.warm + options.duration + 1) * rate / sender_count + 2;
+    double seconds = options.warm + options.duration + 1;
+    if (options.stuck)
+        seconds += options.stuck_bytes / (options.rate * options.size);
+    double most = seconds * rate / sender_count + 2;
     return most > options.window ? (uint32_t)most : (uint32_t)options.window;
 }
 
@@ -895,6 +933,8 @@ static void make_senders(void)
         int rest = options.members - connections[sender->connection].flow * options.group;
         sender->audience = (rest < options.group ? rest : options.group) + options.documents;
         connections[sender->connection].sender = sender;
+        if (sender->connection >= options.members - options.stuck)
+            fail("a sender can't be stuck: take fewer of either");
         sender->ring_length = ring_length();
         sender->ring = allocate(sender->ring_length, sizeof *sender->ring);
     }
@@ -953,6 +993,8 @@ static const char usage[] =
     "  --size BYTES        of a change (default 200)\n"
     "  --window N          for pipelined (default 64)\n"
     "  --rate N            changes a second in all, for rate\n"
+    "  --stuck N           when done, measure once more while the last N members read nothing\n"
+    "  --stuck-bytes N     sent to each of them before that (default 3 MiB)\n"
     "  --warm-members N    for idle and load: join first, stay, and are not counted (default 0)\n"
     "  --warm SECONDS      of load before measuring (default 0.5)\n"
     "  --duration SECONDS  of measuring (default 3)\n"
@@ -983,6 +1025,8 @@ static void read_options(int argc, char **argv)
         {"warm", required_argument, NULL, 'W'},     {"duration", required_argument, NULL, 'd'},
         {"documents", no_argument, NULL, 'D'},      {"nodes", required_argument, NULL, 'N'},
         {"entries", required_argument, NULL, 'E'},  {"half", no_argument, NULL, 'H'},
+        {"stuck", required_argument, NULL, 'S'},
+        {"stuck-bytes", required_argument, NULL, 'B'},
         {"help", no_argument, NULL, 'h'},           {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -1003,6 +1047,8 @@ static void read_options(int argc, char **argv)
         case 'N': options.nodes = atoi(optarg); break;
         case 'E': options.entries = atoi(optarg); break;
         case 'H': options.half = true; break;
+        case 'S': options.stuck = atoi(optarg); break;
+        case 'B': options.stuck_bytes = atol(optarg); break;
         case 'h': fputs(usage, stdout); exit(0);
         default: wrong_usage();
         }
@@ -1014,6 +1060,9 @@ static void read_options(int argc, char **argv)
     bool is_closed = options.mode == MODE_CLOSED || options.mode == MODE_PIPELINED;
     if (options.nodes <= 0 || options.entries < 0 || (options.half && !is_closed) ||
         (is_stored && !options.documents))
+        wrong_usage();
+    if (options.stuck < 0 || options.stuck >= options.members || options.stuck_bytes < 0 ||
+        (options.stuck && (options.mode != MODE_RATE || options.group)))
         wrong_usage();
     if (optind != argc || options.port <= 0 || options.members <= 0 || options.group < 0 ||
         options.senders < 0 || options.window <= 0 || options.warm_members < 0 ||

@@ -48,6 +48,7 @@ from helix.store import open_store
 from helix.telemetry import Telemetry
 from helix.templates import load_templates
 from helix.transport import SocketFactory, SocketResource
+from helix.watchdog import WatchdogService
 from helix.web import BodyLimits, HelixSite, Root, Web
 from helix.web_flows import WHITE_SPACE, FlowRoutes
 
@@ -122,6 +123,7 @@ class Server:
     sessions: FlowSessionService
     clients: ClientService
     purge: PurgeService
+    watchdog: WatchdogService
     site: HelixSite
 
 
@@ -186,6 +188,7 @@ class HelixService(MultiService):
         self._observer = observer
         server.sessions.setServiceParent(self)
         server.clients.setServiceParent(self)
+        server.watchdog.setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
         if isinstance(parent, Componentized):
@@ -320,7 +323,8 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     )
     site = HelixSite(root, bodies, clock, telemetry)
     purge = PurgeService(clock, store, config.keep_deleted)
-    return Server(telemetry, metrics, store, sessions, clients, purge, site)
+    watchdog = WatchdogService(clock, telemetry)
+    return Server(telemetry, metrics, store, sessions, clients, purge, watchdog, site)
 
 
 def makeService(options: Options) -> HelixService:
