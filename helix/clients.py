@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import ip_address
 from random import Random
 from typing import Final, Protocol
 
@@ -14,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from helix.addresses import customer_of
 from helix.connection import Connection
 from helix.errors import CloseCode, Draining, TooManyConnections
 from helix.telemetry import Telemetry
@@ -60,15 +60,11 @@ class ClientLimits:
     How many clients there may be.
 
     :ivar max_connections: in all.
-    :ivar max_per_address: from one IP address; loopback and unix sockets are exempt.
+    :ivar max_per_address: from one IP address (of IPv6: network); this machine is exempt.
     """
 
     max_connections: int = 20_000
     max_per_address: int = 200
-
-
-def _counts(address: str | None) -> bool:
-    return address is not None and not ip_address(address.partition("%")[0]).is_loopback
 
 
 class ClientService(Service):
@@ -122,14 +118,16 @@ class ClientService(Service):
             raise Draining()
         if len(self._clients) >= self._limits.max_connections:
             raise TooManyConnections()
-        if _counts(address) and self._by_address[address or ""] >= self._limits.max_per_address:
+        customer = customer_of(address)
+        if customer is not None and self._by_address[customer] >= self._limits.max_per_address:
             raise TooManyConnections("Too many connections from this address, try again later")
 
     def add(self, client: Client) -> None:
         """Count a client that has connected."""
         self._clients[client] = None
-        if client.address is not None:
-            self._by_address[client.address] += 1
+        customer = customer_of(client.address)
+        if customer is not None:
+            self._by_address[customer] += 1
         self._emit("helix.connection.opened", client)
         if self.draining:
             client.close(CloseCode.RESTART, "the server is restarting")
@@ -139,10 +137,11 @@ class ClientService(Service):
         if client not in self._clients:
             return
         del self._clients[client]
-        if client.address is not None:
-            self._by_address[client.address] -= 1
-            if not self._by_address[client.address]:
-                del self._by_address[client.address]
+        customer = customer_of(client.address)
+        if customer is not None:
+            self._by_address[customer] -= 1
+            if not self._by_address[customer]:
+                del self._by_address[customer]
         self._emit("helix.connection.closed", client)
         if self._gone is not None and not self._clients:
             gone, self._gone = self._gone, None

@@ -26,13 +26,16 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
-from helix.admission import Door
+from helix.addresses import AddressBook, AddressLimits, TrustedProxies
+from helix.admission import Door, Visitors
 from helix.auth import Anyone, OriginPolicy
+from helix.clientbudget import ConnectionLimits
 from helix.clients import ClientLimits, ClientService
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
-from helix.connection import ConnectionLimits, Connections
+from helix.connection import Connections
 from helix.documentchannel import PatchLimits
 from helix.errors import HelixError
+from helix.httpchannel import HttpConnections
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
 from helix.library import FlowLibrary
@@ -280,6 +283,16 @@ def _log_file(options: Options) -> IO[str]:
     return logfile
 
 
+def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
+    return AddressLimits(
+        limits.rates.times(config.address_allowance),
+        round(limits.max_channels * config.address_allowance),
+        config.max_connects_per_second,
+        config.max_requests_per_second,
+        config.max_creations_per_second,
+    )
+
+
 def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) -> Server:
     """
     Wire the parts as ``config`` says.
@@ -295,13 +308,25 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     )
     logs = LogSettings(store, clock, document_limits, partial(new_id, random))
     sessions = FlowSessionService(
-        clock, telemetry, logs, config.max_clients_per_flow, config.session_idle_timeout
+        clock,
+        telemetry,
+        logs,
+        config.max_clients_per_flow,
+        config.session_idle_timeout,
+        config.max_sessions,
     )
     client_limits = ClientLimits(config.max_connections, config.max_connections_per_address)
     clients = ClientService(clock, telemetry, client_limits, random)
     origins = OriginPolicy(config.allow_origin)
-    door = Door(clients, Anyone(), origins, telemetry)
-    limits = ConnectionLimits(config.max_channels_per_connection, config.max_joins_per_second)
+    limits = ConnectionLimits(
+        config.max_channels_per_connection,
+        config.max_joins_per_second,
+        config.max_pushes_per_second,
+        config.max_bytes_per_second,
+    )
+    proxies = TrustedProxies.parse(config.trusted_proxy)
+    visitors = Visitors(clock, proxies, AddressBook(_address_limits(config, limits)))
+    door = Door(clients, visitors, Anyone(), origins, telemetry)
     patches = PatchLimits(
         logs.limits.max_patch_bytes,
         logs.limits.max_document_bytes,
@@ -313,7 +338,8 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
         Web(sessions, clients, metrics, origins),
-        FlowRoutes(library, sessions, config.max_frame_bytes),
+        FlowRoutes(library, sessions, visitors, config.max_frame_bytes),
+        visitors,
         SocketResource(SocketFactory(connections, clients, *sizes), door),
         LongPollResource(connections, clients, door, *sizes),
     )
@@ -321,7 +347,8 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
         WHITE_SPACE * max(config.max_patch_bytes, config.max_document_bytes),
         BODY_FRAMES * config.max_frame_bytes,
     )
-    site = HelixSite(root, bodies, clock, telemetry)
+    http = HttpConnections(config.max_connections, config.max_connections_per_address)
+    site = HelixSite(root, bodies, http, proxies, clock, telemetry)
     purge = PurgeService(clock, store, config.keep_deleted)
     watchdog = WatchdogService(clock, telemetry)
     return Server(telemetry, metrics, store, sessions, clients, purge, watchdog, site)

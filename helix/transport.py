@@ -20,7 +20,7 @@ from twisted.web.server import Request
 from helix.admission import Admission, Door, header, parameters
 from helix.clients import ClientService
 from helix.connection import Connection, Connections
-from helix.errors import CloseCode, ConnectionRefused, Draining
+from helix.errors import CloseCode, ConnectionRefused, Draining, RateLimited
 from helix.outlet import DirectOutlet, Outlet, TransportOutlet
 from helix.problems import write_error, write_not_found, write_problem
 from helix.protocol import V1, V2, Encoding, Serializer
@@ -124,7 +124,9 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def onOpen(self) -> None:
         self.outlet = self._make_outlet()
-        self.connection = self.factory.connections.make(self.outlet, self.close)
+        self.connection = self.factory.connections.make(
+            self.outlet, self.close, self.admission.budget
+        )
         # What the handshake needed is of no use any more: 1.5 KB for each connection.
         for name in _HANDSHAKE_STATE:
             setattr(self, name, None)
@@ -375,10 +377,11 @@ class SocketResource(Resource):
         token = next(iter(parameters(request, b"token")), None)
         try:
             admission = self._door.admit(request, token)
-        except (ConnectionRefused, Draining) as error:
+        except (ConnectionRefused, RateLimited, Draining) as error:
             return write_error(request, error)
         # The HTTP channel is its transport's producer until now; the outlet will be.
         channel: Any = request.channel
         channel.transport.unregisterProducer()
         rendered: bytes | int = self._factory.upgrade(admission).render(request)
+        channel.leave()
         return rendered
