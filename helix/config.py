@@ -242,6 +242,12 @@ SETTINGS: Sequence[Setting] = (
         "Bytes that may wait for a client that reads slowly, before it is left out of updates.",
     ),
     Setting(
+        "compress-frames-over",
+        "0",
+        _number(int, 0, 1024 * 1024),
+        "Bytes over which a frame is deflated, for clients that offer it; 0: none ever is.",
+    ),
+    Setting(
         "session-idle-timeout",
         "1800",
         _number(float, 1, 10_000_000),
@@ -309,6 +315,7 @@ class Config:
     trusted_proxy: tuple[str, ...]
     max_frame_bytes: int
     high_water_mark: int
+    compress_frames_over: int
     session_idle_timeout: float
     max_patch_bytes: int
     max_document_bytes: int

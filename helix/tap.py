@@ -340,7 +340,9 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
         Web(sessions, clients, metrics, origins),
         FlowRoutes(library, sessions, visitors, config.max_frame_bytes),
         visitors,
-        SocketResource(SocketFactory(connections, clients, *sizes), door),
+        SocketResource(
+            SocketFactory(connections, clients, *sizes, config.compress_frames_over), door
+        ),
         LongPollResource(connections, clients, door, *sizes),
     )
     bodies = BodyLimits(

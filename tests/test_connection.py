@@ -15,9 +15,9 @@ from helix.channels import Channel, Port, plain_refusal
 from helix.clientbudget import ConnectionLimits
 from helix.connection import MAX_QUEUED
 from helix.errors import CloseCode, HelixError
+from helix.framing import frame_binary, frame_text
 from helix.protocol import V1, V2, Encoding
 from helix.router import Router
-from helix.transport import frame_binary, frame_text
 from tests.world import Client, World
 
 FLOW = "flow:f"

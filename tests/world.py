@@ -31,6 +31,7 @@ from helix.connection import Connection
 from helix.documentchannel import PatchLimits
 from helix.errors import CloseCode
 from helix.fanout import MAX_HOLD
+from helix.framing import ENCODINGS
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
 from helix.livelog import LiveLog, LogSettings
@@ -42,7 +43,6 @@ from helix.session import LINGER
 from helix.shape import DocumentLimits
 from helix.store.memory import MemoryStore
 from helix.telemetry import Telemetry
-from helix.transport import ENCODINGS
 
 START = 1_700_000_000.25
 """When a world begins, in Unix seconds."""
