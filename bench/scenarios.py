@@ -104,6 +104,15 @@ def _patches(**least: float) -> tuple[Figure, ...]:
     )
 
 
+def _storm(*servers: str) -> tuple[Figure, ...]:
+    return (
+        Figure("rejoin_seconds", "until all have joined, s", dict.fromkeys(servers, 10)),
+        Figure("half_rejoin_seconds", "until half of them have, s"),
+        Figure("lags_over_50_ms", "calls over 50 ms late", dict.fromkeys(servers, 0)),
+        Figure("largest_lag_ms", "the latest call, ms (the first joins included)"),
+    )
+
+
 def _both(most: float) -> dict[str, float]:
     return {"sqlite": most, "postgresql": most}
 
@@ -166,6 +175,15 @@ SCENARIOS = (
         servers=("helix",),
     ),
     Scenario(
+        "storm-5000",
+        "500 flows of 10 members, all of whom are cut off at once and come back as phoenix.js does",
+        5000,
+        ("--mode", "storm", "--members", "5000", "--group", "10"),
+        _storm("helix"),
+        is_timed=False,
+        servers=("helix",),
+    ),
+    Scenario(
         "idle-2000",
         "2,000 members, each alone in its flow, who do nothing",
         2300,
@@ -196,6 +214,18 @@ SCENARIOS = (
             *("--nodes", "20", "--half"),
         ),
         _patches(sqlite=10_000, postgresql=5000),
+        servers=STORES,
+    ),
+    Scenario(
+        "document-storm",
+        "the storm of storm-5000 in document mode, with 100 nodes in each flow",
+        5000,
+        (
+            *("--documents", "--mode", "storm", "--members", "5000", "--group", "10"),
+            *("--nodes", "100"),
+        ),
+        _storm("sqlite", "postgresql"),
+        is_timed=False,
         servers=STORES,
     ),
     Scenario(

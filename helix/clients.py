@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import ceil
 from random import Random
 from typing import Final, Protocol
 
@@ -32,6 +33,12 @@ DRAIN_SPREAD = 2.5
 
 DRAIN_RATE = 2000.0
 """Clients closed a second while draining, where that fits into `DRAIN_SPREAD`."""
+
+RESTART_SECONDS = 2.0
+"""Seconds that a restart takes, about."""
+
+RETURN_RATE = 500.0
+"""Clients that are asked to come back in each second after that."""
 
 DRAIN_INTERVAL = 0.05
 """Seconds between two batches."""
@@ -130,7 +137,7 @@ class ClientService(Service):
             self._by_address[customer] += 1
         self._emit("helix.connection.opened", client)
         if self.draining:
-            client.close(CloseCode.RESTART, "the server is restarting")
+            client.close(CloseCode.RESTART, self._restart_reason(1))
 
     def remove(self, client: Client) -> None:
         """Forget a client that is gone; without effect when it is not counted."""
@@ -172,7 +179,8 @@ class ClientService(Service):
 
     async def drain(self) -> None:
         """
-        Close all clients with 1012, in batches, so that they don't all come back at once.
+        Close all clients with 1012, in batches, so that they don't all come back at once, and tell
+        each in how many seconds to do so.
 
         Done when all are gone: at most `DRAIN_SPREAD` and `CLOSE_GRACE` later.
         """
@@ -186,12 +194,17 @@ class ClientService(Service):
                 await self._sleep(DRAIN_INTERVAL * self._random.uniform(0.8, 1.2))
             for client in leaving[start : start + batch]:
                 if client in self._clients:
-                    client.close(CloseCode.RESTART, "the server is restarting")
+                    client.close(CloseCode.RESTART, self._restart_reason(len(leaving)))
         await self._all_gone().addTimeout(CLOSE_GRACE, self._clock, lambda *_: None)
         for client in list(self._clients):
             client.abort()
         if leaving:  # who polls is gone with the answer, which is still to be written
             await self._sleep(DRAIN_INTERVAL)
+
+    def _restart_reason(self, count: int) -> str:
+        """When to come back, as JSON: at random, so that of ``count`` clients few do at once."""
+        wait = RESTART_SECONDS + self._random.uniform(0, count / RETURN_RATE)
+        return f'{{"retry_after":{ceil(wait)}}}'
 
     def _all_gone(self) -> Deferred[None]:
         if not self._clients:

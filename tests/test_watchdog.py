@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from socket import socketpair
 
 import pytest
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.defer import Deferred
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.task import Clock
 
 from helix.metrics import Metrics
+from helix.poller import MAX_EVENTS, bound_turns
+from helix.tap import _with_backlog
 from helix.telemetry import Telemetry
 from helix.watchdog import INTERVAL, WINDOW, WatchdogService
+from tests.world import World
 
 
 class Watched:
@@ -88,3 +96,62 @@ def test_ops10_clock_that_is_set_is_no_lag(watched: Watched) -> None:
     watched.set_clock(3600)
     watched.run(1)
     assert watched.sample("max_seconds") < INTERVAL
+
+
+def test_ops12_reactor_looks_at_its_timers_after_a_few_descriptors() -> None:
+    """On a reactor of Twisted's own: a hundred sockets that are ready always, and one timer."""
+    reactor = EPollReactor()
+    bound_turns(reactor)
+    served: list[int] = []
+
+    class Ready(FileDescriptor):
+        def doRead(self) -> None:
+            served.append(self.fileno())
+
+    pairs = [socketpair() for _ in range(100)]
+    for ours, theirs in pairs:
+        theirs.send(b"x")
+        ready = Ready(reactor)
+        ready.fileno = ours.fileno  # type: ignore[method-assign]
+        reactor.addReader(ready)
+    for turns in range(1, 8):
+        reactor.doIteration(0)
+        assert len(served) <= turns * MAX_EVENTS
+    assert len(set(served)) == 100, "each has its turn"
+    reactor.removeAll()
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+@pytest.mark.parametrize(
+    ("description", "opened"),
+    [
+        ("tcp:4000", "tcp:4000:backlog=4096"),
+        ("tcp:4000:interface=127.0.0.1", "tcp:4000:interface=127.0.0.1:backlog=4096"),
+        ("unix:helix.sock", "unix:helix.sock:backlog=4096"),
+        ("tcp:4000:backlog=7", "tcp:4000:backlog=7"),
+        ("systemd:domain=INET:index=0", "systemd:domain=INET:index=0"),
+    ],
+)
+def test_ops12_many_connects_may_wait(description: str, opened: str) -> None:
+    assert _with_backlog(description) == opened
+
+
+def test_ops11_clients_are_told_when_to_come_back(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    reasons: list[str] = []
+    for client in [world.client() for _ in range(2000)]:
+        client.answers_close = True
+        close = client.close
+        client.close = lambda code, reason, close=close: (  # type: ignore[method-assign]
+            reasons.append(reason),
+            close(code, reason),
+        )
+    drained = Deferred.fromCoroutine(world.registry.drain())
+    world.clock.pump([0.01] * 500)
+    assert drained.called
+    waits = [json.loads(reason)["retry_after"] for reason in reasons]
+    assert len(waits) == 2000
+    assert set(waits) == {3, 4, 5, 6}
+    assert all(300 < waits.count(wait) < 700 for wait in set(waits))
