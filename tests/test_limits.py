@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -411,3 +412,45 @@ def test_lim2_flows_that_are_opened_and_left_leave_nothing(make_world: MakeWorld
     world.settle()
     assert not list(world.service.sessions())
     assert len(world.clock.getDelayedCalls()) == 0
+
+
+# what is meant to be slow, deep or somebody else's
+
+
+COLLIDING = {str(n * (2**61 - 1)): 0 for n in range(5000)}
+"""Keys that are one and the same to a table of numbers by their remainders."""
+
+
+def test_lim10_keys_that_are_alike_cost_no_more_than_others(make_world: MakeWorld) -> None:
+    """Hashes of texts are seeded, so nobody can choose keys that collide."""
+    world = make_world()
+    editor = Editor(world, "e")
+    editor.patch(1, {"data": COLLIDING})
+    assert editor.accepted() == {1: 1}
+    assert len({hash(key) % 8192 for key in COLLIDING}) > 3000
+
+
+@pytest.mark.parametrize(
+    "flow_id", ["__proto__", "constructor", "../../etc/passwd", "..", "%2e%2e%2f", "a\\b", "C:\\x"]
+)
+def test_lim10_ids_that_look_like_something_else_are_ids(flow_id: str) -> None:
+    """They lead to a flow of that name, and nowhere else."""
+    stack = Stack()
+    made = stack.post_json("/api/flows", {"id": flow_id, "document": {"title": "mine"}})
+    assert made.status == 201
+    location = made.headers["location"]
+    assert location.count("/") == 3
+    assert stack.get(location).json["id"] == flow_id
+    assert [one["id"] for one in stack.get("/api/flows").json["flows"]] == [flow_id]
+
+
+@pytest.mark.parametrize("injected", ["\r\nX-Injected: 1", "\nX-Injected: 1", "\rX-Injected: 1"])
+def test_lim10_nothing_that_is_sent_becomes_a_header(injected: str) -> None:
+    stack = Stack()
+    made = stack.post_json("/api/flows", {"document": {"title": f"t{injected}"}})
+    exported = stack.get(f"/api/flows/{made.json['id']}/export")
+    refused = stack.post_json("/api/flows", {"id": f"f{injected}"})
+    missing = stack.get(f"/api/flows/{quote('f' + injected, safe='')}")
+    for answer in (made, exported, refused, missing):
+        assert answer.headers["x-injected"] is None
+    assert (exported.status, refused.status, missing.status) == (200, 400, 400)
