@@ -6,8 +6,8 @@ from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
 
-MAX_EVENTS = 16
-"""Descriptors that are served in one turn: of those that cost most, some 10 ms of work."""
+MAX_EVENTS = 32
+"""Descriptors that are served in one turn: of those that cost most, some 20 ms of work."""
 
 
 class BoundedPoller:
