@@ -104,6 +104,15 @@ def _patches(**least: float) -> tuple[Figure, ...]:
     )
 
 
+def _storm(*servers: str) -> tuple[Figure, ...]:
+    return (
+        Figure("rejoin_seconds", "until all have joined, s", dict.fromkeys(servers, 10)),
+        Figure("half_rejoin_seconds", "until half of them have, s"),
+        Figure("lags_over_50_ms", "calls over 50 ms late", dict.fromkeys(servers, 0)),
+        Figure("largest_lag_ms", "the latest call, ms (the first joins included)"),
+    )
+
+
 def _both(most: float) -> dict[str, float]:
     return {"sqlite": most, "postgresql": most}
 
@@ -163,6 +172,32 @@ SCENARIOS = (
         ),
     ),
     Scenario(
+        "stuck-1000",
+        "one flow of 1,000 members, 100 changes of 2 KB a second; then 50 of them stop reading",
+        1000,
+        (
+            *("--mode", "rate", "--members", "1000", "--senders", "10", "--rate", "100"),
+            *("--size", "2000", "--stuck", "50", "--duration", "8"),
+        ),
+        (
+            Figure("p99_us", "latency p99, ms", scale=1e-3),
+            Figure("stuck_p99_us", "p99 of the others beside those, ms", scale=1e-3),
+            Figure("stuck_p99_ratio", "and as a multiple", {"helix": 1.33}),
+            Figure("stuck_memory_kb", "memory that these cost, MB", {"helix": 50}, scale=1 / 1024),
+        ),
+        is_timed=False,
+        servers=("helix",),
+    ),
+    Scenario(
+        "storm-5000",
+        "500 flows of 10 members, all of whom are cut off at once and come back as phoenix.js does",
+        5000,
+        ("--mode", "storm", "--members", "5000", "--group", "10"),
+        _storm("helix"),
+        is_timed=False,
+        servers=("helix",),
+    ),
+    Scenario(
         "idle-2000",
         "2,000 members, each alone in its flow, who do nothing",
         2300,
@@ -209,6 +244,18 @@ SCENARIOS = (
             *("--nodes", "20", "--half"),
         ),
         _patches(sqlite=10_000, postgresql=5000),
+        servers=STORES,
+    ),
+    Scenario(
+        "document-storm",
+        "the storm of storm-5000 in document mode, with 100 nodes in each flow",
+        5000,
+        (
+            *("--documents", "--mode", "storm", "--members", "5000", "--group", "10"),
+            *("--nodes", "100"),
+        ),
+        _storm("sqlite", "postgresql"),
+        is_timed=False,
         servers=STORES,
     ),
     Scenario(

@@ -24,6 +24,7 @@ from helix.errors import (
     SessionEnded,
     SessionNotFound,
     StoreUnavailable,
+    TooManySessions,
 )
 from helix.fanout import Turns
 from helix.interfaces import IFlowStore, IMember
@@ -78,6 +79,7 @@ class FlowSessionService(Service):
     :param logs: the store, and what else live logs share.
     :param int max_clients: members of a flow.
     :param float idle_timeout: seconds without activity after which a session ends.
+    :param max_sessions: flows that may be open, or be loaded, at once.
     :param load: see `Loader`.
     """
 
@@ -92,6 +94,7 @@ class FlowSessionService(Service):
         logs: LogSettings,
         max_clients: int = 1000,
         idle_timeout: float = 1800.0,
+        max_sessions: int = 50_000,
         load: Loader = LiveLog.load,
     ) -> None:
         self._clock = clock
@@ -100,6 +103,7 @@ class FlowSessionService(Service):
         self._around = Surroundings(
             clock, Turns(clock, telemetry), telemetry, logs, max_clients, idle_timeout
         )
+        self._max_sessions = max_sessions
         self._load = load
         self._sessions: dict[str, FlowSession] = {}
         self._loads: dict[str, _Load] = {}
@@ -302,10 +306,16 @@ class FlowSessionService(Service):
         raise SessionEnded()
 
     def _loaded(self, flow_id: str) -> Deferred[FlowSession]:
-        """Wait for the one load of the flow; giving up the wait doesn't end it."""
+        """
+        Wait for the one load of the flow; giving up the wait doesn't end it.
+
+        :raises TooManySessions: when one more may not be open.
+        """
         load = self._loads.get(flow_id)
         if load is not None:
             return load.wait()
+        if len(self._sessions) + len(self._loads) >= self._max_sessions:
+            raise TooManySessions()
         load = self._loads[flow_id] = _Load()
         waiter = load.wait()
         load.loading = Deferred.fromCoroutine(self._load_settled(flow_id)).addTimeout(

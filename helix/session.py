@@ -159,7 +159,8 @@ class FlowSession:
         self._lingers = False
         clock = around.clock
         self._relays = RelayAudience(Fanout(clock, around.turns, self.crash), self._commits, clock)
-        self._documents = DocumentAudience(Fanout(clock, around.turns, self.crash), self.state)
+        documents = Fanout(clock, around.turns, self.crash)
+        self._documents = DocumentAudience(documents, log, self.state)
         self.awareness = Awareness(
             Fanout(clock, around.turns, self.crash),
             Presence(around.logs.new_epoch()[:PREFIX_CHARACTERS]),

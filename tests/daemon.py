@@ -90,6 +90,23 @@ class Daemon:
         """What the daemon has logged, over all its starts."""
         return self._log_path.read_text(errors="replace")
 
+    @property
+    def process_id(self) -> int:
+        """The process that runs now."""
+        assert self._process is not None
+        return self._process.pid
+
+    def metric(self, name: str) -> float:
+        """The value of a metric, whose labels, if any, are part of ``name``; 0 without it."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5.0)
+        try:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        finally:
+            connection.close()
+        values = [line.rpartition(" ")[2] for line in lines if line.rpartition(" ")[0] == name]
+        return float(values[0]) if values else 0.0
+
     def start(self) -> None:
         """
         Start the daemon and wait until it is healthy.

@@ -251,6 +251,43 @@ def test_document_mode_is_measured_on_a_daemon(programs: dict[str, Path]) -> Non
 
 
 @needs_compiler
+def test_others_are_measured_beside_stuck_members(programs: dict[str, Path]) -> None:
+    figures = servers.measure(
+        servers.make_helix("memory"),
+        programs["wsgen"],
+        [
+            *LOAD,
+            *("--mode", "rate", "--rate", "100", "--members", "10", "--stuck", "2"),
+            *("--stuck-bytes", "10000"),
+        ],
+        connections=10,
+        duration=0.3,
+        cores=servers.Cores.choose(),
+    )
+    assert figures["deliveries"] >= 10 * (figures["changes"] - 2)
+    assert abs(figures["stuck_deliveries"] - 8 * figures["stuck_changes"]) <= 16
+    assert 0 < figures["stuck_p50_us"] <= figures["stuck_p99_us"]
+    assert figures["stuck_p99_ratio"] > 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("more", [[], ["--documents", "--nodes", "3"]])
+def test_storm_is_measured_on_a_daemon(programs: dict[str, Path], more: list[str]) -> None:
+    figures = servers.measure(
+        servers.make_helix("memory"),
+        programs["wsgen"],
+        ["--mode", "storm", "--members", "100", "--group", "10", *more],
+        connections=100,
+        duration=0,
+        cores=servers.Cores.choose(),
+        shares_cores=True,
+    )
+    assert figures["connects"] >= 100
+    assert 0 < figures["half_rejoin_seconds"] <= figures["rejoin_seconds"] < 10
+    assert figures["looks"] > 0
+
+
+@needs_compiler
 def test_flows_are_filled_on_a_daemon(programs: dict[str, Path]) -> None:
     figures = servers.measure(
         servers.make_helix("memory"),

@@ -487,3 +487,11 @@ def test_ops9_what_is_refused_is_counted(start_daemon: StartDaemon) -> None:
         refused.send(upgrade_request("/socket/websocket?vsn=9"))
         assert refused.read_response().status == 403
     assert count("helix_connections_refused_total", code="unsupported_version") == 1
+
+
+def test_ops10_daemon_measures_its_reactor(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    eventually(
+        lambda: daemon.metric("helix_reactor_lag_seconds_count") > 10, "the reactor was measured"
+    )
+    assert 0 < daemon.metric("helix_reactor_lag_max_seconds") < 10

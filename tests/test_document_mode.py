@@ -960,24 +960,3 @@ def test_log7_next_session_waits_for_what_the_last_was_writing(
     store.let_through()
     assert late.answer(ref)[1]["document"]["title"] == "t"
     store.holding = False
-
-
-# slow members
-
-
-def test_slo5_lagging_member_is_brought_up_to_date(make_world: MakeWorld) -> None:
-    world = make_world(high_water_mark=20_000)
-    writer, slow = Editor(world, "w"), Editor(world, "s")
-    slow.client.socket.room = 0
-    for op_id in range(1, 60):
-        writer.patch(op_id, {"data": {f"k{op_id}": "x" * 1000}})
-        world.settle()
-    slow.client.socket.room = None
-    world.settle()
-    writer.patch(60, {"title": "after"})
-    world.settle()
-    slow.look()
-    assert slow.events == ["reset"]
-    assert slow.version == 60
-    writer.look()
-    assert slow.document == writer.document
