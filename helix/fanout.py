@@ -160,6 +160,19 @@ _Wire = tuple[Encoding, str]
 
 
 @attrs.frozen
+class Superseded:
+    """What was missed is of no use any more: there is what is so now. (`Missed`)"""
+
+    now: Callable[[], Broadcast | None]
+
+    def behind(self, earlier: Superseded) -> Superseded:
+        return self
+
+    def make(self) -> Broadcast | None:
+        return self.now()
+
+
+@attrs.frozen
 class _MissedFrame:
     """`Missed` for one wire. (`helix.outlet.LateFrame`)"""
 
