@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import sqlite3
 import struct
 import subprocess
@@ -15,13 +16,17 @@ import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
+import psycopg2
 import pytest
+from click.testing import CliRunner
 
+from helix.cli import main
 from tests.daemon import Daemon, free_port, start_daemon
 from tests.flowdata import edge, node
 from tests.postgres import shared_server
@@ -160,13 +165,25 @@ def make(daemon: Daemon, flow_id: str, **members: Any) -> None:
 # what all commands have in common
 
 
-@pytest.mark.parametrize("command", ["flows", "export", "import", "tail", "patch", "verify"])
-def test_cli1_every_command_explains_itself(nobody: Cli, command: str) -> None:
-    summary = next(
-        line for line in nobody.out("--help").splitlines() if line.strip().startswith(f"{command} ")
-    )
-    assert not summary.endswith("...")
-    assert nobody.out(command, "--help").startswith(f"Usage: helix {command} ")
+def refused(*arguments: str) -> str:
+    """What is told of arguments that are not understood: nothing is begun, so no process needed."""
+    ended = CliRunner().invoke(main, arguments, prog_name="helix")
+    assert ended.exit_code == 2
+    assert ended.stdout == ""
+    assert ended.stderr.startswith(f"Usage: helix {arguments[0]} ")
+    return ended.stderr.splitlines()[-1]
+
+
+def test_cli1_every_command_explains_itself(nobody: Cli) -> None:
+    _, _, listed = nobody.out("--help").partition("Commands:\n")
+    lines = listed.splitlines()
+    names = [line.split()[0] for line in lines]
+    assert names == ["export", "flows", "import", "patch", "tail", "verify"]
+    assert not [line for line in lines if line.endswith("...")]
+    for name in names:
+        ended = CliRunner().invoke(main, [name, "-h"], prog_name="helix")
+        assert ended.exit_code == 0
+        assert ended.output.startswith(f"Usage: helix {name} ")
 
 
 @pytest.mark.parametrize(
@@ -205,11 +222,12 @@ def test_cli2_every_way_to_write_the_server(cli: Cli, daemon: Daemon) -> None:
         assert cli.run("patch", "ways", "{}", "--server", url).stdout == "0\n"
 
 
-@pytest.mark.parametrize("flow_id", ["", "x" * 256, "a\nb", os.fsdecode(b"\xff")])
-@pytest.mark.parametrize("command", [["export"], ["tail"], ["patch", "{}"]], ids=lambda c: c[0])
-def test_cli2_what_is_no_flow(cli: Cli, command: list[str], flow_id: str) -> None:
-    error = cli.error(command[0], flow_id, *command[1:])
-    assert error == "Error: Invalid flow identifier\n"
+@pytest.mark.parametrize(
+    ("command", "flow_id"),
+    [("export", ""), ("tail", "x" * 256), ("tail", "a\nb"), ("export", os.fsdecode(b"\xff"))],
+)
+def test_cli2_what_is_no_flow(cli: Cli, command: str, flow_id: str) -> None:
+    assert cli.error(command, flow_id) == "Error: Invalid flow identifier\n"
 
 
 # flows
@@ -271,15 +289,21 @@ def test_cli4_export_of_what_isnt_there(cli: Cli, daemon: Daemon) -> None:
     ask(daemon, "DELETE", "/gone")
     assert cli.error("export", "gone", "-o", "f") == "Error: The flow was deleted\n"
     assert not (cli.directory / "f").exists()
-    assert "can't be" in cli.error("export", "one", "-o", "no/where") or True
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["f", "--all"], ["--all"], ["--all", "-o", "file"]], ids=" ".join
-)
-def test_cli4_export_that_is_not_understood(cli: Cli, arguments: list[str]) -> None:
-    (cli.directory / "file").touch()
-    assert "Usage: helix export" in cli.error("export", *arguments, status=2)
+def test_cli4_file_that_cant_be_written(cli: Cli, daemon: Daemon) -> None:
+    make(daemon, "unwritten")
+    error = cli.error("export", "unwritten", "-o", "no/where")
+    assert error.startswith("Error: [Errno 2] No such file or directory: ")
+
+
+def test_cli4_export_that_is_not_understood(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for arguments in ([], ["f", "--all"]):
+        assert refused("export", *arguments) == "Error: Name a FLOW, or say --all."
+    for arguments in (["--all"], ["--all", "-o", str(tmp_path / "file")]):
+        error = refused("export", *arguments)
+        assert error == "Error: --all needs a directory: --output DIRECTORY."
 
 
 def test_cli4_all_flows_move_to_another_server(
@@ -301,6 +325,52 @@ def test_cli4_all_flows_move_to_another_server(
     for name in names:
         documents = [ask(one, "GET", f"/{quote(name, safe='')}")["document"] for one in (old, new)]
         assert documents[0] == documents[1]
+
+
+class BusyServer(BaseHTTPRequestHandler):
+    """
+    A server whose flows change while they are exported.
+
+    The flow ``moved`` is behind the reader's back when the list is read first, ``gone`` is deleted
+    between the list and its export.
+    """
+
+    lists = 0
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        if path == "/api/flows":
+            type(self).lists += 1
+            names = ["gone", "stays"] if self.lists == 1 else ["moved", "stays"]
+            flows = [{"id": name, "version": 1} for name in names]
+            self.answer(200, {"flows": flows, "next": None})
+        elif path == "/api/flows/gone/export":
+            self.answer(410, {"detail": "The flow was deleted", "code": "flow_deleted"})
+        else:
+            self.answer(200, {"id": path.split("/")[3]})
+
+    def answer(self, status: int, content: Any) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_cli4_flows_that_change_meanwhile_are_not_left_out(cli: Cli) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BusyServer) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            ended = cli.run("export", "--all", "-o", "out", "--server", url)
+        finally:
+            server.shutdown()
+    assert ended.stderr == "gone: The flow was deleted\n"
+    files = {path.name: json.loads(path.read_text()) for path in (cli.directory / "out").iterdir()}
+    assert files == {"moved.json": {"id": "moved"}, "stays.json": {"id": "stays"}}
 
 
 def test_cli5_id_that_is_taken_is_told_of(cli: Cli, daemon: Daemon) -> None:
@@ -335,8 +405,8 @@ def test_cli5_the_others_are_imported_all_the_same(cli: Cli, daemon: Daemon) -> 
     assert "The whole is neither an export of a flow nor nodes and edges" in errors[1]
 
 
-def test_cli5_file_that_isnt_there(cli: Cli) -> None:
-    assert "'nowhere.json' does not exist" in cli.error("import", "nowhere.json", status=2)
+def test_cli5_file_that_isnt_there() -> None:
+    assert "'nowhere.json' does not exist" in refused("import", "nowhere.json")
 
 
 # patch
@@ -367,8 +437,8 @@ def test_cli7_patch_that_changes_nothing_says_so(cli: Cli) -> None:
         ("@/", "The patch can't be read: "),
     ],
 )
-def test_cli7_what_is_no_patch(cli: Cli, patch: str, why: str) -> None:
-    assert why in cli.error("patch", "f", patch, status=2)
+def test_cli7_what_is_no_patch(patch: str, why: str) -> None:
+    assert refused("patch", "f", patch).startswith(f"Error: {why}")
 
 
 @pytest.mark.parametrize(
@@ -376,7 +446,7 @@ def test_cli7_what_is_no_patch(cli: Cli, patch: str, why: str) -> None:
     [
         ('{"nodes": {"n": {"id": "n"}}}', "/nodes/n/position: is missing"),
         ('{"nodes": 3}', "/nodes: "),
-        (json.dumps({"title": "x" * 300_000}), "The patch is too large"),
+        (json.dumps({"title": "x" * 300_000}), "The patch takes 300012 bytes, more than"),
     ],
     ids=["incomplete", "wrong", "large"],
 )
@@ -393,7 +463,7 @@ def test_cli7_patch_of_a_deleted_flow(cli: Cli, daemon: Daemon) -> None:
 
 
 def test_cli7_server_that_never_answers(cli: Cli, tmp_path: Path) -> None:
-    with closing(__import__("socket").create_server(("127.0.0.1", 0))) as deaf:
+    with closing(socket.create_server(("127.0.0.1", 0))) as deaf:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         error = cli.error("patch", "f", "{}", "--timeout", "0.5", "--server", url)
     assert error == "Error: There is no connection to the server\n"
@@ -502,7 +572,7 @@ def test_cli6_reader_that_goes_away_ends_it(cli: Cli, daemon: Daemon) -> None:
         assert tail.stderr is not None
         watchdog = threading.Timer(TIMEOUT, tail.kill)
         watchdog.start()
-        assert b"at version 0" in tail.stderr.readline() or True
+        assert b"no entries yet" in tail.stderr.readline()
         tail.stdout.close()
         ask(daemon, "PATCH", "/piped", {"title": "t"})
         assert tail.wait(TIMEOUT) == 1
@@ -560,8 +630,7 @@ def test_cli9_bar_and_lines_leave_each_other_alone(cli: Cli, daemon: Daemon) -> 
     assert lines_on_screen(sent) == ["bar-1", ""]  # of one thing there is no bar
     files = [f"bar-{number}.json" for number in range(3)]
     sent = on_terminal(cli, "import", *files)
-    *ids, bar, _ = [line for line in lines_on_screen(sent) if line.strip("\x1b[?25hl")] + [""]
-    assert len(ids) == 3
+    *ids, bar = lines_on_screen(sent)[:4]
     assert all(len(one) == 22 for one in ids)
     assert "Importing" in bar
     assert "100%" in bar
@@ -592,11 +661,10 @@ def test_ver3_store_that_isnt_there_is_not_made(nobody: Cli) -> None:
     assert list(nobody.directory.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("store", "status"), [("memory:", 2), ("sqlite:", 1), ("what", 1), ("postgresql:x", 1)]
-)
-def test_ver3_what_is_no_store(nobody: Cli, store: str, status: int) -> None:
-    assert "sqlite:PATH" in nobody.error("verify", "--store", store, status=status)
+def test_ver3_what_is_no_store(nobody: Cli) -> None:
+    assert "sqlite:PATH" in refused("verify", "--store", "memory:")
+    for store in ("sqlite:", "what"):
+        assert "sqlite:PATH" in nobody.error("verify", "--store", store)
 
 
 def test_ver3_another_program_s_file_is_left_alone(nobody: Cli) -> None:
@@ -629,7 +697,6 @@ def test_ver2_ver4_first_difference_ends_it(
         with closing(sqlite3.connect(tmp_path / "flows.db", isolation_level=None)) as database:
             database.execute("UPDATE entries SET patch = 'x' WHERE flow = 2")
     else:
-        psycopg2 = pytest.importorskip("psycopg2")
         with closing(psycopg2.connect(store)) as database, database, database.cursor() as one:
             one.execute("UPDATE helix_entries SET patch = 'x' WHERE flow = 2")
     error = cli.error("verify", "--store", store)
@@ -658,7 +725,7 @@ def test_ver4_server_writes_meanwhile(start_daemon: Callable[..., Daemon], tmp_p
     writer.start()
     try:
         eventually(lambda: len(written) > 20, "the writer writes")
-        for _ in range(3):
+        for _ in range(2):
             before = len(written)
             assert "7 flows, " in cli.out("verify", "--store", f"sqlite:{tmp_path / 'flows.db'}")
             assert len(written) > before
