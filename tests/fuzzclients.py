@@ -271,7 +271,11 @@ class RelayReplica(FuzzClient):
         shown = {"nodes": self.nodes, "edges": self.edges}
         shown = merge(shown, {k: v for k, v in random_patch(random).items() if k in shown})
         self.nodes = {k: v for k, v in shown["nodes"].items() if "id" in v}
-        self.edges = {k: v for k, v in shown["edges"].items() if v.keys() >= {"id", "source"}}
+        self.edges = {
+            key: edge
+            for key, edge in shown["edges"].items()
+            if edge.get("source") in self.nodes and edge["target"] in self.nodes
+        }
         changes = {"nodes": [*self.nodes.values()], "edges": [*self.edges.values()]}
         self.unanswered.add(self.wire.change(TOPIC, changes))
 
