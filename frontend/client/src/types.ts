@@ -66,7 +66,7 @@ export interface FlowError {
 /**
  * How the shown document stands to the server.
  *
- * - `loading`: nothing is known yet, neither from the server nor from an earlier visit.
+ * - `loading`: on its way in for the first time. What an earlier visit has kept may be shown already.
  * - `saved`: joined, and everything is durable.
  * - `saving`: joined, and `unsent` changes are on their way.
  * - `offline`: not joined; it is tried again by itself. `unsent` changes wait.
@@ -82,7 +82,7 @@ export interface FlowStatus {
   failedAttempts: number;
   /** It was tried ten times: from now on slowly. Offer a button that calls `retryNow`. */
   isSlow: boolean;
-  /** When it is tried again, in milliseconds since 1970; `null` while joined, or while it is tried. */
+  /** When it is tried again, in milliseconds since 1970; what has passed is being tried. */
   nextAttemptAt: number | null;
 }
 
@@ -233,7 +233,7 @@ export interface SyncedFlow {
   stop(): void;
 
   /** Have `listener` called after each change of `state`. Returns what ends that. */
-  subscribe(listener: () => void): () => void;
+  readonly subscribe: (listener: () => void) => () => void;
   /** Have `listener` called with each event. Returns what ends that. */
   listen(listener: (event: FlowEvent) => void): () => void;
 
@@ -267,7 +267,7 @@ export interface SyncedFlow {
   setPresence(meta: PresenceMeta): void;
 
   /** Try to connect now instead of later. */
-  retryNow(): void;
+  readonly retryNow: () => void;
   /** Take a refusal out of `state.refusals`; without `opId` all of them. */
   dismiss(opId?: number): void;
 }
