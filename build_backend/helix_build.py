@@ -3,8 +3,8 @@ The build backend: setuptools, and the editor, which is built for wheels.
 
 So ``pip install .`` needs no node on the machine: it comes as a wheel, which only this build sees.
 Editable installs and sdists are setuptools' alone; in a checkout the editor is built by
-``python build_backend/npm.py run build``. ``HELIX_SKIP_FRONTEND=1`` leaves the editor out of a wheel,
-or takes the one that was built last.
+``python build_backend/npm.py run build``. ``HELIX_SKIP_FRONTEND=1`` leaves the editor out of a
+wheel, or takes the one that was built last.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from npm import npm
 from setuptools import build_meta
 from setuptools.build_meta import (
     build_editable,
@@ -22,6 +21,8 @@ from setuptools.build_meta import (
     prepare_metadata_for_build_editable,
     prepare_metadata_for_build_wheel,
 )
+
+from npm import npm
 
 __all__ = [
     "build_editable",

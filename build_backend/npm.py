@@ -1,5 +1,7 @@
 """
-npm in ``frontend/``, with the node that comes as a wheel: ``python build_backend/npm.py run check``.
+npm in ``frontend/``, with the node that comes as a wheel.
+
+    python build_backend/npm.py run check
 
 The packages that the lockfile names are installed first, where they aren't yet.
 """

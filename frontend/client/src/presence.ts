@@ -3,8 +3,8 @@
 import { isObject } from "./mergepatch";
 import type { Cursor, JsonObject, Member } from "./types";
 
-/** Milliseconds between cursors that are sent: 30 a second. */
-export const CURSOR_INTERVAL = 1000 / 30;
+/** Milliseconds between cursors that are sent: not more than 30 a second. */
+export const CURSOR_INTERVAL = 34;
 
 /** What members get who give no colour; all stand out on white and on black. */
 const COLORS = ["#e5484d", "#d6409f", "#8e4ec6", "#3e63dd", "#0588f0", "#12a594", "#30a46c", "#f76b15"];
