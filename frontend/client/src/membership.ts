@@ -83,10 +83,11 @@ export class Membership {
     this.#random = options.random;
     this.#backoff = new Backoff(options.random);
     const wait = (): number => this.#wait();
-    const settings: Partial<SocketConnectOption> = { reconnectAfterMs: wait, rejoinAfterMs: wait };
-    if (options.webSocket !== undefined) {
-      settings.transport = options.webSocket;
-    }
+    const settings: Partial<SocketConnectOption> = {
+      transport: options.webSocket ?? globalThis.WebSocket,
+      reconnectAfterMs: wait,
+      rejoinAfterMs: wait,
+    };
     const { token } = options;
     if (token !== undefined) {
       // The package takes a function, too; its types don't say so.
