@@ -1,15 +1,15 @@
 /** What one may undo and redo: one's own steps, and nothing that others have changed since. */
 
 import { apply, difference, stage } from "./document";
-import { fresh, isEmpty, isObject, own, same } from "./mergepatch";
+import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch";
 import type { Operation } from "./replica";
 import type { FlowDocument, JsonObject } from "./types";
 
 /** Steps that can be undone; older ones are forgotten. */
 export const MAX_STEPS = 500;
 
-/** The part of an operation that counts here; both change until the log has it. */
-export type Change = Pick<Operation, "effective" | "inverse">;
+/** The part of an operation that counts here; it changes until the log has it. */
+export type Change = Pick<Operation, "durableAt" | "effective" | "inverse">;
 
 interface Step {
   /** What is done under the same key next belongs to it; `null` once it is complete. */
@@ -62,6 +62,17 @@ export class History {
         .filter((step) => step.changes.length > 0);
     this.#done = without(this.#done);
     this.#undone = without(this.#undone);
+  }
+
+  /** Give up what of the changes before it somebody else's entry has changed again. */
+  overtake(patch: JsonObject, version: number): void {
+    for (const { changes } of [...this.#done, ...this.#undone]) {
+      for (const change of changes) {
+        if (change.durableAt !== null && change.durableAt < version) {
+          change.inverse = untouched(change.inverse, patch);
+        }
+      }
+    }
   }
 
   clear(): void {
@@ -136,19 +147,31 @@ function stillOurs(document: JsonObject, effective: JsonObject, inverse: JsonObj
   return result;
 }
 
+/** Reduce an inverse to what a later patch doesn't touch. */
+function untouched(inverse: JsonObject, patch: JsonObject): JsonObject {
+  const result: JsonObject = {};
+  for (const [name, before] of Object.entries(inverse)) {
+    const touch = own(patch, name);
+    if (touch === undefined) {
+      result[name] = before;
+    } else if (isObject(before) && isObject(touch)) {
+      const part = untouched(before, touch);
+      if (!isEmpty(part)) {
+        result[name] = part;
+      }
+    }
+  }
+  return result;
+}
+
 /** Keep the nodes that others have connected since: with a node would go their edges. */
 function sparing(document: FlowDocument, patch: JsonObject): JsonObject {
   const { nodes, edges } = patch;
   if (!isObject(nodes) || !Object.values(nodes).includes(null)) {
     return patch;
   }
-  const edgesGone = isObject(edges) ? edges : {};
-  const spared = new Set<string>();
-  for (const [id, edge] of Object.entries(document.edges)) {
-    if (own(edgesGone, id) !== null) {
-      spared.add(edge.source).add(edge.target);
-    }
-  }
+  const edgesAfter = mergeObjects(document.edges, isObject(edges) ? edges : {});
+  const spared = new Set(Object.values(edgesAfter).flatMap(({ source, target }) => [source, target]));
   const kept = Object.entries(nodes).filter(([id, value]) => value !== null || !spared.has(id));
   return { ...patch, nodes: Object.fromEntries(kept) };
 }

@@ -1,14 +1,13 @@
 /** `FlowSync`: one flow, held in step with its server; no React in it. */
 
+import { Awareness } from "./awareness";
+import { Changes } from "./changes";
 import { Couriers } from "./couriers";
-import { stage } from "./document";
-import { History } from "./history";
 import { newId, secureRandom } from "./ids";
 import { BrowserKeeper, NoKeeper } from "./keeper";
 import { Membership, type MembershipOptions, type Standing } from "./membership";
-import { compose, copyPatch, isEmpty, isObject } from "./mergepatch";
+import { isObject } from "./mergepatch";
 import { Outgoing } from "./outgoing";
-import { CURSOR_INTERVAL, membersOf, mergeCursors, Throttle } from "./presence";
 import { Gap, type Operation, Replica } from "./replica";
 import type {
   Cursor,
@@ -27,27 +26,11 @@ import type {
   SyncedFlow,
 } from "./types";
 
-/** Milliseconds that typing is gathered. */
-export const GATHER = 500;
-
-/** Milliseconds without a change after which gathering under the same key begins another step. */
-const STEP_PAUSE = 1000;
-
 /** Milliseconds until a confirmed document is kept. */
 const KEEP_AFTER = 2000;
 
 /** Milliseconds between looks for what pages that are gone have left. */
 const LOOK_AGAIN = 30_000;
-
-const PRESENCE_INTERVAL = 100;
-
-interface Gathered {
-  key: string;
-  op: Operation;
-  timer: ReturnType<typeof setTimeout>;
-}
-
-const NO_CURSORS: ReadonlyMap<string, Cursor> = new Map();
 
 const ON_THE_WAY: Standing = {
   kind: "offline",
@@ -65,26 +48,18 @@ export class FlowSync implements SyncedFlow {
   readonly #random: () => number;
   readonly #keeper: FlowKeeper;
   readonly #replica = new Replica();
-  readonly #history = new History();
+  readonly #changes: Changes;
   readonly #outgoing: Outgoing;
   readonly #couriers: Couriers;
-  readonly #cursor: Throttle<Cursor | null>;
-  readonly #presence: Throttle<undefined>;
+  readonly #awareness: Awareness;
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: FlowEvent) => void>();
   #membership: Membership | null = null;
   #standing: Standing = ON_THE_WAY;
   #wasIn = false;
-  #newestOp = 0;
-  #gathered: Gathered | null = null;
-  #gatheredAt = 0;
-  #meta: PresenceMeta = {};
-  #extra: Pick<FlowState, "role" | "members" | "cursors" | "refusals"> = {
-    role: null,
-    members: [],
-    cursors: NO_CURSORS,
-    refusals: [],
-  };
+  #limits: unknown;
+  #role: string | null = null;
+  #refusals: readonly Refusal[] = [];
   #state: FlowState;
   /** Counts the starts: what an earlier one has begun is given up. */
   #life = 0;
@@ -111,16 +86,29 @@ export class FlowSync implements SyncedFlow {
       { ...settled, push: (...push) => this.#membership?.push(...push) },
       this.#random,
     );
+    this.#changes = new Changes(this.clientId, this.#replica, {
+      keep: ({ clientId, opId, patch }) => {
+        this.#keeper.put(flowId, { clientId, opId, patch });
+      },
+      send: (op) => {
+        this.#outgoing.add(op);
+      },
+      changed: () => {
+        this.#refresh();
+      },
+    });
     this.#couriers = new Couriers(flowId, this.#keeper, this.#replica, this.#address(), {
       ...settled,
       parameters: (clientId) => this.#parameters(clientId),
     });
-    this.#cursor = new Throttle((cursor) => {
-      this.#membership?.tell("cursor", cursor === null ? {} : { ...cursor });
-    }, CURSOR_INTERVAL);
-    this.#presence = new Throttle(() => {
-      this.#tellPresence();
-    }, PRESENCE_INTERVAL);
+    this.#awareness = new Awareness(this.clientId, {
+      tell: (event, payload) => {
+        this.#tellOf(event, payload);
+      },
+      changed: () => {
+        this.#refresh();
+      },
+    });
     this.#state = this.#snapshot();
   }
 
@@ -143,8 +131,7 @@ export class FlowSync implements SyncedFlow {
     this.#attend("removeEventListener");
     clearInterval(this.#look);
     this.#hide();
-    this.#cursor.stop();
-    this.#presence.stop();
+    this.#awareness.stop();
     this.#couriers.stop();
     this.#membership?.stop();
     this.#membership = null;
@@ -185,8 +172,7 @@ export class FlowSync implements SyncedFlow {
         this.#moved(standing);
       },
       present: (list) => {
-        this.#extra = { ...this.#extra, members: membersOf(list, this.clientId) };
-        this.#refresh();
+        this.#awareness.present(list);
       },
     });
     this.#membership.start();
@@ -254,9 +240,12 @@ export class FlowSync implements SyncedFlow {
       version: this.#replica.version,
       epoch: this.#replica.epoch,
       status: this.#status(),
-      canUndo: this.#history.canUndo,
-      canRedo: this.#history.canRedo,
-      ...this.#extra,
+      canUndo: this.#changes.history.canUndo,
+      canRedo: this.#changes.history.canRedo,
+      role: this.#role,
+      members: this.#awareness.members,
+      cursors: this.#awareness.cursors,
+      refusals: this.#refusals,
     };
   }
 
@@ -273,95 +262,23 @@ export class FlowSync implements SyncedFlow {
   // one's own changes
 
   patch(patch: JsonObject): void {
-    this.#seal();
-    const op = this.#submit(copyPatch(patch));
-    if (op !== null) {
-      this.#history.add(op, null);
-      this.#outgoing.add(op);
-      this.#refresh();
-    }
+    this.#changes.patch(patch);
   }
 
-  gather(key: string, patch: JsonObject, { wait = GATHER }: GatherOptions = {}): void {
-    const copy = copyPatch(patch);
-    const now = Date.now();
-    if (now - this.#gatheredAt > STEP_PAUSE) {
-      this.#history.end();
-    }
-    this.#gatheredAt = now;
-    const gathered = this.#gathered;
-    const both = gathered?.key === key ? compose(gathered.op.patch, copy) : null;
-    if (gathered !== null && both !== null) {
-      this.#replica.replace(gathered.op, both);
-      this.#keep(gathered.op);
-      this.#refresh();
-      return;
-    }
-    this.#seal();
-    const op = this.#submit(copy);
-    if (op !== null) {
-      this.#history.add(op, key);
-      const timer = setTimeout(() => {
-        this.#seal();
-      }, wait);
-      this.#gathered = { key, op, timer };
-      this.#refresh();
-    }
+  gather(key: string, patch: JsonObject, options: GatherOptions = {}): void {
+    this.#changes.gather(key, patch, options);
   }
 
   flush(): void {
-    this.#seal();
-    this.#history.end();
+    this.#changes.flush();
   }
 
   undo(): boolean {
-    return this.#turn("undo");
+    return this.#changes.turn("undo");
   }
 
   redo(): boolean {
-    return this.#turn("redo");
-  }
-
-  #turn(way: "undo" | "redo"): boolean {
-    this.flush();
-    const { shown } = this.#replica;
-    if (shown === null) {
-      return false;
-    }
-    const isDone = this.#history[way](shown, (patch) => {
-      const op = this.#take(patch);
-      this.#outgoing.add(op);
-      return op;
-    });
-    this.#refresh();
-    return isDone;
-  }
-
-  /** Send what is gathered. */
-  #seal(): void {
-    const gathered = this.#gathered;
-    if (gathered !== null) {
-      this.#gathered = null;
-      clearTimeout(gathered.timer);
-      this.#outgoing.add(gathered.op);
-    }
-  }
-
-  /** Take a patch; `null` where it changes nothing. */
-  #submit(patch: JsonObject): Operation | null {
-    const { shown } = this.#replica;
-    return shown !== null && isNothing(shown, patch) ? null : this.#take(patch);
-  }
-
-  #take(patch: JsonObject): Operation {
-    this.#newestOp += 1;
-    const op = this.#replica.submit(this.clientId, this.#newestOp, patch);
-    this.#keep(op);
-    return op;
-  }
-
-  #keep({ clientId, opId, patch }: Operation): void {
-    this.#keeper.put(this.flowId, { clientId, opId, patch });
+    return this.#changes.turn("redo");
   }
 
   // what becomes of them
@@ -374,17 +291,16 @@ export class FlowSync implements SyncedFlow {
 
   #refused(op: Operation, error: FlowError): void {
     this.#replica.refuse(op);
-    this.#history.drop(op);
+    this.#changes.history.drop(op);
     this.#keeper.remove(this.flowId, op.clientId, op.opId);
     const refusal: Refusal = { ...error, opId: op.opId, patch: op.patch };
-    this.#extra = { ...this.#extra, refusals: [...this.#extra.refusals, refusal] };
+    this.#refusals = [...this.#refusals, refusal];
     this.#refresh();
     this.#tell({ type: "refused", refusal });
   }
 
   dismiss(opId?: number): void {
-    const refusals = this.#extra.refusals.filter((one) => opId !== undefined && one.opId !== opId);
-    this.#extra = { ...this.#extra, refusals };
+    this.#refusals = this.#refusals.filter((one) => opId !== undefined && one.opId !== opId);
     this.#refresh();
   }
 
@@ -415,12 +331,10 @@ export class FlowSync implements SyncedFlow {
         throw new Gap();
       }
     }
-    this.#extra = { ...this.#extra, role: typeof role === "string" ? role : null };
+    this.#role = typeof role === "string" ? role : null;
     this.#wasIn = true;
     this.#limits = limits;
   }
-
-  #limits: unknown;
 
   #received(event: string, payload: JsonObject): void {
     if (event === "entries") {
@@ -428,9 +342,7 @@ export class FlowSync implements SyncedFlow {
     } else if (event === "reset") {
       this.#adopt(payload["epoch"], payload["version"], payload["document"]);
     } else if (event === "cursors") {
-      const cursors = mergeCursors(this.#extra.cursors, payload, this.clientId);
-      this.#extra = { ...this.#extra, cursors };
-      this.#refresh();
+      this.#awareness.moved(payload);
     }
   }
 
@@ -447,6 +359,11 @@ export class FlowSync implements SyncedFlow {
         this.#couriers.settle(op);
       }
     }
+    for (const { client_id, patch, version } of news) {
+      if (client_id !== this.clientId) {
+        this.#changes.history.overtake(patch, version);
+      }
+    }
     if (news.length > 0) {
       this.#keepDocument();
       this.#refresh();
@@ -459,7 +376,7 @@ export class FlowSync implements SyncedFlow {
       throw new TypeError("The server sent no document");
     }
     if (this.#replica.epoch !== null && this.#replica.epoch !== epoch) {
-      this.#history.clear();
+      this.#changes.history.clear();
     }
     this.#replica.adopt(epoch, version, document as FlowDocument);
     this.#keepDocument();
@@ -478,7 +395,7 @@ export class FlowSync implements SyncedFlow {
     if (standing.kind !== "joined" && before.kind === "joined") {
       this.#outgoing.pause();
       this.#couriers.pause();
-      this.#extra = { ...this.#extra, members: [], cursors: NO_CURSORS };
+      this.#awareness.leave();
     }
     this.#refresh();
     if (standing.kind === "closed" && before.kind !== "closed") {
@@ -488,16 +405,12 @@ export class FlowSync implements SyncedFlow {
 
   /** Say who one is, and send what waits. */
   #arrive(): void {
-    this.#tellPresence();
+    this.#awareness.arrive();
     this.#outgoing.resume(this.#limits);
     this.#couriers.deliver();
     const { initial } = this.#options;
-    if (initial !== undefined && this.#replica.version === 0 && this.#newestOp === 0) {
-      const op = this.#submit(copyPatch(initial));
-      if (op !== null) {
-        this.#outgoing.add(op);
-        this.#refresh();
-      }
+    if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {
+      this.#changes.begin(initial);
     }
   }
 
@@ -508,17 +421,19 @@ export class FlowSync implements SyncedFlow {
   // presence
 
   setCursor(cursor: Cursor | null): void {
-    this.#cursor.give(cursor);
+    this.#awareness.setCursor(cursor);
   }
 
   setPresence(meta: PresenceMeta): void {
-    this.#meta = { ...this.#meta, ...meta };
-    this.#presence.give(undefined);
+    this.#awareness.setPresence(meta);
   }
 
-  #tellPresence(): void {
-    const meta = { ...this.#options.user, ...this.#meta, client_id: this.clientId };
-    this.#membership?.push("presence", meta, { ok: () => undefined, refused: () => undefined });
+  #tellOf(event: "presence" | "cursor", payload: JsonObject): void {
+    if (event === "cursor") {
+      this.#membership?.tell(event, payload);
+    } else {
+      this.#membership?.push(event, payload, { ok: () => undefined, refused: () => undefined });
+    }
   }
 
   // what is kept
@@ -567,14 +482,5 @@ export class FlowSync implements SyncedFlow {
         this.#couriers.deliver();
       }
     }
-  }
-}
-
-function isNothing(document: FlowDocument, patch: JsonObject): boolean {
-  try {
-    return isEmpty(stage(document, patch));
-  } catch {
-    // The server will say what is wrong with it.
-    return false;
   }
 }

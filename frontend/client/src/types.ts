@@ -105,8 +105,8 @@ export interface PresenceMeta extends JsonObject {
   color?: string;
   /** The nodes and edges that are selected. */
   selection?: string[];
-  /** What is being edited, such as `"nodes/n1/data/label"`. */
-  editing?: string | null;
+  /** What is being edited, such as `{ node: "n1", field: "label" }`. */
+  editing?: JsonObject | null;
 }
 
 /** Who is in the flow: one for each tab or program. */
@@ -151,6 +151,8 @@ export type FlowEvent =
 
 /** Who one is, to others. */
 export interface FlowUser {
+  /** The same in all tabs of one person. */
+  id?: string;
   name: string;
   /** A CSS colour. */
   color?: string;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { createElement, type FunctionComponent } from "react";
 import { createRoot } from "react-dom/client";
-import { createProgram, getPreEmitDiagnostics, JsxEmit, ModuleKind, ModuleResolutionKind } from "typescript";
+import { createProgram, getPreEmitDiagnostics, JsxEmit, ModuleKind, ModuleResolutionKind, ScriptTarget } from "typescript";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { Network } from "./network";
@@ -56,7 +56,7 @@ test("jsc13 the page's example has no error of types", () => {
     lib: ["lib.es2023.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"],
     types: ["vite/client"],
     skipLibCheck: true,
-    target: 9,
+    target: ScriptTarget.ES2022,
   });
   const errors = getPreEmitDiagnostics(program).map(({ messageText }) => messageText);
   expect(errors).toEqual([]);

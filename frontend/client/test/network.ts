@@ -30,14 +30,14 @@ export class Network {
   readonly webSocket: new (url: string) => object;
 
   constructor() {
-    // eslint-disable-next-line @typescript-eslint/no-this-alias -- the class inside has its own
-    const network = this;
-    this.webSocket = class {
-      constructor() {
-        network.connects += 1;
-        return new Pipe(network, network.connects);
-      }
+    const connect = (): object => {
+      this.connects += 1;
+      return new Pipe(this, this.connects);
     };
+    // What a constructor returns is what `new` gives, if it is an object.
+    this.webSocket = function () {
+      return connect();
+    } as unknown as new (url: string) => object;
   }
 
   serve(service: Service): void {
