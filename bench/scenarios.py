@@ -182,6 +182,17 @@ SCENARIOS = (
         servers=STORES,
     ),
     Scenario(
+        "document-1000x16",
+        "1,000 flows of 2 members, one of whom writes, each with 16 patches outstanding",
+        2000,
+        (
+            *("--documents", "--mode", "pipelined", "--members", "2000", "--group", "2"),
+            *("--window", "16", "--nodes", "20", "--half"),
+        ),
+        _patches(sqlite=10_000, postgresql=5000),
+        servers=STORES,
+    ),
+    Scenario(
         "document-load",
         "50 flows of 1,000 nodes that nobody has open: a join of each",
         55,

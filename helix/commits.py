@@ -19,8 +19,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.document import JsonObject, inverse
-from helix.edits import Accepted, Submission, summary_of
+from helix.document import JsonObject
+from helix.edits import Accepted, Corkable, Submission, summary_of
 from helix.errors import (
     DuplicateOperation,
     FlowDeleted,
@@ -108,6 +108,11 @@ class _Group:
     newest_before: dict[str, int] = attrs.field(factory=dict)
     size: int = 0
 
+    def cork(self) -> list[Corkable]:
+        """Let the outlets of the submitters gather what they are sent, and give those that do."""
+        outlets = {pending.submission.outlet: None for pending in self.pending}
+        return [outlet for outlet in outlets if outlet is not None and outlet.cork()]
+
 
 @attrs.define(eq=False)
 class _Client:
@@ -132,6 +137,7 @@ class CommitLoop:
     """
 
     __slots__ = (
+        "_appending",
         "_asked",
         "_clients",
         "_closed",
@@ -139,13 +145,14 @@ class CommitLoop:
         "_failures",
         "_follower",
         "_group",
+        "_has_orphans",
         "_queue",
         "_recovering",
         "_recovery",
         "_running",
         "_settings",
+        "_settling",
         "_stale",
-        "_under_way",
         "_unknown",
         "log",
     )
@@ -163,7 +170,8 @@ class CommitLoop:
         self._recovering: Deferred[None] | None = None
         self._recovery: IDelayedCall | None = None
         self._unknown: set[str] = set()
-        self._under_way: Deferred[None] | None = None
+        self._settling: Deferred[None] | None = None
+        self._appending = self._has_orphans = False
         self._running = self._closed = False
         self._stale = self._asked = False
 
@@ -211,8 +219,11 @@ class CommitLoop:
 
     def dismiss(self, client_id: str) -> None:
         """Forget a client that was introduced, once nobody is it any more."""
-        self._clients[client_id].members -= 1
-        self._forget_clients()
+        client = self._clients[client_id]
+        client.members -= 1
+        if not client.members:
+            self._has_orphans = True
+            self._forget_clients()
 
     def confirmed(self, read: Callable[[], T]) -> T:
         """Call ``read`` while the log's document is what is durable, nothing more."""
@@ -248,7 +259,9 @@ class CommitLoop:
         self._refuse((*(group.pending if group else ()), *self._drop_queue()), error)
         if self._recovering is not None:
             self._recovering.cancel()
-        return self._under_way
+        if self._appending:
+            self._settling = Deferred()
+        return self._settling
 
     # staging and appending
 
@@ -320,10 +333,7 @@ class CommitLoop:
         patch: JsonObject,
         text: bytes,
     ) -> None:
-        document = self.log.document
-        undo = inverse(document.content, patch)
-        document.apply(patch)
-        group.changes.append((patch, undo))
+        group.changes.append((patch, self.log.document.exchange(patch)))
         group.size += len(text)
         client_id, op_id = submission.client_id, submission.op_id
         group.entries.append(Entry(version, text, now, submission.by, client_id, op_id))
@@ -350,26 +360,32 @@ class CommitLoop:
             appended = store.append(log.flow_id, log.epoch, log.version, group.entries, summary)
         else:
             appended = store.create(log.flow_id, log.epoch, log.created_at, group.entries, summary)
-        under_way: Deferred[None] = Deferred()
-        self._under_way = under_way
-        appended.addBoth(self._append_ended, under_way)
-        appended.addCallbacks(self._appended, self._append_failed, (group,), {}, (group,))
-        appended.addErrback(self._crash)
+        self._appending = True
+        appended.addCallbacks(
+            self._appended, self._append_failed, (group,), {}, (group,)
+        ).addErrback(self._crash)
 
-    def _append_ended(self, result: T, under_way: Deferred[None]) -> T:
-        self._under_way = None
-        under_way.callback(None)
-        return result
+    def _append_ended(self) -> bool:
+        """Note that no append is under way; tell whether anybody still waits for what it did."""
+        self._appending = False
+        if self._settling is not None:
+            self._settling.callback(None)
+        return not self._closed
 
     def _appended(self, _: object, group: _Group) -> None:
-        if self._closed:
+        if not self._append_ended():
             return
         self._group = None
         self._conflicts = self._failures = 0
         self.log.extend(group.entries)
-        self._acknowledge(group)
-        if not self._closed:
-            self._follower.committed(group.entries)
+        corked = group.cork()
+        try:
+            self._acknowledge(group)
+            if not self._closed:
+                self._follower.committed(group.entries)
+        finally:
+            for outlet in corked:
+                outlet.uncork()
         if not self._closed:
             self.log.snapshot_if_due()
             self._next()
@@ -404,7 +420,7 @@ class CommitLoop:
     # when the store says no
 
     def _append_failed(self, failure: Failure, group: _Group) -> None:
-        if self._closed:
+        if not self._append_ended():
             return
         self._group = None
         self._roll_back(group)
@@ -515,6 +531,7 @@ class CommitLoop:
             newest = await self._newest_op(client_id)
             client = self._clients.setdefault(client_id, _Client(0, -1))
             client.newest = max(client.newest, newest)
+        self._has_orphans = self._has_orphans or bool(self._unknown)
         self._unknown = set()
 
     async def _catch_up_to(self, version: int) -> None:
@@ -553,7 +570,8 @@ class CommitLoop:
     # the end of things
 
     def _forget_clients(self) -> None:
-        if not self.is_busy:
+        if self._has_orphans and not self.is_busy:
+            self._has_orphans = False
             for client_id in [one for one, client in self._clients.items() if not client.members]:
                 del self._clients[client_id]
 

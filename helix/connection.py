@@ -265,21 +265,24 @@ class Connection:
                 self._reply_later(response, port, message)
 
     def _reply_later(self, response: Deferred[bytes], port: _Port, message: _AnyMessage) -> None:
-        def reply(response: bytes) -> None:
-            if port.state is _State.JOINED:
-                self._reply(port.join_ref, message, response)
+        about = (port, message)
+        response.addCallbacks(self._answered, self._refused, about, {}, about).addErrback(
+            self._crashed
+        )
 
-        def refuse(failure: Failure) -> None:
-            if port.state is not _State.JOINED:
-                return
-            error = failure.value
-            if isinstance(error, HelixError):
-                self._reply_error(port.join_ref, message, port.channel.refusal(error))
-            else:
-                self._log.failure("A channel crashed", failure)
-                port.end("phx_error")
+    def _answered(self, response: bytes, port: _Port, message: _AnyMessage) -> None:
+        if port.state is _State.JOINED:
+            self._reply(port.join_ref, message, response)
 
-        response.addCallbacks(reply, refuse).addErrback(self._crashed)
+    def _refused(self, failure: Failure, port: _Port, message: _AnyMessage) -> None:
+        if port.state is not _State.JOINED:
+            return
+        error = failure.value
+        if isinstance(error, HelixError):
+            self._reply_error(port.join_ref, message, port.channel.refusal(error))
+        else:
+            self._log.failure("A channel crashed", failure)
+            port.end("phx_error")
 
     def _queue(self, message: _AnyMessage, port: _Port) -> None:
         if port.queue is None:

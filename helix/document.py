@@ -16,6 +16,7 @@ and what isn't there is simply absent. Arrays are replaced whole and may hold nu
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Self
 
 import msgspec
@@ -140,18 +141,23 @@ class FlowDocument:
         :raises PatchTooLarge: when it has too many bytes.
         :raises DocumentTooLarge: when the document would grow over a limit.
         """
-        checked = check_patch(patch, self.limits)
-        if bounded:
-            check_patch_size(checked, self.limits)
+        limits = self.limits
+        checked = check_patch(patch, limits)
+        # The document can't grow by more than what is put into it.
+        most = check_patch_size(checked, limits) if bounded else sys.maxsize
         nodes = self._stage_nodes(checked.get("nodes", {}))
         edges = self._stage_edges(checked.get("edges", {}), nodes)
         rest = {key: value for key, value in checked.items() if key not in ("nodes", "edges")}
-        effective = minimal(self.content, rest)
+        effective = minimal(self.content, rest) if rest else {}
         if nodes:
             effective["nodes"] = nodes
         if edges:
             effective["edges"] = edges
-        self._check_growth(effective)
+        if self.size_bytes + most > limits.max_document_bytes:
+            self._check_size(effective)
+        members = len(self.content["nodes"]) + len(self.content["edges"])
+        if members + len(nodes) + len(edges) > limits.max_members:
+            self._check_members(effective)
         return effective
 
     def stage_document(self, document: object) -> JsonObject:
@@ -170,12 +176,24 @@ class FlowDocument:
         It is trusted: what `stage` gave for this very document, or an entry of its log. Its objects
         are not taken over, so that the entry stays what it is; its arrays are.
         """
+        self._apply(effective, None)
+
+    def exchange(self, effective: JsonObject) -> JsonObject:
+        """As `apply`, and give the patch that undoes it."""
+        undo: JsonObject = {}
+        self._apply(effective, undo)
+        return undo
+
+    def _apply(self, effective: JsonObject, undo: JsonObject | None) -> None:
+        touched = effective.get("edges")
+        if not touched:
+            self.size_bytes += merge_into(self.content, effective, undo)
+            return
         edges = self.content["edges"]
-        touched = effective.get("edges", {})
         for edge_id in touched:
             if edge_id in edges:
                 self._unlink(edge_id, edges[edge_id])
-        self.size_bytes += merge_into(self.content, effective)
+        self.size_bytes += merge_into(self.content, effective, undo)
         for edge_id in touched:
             if edge_id in edges:
                 self._link(edge_id, edges[edge_id])
@@ -234,20 +252,22 @@ class FlowDocument:
                 return False
         return True
 
-    def _check_growth(self, effective: JsonObject) -> None:
-        """Refuse what makes the document exceed a limit; one that exceeds it already may shrink."""
-        content = self.content
+    def _check_size(self, effective: JsonObject) -> None:
+        """Refuse what makes the document too large; one that is so already may shrink."""
+        grown = growth(self.content, effective)
+        if grown > 0:
+            check_document_size(self.size_bytes + grown, self.limits)
+
+    def _check_members(self, effective: JsonObject) -> None:
+        """As `_check_size`, for the number of nodes and edges."""
         count = more = 0
         for members in ("nodes", "edges"):
-            present = content[members]
+            present = self.content[members]
             count += len(present)
             for member_id, change in effective.get(members, {}).items():
                 more += (change is not None) - (member_id in present)
         if more > 0:
             check_members(count + more, self.limits)
-        more_bytes = growth(content, effective)
-        if more_bytes > 0:
-            check_document_size(self.size_bytes + more_bytes, self.limits)
 
     def _link(self, edge_id: str, edge: dict[str, Any]) -> None:
         for end in ("source", "target"):

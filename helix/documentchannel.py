@@ -190,7 +190,11 @@ class DocumentChannel:
         self._unanswered += 1
         patch = given.patch
         submission = Submission(
-            lambda document: document.stage(patch), self._by, self._client_id, given.op_id
+            lambda document: document.stage(patch),
+            self._by,
+            self._client_id,
+            given.op_id,
+            outlet=self.outlet,
         )
         return self._service.guard(session, session.submit, submission).addCallbacks(
             self._accepted, self._refused, (patch,), {}, (given.op_id,)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import attrs
+import msgspec
 
 from helix.document import FlowDocument, JsonObject
 from helix.records import FlowHead, Summary
 
 
-@attrs.frozen
-class Submission:
+class Corkable(Protocol):
+    """The way to a client that can gather what it is sent. (`helix.outlet.Outlet`)"""
+
+    def cork(self) -> bool:
+        """Begin to gather; ``False`` where somebody else does already."""
+
+    def uncork(self) -> None:
+        """Send what was gathered as one."""
+
+
+class Submission(msgspec.Struct, frozen=True):
     """
     An edit on its way into the log.
 
@@ -22,6 +33,8 @@ class Submission:
     :ivar client_id: with ``op_id``, the submission's name, by which a resend is recognised.
     :ivar op_id: ``None`` exactly when ``client_id`` is.
     :ivar expected: the ``(epoch, version)`` that the flow must be at; ``None`` for any.
+    :ivar outlet: the way to who submitted it, for whom the answer and the entries become one write;
+        ``None`` where that is no member.
     """
 
     stage: Callable[[FlowDocument], JsonObject]
@@ -29,10 +42,10 @@ class Submission:
     client_id: str | None = None
     op_id: int | None = None
     expected: tuple[str, int] | None = None
+    outlet: Corkable | None = None
 
 
-@attrs.frozen
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """
     An edit that is durable.
 

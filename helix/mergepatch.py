@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from helix.protocol import encode_json
+import msgspec
 
 JsonObject = dict[str, Any]
 """A JSON object as msgspec decodes it."""
 
 _ABSENT = object()
+
+_encode = msgspec.json.Encoder().encode
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -125,7 +127,12 @@ def inverse(document: JsonObject, patch: JsonObject) -> JsonObject:
 
 def size_of(value: Any) -> int:
     """Measure a value: the bytes of its JSON text, without white space."""
-    return len(encode_json(value))
+    return len(_encode(value))
+
+
+def _member(key: str, value: Any) -> int:
+    """Measure a member of an object: its name, the colon and its value; without a comma."""
+    return len(_encode(key)) + 1 + len(_encode(value))
 
 
 def _commas(count: int) -> int:
@@ -134,35 +141,54 @@ def _commas(count: int) -> int:
 
 def growth(target: JsonObject, patch: JsonObject) -> int:
     """Tell by how many bytes the JSON of ``target`` grows when ``patch`` is applied; exact."""
-    return _apply(target, patch, commit=False)
-
-
-def merge_into(target: JsonObject, patch: JsonObject) -> int:
-    """
-    Apply a merge patch in place, in time that depends on the patch and what it replaces.
-
-    :return: by how many bytes the JSON of ``target`` has grown; exact.
-    """
-    return _apply(target, patch, commit=True)
-
-
-def _apply(target: JsonObject, patch: JsonObject, *, commit: bool) -> int:
     grown = added = 0
-    before = len(target)
     for key, value in patch.items():
         old = target.get(key, _ABSENT)
         if type(old) is dict and type(value) is dict:
-            grown += _apply(old, value, commit=commit)
+            grown += growth(old, value)
             continue
         if old is not _ABSENT:
-            grown -= size_of(key) + size_of(old) + len(":")
+            grown -= _member(key, old)
             added -= 1
         if value is not None:
-            new = fresh(value)
-            grown += size_of(key) + size_of(new) + len(":")
+            grown += _member(key, fresh(value))
             added += 1
-            if commit:
-                target[key] = new
-        elif commit:
-            target.pop(key, None)
-    return grown + _commas(before + added) - _commas(before)
+    return grown + _commas(len(target) + added) - _commas(len(target))
+
+
+def merge_into(target: JsonObject, patch: JsonObject, undo: JsonObject | None = None) -> int:
+    """
+    Apply a merge patch in place, in time that depends on the patch and what it replaces.
+
+    :param undo: an empty object, which becomes the patch that undoes this: what `inverse` makes. It
+        takes over what is replaced.
+    :return: by how many bytes the JSON of ``target`` has grown; exact.
+    """
+    grown = 0
+    before = len(target)
+    for key, value in patch.items():
+        old = target.get(key, _ABSENT)
+        if type(value) is dict:
+            if type(old) is dict:
+                replaced: JsonObject | None = None if undo is None else {}
+                grown += merge_into(old, value, replaced)
+                if replaced:
+                    undo[key] = replaced  # type: ignore[index]  # else nothing is replaced
+                continue
+            value = fresh(value)
+        if old is _ABSENT:
+            if value is not None:
+                target[key] = value
+                grown += _member(key, value)
+                if undo is not None:
+                    undo[key] = None
+            continue
+        if value is None:
+            del target[key]
+            grown -= _member(key, old)
+        else:
+            target[key] = value
+            grown += len(_encode(value)) - len(_encode(old))
+        if undo is not None:
+            undo[key] = old
+    return grown + _commas(len(target)) - _commas(before)

@@ -179,11 +179,18 @@ class Outlet:
         if self._newest is not None:
             self._newest = {key: kept for key, kept in self._newest.items() if key[0] != topic}
 
-    def cork(self) -> None:
-        """Gather what is sent until `uncork`, to send it as one. Not nested."""
+    def cork(self) -> bool:
+        """
+        Gather what is sent until `uncork`, to send it as one.
+
+        :return: whether it begins here; ``False`` where somebody gathers already, who uncorks.
+        """
+        if self._corked is not None:
+            return False
         self._corked = []
         if self._state is Flow.CLEAR:
             self.write = self._write_corked
+        return True
 
     def uncork(self) -> None:
         """Send what was gathered."""

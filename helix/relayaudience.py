@@ -131,7 +131,10 @@ class RelayAudience:
         else:
             view = self._view(member)
             sent, patch = view.sends(sent, self._clock.seconds())
-        submission = Submission(lambda document: document.stage(patch, bounded=False))
+        submission = Submission(
+            lambda document: document.stage(patch, bounded=False),
+            outlet=None if member is None else member.outlet,
+        )
         edited = self._commits.submit(submission)
         edited.addBoth(self._answered, member, view)
         return edited.addCallbacks(

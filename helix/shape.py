@@ -156,7 +156,7 @@ def _is_text(value: object) -> bool:
     return True
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class _Checker:
     """
     Walks over a patch or a document once and refuses the first fault.
@@ -185,7 +185,7 @@ class _Checker:
         if room < 1:
             raise invalid(path, f"nests deeper than {self.limits.max_depth}")
         for key in value:
-            if not _is_text(key):
+            if not (type(key) is str and key.isascii()) and not _is_text(key):
                 raise invalid((*path, repr(key)), "is not a name of Unicode characters")
             if key in FORBIDDEN_KEYS:
                 raise invalid((*path, key), "is a name that must not be used")

@@ -305,6 +305,25 @@ def test_dom4_members_get_the_same_bytes_in_the_same_order(world: World) -> None
     assert sum(len(json.loads(frame)[4]["entries"]) for frame in streams[0]) == 15
 
 
+def test_dom11_answers_and_entries_of_an_append_are_one_write(
+    world: World, store: HeldStore
+) -> None:
+    writer, reader = Editor(world, "w"), Editor(world, "r")
+    writer.patch(1, adding("a"))
+    writer.accepted()
+    store.holding = True
+    for op_id in (2, 3, 4):
+        writer.patch(op_id, moving("a", op_id))
+    store.let_through()
+    world.settle()
+    sockets = [editor.client.socket for editor in (writer, reader)]
+    before = [socket.writes for socket in sockets]
+    store.let_through()
+    assert [socket.writes for socket in sockets] == [n + 1 for n in before]
+    assert writer.accepted() == {1: 1, 2: 2, 3: 3, 4: 4}
+    assert [entry["version"] for entry in writer.entries] == [1, 2, 3, 4]
+
+
 def test_dom4_reply_tells_the_effective_patch_where_it_differs(world: World) -> None:
     writer = Editor(world, "w")
     writer.patch(1, adding("a"))

@@ -107,6 +107,24 @@ def test_doc9_an_inverse_undoes_its_patch(document: JsonObject, patch: JsonObjec
 
 
 @given(OBJECTS, PATCHES)
+def test_doc9_what_a_patch_replaces_undoes_it(document: JsonObject, patch: JsonObject) -> None:
+    changed, undo = copy.deepcopy(document), {}
+    merge_into(changed, patch, undo)
+    assert undo == inverse(document, patch)
+    merge_into(changed, undo)
+    assert same(changed, document)
+    merge_into(changed, patch)
+    assert undo == inverse(document, patch)
+
+
+@given(OBJECTS, PATCHES)
+def test_doc8_a_document_grows_by_no_more_than_its_patch_holds(
+    document: JsonObject, patch: JsonObject
+) -> None:
+    assert growth(document, patch) <= size_of(patch)
+
+
+@given(OBJECTS, PATCHES)
 def test_doc5_a_minimal_patch_changes_the_same_and_no_more(
     document: JsonObject, patch: JsonObject
 ) -> None:

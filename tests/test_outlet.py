@@ -180,6 +180,18 @@ def test_fan4_empty_cork_sends_nothing(connect: Connect) -> None:
     assert client.socket.writes == 0
 
 
+def test_fan4_cork_within_a_cork_leaves_it_alone(connect: Connect) -> None:
+    client = connect()
+    assert client.outlet.cork()
+    client.outlet.send(padded(1))
+    assert not client.outlet.cork()
+    client.outlet.send(padded(2))
+    assert client.socket.writes == 0
+    client.outlet.uncork()
+    assert client.socket.writes == 1
+    assert numbers(client) == [1, 2]
+
+
 def test_fan4_cork_while_blocked(connect: Connect) -> None:
     client = connect()
     block(client)

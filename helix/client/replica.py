@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from helix.document import DocumentLimits, FlowDocument, JsonObject, inverse
+from helix.document import DocumentLimits, FlowDocument, JsonObject
 from helix.errors import HelixError, TooManyPending
 from helix.mergepatch import same
 from helix.protocol import encode_json
@@ -290,8 +290,7 @@ class Replica:
             op.effective = self._flow.stage(op.patch, bounded=False)
         except HelixError:
             op.effective = {}
-        op.undo = inverse(self._flow.content, op.effective)
-        self._flow.apply(op.effective)
+        op.undo = self._flow.exchange(op.effective)
         op.places = frozenset(places_of(op.patch) | places_of(op.effective))
         self._touched.update(op.places)
 
