@@ -53,12 +53,10 @@ export class Couriers {
   async adopt(clientIds: Iterable<string>): Promise<boolean> {
     const adopted = new Set<string>();
     for (const clientId of new Set(clientIds)) {
-      if (!this.#held.has(clientId)) {
-        const release = await this.#keeper.hold(this.#flowId, clientId);
-        if (release !== null) {
-          this.#held.set(clientId, release);
-          adopted.add(clientId);
-        }
+      const release = await this.#keeper.hold(this.#flowId, clientId);
+      if (release !== null) {
+        this.#held.set(clientId, release);
+        adopted.add(clientId);
       }
     }
     if (adopted.size === 0) {

@@ -57,6 +57,7 @@ describe("the browser's keeper", () => {
     keeper.put("other", SMALL);
     keeper.putDocument("demo", document);
     await keeper.load("demo");
+    expect(Object.keys(localStorage)).toHaveLength(2);
     expect(await new BrowserKeeper().load("demo")).toEqual({ document, operations: [LARGE, SMALL] });
     expect(await new BrowserKeeper().load("none")).toEqual({ document: null, operations: [] });
   });

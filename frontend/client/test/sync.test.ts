@@ -118,6 +118,7 @@ describe("changes", () => {
     const ada = await desk.join();
     ada.patch({ title: "x".repeat(4096) });
     expect(ada.state.refusals).toMatchObject([{ code: "patch_too_large" }]);
+    expect(ada.state.canUndo).toBe(false);
     expect(ada.state.document?.title).toBe("");
     expect(desk.sent).toEqual([]);
   });
@@ -152,9 +153,9 @@ describe("the connection", () => {
   });
 
   test.each([
-    ["a gap", { entries: [{ version: 7, patch: { title: "?" } }] }],
-    ["no entries", { entries: 7 }],
-  ])("jsc5 %s ends the connection, and another brings what is missing", async (_, payload) => {
+    ["a gap", { entries: [{ version: 7, patch: { title: "?" } }] }, "epoch1"],
+    ["what can't be understood", { entries: 7 }, undefined],
+  ])("jsc5 %s ends the connection, and another brings what is missing", async (_, payload, epoch) => {
     const desk = new Desk();
     const ada = await desk.join();
     desk.server.broadcast("entries", payload);
@@ -162,6 +163,7 @@ describe("the connection", () => {
     desk.server.edit({ title: "missed" });
     await desk.until(() => ada.state.status.kind === "saved");
     expect(ada.state.document?.title).toBe("missed");
+    expect(desk.server.heardEvents("phx_join").at(-1)?.["epoch"]).toBe(epoch);
   });
 
   test("jsc5 a reset replaces everything but what isn't saved", async () => {
@@ -298,7 +300,11 @@ describe("the connection", () => {
     const waits: number[] = [];
     for (let n = 1; n <= 3; n += 1) {
       await desk.until(() => ada.state.status.failedAttempts === n);
-      waits.push(Math.round(Number(ada.state.status.nextAttemptAt) - Date.now()));
+      const next = Number(ada.state.status.nextAttemptAt);
+      waits.push(Math.round(next - Date.now()));
+      const { connects } = desk.network;
+      await desk.pass(Math.max(0, Math.floor(next - Date.now()) - 1));
+      expect(desk.network.connects).toBe(connects);
       drawn.shift();
     }
     expect(waits.map((wait) => wait > 0)).toEqual([true, true, true]);
@@ -396,6 +402,8 @@ describe("gathering", () => {
     desk.network.delay = () => 20;
     ada.patch({ nodes: { n1: null } });
     desk.server.edit({ edges: { e1: { id: "e1", source: "n1", target: "n2" } } });
+    // So both come at once, by the next join.
+    desk.network.cut();
     await desk.until(() => ada.state.status.kind === "saved");
     expect(desk.server.document.edges).toEqual({});
     ada.undo();
