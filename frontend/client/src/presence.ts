@@ -9,6 +9,9 @@ export const CURSOR_INTERVAL = 34;
 /** What members get who give no colour; all stand out on white and on black. */
 const COLORS = ["#e5484d", "#d6409f", "#8e4ec6", "#3e63dd", "#0588f0", "#12a594", "#30a46c", "#f76b15"];
 
+/** What the server says in a meta. */
+const OF_SERVER = new Set(["phx_ref", "phx_ref_prev", "client_id"]);
+
 /** Make the members of what Phoenix's `Presence` lists. */
 export function membersOf(
   list: readonly { key: string; metas: readonly JsonObject[] }[],
@@ -18,8 +21,8 @@ export function membersOf(
 }
 
 function memberOf(key: string, given: JsonObject, ownClientId: string): Member {
-  const { phx_ref, client_id, ...meta } = given;
-  const clientId = text(client_id) ?? text(phx_ref) ?? key;
+  const clientId = text(given["client_id"]) ?? key;
+  const meta = Object.fromEntries(Object.entries(given).filter(([name]) => !OF_SERVER.has(name)));
   return {
     clientId,
     key,

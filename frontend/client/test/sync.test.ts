@@ -447,6 +447,7 @@ describe("presence", () => {
       ["ben", "u2", "Ben", false],
       ["ben2", "u2", "Somebody", false],
     ]);
+    expect(ada.state.members[0]?.meta).toEqual({ name: "Ada", color: "red" });
     desk.server.broadcast("presence_diff", {
       joins: {},
       leaves: { u2: { metas: [meta("b", {})] } },
