@@ -18,6 +18,8 @@ setup(
         "helix": [
             "data/*.json",
             "data/templates/*.json",
+            "editor/*",
+            "editor/assets/*",
             "pages/*",
             "store/schema/*/*.sql",
             "py.typed",

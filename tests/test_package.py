@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +19,19 @@ TIMEOUT = 300.0
 
 pytestmark = [pytest.mark.package, pytest.mark.timeout(2 * TIMEOUT)]
 
-SHIPPED_FOLDERS = (".ci", "bench", "docs", "helix", "newsfragments", "tests", "twisted")
+SHIPPED_FOLDERS = (
+    ".ci",
+    "bench",
+    "build_backend",
+    "docs",
+    "frontend",
+    "helix",
+    "newsfragments",
+    "tests",
+    "twisted",
+)
 NEVER_SHIPPED = {"__pycache__", "_build", "node_modules", "dropin.cache"}
+BUILT_FOLDERS = ("frontend/client/dist/", "helix/editor/")
 
 
 class Distributions(NamedTuple):
@@ -27,11 +41,12 @@ class Distributions(NamedTuple):
     wheel: Path
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> str:
     """Run a command and return what it prints; one that fails shows it."""
     ended = subprocess.run(
         command,
         cwd=cwd,
+        env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -51,7 +66,8 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
         if path.is_file():
             shutil.copy(path, tree)
         elif path.name in SHIPPED_FOLDERS:
-            shutil.copytree(path, tree / path.name)
+            ignored = shutil.ignore_patterns(*NEVER_SHIPPED)
+            shutil.copytree(path, tree / path.name, ignore=ignored)
     run(sys.executable, "-m", "build", "--outdir", directory, tree, cwd=directory)
     (sdist,) = directory.glob("*.tar.gz")
     (wheel,) = directory.glob("*.whl")
@@ -66,37 +82,45 @@ def source(distributions: Distributions, tmp_path: Path) -> Path:
     return tmp_path / distributions.sdist.name.removesuffix(".tar.gz")
 
 
-def shipped_files() -> set[str]:
-    paths = (path for folder in SHIPPED_FOLDERS for path in (ROOT / folder).rglob("*"))
+def shipped_files(*folders: str) -> set[str]:
+    """List what of these folders is sources."""
     return {
-        path.relative_to(ROOT).as_posix()
-        for path in paths
-        if path.is_file()
-        and path.suffix not in {".pyc", ".pyo"}
-        and not NEVER_SHIPPED.intersection(path.parts)
-        and not any(part.endswith("_cache") for part in path.parts)
+        name
+        for folder in folders
+        for directory, _, names in os.walk(ROOT / folder)
+        if not NEVER_SHIPPED.intersection(Path(directory).parts)
+        and not any(part.endswith("_cache") for part in Path(directory).parts)
+        for name in (Path(directory, name).relative_to(ROOT).as_posix() for name in names)
+        if not name.endswith((".pyc", ".pyo", "dropin.cache"))
+        and not name.startswith(BUILT_FOLDERS)
     }
 
 
 def test_ops1_sdist_is_complete(source: Path) -> None:
     files = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
-    assert shipped_files() - files == set()
+    assert shipped_files(*SHIPPED_FOLDERS) - files == set()
     assert {"LICENSE", "README.md", "pyproject.toml", "setup.py", "tox.ini", ".ci/run"} <= files
     assert not [name for name in files if NEVER_SHIPPED.intersection(Path(name).parts)]
+    assert not [name for name in files if name.startswith(BUILT_FOLDERS)]
 
 
 def test_ops1_wheel_holds_the_package_and_the_plugin_alone(distributions: Distributions) -> None:
     with zipfile.ZipFile(distributions.wheel) as archive:
         files = {name for name in archive.namelist() if ".dist-info/" not in name}
         licences = [name for name in archive.namelist() if name.endswith("/licenses/LICENSE")]
-    package = {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "helix").rglob("*")
-        if path.is_file() and path.suffix not in {".pyc", ".pyo"}
-    }
+    editor = {name for name in files if name.startswith("helix/editor/")}
     # Beside the plugin, an __init__.py would hide Twisted's own plugins.
-    assert files == package | {"twisted/plugins/helix_plugin.py"}
+    assert files - editor == shipped_files("helix") | {"twisted/plugins/helix_plugin.py"}
     assert licences
+
+
+def test_fro1_wheel_holds_the_editor(distributions: Distributions) -> None:
+    with zipfile.ZipFile(distributions.wheel) as archive:
+        page = archive.read("helix/editor/index.html").decode()
+        names = set(archive.namelist())
+    scripts = re.findall(r'src="/(assets/[^"]+-[\w-]{8}\.js)"', page)
+    assert scripts
+    assert {f"helix/editor/{script}" for script in scripts} <= names
 
 
 @pytest.mark.parametrize("kind", ["tree", "wheel", "editable"])
@@ -107,7 +131,9 @@ def test_ops1_twistd_helix_is_found(
     elsewhere.mkdir()
     run(sys.executable, "-m", "venv", environment, cwd=tmp_path)
     what = {"tree": [source], "wheel": [distributions.wheel], "editable": ["--editable", source]}
-    run(environment / "bin" / "pip", "install", *what[kind], cwd=elsewhere)
+    # That the editor is built from the sdist's sources has been seen already.
+    without_editor = {**os.environ, "HELIX_SKIP_FRONTEND": "1"}
+    run(environment / "bin" / "pip", "install", *what[kind], cwd=elsewhere, env=without_editor)
 
     def run_installed(program: str, *arguments: str) -> str:
         return run(environment / "bin" / program, *arguments, cwd=elsewhere)

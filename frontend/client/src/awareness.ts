@@ -1,0 +1,78 @@
+/** Who is in the flow, as one page knows it and tells it. */
+
+import { isEmpty } from "./mergepatch";
+import { CURSOR_INTERVAL, membersOf, mergeCursors, Throttle } from "./presence";
+import type { Cursor, JsonObject, Member, PresenceMeta } from "./types";
+
+/** Milliseconds between what is told of oneself. */
+const PRESENCE_INTERVAL = 100;
+
+const NO_CURSORS: ReadonlyMap<string, Cursor> = new Map();
+
+/** How the server is told, and who is told that somebody came, left or moved. */
+export interface AwarenessOwner {
+  tell(event: "presence" | "cursor", payload: JsonObject): void;
+  changed(): void;
+}
+
+/** The members of a flow, their pointers, and what one shows of oneself. */
+export class Awareness {
+  members: readonly Member[] = [];
+  cursors: ReadonlyMap<string, Cursor> = NO_CURSORS;
+  readonly #clientId: string;
+  readonly #owner: AwarenessOwner;
+  readonly #cursor: Throttle<Cursor | null>;
+  readonly #presence: Throttle<PresenceMeta>;
+  #meta: PresenceMeta = {};
+
+  constructor(clientId: string, owner: AwarenessOwner) {
+    this.#clientId = clientId;
+    this.#owner = owner;
+    this.#cursor = new Throttle((cursor) => {
+      owner.tell("cursor", cursor === null ? {} : { ...cursor });
+    }, CURSOR_INTERVAL);
+    this.#presence = new Throttle(() => {
+      this.arrive();
+    }, PRESENCE_INTERVAL);
+  }
+
+  /** Say again, after a join, what that doesn't say. */
+  arrive(): void {
+    if (!isEmpty(this.#meta)) {
+      this.#owner.tell("presence", this.#meta);
+    }
+  }
+
+  setCursor(cursor: Cursor | null): void {
+    this.#cursor.give(cursor);
+  }
+
+  setPresence(meta: PresenceMeta): void {
+    this.#meta = { ...this.#meta, ...meta };
+    this.#presence.give(this.#meta);
+  }
+
+  /** Take what Phoenix's `Presence` lists. */
+  present(list: readonly { key: string; metas: JsonObject[] }[]): void {
+    this.members = membersOf(list, this.#clientId);
+    this.#owner.changed();
+  }
+
+  /** Take a frame of pointers. */
+  moved(frame: JsonObject): void {
+    this.cursors = mergeCursors(this.cursors, frame, this.#clientId);
+    this.#owner.changed();
+  }
+
+  /** Forget the others: nothing is known of them any more. */
+  leave(): void {
+    this.members = [];
+    this.cursors = NO_CURSORS;
+  }
+
+  /** Say nothing more. */
+  stop(): void {
+    this.#cursor.stop();
+    this.#presence.stop();
+  }
+}

@@ -1,0 +1,84 @@
+/** Holds a name for as long as a page lives, so that no two pages act under it. */
+
+/** Milliseconds until the name of a page that said nothing is free; hidden pages wake once a minute. */
+export const LEASE = 180_000;
+
+const RENEWAL = 15_000;
+
+/** Milliseconds in which another page that took the same lease at the same moment has written it. */
+const SETTLING = 50;
+
+type Release = () => void;
+
+/** Hold a name by the Web Locks API; `null` where another page holds it. */
+export function holdByLock(name: string): Promise<Release | null> {
+  return new Promise((resolve) => {
+    navigator.locks
+      .request(name, { ifAvailable: true }, (lock) => {
+        if (lock === null) {
+          resolve(null);
+          return undefined;
+        }
+        return new Promise<void>((release) => {
+          resolve(release);
+        });
+      })
+      .catch(() => {
+        resolve(null);
+      });
+  });
+}
+
+interface Lease {
+  page: string;
+  until: number;
+}
+
+/**
+ * Hold a name by a note in localStorage that is renewed; `null` where another page holds it.
+ *
+ * Should a page that still lives lose its name, its operations may be sent twice under the same ids,
+ * which the server recognises.
+ */
+export async function holdByLease(name: string): Promise<Release | null> {
+  const page = String(Math.random());
+  if (!write(name, page)) {
+    return null;
+  }
+  await new Promise((resolve) => setTimeout(resolve, SETTLING));
+  if (read(name)?.page !== page) {
+    return null;
+  }
+  const renewal = setInterval(() => write(name, page), RENEWAL);
+  const release = (): void => {
+    clearInterval(renewal);
+    globalThis.removeEventListener("pagehide", release);
+    if (read(name)?.page === page) {
+      localStorage.removeItem(name);
+    }
+  };
+  globalThis.addEventListener("pagehide", release);
+  return release;
+}
+
+function write(name: string, page: string): boolean {
+  const held = read(name);
+  if (held !== null && held.page !== page && held.until > Date.now()) {
+    return false;
+  }
+  try {
+    localStorage.setItem(name, JSON.stringify({ page, until: Date.now() + LEASE } satisfies Lease));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function read(name: string): Lease | null {
+  try {
+    const text = localStorage.getItem(name);
+    return text === null ? null : (JSON.parse(text) as Lease);
+  } catch {
+    return null;
+  }
+}

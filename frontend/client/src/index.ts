@@ -1,0 +1,7 @@
+/** The client of Helix: a flow in step with its server, without React. */
+
+export { emptyDocument } from "./document";
+export { BrowserKeeper } from "./keeper";
+export { diff, inverse, merge } from "./mergepatch";
+export { FlowSync } from "./sync";
+export type * from "./types";

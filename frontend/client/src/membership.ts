@@ -1,0 +1,332 @@
+/** A client's place in a flow: connect, join, and do so again whenever it is lost. */
+
+import { type Channel, Presence, Socket, type SocketConnectOption } from "phoenix";
+
+import { Backoff, CAP } from "./backoff";
+import { isObject } from "./mergepatch";
+import type { FlowError, JsonObject } from "./types";
+
+/** Milliseconds that the server has to answer a push; it answers when the store has, or can't. */
+export const PUSH_TIMEOUT = 30_000;
+
+/** Milliseconds after which a join counts as one that lasted. */
+const STABLE = 10_000;
+
+/** Attempts that may fail before it is tried slowly. */
+export const PATIENCE = 10;
+
+/** From this close code on, a client is not to come back. */
+const FIRST_FINAL_CODE = 4500;
+
+/** How a client stands to its flow. */
+export interface Standing {
+  kind: "offline" | "joined" | "closed";
+  error: FlowError | null;
+  failedAttempts: number;
+  isSlow: boolean;
+  nextAttemptAt: number | null;
+}
+
+/** Whose place it is. */
+export interface MembershipOwner {
+  /** Give the parameters of the next join. */
+  parameters(): JsonObject;
+  /** Take the response to a join. Where that can't be, throw: it is joined again. */
+  joined(response: JsonObject): void;
+  /** Take an event; likewise. */
+  received(event: string, payload: JsonObject): void;
+  /** The standing is another one. */
+  moved(standing: Standing): void;
+  /** Who is in the flow, by key, as Phoenix's `Presence` keeps it. */
+  present?(list: { key: string; metas: JsonObject[] }[]): void;
+}
+
+export interface MembershipOptions {
+  url: string;
+  topic: string;
+  token?: string | (() => string) | undefined;
+  webSocket?: (new (url: string, protocols?: string | string[]) => object) | undefined;
+  random: () => number;
+}
+
+/** What becomes of a push, unless its channel ends first: then nothing is called. */
+export interface PushCalls {
+  ok(response: JsonObject): void;
+  refused(error: FlowError & { retry: boolean }): void;
+}
+
+const EVENTS = ["entries", "reset", "cursors", "flow_deleted"];
+
+/** Keeps a client joined to a topic, by the stock `phoenix` package, over one socket of its own. */
+export class Membership {
+  standing: Standing = {
+    kind: "offline",
+    error: null,
+    failedAttempts: 0,
+    isSlow: false,
+    nextAttemptAt: null,
+  };
+  readonly #owner: MembershipOwner;
+  readonly #random: () => number;
+  readonly #backoff: Backoff;
+  readonly #socket: Socket;
+  readonly #channel: Channel;
+  #joinedAt: number | null = null;
+  #hadPlace = false;
+  /** Counts the joins: what an earlier one has left behind is not heard any more. */
+  #joins = 0;
+  #lastWords: FlowError | null = null;
+  #connecting: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: MembershipOptions, owner: MembershipOwner) {
+    this.#owner = owner;
+    this.#random = options.random;
+    this.#backoff = new Backoff(options.random);
+    const wait = (): number => this.#wait();
+    const settings: Partial<SocketConnectOption> = {
+      transport: options.webSocket ?? globalThis.WebSocket,
+      reconnectAfterMs: wait,
+      rejoinAfterMs: wait,
+    };
+    const { token } = options;
+    if (token !== undefined) {
+      // The package takes a function, too; its types don't say so.
+      settings.authToken = token as string;
+    }
+    this.#socket = new Socket(socketAddress(options.url), settings);
+    this.#socket.onClose((event) => {
+      this.#cut(event);
+    });
+    this.#channel = this.#socket.channel(options.topic, () => this.#owner.parameters());
+    this.#hear();
+  }
+
+  start(): void {
+    this.#socket.connect();
+    this.#channel
+      .join()
+      .receive("ok", (response: unknown) => {
+        this.#joined(response);
+      })
+      .receive("error", (response: unknown) => {
+        const error = refusal(response);
+        this.#lastWords = error;
+        if (error.retry) {
+          this.#move({ error });
+        } else {
+          this.#end(error);
+        }
+      });
+  }
+
+  /** Leave. What was pushed still goes out. */
+  stop(): void {
+    this.#end({ reason: "The client was stopped", code: "client_stopped" });
+  }
+
+  /** Tell the server something. Where it isn't joined, nothing happens. */
+  push(event: string, payload: JsonObject, calls: PushCalls): void {
+    if (this.#joinedAt === null) {
+      return;
+    }
+    const join = this.#joins;
+    const current = (): boolean => this.#joinedAt !== null && this.#joins === join;
+    this.#channel
+      .push(event, payload, PUSH_TIMEOUT)
+      .receive("ok", (response: unknown) => {
+        if (current()) {
+          calls.ok(isObject(response) ? response : {});
+        }
+      })
+      .receive("error", (response: unknown) => {
+        if (!current()) {
+          return;
+        }
+        const error = refusal(response);
+        if (error.reason === "unmatched topic") {
+          this.rejoin("The server doesn't know the channel");
+        } else {
+          calls.refused(error);
+        }
+      })
+      .receive("timeout", () => {
+        if (current()) {
+          this.rejoin(`No answer to ${event} in ${PUSH_TIMEOUT / 1000} s`);
+        }
+      });
+  }
+
+  /** Tell the server what it doesn't answer. Where it isn't joined, nothing happens. */
+  tell(event: string, payload: JsonObject): void {
+    if (this.#joinedAt !== null) {
+      // No reply is waited for: with no time to wait the package forgets it at once.
+      this.#channel.push(event, payload, 0);
+    }
+  }
+
+  /** Give the connection up and begin anew, after a while. */
+  rejoin(why: string): void {
+    if (this.standing.kind === "closed") {
+      return;
+    }
+    this.#lastWords = { reason: why, code: null };
+    this.#socket.disconnect();
+    this.#connectIn(this.#wait());
+  }
+
+  /** Try now, unless it is joined. */
+  retryNow(): void {
+    if (this.standing.kind === "offline") {
+      this.#socket.disconnect();
+      this.#move({ nextAttemptAt: null });
+      this.#connectIn(0);
+    }
+  }
+
+  #connectIn(wait: number): void {
+    clearTimeout(this.#connecting);
+    this.#connecting = setTimeout(() => {
+      this.#socket.connect();
+    }, wait);
+  }
+
+  #hear(): void {
+    for (const event of EVENTS) {
+      this.#channel.on(event, (payload: unknown) => {
+        if (event === "flow_deleted") {
+          this.#lastWords = { reason: "The flow is deleted", code: "flow_deleted" };
+        }
+        if (this.#joinedAt !== null) {
+          this.#guarded(() => {
+            this.#owner.received(event, isObject(payload) ? payload : {});
+          });
+        }
+      });
+    }
+    this.#channel.onError(() => {
+      this.#lost();
+    });
+    this.#channel.onClose(() => {
+      this.#end(this.#lastWords ?? { reason: "The server closed the channel", code: "closed" });
+    });
+    if (this.#owner.present !== undefined) {
+      const presence = new Presence(this.#channel);
+      presence.onSync(() => {
+        const list = presence.list((key: string, { metas }: { metas: JsonObject[] }) => ({
+          key,
+          metas,
+        }));
+        this.#owner.present?.(list);
+      });
+    }
+  }
+
+  #joined(response: unknown): void {
+    if (this.standing.kind === "closed") {
+      return;
+    }
+    this.#joins += 1;
+    this.#joinedAt = Date.now();
+    this.#hadPlace = true;
+    this.#lastWords = null;
+    this.#guarded(() => {
+      this.#owner.joined(isObject(response) ? response : {});
+    });
+    if (this.#isJoined()) {
+      this.#move({
+        kind: "joined",
+        error: null,
+        failedAttempts: 0,
+        isSlow: false,
+        nextAttemptAt: null,
+      });
+    }
+  }
+
+  // What owners do may end the channel at once, which the type of a field doesn't show.
+  #isJoined(): boolean {
+    return this.#joinedAt !== null;
+  }
+
+  #guarded(take: () => void): void {
+    try {
+      take();
+    } catch (error) {
+      this.rejoin(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #cut(event: CloseEvent): void {
+    if (event.code >= FIRST_FINAL_CODE) {
+      this.#end({ reason: event.reason || "The server refuses this client", code: `${event.code}` });
+    } else {
+      this.#lost();
+    }
+  }
+
+  /** The channel is no more, for now. */
+  #lost(): void {
+    if (this.#joinedAt === null || this.standing.kind === "closed") {
+      return;
+    }
+    if (Date.now() - this.#joinedAt >= STABLE) {
+      this.#backoff.reset();
+    }
+    this.#joinedAt = null;
+    this.#move({ kind: "offline", error: this.#lastWords ?? LOST });
+  }
+
+  /** Draw how long to wait for the next attempt; the package asks whenever one is to come. */
+  #wait(): number {
+    this.#lost();
+    // The end of a place that one had is no failed attempt.
+    const failed = this.#hadPlace ? 0 : this.standing.failedAttempts + 1;
+    this.#hadPlace = false;
+    const isSlow = failed >= PATIENCE;
+    const wait = isSlow ? CAP * (1 + this.#random()) : this.#backoff.next();
+    this.#move({
+      error: this.#lastWords ?? (failed === 0 ? LOST : UNREACHABLE),
+      failedAttempts: failed,
+      isSlow,
+      nextAttemptAt: Date.now() + wait,
+    });
+    return wait;
+  }
+
+  #end(error: FlowError): void {
+    if (this.standing.kind === "closed") {
+      return;
+    }
+    this.#joinedAt = null;
+    clearTimeout(this.#connecting);
+    this.#move({ kind: "closed", error, nextAttemptAt: null });
+    if (this.#channel.state !== "closed") {
+      this.#channel.leave();
+    }
+    this.#socket.disconnect();
+  }
+
+  #move(change: Partial<Standing>): void {
+    this.standing = { ...this.standing, ...change };
+    this.#owner.moved(this.standing);
+  }
+}
+
+const LOST: FlowError = { reason: "The connection was lost", code: null };
+const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };
+
+function socketAddress(url: string): string {
+  const address = url.replace(/^http/, "ws").replace(/\/+$/, "");
+  return `${address}/socket`;
+}
+
+function refusal(response: unknown): FlowError & { retry: boolean } {
+  const given = isObject(response) ? response : {};
+  const { reason, code, retry } = given;
+  return {
+    reason: typeof reason === "string" ? reason : "The server gave no reason",
+    code: typeof code === "string" ? code : null,
+    // Where the server doesn't say, its phx_close will.
+    retry: retry !== false,
+  };
+}

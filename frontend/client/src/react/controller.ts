@@ -1,0 +1,307 @@
+/** Between a `FlowSync` and React Flow: what is shown, and what becomes of React Flow's changes. */
+
+import {
+  addEdge,
+  type Connection,
+  type Edge,
+  type EdgeChange,
+  type Node,
+  type NodeChange,
+} from "@xyflow/react";
+
+import { diff, isEmpty } from "../mergepatch";
+import type { Cursor, JsonObject, Point, SyncedFlow } from "../types";
+import {
+  type PersonalEdge,
+  type PersonalNode,
+  shared,
+  sharedNode,
+  without,
+} from "./personal";
+import { FlowView, movingOf } from "./view";
+
+/** What React renders. Another object after each change, and the same until then. */
+export interface Shown<N extends Node, E extends Edge> {
+  readonly nodes: N[];
+  readonly edges: E[];
+}
+
+type Change<T extends { type: string }, K extends T["type"]> = Extract<T, { type: K }>;
+
+/** Shows one flow to one React Flow. */
+export class FlowController<N extends Node, E extends Edge> {
+  readonly sync: SyncedFlow;
+  readonly #view = new FlowView<N, E>();
+  readonly #listeners = new Set<() => void>();
+  #nodes = new Map<string, PersonalNode>();
+  #edges = new Map<string, PersonalEdge>();
+  #moving: ReadonlyMap<string, Point> = new Map();
+  #pointer: Point | null = null;
+  /** What one drags oneself, or has dropped and is on its way. */
+  #dragged: Record<string, Point> = {};
+  #shown: Shown<N, E> = { nodes: [], edges: [] };
+
+  constructor(sync: SyncedFlow) {
+    this.sync = sync;
+    this.#show();
+  }
+
+  get shown(): Shown<N, E> {
+    return this.#shown;
+  }
+
+  /** Follow the flow. Returns what ends that. */
+  start(): () => void {
+    const ends = this.sync.subscribe(() => {
+      this.#letGo();
+      this.#show();
+    });
+    this.sync.start();
+    return () => {
+      ends();
+      this.sync.stop();
+    };
+  }
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  // React Flow's calls
+
+  onNodesChange = (changes: NodeChange<N>[]): void => {
+    // A resize by the upper or left side moves the node, and its children, too.
+    const isResizing = changes.some((change) => change.type === "dimensions" && change.resizing);
+    const patches = new NodePatches();
+    for (const change of changes) {
+      this.#takeNodeChange(change, isResizing, patches);
+    }
+    this.#submit(patches);
+    this.#show();
+  };
+
+  onEdgesChange = (changes: EdgeChange<E>[]): void => {
+    const removed: JsonObject = {};
+    const replaced: JsonObject = {};
+    for (const change of changes) {
+      if (change.type === "select") {
+        this.#edges.set(change.id, { selected: change.selected });
+      } else if (change.type === "remove") {
+        removed[change.id] = null;
+      } else if (change.type === "add") {
+        replaced[change.item.id] = shared(change.item);
+      } else {
+        replaced[change.id] = this.#difference(this.#view.edge(change.id), change.item);
+      }
+    }
+    this.#gather("remove", { edges: removed }, 0);
+    this.#gather(`edges:${Object.keys(replaced).join()}`, { edges: replaced });
+    this.#show();
+    this.#tellSelection();
+  };
+
+  onConnect = (connection: Connection): void => {
+    const { edges } = this.#shown;
+    const added = addEdge(connection, edges).filter((edge) => !edges.includes(edge));
+    this.sync.patch({ edges: Object.fromEntries(added.map((edge) => [edge.id, shared(edge)])) });
+  };
+
+  setCursor = (cursor: Cursor | null): void => {
+    this.#pointer = cursor === null ? null : { x: cursor.x, y: cursor.y };
+    this.#tellCursor();
+  };
+
+  // inside
+
+  #takeNodeChange(change: NodeChange<N>, isResizing: boolean, patches: NodePatches): void {
+    switch (change.type) {
+      case "position":
+        this.#move(change, isResizing, patches);
+        break;
+      case "dimensions":
+        this.#resize(change, patches);
+        break;
+      case "select":
+        this.#personal(change.id, { selected: change.selected });
+        this.#tellSelection();
+        break;
+      case "remove":
+        patches.removed[change.id] = null;
+        break;
+      case "add":
+        patches.added[change.item.id] = sharedNode(change.item);
+        break;
+      case "replace":
+        patches.replaced[change.id] = this.#difference(this.#view.node(change.id), change.item);
+        break;
+    }
+  }
+
+  #move(
+    change: Change<NodeChange<N>, "position">,
+    isResizing: boolean,
+    patches: NodePatches,
+  ): void {
+    const { id, position, dragging } = change;
+    if (dragging === true || isResizing) {
+      this.#personal(id, {
+        ...(position === undefined ? {} : { position }),
+        ...(dragging === undefined ? {} : { dragging }),
+      });
+      if (position !== undefined) {
+        this.#dragged[id] = { x: position.x, y: position.y };
+      }
+      this.#tellCursor();
+      return;
+    }
+    const before = this.#nodes.get(id);
+    const end = position ?? before?.position;
+    this.#nodes.set(id, without(before ?? {}, "position", "dragging"));
+    if (end === undefined) {
+      return;
+    }
+    const patch = { position: { x: end.x, y: end.y } };
+    if (before?.dragging === true) {
+      this.#dragged[id] = patch.position;
+      patches.dropped[id] = patch;
+    } else {
+      patches.moved[id] = patch;
+    }
+  }
+
+  #resize(change: Change<NodeChange<N>, "dimensions">, patches: NodePatches): void {
+    const { id, dimensions, resizing, setAttributes } = change;
+    if (dimensions !== undefined) {
+      this.#personal(id, { measured: { ...dimensions } });
+    }
+    if (setAttributes && dimensions !== undefined) {
+      this.#personal(id, {
+        ...(setAttributes === "height" ? {} : { width: dimensions.width }),
+        ...(setAttributes === "width" ? {} : { height: dimensions.height }),
+      });
+    }
+    if (resizing === true) {
+      this.#personal(id, { resizing });
+    } else if (resizing === false || setAttributes) {
+      this.#endResize(patches);
+    }
+  }
+
+  /** What was resized, and moved by that, becomes the document's. */
+  #endResize(patches: NodePatches): void {
+    for (const [id, personal] of this.#nodes) {
+      const { position, width, height, dragging } = personal;
+      if (dragging === true || (position ?? width ?? height) === undefined) {
+        continue;
+      }
+      patches.dropped[id] = {
+        ...(position === undefined ? {} : { position: { x: position.x, y: position.y } }),
+        ...(width === undefined ? {} : { width }),
+        ...(height === undefined ? {} : { height }),
+      };
+      this.#nodes.set(id, without(personal, "position", "width", "height", "resizing"));
+    }
+  }
+
+  /** Tell what somebody changed in an element that they were shown. */
+  #difference(before: N | E | undefined, now: N | E): JsonObject {
+    const { id, selected } = now;
+    if (selected !== undefined && selected !== before?.selected) {
+      const personals: Map<string, PersonalNode | PersonalEdge> =
+        "source" in now ? this.#edges : this.#nodes;
+      personals.set(id, { ...personals.get(id), selected });
+    }
+    return before === undefined ? shared(now) : diff(shared(before), shared(now));
+  }
+
+  #submit(patches: NodePatches): void {
+    const { added, dropped, moved, replaced, removed } = patches;
+    if (!isEmpty(added)) {
+      this.sync.patch({ nodes: added });
+    }
+    if (!isEmpty(dropped)) {
+      this.sync.patch({ nodes: dropped });
+    }
+    this.#gather("move", { nodes: moved });
+    this.#gather(`nodes:${Object.keys(replaced).join()}`, { nodes: replaced });
+    // React Flow removes a node's edges first, by a call of its own.
+    this.#gather("remove", { nodes: removed }, 0);
+    if (!isEmpty(dropped)) {
+      this.#letGo();
+      this.#tellCursor();
+    }
+  }
+
+  #gather(key: string, patch: JsonObject, wait?: number): void {
+    const isNothing = Object.values(patch).every((members) => isEmpty(members as JsonObject));
+    if (!isNothing) {
+      this.sync.gather(key, patch, wait === undefined ? {} : { wait });
+    }
+  }
+
+  #personal(id: string, change: PersonalNode): void {
+    this.#nodes.set(id, { ...this.#nodes.get(id), ...change });
+  }
+
+  /** Stop to show others what was dropped, once they have it otherwise. */
+  #letGo(): void {
+    if (isEmpty(this.#dragged) || this.sync.state.status.unsent > 0) {
+      return;
+    }
+    const isHeld = (id: string): boolean => this.#nodes.get(id)?.position !== undefined;
+    const held = Object.entries(this.#dragged).filter(([id]) => isHeld(id));
+    if (held.length < Object.keys(this.#dragged).length) {
+      this.#dragged = Object.fromEntries(held);
+      this.#tellCursor();
+    }
+  }
+
+  #tellCursor(): void {
+    const [first] = Object.values(this.#dragged);
+    const point = this.#pointer ?? first;
+    const moving = isEmpty(this.#dragged) ? {} : { moving: this.#dragged };
+    this.sync.setCursor(point === undefined ? null : { x: point.x, y: point.y, ...moving });
+  }
+
+  #tellSelection(): void {
+    const ids = (personals: ReadonlyMap<string, { selected?: boolean }>): string[] =>
+      [...personals].filter(([, { selected }]) => selected).map(([id]) => id);
+    this.sync.setPresence({ selection: [...ids(this.#nodes), ...ids(this.#edges)] });
+  }
+
+  #show(): void {
+    const { document, cursors } = this.sync.state;
+    if (document !== null) {
+      forget(this.#nodes, document.nodes);
+      forget(this.#edges, document.edges);
+    }
+    this.#moving = movingOf(cursors, this.#moving);
+    this.#view.show(document, this.#nodes, this.#edges, this.#moving);
+    const { nodes, edges } = this.#view;
+    if (nodes !== this.#shown.nodes || edges !== this.#shown.edges) {
+      this.#shown = { nodes, edges };
+      for (const listener of [...this.#listeners]) {
+        listener();
+      }
+    }
+  }
+}
+
+/** The patches of one call of React Flow, by node. */
+class NodePatches {
+  readonly added: JsonObject = {};
+  readonly dropped: JsonObject = {};
+  readonly moved: JsonObject = {};
+  readonly replaced: JsonObject = {};
+  readonly removed: JsonObject = {};
+}
+
+/** Forget what is one's own of members that are gone. */
+function forget(personals: Map<string, unknown>, members: Record<string, unknown>): void {
+  for (const id of personals.keys()) {
+    if (!Object.hasOwn(members, id)) {
+      personals.delete(id);
+    }
+  }
+}

@@ -1,0 +1,4 @@
+/** The client of Helix for React Flow. */
+
+export type * from "./types";
+export { useFlow, useFlowState } from "./useFlow";

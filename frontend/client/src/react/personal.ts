@@ -1,0 +1,48 @@
+/** What belongs to one person, and is never synced: selection, dragging, measured sizes. */
+
+import type { Edge, Node } from "@xyflow/react";
+
+import { isObject } from "../mergepatch";
+import type { JsonObject, Point } from "../types";
+
+/** One person's own of a node, and where it is while they drag or resize it. */
+export interface PersonalNode {
+  readonly selected?: boolean;
+  readonly dragging?: boolean;
+  readonly resizing?: boolean;
+  readonly measured?: { width?: number; height?: number };
+  /** Not in the document yet. */
+  readonly position?: Point;
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** One person's own of an edge. */
+export interface PersonalEdge {
+  readonly selected?: boolean;
+}
+
+const PERSONAL = new Set(["selected", "dragging", "resizing", "measured"]);
+
+/** Give what of a node or an edge of React Flow is the document's. */
+export function shared(element: Node | Edge): JsonObject {
+  const members = Object.entries(element).filter(
+    ([name, value]) => !PERSONAL.has(name) && value !== undefined,
+  );
+  return Object.fromEntries(members);
+}
+
+/** As `shared`, for a node that is to be added. */
+export function sharedNode(node: Node): JsonObject {
+  return { ...shared(node), data: isObject(node.data) ? node.data : {} };
+}
+
+/** Copy without a member. */
+export function without<T extends object, K extends keyof T>(object: T, ...names: K[]): Omit<T, K> {
+  const copy = { ...object };
+  for (const name of names) {
+    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- it is a copy of ours
+    delete copy[name];
+  }
+  return copy;
+}

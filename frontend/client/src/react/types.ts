@@ -1,0 +1,51 @@
+/** What `useFlow` takes and gives. */
+
+import type { Edge, Node, OnConnect, OnEdgesChange, OnNodesChange } from "@xyflow/react";
+
+import type { Cursor, FlowState, FlowStatus, FlowSyncOptions, Member, SyncedFlow } from "../types";
+
+/** `useFlow`'s options. Those of the first render count, as in `useState`. */
+export interface UseFlowOptions<N extends Node = Node, E extends Edge = Edge>
+  extends Omit<FlowSyncOptions, "initial"> {
+  /** The nodes that a flow begins with which nobody has edited yet. */
+  initialNodes?: N[];
+  /** Its edges. */
+  initialEdges?: E[];
+}
+
+/** One flow for React Flow, in step with everybody else's. */
+export interface UseFlowResult<N extends Node = Node, E extends Edge = Edge> {
+  /**
+   * The nodes for `<ReactFlow nodes>`: the document's, with what is this person's own (selection,
+   * dragging, measured sizes), and where others drag them at the moment.
+   *
+   * A node that hasn't changed is the very same object as before.
+   */
+  nodes: N[];
+  /** The edges for `<ReactFlow edges>`, likewise. */
+  edges: E[];
+  /**
+   * For `<ReactFlow onNodesChange>`. A drag or a resize becomes one patch when it ends; until then
+   * others see it as it goes. What `updateNodeData` changes is gathered, as typing is.
+   */
+  onNodesChange: OnNodesChange<N>;
+  /** For `<ReactFlow onEdgesChange>`. */
+  onEdgesChange: OnEdgesChange<E>;
+  /** For `<ReactFlow onConnect>`: adds the edge. */
+  onConnect: OnConnect;
+  status: FlowStatus;
+  members: FlowState["members"];
+  /** Others' pointers, by client_id. */
+  cursors: FlowState["cursors"];
+  /** This tab among the members, once the server has told; `null` before. */
+  self: Member | null;
+  document: FlowState["document"];
+  undo: () => void;
+  redo: () => void;
+  canUndo: boolean;
+  canRedo: boolean;
+  /** Show others one's pointer, in the flow's coordinates (`screenToFlowPosition`). */
+  setCursor: (cursor: Cursor | null) => void;
+  /** All else: patches, events, presence, `retryNow`. */
+  sync: SyncedFlow;
+}

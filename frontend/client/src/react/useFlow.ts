@@ -1,0 +1,79 @@
+/** `useFlow`: a flow for React Flow, in step with everybody else's. */
+
+import type { Edge, Node } from "@xyflow/react";
+import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
+
+import { FlowSync } from "../sync";
+import type { FlowState, JsonObject, SyncedFlow } from "../types";
+import { FlowController } from "./controller";
+import { shared, sharedNode } from "./personal";
+import type { UseFlowOptions, UseFlowResult } from "./types";
+
+/**
+ * Join a flow for as long as the component is there.
+ *
+ * @param flowId which; another one is another flow, from the beginning.
+ * @param options those of the first render count.
+ */
+export function useFlow<N extends Node = Node, E extends Edge = Edge>(
+  flowId: string,
+  options: UseFlowOptions<N, E> = {},
+): UseFlowResult<N, E> {
+  const [first] = useState(options);
+  const controller = useMemo(() => {
+    const { initialNodes = [], initialEdges = [], ...rest } = first;
+    const initial = initialOf(initialNodes, initialEdges);
+    return new FlowController<N, E>(new FlowSync(flowId, { ...rest, initial }));
+  }, [flowId, first]);
+  const { sync } = controller;
+  useEffect(() => {
+    const end = controller.start();
+    const flush = (): void => {
+      sync.flush();
+    };
+    document.addEventListener("focusout", flush);
+    return () => {
+      document.removeEventListener("focusout", flush);
+      end();
+    };
+  }, [controller, sync]);
+  const { nodes, edges } = useSyncExternalStore(controller.subscribe, () => controller.shown);
+  const state = useFlowState(sync, (whole) => whole);
+  return useMemo(
+    () => ({
+      nodes,
+      edges,
+      onNodesChange: controller.onNodesChange,
+      onEdgesChange: controller.onEdgesChange,
+      onConnect: controller.onConnect,
+      status: state.status,
+      members: state.members,
+      cursors: state.cursors,
+      self: state.members.find(({ isSelf }) => isSelf) ?? null,
+      document: state.document,
+      undo: () => void sync.undo(),
+      redo: () => void sync.redo(),
+      canUndo: state.canUndo,
+      canRedo: state.canRedo,
+      setCursor: controller.setCursor,
+      sync,
+    }),
+    [nodes, edges, controller, state, sync],
+  );
+}
+
+/**
+ * Read a part of what a flow knows; rendered anew when that part is another.
+ *
+ * @param select gives the part: the same object where it is the same.
+ */
+export function useFlowState<T>(sync: SyncedFlow, select: (state: FlowState) => T): T {
+  return useSyncExternalStore(sync.subscribe, () => select(sync.state));
+}
+
+function initialOf(nodes: readonly Node[], edges: readonly Edge[]): JsonObject {
+  return {
+    nodes: Object.fromEntries(nodes.map((node) => [node.id, sharedNode(node)])),
+    edges: Object.fromEntries(edges.map((edge) => [edge.id, shared(edge)])),
+  };
+}

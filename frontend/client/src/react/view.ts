@@ -1,0 +1,118 @@
+/** What React Flow shows of a flow: the document, with what is one's own and what others drag. */
+
+import type { Edge, Node } from "@xyflow/react";
+
+import type { Cursor, FlowDocument, JsonObject, Point } from "../types";
+import type { PersonalEdge, PersonalNode } from "./personal";
+
+interface Made<T> {
+  document: JsonObject;
+  personal: object | undefined;
+  moving: Point | undefined;
+  element: T;
+}
+
+/**
+ * Makes nodes and edges of a document.
+ *
+ * An element whose parts are the same is the very same object as before, and so is a list of such: React
+ * renders nothing anew for it.
+ */
+export class FlowView<N extends Node, E extends Edge> {
+  #document: FlowDocument | null = null;
+  #madeNodes = new Map<string, Made<N>>();
+  #madeEdges = new Map<string, Made<E>>();
+  nodes: N[] = [];
+  edges: E[] = [];
+
+  /** Show this from now on. */
+  show(
+    document: FlowDocument | null,
+    personalNodes: ReadonlyMap<string, PersonalNode>,
+    personalEdges: ReadonlyMap<string, PersonalEdge>,
+    moving: ReadonlyMap<string, Point>,
+  ): void {
+    const isNew = document !== this.#document;
+    this.#document = document;
+    const madeNodes = make<N>(document?.nodes ?? {}, this.#madeNodes, personalNodes, moving);
+    this.#madeNodes = madeNodes;
+    this.nodes = keep(this.nodes, parentsFirst(madeNodes));
+    if (isNew || personalEdges.size > 0 || this.edges.some(({ selected }) => selected)) {
+      this.#madeEdges = make<E>(document?.edges ?? {}, this.#madeEdges, personalEdges, NOTHING);
+      this.edges = keep(this.edges, [...this.#madeEdges.values()].map(({ element }) => element));
+    }
+  }
+
+  node(id: string): N | undefined {
+    return this.#madeNodes.get(id)?.element;
+  }
+
+  edge(id: string): E | undefined {
+    return this.#madeEdges.get(id)?.element;
+  }
+}
+
+const NOTHING: ReadonlyMap<string, Point> = new Map();
+
+function make<T>(
+  members: Record<string, JsonObject>,
+  before: ReadonlyMap<string, Made<T>>,
+  personals: ReadonlyMap<string, object>,
+  movings: ReadonlyMap<string, Point>,
+): Map<string, Made<T>> {
+  const made = new Map<string, Made<T>>();
+  for (const [id, document] of Object.entries(members)) {
+    const personal = personals.get(id);
+    const moving = movings.get(id);
+    const old = before.get(id);
+    if (old?.document === document && old.personal === personal && old.moving === moving) {
+      made.set(id, old);
+      continue;
+    }
+    const moved = moving === undefined ? {} : { position: moving };
+    const element = { ...document, ...moved, ...personal } as T;
+    made.set(id, { document, personal, moving, element });
+  }
+  return made;
+}
+
+/** List nodes as React Flow wants them: each behind its parent, else in the document's order. */
+function parentsFirst<N extends Node>(made: ReadonlyMap<string, Made<N>>): N[] {
+  const listed = new Set<N>();
+  const list = (node: N, under: ReadonlySet<N>): void => {
+    const parent = node.parentId === undefined ? undefined : made.get(node.parentId)?.element;
+    if (parent !== undefined && !listed.has(parent) && !under.has(parent)) {
+      list(parent, new Set([...under, node]));
+    }
+    listed.add(node);
+  };
+  for (const { element } of made.values()) {
+    if (element.parentId === undefined) {
+      listed.add(element);
+    } else if (!listed.has(element)) {
+      list(element, new Set());
+    }
+  }
+  return [...listed];
+}
+
+/** Give the list as it was, where it is the same. */
+function keep<T>(before: T[], now: T[]): T[] {
+  const isSame = before.length === now.length && before.every((one, n) => one === now[n]);
+  return isSame ? before : now;
+}
+
+/** Tell where others drag nodes at the moment; points that are the same stay the same objects. */
+export function movingOf(
+  cursors: ReadonlyMap<string, Cursor>,
+  before: ReadonlyMap<string, Point>,
+): ReadonlyMap<string, Point> {
+  const moving = new Map<string, Point>();
+  for (const cursor of cursors.values()) {
+    for (const [id, { x, y }] of Object.entries(cursor.moving ?? {})) {
+      const old = before.get(id);
+      moving.set(id, old?.x === x && old.y === y ? old : { x, y });
+    }
+  }
+  return moving;
+}

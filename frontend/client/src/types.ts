@@ -1,0 +1,275 @@
+/** What the library's parts and its users share: the document, and what a `FlowSync` tells of it. */
+
+/** A JSON object. What it holds is data of the flow, or a merge patch of some. */
+export interface JsonObject {
+  [name: string]: unknown;
+}
+
+/** A point in the flow's own coordinates. */
+export interface Point {
+  x: number;
+  y: number;
+}
+
+/** A node as the document holds it: what React Flow calls a node, without what is one person's. */
+export interface FlowNode extends JsonObject {
+  id: string;
+  type?: string;
+  position: Point;
+  data: JsonObject;
+}
+
+/** An edge as the document holds it. */
+export interface FlowEdge extends JsonObject {
+  id: string;
+  source: string;
+  target: string;
+}
+
+/**
+ * The document of a flow.
+ *
+ * It is never changed in place. What a patch doesn't touch is the very same object afterwards, so
+ * `===` tells whether a node has changed.
+ */
+export interface FlowDocument extends JsonObject {
+  title: string;
+  description: string;
+  viewport: Point & { zoom: number };
+  data: JsonObject;
+  nodes: Record<string, FlowNode>;
+  edges: Record<string, FlowEdge>;
+}
+
+/** An entry of the flow's log, as the server tells it. */
+export interface FlowEntry {
+  /** Its place in the log; the first has 1. */
+  version: number;
+  client_id: string | null;
+  op_id: number | null;
+  /** What it changed: a JSON Merge Patch of the document. */
+  patch: JsonObject;
+  /** Who made it, as a name to show. */
+  by: string;
+  /** When it was accepted, Unix seconds. */
+  at: number;
+}
+
+/** Why the server, or the connection, said no. */
+export interface FlowError {
+  /** For people. */
+  reason: string;
+  /** For programs: docs/errors.md lists the codes. `null` where the server gave none. */
+  code: string | null;
+}
+
+/**
+ * How the shown document stands to the server.
+ *
+ * - `loading`: on its way in for the first time. What an earlier visit has kept may be shown already.
+ * - `saved`: joined, and everything is durable.
+ * - `saving`: joined, and `unsent` changes are on their way.
+ * - `offline`: not joined; it is tried again by itself. `unsent` changes wait.
+ * - `closed`: for good, by the server (`error` says why) or by `stop`.
+ */
+export interface FlowStatus {
+  kind: "loading" | "saved" | "saving" | "offline" | "closed";
+  /** Changes that aren't known to be durable, those that are still being typed included. */
+  unsent: number;
+  /** Why it is offline or closed; `null` otherwise. */
+  error: FlowError | null;
+  /** Attempts to join that failed since the last time it was joined. */
+  failedAttempts: number;
+  /** It was tried ten times: from now on slowly. Offer a button that calls `retryNow`. */
+  isSlow: boolean;
+  /** When it is tried again, in milliseconds since 1970; what has passed is being tried. */
+  nextAttemptAt: number | null;
+}
+
+/** A change that the server refused. It has been undone here. */
+export interface Refusal extends FlowError {
+  opId: number;
+  patch: JsonObject;
+}
+
+/** Somebody's pointer, and what they drag at the moment. */
+export interface Cursor extends Point {
+  /** By node: where it is being dragged, not yet dropped. */
+  moving?: Record<string, Point>;
+}
+
+/** What a member shows of itself to others; at most 4 KiB. */
+export interface PresenceMeta extends JsonObject {
+  name?: string;
+  /** A CSS colour. */
+  color?: string;
+  /** The nodes and edges that are selected. */
+  selection?: string[];
+  /** What is being edited, such as `{ node: "n1", field: "label" }`. */
+  editing?: JsonObject | null;
+}
+
+/** Who is in the flow: one for each tab or program. */
+export interface Member {
+  clientId: string;
+  /** The same for all tabs of one person. */
+  key: string;
+  name: string;
+  color: string;
+  isSelf: boolean;
+  meta: PresenceMeta;
+}
+
+/** All that a `FlowSync` knows. Each change makes a new one that shares what is the same. */
+export interface FlowState {
+  /** What to show: what is confirmed, with one's own changes on top. `null` while loading. */
+  document: FlowDocument | null;
+  /** The version of what is confirmed. */
+  version: number;
+  /** The identity of the log; `null` before the first join. */
+  epoch: string | null;
+  /** `"viewer"`, `"editor"` or `"owner"`; `null` before the first join. */
+  role: string | null;
+  status: FlowStatus;
+  members: readonly Member[];
+  /** By client_id; never one's own. */
+  cursors: ReadonlyMap<string, Cursor>;
+  /** What was refused and not dismissed yet, oldest first. */
+  refusals: readonly Refusal[];
+  canUndo: boolean;
+  canRedo: boolean;
+}
+
+/** What a `FlowSync` tells as it happens, once its state shows it. */
+export type FlowEvent =
+  /** The log has grown; one's own entries are among them. */
+  | { type: "entries"; entries: readonly FlowEntry[] }
+  /** The document came whole, so what changed is unknown. */
+  | { type: "replaced"; epoch: string; version: number }
+  | { type: "refused"; refusal: Refusal }
+  | { type: "closed"; error: FlowError };
+
+/** Who one is, to others. */
+export interface FlowUser {
+  /** The same in all tabs of one person. */
+  id?: string;
+  name: string;
+  /** A CSS colour. */
+  color?: string;
+}
+
+/** A patch of this client that waits for the server, as it is kept. */
+export interface KeptOperation {
+  clientId: string;
+  opId: number;
+  patch: JsonObject;
+}
+
+/** A confirmed document, as it is kept. */
+export interface KeptDocument {
+  epoch: string;
+  version: number;
+  document: FlowDocument;
+}
+
+/**
+ * Keeps a flow for later visits: in the browser, as a rule.
+ *
+ * What fails to be kept is lost with the page, no more: no method throws or rejects.
+ */
+export interface FlowKeeper {
+  /** Give what was kept of a flow: the document, and every client's operations by `opId`. */
+  load(flowId: string): Promise<{ document: KeptDocument | null; operations: KeptOperation[] }>;
+  /** Keep an operation, or what it has become. It is durable at once where that can be. */
+  put(flowId: string, operation: KeptOperation): void;
+  remove(flowId: string, clientId: string, opId: number): void;
+  /** Keep a confirmed document in place of the one before. */
+  putDocument(flowId: string, document: KeptDocument): void;
+  /**
+   * Hold a client's name for as long as this page lives.
+   *
+   * @returns lets go of it; `null` where another page holds it.
+   */
+  hold(flowId: string, clientId: string): Promise<(() => void) | null>;
+}
+
+/** What a `FlowSync` is made from. */
+export interface FlowSyncOptions {
+  /** The server, as `https://flows.example`; by default the one that the page came from. */
+  url?: string;
+  user?: FlowUser;
+  /** Who one is, to the server; a function is asked at each connect. */
+  token?: string | (() => string);
+  /** Where it is kept; by default in the browser (IndexedDB, localStorage), `null` for nowhere. */
+  keeper?: FlowKeeper | null;
+  /** What an empty flow is to begin with: a patch, sent once it turns out to have no entry. */
+  initial?: JsonObject;
+  /** Another WebSocket than the platform's. */
+  webSocket?: new (url: string, protocols?: string | string[]) => object;
+  /** Draws ids and waits: a number from 0 up to, not including, 1. */
+  random?: () => number;
+}
+
+/** How changes are gathered before they are sent. */
+export interface GatherOptions {
+  /** Milliseconds after the first change at which they are sent: 500 where nothing else is said. */
+  wait?: number;
+}
+
+/**
+ * One flow, held in step with its server. `FlowSync` is this.
+ *
+ * Every change is shown at once, kept, and sent as soon as can be: in order, and again until the
+ * server has answered; none is applied twice.
+ */
+export interface SyncedFlow {
+  readonly flowId: string;
+  /** This page's name in the log. */
+  readonly clientId: string;
+  /** What is known now. It is another object after each change, and the same until then. */
+  readonly state: FlowState;
+
+  /** Load what was kept, connect and join. Called again after `stop`, it begins anew. */
+  start(): void;
+  /** Send what is gathered, leave, and keep the rest for the next visit. */
+  stop(): void;
+
+  /** Have `listener` called after each change of `state`. Returns what ends that. */
+  readonly subscribe: (listener: () => void) => () => void;
+  /** Have `listener` called with each event. Returns what ends that. */
+  listen(listener: (event: FlowEvent) => void): () => void;
+
+  /**
+   * Change the document by a JSON Merge Patch of it. One patch is one step of undo.
+   *
+   * Where there is nothing to change, nothing is sent.
+   */
+  patch(patch: JsonObject): void;
+  /**
+   * Change the document bit by bit, as by typing: shown at once, sent together after a while, by
+   * `flush`, or before any other change. All that is gathered under one key in a row is one step of
+   * undo, even where it is sent in parts.
+   */
+  gather(key: string, patch: JsonObject, options?: GatherOptions): void;
+  /** Send what is gathered now, and end its step of undo: on blur, say. */
+  flush(): void;
+
+  /**
+   * Undo one's own last step by a patch that leaves alone what others have changed since.
+   *
+   * Steps of which nothing is left to undo are passed over. Returns whether something changed.
+   */
+  undo(): boolean;
+  /** Do again what was undone last, by the same rule. */
+  redo(): boolean;
+
+  /** Show others one's pointer, and what one drags; at most 30 times a second. `null`: it is gone. */
+  setCursor(cursor: Cursor | null): void;
+  /** Show others more of oneself; members that are given replace those before. */
+  setPresence(meta: PresenceMeta): void;
+
+  /** Try to connect now instead of later. */
+  readonly retryNow: () => void;
+  /** Take a refusal out of `state.refusals`; without `opId` all of them. */
+  dismiss(opId?: number): void;
+}

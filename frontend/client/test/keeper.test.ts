@@ -1,0 +1,282 @@
+import "fake-indexeddb/auto";
+
+import { IDBFactory } from "fake-indexeddb";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { holdByLease, LEASE } from "../src/holding";
+import { BrowserKeeper } from "../src/keeper";
+import type { FlowKeeper, KeptDocument, KeptOperation } from "../src/types";
+import { emptyDocument } from "../src/document";
+import { Desk, NODE } from "./desk";
+
+/** As browsers have it; `Object.keys` lists what is in it. */
+class FakeStorage {
+  [name: string]: unknown;
+}
+Object.defineProperties(FakeStorage.prototype, {
+  getItem: {
+    value(this: FakeStorage, name: string) {
+      return Object.hasOwn(this, name) ? this[name] : null;
+    },
+  },
+  setItem: {
+    value(this: FakeStorage, name: string, text: string) {
+      if (Object.values(this).join("").length + text.length > 100_000) {
+        throw new DOMException("full", "QuotaExceededError");
+      }
+      this[name] = text;
+    },
+  },
+  removeItem: {
+    value(this: FakeStorage, name: string) {
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- as in browsers
+      delete this[name];
+    },
+  },
+});
+
+beforeEach(() => {
+  vi.stubGlobal("indexedDB", new IDBFactory());
+  vi.stubGlobal("localStorage", new FakeStorage());
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+const SMALL = { clientId: "c", opId: 2, patch: { title: "A" } };
+const LARGE = { clientId: "c", opId: 1, patch: { title: "x".repeat(70_000) } };
+
+describe("the browser's keeper", () => {
+  test("jsc8 what was kept is found by the next page, by its order", async () => {
+    const keeper = new BrowserKeeper();
+    const document = { epoch: "e", version: 3, document: emptyDocument() };
+    keeper.put("demo", SMALL);
+    keeper.put("demo", LARGE);
+    keeper.put("other", SMALL);
+    keeper.putDocument("demo", document);
+    await keeper.load("demo");
+    expect(Object.keys(localStorage)).toHaveLength(2);
+    expect(await new BrowserKeeper().load("demo")).toEqual({ document, operations: [LARGE, SMALL] });
+    expect(await new BrowserKeeper().load("none")).toEqual({ document: null, operations: [] });
+  });
+
+  test("jsc8 what was removed is gone, and what has grown is what it became", async () => {
+    const keeper = new BrowserKeeper();
+    keeper.put("demo", SMALL);
+    keeper.put("demo", LARGE);
+    keeper.put("demo", { ...SMALL, patch: LARGE.patch });
+    keeper.remove("demo", "c", 1);
+    const { operations } = await new BrowserKeeper().load("demo");
+    expect(operations).toEqual([{ ...SMALL, patch: LARGE.patch }]);
+    await keeper.load("demo");
+    keeper.remove("demo", "c", 2);
+    expect((await new BrowserKeeper().load("demo")).operations).toEqual([]);
+  });
+
+  test("jsc8 small ones are kept at once, as long as there is room", async () => {
+    const keeper = new BrowserKeeper();
+    keeper.put("demo", SMALL);
+    expect(Object.keys(localStorage)).toHaveLength(1);
+    for (let opId = 3; opId < 9; opId += 1) {
+      keeper.put("demo", { clientId: "c", opId, patch: { title: "x".repeat(30_000) } });
+    }
+    expect((await new BrowserKeeper().load("demo")).operations).toHaveLength(7);
+  });
+
+  test("jsc8 where nothing can be kept, nothing fails", async () => {
+    vi.stubGlobal("indexedDB", undefined);
+    vi.stubGlobal("localStorage", undefined);
+    const keeper = new BrowserKeeper();
+    keeper.put("demo", SMALL);
+    keeper.remove("demo", "c", 2);
+    keeper.putDocument("demo", { epoch: "e", version: 0, document: emptyDocument() });
+    expect(await keeper.load("demo")).toEqual({ document: null, operations: [] });
+  });
+
+  test("jsc8 a name is held by one, until it lets go", async () => {
+    const [one, other] = [new BrowserKeeper(), new BrowserKeeper()];
+    const release = await one.hold("demo", "c");
+    expect(await other.hold("demo", "c")).toBeNull();
+    expect(await other.hold("demo", "d")).not.toBeNull();
+    release?.();
+    await vi.waitFor(async () => {
+      expect(await other.hold("demo", "c")).not.toBeNull();
+    });
+  });
+
+  test("jsc8 without locks, a lease does: it is renewed, and free when its page says nothing", async () => {
+    vi.useFakeTimers();
+    const hold = async (): Promise<(() => void) | null> => {
+      const held = holdByLease("name");
+      await vi.advanceTimersByTimeAsync(100);
+      return held;
+    };
+    vi.stubGlobal("addEventListener", () => undefined);
+    vi.stubGlobal("removeEventListener", () => undefined);
+    const release = await hold();
+    expect(await hold()).toBeNull();
+    await vi.advanceTimersByTimeAsync(2 * LEASE);
+    expect(await hold()).toBeNull();
+    release?.();
+    // This page is no more, and renews nothing.
+    const { setInterval } = globalThis;
+    globalThis.setInterval = (() => 0) as unknown as typeof setInterval;
+    expect(await hold()).not.toBeNull();
+    globalThis.setInterval = setInterval;
+    await vi.advanceTimersByTimeAsync(LEASE);
+    const both = [holdByLease("name"), holdByLease("name")];
+    await vi.advanceTimersByTimeAsync(100);
+    expect((await Promise.all(both)).filter((one) => one !== null)).toHaveLength(1);
+    vi.clearAllTimers();
+  });
+});
+
+/** Browsers' storage for pages that may die, each with a keeper of its own. */
+class Browser {
+  operations: KeptOperation[] = [];
+  document: KeptDocument | null = null;
+  readonly holders = new Map<string, object>();
+
+  page(): FlowKeeper & { die(): void } {
+    const page = {};
+    return {
+      load: () => Promise.resolve({ document: this.document, operations: [...this.operations] }),
+      put: (_, operation) => {
+        this.#drop(operation.clientId, operation.opId);
+        this.operations.push(operation);
+      },
+      remove: (_, clientId, opId) => {
+        this.#drop(clientId, opId);
+      },
+      putDocument: (_, document) => {
+        this.document = document;
+      },
+      hold: (_, clientId) => {
+        if (this.holders.has(clientId)) {
+          return Promise.resolve(null);
+        }
+        this.holders.set(clientId, page);
+        return Promise.resolve(() => this.holders.delete(clientId));
+      },
+      die: () => {
+        for (const [clientId, holder] of this.holders) {
+          if (holder === page) {
+            this.holders.delete(clientId);
+          }
+        }
+      },
+    };
+  }
+
+  #drop(clientId: string, opId: number): void {
+    this.operations = this.operations.filter(
+      (one) => one.clientId !== clientId || one.opId !== opId,
+    );
+  }
+}
+
+describe("pages that are gone", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+
+  test("jsc8 a tab closed before the acknowledgement loses nothing, and nothing counts twice", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const first = browser.page();
+    const ada = await desk.join({ keeper: first });
+    ada.patch({ nodes: { n1: NODE } });
+    desk.network.delay = () => 300;
+    await desk.until(() => desk.server.version === 1);
+    desk.network.isUp = false;
+    desk.network.delay = () => 1;
+    desk.network.cut();
+    ada.gather("title", { title: "typed offl" });
+    ada.gather("title", { title: "typed offline" });
+    // No last words: the page is killed.
+    first.die();
+    vi.clearAllTimers();
+    expect(browser.operations.map(({ opId }) => opId)).toEqual([1, 2]);
+
+    desk.network.isUp = true;
+    const [eve, ben] = [desk.open({ keeper: browser.page() }), desk.open({ keeper: browser.page() })];
+    await desk.until(() => [eve, ben].every(({ state }) => state.version === 2));
+    await desk.pass(1000);
+    expect(desk.server.document.title).toBe("typed offline");
+    expect(desk.server.log.map(({ client_id, op_id }) => [client_id, op_id])).toEqual([
+      [ada.clientId, 1],
+      [ada.clientId, 2],
+    ]);
+    expect(browser.operations).toEqual([]);
+    expect([eve.state.status.kind, ben.state.status.kind]).toEqual(["saved", "saved"]);
+    const heirs = new Set(
+      desk.server.heard
+        .filter(({ frame }) => frame[3] === "patch" && frame[4]["op_id"] === 2)
+        .map(({ wire }) => wire),
+    );
+    expect(heirs.size).toBe(1);
+  });
+
+  test("jsc8 offline, the next page shows the document, and what the last one left", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const first = browser.page();
+    desk.server.edit({ nodes: { n1: NODE } });
+    const ada = await desk.join({ keeper: first });
+    await desk.pass(3000);
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.patch({ title: "offline" });
+    ada.stop();
+    first.die();
+
+    const eve = desk.open({ keeper: browser.page() });
+    await desk.until(() => eve.state.status.kind === "offline");
+    expect(eve.state.document).toMatchObject({ title: "offline", nodes: { n1: NODE } });
+    expect(eve.state.status.unsent).toBe(1);
+    eve.patch({ description: "more" });
+    desk.network.isUp = true;
+    await desk.until(() => eve.state.status.kind === "saved");
+    expect(desk.server.document).toMatchObject({ title: "offline", description: "more" });
+  });
+
+  test("jsc8 what a tab leaves is taken over by one that is open already", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const first = browser.page();
+    const ben = await desk.join({ keeper: browser.page() });
+    const ada = await desk.join({ keeper: first });
+    desk.server.mood = (clientId) =>
+      clientId === ada.clientId && browser.holders.has(ada.clientId)
+        ? { reason: "Busy", code: "store_unavailable", retry: true }
+        : null;
+    ada.patch({ title: "left" });
+    await desk.pass(100);
+    ada.stop();
+    first.die();
+    desk.server.mood = () => null;
+    await desk.until(() => ben.state.document?.title === "left");
+    await desk.until(() => ben.state.status.kind === "saved");
+    expect(browser.operations).toEqual([]);
+    await desk.until(() => desk.server.memberIds.length === 1);
+  });
+
+  test("jsc8 two tabs of one browser keep out of each other's way", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const [ada, ben] = [
+      await desk.join({ keeper: browser.page() }),
+      await desk.join({ keeper: browser.page() }),
+    ];
+    ada.patch({ title: "A" });
+    ben.patch({ description: "B" });
+    await desk.pass(60_000);
+    expect(desk.server.log.map(({ client_id }) => client_id).sort()).toEqual(
+      [ada.clientId, ben.clientId].sort(),
+    );
+    expect(desk.sent).toHaveLength(2);
+    expect(browser.operations).toEqual([]);
+  });
+});
