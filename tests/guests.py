@@ -106,11 +106,10 @@ class Guest(Replica):
 
     def pointers(self) -> dict[str, Any]:
         """Where others who are here point."""
-        present = {client_id for client_id, _ in self._visits().values()}
         return {
             client_id: cursor
             for client_id, cursor in self.cursors.items()
-            if cursor is not None and client_id in present and client_id != self.client_id
+            if cursor is not None and client_id != self.client_id
         }
 
     def take_event(self, event: str, payload: dict[str, Any]) -> None:
@@ -134,6 +133,8 @@ class Guest(Replica):
         visits = {visit for _, visit in now.values()}
         assert not self.gone & visits, "who was seen to leave is here again"
         self.gone |= {visit for _, visit in before.values()} - visits
+        for client_id in {client_id for client_id, _ in before.values()} - self._present():
+            self.cursors.pop(client_id, None)
 
     def _check_updates(self, diff: dict[str, Any]) -> None:
         """Who is in both parts of a diff says something new, and the new meta names the old one."""
@@ -145,10 +146,12 @@ class Guest(Replica):
     def _take_cursors(self, cursors: dict[str, Any]) -> None:
         assert self.greeted, "cursors before the presence state"
         if self.wire is not None and not self.wire.lagged:
-            present = {client_id for client_id, _ in self._visits().values()}
             pointing = {client_id for client_id, cursor in cursors.items() if cursor is not None}
-            assert pointing <= present, "a cursor of who is not here"
+            assert pointing <= self._present(), "a cursor of who is not here"
         self.cursors.update(cursors)
+
+    def _present(self) -> set[str]:
+        return {client_id for client_id, _ in self._visits().values()}
 
     def _visits(self) -> dict[str, tuple[str, str]]:
         """The client id and the visit of each meta, by its ref."""
