@@ -147,6 +147,11 @@ class Simulation:
             self._check()
         self._end()
 
+    @property
+    def told(self) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+        """The telemetry of all worlds, in order."""
+        return [event for world in self._worlds for event in world.told]
+
     # who is there
 
     def _start(self) -> World:
@@ -455,11 +460,13 @@ class Simulation:
 
     def _end(self) -> None:
         """All are busy, then all go, each in some way; nothing may be left behind."""
-        for client in self.clients:
-            client.edit(self.random)
-        for guest in self.guests:
-            guest.point(self.random)
-        self._ease(everybody=False)
+        for _ in range(2):  # so that what is told at intervals has begun to wait for the next
+            for client in self.clients:
+                client.edit(self.random)
+            for guest in self.guests:
+                guest.point(self.random)
+            self._ease(everybody=False)
+            self.world.settle()
         for client in self.random.sample(self.clients, len(self.clients)):
             self.random.choice([client.cut, client.leave])()
         self._ease(everybody=False)
