@@ -58,12 +58,11 @@ RESTS = 3
 HEARTBEAT = 25.0
 """Seconds between two of a client's."""
 
-UNBOUNDED = 64 * 1024
-"""Bytes of what must arrive (answers, greetings) that may wait for one that doesn't read."""
+MUST_ARRIVE = 64 * 1024
+"""Bytes beyond the mark that may wait for one that doesn't read: answers and greetings."""
 
 IN_PEACE = {"empty", "idle", "drained"}
 """The ends that the calm flow may have."""
-
 
 MISSABLE = (b'"cursors"', b'"entries"', b'"presence_diff"', b'"client_joined"')
 """Events of which a lagging member gets nothing, or one in place of all: its catch-up is made late,
@@ -122,7 +121,6 @@ class Simulation:
         self._settings = {
             "high_water_mark": random.choice([1 << 20, 20_000, 3000]),
             "idle_timeout": random.choice([1800.0, 1800.0, 40.0]),
-            "seed": seed,
         }
         self._store = StorePerFlow(random)
         self._worlds: list[World] = []
@@ -131,7 +129,8 @@ class Simulation:
         self._faults: list[Failure] = []
         self._lagging: dict[Client, int] = {}
         self._unanswered: dict[Guest, set[str]] = {}
-        self.flows = [self._make_flow(f"f{n}") for n in range(FLOWS)]
+        ids = [f"f{n}" for n in range(FLOWS)]
+        self.flows = [Flow(flow_id, Logs(self._store.of(flow_id))) for flow_id in ids]
         for number in range(clients):
             self._add_client(number)
         self.guests = [guest for flow in self.flows for guest in flow.guests]
@@ -155,14 +154,12 @@ class Simulation:
     # who is there
 
     def _start(self) -> World:
-        world = self._make_world(store=self._store, **self._settings)
+        chance = self.random.randrange(1 << 32)  # no two servers make up the same ids
+        world = self._make_world(store=self._store, seed=chance, **self._settings)
         world.registry.startService()
         self._worlds.append(world)
         self._heartbeat_at = world.clock.seconds() + HEARTBEAT
         return world
-
-    def _make_flow(self, flow_id: str) -> Flow:
-        return Flow(flow_id, Logs(self._store.of(flow_id)))
 
     def _add_client(self, number: int) -> None:
         flow = self.random.choice(self.flows)
@@ -398,7 +395,7 @@ class Simulation:
 
     def _check_memory(self) -> None:
         """Nobody costs more than the mark; what a lagging one may miss is not kept for it."""
-        most = self._settings["high_water_mark"] + UNBOUNDED
+        most = self._settings["high_water_mark"] + MUST_ARRIVE
         lagging = {}
         for wire in (*self._dead, *(client.wire for client in self.clients)):
             if wire is not None:
@@ -478,6 +475,8 @@ class Simulation:
         assert len(self.world.clock.getDelayedCalls()) == 1, "more than the sweep is left"
         assert all(done.called for done in WatchedFanout.broadcasts), "a broadcast is not done"
         self._check_books()
+        for world in self._worlds:
+            world.end()
 
     def _check_books(self) -> None:
         """What began has ended."""
