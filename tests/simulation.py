@@ -27,21 +27,19 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from helix.document import encode_document
 from helix.edits import Submission
 from helix.errors import HelixError, StoreFull, StoreUnavailable
-from helix.fanout import Broadcast, Fanout
 from helix.outlet import Flow as State
 from helix.session import LINGER
-from helix.verify import verify_flow
 from tests.convergence import AskedFor, is_asked_for
+from tests.crowdedflow import Flow
 from tests.fuzzclients import FuzzClient, RelayReplica
 from tests.guests import Guest
-from tests.heldstore import HeldStore, Logs, StorePerFlow
+from tests.heldstore import StorePerFlow
+from tests.slowwatch import SlowWatch, WatchedFanout
 from tests.world import Client, World
 
 FLOWS = 4
@@ -58,15 +56,8 @@ RESTS = 3
 HEARTBEAT = 25.0
 """Seconds between two of a client's."""
 
-MUST_ARRIVE = 64 * 1024
-"""Bytes beyond the mark that may wait for one that doesn't read: answers and greetings."""
-
 IN_PEACE = {"empty", "idle", "drained"}
 """The ends that the calm flow may have."""
-
-MISSABLE = (b'"cursors"', b'"entries"', b'"presence_diff"', b'"client_joined"')
-"""Events of which a lagging member gets nothing, or one in place of all: its catch-up is made late,
-and a newcomer is sent the cursors that there are."""
 
 BOOKS = {
     "connection.opened": "connection.closed",
@@ -74,36 +65,6 @@ BOOKS = {
     "session.started": "session.ended",
 }
 """The telemetry events that come in pairs."""
-
-
-class WatchedFanout(Fanout):
-    """
-    A fan-out that is asked whether it has done all that it promised.
-
-    :cvar broadcasts: the Deferreds of all.
-    """
-
-    broadcasts: list[Deferred[None]]
-
-    def broadcast(self, broadcast: Broadcast) -> Deferred[None]:
-        done = super().broadcast(broadcast)
-        if not done.called:
-            self.broadcasts.append(done)
-        return done
-
-
-@attrs.define(eq=False)
-class Flow:
-    """A flow, and its clients."""
-
-    flow_id: str
-    logs: Logs
-    guests: list[Guest] = attrs.field(factory=list)
-    relays: list[RelayReplica] = attrs.field(factory=list)
-
-    @property
-    def clients(self) -> list[FuzzClient]:
-        return [*self.guests, *self.relays]
 
 
 class Simulation:
@@ -127,10 +88,10 @@ class Simulation:
         self.world = self._start()
         self._dead: list[Client] = []
         self._faults: list[Failure] = []
-        self._lagging: dict[Client, int] = {}
+        self._slow = SlowWatch(self._settings["high_water_mark"])
         self._unanswered: dict[Guest, set[str]] = {}
         ids = [f"f{n}" for n in range(FLOWS)]
-        self.flows = [Flow(flow_id, Logs(self._store.of(flow_id))) for flow_id in ids]
+        self.flows = [Flow(flow_id, self._store.of(flow_id)) for flow_id in ids]
         for number in range(clients):
             self._add_client(number)
         self.guests = [guest for flow in self.flows for guest in flow.guests]
@@ -240,10 +201,8 @@ class Simulation:
         slow = [client for client in self.clients if _is_slow(client)]
         for client in self.random.sample(slow, min(3, len(slow))):
             assert client.wire is not None
-            if self.random.random() < 0.2:
-                client.wire.socket.room = None
-            else:
-                client.wire.socket.room += self.random.choice([1, 500, 5000, 50_000])
+            more = self.random.choice([1, 500, 5000, 50_000, None])
+            client.wire.socket.room = None if more is None else client.wire.socket.room + more
 
     def _troubled(self) -> str:
         """The id of some flow that isn't the calm one."""
@@ -327,7 +286,7 @@ class Simulation:
                 client.look()
         self._dead = [wire for wire in self._dead if not wire.lost]
         self._check_calm()
-        self._check_memory()
+        self._slow.look_at(self._dead, [c.wire for c in self.clients if c.wire is not None])
 
     def _send_heartbeats(self) -> None:
         self._heartbeat_at = self.world.clock.seconds() + HEARTBEAT
@@ -351,7 +310,8 @@ class Simulation:
             self._dead = [wire for wire in self._dead if not wire.lost]
             if self._is_at_rest():
                 return
-        raise AssertionError(f"no rest: {[c for c in self.clients if not _is_at_rest(c)][:3]}")
+        restless = [client for client in self.clients if not _is_at_rest(client)]
+        raise AssertionError(f"no rest: {len(restless)} clients, such as {restless[:1]}")
 
     def _ease(self, everybody: bool) -> None:
         self._send_heartbeats()
@@ -370,17 +330,8 @@ class Simulation:
             not self._dead
             and not any(store.waiting for store in self._store.stores.values())
             and all(_is_at_rest(client) for client in self.clients)
-            and all(
-                guest.version == self._version(flow)
-                for flow in self.flows
-                for guest in flow.guests
-                if guest.wire is not None
-            )
+            and all(guest.version == flow.version for flow in self.flows for guest in flow.present)
         )
-
-    def _version(self, flow: Flow) -> int:
-        log = self._store.of(flow.flow_id).flow(flow.flow_id)
-        return 0 if log is None else log.head.version
 
     # what has to hold
 
@@ -393,19 +344,6 @@ class Simulation:
             assert not unanswered & self._unanswered.get(guest, set()), f"{guest} had to wait"
             self._unanswered[guest] = unanswered
 
-    def _check_memory(self) -> None:
-        """Nobody costs more than the mark; what a lagging one may miss is not kept for it."""
-        most = self._settings["high_water_mark"] + MUST_ARRIVE
-        lagging = {}
-        for wire in (*self._dead, *(client.wire for client in self.clients)):
-            if wire is not None:
-                assert wire.outlet._queued_bytes <= most, "too much waits for one"
-                if wire.outlet.state is State.LAGGING:
-                    missed = _missable(wire)
-                    lagging[wire] = min(missed, self._lagging.get(wire, missed))
-                    assert missed <= lagging[wire] + 2, "a lagging one is not left alone"
-        self._lagging = lagging
-
     def _check(self) -> None:
         for world in self._worlds:
             unforeseen = [event for event in world.failures if not is_asked_for(event)]
@@ -416,44 +354,7 @@ class Simulation:
         for fault in self._faults:
             fault.raiseException()
         for flow in self.flows:
-            flow.logs.check()
-            self._check_documents(flow)
-            self._check_presence(flow)
-
-    def _check_documents(self, flow: Flow) -> None:
-        store = self._store.of(flow.flow_id)
-        log = store.flow(flow.flow_id)
-        epoch = "" if log is None else log.head.epoch
-        durable = flow.logs.document(epoch, self._version(flow))
-        present = [guest for guest in flow.guests if guest.wire is not None]
-        for guest in present:
-            assert encode_document(guest.document) == durable
-        for guest in flow.guests:
-            for op_id, version in guest.accepted.items():
-                assert flow.logs.holds(version, guest.client_id, op_id), "it is no longer there"
-            if len(store.epochs) == 1:
-                assert not any(
-                    flow.logs.knows(guest.client_id, op_id) for op_id in guest.changed_nothing
-                )
-        for relay in flow.relays if present else ():
-            assert relay.wire is None or relay.shows(present[0].document)
-        if log is not None:
-            quiet = HeldStore(store)
-            Deferred.fromCoroutine(verify_flow(quiet, flow.flow_id)).addErrback(self._faults.append)
-
-    def _check_presence(self, flow: Flow) -> None:
-        """Everybody sees who is connected, and nobody else."""
-        present = [guest for guest in flow.guests if guest.wire is not None]
-        people: dict[str, list[dict[str, Any]]] = {}
-        for guest in sorted(present, key=lambda guest: guest.client_id):
-            people.setdefault(guest.key, []).append(guest.meta)
-        pointers = {one.client_id: one.cursor for one in present if one.cursor is not None}
-        for guest in present:
-            assert guest.people() == people
-            others = {key: at for key, at in pointers.items() if key != guest.client_id}
-            assert guest.pointers() == others
-        count = sum(client.wire is not None for client in flow.clients)
-        assert all(relay.count == count for relay in flow.relays if relay.wire is not None)
+            flow.check(self._faults.append)
 
     def _end(self) -> None:
         """All are busy, then all go, each in some way; nothing may be left behind."""
@@ -492,12 +393,6 @@ class Simulation:
 
 def _is_slow(client: FuzzClient) -> bool:
     return client.wire is not None and client.wire.socket.room is not None
-
-
-def _missable(wire: Client) -> int:
-    """How many frames wait for a client that it could do without, or with the newest of."""
-    heads = [bytes(frame[:100]) for frame in wire.outlet._queue or ()]
-    return sum(any(event in head for event in MISSABLE) for head in heads)
 
 
 def _keeps_up(client: FuzzClient) -> bool:

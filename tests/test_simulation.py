@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.convergence import SMALL
-from tests.simulation import Simulation, WatchedFanout
+from tests.simulation import Simulation
+from tests.slowwatch import WatchedFanout
 from tests.world import World
 
 TURNS = 150
