@@ -111,6 +111,15 @@ def _steady() -> tuple[Figure, ...]:
     )
 
 
+def _storm(*servers: str) -> tuple[Figure, ...]:
+    return (
+        Figure("rejoin_seconds", "until all have joined, s", dict.fromkeys(servers, 10)),
+        Figure("half_rejoin_seconds", "until half of them have, s"),
+        Figure("lags_over_50_ms", "calls over 50 ms late", dict.fromkeys(servers, 0)),
+        Figure("largest_lag_ms", "the latest call, ms (the first joins included)"),
+    )
+
+
 def _both(most: float) -> dict[str, float]:
     return {"sqlite": most, "postgresql": most}
 
