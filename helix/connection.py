@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Final
 
@@ -76,6 +77,11 @@ class _Port:
     def end(self, event: str) -> None:
         if self.state is not _State.CLOSED:
             self._connection.end(self, event)
+
+    def let_go(self) -> None:
+        """Forget the channel, which is over: else each would keep the other."""
+        with suppress(AttributeError):  # there may have been none
+            del self.channel
 
 
 def _join_ref_of(join: _AnyMessage) -> Ref:
@@ -170,6 +176,7 @@ class Connection:
     def closed(self) -> None:
         """The transport is gone: leave all channels, and take nothing that still arrives."""
         self._closed = True
+        self._close = lambda *_: None  # else the transport and this would keep each other
         self.outlet.lost()
         for port in list(self._ports.values()):
             self._drop(port)
@@ -239,9 +246,10 @@ class Connection:
         elif port is None:
             self._refuse(None, message, error)
         elif message.join_ref is None or message.join_ref == port.join_ref:
+            channel = port.channel
             if not isinstance(message, BinaryMessage):
-                port.channel.limited(message.event, bytes(message.payload))
-            self._reply_error(port.join_ref, message, port.channel.refusal(error))
+                channel.limited(message.event, bytes(message.payload))
+            self._reply_error(port.join_ref, message, channel.refusal(error))
         if not self._budget.bears_refusal(self.last_seen):
             reason = f"far too many messages, come back in {error.retry_after} s"
             self._close(CloseCode.RATE_LIMITED, reason)
@@ -256,10 +264,11 @@ class Connection:
 
     def _handle(self, message: _AnyMessage, port: _Port) -> None:
         binary = type(message) is BinaryMessage
+        channel = port.channel
         try:
-            response = port.channel.handle(message.event, message.payload, binary)
+            response = channel.handle(message.event, message.payload, binary)
         except HelixError as error:
-            self._reply_error(port.join_ref, message, port.channel.refusal(error))
+            self._reply_error(port.join_ref, message, channel.refusal(error))
         except Exception:
             self._log.failure("A channel crashed")
             port.end("phx_error")
@@ -315,6 +324,7 @@ class Connection:
             port.channel.leave()
         except Exception:  # the session has seen to its own fault
             self._log.debug("A leave failed")
+        port.let_go()
 
     def _forget(self, port: _Port) -> None:
         del self._ports[port.topic]
@@ -350,10 +360,11 @@ class Connection:
         """Reply before anything else of the channel, then serve what waited behind the join."""
         port.joining = None
         port.state = _State.JOINED
+        channel = port.channel
         self._reply(port.join_ref, message, response)
         self._close_replaced(old)
         queued, port.queue = port.queue, None
-        port.channel.joined()
+        channel.joined()
         for waited in queued or ():
             if port.state is _State.JOINED:
                 self._handle(waited, port)
@@ -363,6 +374,7 @@ class Connection:
     ) -> None:
         port.joining = None
         if port.state is _State.CLOSED:  # the client left meanwhile
+            port.let_go()
             self._close_replaced(old)
             return
         port.state = _State.CLOSED
@@ -386,6 +398,7 @@ class Connection:
         self._reply_error(None if unmatched else port.join_ref, message, refusal(error))
         if unmatched or isinstance(error, InvalidFlowId | FlowDeleted):
             self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
+        port.let_go()
 
     def _close_replaced(self, old: _Port | None) -> None:
         if old is not None:

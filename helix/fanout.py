@@ -261,6 +261,10 @@ class Fanout:
     def is_empty(self) -> bool:
         return not self._members
 
+    def let_go(self) -> None:
+        """Tell nobody any more that delivering failed."""
+        self._failed = lambda _: None
+
     def add(self, outlet: Outlet, topic: str) -> None:
         """Add a member: a channel of the outlet's client, which calls the flow ``topic``."""
         self._members[outlet, topic] = None

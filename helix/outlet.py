@@ -72,6 +72,10 @@ class Flow(Enum):
     SHUT = "shut"
 
 
+def _ignore(*_: object) -> None:
+    pass
+
+
 class Outlet:
     """
     The way out to one peer; what is common to all transports.
@@ -232,6 +236,8 @@ class Outlet:
         self._queue = None
         self._queued_bytes = 0
         self.blocked_since = None
+        # Else the client and this would keep each other.
+        self._lagging = self._broken = _ignore
 
     # inside
 

@@ -166,6 +166,10 @@ class RelayAudience:
             self._timer.cancel()
             self._timer = None
 
+    def let_go(self) -> None:
+        """Forget the session, which has ended."""
+        self._fanout.let_go()
+
     # inside
 
     @property

@@ -478,6 +478,9 @@ class FlowSession:
             {"seconds": seconds},
             {"flow_id": self.flow_id, "reason": reason.value},
         )
+        # Else the session and its parts would keep each other, and the document.
+        for part in (self._commits, self._relays, self._documents, self.awareness):
+            part.let_go()
 
     def _emit(self, event: str) -> None:
         self._around.telemetry.emit(

@@ -15,7 +15,9 @@ from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflat
 from autobahn.websocket.types import ConnectionRequest
 from autobahn.websocket.xormasker import create_xor_masker
 from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Server as TCPServer
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
@@ -93,6 +95,11 @@ class SocketProtocol(WebSocketServerProtocol):
         # Autobahn reads its tcpNoDelay option before it has set it, and swallows the error.
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        # Autobahn hands this Deferred the protocol, and each would keep the other.
+        self.is_closed.addCallback(lambda _: None)
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         return self.admission.subprotocol
@@ -387,4 +394,5 @@ class SocketResource(Resource):
         channel.transport.unregisterProducer()
         rendered: bytes | int = self._factory.upgrade(admission).render(request)
         channel.leave()
+        channel.requests.clear()  # else the channel and its request would keep each other
         return rendered

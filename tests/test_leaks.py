@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -53,9 +54,14 @@ KINDS = (
 OURS = ("helix", "autobahn", "twisted.web")
 
 
-def alive() -> Counter[str]:
-    """How many objects there are of each of `KINDS`."""
-    gc.collect()
+def alive(search: bool = True) -> Counter[str]:
+    """
+    How many objects there are of each of `KINDS`.
+
+    :param search: whether to look for garbage first.
+    """
+    if search:
+        gc.collect()
     return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, KINDS))
 
 
@@ -86,13 +92,13 @@ async def running() -> Any:
     await server.clients.drain()
 
 
-async def assert_nothing_is_left(server: Server, before: Counter[str]) -> None:
-    """Wait until all is as it was ``before``; fail after 10 s."""
+async def assert_nothing_is_left(server: Server, before: Counter[str], search: bool = True) -> None:
+    """Wait until all is as it was ``before``; fail after 10 s. ``search`` is that of `alive`."""
     left: list[Any] = []
     for _ in range(200):
         await deferLater(reactor, 0.05)
         flows = list(server.sessions.sessions())
-        left = [flows, delayed_calls(), alive() - before]
+        left = [flows, delayed_calls(), alive(search) - before]
         if not len(server.clients) and not any(left):
             return
     raise AssertionError(f"{len(server.clients)} clients are left, and {left}")
@@ -138,6 +144,62 @@ async def test_ses4_ses7_300_clients_come_and_go(running: Running, logged: objec
 
     await deferToThread(come_and_go)
     await assert_nothing_is_left(running.server, before)
+
+
+def edit_and_go(port: int, go: Callable[[RawWebSocket], None]) -> None:
+    """Members of both modes, who edit, point and show what they do, and are gone in some way."""
+    document = {"mode": "document", "client_id": "a"}
+    here, there = RawWebSocket(port), RawWebSocket(port)
+    for one in (here, there):
+        one.ask("flow:shared", "phx_join")
+        one.ask("flow:edited", "phx_join", {**document, "client_id": str(id(one))})
+        one.ask("flow:", "phx_join")
+        one.ask("flow:shared", "phx_join")
+    here.ask("flow:shared", "flow_change", {"changes": {"nodes": [], "edges": []}})
+    here.ask("flow:edited", "patch", {"op_id": 1, "patch": {"title": str(id(here))}})
+    here.ask("flow:edited", "presence", {"selection": []})
+    go(here)
+    here.close()
+    go(there)
+    there.close()
+
+
+@pytest.fixture
+def without_search() -> Iterator[None]:
+    """No garbage is looked for meanwhile."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize(
+    "go",
+    [leave_and_close, close, RawWebSocket.close, RawWebSocket.reset],
+    ids=["leave", "close", "hang up", "reset"],
+)
+@ensureDeferred
+async def test_ops13_who_is_gone_is_freed_at_once(
+    running: Running, logged: object, without_search: None, go: Any
+) -> None:
+    before = alive(search=False)
+    for _ in range(5):
+        await deferToThread(edit_and_go, running.port, go)
+    await assert_nothing_is_left(running.server, before, search=False)
+
+
+def test_ops13_pollers_that_are_gone_are_freed_at_once(
+    logged: object, without_search: None
+) -> None:
+    stack = Stack()
+    before = alive(search=False)
+    for number in range(9):
+        poller = stack.member(f"f{number}")
+        poller.start_poll().lose()
+        del poller
+    stack.clock.pump([1.0] * 120)
+    left = alive(search=False) - before
+    assert left["PollingClient"] == left["Connection"] == left["FlowSession"] == 0
 
 
 @ensureDeferred
