@@ -261,10 +261,11 @@ class Connection:
 
     def _handle(self, message: _AnyMessage, port: _Port) -> None:
         binary = type(message) is BinaryMessage
+        channel = port.channel
         try:
-            response = port.channel.handle(message.event, message.payload, binary)
+            response = channel.handle(message.event, message.payload, binary)
         except HelixError as error:
-            self._reply_error(port.join_ref, message, port.channel.refusal(error))
+            self._reply_error(port.join_ref, message, channel.refusal(error))
         except Exception:
             self._log.failure("A channel crashed")
             port.end("phx_error")
