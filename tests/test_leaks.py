@@ -247,5 +247,5 @@ def test_lpo7_300_pollers_come_and_go(logged: object) -> None:
     assert len(stack.clients) == 0
     assert len(stack.clock.getDelayedCalls()) == timers
     left = alive() - before
-    del left["HTTPChannel"]  # in memory nobody tells it that its connection is gone
+    del left["Channel"]  # of HTTP: in memory nobody tells it that its connection is gone
     assert left == Counter()
