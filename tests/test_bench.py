@@ -419,6 +419,17 @@ def test_relay_mode_and_stores_have_a_table_each(record: dict[str, Any]) -> None
     assert [table.splitlines()[2].split()[0] for table in tables] == ["closed-100", "document-log"]
 
 
+def test_what_is_measured_on_one_server_alone_is_shown(record: dict[str, Any]) -> None:
+    figures = {"rejoin_seconds": 4.2, "half_rejoin_seconds": 3.1}
+    figures |= {"lags_over_50_ms": 0, "largest_lag_ms": 41}
+    record["measurements"].append(make_measurement(0, "helix", "storm-5000", "storm", **figures))
+    rows = [row for row in report.markdown(record).splitlines() if "| storm-5000 |" in row]
+    assert len(rows) == 4
+    assert all("| - |" in row for row in rows)
+    assert rows[0].startswith("| storm-5000 | until all have joined, s | ≤ 10 |")
+    assert rows[0].endswith("| met |")
+
+
 def test_a_store_that_cannot_be_started_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def make() -> None:
         raise servers.UnavailableError("no PostgreSQL here")
