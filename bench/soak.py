@@ -16,6 +16,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ from servers import (
 )
 
 MIB = 1024 * 1024
+WEBSOCKETS = '{transport="websocket"}'
 MINUTES_TO_JUDGE = 3
 CLIENTS_STOP = 20.0  # seconds in which the daemon forgets those that are gone
 
@@ -52,10 +54,11 @@ class Sample:
     :ivar minute: since the clients began.
     :ivar memory: resident, in MiB.
     :ivar descriptors: open files and sockets.
+    :ivar sockets: those of the connections that are WebSockets.
     :ivar lag: the mean lag of the reactor since the sample before, in ms.
     :ivar largest_lag: of the last one to two minutes, in ms.
     :ivar lagged: how many times a client has begun to lag.
-    :ivar connected: how many clients have connected.
+    :ivar connected: how many WebSockets there have been.
     """
 
     minute: float
@@ -63,6 +66,7 @@ class Sample:
     descriptors: float
     sessions: float
     connections: float
+    sockets: float
     lag: float
     largest_lag: float
     lagged: float
@@ -83,7 +87,7 @@ class Series:
 
     def value(self, sample: Sample) -> float:
         if self.title == "spare descriptors":
-            return sample.descriptors - sample.connections
+            return sample.descriptors - sample.sockets
         value: float = getattr(sample, self.title)
         return value
 
@@ -163,14 +167,16 @@ class Watch:
             descriptors=values["process_open_fds"],
             sessions=values["helix_sessions"],
             connections=values["helix_connections"],
+            sockets=values[f"helix_connections_opened_total{WEBSOCKETS}"]
+            - values[f"helix_connections_closed_total{WEBSOCKETS}"],
             lag=lag * 1000,
             largest_lag=values["helix_reactor_lag_max_seconds"] * 1000,
             lagged=values["helix_clients_lagging_total"],
-            connected=values["helix_connections_opened_total"],
+            connected=values[f"helix_connections_opened_total{WEBSOCKETS}"],
         )
 
-    def _metrics(self) -> dict[str, float]:
-        """The metrics by name, those with labels summed up."""
+    def _metrics(self) -> Counter[str]:
+        """The metrics by name, their labels a part of it; 0 for those that aren't there yet."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         try:
             with contextlib.closing(connection):
@@ -178,13 +184,8 @@ class Watch:
                 text = connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException) as error:
             raise BenchError(f"it doesn't tell its metrics: {error!r}") from None
-        values: dict[str, float] = {"helix_connections_opened_total": 0.0}
-        for line in text.splitlines():
-            sample, _, value = line.rpartition(" ")
-            if not line.startswith("#"):
-                name = sample.partition("{")[0]
-                values[name] = values.get(name, 0.0) + float(value)
-        return values
+        lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+        return Counter({name: float(value) for name, _, value in lines})
 
 
 @contextlib.contextmanager
@@ -295,7 +296,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Does the daemon stay as it is while clients come and go?",
     )
     parser.add_argument("--minutes", type=float, default=20.0, help="for how long (20)")
-    parser.add_argument("--warm-up", type=float, default=5.0, help="minutes that don't count (5)")
+    parser.add_argument("--warm-up", type=float, default=8.0, help="minutes that don't count (8)")
     parser.add_argument("--places", type=int, default=80, help="clients at a time (80)")
     parser.add_argument("--interval", type=float, default=5.0, help="seconds between samples (5)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the samples, as JSON")

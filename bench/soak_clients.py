@@ -32,7 +32,7 @@ FLOWS = 30
 NODES = 40
 PATIENCE = 10.0  # seconds for one answer
 VISIT = 20.0  # mean seconds of a visit
-ADDRESSES = 5000
+ADDRESSES = 1000
 """Addresses that clients seem to come from, by what a proxy would say."""
 
 

@@ -107,11 +107,6 @@ class DocumentAudience:
     def remove(self, member: IMember) -> None:
         self._fanout.remove(member.outlet, member.topic)
 
-    def let_go(self) -> None:
-        """Forget the session, which has ended."""
-        self._fanout.let_go()
-        self._state = lambda: None
-
     def tell(self, entries: Sequence[Entry]) -> None:
         """Broadcast ``entries``; who lags gets what it missed as one frame once it has drained."""
         self._whole = None

@@ -131,12 +131,6 @@ class Awareness:
         self._people = {}
         self._newcomers = {}
 
-    def let_go(self) -> None:
-        """Forget the session, which has ended."""
-        self._fanout.let_go()
-        self._active = lambda: None
-        self._failed = lambda _: None
-
     # inside
 
     def _tick_soon(self) -> None:

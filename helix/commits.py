@@ -267,10 +267,6 @@ class CommitLoop:
             self._settling = Deferred()
         return self._settling
 
-    def let_go(self) -> None:
-        """Forget the follower. It must be closed."""
-        del self._follower
-
     # staging and appending
 
     def _next(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from enum import Enum
 from typing import Final
 
@@ -78,14 +77,13 @@ class _Port:
         if self.state is not _State.CLOSED:
             self._connection.end(self, event)
 
-    def let_go(self) -> None:
-        """Forget the channel, which is over: else each would keep the other."""
-        with suppress(AttributeError):  # there may have been none
-            del self.channel
-
 
 def _join_ref_of(join: _AnyMessage) -> Ref:
     return join.ref if join.join_ref is None else join.join_ref
+
+
+def _already_closed(code: CloseCode, reason: str) -> None:
+    """Stands in for the call that closes the transport, once it is gone."""
 
 
 class Connection:
@@ -176,10 +174,10 @@ class Connection:
     def closed(self) -> None:
         """The transport is gone: leave all channels, and take nothing that still arrives."""
         self._closed = True
-        self._close = lambda *_: None  # else the transport and this would keep each other
         self.outlet.lost()
         for port in list(self._ports.values()):
             self._drop(port)
+        self._close = _already_closed
 
     # what a port calls
 
@@ -246,10 +244,9 @@ class Connection:
         elif port is None:
             self._refuse(None, message, error)
         elif message.join_ref is None or message.join_ref == port.join_ref:
-            channel = port.channel
             if not isinstance(message, BinaryMessage):
-                channel.limited(message.event, bytes(message.payload))
-            self._reply_error(port.join_ref, message, channel.refusal(error))
+                port.channel.limited(message.event, bytes(message.payload))
+            self._reply_error(port.join_ref, message, port.channel.refusal(error))
         if not self._budget.bears_refusal(self.last_seen):
             reason = f"far too many messages, come back in {error.retry_after} s"
             self._close(CloseCode.RATE_LIMITED, reason)
@@ -324,7 +321,7 @@ class Connection:
             port.channel.leave()
         except Exception:  # the session has seen to its own fault
             self._log.debug("A leave failed")
-        port.let_go()
+        del port.channel  # which has the port: garbage in circles is collected late
 
     def _forget(self, port: _Port) -> None:
         del self._ports[port.topic]
@@ -360,11 +357,10 @@ class Connection:
         """Reply before anything else of the channel, then serve what waited behind the join."""
         port.joining = None
         port.state = _State.JOINED
-        channel = port.channel
         self._reply(port.join_ref, message, response)
         self._close_replaced(old)
         queued, port.queue = port.queue, None
-        channel.joined()
+        port.channel.joined()
         for waited in queued or ():
             if port.state is _State.JOINED:
                 self._handle(waited, port)
@@ -374,7 +370,6 @@ class Connection:
     ) -> None:
         port.joining = None
         if port.state is _State.CLOSED:  # the client left meanwhile
-            port.let_go()
             self._close_replaced(old)
             return
         port.state = _State.CLOSED
@@ -398,7 +393,6 @@ class Connection:
         self._reply_error(None if unmatched else port.join_ref, message, refusal(error))
         if unmatched or isinstance(error, InvalidFlowId | FlowDeleted):
             self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
-        port.let_go()
 
     def _close_replaced(self, old: _Port | None) -> None:
         if old is not None:

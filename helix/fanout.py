@@ -253,17 +253,13 @@ class Fanout:
         self._failed = failed
         self._members: dict[tuple[Outlet, str], None] = {}
         self._audience: _Audience | None = None
-        self._batches: deque[_Batch] = deque()
+        self._batches: list[_Batch] = []  # two at most; a deque takes 600 bytes when it is empty
         self._delivery: Generator[None, None, None] | None = None
         self._holding = False
 
     @property
     def is_empty(self) -> bool:
         return not self._members
-
-    def let_go(self) -> None:
-        """Tell nobody any more that delivering failed."""
-        self._failed = lambda _: None
 
     def add(self, outlet: Outlet, topic: str) -> None:
         """Add a member: a channel of the outlet's client, which calls the flow ``topic``."""
@@ -386,7 +382,7 @@ class Fanout:
             return
         self._delivery = None
         if self._batches and self._batches[0] is batch:
-            self._batches.popleft()
+            del self._batches[0]
         if batch.waiting:
             self._resolve_when_taken(batch)
 

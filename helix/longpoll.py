@@ -79,7 +79,7 @@ class Mailbox(Outlet):
 
     def lost(self) -> None:
         super().lost()
-        self._arrived = lambda: None
+        self._arrived = lambda: None  # so that nothing leads back to the client
 
     def take_all(self) -> list[str]:
         """Empty the mailbox: the frames, oldest first."""

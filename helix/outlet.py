@@ -72,8 +72,8 @@ class Flow(Enum):
     SHUT = "shut"
 
 
-def _ignore(*_: object) -> None:
-    pass
+def _nobody(*_: object) -> None:
+    """Stands in for who was to be called, so that nothing leads back to them."""
 
 
 class Outlet:
@@ -230,14 +230,13 @@ class Outlet:
         self.shut()
 
     def lost(self) -> None:
-        """The peer is gone: forget what waits."""
+        """The peer is gone: forget what waits, and whose the outlet was."""
         self._corked = None
         self.shut()
         self._queue = None
         self._queued_bytes = 0
         self.blocked_since = None
-        # Else the client and this would keep each other.
-        self._lagging = self._broken = _ignore
+        self._lagging = self._broken = _nobody
 
     # inside
 
@@ -344,8 +343,9 @@ class Outlet:
             self._waiting = None
 
     def _fail(self) -> None:
+        broken = self._broken
         self.lost()
-        self._broken()
+        broken()
 
 
 @implementer(IPullProducer)

@@ -96,11 +96,6 @@ class SocketProtocol(WebSocketServerProtocol):
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
-        # Autobahn hands this Deferred the protocol, and each would keep the other.
-        self.is_closed.addCallback(lambda _: None)
-
     def onConnect(self, request: ConnectionRequest) -> str | None:
         return self.admission.subprotocol
 
@@ -113,6 +108,11 @@ class SocketProtocol(WebSocketServerProtocol):
         for name in _HANDSHAKE_STATE:
             setattr(self, name, None)
         self.factory.clients.add(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        # These hold the protocol as their results: garbage in circles is collected late.
+        self.is_open = self.is_closed = None
 
     def dataReceived(self, data: bytes) -> None:
         outlet = self.outlet
@@ -394,5 +394,5 @@ class SocketResource(Resource):
         channel.transport.unregisterProducer()
         rendered: bytes | int = self._factory.upgrade(admission).render(request)
         channel.leave()
-        channel.requests.clear()  # else the channel and its request would keep each other
+        channel.requests.clear()  # each request has the channel
         return rendered
