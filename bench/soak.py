@@ -246,7 +246,8 @@ def soak(minutes: float, places: int, interval: float, output: Path | None) -> l
 
 def _told(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    return process.stdout.read().strip()
+    with process.stdout as written:
+        return written.read().strip()
 
 
 def _line(sample: Sample) -> str:
