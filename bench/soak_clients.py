@@ -288,8 +288,11 @@ def main() -> None:
 
     for visits in [load.speak(), *(load.place() for _ in range(places))]:
         Deferred.fromCoroutine(visits).addErrback(fail)
+    # Before the visits that are under way fail because of the stop.
+    reactor.addSystemEventTrigger(
+        "before", "shutdown", lambda: print(json.dumps(load.counts), flush=True)
+    )
     reactor.run()
-    print(json.dumps(load.counts), flush=True)
 
 
 if __name__ == "__main__":
