@@ -247,3 +247,19 @@ def test_lpo7_300_pollers_come_and_go(logged: object) -> None:
     left = alive() - before
     del left["Channel"]  # of HTTP: in memory nobody tells it that its connection is gone
     assert left == Counter()
+
+
+def test_lpo7_poller_that_is_gone_does_not_wait_for_the_collector(logged: object) -> None:
+    stack = Stack()
+    before = alive()
+    gc.disable()
+    try:
+        for number in range(9):
+            stack.member(f"f{number}").start_poll()
+        stack.clock.pump([1.0] * 120)
+        left = alive(collected=False) - before
+    finally:
+        gc.enable()
+    assert len(stack.clients) == 0
+    for kind in (PollingClient, Connection, RelayChannel, FlowSession):
+        assert left[kind.__name__] == 0, left
