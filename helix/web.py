@@ -89,7 +89,7 @@ class Web:
         return self._status.write_script(request)
 
     @app.route("/api/status", methods=["GET"])
-    def status(self, request: IRequest) -> bytes:
+    def server_status(self, request: IRequest) -> bytes:
         return self._status.write_numbers(request)
 
     @app.route("/healthz", methods=["GET"])

@@ -61,7 +61,9 @@ def alive(*, collected: bool = True) -> Counter[str]:
     """
     if collected:
         gc.collect()
-    return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, KINDS))
+    # The type, for to ask a weak reference whose object is gone is an error.
+    kinds = map(type, gc.get_objects())
+    return Counter(kind.__name__ for kind in kinds if issubclass(kind, KINDS))
 
 
 def delayed_calls() -> list[str]:
