@@ -49,6 +49,8 @@ from helix.purge import PurgeService
 from helix.router import Router
 from helix.service import FlowSessionService
 from helix.shape import DocumentLimits
+from helix.status import ServerStatus
+from helix.statuspage import StatusPage
 from helix.store import open_store
 from helix.telemetry import Telemetry
 from helix.templates import load_templates
@@ -336,6 +338,7 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     """
     telemetry = Telemetry()
     metrics = Metrics(telemetry)
+    status = StatusPage(ServerStatus(telemetry, clock.seconds))
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
@@ -370,7 +373,7 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     sizes = (config.max_frame_bytes, config.high_water_mark)
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
-        Web(sessions, clients, metrics, origins),
+        Web(sessions, clients, metrics, origins, status),
         FlowRoutes(library, sessions, visitors, config.max_frame_bytes),
         visitors,
         SocketResource(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any, Final
 
 import attrs
@@ -34,6 +33,7 @@ from helix.problems import write_error, write_not_found, write_problem
 from helix.routes import make_app, read_limit, read_text, readable, write_json, write_known
 from helix.service import FlowSessionService
 from helix.session import FlowSession
+from helix.statuspage import StatusPage
 from helix.telemetry import Telemetry
 from helix.web_flows import FlowRoutes
 
@@ -65,23 +65,32 @@ class Web:
         clients: ClientService,
         metrics: Metrics,
         origins: OriginPolicy,
+        status: StatusPage,
     ) -> None:
         self._sessions = sessions
         self._clients = clients
         self._metrics = metrics
         self._origins = origins
-        self._page = files("helix").joinpath("pages", "index.html").read_bytes()
+        self._status = status
         self._docs = ApiDocs.load()
 
     # pages and operations
 
     @app.route("/", methods=["GET"])
     def index(self, request: IRequest) -> bytes:
-        request.setHeader(b"content-type", b"text/html; charset=utf-8")
-        request.setHeader(
-            b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"
-        )
-        return self._page.replace(b"{version}", __version__.encode())
+        return self._status.write(request)
+
+    @app.route("/status", methods=["GET"])
+    def status_page(self, request: IRequest) -> bytes:
+        return self._status.write(request)
+
+    @app.route("/status.js", methods=["GET"])
+    def status_script(self, request: IRequest) -> bytes:
+        return self._status.write_script(request)
+
+    @app.route("/api/status", methods=["GET"])
+    def server_status(self, request: IRequest) -> bytes:
+        return self._status.write_numbers(request)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: IRequest) -> bytes:
