@@ -149,6 +149,20 @@ SCENARIOS = (
         ),
     ),
     Scenario(
+        "moves-100",
+        "one flow of 100 members who all move, each at 30 Hz, told one by one",
+        100,
+        (
+            *("--mode", "rate", "--members", "100", "--senders", "100", "--rate", "3000"),
+            *("--size", "80"),
+        ),
+        (
+            Figure("p50_us", "until the last member has a move: p50, ms", scale=1e-3),
+            Figure("p99_us", "p99, ms", scale=1e-3),
+            Figure("server_cpu_share", "of a core"),
+        ),
+    ),
+    Scenario(
         "idle-2000",
         "2,000 members, each alone in its flow, who do nothing",
         2300,
@@ -158,6 +172,22 @@ SCENARIOS = (
             Figure("join_cpu_us", "CPU per connect and join, us", {"helix": 700}),
         ),
         is_timed=False,
+    ),
+    Scenario(
+        "cursors-100",
+        "one flow of 100 members whose cursors all move, each at 30 Hz",
+        100,
+        (
+            *("--documents", "--mode", "cursors", "--members", "100", "--senders", "100"),
+            *("--rate", "3000"),
+        ),
+        (
+            Figure("frames_per_second", "frames to members a second"),
+            Figure("p50_us", "age of a cursor when a member has it: p50, ms", scale=1e-3),
+            Figure("p99_us", "p99, ms", dict.fromkeys(STORES, 60), scale=1e-3),
+            Figure("server_cpu_share", "of a core", dict.fromkeys(STORES, 0.35)),
+        ),
+        servers=STORES,
     ),
     Scenario(
         "document-one",

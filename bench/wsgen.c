@@ -5,7 +5,9 @@
  * `flow:bench<number>`. In relay mode senders push flow_change, and every member of the flow (the
  * sender too) is to get exactly one flow_update for it; a change carries its sender's number and its
  * own, which is all that is read of an update. In document mode senders push patches, each moves one
- * node, and every member is to get exactly one entry for it, and the sender an acknowledgement.
+ * node, and every member is to get exactly one entry for it, and the sender an acknowledgement. Or
+ * they push cursors, of which each says when it was pushed; the server may leave any out, and what
+ * counts is how old those are that arrive.
  * Whatever may not happen (a connection that closes, a refused join or patch, an update twice, a
  * reset) ends the run with a message and exit code 1.
  */
@@ -22,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cursors.h"
 #include "entries.h"
 #include "process.h"
 #include "websocket.h"
@@ -48,9 +51,18 @@ enum {
 #define SETTLE_TIMEOUT (30 * SECOND)
 #define FILL_TIMEOUT (180 * SECOND)
 
-enum mode { MODE_CLOSED, MODE_PIPELINED, MODE_RATE, MODE_IDLE, MODE_FILL, MODE_LOAD };
+enum mode {
+    MODE_CLOSED,
+    MODE_PIPELINED,
+    MODE_RATE,
+    MODE_CURSORS,
+    MODE_IDLE,
+    MODE_FILL,
+    MODE_LOAD,
+};
 
-static const char *const mode_names[] = {"closed", "pipelined", "rate", "idle", "fill", "load"};
+static const char *const mode_names[] = {"closed", "pipelined", "rate", "cursors",
+                                         "idle",   "fill",      "load"};
 
 struct options {
     enum mode mode;
@@ -98,6 +110,7 @@ struct connection {
     int head_end_matched; /* how much of "\r\n\r\n" the answer to the upgrade has shown */
     struct frame_reader reader;
     struct entry_scanner scanner;
+    struct cursor_scanner cursor_scanner;
     struct buffer out;
     bool wants_write;
     bool makes_nodes;      /* in document mode: the first member of its flow */
@@ -122,7 +135,7 @@ struct sender {
 
 /* What is counted while the generator runs; a figure is the difference of two of them. */
 struct totals {
-    uint64_t at, deliveries, acknowledged, completed, bytes, waiting, server_cpu;
+    uint64_t at, frames, deliveries, acknowledged, completed, bytes, waiting, server_cpu;
 };
 
 static struct connection *connections;
@@ -134,6 +147,7 @@ static uint32_t most_sent = UINT32_MAX; /* changes of a sender */
 static bool measuring, pushing; /* pushing: a change that is complete is followed by the next */
 static uint32_t *samples; /* us: of a change until all had it, while measuring; or of a join */
 static size_t sample_count, sample_capacity;
+static uint64_t started_at;
 static uint64_t read_at; /* when the bytes that are being handled were read */
 static char *filler;
 static char *push_text;
@@ -290,6 +304,19 @@ static void push_change(struct sender *sender, uint64_t due)
     send_frame(connection, OPCODE_TEXT, push_text, length);
 }
 
+/* Pushes a cursor whose place is when it was due, in us. */
+static void push_cursor(struct sender *sender, uint64_t due)
+{
+    uint32_t number = sender->sent++;
+    int length = snprintf(push_text, push_capacity,
+                          "[\"1\",\"%u\",\"flow:bench%d\",\"cursor\",{\"x\":%lu,\"y\":%u.5}]",
+                          number + FIRST_REF, connections[sender->connection].flow,
+                          (due - started_at) / 1000, number % 1000);
+    sender->completed++; /* nothing more is heard of it */
+    totals.completed++;
+    send_frame(&connections[sender->connection], OPCODE_TEXT, push_text, length);
+}
+
 static void fill_window(struct sender *sender)
 {
     while (sender->sent - sender->completed < (uint32_t)options.window && sender->sent < most_sent)
@@ -385,6 +412,14 @@ static void on_entry(uint32_t client, uint32_t op_id)
     count_change(sender, op_id - FIRST_OP_ID);
 }
 
+/* One member has a cursor. */
+static void on_cursor(uint64_t pushed_at)
+{
+    totals.deliveries++;
+    if (measuring)
+        sample_latency(started_at + pushed_at * 1000);
+}
+
 /* The answer to the push `ref`, which may be a join, the making of nodes, or a change. */
 static void on_reply(struct connection *connection, struct payload payload)
 {
@@ -424,6 +459,7 @@ static void on_text(struct connection *connection, struct payload payload)
 static void on_frame(struct connection *connection, struct payload payload)
 {
     uint8_t first = connection->reader.header[0];
+    totals.frames++;
     switch (first) {
     case FINAL_BIT | OPCODE_TEXT:
         on_text(connection, payload);
@@ -494,10 +530,13 @@ static void take_frames(struct connection *connection, const uint8_t *bytes, con
             reader->payload_left = payload_length(reader->header);
             reader->prefix_length = 0;
             connection->scanner.length = 0;
+            connection->cursor_scanner = (struct cursor_scanner){0};
         }
         const uint8_t *part = bytes;
         bool is_whole = take_payload(reader, &bytes, end, &payload);
-        if (options.documents && connection->state == JOINED)
+        if (options.mode == MODE_CURSORS && connection->state == JOINED)
+            scan_cursors(&connection->cursor_scanner, part, bytes - part, on_cursor);
+        else if (options.documents && connection->state == JOINED)
             scan_entries(&connection->scanner, part, bytes - part, on_entry);
         if (!is_whole)
             return;
@@ -669,7 +708,7 @@ static struct totals take_totals(void)
     return taken;
 }
 
-/* When the load of rate mode began, and how many changes it has pushed. */
+/* When the load of a paced mode began, and how many changes or cursors it has pushed. */
 struct pace {
     uint64_t began, pushed;
 };
@@ -684,16 +723,26 @@ static void push_at_rate(struct pace *pace, uint64_t until)
 {
     for (uint64_t time = now(); time < until; time = now()) {
         while (next_due(pace) <= time) {
-            push_change(&senders[pace->pushed % sender_count], next_due(pace));
+            struct sender *sender = &senders[pace->pushed % sender_count];
+            if (options.mode == MODE_CURSORS)
+                push_cursor(sender, next_due(pace));
+            else
+                push_change(sender, next_due(pace));
             pace->pushed++;
         }
         spin(next_due(pace) < until ? next_due(pace) : until);
     }
 }
 
+/* Whether the generator sets the pace, not the server. */
+static bool is_paced(void)
+{
+    return options.mode == MODE_RATE || options.mode == MODE_CURSORS;
+}
+
 static void run_load(struct pace *pace, uint64_t until)
 {
-    if (options.mode == MODE_RATE)
+    if (is_paced())
         push_at_rate(pace, until);
     else
         spin(until);
@@ -742,6 +791,7 @@ static double print_figures(const char *prefix, struct totals before, struct tot
     PRINT("seconds", "%.3f", seconds);
     PRINT("changes", "%lu", changes);
     PRINT("deliveries", "%lu", deliveries);
+    PRINT("frames_per_second", "%.1f", (after.frames - before.frames) / seconds);
     PRINT("changes_per_second", "%.1f", changes / seconds);
     PRINT("acknowledged_per_second", "%.1f", (after.acknowledged - before.acknowledged) / seconds);
     PRINT("deliveries_per_second", "%.1f", deliveries / seconds);
@@ -765,7 +815,7 @@ static double print_figures(const char *prefix, struct totals before, struct tot
 static double measure_while(const char *prefix)
 {
     struct pace pace = {.began = now()};
-    pushing = options.mode != MODE_RATE;
+    pushing = !is_paced();
     for (int i = 0; pushing && i < sender_count; i++)
         fill_window(&senders[i]);
     run_load(&pace, pace.began + (uint64_t)(options.warm * SECOND));
@@ -914,8 +964,8 @@ static void set_up(void)
              MAX_CLIENTS);
     for (int i = 0; i < count; i++) {
         connections[i].flow = options.documents ? i % flow_count : i / options.group;
-        connections[i].makes_nodes =
-            options.documents && options.mode != MODE_LOAD && i < flow_count;
+        connections[i].makes_nodes = options.documents && options.mode != MODE_LOAD &&
+                                     options.mode != MODE_CURSORS && i < flow_count;
     }
     if (options.mode != MODE_IDLE && options.mode != MODE_LOAD)
         make_senders();
@@ -927,6 +977,7 @@ static void set_up(void)
     sample_capacity = (size_t)((options.duration + 1) * SAMPLES_PER_SECOND);
     samples = allocate(sample_capacity, sizeof *samples);
     epoll_fd = epoll_create1(0);
+    started_at = now();
 }
 
 static const char usage[] =
@@ -939,6 +990,8 @@ static const char usage[] =
     "  --mode MODE         closed: the next change when every member has the last (default)\n"
     "                      pipelined: as closed, but with --window changes outstanding\n"
     "                      rate: --rate changes a second; latency counts from when each is due\n"
+    "                      cursors: --rate cursors a second, in document mode; deliveries are\n"
+    "                      cursors, latency is their age when a member has them\n"
     "                      idle: connect and join only: memory and CPU per connection\n"
     "                      fill: make the nodes of all flows, and --entries entries; no figures\n"
     "                      load: join flows that were filled before the server was started, one\n"
@@ -952,7 +1005,7 @@ static const char usage[] =
     "  --senders N         senders in the one flow (default 1; several flows have one each)\n"
     "  --size BYTES        of a change (default 200)\n"
     "  --window N          for pipelined (default 64)\n"
-    "  --rate N            changes a second in all, for rate\n"
+    "  --rate N            changes or cursors a second in all, for rate and cursors\n"
     "  --warm-members N    for idle and load: join first, stay, and are not counted (default 0)\n"
     "  --warm SECONDS      of load before measuring (default 0.5)\n"
     "  --duration SECONDS  of measuring (default 3)\n"
@@ -1010,14 +1063,15 @@ static void read_options(int argc, char **argv)
     if (options.mode == MODE_CLOSED)
         options.window = 1;
     bool has_warm = options.mode == MODE_IDLE || options.mode == MODE_LOAD;
-    bool is_stored = options.mode == MODE_FILL || options.mode == MODE_LOAD;
+    bool is_document =
+        options.mode == MODE_FILL || options.mode == MODE_LOAD || options.mode == MODE_CURSORS;
     bool is_closed = options.mode == MODE_CLOSED || options.mode == MODE_PIPELINED;
     if (options.nodes <= 0 || options.entries < 0 || (options.half && !is_closed) ||
-        (is_stored && !options.documents))
+        (is_document && !options.documents))
         wrong_usage();
     if (optind != argc || options.port <= 0 || options.members <= 0 || options.group < 0 ||
         options.senders < 0 || options.window <= 0 || options.warm_members < 0 ||
-        (!has_warm && options.warm_members) || (options.mode == MODE_RATE) != (options.rate > 0))
+        (!has_warm && options.warm_members) || is_paced() != (options.rate > 0))
         wrong_usage();
 }
 

@@ -21,6 +21,8 @@ class Kind(Enum):
     UPDATE = "flow_update"
     CLIENT_COUNT = "client_count"
     ENTRIES = "entries"
+    PRESENCE = "presence"
+    CURSORS = "cursors"
 
 
 class _Entry(msgspec.Struct, gc=False):

@@ -40,12 +40,12 @@ class Channel(Protocol):
     def joined(self) -> None:
         """The reply to the join has been sent."""
 
-    def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes]:
+    def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes] | None:
         """
         Do what a push asks for.
 
         :param payload: JSON, or data when ``binary``.
-        :return: the response, a JSON object, or its Deferred.
+        :return: the response, a JSON object, or its Deferred; ``None`` for a push that gets none.
         """
 
     def refusal(self, error: HelixError) -> bytes:

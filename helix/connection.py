@@ -261,7 +261,7 @@ class Connection:
         else:
             if isinstance(response, bytes):
                 self._reply(port.join_ref, message, response)
-            else:
+            elif response is not None:
                 self._reply_later(response, port, message)
 
     def _reply_later(self, response: Deferred[bytes], port: _Port, message: _AnyMessage) -> None:

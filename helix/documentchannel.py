@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from helix.channels import Port, full_refusal
+from helix.cursors import parse_cursor
 from helix.edits import Accepted, Submission
 from helix.errors import (
     HelixError,
@@ -22,9 +23,9 @@ from helix.errors import (
     TooManyPending,
     UnknownEvent,
 )
-from helix.ids import MAX_ID_BYTES
 from helix.interfaces import IMember
-from helix.protocol import encode_json
+from helix.presence import Person, check_key, check_user, parse_meta
+from helix.protocol import EMPTY, encode_json
 from helix.service import FlowSessionService
 from helix.session import FlowSession, Joined
 
@@ -34,12 +35,11 @@ MAX_UNANSWERED = 1000
 MAX_OP_ID = 2**53
 """The largest integer that every client can count to."""
 
-MAX_USER_NAME = 255
-"""Characters of a name to show."""
-
 
 class _User(msgspec.Struct):
+    id: str | None = None
     name: str = ""
+    color: str = ""
 
 
 class _Params(msgspec.Struct):
@@ -83,11 +83,10 @@ class DocumentChannel:
     """
 
     __slots__ = (
-        "_by",
-        "_client_id",
         "_failed_op",
         "_flow_id",
         "_limits",
+        "_person",
         "_port",
         "_service",
         "_session",
@@ -108,15 +107,13 @@ class DocumentChannel:
         self._port = port
         self._limits = limits
         self._session: FlowSession | None = None
-        self._client_id = ""
-        self._by = ""
+        self._person = Person("", "")
         self._failed_op: int | None = None
         self._unanswered = 0
 
     async def join(self, params: bytes) -> bytes:
         given = _read_params(params)
-        self._client_id = given.client_id
-        self._by = given.user.name if given.user is not None else ""
+        self._person = _person_of(given)
         resume = None
         if given.epoch is not None and given.version is not None:
             resume = (given.epoch, given.version)
@@ -126,14 +123,21 @@ class DocumentChannel:
         return self._response(joined)
 
     def joined(self) -> None:
-        assert self._session is not None
-        self._service.guard(self._session, self._session.announce)
+        session = self._alive()
+        self._service.guard(session, session.announce)
+        self._service.guard(session, session.introduce, self, self._person)
 
-    def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes]:
-        if event == "patch" and not binary:
-            return self._patch(payload)
+    def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes] | None:
         if event == "ping":
             return _PONG
+        if not binary:
+            if event == "cursor":
+                self._point(payload)
+                return None
+            if event == "patch":
+                return self._patch(payload)
+            if event == "presence":
+                return self._show(payload)
         raise UnknownEvent()
 
     def refusal(self, error: HelixError) -> bytes:
@@ -142,7 +146,7 @@ class DocumentChannel:
     def leave(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            self._service.guard(session, session.leave, self, self._client_id)
+            self._service.guard(session, session.leave, self, self._person.client_id)
 
     # IMember
 
@@ -158,7 +162,7 @@ class DocumentChannel:
 
     def _response(self, joined: Joined) -> bytes:
         response: dict[str, object] = {
-            "client_id": self._client_id,
+            "client_id": self._person.client_id,
             "epoch": joined.epoch,
             "version": joined.version,
             "role": "editor",
@@ -171,10 +175,22 @@ class DocumentChannel:
             response["document"] = msgspec.Raw(joined.document)
         return encode_json(response)
 
-    def _patch(self, payload: bytes) -> Deferred[bytes]:
-        session = self._session
-        if session is None:
+    def _alive(self) -> FlowSession:
+        if self._session is None:
             raise SessionEnded()
+        return self._session
+
+    def _point(self, payload: bytes) -> None:
+        session = self._alive()
+        self._service.guard(session, session.awareness.point, self, parse_cursor(payload))
+
+    def _show(self, payload: bytes) -> bytes:
+        session = self._alive()
+        self._service.guard(session, session.awareness.show, self, parse_meta(payload))
+        return EMPTY
+
+    def _patch(self, payload: bytes) -> Deferred[bytes]:
+        session = self._alive()
         try:
             given = _decode_patch(payload)
         except msgspec.MsgspecError as error:
@@ -191,8 +207,8 @@ class DocumentChannel:
         patch = given.patch
         submission = Submission(
             lambda document: document.stage(patch),
-            self._by,
-            self._client_id,
+            self._person.name,
+            self._person.client_id,
             given.op_id,
             outlet=self.outlet,
         )
@@ -220,10 +236,19 @@ def _read_params(params: bytes) -> _Params:
         given = _decode_params(params)
     except msgspec.MsgspecError as error:
         raise InvalidParameters(f"The parameters of the join: {error}") from None
-    if not 1 <= len(given.client_id.encode()) <= MAX_ID_BYTES:
-        raise InvalidParameters(f"client_id is a string of 1 to {MAX_ID_BYTES} bytes")
     if given.version is not None and given.version < 0:
         raise InvalidParameters("version is an integer from 0 on")
-    if given.user is not None and len(given.user.name) > MAX_USER_NAME:
-        raise InvalidParameters(f"user.name has at most {MAX_USER_NAME} characters")
     return given
+
+
+def _person_of(given: _Params) -> Person:
+    """
+    Who joins. Without an id of theirs each tab is a person of its own.
+
+    :raises InvalidParameters: when that can't be shown.
+    """
+    user = given.user or _User()
+    client_id = check_key("client_id", given.client_id)
+    key = client_id if user.id is None else check_key("user.id", user.id)
+    check_user(user.name, user.color)
+    return Person(key, client_id, user.name, user.color)

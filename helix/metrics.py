@@ -56,6 +56,11 @@ class Metrics:
         self._deliveries = self._counter("deliveries", "Frames broadcast, for each member.")
         self._bytes = self._counter("broadcast_bytes", "Bytes of the frames broadcast.")
         telemetry.subscribe("helix.fanout.delivered", self._delivered)
+        self._presence = self._counter("presence_changes", "Presences told: new, changed, gone.")
+        self._moves = self._counter("cursor_moves", "Changes of cursors.")
+        self._cursors = self._counter("cursors_told", "Newest cursors told, once a tick.")
+        telemetry.subscribe("helix.presence.told", self._presence_told)
+        telemetry.subscribe("helix.cursors.told", self._cursors_told)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -81,3 +86,10 @@ class Metrics:
         self._broadcasts.inc(measurements["broadcasts"])  # type: ignore[arg-type]  # numbers all
         self._deliveries.inc(measurements["deliveries"])  # type: ignore[arg-type]  # as above
         self._bytes.inc(measurements["bytes"])  # type: ignore[arg-type]  # as above
+
+    def _presence_told(self, _: str, measurements: Values, __: Values) -> None:
+        self._presence.inc(measurements["changes"])  # type: ignore[arg-type]  # a number
+
+    def _cursors_told(self, _: str, measurements: Values, __: Values) -> None:
+        self._moves.inc(measurements["moves"])  # type: ignore[arg-type]  # numbers both
+        self._cursors.inc(measurements["cursors"])  # type: ignore[arg-type]  # as above

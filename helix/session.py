@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from helix.audiences import DocumentAudience, wire_entries
+from helix.awareness import Awareness
 from helix.commits import CommitLoop
 from helix.document import encode_document
 from helix.edits import Accepted, FlowState, Submission
@@ -20,6 +21,7 @@ from helix.errors import Draining, HelixError, MaxClientsReached, SessionCrashed
 from helix.fanout import Fanout, Turns
 from helix.interfaces import IMember
 from helix.livelog import LiveLog, LogSettings
+from helix.presence import Person, Presence
 from helix.protocol import encode_json
 from helix.records import Entry
 from helix.relay import RelayState
@@ -33,6 +35,9 @@ LINGER = 10.0
 
 MEMBERS_ENDED_AT_ONCE = 100
 """How many members of an ended session are told so in one turn of the reactor."""
+
+PREFIX_CHARACTERS = 8
+"""Of what tells a session's presence from those before it: 48 bits."""
 
 
 class End(Enum):
@@ -98,9 +103,11 @@ class FlowSession:
     :param around: what the sessions of the server share.
     :param ended: called once with this session and why, when it has ended.
 
+    :ivar awareness: what its members in document mode see of each other.
     :ivar unsettled: set when it has ended with an append under way: fires when that has ended too.
     :ivar started_at: Unix seconds.
-    :ivar last_activity: when a member last joined, left or changed something, Unix seconds.
+    :ivar last_activity: when a member last joined, left, changed something or was seen to move,
+        Unix seconds.
     """
 
     __slots__ = (
@@ -112,6 +119,7 @@ class FlowSession:
         "_idle_timer",
         "_members",
         "_relays",
+        "awareness",
         "end_reason",
         "flow_id",
         "last_activity",
@@ -140,6 +148,15 @@ class FlowSession:
         clock = around.clock
         self._relays = RelayAudience(Fanout(clock, around.turns, self.crash), self._commits, clock)
         self._documents = DocumentAudience(Fanout(clock, around.turns, self.crash), self.state)
+        self.awareness = Awareness(
+            Fanout(clock, around.turns, self.crash),
+            Presence(around.logs.new_epoch()[:PREFIX_CHARACTERS]),
+            clock,
+            around.telemetry,
+            self.flow_id,
+            self._touch,
+            self.crash,
+        )
         self.started_at = self.last_activity = clock.seconds()
         self._idle_timer: IDelayedCall = clock.callLater(around.idle_timeout, self._idle)
         around.telemetry.emit("helix.session.started", metadata={"flow_id": self.flow_id})
@@ -189,6 +206,11 @@ class FlowSession:
         """Send a member that has joined in relay mode what the flow holds, if it is stored."""
         if member in self._members:
             self._relays.greet(member)
+
+    def introduce(self, member: IMember, person: Person) -> None:
+        """Let a member that has joined in document mode see the others, and them see it."""
+        if member in self._members:
+            self.awareness.enter(member, person)
 
     def announce(self) -> None:
         """Tell all members in relay mode, the newest too, that somebody joined."""
@@ -376,6 +398,7 @@ class FlowSession:
 
     def _remove(self, member: IMember) -> None:
         self._members.pop(member).remove(member)
+        self.awareness.leave(member)
         self._emit("helix.session.client_left")
 
     def _tell_count(self, event: str) -> None:
@@ -418,6 +441,7 @@ class FlowSession:
         if reason is not End.CRASHED and reason is not End.FORCED:
             self.log.snapshot_at_end()
         self._relays.close()
+        self.awareness.close()
         if self._idle_timer.active():
             self._idle_timer.cancel()
         try:

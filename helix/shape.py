@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -92,6 +92,19 @@ def check_patch(patch: object, limits: DocumentLimits) -> JsonObject:
     :raises InvalidPatch: at the first fault; its path says where.
     """
     return _Checker(limits, nulls=True).document(patch)
+
+
+def check_object(value: object, max_depth: int) -> JsonObject:
+    """
+    Refuse what is no object, or holds what no document could hold; nulls are fine.
+
+    :param max_depth: how deep arrays and objects may nest, the object itself counted.
+    :return: the object itself.
+    :raises InvalidPatch: at the first fault; its path says where.
+    """
+    checker = _Checker(DocumentLimits(max_depth=max_depth), nulls=True)
+    checker._data(value, (), max_depth)
+    return cast(JsonObject, value)
 
 
 def check_document(document: object, limits: DocumentLimits) -> JsonObject:

@@ -26,6 +26,8 @@ EVENTS = (
     "helix.frame.malformed",
     "helix.fanout.delivered",
     "helix.flow.appended",
+    "helix.presence.told",
+    "helix.cursors.told",
     "helix.session.started",
     "helix.session.ended",
     "helix.session.crashed",

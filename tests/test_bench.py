@@ -169,6 +169,61 @@ def test_entries_are_found_however_a_frame_is_cut(tmp_path: Path) -> None:
         assert done.stdout.splitlines() == expected, step
 
 
+CURSOR_SCANNER = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "cursors.h"
+static void found(uint64_t x) { printf("%lu\\n", x); }
+int main(int argc, char **argv)
+{
+    static uint8_t text[100000];
+    struct cursor_scanner scanner = {0};
+    size_t length = fread(text, 1, sizeof text, stdin), step = argc > 1 ? atoi(argv[1]) : 1;
+    for (size_t at = 0; at < length; at += step)
+        scan_cursors(&scanner, text + at, length - at < step ? length - at : step, found);
+}
+"""
+
+
+@needs_compiler
+def test_cursors_are_found_however_a_frame_is_cut(tmp_path: Path) -> None:
+    source = tmp_path / "scanner.c"
+    source.write_text(CURSOR_SCANNER)
+    program = tmp_path / "scanner"
+    compiler = [servers.find_compiler(), "-Wall", "-Wextra", "-Werror", f"-I{BENCH}"]
+    subprocess.run([*compiler, "-o", program, source], check=True)
+    cursors = {f"c{n:04}": {"x": 10.0**n, "y": 2.5} for n in range(12)}
+    frame = [None, None, "flow:bench0", "cursors", {**cursors, "x": None}]
+    text = json.dumps(frame, separators=(",", ":"))
+    for step in [*range(1, 60), 100_000]:
+        done = subprocess.run(
+            [program, str(step)], input=text, capture_output=True, text=True, check=True
+        )
+        # A client that is called x and points nowhere is the price of not parsing.
+        assert done.stdout.splitlines() == [*(str(10**n) for n in range(12)), "0"], step
+
+
+@needs_compiler
+def test_cursors_are_measured_on_a_daemon(programs: dict[str, Path]) -> None:
+    figures = servers.measure(
+        servers.make_helix("memory"),
+        programs["wsgen"],
+        [
+            *LOAD,
+            *("--documents", "--mode", "cursors", "--members", "6", "--senders", "6"),
+            *("--rate", "600"),
+        ],
+        connections=6,
+        duration=0.3,
+        cores=servers.Cores.choose(),
+        shares_cores=True,
+    )
+    assert figures["changes_per_second"] == pytest.approx(600, rel=0.5)
+    assert 0 < figures["frames_per_second"] <= 6 * 31 / 0.3
+    assert figures["frames_per_second"] < figures["deliveries_per_second"]
+    assert 0 < figures["p50_us"] <= figures["p99_us"]
+
+
 @needs_compiler
 def test_document_mode_is_measured_on_a_daemon(programs: dict[str, Path]) -> None:
     figures = servers.measure(

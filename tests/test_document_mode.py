@@ -96,7 +96,7 @@ class Editor:
                 self.epoch, self.version = payload["epoch"], payload["version"]
                 self.document = payload["document"]
                 self.events.append("reset")
-            else:
+            elif not message.event.startswith("presence_"):
                 self.events.append(message.event)
 
     def accepted(self) -> dict[int, int]:

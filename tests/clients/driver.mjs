@@ -53,6 +53,7 @@ class Storage {
 
 const sockets = {};
 const channels = {};
+const presences = {};
 const storages = {};
 const nextParams = {};
 
@@ -71,6 +72,19 @@ globalThis.fetch = async (...request) => {
   await held;
   return plainFetch(...request);
 };
+
+const listed = (presence) => presence.list((key, { metas }) => ({ key, metas }));
+
+/** Makes the client's `Presence` of a channel, which must not have been joined yet. */
+function watchPresence(name, channel) {
+  const presence = new Presence(channel);
+  presences[name] = presence;
+  presence.onJoin((key, current) =>
+    report(name, "came", { key, metas: current ? current.metas.length : 0 }),
+  );
+  presence.onLeave((key, current) => report(name, "went", { key, metas: current.metas.length }));
+  presence.onSync(() => report(name, "sync", { present: listed(presence) }));
+}
 
 const commands = {
   connect({ socket: name, url, transport, reconnectAfterMs, rejoinAfterMs, ...options }) {
@@ -115,7 +129,7 @@ const commands = {
     nextParams[channel] = params;
   },
 
-  join({ socket, channel: name, topic, params }) {
+  join({ socket, channel: name, topic, params, presence }) {
     nextParams[name] = params;
     const channel = sockets[socket].channel(topic, () => {
       report(name, "params", { params: nextParams[name] });
@@ -128,6 +142,9 @@ const commands = {
       return payload;
     };
     channels[name] = channel;
+    if (presence) {
+      watchPresence(name, channel);
+    }
     const push = channel.join();
     for (const status of ["ok", "error", "timeout"]) {
       push.receive(status, (response) => report(name, "join", { status, response }));
@@ -135,12 +152,7 @@ const commands = {
   },
 
   presence({ channel }) {
-    const presence = new Presence(channels[channel]);
-    presence.onSync(() =>
-      report(channel, "presence", {
-        present: presence.list((key, { metas }) => ({ key, metas })),
-      }),
-    );
+    report(channel, "present", { present: listed(presences[channel]) });
   },
 
   push({ channel, push: name, event, payload, binary }) {

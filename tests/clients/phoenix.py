@@ -168,11 +168,21 @@ class Socket:
         self._process.do("disconnect", socket=self.name)
         self._process.take(self.name, "disconnected")
 
-    def join(self, topic: str, params: object = None) -> Channel:
-        """Start to join a topic; ``params`` is what the parameters' function returns."""
+    def join(self, topic: str, params: object = None, presence: bool = False) -> Channel:
+        """
+        Start to join a topic.
+
+        :param params: what the parameters' function returns.
+        :param presence: whether the client has a ``Presence`` of it.
+        """
         channel = Channel(self._process, self._process.name("channel"))
         self._process.do(
-            "join", socket=self.name, channel=channel.name, topic=topic, params=params or {}
+            "join",
+            socket=self.name,
+            channel=channel.name,
+            topic=topic,
+            params=params or {},
+            presence=presence,
         )
         return channel
 
@@ -257,17 +267,24 @@ class Channel:
         """Wait until the parameters' function was evaluated, and return what it returned."""
         return self._process.take(self.name, "params")["params"]
 
-    def watch_presence(self) -> None:
-        """Make the client's ``Presence`` of this channel."""
+    def present(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the metas of all who are present, by key, as the ``Presence`` has them."""
         self._process.do("presence", channel=self.name)
+        present = self._process.take(self.name, "present")["present"]
+        return {one["key"]: one["metas"] for one in present}
 
-    def presence(self, matches: Callable[[list[Any]], bool]) -> list[Any]:
-        """Wait until who is present matches, and return it: ``[{"key", "metas"}, ...]``."""
-        report = self._process.take(
-            self.name, "presence", lambda report: matches(report["present"])
-        )
-        present: list[Any] = report["present"]
-        return present
+    def until(self, matches: Callable[[dict[str, Any]], bool], timeout: float = WAIT) -> None:
+        """Wait until those who are present match; at most ``timeout`` seconds for each sync."""
+        while not matches(self.present()):
+            self._process.take(self.name, "sync", timeout=timeout)
+
+    def calls(self, kind: str) -> list[tuple[str, int]]:
+        """
+        Return the calls of ``onJoin`` (kind ``came``) or ``onLeave`` (``went``): the key, and how
+        many metas were there before, or are left.
+        """
+        self.present()
+        return [(one["key"], one["metas"]) for one in self._process.reports(self.name, kind)]
 
 
 class Push:

@@ -1,0 +1,213 @@
+"""What members in document mode are told of each other: who is here, and who points where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from helix.audiences import Kind
+from helix.cursors import Cursor, Cursors
+from helix.fanout import Broadcast, Fanout
+from helix.interfaces import IMember
+from helix.mergepatch import JsonObject
+from helix.presence import Person, Presence
+from helix.telemetry import Telemetry
+
+TICK = 1 / 30
+"""Seconds between two ticks, at the least."""
+
+MAX_BYTES_PER_SECOND = 64 * 1024 * 1024
+"""What a flow's ticks write, to all members together: where it is more, they come less often."""
+
+MAX_GREETING_BYTES = 2 * 1024 * 1024
+"""What newcomers are sent in one tick, but for the first of them: a millisecond or two."""
+
+
+class Awareness:
+    """
+    The members in document mode, as they see each other.
+
+    What changes is told in *ticks*, all of it in one frame for all: one at the end of the reactor's
+    turn where the last is long enough ago. Who enters is sent the state in the next tick, behind
+    what that tells the others, and from there on every diff: so each change reaches each member
+    once, in the state or in a diff behind it.
+
+    :param fanout: the way to them; only for this.
+    :param presence: who is here; nobody yet.
+    :param flow_id: for telemetry.
+    :param active: called when something was told.
+    :param failed: called with the Failure when a tick met a fault of ours.
+    """
+
+    __slots__ = (
+        "_active",
+        "_clock",
+        "_cursors",
+        "_failed",
+        "_fanout",
+        "_flow_id",
+        "_newcomers",
+        "_next_at",
+        "_people",
+        "_presence",
+        "_telemetry",
+        "_timer",
+    )
+
+    _log: Final = Logger(namespace="helix.session")
+
+    def __init__(
+        self,
+        fanout: Fanout,
+        presence: Presence,
+        clock: IReactorTime,
+        telemetry: Telemetry,
+        flow_id: str,
+        active: Callable[[], object],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        self._fanout = fanout
+        self._presence = presence
+        self._clock = clock
+        self._telemetry = telemetry
+        self._flow_id = flow_id
+        self._active = active
+        self._failed = failed
+        self._cursors = Cursors()
+        self._people: dict[IMember, Person] = {}
+        self._newcomers: dict[IMember, None] = {}
+        self._next_at = 0.0
+        self._timer: IDelayedCall | None = None
+
+    def enter(self, member: IMember, person: Person) -> None:
+        """Count in a member whose join has been answered."""
+        self._people[member] = person
+        self._newcomers[member] = None
+        self._presence.join(member, person)
+        self._tick_soon()
+
+    def leave(self, member: IMember) -> None:
+        """Count a member out; without effect when it is none."""
+        person = self._people.pop(member, None)
+        if person is None:
+            return
+        if member in self._newcomers:
+            del self._newcomers[member]
+        else:
+            self._fanout.remove(member.outlet, member.topic)
+        self._presence.leave(member)
+        self._cursors.leave(member, person.client_id)
+        self._tick_soon()
+
+    def show(self, member: IMember, meta: JsonObject) -> None:
+        """Tell the others what a member says of itself, in place of what it said before."""
+        person = self._people.get(member)
+        if person is not None and self._presence.update(member, person.meta(meta)):
+            self._tick_soon()
+
+    def point(self, member: IMember, cursor: Cursor | None) -> None:
+        """Tell the others where a member points, if that is still so at the next tick."""
+        person = self._people.get(member)
+        if (
+            person is not None
+            and self._cursors.move(member, person.client_id, cursor)
+            and self._timer is None
+            and len(self._people) > 1
+        ):
+            self._tick_soon()
+
+    def close(self) -> None:
+        """Forget everybody, and leave no timer behind."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for member in self._people:
+            if member not in self._newcomers:
+                self._fanout.remove(member.outlet, member.topic)
+        self._people = {}
+        self._newcomers = {}
+
+    # inside
+
+    def _tick_soon(self) -> None:
+        if self._timer is None:
+            wait = max(0.0, self._next_at - self._clock.seconds())
+            self._timer = self._clock.callLater(wait, self._tick)
+
+    def _tick(self) -> None:
+        """The timer's call."""
+        self._timer = None
+        try:
+            written = self._tell() + self._greet()
+        except Exception:
+            self._failed(Failure())
+            return
+        rest = max(TICK, written / MAX_BYTES_PER_SECOND)
+        self._next_at = self._clock.seconds() + rest
+        if self._newcomers:
+            self._tick_soon()
+
+    def _tell(self) -> int:
+        """Tell what has changed, and return how many bytes that took."""
+        size = 0
+        diff = self._presence.diff()
+        if diff is not None and not self._fanout.is_empty:
+            size += self._broadcast("presence_diff", diff.payload, Kind.PRESENCE, self._state)
+            self._emit("helix.presence.told", changes=diff.changes)
+        moves = self._cursors.moves
+        moved = self._cursors.moved()
+        if moved is not None and not self._fanout.is_empty:
+            count, payload = moved
+            size += self._broadcast("cursors", payload, Kind.CURSORS, self._all_cursors)
+            self._emit("helix.cursors.told", moves=moves, cursors=count)
+        if size:
+            self._active()
+        return size * (len(self._people) - len(self._newcomers))
+
+    def _greet(self) -> int:
+        """Send newcomers what is so now, and return how many bytes that took."""
+        if not self._newcomers:
+            return 0
+        state, cursors = self._presence.state(), self._cursors.current()
+        size = len(state) + (0 if cursors is None else len(cursors))
+        written = 0
+        for member in list(self._newcomers):
+            if written and written + size > MAX_GREETING_BYTES:
+                break
+            if member not in self._newcomers:  # it turned out to be gone
+                continue
+            del self._newcomers[member]
+            self._fanout.add(member.outlet, member.topic)
+            member.push("presence_state", state)
+            if cursors is not None:
+                member.push("cursors", cursors)
+            written += size
+        return written
+
+    def _state(self) -> Broadcast | None:
+        """What a member that lagged gets in place of diffs."""
+        state = self._presence.state()
+        return Broadcast("presence_state", state, Kind.PRESENCE, later=self._state)
+
+    def _all_cursors(self) -> Broadcast | None:
+        """What a member that lagged gets in place of cursors: it can't know who is gone."""
+        present = [person.client_id for person in self._people.values()]
+        cursors = self._cursors.current(present)
+        if cursors is None:
+            return None
+        return Broadcast("cursors", cursors, Kind.CURSORS, later=self._all_cursors)
+
+    def _broadcast(
+        self, event: str, payload: bytes, kind: Kind, later: Callable[[], Broadcast | None]
+    ) -> int:
+        self._fanout.broadcast(Broadcast(event, payload, kind, later=later)).addErrback(
+            lambda failure: self._log.failure("Telling the members of a flow failed", failure)
+        )
+        return len(payload)
+
+    def _emit(self, event: str, **measurements: int) -> None:
+        self._telemetry.emit(event, measurements, {"flow_id": self._flow_id})

@@ -1,0 +1,134 @@
+"""Where the members of a flow point, and what they drag: the newest of each, with no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+import msgspec
+
+from helix.errors import InvalidParameters
+from helix.ids import MAX_ID_BYTES
+from helix.protocol import encode_json
+from helix.shape import FORBIDDEN_KEYS
+
+MAX_CURSOR_BYTES = 8192
+"""Bytes of the JSON text of a cursor, as it is pushed."""
+
+MAX_MOVING = 100
+"""Nodes that a cursor may move."""
+
+
+class Position(msgspec.Struct, gc=False):
+    """A place in the flow. (msgspec takes no number that isn't finite.)"""
+
+    x: float
+    y: float
+
+
+class Cursor(msgspec.Struct, gc=False, omit_defaults=True):
+    """
+    Where a member points.
+
+    :ivar x: with ``y`` the place in the flow; both ``None`` for nowhere.
+    :ivar moving: where the nodes are that are being dragged and not yet dropped, by their ids.
+    """
+
+    x: float | None = None
+    y: float | None = None
+    moving: dict[str, Position] = {}
+
+
+_decode = msgspec.json.Decoder(Cursor).decode
+
+
+def parse_cursor(text: bytes) -> Cursor | None:
+    """
+    Read a cursor that was pushed.
+
+    :param text: JSON.
+    :return: the cursor; ``None`` where the member points nowhere any more.
+    :raises InvalidParameters: when it can't be one.
+    """
+    if len(text) > MAX_CURSOR_BYTES:
+        raise InvalidParameters(
+            f"The cursor takes {len(text)} bytes, more than the {MAX_CURSOR_BYTES} that it may"
+        )
+    try:
+        cursor = _decode(text)
+    except msgspec.MsgspecError as error:
+        raise InvalidParameters(f"A cursor is {{x, y, moving}} or {{}}: {error}") from None
+    if cursor.moving:
+        _check_moving(cursor.moving)
+    if cursor.x is not None and cursor.y is not None:
+        return cursor
+    if cursor.x is not None or cursor.y is not None or cursor.moving:
+        raise InvalidParameters("A cursor has both x and y, or is {}")
+    return None
+
+
+def _check_moving(moving: dict[str, Position]) -> None:
+    if len(moving) > MAX_MOVING:
+        raise InvalidParameters(f"A cursor moves {len(moving)} nodes, more than {MAX_MOVING}")
+    for node_id in moving:
+        if not 1 <= len(node_id.encode()) <= MAX_ID_BYTES or node_id in FORBIDDEN_KEYS:
+            raise InvalidParameters("moving holds what can't be the id of a node")
+
+
+class Cursors:
+    """
+    The cursors of one flow, by client id.
+
+    :ivar moves: how many changes there were since they were last told.
+    """
+
+    __slots__ = ("_moved", "_newest", "_owners", "moves")
+
+    def __init__(self) -> None:
+        self._newest: dict[str, Cursor] = {}
+        self._owners: dict[str, Hashable] = {}
+        self._moved: dict[str, None] = {}
+        self.moves = 0
+
+    def move(self, owner: Hashable, client_id: str, cursor: Cursor | None) -> bool:
+        """
+        Take a member's newest cursor.
+
+        :param owner: the member. The one that last pointed as a client is whose cursor that is.
+        :return: whether that changes anything.
+        """
+        if self._newest.get(client_id) == cursor:
+            return False
+        if cursor is None:
+            del self._newest[client_id], self._owners[client_id]
+        else:
+            self._newest[client_id] = cursor
+            self._owners[client_id] = owner
+        self._moved[client_id] = None
+        self.moves += 1
+        return True
+
+    def leave(self, owner: Hashable, client_id: str) -> bool:
+        """Forget a member's cursor, as `move`; not that of another channel of the same client."""
+        return self._owners.get(client_id) is owner and self.move(owner, client_id, None)
+
+    def moved(self) -> tuple[int, bytes] | None:
+        """
+        Give what has changed since the last time, once; ``None`` where nothing has.
+
+        :return: how many cursors, and the payload of a ``cursors``; null stands for nowhere.
+        """
+        if not self._moved:
+            return None
+        moved = {client_id: self._newest.get(client_id) for client_id in self._moved}
+        self._moved = {}
+        self.moves = 0
+        return len(moved), encode_json(moved)
+
+    def current(self, present: Iterable[str] = ()) -> bytes | None:
+        """
+        Give the payload of a ``cursors`` with all that there are; ``None`` without any.
+
+        :param present: client ids of which it is told, too, that they point nowhere.
+        """
+        current = {**dict.fromkeys(present), **self._newest}
+        return encode_json(current) if current else None
