@@ -92,15 +92,31 @@ def _throughput(least_ratio: float) -> tuple[Figure, ...]:
 
 
 def _patches(**least: float) -> tuple[Figure, ...]:
-    most = dict.fromkeys(least, 30)
     milliseconds = 1e-3
     return (
         Figure("acknowledged_per_second", "patches acknowledged a second", least, at_least=True),
         Figure("p50_us", "until the last member has it: p50, ms", scale=milliseconds),
         Figure("p99_us", "p99, ms", scale=milliseconds),
         Figure("half_p50_us", "at half of that load: p50, ms", scale=milliseconds),
-        Figure("half_p99_us", "p99 at half of that load, ms", most, scale=milliseconds),
+        Figure("half_p99_us", "p99 at half of that load, ms", scale=milliseconds),
         Figure("server_cpu_share", "cores that Helix uses at full load"),
+    )
+
+
+def _steady() -> tuple[Figure, ...]:
+    return (
+        Figure("p50_us", "until the last member has it: p50, ms", scale=1e-3),
+        Figure("p99_us", "p99, ms", _both(30), scale=1e-3),
+        Figure("server_cpu_share", "cores that Helix uses"),
+    )
+
+
+def _storm(*servers: str) -> tuple[Figure, ...]:
+    return (
+        Figure("rejoin_seconds", "until all have joined, s", dict.fromkeys(servers, 10)),
+        Figure("half_rejoin_seconds", "until half of them have, s"),
+        Figure("lags_over_50_ms", "calls over 50 ms late", dict.fromkeys(servers, 0)),
+        Figure("largest_lag_ms", "the latest call, ms (the first joins included)"),
     )
 
 
@@ -163,6 +179,32 @@ SCENARIOS = (
         ),
     ),
     Scenario(
+        "stuck-1000",
+        "one flow of 1,000 members, 100 changes of 2 KB a second; then 50 of them stop reading",
+        1000,
+        (
+            *("--mode", "rate", "--members", "1000", "--senders", "10", "--rate", "100"),
+            *("--size", "2000", "--stuck", "50", "--duration", "8"),
+        ),
+        (
+            Figure("p99_us", "latency p99, ms", scale=1e-3),
+            Figure("stuck_p99_us", "p99 of the others beside those, ms", scale=1e-3),
+            Figure("stuck_p99_ratio", "and as a multiple", {"helix": 1.33}),
+            Figure("stuck_memory_kb", "memory that these cost, MB", {"helix": 50}, scale=1 / 1024),
+        ),
+        is_timed=False,
+        servers=("helix",),
+    ),
+    Scenario(
+        "storm-5000",
+        "500 flows of 10 members, all of whom are cut off at once and come back as phoenix.js does",
+        5000,
+        ("--mode", "storm", "--members", "5000", "--group", "10"),
+        _storm("helix"),
+        is_timed=False,
+        servers=("helix",),
+    ),
+    Scenario(
         "idle-2000",
         "2,000 members, each alone in its flow, who do nothing",
         2300,
@@ -212,6 +254,18 @@ SCENARIOS = (
         servers=STORES,
     ),
     Scenario(
+        "document-storm",
+        "the storm of storm-5000 in document mode, with 100 nodes in each flow",
+        5000,
+        (
+            *("--documents", "--mode", "storm", "--members", "5000", "--group", "10"),
+            *("--nodes", "100"),
+        ),
+        _storm("sqlite", "postgresql"),
+        is_timed=False,
+        servers=STORES,
+    ),
+    Scenario(
         "document-1000x16",
         "1,000 flows of 2 members, one of whom writes, each with 16 patches outstanding",
         2000,
@@ -220,6 +274,28 @@ SCENARIOS = (
             *("--window", "16", "--nodes", "20", "--half"),
         ),
         _patches(sqlite=10_000, postgresql=5000),
+        servers=STORES,
+    ),
+    Scenario(
+        "document-one-2500",
+        "the flow of document-one at half of its goal: 2,500 patches a second",
+        100,
+        (
+            *("--documents", "--mode", "rate", "--members", "100", "--senders", "20"),
+            *("--rate", "2500", "--nodes", "1000"),
+        ),
+        _steady(),
+        servers=STORES,
+    ),
+    Scenario(
+        "document-1000-2500",
+        "the flows of document-1000, in all 2,500 patches a second",
+        2000,
+        (
+            *("--documents", "--mode", "rate", "--members", "2000", "--group", "2"),
+            *("--rate", "2500", "--nodes", "20"),
+        ),
+        _steady(),
         servers=STORES,
     ),
     Scenario(

@@ -43,6 +43,8 @@ enum {
     SET_UP_REF = 2,    /* of the push that makes a flow's nodes; the join has 1 */
     FIRST_REF = 3,     /* of the first change */
     HALF_MAX_RATE = 100000, /* changes a second of --half, at the most */
+    STUCK_RECEIVE_BYTES = 4096, /* what the kernels buffer for a stuck member shall be little: ... */
+    STUCK_SEGMENT_BYTES = 536,  /* ... a sender's buffer is sized by the segments of its peer */
 };
 
 #define SECOND UINT64_C(1000000000) /* times are in nanoseconds, by the monotonic clock */
@@ -59,16 +61,23 @@ enum mode {
     MODE_IDLE,
     MODE_FILL,
     MODE_LOAD,
+    MODE_STORM,
 };
 
 static const char *const mode_names[] = {"closed", "pipelined", "rate", "cursors",
-                                         "idle",   "fill",      "load"};
+                                         "idle",   "fill",      "load", "storm"};
+
+/* After which phoenix.js connects again, and joins again when it was refused. */
+static const int reconnect_ms[] = {10, 50, 100, 150, 200, 250, 500, 1000, 2000, 5000};
+static const int rejoin_ms[] = {1000, 2000, 5000, 10000};
 
 struct options {
     enum mode mode;
     int port, server_pid;
     int members, group, senders; /* senders: 0 is one for each flow */
     int warm_members;
+    int stuck; /* the last so many members */
+    long stuck_bytes;
     int size, window;
     double rate, warm, duration; /* changes a second; seconds */
     bool documents, half;
@@ -81,11 +90,12 @@ static struct options options = {
     .size = 200,
     .window = 64,
     .nodes = 100,
+    .stuck_bytes = 3 << 20,
     .warm = 0.5,
     .duration = 3,
 };
 
-enum state { CONNECTING, UPGRADING, JOINING, SETTING_UP, JOINED };
+enum state { CONNECTING, UPGRADING, JOINING, SETTING_UP, JOINED, WAITING };
 
 /* The payload of a frame that has arrived, or as much of its start as anybody reads. */
 struct payload {
@@ -116,6 +126,8 @@ struct connection {
     bool makes_nodes;      /* in document mode: the first member of its flow */
     struct sender *sender; /* if it is one */
     uint64_t join_sent;
+    uint64_t retry_at; /* in a storm: when to connect or join again; 0 for not at all */
+    uint32_t connects, joins; /* in a storm: attempts since it was last connected, or joined */
 };
 
 /* A change that was pushed and has not reached every member yet. */
@@ -144,6 +156,8 @@ static int sender_count, flow_count, opened, joined;
 static int epoll_fd;
 static struct totals totals; /* `at` and `server_cpu` only in the copies of take_totals() */
 static uint32_t most_sent = UINT32_MAX; /* changes of a sender */
+static bool storming; /* what else would end the run is tried again */
+static uint64_t connects, refused_joins; /* of the storm */
 static bool measuring, pushing; /* pushing: a change that is complete is followed by the next */
 static uint32_t *samples; /* us: of a change until all had it, while measuring; or of a join */
 static size_t sample_count, sample_capacity;
@@ -179,6 +193,39 @@ static void *allocate(size_t count, size_t size)
     return memory;
 }
 
+static int wait_ms(const int *steps, size_t count, uint32_t attempt)
+{
+    return steps[attempt < count ? attempt : count - 1];
+}
+
+/* In a storm: the connection is gone, and comes back as phoenix.js does. */
+static void lose(struct connection *connection)
+{
+    struct linger reset = {.l_onoff = 1};
+    setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(connection->fd);
+    if (connection->state == JOINED)
+        joined--;
+    connection->fd = -1;
+    connection->state = WAITING;
+    connection->head_end_matched = 0;
+    connection->reader = (struct frame_reader){0};
+    buffer_consume(&connection->out, buffer_length(&connection->out));
+    uint32_t attempt = connection->connects++;
+    connection->retry_at =
+        now() + wait_ms(reconnect_ms, sizeof reconnect_ms / sizeof *reconnect_ms, attempt) *
+                    (SECOND / 1000);
+}
+
+/* In a storm: the join was refused. */
+static void join_later(struct connection *connection)
+{
+    refused_joins++;
+    uint32_t attempt = connection->joins++;
+    connection->retry_at = now() + wait_ms(rejoin_ms, sizeof rejoin_ms / sizeof *rejoin_ms, attempt) *
+                                       (SECOND / 1000);
+}
+
 /* ---- writing ---- */
 
 static void watch(struct connection *connection, int operation, bool wants_write)
@@ -198,6 +245,10 @@ static void flush(struct connection *connection)
     while (buffer_length(out) > 0) {
         ssize_t sent =
             send(connection->fd, out->bytes + out->start, buffer_length(out), MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN && storming) {
+            lose(connection);
+            return;
+        }
         if (sent < 0 && errno != EAGAIN)
             die("send");
         if (sent < 0) {
@@ -424,6 +475,10 @@ static void on_cursor(uint64_t pushed_at)
 static void on_reply(struct connection *connection, struct payload payload)
 {
     static const char start[] = "[\"1\",\"";
+    if (storming && find(payload, "\"status\":\"error\"")) {
+        join_later(connection);
+        return;
+    }
     if (find(payload, "\"status\":\"error\""))
         fail("refused: %.*s", SHOWN(payload));
     if (payload.length <= sizeof start || memcmp(payload.bytes, start, sizeof start - 1))
@@ -434,6 +489,7 @@ static void on_reply(struct connection *connection, struct payload payload)
         send_nodes(connection);
     } else if (connection->state != JOINED) {
         connection->state = JOINED;
+        connection->joins = 0;
         joined++;
     } else if (options.documents) {
         totals.acknowledged++;
@@ -450,6 +506,8 @@ static void on_text(struct connection *connection, struct payload payload)
         on_update(digits);
     else if (payload.length > 1 && payload.bytes[1] == '"' && find(payload, "\"phx_reply\""))
         on_reply(connection, payload);
+    else if (storming && find(payload, "\"phx_error\""))
+        lose(connection);
     else if (find(payload, "\"phx_error\"") || find(payload, "\"phx_close\""))
         fail("the server ended a channel: %.*s", SHOWN(payload));
     else if (options.documents && find(payload, "\"reset\",{"))
@@ -470,6 +528,10 @@ static void on_frame(struct connection *connection, struct payload payload)
     case FINAL_BIT | OPCODE_PONG:
         break;
     case FINAL_BIT | OPCODE_CLOSE:
+        if (storming) {
+            lose(connection);
+            break;
+        }
         fail("the server closed a connection with code %d",
              payload.length < 2 ? 0 : (int)read_number(payload.bytes, 2));
     default:
@@ -541,6 +603,8 @@ static void take_frames(struct connection *connection, const uint8_t *bytes, con
         if (!is_whole)
             return;
         on_frame(connection, payload);
+        if (connection->fd < 0)
+            return;
         reader->in_payload = false;
         reader->header_length = 0;
     }
@@ -552,8 +616,13 @@ static const uint8_t *take_head(struct connection *connection, const uint8_t *by
 {
     static const char status[] = "HTTP/1.1 101", head_end[] = "\r\n\r\n";
     size_t length = end - bytes;
-    if (connection->head_end_matched == 0 &&
-        (length < sizeof status - 1 || memcmp(bytes, status, sizeof status - 1)))
+    bool refused = connection->head_end_matched == 0 &&
+                   (length < sizeof status - 1 || memcmp(bytes, status, sizeof status - 1));
+    if (refused && storming) {
+        lose(connection);
+        return end;
+    }
+    if (refused)
         fail("upgrade refused: %.*s", (int)(length < 400 ? length : 400), bytes);
     while (bytes < end && head_end[connection->head_end_matched]) {
         uint8_t byte = *bytes++;
@@ -573,6 +642,7 @@ static void handle_bytes(struct connection *connection, const uint8_t *bytes, si
         if (connection->head_end_matched < 4)
             return;
         connection->state = JOINING;
+        connection->connects = 0;
         send_join(connection);
     }
     take_frames(connection, bytes, end);
@@ -584,17 +654,20 @@ static void read_connection(struct connection *connection)
     ssize_t received;
     do {
         received = recv(connection->fd, bytes, sizeof bytes, 0);
+        if (received < 0 && errno == EAGAIN)
+            return;
+        if (received <= 0 && storming) {
+            lose(connection);
+            return;
+        }
         if (received == 0)
             fail("the server cut a connection");
-        if (received < 0) {
-            if (errno == EAGAIN)
-                return;
+        if (received < 0)
             die("recv");
-        }
         totals.bytes += received;
         read_at = now();
         handle_bytes(connection, bytes, received);
-    } while (received == sizeof bytes);
+    } while (received == sizeof bytes && connection->fd >= 0);
 }
 
 /* ---- the loop ---- */
@@ -602,6 +675,10 @@ static void read_connection(struct connection *connection)
 static void on_event(struct connection *connection, uint32_t events)
 {
     if (connection->state == CONNECTING) {
+        if ((events & (EPOLLERR | EPOLLHUP)) && storming) {
+            lose(connection);
+            return;
+        }
         if (events & (EPOLLERR | EPOLLHUP))
             fail("could not connect to port %d", options.port);
         connection->state = UPGRADING;
@@ -610,7 +687,7 @@ static void on_event(struct connection *connection, uint32_t events)
     }
     if ((events & EPOLLOUT) && buffer_length(&connection->out) > 0)
         flush(connection);
-    if (events & ~EPOLLOUT)
+    if ((events & ~EPOLLOUT) && connection->fd >= 0)
         read_connection(connection);
 }
 
@@ -664,6 +741,11 @@ static void open_connection(struct connection *connection)
     if (connection->fd < 0)
         die("socket");
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connection - connections >= options.members - options.stuck) {
+        int bytes = STUCK_RECEIVE_BYTES, segment = STUCK_SEGMENT_BYTES;
+        setsockopt(connection->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+        setsockopt(connection->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+    }
     if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) &&
         errno != EINPROGRESS)
         die("connect");
@@ -839,6 +921,29 @@ static void come_to_rest(void)
     }
 }
 
+/*
+ * Stops reading from some members, and measures once more when so much is on its way to each of them
+ * that the server must have given them up.
+ */
+static void measure_stuck(void)
+{
+    come_to_rest();
+    long memory_before = process_memory(options.server_pid);
+    for (int i = options.members - options.stuck; i < options.members; i++)
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_DEL, connections[i].fd, NULL))
+            die("epoll_ctl");
+    for (int i = 0; i < sender_count; i++)
+        senders[i].audience -= options.stuck;
+    uint32_t p99_before = percentile(0.99);
+    options.warm += options.stuck_bytes / (options.rate * options.size);
+    measure_while("stuck_");
+    long memory_after = process_memory(options.server_pid);
+    printf(",\"stuck\":%d,\"memory_before_kb\":%ld,\"memory_after_kb\":%ld,"
+           "\"stuck_memory_kb\":%ld,\"stuck_p99_ratio\":%.3f",
+           options.stuck, memory_before, memory_after, memory_after - memory_before,
+           (double)percentile(0.99) / p99_before);
+}
+
 static void measure_load(void)
 {
     join_members(options.members);
@@ -854,6 +959,8 @@ static void measure_load(void)
         printf(",\"half_rate\":%.1f", options.rate);
         measure_while("half_");
     }
+    if (options.stuck)
+        measure_stuck();
     puts("}");
 }
 
@@ -918,13 +1025,112 @@ static void measure_idle(void)
            (double)(memory_after - memory_before) / options.members);
 }
 
+/* A counter or gauge that the server publishes, 0 if it doesn't. */
+static double metric(const char *text, const char *name)
+{
+    const char *line = strstr(text, name);
+    return line ? atof(line + strlen(name)) : 0;
+}
+
+/* What GET /metrics answers. */
+static const char *scrape(void)
+{
+    static const char request[] = "GET /metrics HTTP/1.0\r\n\r\n";
+    static char answer[1 << 17];
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(options.port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    size_t length = 0;
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) ||
+        send(fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0)
+        die("scraping /metrics");
+    for (ssize_t got; (got = recv(fd, answer + length, sizeof answer - 1 - length, 0)) > 0;)
+        length += got;
+    close(fd);
+    answer[length] = 0;
+    return answer;
+}
+
+struct lags {
+    double count, within;
+};
+
+/* How often the server's reactor was looked at, and was less than 50 ms late. */
+static struct lags lags_of(const char *metrics)
+{
+    return (struct lags){
+        metric(metrics, "\nhelix_reactor_lag_seconds_count "),
+        metric(metrics, "\nhelix_reactor_lag_seconds_bucket{le=\"0.05\"} "),
+    };
+}
+
+/* Connects and joins again those whose time has come. */
+static void come_back(void)
+{
+    uint64_t time = now();
+    for (int i = 0; i < options.members; i++) {
+        struct connection *connection = &connections[i];
+        if (!connection->retry_at || connection->retry_at > time)
+            continue;
+        connection->retry_at = 0;
+        if (connection->fd >= 0) {
+            send_join(connection);
+            continue;
+        }
+        connects++;
+        connection->state = CONNECTING;
+        open_connection(connection);
+    }
+}
+
+/* Cuts all connections at once, and lets them come back. */
+static void measure_storm(void)
+{
+    join_members(options.members);
+    settle();
+    struct lags before = lags_of(scrape());
+    uint64_t cpu_before = process_cpu(options.server_pid), started = now();
+    storming = true;
+    for (int i = 0; i < options.members; i++) {
+        connections[i].makes_nodes = false;
+        lose(&connections[i]);
+    }
+    uint64_t half = 0;
+    while (joined < options.members) {
+        come_back();
+        handle_events(1);
+        if (!half && joined >= options.members / 2)
+            half = now() - started;
+        if (now() - started > JOIN_TIMEOUT)
+            fail("only %d of %d have joined again", joined, options.members);
+    }
+    double seconds = (double)(now() - started) / SECOND;
+    double cpu_seconds = (double)(process_cpu(options.server_pid) - cpu_before) / SECOND;
+    const char *metrics = scrape();
+    struct lags after = lags_of(metrics);
+    print_settings();
+    printf(",\"rejoin_seconds\":%.3f,\"half_rejoin_seconds\":%.3f,\"connects\":%lu,"
+           "\"refused_joins\":%lu,\"server_cpu_seconds\":%.3f,\"looks\":%.0f,"
+           "\"lags_over_50_ms\":%.0f,\"largest_lag_ms\":%.1f}\n",
+           seconds, (double)half / SECOND, connects, refused_joins, cpu_seconds,
+           after.count - before.count,
+           after.count - after.within - (before.count - before.within),
+           metric(metrics, "\nhelix_reactor_lag_max_seconds ") * 1000);
+}
+
 /* ---- set-up ---- */
 
 /* So long that no change that is outstanding is ever overwritten, unless the server drops one. */
 static uint32_t ring_length(void)
 {
     double rate = options.half ? HALF_MAX_RATE : options.mode == MODE_RATE ? options.rate : 0;
-    double most = (options.warm + options.duration + 1) * rate / sender_count + 2;
+    double seconds = options.warm + options.duration + 1;
+    if (options.stuck)
+        seconds += options.stuck_bytes / (options.rate * options.size);
+    double most = seconds * rate / sender_count + 2;
     return most > options.window ? (uint32_t)most : (uint32_t)options.window;
 }
 
@@ -945,6 +1151,8 @@ static void make_senders(void)
         int rest = options.members - connections[sender->connection].flow * options.group;
         sender->audience = (rest < options.group ? rest : options.group) + options.documents;
         connections[sender->connection].sender = sender;
+        if (sender->connection >= options.members - options.stuck)
+            fail("a sender can't be stuck: take fewer of either");
         sender->ring_length = ring_length();
         sender->ring = allocate(sender->ring_length, sizeof *sender->ring);
     }
@@ -967,7 +1175,7 @@ static void set_up(void)
         connections[i].makes_nodes = options.documents && options.mode != MODE_LOAD &&
                                      options.mode != MODE_CURSORS && i < flow_count;
     }
-    if (options.mode != MODE_IDLE && options.mode != MODE_LOAD)
+    if (options.mode != MODE_IDLE && options.mode != MODE_LOAD && options.mode != MODE_STORM)
         make_senders();
     filler = allocate(filler_length + 1, 1);
     for (int i = 0; i < filler_length; i++)
@@ -996,6 +1204,8 @@ static const char usage[] =
     "                      fill: make the nodes of all flows, and --entries entries; no figures\n"
     "                      load: join flows that were filled before the server was started, one\n"
     "                      after another: the time of a join, and memory per flow\n"
+    "                      storm: join, be cut off all at once, and come back as phoenix.js\n"
+    "                      does: the time until all have joined, and how late the reactor was\n"
     "  --documents         document mode: patches that move nodes, and entries\n"
     "  --nodes N           of each flow, in document mode (default 100)\n"
     "  --entries N         to make besides, in the last flow, for fill (default 0)\n"
@@ -1006,6 +1216,8 @@ static const char usage[] =
     "  --size BYTES        of a change (default 200)\n"
     "  --window N          for pipelined (default 64)\n"
     "  --rate N            changes or cursors a second in all, for rate and cursors\n"
+    "  --stuck N           when done, measure once more while the last N members read nothing\n"
+    "  --stuck-bytes N     sent to each of them before that (default 3 MiB)\n"
     "  --warm-members N    for idle and load: join first, stay, and are not counted (default 0)\n"
     "  --warm SECONDS      of load before measuring (default 0.5)\n"
     "  --duration SECONDS  of measuring (default 3)\n"
@@ -1019,7 +1231,7 @@ __attribute__((noreturn)) static void wrong_usage(void)
 
 static enum mode read_mode(const char *name)
 {
-    for (int mode = MODE_CLOSED; mode <= MODE_LOAD; mode++)
+    for (int mode = MODE_CLOSED; mode <= MODE_STORM; mode++)
         if (strcmp(name, mode_names[mode]) == 0)
             return mode;
     wrong_usage();
@@ -1036,6 +1248,8 @@ static void read_options(int argc, char **argv)
         {"warm", required_argument, NULL, 'W'},     {"duration", required_argument, NULL, 'd'},
         {"documents", no_argument, NULL, 'D'},      {"nodes", required_argument, NULL, 'N'},
         {"entries", required_argument, NULL, 'E'},  {"half", no_argument, NULL, 'H'},
+        {"stuck", required_argument, NULL, 'S'},
+        {"stuck-bytes", required_argument, NULL, 'B'},
         {"help", no_argument, NULL, 'h'},           {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -1056,6 +1270,8 @@ static void read_options(int argc, char **argv)
         case 'N': options.nodes = atoi(optarg); break;
         case 'E': options.entries = atoi(optarg); break;
         case 'H': options.half = true; break;
+        case 'S': options.stuck = atoi(optarg); break;
+        case 'B': options.stuck_bytes = atol(optarg); break;
         case 'h': fputs(usage, stdout); exit(0);
         default: wrong_usage();
         }
@@ -1068,6 +1284,9 @@ static void read_options(int argc, char **argv)
     bool is_closed = options.mode == MODE_CLOSED || options.mode == MODE_PIPELINED;
     if (options.nodes <= 0 || options.entries < 0 || (options.half && !is_closed) ||
         (is_document && !options.documents))
+        wrong_usage();
+    if (options.stuck < 0 || options.stuck >= options.members || options.stuck_bytes < 0 ||
+        (options.stuck && (options.mode != MODE_RATE || options.group)))
         wrong_usage();
     if (optind != argc || options.port <= 0 || options.members <= 0 || options.group < 0 ||
         options.senders < 0 || options.window <= 0 || options.warm_members < 0 ||
@@ -1084,6 +1303,7 @@ int main(int argc, char **argv)
     case MODE_IDLE: measure_idle(); break;
     case MODE_FILL: fill_flows(); break;
     case MODE_LOAD: measure_loads(); break;
+    case MODE_STORM: measure_storm(); break;
     default: measure_load();
     }
     return fflush(stdout) ? 1 : 0;

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 
+import attrs
 import msgspec
 from twisted.logger import Logger
 
 from helix.edits import FlowState
 from helix.fanout import Broadcast, Fanout
 from helix.interfaces import IMember
+from helix.livelog import LiveLog
 from helix.protocol import encode_json
 from helix.records import Entry
 
@@ -60,21 +62,44 @@ def wire_reset(state: FlowState) -> bytes:
     )
 
 
+@attrs.frozen
+class _MissedEntries:
+    """
+    The entries that a lagging member has not been sent. (`helix.fanout.Missed`)
+
+    :ivar after: the epoch and version that it has; ``None`` where that is of no use any more.
+    :ivar until: the version up to which it has missed them. What follows, it is still to be sent.
+    """
+
+    audience: DocumentAudience
+    after: tuple[str, int] | None
+    until: int
+
+    def behind(self, earlier: _MissedEntries) -> _MissedEntries:
+        return attrs.evolve(self, after=earlier.after)
+
+    def make(self) -> Broadcast | None:
+        return self.audience.catch_up(self.after, self.until)
+
+
 class DocumentAudience:
     """
     The members in document mode. All get the same entries in the same order.
 
     :param fanout: the way to them.
+    :param log: the flow's.
     :param state: gives what is durable now, or ``None`` when the session has ended.
     """
 
-    __slots__ = ("_fanout", "_state")
+    __slots__ = ("_fanout", "_flow_log", "_state", "_whole")
 
     _log = Logger(namespace="helix.session")
 
-    def __init__(self, fanout: Fanout, state: Callable[[], FlowState | None]) -> None:
+    def __init__(self, fanout: Fanout, log: LiveLog, state: Callable[[], FlowState | None]) -> None:
         self._fanout = fanout
+        self._flow_log = log
         self._state = state
+        self._whole: Broadcast | None = None
 
     def add(self, member: IMember) -> None:
         self._fanout.add(member.outlet, member.topic)
@@ -83,27 +108,57 @@ class DocumentAudience:
         self._fanout.remove(member.outlet, member.topic)
 
     def tell(self, entries: Sequence[Entry]) -> None:
-        """Broadcast ``entries``; who lags gets a ``reset`` once it has caught up."""
-        if self._fanout.is_empty:
-            return
-        payload = b'{"entries":%b}' % wire_entries(entries)
-        self._broadcast(Broadcast("entries", payload, Kind.ENTRIES, later=self._reset))
+        """Broadcast ``entries``; who lags gets what it missed as one frame once it has drained."""
+        self._whole = None
+        if not self._fanout.is_empty:
+            after = (self._flow_log.epoch, entries[0].version - 1)
+            self._broadcast(self._entries(wire_entries(entries), after, entries[-1].version))
 
     def reset(self) -> None:
         """Broadcast the whole document."""
+        self._whole = None
         reset = self._reset()
         if reset is not None and not self._fanout.is_empty:
             self._broadcast(reset)
+
+    def catch_up(self, after: tuple[str, int] | None, until: int) -> Broadcast | None:
+        """
+        Make the one frame that brings a member up to date: entries, or the document.
+
+        :param after: the epoch and version that it has, if that is known.
+        :param until: up to which version it missed the entries.
+        :return: ``None`` when the session has ended.
+        """
+        return self._missed_entries(after, until) or self._reset()
 
     def flush(self) -> None:
         """Deliver at once what waits."""
         self._fanout.flush()
 
-    def _reset(self) -> Broadcast | None:
-        state = self._state()
-        if state is None:
+    def _missed_entries(self, after: tuple[str, int] | None, until: int) -> Broadcast | None:
+        """Make a frame of the entries, where they are at hand and less than the document."""
+        log = self._flow_log
+        if after is None or after[0] != log.epoch:
             return None
-        return Broadcast("reset", wire_reset(state), Kind.ENTRIES, later=self._reset)
+        recent = log.recent(after[1])
+        if recent is None:
+            return None
+        entries = wire_entries(recent[: until - after[1]])
+        if len(entries) >= log.document.size_bytes:
+            return None
+        return self._entries(entries, after, until)
+
+    def _entries(self, entries: bytes, after: tuple[str, int], until: int) -> Broadcast:
+        payload = b'{"entries":%b}' % entries
+        missed = _MissedEntries(self, after, until)
+        return Broadcast("entries", payload, Kind.ENTRIES, missed=missed)
+
+    def _reset(self) -> Broadcast | None:
+        """Make a frame of the document, which all share who get it before the next edit."""
+        if self._whole is None and (state := self._state()) is not None:
+            missed = _MissedEntries(self, None, state.version)
+            self._whole = Broadcast("reset", wire_reset(state), Kind.ENTRIES, missed=missed)
+        return self._whole
 
     def _broadcast(self, broadcast: Broadcast) -> None:
         self._fanout.broadcast(broadcast).addErrback(

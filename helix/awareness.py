@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from helix.audiences import Kind
 from helix.cursors import Cursor, Cursors
-from helix.fanout import Broadcast, Fanout
+from helix.fanout import Broadcast, Fanout, Superseded
 from helix.interfaces import IMember
 from helix.mergepatch import JsonObject
 from helix.presence import Person, Presence
@@ -191,7 +191,7 @@ class Awareness:
     def _state(self) -> Broadcast | None:
         """What a member that lagged gets in place of diffs."""
         state = self._presence.state()
-        return Broadcast("presence_state", state, Kind.PRESENCE, later=self._state)
+        return Broadcast("presence_state", state, Kind.PRESENCE, missed=Superseded(self._state))
 
     def _all_cursors(self) -> Broadcast | None:
         """What a member that lagged gets in place of cursors: it can't know who is gone."""
@@ -199,12 +199,13 @@ class Awareness:
         cursors = self._cursors.current(present)
         if cursors is None:
             return None
-        return Broadcast("cursors", cursors, Kind.CURSORS, later=self._all_cursors)
+        return Broadcast("cursors", cursors, Kind.CURSORS, missed=Superseded(self._all_cursors))
 
     def _broadcast(
-        self, event: str, payload: bytes, kind: Kind, later: Callable[[], Broadcast | None]
+        self, event: str, payload: bytes, kind: Kind, now: Callable[[], Broadcast | None]
     ) -> int:
-        self._fanout.broadcast(Broadcast(event, payload, kind, later=later)).addErrback(
+        broadcast = Broadcast(event, payload, kind, missed=Superseded(now))
+        self._fanout.broadcast(broadcast).addErrback(
             lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
         return len(payload)

@@ -48,6 +48,9 @@ class Channel(Protocol):
         :return: the response, a JSON object, or its Deferred; ``None`` for a push that gets none.
         """
 
+    def limited(self, event: str, payload: bytes) -> None:
+        """A push was refused before it came here, since the client sends too much."""
+
     def refusal(self, error: HelixError) -> bytes:
         """Make the response, a JSON object, that tells the client of ``error``."""
 
@@ -56,10 +59,15 @@ class Channel(Protocol):
 
 
 def plain_refusal(error: HelixError) -> bytes:
-    """What the first generation of clients is told of an error."""
+    """What the first generation of clients is told of an error, with when to try again if known."""
+    if error.retry_after is not None:
+        return full_refusal(error)
     return encode_json({"reason": error.message})
 
 
 def full_refusal(error: HelixError) -> bytes:
     """What a program needs to know of an error."""
-    return encode_json({"reason": error.message, "code": error.code, "retry": error.retry})
+    refusal = {"reason": error.message, "code": error.code, "retry": error.retry}
+    if error.retry_after is not None:
+        refusal["retry_after"] = error.retry_after
+    return encode_json(refusal)

@@ -13,20 +13,29 @@ import msgspec
 from twisted.internet import defer, task
 from twisted.internet.defer import CancelledError, Deferred
 
-from helix.client import EntriesArrived, FlowClient, FlowEntry, FlowEvent, Status, StatusChanged
-from helix.client.events import DocumentReplaced
-from helix.client.rest import FlowsApi
+from helix.client import FlowClient, FlowEvent, StatusChanged
+from helix.client.rest import FlowsApi, ImportedFlow
 from helix.config import read_config
-from helix.errors import Disconnected, HelixError
+from helix.errors import Disconnected, FlowDeleted, FlowNotFound, HelixError, Refused
 from helix.protocol import encode_json
 from helix.store import open_store
-from helix.terminal import file_name, progress, show_time, shown, write_output
+from helix.tailing import Outages, Tailing, show_json, show_line
+from helix.terminal import counted, file_name, progress, show_time, shown, write_output
 from helix.verify import all_heads, verify_flow
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
 
 Main = Callable[[Any], Awaitable[None]]
+
+_GONE = (FlowDeleted.code, FlowNotFound.code)
+
+
+class _Exported(msgspec.Struct):
+    id: str | None = None
+
+
+_decode_exported = msgspec.json.Decoder(_Exported).decode
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,12 +62,14 @@ _timeout = click.option(
 
 
 @main.command()
-@click.option("--q", "text", default="", help="What the id, title or description must hold.")
+@click.argument("text", required=False, default="")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @_server
 def flows(text: str, as_json: bool, server: str) -> None:
     """
     List flows, the newest change first.
+
+    With TEXT only those whose id, title or description hold it, in any case.
 
     A line holds the id, the version, the numbers of nodes and edges, when the flow last changed,
     and its title, with tabs in between.
@@ -111,6 +122,7 @@ def export(flow: str | None, everything: bool, output: Path | None, server: str)
 
 
 @main.command("import")
+@click.option("--keep-ids", is_flag=True, help="Give each flow the id that its export names.")
 @click.argument(
     "files",
     nargs=-1,
@@ -119,9 +131,13 @@ def export(flow: str | None, everything: bool, output: Path | None, server: str)
     metavar="FILE...",
 )
 @_server
-def import_(files: tuple[str, ...], server: str) -> None:
+def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
     """
     Make a flow from each FILE (- for stdin) and write its id.
+
+    A FILE is an export, or what the first editors kept in the browser. It becomes a new flow with
+    an id of its own, so that nothing is overwritten; with --keep-ids it has the id from its export,
+    if no other flow has that.
 
     What can't be imported is told of, and the others are imported all the same.
     """
@@ -130,17 +146,19 @@ def import_(files: tuple[str, ...], server: str) -> None:
         api = _api(reactor, server)
         failed = 0
         try:
-            with progress("Importing", len(files)) as advance:
+            with progress("Importing", len(files)) as bar:
                 for file in files:
                     try:
-                        imported = await api.import_(_read(file))
-                        click.echo(imported.id)
+                        imported = await _import(api, file, keep_ids)
+                        bar.say(imported.id)
+                        if any((imported.dropped.nodes, imported.dropped.edges)):
+                            bar.say(_tell_dropped(file, imported), err=True)
                     except Disconnected:
                         raise
                     except (HelixError, OSError) as error:
                         failed += 1
-                        click.echo(f"Error: {file}: {error}", err=True)
-                    advance(1)
+                        bar.say(shown(f"Error: {file}: {error}"), err=True)
+                    bar.advance(1)
         finally:
             await api.close()
         if failed:
@@ -156,14 +174,16 @@ def import_(files: tuple[str, ...], server: str) -> None:
 @_server
 def tail(flow: str, as_json: bool, timeout: float, server: str) -> None:
     """
-    Write the entries of FLOW as they come, until it is deleted or Ctrl-C.
+    Write the entries of FLOW as they come.
+
+    It ends when the flow is deleted, and with Ctrl-C. A server that goes away is waited for.
 
     A line holds the version, the time, who it was, and the patch, with tabs in between.
     """
 
     async def run(reactor: Any) -> None:
         client = _client(reactor, server, flow)
-        tailing = _Tailing(_show_json if as_json else _show_line)
+        tailing = Tailing(show_json if as_json else show_line)
         client.listen(tailing.told)
         try:
             await _start(reactor, client, timeout)
@@ -182,9 +202,10 @@ def tail(flow: str, as_json: bool, timeout: float, server: str) -> None:
 @_server
 def patch(flow: str, patch: str, timeout: float, server: str) -> None:
     """
-    Change FLOW by PATCH, a JSON Merge Patch, and write the version at which the log holds it.
+    Change FLOW by PATCH, and write its version.
 
-    PATCH is JSON, - for stdin, or @FILE. A flow that isn't there is made.
+    PATCH is a JSON Merge Patch of the document: JSON itself, - for stdin, or @FILE. A flow that
+    isn't there is made.
     """
     given = _read_patch(patch)
 
@@ -192,13 +213,17 @@ def patch(flow: str, patch: str, timeout: float, server: str) -> None:
         client = _client(reactor, server, flow)
         try:
             await _start(reactor, client, timeout)
+            before = client.version
             try:
-                click.echo(str(await client.patch(given).addTimeout(timeout, reactor)))
+                version = await client.patch(given).addTimeout(timeout, reactor)
             except defer.TimeoutError:
                 raise Disconnected(
                     f"The server did not confirm the patch within {timeout:g} s; "
                     "it may have been applied"
                 ) from None
+            click.echo(str(version))
+            if version <= before:
+                click.echo("The patch changes nothing.", err=True)
         finally:
             await client.stop()
 
@@ -209,9 +234,11 @@ def patch(flow: str, patch: str, timeout: float, server: str) -> None:
 @click.option("--store", envvar="HELIX_STORE", show_envvar=True, help="As twistd helix --store.")
 def verify(store: str | None) -> None:
     """
-    Replay the log of every flow in a store, and compare it with the snapshots and the head.
+    Check that a store holds what its logs say.
 
-    Ends with status 1 at the first difference, and names the flow. The server may run meanwhile.
+    Replays the log of every flow, and compares it with the snapshots and the head. At the first
+    difference it names the flow and ends with status 1. The server may run meanwhile; nothing is
+    written.
     """
     url = store or read_config({}, {}).store
     if url == "memory:":
@@ -223,46 +250,15 @@ def verify(store: str | None) -> None:
         try:
             heads = await all_heads(opened)
             entries = 0
-            with progress("Verifying", sum(head.version for head in heads)) as advance:
+            with progress("Verifying", sum(head.version for head in heads)) as bar:
                 for head in heads:
-                    entries += await verify_flow(opened, head.flow_id, advance)
+                    entries += await verify_flow(opened, head.flow_id, bar.advance)
         finally:
             await opened.stop()
-        click.echo(f"{len(heads)} flows, {entries} entries: no difference")
+        flows, entries_ = counted(len(heads), "flow", "flows"), counted(entries, "entry", "entries")
+        click.echo(f"{flows}, {entries_}: no difference")
 
     _run(run)
-
-
-class _Tailing:
-    """
-    Shows entries as they come, until that can't be.
-
-    :ivar ended: fails with why.
-    """
-
-    def __init__(self, show: Callable[[FlowEntry], None]) -> None:
-        self.ended: Deferred[None] = Deferred()
-        self._show = show
-
-    def told(self, event: FlowEvent) -> None:
-        if self.ended.called:
-            return
-        try:
-            if isinstance(event, EntriesArrived):
-                for entry in event.entries:
-                    self._show(entry)
-            elif isinstance(event, DocumentReplaced):
-                click.echo(f"The flow is at version {event.version}.", err=True)
-            elif isinstance(event, StatusChanged):
-                self._moved(event)
-        except OSError as error:  # nobody reads any more
-            self.ended.errback(error)
-
-    def _moved(self, event: StatusChanged) -> None:
-        if event.status is Status.CLOSED:
-            self.ended.errback(event.reason or Disconnected())
-        elif event.reason is not None:
-            click.echo(f"Not connected: {event.reason}", err=True)
 
 
 # how a command runs
@@ -271,21 +267,23 @@ class _Tailing:
 def _run(command: Main) -> None:
     """Run a command on the reactor; what it can't do is one line on stderr and status 1."""
     outcome: list[BaseException | None] = []
+    is_interrupted = False
 
     async def guarded(reactor: Any) -> None:
         try:
             await command(reactor)
             outcome.append(None)
-        except CancelledError:
-            outcome.append(SystemExit(INTERRUPTED))
-        except (HelixError, OSError, ValueError, SystemExit) as error:
-            outcome.append(error)
+        except (CancelledError, HelixError, OSError, ValueError, SystemExit) as error:
+            # What is cancelled may tell of it as of a failure.
+            outcome.append(SystemExit(INTERRUPTED) if is_interrupted else error)
 
     def start(reactor: Any) -> Deferred[None]:
         running = Deferred.fromCoroutine(guarded(reactor))
 
         def end() -> Deferred[None]:
             """After Ctrl-C, too, there is something to close."""
+            nonlocal is_interrupted
+            is_interrupted = True
             running.cancel()
             return running
 
@@ -298,7 +296,7 @@ def _run(command: Main) -> None:
         if not outcome:
             raise
     error = outcome[0]
-    if isinstance(error, OSError | SystemExit):
+    if isinstance(error, BrokenPipeError | SystemExit):
         raise error  # click knows what to do about a closed pipe
     if error is not None:
         raise click.ClickException(shown(str(error)))
@@ -319,6 +317,7 @@ async def _start(reactor: Any, client: FlowClient, timeout: float) -> None:
         if isinstance(event, StatusChanged) and event.reason is not None:
             why.append(event.reason)
 
+    client.listen(Outages().told)
     forget = client.listen(note)
     try:
         await client.start().addTimeout(timeout, reactor)
@@ -353,17 +352,46 @@ def _read(path: str) -> bytes:
 
 async def _export_all(api: FlowsApi, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    listed = [flow.id async for flow in api.flows()]
-    with progress("Exporting", len(listed)) as advance:
+    listed = await _all_ids(api)
+    with progress("Exporting", len(listed)) as bar:
         for flow_id in listed:
-            write_output(directory / file_name(flow_id), await api.export(flow_id))
-            advance(1)
+            try:
+                write_output(directory / file_name(flow_id), await api.export(flow_id))
+            except Refused as error:
+                if error.code not in _GONE:
+                    raise
+                bar.say(shown(f"{flow_id}: {error}"), err=True)
+            bar.advance(1)
 
 
-def _show_json(entry: FlowEntry) -> None:
-    click.echo(encode_json(entry))
+async def _all_ids(api: FlowsApi) -> list[str]:
+    """
+    List all flows, also while they change: until the list shows none that isn't known.
+
+    A flow that changes moves to the front, behind whoever reads page by page.
+    """
+    found: dict[str, None] = {}
+    known = -1
+    while known < len(found):
+        known = len(found)
+        async for flow in api.flows():
+            found[flow.id] = None
+    return list(found)
 
 
-def _show_line(entry: FlowEntry) -> None:
-    patch = encode_json(entry.patch).decode()
-    click.echo("\t".join(map(shown, (str(entry.version), show_time(entry.at), entry.by, patch))))
+async def _import(api: FlowsApi, file: str, keep_ids: bool) -> ImportedFlow:
+    text = _read(file)
+    return await api.import_(text, _exported_id(text) if keep_ids else None)
+
+
+def _exported_id(text: bytes) -> str | None:
+    try:
+        return _decode_exported(text).id
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None  # the server will say what is wrong with it
+
+
+def _tell_dropped(file: str, imported: ImportedFlow) -> str:
+    nodes = counted(imported.dropped.nodes, "node", "nodes")
+    edges = counted(imported.dropped.edges, "edge", "edges")
+    return shown(f"{file}: {nodes} and {edges} could not be kept")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import ip_address
+from math import ceil
 from random import Random
 from typing import Final, Protocol
 
@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from helix.addresses import customer_of
 from helix.connection import Connection
 from helix.errors import CloseCode, Draining, TooManyConnections
 from helix.telemetry import Telemetry
@@ -32,6 +33,12 @@ DRAIN_SPREAD = 2.5
 
 DRAIN_RATE = 2000.0
 """Clients closed a second while draining, where that fits into `DRAIN_SPREAD`."""
+
+RESTART_SECONDS = 2.0
+"""Seconds that a restart takes, about."""
+
+RETURN_RATE = 500.0
+"""Clients that are asked to come back in each second after that."""
 
 DRAIN_INTERVAL = 0.05
 """Seconds between two batches."""
@@ -60,15 +67,11 @@ class ClientLimits:
     How many clients there may be.
 
     :ivar max_connections: in all.
-    :ivar max_per_address: from one IP address; loopback and unix sockets are exempt.
+    :ivar max_per_address: from one IP address (of IPv6: network); this machine is exempt.
     """
 
     max_connections: int = 20_000
     max_per_address: int = 200
-
-
-def _counts(address: str | None) -> bool:
-    return address is not None and not ip_address(address.partition("%")[0]).is_loopback
 
 
 class ClientService(Service):
@@ -122,27 +125,30 @@ class ClientService(Service):
             raise Draining()
         if len(self._clients) >= self._limits.max_connections:
             raise TooManyConnections()
-        if _counts(address) and self._by_address[address or ""] >= self._limits.max_per_address:
+        customer = customer_of(address)
+        if customer is not None and self._by_address[customer] >= self._limits.max_per_address:
             raise TooManyConnections("Too many connections from this address, try again later")
 
     def add(self, client: Client) -> None:
         """Count a client that has connected."""
         self._clients[client] = None
-        if client.address is not None:
-            self._by_address[client.address] += 1
+        customer = customer_of(client.address)
+        if customer is not None:
+            self._by_address[customer] += 1
         self._emit("helix.connection.opened", client)
         if self.draining:
-            client.close(CloseCode.RESTART, "the server is restarting")
+            client.close(CloseCode.RESTART, self._restart_reason(1))
 
     def remove(self, client: Client) -> None:
         """Forget a client that is gone; without effect when it is not counted."""
         if client not in self._clients:
             return
         del self._clients[client]
-        if client.address is not None:
-            self._by_address[client.address] -= 1
-            if not self._by_address[client.address]:
-                del self._by_address[client.address]
+        customer = customer_of(client.address)
+        if customer is not None:
+            self._by_address[customer] -= 1
+            if not self._by_address[customer]:
+                del self._by_address[customer]
         self._emit("helix.connection.closed", client)
         if self._gone is not None and not self._clients:
             gone, self._gone = self._gone, None
@@ -173,7 +179,8 @@ class ClientService(Service):
 
     async def drain(self) -> None:
         """
-        Close all clients with 1012, in batches, so that they don't all come back at once.
+        Close all clients with 1012, in batches, so that they don't all come back at once, and tell
+        each in how many seconds to do so.
 
         Done when all are gone: at most `DRAIN_SPREAD` and `CLOSE_GRACE` later.
         """
@@ -187,12 +194,17 @@ class ClientService(Service):
                 await self._sleep(DRAIN_INTERVAL * self._random.uniform(0.8, 1.2))
             for client in leaving[start : start + batch]:
                 if client in self._clients:
-                    client.close(CloseCode.RESTART, "the server is restarting")
+                    client.close(CloseCode.RESTART, self._restart_reason(len(leaving)))
         await self._all_gone().addTimeout(CLOSE_GRACE, self._clock, lambda *_: None)
         for client in list(self._clients):
             client.abort()
         if leaving:  # who polls is gone with the answer, which is still to be written
             await self._sleep(DRAIN_INTERVAL)
+
+    def _restart_reason(self, count: int) -> str:
+        """When to come back, as JSON: at random, so that of ``count`` clients few do at once."""
+        wait = RESTART_SECONDS + self._random.uniform(0, count / RETURN_RATE)
+        return f'{{"retry_after":{ceil(wait)}}}'
 
     def _all_gone(self) -> Deferred[None]:
         if not self._clients:

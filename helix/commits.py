@@ -9,7 +9,7 @@ with an inverse kept for when the append fails; what others are shown is the doc
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import attrs
@@ -210,10 +210,14 @@ class CommitLoop:
 
         :raises StoreError: when the store can't tell what it submitted before.
         """
+        log = self.log
         while client_id not in self._clients:
-            epoch = self.log.epoch
+            epoch, version = log.epoch, log.version
             newest = await self._newest_op(client_id)
-            if self.log.epoch == epoch:
+            # Another node may still have taken in what the client sent there.
+            since = log.recent(version) if log.epoch == epoch else None
+            if since is not None:
+                newest = max([newest, *_op_ids(since, client_id)])
                 self._clients.setdefault(client_id, _Client(0, newest))
         self._clients[client_id].members += 1
 
@@ -527,7 +531,7 @@ class CommitLoop:
             await self._catch_up_to(head.version)
         else:
             await self._begin_anew()
-        for client_id in self._unknown:
+        for client_id in sorted(self._unknown):
             newest = await self._newest_op(client_id)
             client = self._clients.setdefault(client_id, _Client(0, -1))
             client.newest = max(client.newest, newest)
@@ -579,3 +583,9 @@ class CommitLoop:
         if not self._closed:
             self.close(SessionCrashed())
             self._follower.crash(failure)
+
+
+def _op_ids(entries: Iterable[Entry], client_id: str) -> Iterator[int]:
+    for entry in entries:
+        if entry.client_id == client_id and entry.op_id is not None:
+            yield entry.op_id

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from helix.addresses import TrustedProxies
+
 
 class SettingError(ValueError):
     """A setting has a value that can't be; the message names the setting and says what can."""
@@ -102,6 +104,14 @@ def _store(text: str) -> str:
     return text
 
 
+def _proxy(text: str) -> str:
+    try:
+        TrustedProxies.parse([text])
+    except ValueError:
+        raise ValueError("an address, a network such as 10.0.0.0/8, or unix is wanted") from None
+    return text
+
+
 def _flag(text: str) -> bool:
     values = {
         "1": True,
@@ -169,6 +179,57 @@ SETTINGS: Sequence[Setting] = (
         "Joins a second that one connection may send on average.",
     ),
     Setting(
+        "max-pushes-per-second",
+        "1000",
+        _number(float, 0.1, 10_000_000),
+        "Other messages a second that one connection may send on average; at once ten times that.",
+    ),
+    Setting(
+        "max-bytes-per-second",
+        "4194304",
+        _number(float, 1024, 1e12),
+        "Bytes a second that one connection may send on average; at once ten times that.",
+    ),
+    Setting(
+        "address-allowance",
+        "10",
+        _number(float, 1, 100_000),
+        "How many connections' worth of channels, joins, messages and bytes may come from one IP "
+        "address; loopback is exempt.",
+    ),
+    Setting(
+        "max-connects-per-second",
+        "20",
+        _number(float, 0.1, 100_000),
+        "Clients a second that may connect from one IP address on average; loopback is exempt.",
+    ),
+    Setting(
+        "max-requests-per-second",
+        "100",
+        _number(float, 0.1, 100_000),
+        "REST requests a second from one IP address on average; loopback is exempt.",
+    ),
+    Setting(
+        "max-creations-per-second",
+        "5",
+        _number(float, 0.01, 100_000),
+        "Flows a second that may be made by REST from one IP address; loopback is exempt.",
+    ),
+    Setting(
+        "max-sessions",
+        "50000",
+        _number(int, 1, 10_000_000),
+        "Flows that may be open at once.",
+    ),
+    Setting(
+        "trusted-proxy",
+        "",
+        _proxy,
+        "A proxy's address or network, or unix for all unix sockets: its X-Forwarded-For says who "
+        "its clients are. May be repeated.",
+        repeatable=True,
+    ),
+    Setting(
         "max-frame-bytes",
         "1048576",
         _number(int, 1024, 64 * 1024 * 1024),
@@ -179,6 +240,12 @@ SETTINGS: Sequence[Setting] = (
         "1048576",
         _number(int, 16 * 1024, 1024 * 1024 * 1024),
         "Bytes that may wait for a client that reads slowly, before it is left out of updates.",
+    ),
+    Setting(
+        "compress-frames-over",
+        "0",
+        _number(int, 0, 1024 * 1024),
+        "Bytes over which a frame is deflated, for clients that offer it; 0: none ever is.",
     ),
     Setting(
         "session-idle-timeout",
@@ -238,8 +305,17 @@ class Config:
     max_connections_per_address: int
     max_channels_per_connection: int
     max_joins_per_second: float
+    max_pushes_per_second: float
+    max_bytes_per_second: float
+    address_allowance: float
+    max_connects_per_second: float
+    max_requests_per_second: float
+    max_creations_per_second: float
+    max_sessions: int
+    trusted_proxy: tuple[str, ...]
     max_frame_bytes: int
     high_water_mark: int
+    compress_frames_over: int
     session_idle_timeout: float
     max_patch_bytes: int
     max_document_bytes: int

@@ -12,7 +12,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from helix.addresses import AddressBudget
 from helix.channels import Channel, plain_refusal
+from helix.clientbudget import ClientBudget, ConnectionLimits
 from helix.errors import (
     CloseCode,
     FlowDeleted,
@@ -20,8 +22,8 @@ from helix.errors import (
     InvalidFlowId,
     InvalidParameters,
     JoinCrashed,
-    JoinRateLimited,
     MalformedFrame,
+    RateLimited,
     TooManyChannels,
     UnmatchedTopic,
 )
@@ -34,32 +36,11 @@ from helix.protocol import (
     Ref,
     decode_binary,
 )
-from helix.ratelimit import TokenBucket
 from helix.router import Router
 from helix.telemetry import Telemetry
 
 MAX_QUEUED = 100
 """Frames that wait behind one join; more are dropped, as if the join had not been sent."""
-
-MALFORMED_BURST = 10
-"""Malformed frames that a connection may send at once ..."""
-
-MALFORMED_RATE = 0.1
-"""... and a second, before it is closed."""
-
-
-@attrs.frozen
-class ConnectionLimits:
-    """
-    What one connection may do.
-
-    :ivar max_channels: topics joined at once.
-    :ivar joins_per_second: joins on average; at once as many as there may be channels.
-    """
-
-    max_channels: int = 100
-    joins_per_second: float = 50.0
-
 
 _AnyMessage = Message | BinaryMessage
 
@@ -97,6 +78,10 @@ class _Port:
             self._connection.end(self, event)
 
 
+def _join_ref_of(join: _AnyMessage) -> Ref:
+    return join.ref if join.join_ref is None else join.join_ref
+
+
 class Connection:
     """
     The protocol's state for one client, whatever carries its frames.
@@ -104,18 +89,18 @@ class Connection:
     :param outlet: the way to the client.
     :param router: finds channels.
     :param close: called with a `CloseCode` and a reason to close the transport.
+    :param address: the budget of where the client comes from; ``None`` for this machine.
 
     :ivar last_seen: when the client last sent anything, in the clock's seconds.
     """
 
     __slots__ = (
+        "_budget",
         "_clock",
         "_close",
         "_closed",
         "_encoding",
-        "_joins",
         "_limits",
-        "_malformed_budget",
         "_ports",
         "_router",
         "_telemetry",
@@ -133,6 +118,7 @@ class Connection:
         clock: IReactorTime,
         telemetry: Telemetry,
         close: Callable[[CloseCode, str], None],
+        address: AddressBudget | None,
     ) -> None:
         self.outlet = outlet
         self._router = router
@@ -143,9 +129,8 @@ class Connection:
         self._encoding: Encoding = outlet.encoding
         self._closed = False
         self._ports: dict[str, _Port] = {}
-        self._malformed_budget: TokenBucket | None = None
         self.last_seen = clock.seconds()
-        self._joins = TokenBucket(limits.joins_per_second, limits.max_channels, self.last_seen)
+        self._budget = ClientBudget(limits, address, self.last_seen)
 
     # what the transport calls
 
@@ -162,7 +147,7 @@ class Connection:
         except MalformedFrame as error:
             self.malformed(error)
         else:
-            self._receive(message)
+            self._receive(message, len(text))
 
     def receive_binary(self, data: bytes) -> None:
         """Take one binary frame. Never raises."""
@@ -173,15 +158,13 @@ class Connection:
         except MalformedFrame as error:
             self.malformed(error)
         else:
-            self._receive(message)
+            self._receive(message, len(data))
 
     def malformed(self, error: MalformedFrame) -> None:
         """Count a frame that can't be read; many close the connection."""
         self._telemetry.emit("helix.frame.malformed")
         self._log.debug("Dropped a malformed frame: {error}", error=error)
-        if self._malformed_budget is None:
-            self._malformed_budget = TokenBucket(MALFORMED_RATE, MALFORMED_BURST, self.last_seen)
-        if not self._malformed_budget.take(self.last_seen):
+        if not self._budget.bears_malformed(self.last_seen):
             self._close(CloseCode.MALFORMED_FRAMES, "too many malformed frames")
 
     def closed(self) -> None:
@@ -218,9 +201,13 @@ class Connection:
             self._encoding.serializer.reply(join_ref, message.ref, message.topic, "error", response)
         )
 
-    def _receive(self, message: _AnyMessage) -> None:
+    def _receive(self, message: _AnyMessage, size: int) -> None:
         try:
-            self._route(message)
+            limited = self._budget.spend(message.event == "phx_join", size, self.last_seen)
+            if limited is not None and message.event != "phx_leave":
+                self._limit(message, limited)
+            else:
+                self._route(message)
         except Exception:
             self._log.failure("A frame could not be served")
             self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
@@ -240,6 +227,24 @@ class Connection:
             self._queue(message, port)
         else:
             self._handle(message, port)
+
+    def _limit(self, message: _AnyMessage, error: RateLimited) -> None:
+        """Refuse what is more than the client may send; who goes on and on is closed."""
+        port = self._ports.get(message.topic)
+        if message.event == "phx_join":
+            if port is not None:
+                self._drop(port)
+            self._refuse_join(_Port(self, message.topic, _join_ref_of(message)), message, error)
+            self._close_replaced(port)
+        elif port is None:
+            self._refuse(None, message, error)
+        elif message.join_ref is None or message.join_ref == port.join_ref:
+            if not isinstance(message, BinaryMessage):
+                port.channel.limited(message.event, bytes(message.payload))
+            self._reply_error(port.join_ref, message, port.channel.refusal(error))
+        if not self._budget.bears_refusal(self.last_seen):
+            reason = f"far too many messages, come back in {error.retry_after} s"
+            self._close(CloseCode.RATE_LIMITED, reason)
 
     def _handle_unjoined(self, message: _AnyMessage) -> None:
         if message.topic == "phoenix" and message.event == "heartbeat":
@@ -298,7 +303,7 @@ class Connection:
     def _drop(self, port: _Port) -> None:
         """Forget a channel: its member is removed, its join cancelled."""
         if self._ports.get(port.topic) is port:
-            del self._ports[port.topic]
+            self._forget(port)
         joining = port.state is _State.JOINING
         port.state = _State.CLOSED
         port.queue = None
@@ -311,20 +316,23 @@ class Connection:
         except Exception:  # the session has seen to its own fault
             self._log.debug("A leave failed")
 
+    def _forget(self, port: _Port) -> None:
+        del self._ports[port.topic]
+        self._budget.return_channel()
+
     def _join(self, message: _AnyMessage, old: _Port | None) -> None:
-        join_ref = message.ref if message.join_ref is None else message.join_ref
         if old is not None:
             self._drop(old)
-        port = _Port(self, message.topic, join_ref)
+        port = _Port(self, message.topic, _join_ref_of(message))
         try:
-            if not self._joins.take(self.last_seen):
-                raise JoinRateLimited()
             if isinstance(message, BinaryMessage):
                 raise InvalidParameters()
             if len(self._ports) >= self._limits.max_channels:
                 raise TooManyChannels()
             params = bytes(message.payload)
             port.channel = self._router.channel(port, params)
+            if not self._budget.take_channel():
+                raise TooManyChannels()
         except HelixError as error:
             self._refuse_join(port, message, error)
             self._close_replaced(old)
@@ -358,7 +366,7 @@ class Connection:
             self._close_replaced(old)
             return
         port.state = _State.CLOSED
-        del self._ports[port.topic]
+        self._forget(port)
         if isinstance(failure.value, HelixError):
             self._refuse_join(port, message, failure.value)
         else:
@@ -397,6 +405,13 @@ class Connections:
     limits: ConnectionLimits
     telemetry: Telemetry
 
-    def make(self, outlet: Outlet, close: Callable[[CloseCode, str], None]) -> Connection:
+    def make(
+        self,
+        outlet: Outlet,
+        close: Callable[[CloseCode, str], None],
+        address: AddressBudget | None,
+    ) -> Connection:
         """The protocol's state for a client that has connected; parameters as `Connection`'s."""
-        return Connection(outlet, self.router, self.limits, self.clock, self.telemetry, close)
+        return Connection(
+            outlet, self.router, self.limits, self.clock, self.telemetry, close, address
+        )

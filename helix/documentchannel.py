@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 import attrs
@@ -54,6 +55,10 @@ class _Patch(msgspec.Struct, gc=False):
     patch: Any
 
 
+class _Op(msgspec.Struct, gc=False):
+    op_id: int
+
+
 @attrs.frozen
 class PatchLimits:
     """What a client may send; the names are those of the join's reply."""
@@ -66,6 +71,7 @@ class PatchLimits:
 
 _decode_params = msgspec.json.Decoder(_Params).decode
 _decode_patch = msgspec.json.Decoder(_Patch).decode
+_decode_op = msgspec.json.Decoder(_Op).decode
 _encode_patch = msgspec.json.Encoder().encode
 
 _PONG = encode_json({"status": "pong"})
@@ -139,6 +145,12 @@ class DocumentChannel:
             if event == "presence":
                 return self._show(payload)
         raise UnknownEvent()
+
+    def limited(self, event: str, payload: bytes) -> None:
+        """A patch that was refused is to be sent again before those behind it."""
+        if event == "patch":
+            with suppress(msgspec.MsgspecError):
+                self._failed(_decode_op(payload).op_id)
 
     def refusal(self, error: HelixError) -> bytes:
         return full_refusal(error)
@@ -227,8 +239,11 @@ class DocumentChannel:
         error = failure.value
         again = isinstance(error, HelixError) and error.retry
         if again and not isinstance(error, OutcomeUnknown):
-            self._failed_op = op_id if self._failed_op is None else min(op_id, self._failed_op)
+            self._failed(op_id)
         return failure
+
+    def _failed(self, op_id: int) -> None:
+        self._failed_op = op_id if self._failed_op is None else min(op_id, self._failed_op)
 
 
 def _read_params(params: bytes) -> _Params:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from math import ceil
 from typing import ClassVar
 
 
@@ -12,11 +13,13 @@ class HelixError(Exception):
 
     :ivar code: the stable name of the error, for programs; of the class, but in `Refused`.
     :ivar retry: whether the same request may succeed later, unchanged; likewise.
+    :ivar retry_after: in how many seconds, where that is known.
     :ivar message: what to tell a person; the ``reason`` of a reply, the ``detail`` of a problem.
     """
 
     code: str = "error"
     retry: bool = False
+    retry_after: int | None = None
     default_message: ClassVar[str] = "The request could not be carried out"
 
     def __init__(self, message: str | None = None) -> None:
@@ -87,12 +90,34 @@ class MaxClientsReached(HelixError):
     default_message = "max_clients_reached"
 
 
-class JoinRateLimited(HelixError):
-    """The connection joins more often than it may."""
+class RateLimited(HelixError):
+    """
+    A client, or all at its address, ask for more than they may.
+
+    :param wait: in how many seconds it may be asked again; ``retry_after`` is that as whole ones.
+    """
 
     code = "rate_limited"
     retry = True
+    default_message = "too many messages, try again later"
+
+    def __init__(self, wait: float, message: str | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = max(1, ceil(wait))
+
+
+class TooManyJoins(RateLimited):
+    """The connection, or all at its address, join more often than they may."""
+
     default_message = "too many joins, try again later"
+
+
+class TooManySessions(HelixError):
+    """As many flows are open as may be."""
+
+    code = "too_many_sessions"
+    retry = True
+    default_message = "Too many flows are open, try again later"
 
 
 class JoinCrashed(HelixError):
@@ -399,4 +424,5 @@ class CloseCode(IntEnum):
     NOT_READING = 4000
     SILENT = 4001
     INTERNAL = 4002
+    RATE_LIMITED = 4003
     MALFORMED_FRAMES = 4500

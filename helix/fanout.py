@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Sequence
-from functools import partial
 from itertools import accumulate
-from typing import cast
+from typing import Any, Protocol, cast
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -21,7 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.outlet import KeyedFrame, Outlet
+from helix.outlet import KeyedFrame, LateFrame, Outlet
 from helix.protocol import MAX_NAME, BinaryKind, Encoding, encode_binary
 from helix.telemetry import Telemetry
 
@@ -91,6 +90,16 @@ class Turns:
             self.broadcasts = self.deliveries = self.bytes_written = 0
 
 
+class Missed(Protocol):
+    """What a lagging member has not been sent, of one kind of broadcast."""
+
+    def behind(self, earlier: Any) -> Missed:
+        """Give what stands for both, ``earlier`` being what it had missed before."""
+
+    def make(self) -> Broadcast | None:
+        """Make what it gets instead; ``None`` when there is nothing to tell any more."""
+
+
 class Broadcast:
     """
     One event for all members of a flow.
@@ -99,11 +108,11 @@ class Broadcast:
     :param bytes payload: JSON, or data for a binary broadcast.
     :param key: of broadcasts with equal keys only the newest matters to a lagging member.
     :param bool binary: whether ``payload`` is data. Who can't be sent one gets nothing.
-    :param later: makes what a lagging member gets instead, once it has caught up; it may find that
-        there is nothing any more. Only with a ``key``.
+    :param missed: gives what a lagging member gets instead, once it has drained. Only with a
+        ``key``, and all broadcasts of that key have one of the same kind.
     """
 
-    __slots__ = ("_binary", "_encoded", "_event", "_later", "_payload", "key", "size")
+    __slots__ = ("_binary", "_encoded", "_event", "_missed", "_payload", "key", "size")
 
     def __init__(
         self,
@@ -111,10 +120,10 @@ class Broadcast:
         payload: bytes,
         key: Hashable | None = None,
         binary: bool = False,
-        later: Callable[[], Broadcast | None] | None = None,
+        missed: Missed | None = None,
     ) -> None:
         self.key = key
-        self._later = later
+        self._missed = missed
         self.size = len(payload)
         self._event = event
         self._payload = payload
@@ -132,14 +141,9 @@ class Broadcast:
     def keyed(self, wire: _Wire) -> KeyedFrame:
         """What an outlet of that wire is to keep of it while it is lagging."""
         key = None if self.key is None else (wire[1], self.key)
-        if self._later is None:
+        if self._missed is None:
             return key, self.encoded(wire)
-        return key, partial(self._encoded_later, self._later, wire)
-
-    @staticmethod
-    def _encoded_later(later: Callable[[], Broadcast | None], wire: _Wire) -> bytes:
-        broadcast = later()
-        return b"" if broadcast is None else broadcast.encoded(wire)
+        return key, _MissedFrame(self._missed, wire)
 
     def _encode(self, encoding: Encoding, topic: str) -> bytes:
         if not self._binary:
@@ -153,6 +157,35 @@ class Broadcast:
 
 _Wire = tuple[Encoding, str]
 """Members of one encoding that wrote the topic alike: they get the same bytes."""
+
+
+@attrs.frozen
+class Superseded:
+    """What was missed is of no use any more: there is what is so now. (`Missed`)"""
+
+    now: Callable[[], Broadcast | None]
+
+    def behind(self, earlier: Superseded) -> Superseded:
+        return self
+
+    def make(self) -> Broadcast | None:
+        return self.now()
+
+
+@attrs.frozen
+class _MissedFrame:
+    """`Missed` for one wire. (`helix.outlet.LateFrame`)"""
+
+    _missed: Missed
+    _wire: _Wire
+
+    def behind(self, earlier: LateFrame) -> LateFrame:
+        assert isinstance(earlier, _MissedFrame)
+        return _MissedFrame(self._missed.behind(earlier._missed), self._wire)
+
+    def make(self) -> bytes:
+        broadcast = self._missed.make()
+        return b"" if broadcast is None else broadcast.encoded(self._wire)
 
 
 class _Gone:

@@ -18,7 +18,14 @@ from twisted.web.server import NOT_DONE_YET, Request
 from helix.admission import Admission, Door, header, parameters
 from helix.clients import ClientService
 from helix.connection import Connections
-from helix.errors import CloseCode, ConnectionRefused, Draining, MalformedFrame, OriginRefused
+from helix.errors import (
+    CloseCode,
+    ConnectionRefused,
+    Draining,
+    MalformedFrame,
+    OriginRefused,
+    RateLimited,
+)
 from helix.outlet import Flow, Outlet
 from helix.problems import write_not_found, write_problem
 from helix.protocol import V1, V2, Encoding, Serializer, encode_json
@@ -106,7 +113,7 @@ class PollingClient:
             self._tell_lagging,
             self._arrived,
         )
-        self.connection = service.connections.make(self._mailbox, self.close)
+        self.connection = service.connections.make(self._mailbox, self.close, admission.budget)
         self._poll: Request | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
@@ -298,7 +305,7 @@ class LongPollResource(Resource):
             auth_token = next(iter(parameters(request, b"token")), None)
         try:
             admission = self._door.admit(request, auth_token)
-        except ConnectionRefused:
+        except (ConnectionRefused, RateLimited):
             write_answer(request, 403)
         except Draining:
             write_answer(request, 500)

@@ -51,6 +51,9 @@ class ManagementChannel:
             count = 0
         return encode_json({"status": "session_closed", "clients_affected": count})
 
+    def limited(self, event: str, payload: bytes) -> None:
+        """Nothing depends on the order of what is refused."""
+
     def refusal(self, error: HelixError) -> bytes:
         return plain_refusal(error)
 

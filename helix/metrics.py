@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from helix.telemetry import Telemetry, Values
+
+LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Seconds: the buckets in which the reactor's lags are counted."""
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode("ascii")
 
@@ -61,6 +64,16 @@ class Metrics:
         self._cursors = self._counter("cursors_told", "Newest cursors told, once a tick.")
         telemetry.subscribe("helix.presence.told", self._presence_told)
         telemetry.subscribe("helix.cursors.told", self._cursors_told)
+        self._lag = Histogram(
+            "helix_reactor_lag_seconds",
+            "How late the reactor makes a call, a hundred times a second.",
+            buckets=LAGS,
+            registry=self._registry,
+        )
+        self._largest_lag = self._gauge(
+            "reactor_lag_max_seconds", "The largest such lag within the last one to two minutes."
+        )
+        telemetry.subscribe("helix.reactor.turned", self._turned)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -93,3 +106,7 @@ class Metrics:
     def _cursors_told(self, _: str, measurements: Values, __: Values) -> None:
         self._moves.inc(measurements["moves"])  # type: ignore[arg-type]  # numbers both
         self._cursors.inc(measurements["cursors"])  # type: ignore[arg-type]  # as above
+
+    def _turned(self, _: str, measurements: Values, __: Values) -> None:
+        self._lag.observe(measurements["lag"])  # type: ignore[arg-type]  # as above
+        self._largest_lag.set(measurements["largest_lag"])  # type: ignore[arg-type]  # as above

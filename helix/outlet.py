@@ -32,11 +32,22 @@ CHUNK_BYTES = 16 * 1024
 FrameKey = tuple[str, Hashable]
 """A topic, and the kind of a frame among its."""
 
-LateFrame = Callable[[], bytes]
-"""Makes a frame when it can be sent; it may be empty then."""
+
+class LateFrame(Protocol):
+    """A frame that is made when it can be sent."""
+
+    def behind(self, earlier: LateFrame) -> LateFrame:
+        """Give what stands for both, ``earlier`` being of the same key and not sent either."""
+
+    def make(self) -> bytes:
+        """Make the frame; empty when there is nothing to tell any more."""
+
 
 KeyedFrame = tuple[FrameKey | None, bytes | LateFrame]
-"""A frame and the key of its kind, of which only the newest counts; ``None``: every one does."""
+"""
+A frame and the key of its kind, of which only the newest counts; ``None``: every one does. A late
+one stands for those before it too.
+"""
 
 
 class StreamTransport(Protocol):
@@ -262,7 +273,9 @@ class Outlet:
     def _keep_newest(self, key: FrameKey, frame: bytes | LateFrame) -> None:
         if self._newest is None:
             self._newest = {}
-        self._newest.pop(key, None)  # so that the newest of all comes last
+        earlier = self._newest.pop(key, None)  # so that the newest of all comes last
+        if not (earlier is None or isinstance(earlier, bytes) or isinstance(frame, bytes)):
+            frame = frame.behind(earlier)
         self._newest[key] = frame
 
     def _when_taken(self) -> Deferred[None] | None:
@@ -284,7 +297,7 @@ class Outlet:
         self._release_waiting(self._taken_bytes)
         if not self._queue and self._newest:
             frames, self._newest = self._newest, None
-            made = (frame if isinstance(frame, bytes) else frame() for frame in frames.values())
+            made = (one if isinstance(one, bytes) else one.make() for one in frames.values())
             self._queue = deque(frame for frame in made if frame)
             self._queued_bytes = sum(map(len, self._queue))
         if not self._queue:

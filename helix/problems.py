@@ -29,12 +29,14 @@ STATUS = {  # by the error's code; 500 for others
     "flow_exists": 409,
     "flow_deleted": 410,
     "precondition_failed": 412,
+    "rate_limited": 429,
     "patch_too_large": 413,
     "document_too_large": 413,
     "invalid_patch": 422,
     "too_many_connections": 503,
     "draining": 503,
     "flow_unavailable": 503,
+    "too_many_sessions": 503,
     "session_crashed": 503,
     "session_ended": 503,
     "too_many_pending": 503,
@@ -52,6 +54,7 @@ def write_problem(
     detail: str,
     retry: bool = False,
     path: str | None = None,
+    retry_after: int | None = None,
 ) -> bytes:
     """
     Make ``request`` answer a problem.
@@ -59,13 +62,14 @@ def write_problem(
     :param status: the HTTP status.
     :param code: the error's stable name (docs/errors.md).
     :param path: the place of the fault in what was sent, as a JSON Pointer.
+    :param retry_after: in how many seconds the same request may succeed, where that is known.
     :return: the body to answer with.
     """
     request.setResponseCode(status)
     request.setHeader(b"content-type", b"application/problem+json")
     request.setHeader(b"cache-control", b"no-store")
     if retry:
-        request.setHeader(b"retry-after", b"%d" % RETRY_AFTER)
+        request.setHeader(b"retry-after", b"%d" % (retry_after or RETRY_AFTER))
     title = HTTPStatus(status).phrase
     place = {} if path is None else {"path": path}
     return encode_json(
@@ -82,4 +86,6 @@ def write_error(request: IRequest, error: HelixError) -> bytes:
     """Make ``request`` answer ``error``, as `write_problem`."""
     status = STATUS.get(error.code, 500)
     path = error.path if isinstance(error, InvalidPatch) else None
-    return write_problem(request, status, error.code, error.message, error.retry, path)
+    return write_problem(
+        request, status, error.code, error.message, error.retry, path, error.retry_after
+    )

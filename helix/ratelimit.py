@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
+
+BURST_SECONDS = 10
+"""What may be done at once is what may be done on average in so many seconds."""
+
 
 class TokenBucket:
     """
@@ -20,11 +25,66 @@ class TokenBucket:
         self._tokens = burst
         self._at = now
 
-    def take(self, now: float) -> bool:
-        """Take one token at the time ``now`` (seconds); ``False`` when there is none."""
+    def take(self, now: float, amount: float = 1.0) -> float:
+        """
+        Take tokens at the time ``now`` (seconds).
+
+        :param amount: how many; of more than the bucket holds, all.
+        :return: 0 when they were taken; else in how many seconds there will be as many.
+        """
         self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
         self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+        missing = min(amount, self._burst) - self._tokens
+        if missing > 0:
+            return missing / self._rate
+        self._tokens = max(0.0, self._tokens - amount)
+        return 0.0
+
+
+@attrs.frozen
+class Rates:
+    """
+    What a client may send on average.
+
+    :ivar pushes: a second; everything but joins is one.
+    :ivar size: bytes a second.
+    :ivar joins: a second.
+    :ivar joins_at_once: as a client joins its topics anew after a reconnect.
+    """
+
+    pushes: float = 1000.0
+    size: float = 4 * 1024 * 1024
+    joins: float = 50.0
+    joins_at_once: float = 100.0
+
+    def times(self, factor: float) -> Rates:
+        """Give the rates of so many such clients."""
+        return Rates(
+            self.pushes * factor,
+            self.size * factor,
+            self.joins * factor,
+            self.joins_at_once * factor,
+        )
+
+
+class Allowance:
+    """
+    What a client, or an address, may still send.
+
+    :param now: the time it starts at, in seconds.
+    """
+
+    __slots__ = ("_joins", "_pushes", "_size")
+
+    def __init__(self, rates: Rates, now: float) -> None:
+        self._pushes = TokenBucket(rates.pushes, rates.pushes * BURST_SECONDS, now)
+        self._size = TokenBucket(rates.size, rates.size * BURST_SECONDS, now)
+        self._joins = TokenBucket(rates.joins, rates.joins_at_once, now)
+
+    def spend(self, is_join: bool, size: int, now: float) -> float:
+        """
+        Take what a frame of ``size`` bytes costs at the time ``now``.
+
+        :return: 0 when that was there; else in how many seconds it will be.
+        """
+        return (self._joins if is_join else self._pushes).take(now) or self._size.take(now, size)

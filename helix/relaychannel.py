@@ -76,6 +76,9 @@ class RelayChannel:
             sent.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
         return _BROADCASTED
 
+    def limited(self, event: str, payload: bytes) -> None:
+        """Nothing depends on the order of what is refused."""
+
     def refusal(self, error: HelixError) -> bytes:
         return plain_refusal(error)
 

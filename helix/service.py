@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +23,8 @@ from helix.errors import (
     SessionCrashed,
     SessionEnded,
     SessionNotFound,
+    StoreUnavailable,
+    TooManySessions,
 )
 from helix.fanout import Turns
 from helix.interfaces import IFlowStore, IMember
@@ -77,6 +79,7 @@ class FlowSessionService(Service):
     :param logs: the store, and what else live logs share.
     :param int max_clients: members of a flow.
     :param float idle_timeout: seconds without activity after which a session ends.
+    :param max_sessions: flows that may be open, or be loaded, at once.
     :param load: see `Loader`.
     """
 
@@ -91,6 +94,7 @@ class FlowSessionService(Service):
         logs: LogSettings,
         max_clients: int = 1000,
         idle_timeout: float = 1800.0,
+        max_sessions: int = 50_000,
         load: Loader = LiveLog.load,
     ) -> None:
         self._clock = clock
@@ -99,6 +103,7 @@ class FlowSessionService(Service):
         self._around = Surroundings(
             clock, Turns(clock, telemetry), telemetry, logs, max_clients, idle_timeout
         )
+        self._max_sessions = max_sessions
         self._load = load
         self._sessions: dict[str, FlowSession] = {}
         self._loads: dict[str, _Load] = {}
@@ -190,13 +195,11 @@ class FlowSessionService(Service):
         if session is not None:
             self.guard(session, session.refresh)
 
-    def forget(self, flow_id: str) -> int:
-        """
-        End the session of a flow that was deleted, as `close`.
-
-        :return: how many members it had; 0 where there was no session.
-        """
-        return self.close(flow_id) if flow_id in self._sessions else 0
+    def forget(self, flow_id: str) -> None:
+        """End the session of a flow that was deleted; its members are told, as by `close`."""
+        session = self._sessions.get(flow_id)
+        if session is not None:
+            self.guard(session, session.deleted)
 
     def broadcast(self, flow_id: str, changes: bytes) -> Deferred[int]:
         """
@@ -303,14 +306,20 @@ class FlowSessionService(Service):
         raise SessionEnded()
 
     def _loaded(self, flow_id: str) -> Deferred[FlowSession]:
-        """Wait for the one load of the flow; giving up the wait doesn't end it."""
+        """
+        Wait for the one load of the flow; giving up the wait doesn't end it.
+
+        :raises TooManySessions: when one more may not be open.
+        """
         load = self._loads.get(flow_id)
         if load is not None:
             return load.wait()
+        if len(self._sessions) + len(self._loads) >= self._max_sessions:
+            raise TooManySessions()
         load = self._loads[flow_id] = _Load()
         waiter = load.wait()
         load.loading = Deferred.fromCoroutine(self._load_settled(flow_id)).addTimeout(
-            LOAD_TIMEOUT, self._clock
+            LOAD_TIMEOUT, self._clock, _load_timed_out
         )
         load.loading.addBoth(self._finish_load, flow_id)
         return waiter
@@ -361,3 +370,10 @@ class FlowSessionService(Service):
                 {"recent_crashes": len(crashes)},
                 {"flow_id": session.flow_id},
             )
+
+
+def _load_timed_out(result: T, timeout: float) -> T:
+    if isinstance(result, Failure):
+        result.trap(CancelledError)
+        raise StoreUnavailable(f"The flow could not be loaded within {timeout:g} s")
+    return result

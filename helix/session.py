@@ -17,7 +17,15 @@ from helix.awareness import Awareness
 from helix.commits import CommitLoop
 from helix.document import encode_document
 from helix.edits import Accepted, FlowState, Submission
-from helix.errors import Draining, HelixError, MaxClientsReached, SessionCrashed, SessionEnded
+from helix.errors import (
+    Draining,
+    FlowDeleted,
+    FlowNotFound,
+    HelixError,
+    MaxClientsReached,
+    SessionCrashed,
+    SessionEnded,
+)
 from helix.fanout import Fanout, Turns
 from helix.interfaces import IMember
 from helix.livelog import LiveLog, LogSettings
@@ -46,6 +54,7 @@ class End(Enum):
     EMPTY = "empty"
     IDLE = "idle"
     FORCED = "forced"
+    DELETED = "deleted"
     CRASHED = "crashed"
     DRAINED = "drained"
 
@@ -54,6 +63,7 @@ _ERRORS: Mapping[End, type[HelixError]] = {
     End.EMPTY: SessionEnded,
     End.IDLE: SessionEnded,
     End.FORCED: SessionEnded,
+    End.DELETED: FlowDeleted,
     End.CRASHED: SessionCrashed,
     End.DRAINED: Draining,
 }
@@ -117,6 +127,7 @@ class FlowSession:
         "_ended",
         "_holds",
         "_idle_timer",
+        "_lingers",
         "_members",
         "_relays",
         "awareness",
@@ -145,9 +156,11 @@ class FlowSession:
         self._commits = CommitLoop(log, around.logs, self)
         self._members: dict[IMember, Audience] = {}
         self._holds = 0
+        self._lingers = False
         clock = around.clock
         self._relays = RelayAudience(Fanout(clock, around.turns, self.crash), self._commits, clock)
-        self._documents = DocumentAudience(Fanout(clock, around.turns, self.crash), self.state)
+        documents = Fanout(clock, around.turns, self.crash)
+        self._documents = DocumentAudience(documents, log, self.state)
         self.awareness = Awareness(
             Fanout(clock, around.turns, self.crash),
             Presence(around.logs.new_epoch()[:PREFIX_CHARACTERS]),
@@ -243,6 +256,7 @@ class FlowSession:
         """
         self._holds -= 1
         if self.end_reason is None and not self._holds and not self._members:
+            self._lingers = True
             self._idle_timer.reset(min(LINGER, self._around.idle_timeout))
 
     # the document
@@ -276,10 +290,11 @@ class FlowSession:
         self._relays.tell_edits()
 
     def deleted(self) -> None:
-        self.close()
+        """The flow is deleted: end as `close` does. Edits that wait are refused for good."""
+        self._expel(End.DELETED)
 
     def settled(self) -> None:
-        if not self._members:
+        if not self._members and not self._lingers:
             self._end_if_unused()
 
     # relay mode
@@ -319,11 +334,14 @@ class FlowSession:
 
         :return: how many members that were.
         """
+        return self._expel(End.FORCED)
+
+    def _expel(self, reason: End) -> int:
         count = len(self._members)
         payload = encode_json(
             {"flow_id": self.flow_id, "timestamp": int(self._around.clock.seconds())}
         )
-        self._dismiss(End.FORCED, "phx_close", b"flow_deleted", payload)
+        self._dismiss(reason, "phx_close", b"flow_deleted", payload)
         return count
 
     def drain(self) -> None:
@@ -351,7 +369,7 @@ class FlowSession:
             self._end_if_unused()
         if self.end_reason is None:
             if left > 0 or self._commits.is_busy:
-                wait = left if left > 0 else LINGER
+                wait = left if left > 0 and self._members else LINGER
                 self._idle_timer = self._around.clock.callLater(wait, self._idle)
             else:
                 self._dismiss(End.IDLE, "phx_error")
@@ -373,7 +391,11 @@ class FlowSession:
         """Get the entries that a resuming member missed and that are not at hand any more."""
         if resume is None or resume[0] != self.log.epoch or resume[1] > self.log.version:
             return None
-        return await self.log.fetch(resume[1])
+        try:
+            return await self.log.fetch(resume[1])
+        except FlowNotFound:
+            self.refresh()  # the store has another log by now, of which all members will be told
+            return None
 
     def _joined(self, resume: tuple[str, int] | None, fetched: list[Entry] | None) -> Joined:
         log = self.log
@@ -387,6 +409,7 @@ class FlowSession:
 
     def _add(self, member: IMember, audience: Audience) -> None:
         self._members[member] = audience
+        self._lingers = False
         audience.add(member)
         self._touch()
         self._emit("helix.session.client_joined")
@@ -438,7 +461,7 @@ class FlowSession:
         """Leave nothing behind: no member, no timer."""
         self.end_reason = reason
         self.unsettled = self._commits.close(_ERRORS[reason]())
-        if reason is not End.CRASHED and reason is not End.FORCED:
+        if reason not in (End.CRASHED, End.FORCED, End.DELETED):
             self.log.snapshot_at_end()
         self._relays.close()
         self.awareness.close()

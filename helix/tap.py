@@ -27,13 +27,16 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
-from helix.admission import Door
+from helix.addresses import AddressBook, AddressLimits, TrustedProxies
+from helix.admission import Door, Visitors
 from helix.auth import Anyone, OriginPolicy
+from helix.clientbudget import ConnectionLimits
 from helix.clients import ClientLimits, ClientService
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
-from helix.connection import ConnectionLimits, Connections
+from helix.connection import Connections
 from helix.documentchannel import PatchLimits
 from helix.errors import HelixError
+from helix.httpchannel import HttpConnections
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
 from helix.library import FlowLibrary
@@ -41,6 +44,7 @@ from helix.livelog import LogSettings
 from helix.logs import log_telemetry, make_observer
 from helix.longpoll import LongPollResource
 from helix.metrics import Metrics
+from helix.poller import bound_turns
 from helix.purge import PurgeService
 from helix.router import Router
 from helix.service import FlowSessionService
@@ -49,17 +53,21 @@ from helix.store import open_store
 from helix.telemetry import Telemetry
 from helix.templates import load_templates
 from helix.transport import SocketFactory, SocketResource
+from helix.watchdog import WatchdogService
 from helix.web import BodyLimits, HelixSite, Root, Web
 from helix.web_flows import WHITE_SPACE, FlowRoutes
 
 BODY_FRAMES = 4
 """How many of the largest frames a request's body may hold: a POST of long polling has several."""
 
-GC_THRESHOLDS = (5_000, 10, 1_000)
+BACKLOG = 4096
+"""Connects that may wait to be accepted; the kernel has a limit of its own, often the same."""
+
+GC_THRESHOLDS = (5_000, 4, 2_500)
 """
-When garbage is looked for: the youngest 5,000 objects take some 3 ms, ten times as many 30. A pass
-over all that lives takes 200 ms with a thousand flows, and by Python's own thresholds came every
-second under load.
+When garbage is looked for: the youngest 5,000 objects take some 3 ms, four times as many 15. (Ten
+times as many took over 50 while thousands connected.) A pass over all that lives takes 200 ms with
+a thousand flows, and by Python's own thresholds came every second under load.
 """
 
 _log = Logger(namespace="helix")
@@ -130,6 +138,7 @@ class Server:
     sessions: FlowSessionService
     clients: ClientService
     purge: PurgeService
+    watchdog: WatchdogService
     site: HelixSite
 
 
@@ -145,7 +154,7 @@ class ListenService(Service):
 
     def __init__(self, reactor: Any, description: str, site: HelixSite) -> None:
         self._description = description
-        self._endpoint = serverFromString(reactor, description)
+        self._endpoint = serverFromString(reactor, _with_backlog(description))
         self._site = site
         self.port: IListeningPort | None = None
 
@@ -165,6 +174,19 @@ class ListenService(Service):
         super().stopService()
         port, self.port = self.port, None
         return maybeDeferred(port.stopListening) if port is not None else succeed(None)
+
+
+def _with_backlog(description: str) -> str:
+    """
+    Let as many connects wait to be accepted as the kernel allows, unless told otherwise.
+
+    Of thousands that come back at once, the 50 of Twisted's default are few; the others' kernels
+    try again after 1, 3 and 7 s.
+    """
+    kind = description.partition(":")[0]
+    if kind in ("tcp", "ssl", "unix") and "backlog=" not in description:
+        return f"{description}:backlog={BACKLOG}"
+    return description
 
 
 class HelixService(MultiService):
@@ -194,6 +216,7 @@ class HelixService(MultiService):
         self._observer = observer
         server.sessions.setServiceParent(self)
         server.clients.setServiceParent(self)
+        server.watchdog.setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
         if isinstance(parent, Componentized):
@@ -293,6 +316,16 @@ def _log_file(options: Options) -> IO[str]:
     return logfile
 
 
+def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
+    return AddressLimits(
+        limits.rates.times(config.address_allowance),
+        round(limits.max_channels * config.address_allowance),
+        config.max_connects_per_second,
+        config.max_requests_per_second,
+        config.max_creations_per_second,
+    )
+
+
 def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) -> Server:
     """
     Wire the parts as ``config`` says.
@@ -308,13 +341,25 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     )
     logs = LogSettings(store, clock, document_limits, partial(new_id, random))
     sessions = FlowSessionService(
-        clock, telemetry, logs, config.max_clients_per_flow, config.session_idle_timeout
+        clock,
+        telemetry,
+        logs,
+        config.max_clients_per_flow,
+        config.session_idle_timeout,
+        config.max_sessions,
     )
     client_limits = ClientLimits(config.max_connections, config.max_connections_per_address)
     clients = ClientService(clock, telemetry, client_limits, random)
     origins = OriginPolicy(config.allow_origin)
-    door = Door(clients, Anyone(), origins, telemetry)
-    limits = ConnectionLimits(config.max_channels_per_connection, config.max_joins_per_second)
+    limits = ConnectionLimits(
+        config.max_channels_per_connection,
+        config.max_joins_per_second,
+        config.max_pushes_per_second,
+        config.max_bytes_per_second,
+    )
+    proxies = TrustedProxies.parse(config.trusted_proxy)
+    visitors = Visitors(clock, proxies, AddressBook(_address_limits(config, limits)))
+    door = Door(clients, visitors, Anyone(), origins, telemetry)
     patches = PatchLimits(
         logs.limits.max_patch_bytes,
         logs.limits.max_document_bytes,
@@ -326,23 +371,29 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
         Web(sessions, clients, metrics, origins),
-        FlowRoutes(library, sessions, config.max_frame_bytes),
-        SocketResource(SocketFactory(connections, clients, *sizes), door),
+        FlowRoutes(library, sessions, visitors, config.max_frame_bytes),
+        visitors,
+        SocketResource(
+            SocketFactory(connections, clients, *sizes, config.compress_frames_over), door
+        ),
         LongPollResource(connections, clients, door, *sizes),
     )
     bodies = BodyLimits(
         WHITE_SPACE * max(config.max_patch_bytes, config.max_document_bytes),
         BODY_FRAMES * config.max_frame_bytes,
     )
-    site = HelixSite(root, bodies, clock, telemetry)
+    http = HttpConnections(config.max_connections, config.max_connections_per_address)
+    site = HelixSite(root, bodies, http, proxies, clock, telemetry)
     purge = PurgeService(clock, store, config.keep_deleted)
-    return Server(telemetry, metrics, store, sessions, clients, purge, site)
+    watchdog = WatchdogService(clock, telemetry)
+    return Server(telemetry, metrics, store, sessions, clients, purge, watchdog, site)
 
 
 def makeService(options: Options) -> HelixService:
     """Build the tree of services that ``options`` describe."""
     from twisted.internet import reactor
 
+    bound_turns(reactor)
     config = options.config
     disable_created_metrics()
     try:

@@ -34,6 +34,7 @@ EVENTS = (
     "helix.session.client_joined",
     "helix.session.client_left",
     "helix.session.join_refused",
+    "helix.reactor.turned",
 )
 
 _NOTHING: Values = {}

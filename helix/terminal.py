@@ -10,20 +10,45 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
+import attrs
 import click
 
 MAX_FILE_NAME = 200
 """Characters of an id that a file's name holds."""
 
+_CLEAR_LINE = "\r\x1b[K"
+"""Back to the start of the line, and nothing left of it (ECMA-48's EL)."""
+
+
+@attrs.frozen
+class Progress:
+    """
+    How far something is, and what it has to say meanwhile.
+
+    :ivar update: draws the bar, so many steps further; ``None`` where none is shown.
+    """
+
+    update: Callable[[int], None] | None = None
+
+    def advance(self, steps: int) -> None:
+        if self.update is not None:
+            self.update(steps)
+
+    def say(self, line: str, err: bool = False) -> None:
+        """Write a line, in the bar's place: the next step draws that again, below."""
+        if self.update is not None:
+            click.echo(_CLEAR_LINE, err=True, nl=False)
+        click.echo(line, err=err)
+
 
 @contextmanager
-def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
+def progress(label: str, length: int) -> Iterator[Progress]:
     """Show on stderr how far something is, where that is a terminal and it takes more than one."""
     if length < 2 or not sys.stderr.isatty():
-        yield lambda _: None
+        yield Progress()
         return
     with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
-        yield bar.update
+        yield Progress(bar.update)
 
 
 def file_name(flow_id: str) -> str:
@@ -36,13 +61,15 @@ def file_name(flow_id: str) -> str:
 
 def write_output(path: Path, content: bytes) -> None:
     with click.open_file(str(path), "wb", atomic=str(path) != "-") as file:
-        file.write(content)
-        if str(path) == "-":
-            file.write(b"\n")
+        file.write(content + b"\n")
 
 
 def show_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def shown(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ import attrs
 import txaio
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionRequest
 from autobahn.websocket.xormasker import create_xor_masker
 from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
@@ -20,10 +22,10 @@ from twisted.web.server import Request
 from helix.admission import Admission, Door, header, parameters
 from helix.clients import ClientService
 from helix.connection import Connection, Connections
-from helix.errors import CloseCode, ConnectionRefused, Draining
+from helix.errors import CloseCode, ConnectionRefused, Draining, RateLimited
+from helix.framing import ENCODINGS, WINDOW_BITS, deflating
 from helix.outlet import DirectOutlet, Outlet, TransportOutlet
 from helix.problems import write_error, write_not_found, write_problem
-from helix.protocol import V1, V2, Encoding, Serializer
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
 CLOSE_HANDSHAKE_TIMEOUT = 1.0
@@ -39,27 +41,6 @@ _HANDSHAKE_STATE = (
 )
 
 _TEXT = 0x81
-_BINARY = 0x82
-
-
-def _frame(first: int, payload: bytes) -> bytes:
-    """One whole, unmasked WebSocket frame (RFC 6455, 5.2)."""
-    size = len(payload)
-    if size < 126:
-        return b"%c%c%b" % (first, size, payload)
-    if size < 1 << 16:
-        return b"%c\x7e%b%b" % (first, size.to_bytes(2, "big"), payload)
-    return b"%c\x7f%b%b" % (first, size.to_bytes(8, "big"), payload)
-
-
-def frame_text(text: bytes) -> bytes:
-    """A text frame as a server sends it."""
-    return _frame(_TEXT, text)
-
-
-def frame_binary(data: bytes) -> bytes:
-    """A binary frame as a server sends it."""
-    return _frame(_BINARY, data)
 
 
 def unmask(mask: bytes, data: bytes) -> bytes:
@@ -81,12 +62,6 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-ENCODINGS: dict[type[Serializer], Encoding] = {
-    V1: Encoding(V1, frame_text, None),
-    V2: Encoding(V2, frame_text, frame_binary),
-}
 
 
 class SocketProtocol(WebSocketServerProtocol):
@@ -124,7 +99,9 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def onOpen(self) -> None:
         self.outlet = self._make_outlet()
-        self.connection = self.factory.connections.make(self.outlet, self.close)
+        self.connection = self.factory.connections.make(
+            self.outlet, self.close, self.admission.budget
+        )
         # What the handshake needed is of no use any more: 1.5 KB for each connection.
         for name in _HANDSHAKE_STATE:
             setattr(self, name, None)
@@ -151,6 +128,9 @@ class SocketProtocol(WebSocketServerProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.state != self.STATE_OPEN:
             return
+        if self._perMessageCompress is not None:
+            # No message needs what others left there (`_accept`): 40 KB for each connection.
+            self._perMessageCompress._decompressor = None
         if isBinary:
             self.connection.receive_binary(payload)
         else:
@@ -201,8 +181,10 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def _make_outlet(self) -> Outlet:
         transport = self.transport
+        deflates = self._perMessageCompress is not None
+        encodings = self.factory.deflating if deflates else ENCODINGS
         common = (
-            ENCODINGS[self.admission.serializer],
+            encodings[self.admission.serializer],
             self.factory.high_water_mark,
             self.factory.connections.clock,
             self._pause,
@@ -267,6 +249,8 @@ class SocketFactory(WebSocketServerFactory):
 
     :param int max_frame_bytes: the largest message that a client may send.
     :param int high_water_mark: bytes that may wait for a client before it is lagging.
+    :param int compress_over: bytes over which frames are deflated, for clients that can read such;
+        0 for never, and then none may send such either.
     """
 
     def __init__(
@@ -275,8 +259,10 @@ class SocketFactory(WebSocketServerFactory):
         clients: ClientService,
         max_frame_bytes: int,
         high_water_mark: int,
+        compress_over: int = 0,
     ) -> None:
         super().__init__(server="", reactor=connections.clock)
+        self.deflating = deflating(compress_over)
         self.connections = connections
         self.clients = clients
         self.high_water_mark = high_water_mark
@@ -288,12 +274,31 @@ class SocketFactory(WebSocketServerFactory):
             openHandshakeTimeout=OPEN_HANDSHAKE_TIMEOUT,
             closeHandshakeTimeout=CLOSE_HANDSHAKE_TIMEOUT,
             allowNullOrigin=True,
+            perMessageCompressionAccept=_accept if compress_over else None,
         )
         self._protocol = _with_options(self)
 
     def upgrade(self, admission: Admission) -> WebSocketResource:
         """A resource that upgrades one request, of a client that was admitted."""
         return WebSocketResource(_Upgrade(self, self._protocol, admission))
+
+
+def _accept(offers: Sequence[object]) -> PerMessageDeflateOfferAccept | None:
+    """
+    Choose among the ways to deflate that a client offers.
+
+    One broadcast is deflated once for all, so nothing that depends on what a client was sent
+    before, nor another window, is agreed upon.
+    """
+    for offer in offers:
+        if isinstance(offer, PerMessageDeflateOffer) and offer.request_max_window_bits in (
+            0,
+            WINDOW_BITS,
+        ):
+            return PerMessageDeflateOfferAccept(
+                offer, request_no_context_takeover=True, no_context_takeover=True
+            )
+    return None
 
 
 def _with_options(factory: SocketFactory) -> type[SocketProtocol]:
@@ -375,10 +380,11 @@ class SocketResource(Resource):
         token = next(iter(parameters(request, b"token")), None)
         try:
             admission = self._door.admit(request, token)
-        except (ConnectionRefused, Draining) as error:
+        except (ConnectionRefused, RateLimited, Draining) as error:
             return write_error(request, error)
         # The HTTP channel is its transport's producer until now; the outlet will be.
         channel: Any = request.channel
         channel.transport.unregisterProducer()
         rendered: bytes | int = self._factory.upgrade(admission).render(request)
+        channel.leave()
         return rendered

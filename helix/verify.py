@@ -15,7 +15,7 @@ from helix.document import (
     encode_document,
     validate,
 )
-from helix.errors import FlowNotFound, HelixError
+from helix.errors import FlowNotFound, HelixError, StoreCorrupt, VersionNotFound
 from helix.interfaces import IFlowStore
 from helix.mergepatch import same
 from helix.records import Entry, FlowHead, HeadQuery, Summary
@@ -53,15 +53,20 @@ async def all_heads(store: IFlowStore) -> list[FlowHead]:
     """
     List all flows of a store, the deleted ones last.
 
-    While somebody writes to the store, a flow that changes may be left out.
+    Somebody may write to it meanwhile. A flow that changes moves to the front, behind whoever reads
+    page by page; so the list is read until it shows no flow that isn't known.
     """
-    heads: list[FlowHead] = []
-    for deleted in (False, True):
-        before = None
-        while page := await store.heads(HeadQuery(limit=HEADS, before=before, deleted=deleted)):
-            heads += page
-            before = (page[-1].updated_at, page[-1].flow_id)
-    return heads
+    found: dict[str, FlowHead] = {}
+    known = -1
+    while known < len(found):
+        known = len(found)
+        for deleted in (False, True):
+            before = None
+            while page := await store.heads(HeadQuery(limit=HEADS, before=before, deleted=deleted)):
+                for head in page:
+                    found.setdefault(head.flow_id, head)
+                before = (page[-1].updated_at, page[-1].flow_id)
+    return list(found.values())
 
 
 async def verify_flow(
@@ -103,14 +108,22 @@ class _Replay:
         if due:
             raise self._difference("a snapshot precedes the first entry", due[0])
         self._check_valid()
+        await self._check_end()
         self._compare_head()
 
     async def _pages(self) -> AsyncIterator[list[Entry]]:
-        head = self.head
+        head, limit = self.head, PAGE
         while (left := head.version - self.version) > 0:
-            page = await self.store.entries(head.flow_id, head.epoch, self.version, min(PAGE, left))
+            limit = min(limit, left)
+            try:
+                page = await self.store.entries(head.flow_id, head.epoch, self.version, limit)
+            except StoreCorrupt:
+                if limit > 1:  # which one is it?
+                    limit //= 2
+                    continue
+                page = []
             if not page:
-                raise self._difference("the entry is missing", self.version + 1)
+                raise self._difference("the entry is missing, or can't be read", self.version + 1)
             yield page
 
     def _take(self, entry: Entry) -> None:
@@ -126,9 +139,14 @@ class _Replay:
 
     async def _compare_snapshot(self, version: int) -> None:
         self._check_valid()
-        stored = await self.store.load(self.head.flow_id, version)
+        try:
+            stored = await self.store.load(self.head.flow_id, version)
+        except StoreCorrupt:
+            raise self._difference("the snapshot can't be read") from None
+        except VersionNotFound:
+            raise FlowNotFound from None  # the flow was deleted and made anew meanwhile
         if stored.head.epoch != self.head.epoch:
-            raise FlowNotFound  # the flow was deleted and made anew meanwhile
+            raise FlowNotFound  # likewise
         if stored.snapshot_version != version or stored.snapshot is None:
             kept = await self.store.snapshot_versions(self.head.flow_id, self.head.epoch)
             if version in kept:
@@ -150,6 +168,18 @@ class _Replay:
             validate(self.document.content, _UNBOUNDED)
         except HelixError as error:
             raise self._difference(f"the log makes no valid document: {error.message}") from None
+
+    async def _check_end(self) -> None:
+        """See that the log ends with its head, which is read last: the log may grow meanwhile."""
+        head = self.head
+        following = await self.store.entries(head.flow_id, head.epoch, head.version, 1)
+        snapshots = await self.store.snapshot_versions(head.flow_id, head.epoch)
+        now = await self.store.head(head.flow_id)
+        if now.epoch != head.epoch:
+            raise FlowNotFound
+        newest = max([entry.version for entry in following] + snapshots, default=0)
+        if newest > now.version:
+            raise self._difference(f"the log goes on to {newest}, behind its head", now.version)
 
     def _compare_head(self) -> None:
         content = self.document.content

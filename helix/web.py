@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import attrs
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.web.http import Request as HTTPRequest
 from twisted.web.iweb import IRequest
@@ -14,12 +14,20 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from helix import __version__
-from helix.admission import header
+from helix.addresses import TrustedProxies
+from helix.admission import Visitors, header, host_of
 from helix.apidocs import ApiDocs
 from helix.auth import OriginPolicy
 from helix.clients import ClientService
-from helix.errors import BodyTooLarge, Draining, OriginRefused
+from helix.errors import (
+    BodyTooLarge,
+    Draining,
+    OriginRefused,
+    RateLimited,
+    TooManyConnections,
+)
 from helix.etags import Conditions
+from helix.httpchannel import IDLE_TIMEOUT, Channel, HttpConnections
 from helix.ids import parse_flow_id
 from helix.metrics import CONTENT_TYPE, Metrics
 from helix.problems import write_error, write_not_found, write_problem
@@ -30,9 +38,6 @@ from helix.telemetry import Telemetry
 from helix.web_flows import FlowRoutes
 
 SESSIONS_ON_A_PAGE = 100
-
-IDLE_TIMEOUT = 60
-"""Seconds for which an HTTP connection may be silent."""
 
 _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
@@ -163,9 +168,10 @@ class _REST(Resource):
 
     isLeaf = True
 
-    def __init__(self, web: Web, flows: FlowRoutes) -> None:
+    def __init__(self, web: Web, flows: FlowRoutes, visitors: Visitors) -> None:
         super().__init__()
         self._web = web
+        self._visitors = visitors
         self._pages: IResource = web.app.resource()
         self._flows: IResource = flows.app.resource()
 
@@ -174,8 +180,9 @@ class _REST(Resource):
             return write_problem(request, 400, "bad_request", "The method is none")
         request.postpath = [readable(segment) for segment in request.postpath]
         try:
+            self._visitors.check_request(request)
             self._web.check_origin(request)
-        except OriginRefused as error:
+        except (OriginRefused, RateLimited) as error:
             return write_error(request, error)
         # Routes don't depend on the host, and what parses it raises on many that clients send.
         request.setHost(b"localhost", 80)
@@ -188,10 +195,15 @@ class Root(Resource):
     """``/socket/...`` to the sockets, everything else to Klein."""
 
     def __init__(
-        self, web: Web, flows: FlowRoutes, websocket: IResource, longpoll: IResource
+        self,
+        web: Web,
+        flows: FlowRoutes,
+        visitors: Visitors,
+        websocket: IResource,
+        longpoll: IResource,
     ) -> None:
         super().__init__()
-        self._rest = _REST(web, flows)
+        self._rest = _REST(web, flows, visitors)
         self.putChild(b"socket", _Branch({b"websocket": websocket, b"longpoll": longpoll}))
 
     def getChild(self, path: bytes, request: IRequest) -> Resource:
@@ -267,13 +279,27 @@ class LimitedRequest(Request):
 
 
 class HelixSite(Site):
-    """The site."""
+    """
+    The site.
+
+    :param proxies: may open as many connections as they like.
+    """
 
     _log: Final = Logger(namespace="helix.web")
 
+    protocol = Channel  # type: ignore[assignment]  # Twisted wraps it, for HTTP/2
+
     def __init__(
-        self, root: Resource, limits: BodyLimits, reactor: IReactorTime, telemetry: Telemetry
+        self,
+        root: Resource,
+        limits: BodyLimits,
+        connections: HttpConnections,
+        proxies: TrustedProxies,
+        reactor: IReactorTime,
+        telemetry: Telemetry,
     ) -> None:
+        self._connections = connections
+        self._proxies = proxies
         self._telemetry = telemetry
         kind = type("LimitedRequest", (LimitedRequest,), {"limits": limits})
         super().__init__(
@@ -283,6 +309,15 @@ class HelixSite(Site):
             timeout=IDLE_TIMEOUT,
             reactor=reactor,
         )
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Take a connection, or close it at once where there is no room."""
+        channel: Any = super().buildProtocol(addr)
+        peer = host_of(addr)
+        if self._connections.enter(channel, None if self._proxies.trust(peer) else peer):
+            return channel
+        self._telemetry.emit("helix.connection.refused", metadata={"code": TooManyConnections.code})
+        return None
 
     def log(self, request: HTTPRequest) -> None:
         """Count the answer, and log it without the query, where tokens are."""

@@ -10,6 +10,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
+from helix.admission import Visitors
 from helix.edits import Accepted, FlowState
 from helix.errors import InvalidFlowId, InvalidParameters, MissingChanges
 from helix.etags import Conditions, tag_of
@@ -166,9 +167,14 @@ class FlowRoutes:
     app: Final = make_app()
 
     def __init__(
-        self, library: FlowLibrary, sessions: FlowSessionService, max_change_bytes: int
+        self,
+        library: FlowLibrary,
+        sessions: FlowSessionService,
+        visitors: Visitors,
+        max_change_bytes: int,
     ) -> None:
         self._library = library
+        self._visitors = visitors
         self._sessions = sessions
         self._max_change_bytes = max_change_bytes
         self._max_patch_bytes = WHITE_SPACE * library.limits.max_patch_bytes
@@ -194,6 +200,7 @@ class FlowRoutes:
 
     @app.route("/api/flows", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:
+        self._visitors.check_creation(request)
         wanted = read_body(request, _CREATION, self._max_document_bytes)
         flow_id = None if wanted.id is msgspec.UNSET else parse_flow_id(wanted.id)
         document = {} if wanted.document is msgspec.UNSET else wanted.document
@@ -206,6 +213,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/import", methods=["POST"])
     async def import_flow(self, request: IRequest) -> bytes:
+        self._visitors.check_creation(request)
         given = read_body(request, _ANYTHING, self._max_document_bytes)
         wanted = read_text(request, "id")
         flow_id = None if wanted is None else parse_flow_id(wanted)
@@ -254,6 +262,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/duplicate", methods=["POST"])
     async def duplicate(self, request: IRequest, flow_id: str) -> bytes:
+        self._visitors.check_creation(request)
         flow_id = parse_flow_id(flow_id)
         return self._created(request, await _to_the_end(self._library.duplicate(flow_id)))
 

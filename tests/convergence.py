@@ -1,178 +1,93 @@
 """
 Many clients of one flow in a world where everything that can go wrong does, from one seed.
 
-Frames are flushed by hand, a few bytes at a time; clients edit, go, and come back; appends wait,
-fail, or happen without anybody being told; the session crashes; the server restarts. In the end
-everything is let through, and what was promised has to hold:
+Frames are flushed by hand, a few bytes at a time; clients in both modes edit, go, leave dead
+connections behind, and come back; what the store is asked waits, fails, or happens without anybody
+being told, in any order; sessions crash; one or two servers on the store restart; the flow is
+deleted, comes back, or gives way to another. In the end everything is let through, and what was
+promised has to hold:
 
-- the log's versions are contiguous, and it holds no submission twice;
-- what was acknowledged is in the log, at the version that it was acknowledged with;
+- a log's versions are contiguous, and it holds no submission twice, each client's in their order;
+- what is acknowledged is in a log at that moment, at the version that it is acknowledged with, and
+  stays there;
 - what wasn't is not lost either: the clients have sent it again;
-- every client holds the document that the log makes.
+- whatever document or entries anybody is told are what the log makes at that version;
+- every client ends with the document that the log makes;
+- nothing fails but what was made to.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import count, pairwise
 from random import Random
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from helix.document import FlowDocument, empty_document, encode_document, merge
-from helix.edits import Submission
-from helix.errors import HelixError, StoreUnavailable
-from tests.heldstore import HeldStore
-from tests.world import Client, Message, World
-
-TOPIC = "flow:f"
-
-NODES = "abcdef"
-
-EDGES = "xyz"
+from helix.document import FlowDocument, empty_document, encode_document
+from helix.edits import FlowState, Submission
+from helix.errors import HelixError, StoreFull, StoreUnavailable
+from helix.library import FlowLibrary
+from helix.verify import verify_flow
+from tests.fuzzclients import FuzzClient, RelayReplica, Replica, random_patch
+from tests.heldstore import HeldStore, LateStore
+from tests.world import Client, World
 
 
-def random_patch(random: Random) -> dict[str, Any]:
-    """Some edit, sensible or not, but never one that is refused for good."""
-    node, other, edge = random.choice(NODES), random.choice(NODES), random.choice(EDGES)
-    whole = {"id": node, "position": {"x": random.randrange(99), "y": 0}, "data": {}}
-    patches: list[dict[str, Any]] = [
-        {"nodes": {node: whole}},
-        {"nodes": {node: {"position": {"x": random.randrange(99)}}}},
-        {"nodes": {node: {"data": {random.choice("pq"): random.choice([1, "s", None, [1]])}}}},
-        {"nodes": {node: None}},
-        {"edges": {edge: {"id": edge, "source": node, "target": other}}},
-        {"edges": {edge: {"target": other}}},
-        {"edges": {edge: None}},
-        {"title": f"{random.randrange(99)}"},
-    ]
-    patch = random.choice(patches)
-    if random.random() < 0.2:
-        return merge(patch, random.choice(patches)) or patch
-    return patch
+class AskedFor(Exception):
+    """A fault that a run makes."""
 
 
 @attrs.define(eq=False)
-class Replica:
-    """
-    A client that keeps a copy, as small as one can be.
+class Node:
+    """A server and its way to the store."""
 
-    :ivar outbox: what is not acknowledged: op id -> patch, in order.
-    :ivar accepted: op id -> the version that it was acknowledged with.
-    """
+    world: World
+    store: LateStore
+    library: FlowLibrary
 
-    client_id: str
-    wire: Client | None = None
-    joined: bool = False
-    join_ref: str = ""
-    epoch: str | None = None
-    version: int = 0
-    document: dict[str, Any] = attrs.field(factory=dict)
-    next_op: int = 1
-    outbox: dict[int, dict[str, Any]] = attrs.field(factory=dict)
-    unanswered: dict[str, int] = attrs.field(factory=dict)
-    accepted: dict[int, int] = attrs.field(factory=dict)
-    stopped: bool = False
 
-    def connect(self, world: World, room: int | None) -> None:
-        self.wire = world.client()
-        self.wire.socket.room = room
-        self.join()
+class Logs:
+    """What the store has, by the epochs. (`tests.fuzzclients.Truth`)"""
 
-    def join(self) -> None:
-        assert self.wire is not None
-        self.joined = self.stopped = False
-        self.unanswered.clear()
-        params: dict[str, Any] = {"mode": "document", "client_id": self.client_id}
-        if self.epoch is not None:
-            params |= {"epoch": self.epoch, "version": self.version}
-        self.join_ref = self.wire.join(TOPIC, params)
+    def __init__(self, store: LateStore) -> None:
+        self._logs = store.epochs
+        self._made: dict[str, tuple[FlowDocument, list[bytes]]] = {}
 
-    def cut(self) -> None:
-        if self.wire is not None:
-            self.wire.cut()
-        self.wire = None
-        self.joined = False
+    def document(self, epoch: str, version: int) -> bytes:
+        log = self._logs.get(epoch)
+        entries = [] if log is None else log.entries
+        assert version <= len(entries), "told before it was stored"
+        first = FlowDocument(empty_document())
+        document, made = self._made.setdefault(epoch, (first, [encode_document(first.content)]))
+        for entry in entries[len(made) - 1 : version]:
+            document.apply(json.loads(entry.patch))
+            made.append(encode_document(document.content))
+        return made[version]
 
-    def edit(self, patch: dict[str, Any]) -> None:
-        self.outbox[self.next_op] = patch
-        if self.joined and not self.stopped:
-            self._send(self.next_op)
-        self.next_op += 1
+    def holds(self, version: int, client_id: str, op_id: int) -> bool:
+        return any(
+            version == log.operations.get(client_id, {}).get(op_id) for log in self._logs.values()
+        )
 
-    def resume(self) -> None:
-        """Send again from the oldest that is not acknowledged on, in order."""
-        self.stopped = False
-        for op_id in list(self.outbox):
-            self._send(op_id)
+    def knows(self, client_id: str, op_id: int) -> bool:
+        return any(op_id in log.operations.get(client_id, {}) for log in self._logs.values())
 
-    def look(self) -> None:
-        """Take what arrived."""
-        if self.wire is None:
-            return
-        if self.wire.lost:
-            self.cut()
-            return
-        for message in self.wire.received():
-            self._take(message)
-
-    def _send(self, op_id: int) -> None:
-        assert self.wire is not None
-        payload = {"op_id": op_id, "patch": self.outbox[op_id]}
-        self.unanswered[self.wire.push(TOPIC, "patch", payload)] = op_id
-
-    def _take(self, message: Message) -> None:
-        if message.event == "phx_error" or message.event == "phx_close":
-            if message.join_ref == self.join_ref:
-                self.join()
-        elif message.event == "phx_reply":
-            if message.ref == self.join_ref:
-                self._take_join(message.payload)
-            elif message.ref in self.unanswered and message.join_ref == self.join_ref:
-                self._take_answer(self.unanswered.pop(message.ref), message.payload)
-        elif self.joined and message.event == "entries":
-            self._take_entries(message.payload["entries"])
-        elif self.joined and message.event == "reset":
-            self._take_whole(message.payload)
-
-    def _take_join(self, payload: dict[str, Any]) -> None:
-        response = payload["response"]
-        if payload["status"] == "error":
-            assert response["retry"], response
-            self.join()
-            return
-        self.joined = True
-        if response["recovered"]:
-            assert response["epoch"] == self.epoch
-            self._take_entries(response["entries"])
-            assert self.version == response["version"]
-        else:
-            self._take_whole(response)
-        self.resume()
-
-    def _take_answer(self, op_id: int, payload: dict[str, Any]) -> None:
-        response = payload["response"]
-        if payload["status"] == "ok":
-            self.outbox.pop(op_id, None)
-            known = self.accepted.setdefault(op_id, response["version"])
-            assert known == response["version"] or response.get("patch") == {}
-        else:
-            assert response["retry"], response
-            self.stopped = True
-
-    def _take_entries(self, entries: list[dict[str, Any]]) -> None:
-        for entry in entries:
-            if entry["version"] <= self.version:
-                continue
-            assert entry["version"] == self.version + 1, "a gap"
-            self.document = merge(self.document, entry["patch"])
-            self.version = entry["version"]
-
-    def _take_whole(self, state: dict[str, Any]) -> None:
-        self.epoch, self.version = state["epoch"], state["version"]
-        self.document = state["document"]
+    def check(self) -> None:
+        """See to what holds for a log in itself."""
+        for log in self._logs.values():
+            assert [e.version for e in log.entries] == list(range(1, len(log.entries) + 1))
+            named: dict[str, list[int]] = {}
+            for entry in log.entries:
+                if entry.client_id is not None and entry.op_id is not None:
+                    named.setdefault(entry.client_id, []).append(entry.op_id)
+            for ops in named.values():
+                assert all(a < b for a, b in pairwise(ops)), "a submission twice, or overtaken"
 
 
 class Convergence:
@@ -184,27 +99,44 @@ class Convergence:
     """
 
     def __init__(self, seed: int, make_world: Callable[..., World]) -> None:
-        self.random = Random(seed)
-        self.store = HeldStore()
-        self.store.holding = True
+        self.random = random = Random(seed)
         self._make_world = make_world
+        self._seeds = count()
+        self._deletions = random.choice([0, 0.3, 2])
+        self._mark = random.choice([1 << 20, 1 << 20, 4000, 600])
         self._worlds: list[World] = []
-        self._restart()
-        self.replicas = [Replica(f"c{n}") for n in range(self.random.randrange(2, 7))]
+        self._abandoned: list[Client] = []
+        self._faults: list[Failure] = []
+        self.nodes = [self._make_node(None)]
+        if random.random() < 0.5:
+            self.nodes.append(self._make_node(self.nodes[0].store))
+        self.logs = Logs(self.nodes[0].store)
+        names = [f"c{n}" for n in range(random.randrange(2, 7))]
+        self.replicas = [Replica(client_id=name, truth=self.logs) for name in names]
+        self.relays = [RelayReplica() for _ in range(random.choice([0, 0, 1, 3]))]
+        self.clients: list[FuzzClient] = [*self.replicas, *self.relays]
+        if random.random() < 0.5:  # a document that is more than the entries that one misses
+            self.replicas[0].outbox[0] = {"description": "x" * 3000, "data": {"c0": 0}}
 
     def run(self, steps: int) -> None:
         """Let things happen, then let all come to rest, and check what was promised."""
-        actions: Mapping[Callable[[], None], int] = {
+        actions: Mapping[Callable[[], None], float] = {
             self._edit: 30,
             self._flush: 40,
             self._look: 25,
-            self._store_answers: 25,
+            self._store_answers: 40,
             self._store_fails: 2,
             self._connect: 8,
             self._cut: 2,
+            self._abandon: 1,
             self._crash: 1,
             self._restart: 1,
             self._submit: 3,
+            self._read: 3,
+            self._refresh: 2,
+            self._delete: self._deletions,
+            self._undelete: 1,
+            self._create: 2 * self._deletions,
             self._time: 10,
         }
         for action in self.random.choices(list(actions), list(actions.values()), k=steps):
@@ -215,120 +147,191 @@ class Convergence:
     # what happens
 
     def _edit(self) -> None:
-        self.random.choice(self.replicas).edit(random_patch(self.random))
+        client = self.random.choice([*self.replicas, *self.relays])
+        client.edit(self.random)
 
     def _flush(self) -> None:
-        for replica in self.random.sample(self.replicas, 2):
-            if replica.wire is not None and replica.wire.socket.room is not None:
-                replica.wire.socket.room += self.random.choice([1, 40, 500, 5000])
-        self.world.clock.turn()
+        for client in self.random.sample(self.clients, 2):
+            if client.wire is not None and client.wire.socket.room is not None:
+                client.wire.socket.room += self.random.choice([1, 40, 500, 5000])
+        self.random.choice(self.nodes).world.clock.turn()
 
     def _look(self) -> None:
-        replica = self.random.choice(self.replicas)
-        replica.look()
-        if replica.joined and replica.stopped:
-            replica.resume()
+        self._look_at(self.random.choice(self.clients))
+
+    def _look_at(self, client: FuzzClient) -> None:
+        client.look()
+        if isinstance(client, Replica) and client.joined and client.stopped:
+            client.resume()
 
     def _store_answers(self) -> None:
-        if self.store.waiting:
-            self.store.let_through()
+        store = self.random.choice(self.nodes).store
+        if store.waiting:
+            store.go_on()
 
     def _store_fails(self) -> None:
-        method = self.random.choice(["append", "create", "head", "newest_op", "find"])
-        self.store.fail(method, StoreUnavailable(), happens=self.random.random() < 0.5)
+        store = self.random.choice(self.nodes).store
+        method = self.random.choice(["append", "create", "head", "newest_op", "find", "load"])
+        if self.random.random() < 0.2:
+            store.fail(method, StoreFull())
+        else:
+            store.fail(method, StoreUnavailable(), happens=self.random.random() < 0.5)
 
     def _connect(self) -> None:
-        replica = self.random.choice(self.replicas)
-        if replica.wire is None:
-            replica.connect(self.world, self.random.choice([None, 0, 300, 3000]))
+        client = self.random.choice(self.clients)
+        if client.wire is None:
+            room = self.random.choice([None, 0, 300, 3000])
+            client.connect(self.random.choice(self.nodes).world, room)
 
     def _cut(self) -> None:
-        self.random.choice(self.replicas).cut()
+        self.random.choice(self.clients).cut()
+
+    def _abandon(self) -> None:
+        wire = self.random.choice(self.clients).abandon()
+        if wire is not None:
+            self._abandoned.append(wire)
 
     def _crash(self) -> None:
-        session = self.world.flow()
+        session = self.random.choice(self.nodes).world.flow()
         if session is not None:
             try:
-                raise RuntimeError("a fault")
-            except RuntimeError:
+                raise AskedFor
+            except AskedFor:
                 session.crash(Failure())
 
     def _restart(self) -> None:
         """Another server on the same store; of what the old one was writing some came to be."""
-        if self._worlds:
-            for replica in self.replicas:
-                replica.cut()
-            self.world.service.stopService()
-            while self.store.waiting:
-                self.random.choice([self.store.let_through, self.store.drop])()
-        self.world = self._make_world(store=self.store)
-        self._worlds.append(self.world)
+        old = self.random.choice(self.nodes)
+        for client in self.clients:
+            if client.wire is not None and client.wire.world is old.world:
+                client.cut()
+        old.world.service.stopService()
+        old.store.die()
+        self.nodes[self.nodes.index(old)] = self._make_node(old.store)
 
     def _submit(self) -> None:
         """An edit by REST: it has no name, so nobody sends it again."""
         patch = random_patch(self.random)
         edit = Submission(lambda document: document.stage(patch))
-        self.world.service.submit("f", edit).addErrback(lambda failure: failure.trap(HelixError))
+        self._bear(self.random.choice(self.nodes).world.service.submit("f", edit))
+
+    def _read(self) -> None:
+        self._bear(
+            self.random.choice(self.nodes).world.service.read("f").addCallback(self._check_read)
+        )
+
+    def _check_read(self, state: FlowState) -> None:
+        assert state.document == self.logs.document(state.head.epoch, state.version)
+
+    def _refresh(self) -> None:
+        if len(self.nodes) > 1:
+            self.random.choice(self.nodes).world.service.refresh("f")
+
+    def _delete(self) -> None:
+        self._bear(self.random.choice(self.nodes).library.delete("f"))
+
+    def _undelete(self) -> None:
+        self._bear(self.random.choice(self.nodes).library.undelete("f"))
+
+    def _create(self) -> None:
+        """Only where there is none, or a deleted one."""
+        title = {"title": "another"} if self.random.random() < 0.5 else {}
+        self._bear(self.random.choice(self.nodes).library.create(title, "f"))
 
     def _time(self) -> None:
-        self.world.clock.advance(self.random.choice([0, 0.01, 1, 20]))
+        world = self.random.choice(self.nodes).world
+        world.clock.advance(self.random.choice([0, 0.01, 1, 20]))
+
+    def _make_node(self, beside: LateStore | None) -> Node:
+        store = LateStore(self.random, beside)
+        world = self._make_world(store=store, high_water_mark=self._mark, seed=next(self._seeds))
+        self._worlds.append(world)
+        ids = (f"other{n}" for n in count())
+        return Node(world, store, FlowLibrary(world.service, world.logs, ids.__next__, ()))
 
     # the end
 
     def _come_to_rest(self) -> None:
-        self.store.errors.clear()
+        for wire in self._abandoned:
+            wire.socket.room = None
         for _ in range(300):
-            while self.store.waiting:
-                self.store.let_through()
-            for replica in self.replicas:
-                if replica.wire is None:
-                    replica.connect(self.world, None)
-                replica.wire.socket.room = None
-            # What an old server's append did after all, the new one learns by the next edit, or so:
-            self.world.service.refresh("f")
+            self._ease()
+            if len(self.nodes) > 1:  # what the other one did, a server learns by an edit, or so
+                for node in self.nodes:
+                    node.world.service.refresh("f")
             for world in self._worlds:
                 world.clock.advance(1)
                 world.settle()
-            for replica in self.replicas:
-                self._look_at(replica)
+            for client in self.clients:
+                self._look_at(client)
             if self._is_at_rest():
+                for node in self.nodes:
+                    node.store.holding = node.store.late = False
                 return
-        raise AssertionError(f"no rest: {[(r.joined, r.outbox) for r in self.replicas]}")
+        raise AssertionError(f"no rest: {self.clients}")
 
-    def _look_at(self, replica: Replica) -> None:
-        replica.look()
-        if replica.joined and replica.stopped:
-            replica.resume()
+    def _ease(self) -> None:
+        """Let nothing be in anybody's way."""
+        for node in self.nodes:
+            node.store.errors.clear()
+            while node.store.waiting:
+                node.store.go_on()
+        for client in self.clients:
+            if client.wire is None:
+                client.connect(self.nodes[0].world, None)
+            assert client.wire is not None
+            client.wire.socket.room = None
+        if self._is_deleted():
+            self._undelete()
+
+    def _is_deleted(self) -> bool:
+        log = self.nodes[0].store.flow("f")
+        return log is not None and log.head.deleted_at is not None
 
     def _is_at_rest(self) -> bool:
-        stored = self._stored_version()
-        return not self.store.waiting and all(
-            replica.joined and not replica.outbox and replica.version == stored
-            for replica in self.replicas
+        log = self.nodes[0].store.flow("f")
+        at = 0 if log is None else log.head.version
+        return (
+            not any(node.store.waiting for node in self.nodes)
+            and all(client.is_at_rest for client in (*self.replicas, *self.relays))
+            and all(replica.version == at for replica in self.replicas)
+            and (log is None or all(replica.epoch == log.head.epoch for replica in self.replicas))
+            and not self._is_deleted()
         )
-
-    def _stored_version(self) -> int:
-        log = self.store._logs.get("f")
-        return 0 if log is None else log.head.version
 
     def _check(self) -> None:
         for world in self._worlds:
-            world.failures.clear()  # the crashes that were asked for
-        log = self.store._logs.get("f")
-        entries = [] if log is None else log.entries
-        assert [entry.version for entry in entries] == list(range(1, len(entries) + 1))
-        named = {
-            (entry.client_id, entry.op_id): entry.version for entry in entries if entry.client_id
-        }
-        assert len(named) == sum(entry.client_id is not None for entry in entries), (
-            "a submission twice"
-        )
-        document = FlowDocument(empty_document())
-        for entry in entries:
-            document.apply(json.loads(entry.patch))
+            unforeseen = [event for event in world.failures if not _is_asked_for(event)]
+            assert not unforeseen, unforeseen[0]
+            world.failures.clear()
+        self.logs.check()
+        document = self.replicas[0].document
         for replica in self.replicas:
-            assert encode_document(replica.document) == encode_document(document.content)
+            assert encode_document(replica.document) == encode_document(document)
             for op_id, version in replica.accepted.items():
-                logged = named.get((replica.client_id, op_id))
-                assert logged in (None, version), "acknowledged with another version"
-            assert set(replica.accepted) == set(range(1, replica.next_op))
+                assert self.logs.holds(version, replica.client_id, op_id), "it is no longer there"
+            if len(self.nodes) == 1 and len(self.nodes[0].store.epochs) == 1:
+                name, changed_nothing = replica.client_id, replica.changed_nothing
+                assert not any(self.logs.knows(name, op_id) for op_id in changed_nothing)
+        for relay in self.relays:
+            assert relay.shows(document), (relay.nodes, relay.edges, document)
+        if self.nodes[0].store.flow("f") is not None:
+            for node in self.nodes:
+                session = node.world.flow()
+                if session is not None:
+                    self._check_read(session.state())
+            quiet = HeldStore(self.nodes[0].store)
+            Deferred.fromCoroutine(verify_flow(quiet, "f")).addErrback(self._faults.append)
+        for fault in self._faults:
+            fault.raiseException()
+
+    def _bear(self, asked: Deferred[Any]) -> None:
+        """What is asked may be refused."""
+        asked.addErrback(lambda failure: failure.trap(HelixError)).addErrback(self._faults.append)
+
+
+def _is_asked_for(event: LogEvent) -> bool:
+    failure = event.get("log_failure")
+    if failure is not None:
+        return bool(failure.check(AskedFor))
+    return isinstance(event.get("error"), StoreFull)

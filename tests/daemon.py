@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,28 @@ def free_port() -> int:
         return port
 
 
+def twistd() -> list[str]:
+    """The start of the daemon's command line."""
+    program = shutil.which("twistd", path=str(Path(sys.executable).parent))
+    assert program is not None, "twistd is not installed beside this Python"
+    return [program, "--nodaemon", "--pidfile=", "helix"]
+
+
+def run_twistd(
+    tmp_path: Path, *options: str, before: Sequence[str] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """``twistd -n helix`` with options that should not let it start."""
+    return subprocess.run(
+        [*before, *twistd(), *options],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
 class Daemon:
     """
     ``twistd -n helix`` on a loopback port that it keeps over restarts, with no setting but those
@@ -36,19 +58,27 @@ class Daemon:
     :ivar address: host and port, as they stand in a URL.
     """
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, before: Sequence[str] = ()) -> None:
         """
         :param directory: where the daemon runs; its log and, unless an option says otherwise, its
             data are there.
         :param options: more options of ``twistd helix``.
+        :param before: a command that runs the daemon, by replacing itself in the end.
         """
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self._directory = directory
         self._options = options
+        self._before = before
         self._log_path = directory / "daemon.log"
         self._log_path.touch()
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process of a daemon that runs."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def websocket_url(self) -> str:
@@ -60,18 +90,33 @@ class Daemon:
         """What the daemon has logged, over all its starts."""
         return self._log_path.read_text(errors="replace")
 
+    @property
+    def process_id(self) -> int:
+        """The process that runs now."""
+        assert self._process is not None
+        return self._process.pid
+
+    def metric(self, name: str) -> float:
+        """The value of a metric, whose labels, if any, are part of ``name``; 0 without it."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5.0)
+        try:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        finally:
+            connection.close()
+        values = [line.rpartition(" ")[2] for line in lines if line.rpartition(" ")[0] == name]
+        return float(values[0]) if values else 0.0
+
     def start(self) -> None:
         """
         Start the daemon and wait until it is healthy.
 
         :raises AssertionError: when it ends, or isn't healthy within `START_TIMEOUT`.
         """
-        twistd = shutil.which("twistd", path=str(Path(sys.executable).parent))
-        assert twistd is not None, "twistd is not installed beside this Python"
         listen = f"tcp:{self.port}:interface=127.0.0.1"
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [twistd, "--nodaemon", "--pidfile=", "helix", "--listen", listen, *self._options],
+                [*self._before, *twistd(), "--listen", listen, *self._options],
                 cwd=self._directory,
                 env={name: os.environ[name] for name in os.environ if name[:6] != "HELIX_"},
                 stdin=subprocess.DEVNULL,
@@ -138,10 +183,10 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     """
     daemons: list[Daemon] = []
 
-    def start(*options: str) -> Daemon:
+    def start(*options: str, before: Sequence[str] = ()) -> Daemon:
         directory = tmp_path / f"daemon{len(daemons)}"
         directory.mkdir()
-        daemon = Daemon(directory, *options)
+        daemon = Daemon(directory, *options, before=before)
         daemons.append(daemon)
         daemon.start()
         return daemon

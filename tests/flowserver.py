@@ -297,7 +297,10 @@ class FlowEndpoint:
 
     def connect(self, factory: Any) -> Deferred[Any]:
         self.attempts.append(self._server.clock.seconds())
-        connected: Deferred[Any] = Deferred()
+        # Twisted's endpoints tell of being cancelled as of a failure to connect.
+        connected: Deferred[Any] = Deferred(
+            lambda waiting: waiting.errback(error.ConnectingCancelledError(None))
+        )
         if self._server.hangs:
             return connected
         if self._server.refuses:

@@ -1,16 +1,17 @@
-"""A store in memory whose appends are let through, or fail, by hand."""
+"""Stores in memory whose appends are let through, or fail, by hand."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
 from helix.errors import HelixError
-from helix.records import Entry, FlowHead, Summary
-from helix.store.memory import MemoryStore
+from helix.records import Entry, FlowHead, StoredFlow, Summary
+from helix.store.memory import MemoryStore, _Log
 
 
 class HeldStore(MemoryStore):
@@ -21,8 +22,11 @@ class HeldStore(MemoryStore):
         ``True`` happens all the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, beside: MemoryStore | None = None) -> None:
+        """:param beside: another node's, whose flows it keeps as well."""
         super().__init__()
+        if beside is not None:
+            self._logs = beside._logs
         self.holding = False
         self.groups: list[list[int]] = []
         self.errors: dict[str, deque[tuple[bool, Exception]]] = {}
@@ -95,3 +99,78 @@ class HeldStore(MemoryStore):
         if happens:
             call().addErrback(lambda failure: failure.trap(HelixError))
         return fail(error)
+
+
+class LateStore(HeldStore):
+    """
+    A store whose writes are held, and many of its answers too; both go on in any order.
+
+    :ivar epochs: all logs that there ever were, by their epochs.
+    :ivar late: whether answers are held.
+    """
+
+    def __init__(self, random: Random, beside: LateStore | None = None) -> None:
+        super().__init__(beside)
+        self.epochs: dict[str, _Log] = {} if beside is None else beside.epochs
+        self.holding = self.late = True
+        self._random = random
+        self._answers: list[tuple[Deferred[Any], Deferred[Any]]] = []
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting) + len(self._answers)
+
+    def flow(self, flow_id: str) -> _Log | None:
+        """A flow as it is in the store now."""
+        return self._logs.get(flow_id)
+
+    def go_on(self) -> None:
+        """Carry out a write that waits, or give an answer."""
+        at = self._random.randrange(self.waiting)
+        if at < len(self._waiting):
+            self._waiting.rotate(-at)
+            self.let_through()
+        else:
+            done, waiting = self._answers.pop(at - len(self._waiting))
+            done.chainDeferred(waiting)
+
+    def die(self) -> None:
+        """The node is gone: of what it was writing some came to be, and it hears of nothing."""
+        while self._waiting:
+            self._random.choice([self.let_through, self.drop])()
+        for done, _ in self._answers:
+            done.addErrback(lambda failure: failure.trap(HelixError))
+        self._answers.clear()
+
+    def let_through(self) -> None:
+        super().let_through()
+        for log in self._logs.values():
+            self.epochs[log.head.epoch] = log
+
+    def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
+        load = super().load
+        return self._met("load", lambda: load(flow_id, version))
+
+    def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
+        entries = super().entries
+        return self._met("entries", lambda: entries(flow_id, epoch, after, limit))
+
+    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
+        snapshot = super().snapshot
+        return self._held("snapshot", lambda: snapshot(flow_id, epoch, version, document))
+
+    def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
+        delete = super().delete
+        return self._held("delete", lambda: delete(flow_id, at))
+
+    def undelete(self, flow_id: str) -> Deferred[FlowHead]:
+        undelete = super().undelete
+        return self._held("undelete", lambda: undelete(flow_id))
+
+    def _met(self, method: str, call: Callable[[], Deferred[Any]]) -> Deferred[Any]:
+        done = super()._met(method, call)
+        if not self.late or self._random.random() < 0.5:
+            return done
+        waiting: Deferred[Any] = Deferred()
+        self._answers.append((done, waiting))
+        return waiting

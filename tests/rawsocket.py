@@ -26,6 +26,9 @@ PATH = "/socket/websocket?vsn=2.0.0"
 TIMEOUT = 8.0
 """Seconds after which a blocking call fails its test."""
 
+SMALL_SEGMENT = 536
+"""Bytes of the smallest segment that every TCP has to take."""
+
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _MASK = b"\x37\xfa\x21\x3d"
 
@@ -105,6 +108,7 @@ class RawConnection:
 
     :param port: a TCP port, or a socket that is connected already.
     :param receive_buffer: the size of the socket's receive buffer, for a client that reads little.
+        Its segments are small then too, from which the server's kernel sizes its own buffer.
     """
 
     def __init__(
@@ -118,6 +122,7 @@ class RawConnection:
             self.sock = socket.socket()
             if receive_buffer is not None:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SMALL_SEGMENT)
             self.sock.connect(("127.0.0.1", port))
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:

@@ -10,8 +10,8 @@ import pytest
 
 from helix.clients import SILENCE_TIMEOUT, STALL_TIMEOUT, SWEEP_INTERVAL
 from helix.errors import CloseCode
+from helix.httpchannel import IDLE_TIMEOUT, PROGRESS_BYTES
 from helix.longpoll import POLL_TIMEOUT, SESSION_TIMEOUT
-from helix.web import IDLE_TIMEOUT
 from tests.memory import TRANSPORT_BYTES, MemoryPeer, MemoryServer
 from tests.rawsocket import (
     CLOSE,
@@ -247,6 +247,52 @@ def test_http_connection_that_falls_silent_is_closed(server: MemoryServer, sent:
     peer = server.connect()
     if sent:
         peer.send(sent)
+    server.run(IDLE_TIMEOUT + 20)
+    assert peer.gone
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.1\r\n",
+        b"POST /api/flows HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+        b"POST /api/flows HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+        + b"x" * PROGRESS_BYTES,
+        upgrade_request()[:-2],
+    ],
+    ids=["head", "body", "rest of a body", "upgrade"],
+)
+def test_lim7_request_that_trickles_in_is_given_up(server: MemoryServer, head: bytes) -> None:
+    """A byte now and then is no sign of good will. (Slow loris)"""
+    peer = server.connect()
+    peer.send(head)
+    for n in range(IDLE_TIMEOUT // 4):
+        server.run(5)
+        peer.send(b"x" if n % 8 else b": x\r\n")
+    assert peer.gone
+
+
+def test_lim7_large_request_has_the_time_that_it_needs(server: MemoryServer) -> None:
+    peer = server.connect()
+    part = b"[" + b" " * (PROGRESS_BYTES - 1)
+    peer.send(
+        b"POST /api/flows HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n" % (8 * len(part))
+    )
+    for _ in range(8):
+        server.run(IDLE_TIMEOUT - 5)
+        assert not peer.gone
+        peer.send(part)
+    assert peer.take().startswith(b"HTTP/1.1 400"), "not all of it was read"
+    leave_all(server, peer)
+
+
+def test_lim7_connection_may_stay_open_between_requests(server: MemoryServer) -> None:
+    peer = server.connect()
+    for _ in range(5):
+        server.run(IDLE_TIMEOUT - 5)
+        peer.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert peer.take().startswith(b"HTTP/1.1 200")
     server.run(IDLE_TIMEOUT + 20)
     assert peer.gone
 

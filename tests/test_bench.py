@@ -19,6 +19,7 @@ run = importlib.import_module("run")
 scenarios = importlib.import_module("scenarios")
 servers = importlib.import_module("servers")
 databases = importlib.import_module("databases")
+documents = importlib.import_module("documents")
 
 # What is measured with is C; where nothing compiles it, there is nothing to test.
 needs_compiler = pytest.mark.skipif(servers.find_compiler() is None, reason="no C compiler")
@@ -250,6 +251,43 @@ def test_document_mode_is_measured_on_a_daemon(programs: dict[str, Path]) -> Non
 
 
 @needs_compiler
+def test_others_are_measured_beside_stuck_members(programs: dict[str, Path]) -> None:
+    figures = servers.measure(
+        servers.make_helix("memory"),
+        programs["wsgen"],
+        [
+            *LOAD,
+            *("--mode", "rate", "--rate", "100", "--members", "10", "--stuck", "2"),
+            *("--stuck-bytes", "10000"),
+        ],
+        connections=10,
+        duration=0.3,
+        cores=servers.Cores.choose(),
+    )
+    assert figures["deliveries"] >= 10 * (figures["changes"] - 2)
+    assert abs(figures["stuck_deliveries"] - 8 * figures["stuck_changes"]) <= 16
+    assert 0 < figures["stuck_p50_us"] <= figures["stuck_p99_us"]
+    assert figures["stuck_p99_ratio"] > 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("more", [[], ["--documents", "--nodes", "3"]])
+def test_storm_is_measured_on_a_daemon(programs: dict[str, Path], more: list[str]) -> None:
+    figures = servers.measure(
+        servers.make_helix("memory"),
+        programs["wsgen"],
+        ["--mode", "storm", "--members", "100", "--group", "10", *more],
+        connections=100,
+        duration=0,
+        cores=servers.Cores.choose(),
+        shares_cores=True,
+    )
+    assert figures["connects"] >= 100
+    assert 0 < figures["half_rejoin_seconds"] <= figures["rejoin_seconds"] < 10
+    assert figures["looks"] > 0
+
+
+@needs_compiler
 def test_flows_are_filled_on_a_daemon(programs: dict[str, Path]) -> None:
     figures = servers.measure(
         servers.make_helix("memory"),
@@ -260,6 +298,14 @@ def test_flows_are_filled_on_a_daemon(programs: dict[str, Path]) -> None:
         cores=servers.Cores.choose(),
     )
     assert figures["entries"] == 100
+
+
+@pytest.mark.parametrize("make", documents.EDITS.values(), ids=documents.EDITS.keys())
+def test_every_edit_that_is_measured_changes_the_document(make: Any) -> None:
+    document = documents.chain(documents.NODES)
+    patches = [make(n) for n in range(documents.PATCHES)]
+    assert all(document.exchange(document.stage(patch)) for patch in patches)
+    assert documents.stage_and_apply(document, patches) > 0
 
 
 def test_what_fsync_costs_is_measured(tmp_path: Path) -> None:
@@ -355,8 +401,7 @@ def test_the_table_of_the_stores_has_their_goals(record: dict[str, Any]) -> None
         "| document-1000 | patches acknowledged a second | SQLite ≥ 10,000, PostgreSQL ≥ 5,000"
         " | 9,000 | 9,999 | 6,000 | missed on SQLite |"
     )
-    assert lines[8].startswith("| document-1000 | p99 at half of that load, ms | ≤ 30 | 20 | 20 |")
-    assert lines[8].endswith("| met |")
+    assert lines[8] == ("| document-1000 | p99 at half of that load, ms |  | 20 | 20 | 20 |  |")
     assert not report.was_disturbed(record["measurements"][0])
 
 

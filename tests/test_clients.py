@@ -48,9 +48,18 @@ def test_con6_too_many_connections(make_world: Callable[..., World]) -> None:
     assert len(world.registry) == 1
 
 
-@pytest.mark.parametrize("address", [HERE, THERE, "fe80::1%eth0", "0.0.0.0"])
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        (HERE, HERE),
+        (THERE, "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.1", HERE),
+        ("0.0.0.0", "0.0.0.0"),
+    ],
+)
 def test_con6_too_many_connections_from_one_address(
-    make_world: Callable[..., World], address: str
+    make_world: Callable[..., World], address: str, counted: str
 ) -> None:
     world = make_world(client_limits=ClientLimits(max_per_address=2))
     clients = [world.client(address=address) for _ in range(2)]
@@ -60,7 +69,7 @@ def test_con6_too_many_connections_from_one_address(
     world.registry.check_room(None)
     clients[0].cut()
     world.registry.check_room(address)
-    assert world.registry._by_address == {address: 1}
+    assert world.registry._by_address == {counted: 1}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", None])

@@ -22,6 +22,7 @@ OTHER_VALUES = {
     "store": "sqlite:other.db",
     "allow-origin": "https://app.example.com",
     "max-joins-per-second": "0.5",
+    "trusted-proxy": "10.0.0.0/8",
     "session-idle-timeout": "2.5",
     "log-format": "json",
     "allow-slow-websocket": "1",

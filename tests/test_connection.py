@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from helix.channels import Channel, Port, plain_refusal
-from helix.connection import MAX_QUEUED, ConnectionLimits
+from helix.clientbudget import ConnectionLimits
+from helix.connection import MAX_QUEUED
 from helix.errors import CloseCode, HelixError
+from helix.framing import frame_binary, frame_text
 from helix.protocol import V1, V2, Encoding
 from helix.router import Router
-from helix.transport import frame_binary, frame_text
 from tests.world import Client, World
 
 FLOW = "flow:f"
@@ -515,7 +516,12 @@ def test_cha12_join_rate(make_world: Callable[..., World]) -> None:
     messages = client.received()
     refused = [one for one in messages if one.payload.get("status") == "error"]
     assert [(one.join_ref, one.ref) for one in refused] == [(refs[-1], refs[-1])]
-    assert refused[0].payload["response"] == {"reason": "too many joins, try again later"}
+    assert refused[0].payload["response"] == {
+        "reason": "too many joins, try again later",
+        "code": "rate_limited",
+        "retry": True,
+        "retry_after": 1,
+    }
     client.world.clock.advance(0.5)
     assert client.answer(client.join(FLOW))[0] == "ok"
     assert client.answer(client.join(FLOW))[0] == "error"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import shutil
 import signal
 import socket
@@ -27,7 +26,7 @@ from twisted.internet import reactor, threads
 from twisted.internet.tcp import Server
 
 from helix.tap import Options, makeService
-from tests.daemon import Daemon, free_port, start_daemon
+from tests.daemon import Daemon, free_port, run_twistd, start_daemon
 from tests.rawsocket import RawConnection, RawWebSocket, upgrade_request
 from tests.watched import eventually, faults_in, get, metric
 
@@ -399,23 +398,6 @@ def test_ops5_open_door_is_warned_of_once(
     assert daemon.log.count(WARNING) == warnings
 
 
-def run_twistd(
-    tmp_path: Path, *options: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """``twistd -n helix`` with options that should not let it start."""
-    twistd = shutil.which("twistd", path=str(Path(sys.executable).parent))
-    assert twistd is not None
-    return subprocess.run(
-        [twistd, "--nodaemon", "--pidfile=", "helix", *options],
-        cwd=tmp_path,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-
-
 def test_ops3_port_in_use_is_told_in_one_line(start_daemon: StartDaemon, tmp_path: Path) -> None:
     daemon = start_daemon()
     listen = f"tcp:{daemon.port}:interface=127.0.0.1"
@@ -505,3 +487,11 @@ def test_ops9_what_is_refused_is_counted(start_daemon: StartDaemon) -> None:
         refused.send(upgrade_request("/socket/websocket?vsn=9"))
         assert refused.read_response().status == 403
     assert count("helix_connections_refused_total", code="unsupported_version") == 1
+
+
+def test_ops10_daemon_measures_its_reactor(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    eventually(
+        lambda: daemon.metric("helix_reactor_lag_seconds_count") > 10, "the reactor was measured"
+    )
+    assert 0 < daemon.metric("helix_reactor_lag_max_seconds") < 10

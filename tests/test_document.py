@@ -24,7 +24,7 @@ from helix.document import (
     validate,
 )
 from helix.errors import InvalidPatch
-from helix.mergepatch import same
+from helix.mergepatch import same, size_of
 from tests.flowdata import FLOW_PATCHES, FLOWS, by_id, chain, edge, flow, node, outcome, recount
 
 LOGS = st.lists(FLOW_PATCHES, max_size=8)
@@ -107,6 +107,15 @@ def test_doc8_sizes_counts_and_edges_equal_a_recount(flow: FlowDocument, log: li
     assert flow.stage(everything) == again.stage(everything)
     flow.apply(flow.stage(everything))
     assert flow.content["edges"] == flow.content["nodes"] == {}
+
+
+@given(FLOWS, FLOW_PATCHES)
+def test_doc8_a_document_grows_by_no_more_bytes_than_its_patch_has(
+    flow: FlowDocument, patch: JsonObject
+) -> None:
+    before = flow.size_bytes
+    flow.apply(flow.stage(patch))
+    assert flow.size_bytes <= before + size_of(patch)
 
 
 # Creating, editing and deleting.

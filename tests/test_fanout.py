@@ -20,9 +20,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from helix.fanout import MAX_BATCH_BYTES, MAX_HOLD, SLICE, SPELL, Broadcast, Fanout, Turns
+from helix.framing import ENCODINGS, frame_binary, frame_text
 from helix.outlet import CHUNK_BYTES, Flow, Outlet
 from helix.protocol import V1, V2, Encoding
-from helix.transport import ENCODINGS, frame_binary, frame_text
 from tests.world import Client, World
 
 TOPIC = "flow:f"

@@ -483,6 +483,8 @@ def test_pyc7_connecting_is_bounded(desk: Desk) -> None:
     client = desk.client()
     desk.server.run(CONNECT_TIMEOUT + 0.1)
     assert client.status is not Status.JOINED
+    reasons = [str(event.reason) for event in desk.told if isinstance(event, StatusChanged)]
+    assert "the server can't be reached in time" in reasons
     desk.server.hangs = False
     desk.until(client, Status.JOINED)
 
@@ -729,6 +731,42 @@ def test_pyc12_nothing_is_left_after_a_stop(desk: Desk, when: str) -> None:
         assert isinstance(result(started), ClientStopped)
 
 
+STOPPED_AT = ["connecting", "offline", "document", "joined", "entries", "closed"]
+
+
+@pytest.mark.parametrize("when", STOPPED_AT)
+def test_pyc12_listener_may_stop(desk: Desk, when: str) -> None:
+    client = FlowClient(desk.clock, URL, FLOW, endpoint=desk.endpoint)
+    desk.clients.append(client)
+    stopped: list[Deferred[None]] = []
+
+    def listener(event: FlowEvent) -> None:
+        kind = "document" if isinstance(event, DocumentReplaced) else "entries"
+        if (event.status.value if isinstance(event, StatusChanged) else kind) == when:
+            stopped.append(client.stop())
+
+    client.listen(listener)
+    desk.server.refuses = when == "offline"
+    client.start().addErrback(lambda failure: failure.trap(ClientStopped) and None)
+    desk.server.settle()
+    if when == "entries":
+        desk.server.take(None, None, title("t"))
+    if when == "closed" and desk.server.open_connections:
+        desk.connection.end("phx_close")
+    desk.server.run(3)
+    assert [one.called for one in stopped] == [True]
+    assert client.status is Status.CLOSED
+    assert not desk.clock.getDelayedCalls()
+
+
+def test_pyc12_stop_as_soon_as_it_has_joined(desk: Desk) -> None:
+    client = FlowClient(desk.clock, URL, FLOW, endpoint=desk.endpoint)
+    desk.clients.append(client)
+    stopped = client.start().addCallback(lambda _: client.stop())
+    desk.server.run(3)
+    assert stopped.called
+
+
 def test_pyc12_patches_that_wait_fail(desk: Desk) -> None:
     client = desk.joined()
     done = client.patch(title("t"))
@@ -759,10 +797,23 @@ def test_pyc12_server_that_doesnt_answer_the_close(desk: Desk) -> None:
         ("http://h:1/helix/", "ws://h:1/helix/socket/websocket?vsn=2.0.0"),
         ("wss://h", "wss://h:443/socket/websocket?vsn=2.0.0"),
         ("ws://[::1]:5/socket/websocket", "ws://[::1]:5/socket/websocket?vsn=2.0.0"),
+        ("ws://h:1/helix/socket", "ws://h:1/helix/socket/websocket?vsn=2.0.0"),
     ],
 )
 def test_pyc7_addresses(url: str, address: str) -> None:
     assert Address.of(url).url == address
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("http://127.0.0.1:4000/", "http://127.0.0.1:4000"),
+        ("ws://h:1/helix/socket", "http://h:1/helix"),
+        ("wss://[::1]", "https://[::1]:443"),
+    ],
+)
+def test_pyc7_rest_is_at_the_same_address(url: str, site: str) -> None:
+    assert Address.of(url).site == site
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:4000", "ftp://h", "http://", "http://h:x"])

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helix.errors import MalformedFrame, UnsupportedVersion
+from helix.framing import frame_binary, frame_text
 from helix.protocol import (
     MAX_DEPTH,
     V1,
@@ -24,7 +25,7 @@ from helix.protocol import (
     nests_too_deep,
     serializer_for,
 )
-from helix.transport import SocketProtocol, frame_binary, frame_text, unmask
+from helix.transport import SocketProtocol, unmask
 from tests.memory import MemoryServer, parse_frames
 from tests.rawsocket import (
     BINARY,

@@ -24,11 +24,14 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
+from helix.addresses import AddressBook, AddressBudget, AddressLimits
+from helix.clientbudget import ConnectionLimits
 from helix.clients import ClientLimits, ClientService
-from helix.connection import Connection, ConnectionLimits
+from helix.connection import Connection
 from helix.documentchannel import PatchLimits
 from helix.errors import CloseCode
 from helix.fanout import MAX_HOLD
+from helix.framing import ENCODINGS
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
 from helix.livelog import LiveLog, LogSettings
@@ -40,7 +43,6 @@ from helix.session import LINGER
 from helix.shape import DocumentLimits
 from helix.store.memory import MemoryStore
 from helix.telemetry import Telemetry
-from helix.transport import ENCODINGS
 
 START = 1_700_000_000.25
 """When a world begins, in Unix seconds."""
@@ -214,6 +216,7 @@ class Client:
         address: str | None,
         high_water_mark: int,
         limits: ConnectionLimits,
+        budget: AddressBudget | None,
     ) -> None:
         self.world = world
         self.serializer = serializer
@@ -240,7 +243,7 @@ class Client:
             else TransportOutlet(self.wire, *common)
         )
         self.connection = Connection(
-            self.outlet, world.router, limits, world.clock, world.telemetry, self.close
+            self.outlet, world.router, limits, world.clock, world.telemetry, self.close, budget
         )
         self.wire.doWrite()
         assert self.socket.taken == HANDSHAKE
@@ -388,6 +391,8 @@ class World:
         load: Callable[[str], object] | None = None,
         limits: ConnectionLimits | None = None,
         client_limits: ClientLimits | None = None,
+        address_allowance: float = 10,
+        max_sessions: int = 50_000,
         high_water_mark: int = 1 << 20,
         seed: int = 0,
         store: IFlowStore | None = None,
@@ -409,13 +414,20 @@ class World:
             return await LiveLog.load(flow_id, logs)
 
         self.service = FlowSessionService(
-            self.clock, self.telemetry, self.logs, max_clients, idle_timeout, loaded
+            self.clock, self.telemetry, self.logs, max_clients, idle_timeout, max_sessions, loaded
         )
         self.router = Router(self.service, PatchLimits(1 << 18, 1 << 24, 20_000, 1 << 20))
         self.registry = ClientService(
             self.clock, self.telemetry, client_limits or ClientLimits(), Random(seed)
         )
         self._limits = limits or ConnectionLimits()
+        self.addresses = AddressBook(
+            AddressLimits(
+                self._limits.rates.times(address_allowance),
+                round(self._limits.max_channels * address_allowance),
+                *(100.0, 100.0, 100.0),
+            )
+        )
         self._high_water_mark = high_water_mark
         globalLogPublisher.addObserver(self._observe)
 
@@ -427,7 +439,10 @@ class World:
         address: str | None = None,
     ) -> Client:
         """Connect one more client."""
-        client = Client(self, serializer, direct, address, self._high_water_mark, self._limits)
+        budget = self.addresses.budget(address, self.clock.seconds())
+        client = Client(
+            self, serializer, direct, address, self._high_water_mark, self._limits, budget
+        )
         self.clients.append(client)
         self.registry.add(client)
         return client

@@ -120,6 +120,7 @@ class Membership:
         self._backoff = Backoff(random)
         self._channel: _Channel | None = None
         self._attending: Deferred[None] | None = None
+        self._is_leaving = False
 
     def start(self) -> None:
         """Begin to connect."""
@@ -128,6 +129,7 @@ class Membership:
     def stop(self) -> Deferred[None]:
         """Leave, and fire once nothing is left of the connection."""
         attending, self._attending = self._attending, None
+        self._is_leaving = True
         if attending is None:
             return succeed(None)
         attending.cancel()
@@ -148,11 +150,6 @@ class Membership:
             self._topic, event, payload, channel.join_ref, PUSH_TIMEOUT
         )
         return answered.addCallback(self._answered, channel)
-
-    def rejoin(self, why: str) -> None:
-        """Give the channel up and join again."""
-        if self._channel is not None:
-            self._channel.end(Disconnected(why))
 
     # the life of it
 
@@ -264,9 +261,21 @@ class Membership:
     def _fault(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self._log.failure("A client's place in its flow is lost by a fault", failure)
-            self._move(Status.CLOSED, Disconnected("a fault in the client"))
+            self._tell(Status.CLOSED, Disconnected("a fault in the client"))
 
     def _move(self, status: Status, reason: HelixError | None = None) -> None:
+        """
+        Stand otherwise, if that is news.
+
+        :raises CancelledError: when there was a stop that a wait did not tell of: whoever was told
+            of something asked for it, or the endpoint took it for a failure to connect.
+        """
+        if not self._is_leaving:
+            self._tell(status, reason)
+        if self._is_leaving:
+            raise CancelledError
+
+    def _tell(self, status: Status, reason: HelixError | None) -> None:
         if status is not self.status:
             self.status = status
             self._owner.moved(status, reason)

@@ -14,7 +14,9 @@ from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed, readBo
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
+from helix.client.socket import Address
 from helix.errors import Disconnected, Refused
+from helix.ids import parse_flow_id
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until a connection must be open."""
@@ -41,11 +43,19 @@ class ListedFlow(msgspec.Struct, frozen=True):
     updated_at: float = 0.0
 
 
+class Dropped(msgspec.Struct, frozen=True):
+    """How many nodes and edges of a file could not be kept."""
+
+    nodes: int = 0
+    edges: int = 0
+
+
 class ImportedFlow(msgspec.Struct, frozen=True):
     """A flow that was imported."""
 
     id: str
     title: str = ""
+    dropped: Dropped = Dropped()
 
 
 class _Page(msgspec.Struct):
@@ -70,14 +80,15 @@ class FlowsApi:
     ``/api/flows`` of a server.
 
     Its calls fail with `Refused` when the server says no, with `Disconnected` when it can't be
-    reached or doesn't answer within `TIMEOUT`.
+    reached or doesn't answer within `TIMEOUT`, with `InvalidFlowId` for what can't be an id.
 
-    :param url: the server's, ``http://127.0.0.1:4000`` for one.
+    :param url: the server's, ``http://127.0.0.1:4000`` for one; ``ws`` and ``wss`` too.
+    :raises ValueError: when ``url`` is no such URL.
     """
 
     def __init__(self, reactor: Any, url: str) -> None:
         self._reactor = reactor
-        self._url = url.rstrip("/")
+        self._url = Address.of(url).site
         self._pool = HTTPConnectionPool(reactor)
         self._http = HTTPClient(Agent(reactor, connectTimeout=CONNECT_TIMEOUT, pool=self._pool))
 
@@ -102,12 +113,17 @@ class FlowsApi:
 
     async def export(self, flow_id: str) -> bytes:
         """Give a flow as JSON that `import_` takes."""
-        return await self._request("GET", f"/{quote(flow_id, safe='')}/export")
+        return await self._request("GET", f"/{quote(parse_flow_id(flow_id), safe='')}/export")
 
-    async def import_(self, text: bytes) -> ImportedFlow:
-        """Make a flow from what was exported (JSON)."""
+    async def import_(self, text: bytes, flow_id: str | None = None) -> ImportedFlow:
+        """
+        Make a flow from what was exported (JSON).
+
+        :param flow_id: its id; the server makes one up if ``None``.
+        """
+        query = "" if flow_id is None else "?" + urlencode({"id": parse_flow_id(flow_id)})
         imported: ImportedFlow
-        imported = _read(_decode_imported, await self._request("POST", "/import", text))
+        imported = _read(_decode_imported, await self._request("POST", f"/import{query}", text))
         return imported
 
     async def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:

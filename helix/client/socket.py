@@ -13,6 +13,7 @@ from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientPr
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
@@ -84,10 +85,15 @@ class Address:
             raise ValueError(f"{url!r} is not the URL of a server, as http://127.0.0.1:4000 is")
         port = parts.port or (443 if is_secure else 80)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        path = parts.path.rstrip("/").removesuffix(SOCKET_PATH)
+        path = parts.path.rstrip("/").removesuffix("/websocket").removesuffix("/socket")
         scheme = "wss" if is_secure else "ws"
         whole = f"{scheme}://{host}:{port}{path}{SOCKET_PATH}?vsn=2.0.0"
         return cls(whole, parts.hostname, port, is_secure)
+
+    @property
+    def site(self) -> str:
+        """The server's URL as HTTP clients write it, without a slash at the end."""
+        return "http" + self.url.removeprefix("ws").partition(f"{SOCKET_PATH}?")[0]
 
     def endpoint(self, reactor: Any) -> IStreamClientEndpoint:
         """Make the endpoint that leads there."""
@@ -281,7 +287,7 @@ async def open_socket(
         socket: PhoenixSocket = await connected.addTimeout(CONNECT_TIMEOUT, reactor)
     except CancelledError:
         raise
-    except defer.TimeoutError:
+    except (defer.TimeoutError, ConnectingCancelledError):
         raise Disconnected("the server can't be reached in time") from None
     except Exception as error:  # endpoints fail with whatever their kind of connection does
         raise Disconnected(f"the server can't be reached: {error}") from None

@@ -29,6 +29,6 @@ def open_store(url: str, reactor: Any, read_only: bool = False) -> IFlowStore:
     if scheme == "postgresql" and rest.startswith("//"):
         from helix.store.postgres import PostgresStore
 
-        store: IFlowStore = PostgresStore(url, reactor)
+        store: IFlowStore = PostgresStore(url, reactor, read_only=read_only)
         return store
     raise ValueError("a store is memory:, sqlite:PATH or postgresql://USER@HOST/DATABASE")

@@ -12,14 +12,13 @@ from urllib.parse import quote
 
 from helix.errors import (
     DuplicateOperation,
-    SchemaMismatch,
     StoreCorrupt,
     StoreError,
     StoreFull,
     StoreReadOnly,
     StoreUnavailable,
 )
-from helix.store.upgrades import Upgrade, needed_upgrades
+from helix.store.upgrades import Upgrade, check_current, needed_upgrades
 
 APPLICATION_ID = 0x48454C58
 """Marks a file as ours, in its header: HELX."""
@@ -138,12 +137,14 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Open a database that is only read; also one that nobody has open in a directory that is."""
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     database = connect(path, "mode=ro")
     try:
         database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
         database.close()
-        if Path(f"{path}-wal").exists() or not path.exists():
+        if Path(f"{path}-wal").exists():
             raise
         database = connect(path, "mode=ro", "immutable=1")
     except BaseException:
@@ -200,9 +201,4 @@ def check_schema(database: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> N
 
     :raises SchemaMismatch: when it has another schema.
     """
-    number = schema_number(database)
-    if needed_upgrades(upgrades, number):
-        raise SchemaMismatch(
-            f"The database has schema {number}, and {upgrades[-1].number} is needed: "
-            "start the server on it once, which upgrades it"
-        )
+    check_current(upgrades, schema_number(database))

@@ -71,3 +71,16 @@ def needed_upgrades(upgrades: Sequence[Upgrade], current: int) -> Sequence[Upgra
             f"{newest}: run the version that the database was last used with, or a newer one"
         )
     return upgrades[current:]
+
+
+def check_current(upgrades: Sequence[Upgrade], current: int) -> None:
+    """
+    See that a database needs no upgrade.
+
+    :raises SchemaMismatch: when its schema is another one.
+    """
+    if needed_upgrades(upgrades, current):
+        raise SchemaMismatch(
+            f"The database has schema {current}, and {upgrades[-1].number} is needed: "
+            "start the server on it once, which upgrades it"
+        )

@@ -18,6 +18,9 @@ from helix.store.sqlite import SQLiteStore
 
 ROOT = Path(__file__).resolve().parents[2]
 
+PAGE = 4096
+"""Bytes of a page of SQLite's."""
+
 # Runs `async def main(path)` of the test's own and exits; the imports come before anything that
 # the test does to its own rights.
 _FRAME = """
@@ -94,3 +97,16 @@ async def until(condition: Callable[[], bool]) -> None:
             return
         await deferLater(reactor, 0.02)
     raise AssertionError("it did not come to hold")
+
+
+def damage(path: Path, mark: bytes, others: bytes) -> int:
+    """Overwrite the pages that hold a mark, and none of the others'; give how many."""
+    data = bytearray(path.read_bytes())
+    damaged = 0
+    for start in range(PAGE, len(data), PAGE):
+        page = bytes(data[start : start + PAGE])
+        if mark in page and others not in page:
+            data[start : start + PAGE] = b"\xff" * PAGE
+            damaged += 1
+    path.write_bytes(data)
+    return damaged

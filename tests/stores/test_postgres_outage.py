@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from psycopg2.extensions import POLL_OK
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
@@ -23,6 +24,7 @@ from helix.interfaces import IFlowStore
 from helix.records import Entry, Summary
 from helix.store.postgres import Bounds, PostgresStore
 from helix.store.postgres.store import CONNECTIONS
+from helix.store.postgres.wire import Connection
 from tests.postgres import PostgresServer
 from tests.stores.data import T0, entries, entry, keep
 from tests.stores.proxy import Proxy
@@ -79,6 +81,29 @@ async def far(
     await gatherResults([store.head("f") for _ in range(CONNECTIONS)])
     yield store
     await store.stop()
+
+
+class GivenUp:
+    """What psycopg2 now and then makes of a connection whose server died: no socket, yet open."""
+
+    closed = 0
+    notifies: tuple[object, ...] = ()
+
+    def poll(self) -> int:
+        return int(POLL_OK)
+
+    def fileno(self) -> int:
+        return -1
+
+    def close(self) -> None:
+        self.closed = 1
+
+
+def test_pgs2_connection_whose_socket_was_given_up_is_gone() -> None:
+    connection = Connection(reactor, BOUNDS)
+    connection._wire._connection = GivenUp()
+    connection._wire.doRead()
+    assert connection.is_gone
 
 
 @pytest.mark.parametrize("moment", ["loses_requests", "loses_answers"])

@@ -22,7 +22,7 @@ from helix.records import Entry, Summary
 from helix.store import sqlite_file
 from helix.store.sqlite import SQLiteStore
 from tests.stores.data import T0, entries, entry, keep
-from tests.stores.sqlite import opened, query, run, running
+from tests.stores.sqlite import damage, opened, query, run, running
 
 SUMMARY = Summary("Orders")
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
@@ -207,21 +207,6 @@ async def test_sto12_a_database_that_becomes_read_only_is_told(store: SQLiteStor
 
 
 # Damaged.
-
-PAGE = 4096
-
-
-def damage(path: Path, mark: bytes, others: bytes) -> int:
-    """Overwrite the pages that hold a mark, and none of the others'; give how many."""
-    data = bytearray(path.read_bytes())
-    damaged = 0
-    for start in range(PAGE, len(data), PAGE):
-        page = bytes(data[start : start + PAGE])
-        if mark in page and others not in page:
-            data[start : start + PAGE] = b"\xff" * PAGE
-            damaged += 1
-    path.write_bytes(data)
-    return damaged
 
 
 def marked(version: int, mark: str) -> Entry:

@@ -36,10 +36,11 @@ class Address:
     parameters: dict[str, str] = attrs.field(repr=False)
 
     @classmethod
-    def parse(cls, url: str) -> Address:
+    def parse(cls, url: str, read_only: bool = False) -> Address:
         """
         Take a ``postgresql://`` URL apart.
 
+        :param read_only: whether its connections are to write nothing.
         :raises StoreError: when it can't be one. The message shows nothing of it, as what can't be
             read may be part of a password.
         """
@@ -54,6 +55,9 @@ class Address:
                 "The PostgreSQL URL can't be read. It is postgresql://user:password@host/database,"
                 " and characters such as @ : / # % in the password are percent-encoded"
             ) from None
+        if read_only:
+            given = parameters.get("options", "")
+            parameters["options"] = f"{given} -c default_transaction_read_only=on".lstrip()
         return cls({**_DEFAULTS, **parameters, "client_encoding": "UTF8"})
 
     def __str__(self) -> str:

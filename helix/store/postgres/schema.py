@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from helix.errors import StoreError
 from helix.store.postgres.wire import Connection
-from helix.store.upgrades import needed_upgrades, shipped_upgrades
+from helix.store.upgrades import check_current, needed_upgrades, shipped_upgrades
 
 _LOCK = 0x68656C6978  # "helix"; who upgrades this database holds it
 
@@ -22,20 +22,41 @@ async def bring_up_to_date(connection: Connection) -> None:
     :raises SchemaMismatch: when the schema is that of a newer version.
     :raises StoreError: when the database can't be used, or the role may not change it.
     """
+    await _check_encoding(connection)
+    await connection.transaction(lambda: _upgrade(connection))
+
+
+async def check(connection: Connection) -> None:
+    """
+    See that a database can be read without an upgrade.
+
+    :raises SchemaMismatch: when its schema is another one.
+    :raises StoreError: when the database can't be used.
+    """
+    await _check_encoding(connection)
+    check_current(shipped_upgrades("postgresql"), await _number(connection))
+
+
+async def _check_encoding(connection: Connection) -> None:
     if await connection.ask(_ENCODING) != [("UTF8",)]:
         raise StoreError(
             "The PostgreSQL database doesn't hold UTF-8: make one with createdb --encoding=UTF8"
             " --template=template0"
         )
-    await connection.transaction(lambda: _upgrade(connection))
+
+
+async def _number(connection: Connection) -> int:
+    """Give the number of the schema, 0 for none."""
+    if not (await connection.ask(_HAS_NUMBER))[0][0]:
+        return 0
+    number: int = (await connection.ask(_NUMBER))[0][0]
+    return number
 
 
 async def _upgrade(connection: Connection) -> None:
     await connection.ask("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
-    has_number = (await connection.ask(_HAS_NUMBER))[0][0]
-    current = (await connection.ask(_NUMBER))[0][0] if has_number else 0
-    needed = needed_upgrades(shipped_upgrades("postgresql"), current)
-    if needed and not has_number:
+    needed = needed_upgrades(shipped_upgrades("postgresql"), await _number(connection))
+    if needed and not (await connection.ask(_HAS_NUMBER))[0][0]:
         await connection.ask(_MAKE_NUMBER)
     for upgrade in needed:
         await connection.ask(upgrade.sql, seconds=connection.bounds.long_answer)

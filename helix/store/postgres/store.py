@@ -30,7 +30,7 @@ from helix.store.postgres.appends import Append, Appends
 from helix.store.postgres.failures import Clash, Unfit
 from helix.store.postgres.pool import Pool, Work
 from helix.store.postgres.queries import pack, read_entry, read_head, unpack
-from helix.store.postgres.schema import bring_up_to_date
+from helix.store.postgres.schema import bring_up_to_date, check
 from helix.store.postgres.wire import Bounds, Connection, Row
 from helix.store.rules import expendable
 
@@ -64,13 +64,21 @@ class PostgresStore:
     Nothing blocks the reactor but what `helix.store.postgres.address.Address.resolve` names.
 
     :param url: ``postgresql://user:password@host:port/database``, with libpq's parameters.
-    :raises StoreError: when it can't be read.
+    :param read_only: whether to leave the database as it is.
+    :raises StoreError: when the URL can't be read.
     """
 
-    def __init__(self, url: str, reactor: object, bounds: Bounds = Bounds()) -> None:  # noqa: B008  # immutable
+    def __init__(
+        self,
+        url: str,
+        reactor: object,
+        bounds: Bounds = Bounds(),  # noqa: B008  # immutable
+        read_only: bool = False,
+    ) -> None:
+        self._read_only = read_only
         self._clock = IReactorTime(reactor)
         self._bounds = bounds
-        self._pool = Pool(Address.parse(url), reactor, bounds, CONNECTIONS)
+        self._pool = Pool(Address.parse(url, read_only), reactor, bounds, CONNECTIONS)
         self._appends = Appends(self._pool, self._clock)
         self._numbers = count()
         self._open = False
@@ -81,7 +89,7 @@ class PostgresStore:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        await self._pool.first(bring_up_to_date)
+        await self._pool.first(check if self._read_only else bring_up_to_date)
         self._pool.start()
         self._open = True
 

@@ -66,6 +66,10 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
     def continuePolling(self, swallowErrors: bool = False) -> None:
         # What nobody waits for is told below; it needs no traceback in the log.
         super().continuePolling(swallowErrors=True)
+        if not self.closed and self.fileno() < 0:
+            # libpq gave the socket up while nothing was asked, and psycopg2 doesn't say so.
+            # It can't be watched any more.
+            self.pollable().close()
 
     def doRead(self) -> None:
         super().doRead()

@@ -1,0 +1,102 @@
+"""What one client may do, and how much of what it may not do is borne."""
+
+from __future__ import annotations
+
+import attrs
+
+from helix.addresses import AddressBudget
+from helix.errors import RateLimited, TooManyJoins
+from helix.ratelimit import Allowance, Rates, TokenBucket
+
+MALFORMED_BURST = 10
+"""Malformed frames that a connection may send at once ..."""
+
+MALFORMED_RATE = 0.1
+"""... and a second, before it is closed."""
+
+REFUSALS_BURST = 5000
+"""Frames over its rate that a connection may send at once ..."""
+
+REFUSALS_RATE = 50.0
+"""... and a second, before it is closed."""
+
+
+@attrs.frozen
+class ConnectionLimits:
+    """
+    What one connection may do.
+
+    :ivar max_channels: topics joined at once.
+    :ivar joins_per_second: joins on average; at once as many as there may be channels.
+    :ivar pushes_per_second, bytes_per_second: on average; at once ten times as many.
+    """
+
+    max_channels: int = 100
+    joins_per_second: float = 50.0
+    pushes_per_second: float = 1000.0
+    bytes_per_second: float = 4 * 1024 * 1024
+
+    @property
+    def rates(self) -> Rates:
+        return Rates(
+            self.pushes_per_second,
+            self.bytes_per_second,
+            self.joins_per_second,
+            self.max_channels,
+        )
+
+
+class ClientBudget:
+    """
+    What one client may still do, and its address with it.
+
+    :param address: the budget of where it comes from; ``None`` for this machine.
+    :param now: the time it starts at, in seconds, as in all that follows.
+    """
+
+    __slots__ = ("_address", "_allowance", "_malformed", "_refusals")
+
+    def __init__(self, limits: ConnectionLimits, address: AddressBudget | None, now: float) -> None:
+        self._address = address
+        self._allowance = Allowance(limits.rates, now)
+        self._malformed: TokenBucket | None = None
+        self._refusals: TokenBucket | None = None
+
+    def spend(self, is_join: bool, size: int, now: float) -> RateLimited | None:
+        """
+        Take what a frame of ``size`` bytes costs.
+
+        :return: with what to refuse the frame, if that wasn't there.
+        """
+        wait = self._allowance.spend(is_join, size, now)
+        if not wait and self._address is not None:
+            wait = self._address.allowance.spend(is_join, size, now)
+        if not wait:
+            return None
+        return TooManyJoins(wait) if is_join else RateLimited(wait)
+
+    def take_channel(self) -> bool:
+        """Count a channel in; ``False`` when its address has as many as it may."""
+        if self._address is None:
+            return True
+        if self._address.channels <= 0:
+            return False
+        self._address.channels -= 1
+        return True
+
+    def return_channel(self) -> None:
+        """Count a channel out."""
+        if self._address is not None:
+            self._address.channels += 1
+
+    def bears_malformed(self, now: float) -> bool:
+        """Count a frame that can't be read; ``False`` when that were too many."""
+        if self._malformed is None:
+            self._malformed = TokenBucket(MALFORMED_RATE, MALFORMED_BURST, now)
+        return not self._malformed.take(now)
+
+    def bears_refusal(self, now: float) -> bool:
+        """Count a frame that was refused for its rate; ``False`` when that were too many."""
+        if self._refusals is None:
+            self._refusals = TokenBucket(REFUSALS_RATE, REFUSALS_BURST, now)
+        return not self._refusals.take(now)
