@@ -19,6 +19,7 @@ from helix.admission import Visitors, header, host_of
 from helix.apidocs import ApiDocs
 from helix.auth import OriginPolicy
 from helix.clients import ClientService
+from helix.editorfiles import EditorFiles
 from helix.errors import (
     BodyTooLarge,
     Draining,
@@ -55,7 +56,11 @@ def _describe(session: FlowSession) -> dict[str, object]:
 
 
 class Web:
-    """The pages, the sessions, and what operators ask for."""
+    """
+    The pages, the sessions, and what operators ask for.
+
+    :param editor: what was built of it; without it ``/`` says what runs here.
+    """
 
     app: Final = make_app()
 
@@ -65,11 +70,13 @@ class Web:
         clients: ClientService,
         metrics: Metrics,
         origins: OriginPolicy,
+        editor: EditorFiles | None,
     ) -> None:
         self._sessions = sessions
         self._clients = clients
         self._metrics = metrics
         self._origins = origins
+        self._editor = editor
         self._page = files("helix").joinpath("pages", "index.html").read_bytes()
         self._docs = ApiDocs.load()
 
@@ -77,11 +84,25 @@ class Web:
 
     @app.route("/", methods=["GET"])
     def index(self, request: IRequest) -> bytes:
+        if self._editor is not None:
+            return self._editor.write_page(request)
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(
             b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"
         )
         return self._page.replace(b"{version}", __version__.encode())
+
+    @app.route("/flow/<flow:flow_id>", methods=["GET"])
+    def flow_page(self, request: IRequest, flow_id: str) -> bytes:
+        if self._editor is None:
+            return write_not_found(request)
+        return self._editor.write_page(request)
+
+    @app.route("/assets/<flow:name>", methods=["GET"])
+    def asset(self, request: IRequest, name: str) -> bytes:
+        if self._editor is None:
+            return write_not_found(request)
+        return self._editor.write_asset(request, name)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: IRequest) -> bytes:
