@@ -89,9 +89,14 @@ def rest(daemon: Daemon, method: str, path: str, body: object = None) -> Any:
         return json.load(answer)
 
 
-def node(id: str, x: int, y: int, type: str = "agent", **data: object) -> dict[str, Any]:
+def node(name: str, x: int, y: int, kind: str = "agent", **data: object) -> dict[str, Any]:
     """A node, labelled with its id unless told otherwise."""
-    return {"id": id, "type": type, "position": {"x": x, "y": y}, "data": {"label": id, **data}}
+    return {
+        "id": name,
+        "type": kind,
+        "position": {"x": x, "y": y},
+        "data": {"label": name, **data},
+    }
 
 
 MakeFlow = Callable[..., str]
@@ -106,7 +111,7 @@ def make_flow(daemon: Daemon) -> MakeFlow:
         document = {
             "title": "Orders",
             "nodes": {one["id"]: one for one in nodes},
-            "edges": {id: {"id": id, "source": a, "target": b} for id, a, b in made},
+            "edges": {key: {"id": key, "source": a, "target": b} for key, a, b in made},
         }
         flow_id: str = rest(at, "POST", "/flows", {"document": document})["id"]
         return flow_id

@@ -14,8 +14,9 @@ WAIT = 15_000
 
 expect.set_options(timeout=WAIT)
 
-NODES = """() => Object.fromEntries([...document.querySelectorAll('.react-flow__node')].map((node) =>
-    [node.dataset.id, [node.style.transform, node.querySelector('b').textContent]]))"""
+NODES = """() => Object.fromEntries(
+    [...document.querySelectorAll('.react-flow__node')].map((node) =>
+        [node.dataset.id, [node.style.transform, node.querySelector('b').textContent]]))"""
 
 
 class Person:

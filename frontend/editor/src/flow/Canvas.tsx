@@ -9,6 +9,7 @@ import { align, type Alignment } from "./alignment";
 import { elementsOf, namedEdges, namedNodes, nodeTypes } from "./elements";
 import { Others } from "./Others";
 import { DRAGGED_KIND } from "./Palette";
+import { FIT } from "./fit";
 import type { Actions } from "./useActions";
 
 /** From how many nodes on only those in sight are drawn. */
@@ -74,7 +75,7 @@ export function Canvas({ flow, past, isLocked, actions, onPan }: Props) {
       minZoom={0.1}
       maxZoom={2.5}
       fitView
-      fitViewOptions={{ padding: 0.15, maxZoom: 1 }}
+      fitViewOptions={FIT}
       onlyRenderVisibleElements={nodes.length > MANY_NODES}
       onNodeDragStop={() => { setGuides(null); }}
       onSelectionDragStop={() => { setGuides(null); }}
@@ -96,7 +97,7 @@ export function Canvas({ flow, past, isLocked, actions, onPan }: Props) {
         }
       }}
     >
-      <Background variant={BackgroundVariant.Dots} gap={16} size={1.2} color="var(--dot)" />
+      <Background variant={BackgroundVariant.Dots} gap={16} size={2} color="var(--dot)" />
       <MiniMap pannable zoomable ariaLabel="Map of the flow" nodeColor={(node) => `var(--${kindOf(node.type).type})`} nodeBorderRadius={12} />
       {past === null && <Others sync={sync} />}
       {guides !== null && <Guides {...guides} />}

@@ -10,6 +10,7 @@ import { Canvas } from "./Canvas";
 import { Choices } from "./Choices";
 import { Closed } from "./Closed";
 import { commandsOf } from "./commands";
+import { FIT_SMOOTHLY } from "./fit";
 import { History } from "./History";
 import { KeySheet } from "./KeySheet";
 import { Naming } from "./Naming";
@@ -62,7 +63,7 @@ export function Editor({ flowId }: { flowId: string }) {
     isLocked,
     setLocked,
     show: setSheet,
-    fit: () => void fitView({ duration: 180, padding: 0.15 }),
+    fit: () => void fitView(FIT_SMOOTHLY),
     toggleHistory: isHistoryOpen ? closeHistory : () => { setHistoryOpen(true); },
   });
   useShortcuts(commands, sheet === null);

@@ -20,7 +20,7 @@ interface Props {
   onRename: () => void;
 }
 
-const IN_MENU = ["png", "svg", "copy-picture", "json", "keys", "commands"];
+const IN_MENU = ["find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
 
 /** What is open, how it stands, what can be done, and who is here. */
 export function TopBar({ flow, commands, isViewer, isHistoryOpen, followed, onFollow, onRename }: Props) {
@@ -56,10 +56,12 @@ export function TopBar({ flow, commands, isViewer, isHistoryOpen, followed, onFo
       {button("undo")}
       {button("redo")}
       <hr />
-      {button("find")}
-      {button("layout")}
-      {button("history", isHistoryOpen)}
-      <ThemeButton />
+      <span className="wide">
+        {button("find")}
+        {button("layout")}
+        {button("history", isHistoryOpen)}
+        <ThemeButton />
+      </span>
       <hr />
       <People members={members} followed={followed} onFollow={onFollow} onRename={onRename} />
       <Menu label="More" items={IN_MENU.flatMap((id) => named(id) ?? [])}>

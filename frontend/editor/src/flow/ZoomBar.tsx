@@ -1,6 +1,8 @@
 import { useReactFlow, useStore } from "@xyflow/react";
 import { Lock, LockOpen, Maximize, Minus, Plus } from "lucide-react";
 
+import { FIT_SMOOTHLY } from "./fit";
+
 const DURATION = 150;
 
 /** How near the canvas is, and whether it is locked. */
@@ -10,7 +12,7 @@ export function ZoomBar({ isLocked, onLock }: { isLocked: boolean; onLock: (isLo
   const buttons = [
     { label: "Zoom out", icon: Minus, run: () => void zoomOut({ duration: DURATION }) },
     { label: "Zoom in", icon: Plus, run: () => void zoomIn({ duration: DURATION }) },
-    { label: "See everything", icon: Maximize, run: () => void fitView({ duration: DURATION, padding: 0.15 }) },
+    { label: "See everything", icon: Maximize, run: () => void fitView(FIT_SMOOTHLY) },
   ].map(({ label, icon: Icon, run }) => (
     <button key={label} className="icon-button" aria-label={label} title={label} onClick={run}>
       <Icon size={16} />

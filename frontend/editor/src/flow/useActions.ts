@@ -11,6 +11,7 @@ import { KINDS, kindOf, labelOf } from "../kinds";
 import { open, safeName } from "../opened";
 import { tell } from "../ui/Toasts";
 import type { Choice } from "./Choices";
+import { FIT_SMOOTHLY } from "./fit";
 import { type Addition, copyOf, middleOf, newEdge, newNode, type Part, partOf, readPart, writePart } from "./parts";
 
 const STEP = 32;
@@ -139,7 +140,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
         const { layoutPatch } = await import("./layout");
         if (document !== null && !isReadOnly) {
           sync.patch(layoutPatch(document));
-          requestAnimationFrame(() => void fitView({ duration: ANIMATION, padding: 0.15, maxZoom: 1 }));
+          requestAnimationFrame(() => void fitView(FIT_SMOOTHLY));
         }
       }),
     finds: () =>

@@ -7,7 +7,7 @@ import { kindOf } from "../kinds";
 /** A flow, drawn small. */
 export const Miniature = memo(function Miniature({ document }: { document: FlowDocument | undefined }) {
   const boxes = boxesOf(document);
-  const { x, y, width, height } = frameOf(boxes, 40);
+  const { x, y, width, height } = frameOf(boxes, 120);
   const stroke = Math.max(width / 180, height / 90);
   return (
     <svg className="picture" viewBox={`${x} ${y} ${width} ${height}`} aria-hidden>
@@ -19,7 +19,7 @@ export const Miniature = memo(function Miniature({ document }: { document: FlowD
           key={id}
           className={`mini-node ${kindOf(document?.nodes[id]?.type).type}`}
           {...box}
-          rx={stroke * 5}
+          rx={Math.min(stroke * 3, 16)}
           strokeWidth={stroke * 1.2}
         />
       ))}
