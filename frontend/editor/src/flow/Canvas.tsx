@@ -1,7 +1,7 @@
-import { Background, BackgroundVariant, MiniMap, type Node, type NodeChange, ReactFlow, SelectionMode, useReactFlow, ViewportPortal } from "@xyflow/react";
+import { Background, BackgroundVariant, MiniMap, type Node, type NodeChange, ReactFlow, SelectionMode, useReactFlow, useStore, ViewportPortal } from "@xyflow/react";
 import type { FlowDocument } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
-import { useCallback, useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 
 import { NODE_SIZE } from "../drawing";
 import { kindOf } from "../kinds";
@@ -14,6 +14,9 @@ import type { Actions } from "./useActions";
 
 /** From how many nodes on only those in sight are drawn. */
 const MANY_NODES = 300;
+
+/** From how far away on nodes are drawn without what is too small to see. */
+const FAR_ZOOM = 0.4;
 
 interface Props {
   flow: UseFlowResult;
@@ -34,8 +37,8 @@ function boxOf(node: Node) {
 export function Canvas({ flow, past, isLocked, actions, onPan }: Props) {
   const { sync, setCursor, onNodesChange } = flow;
   const { screenToFlowPosition } = useReactFlow();
+  const isFar = useStore((state) => state.transform[2] < FAR_ZOOM);
   const [guides, setGuides] = useState<Alignment | null>(null);
-  const byMouse = useRef(false);
   const shown = useMemo(() => (past === null ? { nodes: flow.nodes, edges: flow.edges } : elementsOf(past)), [past, flow.nodes, flow.edges]);
   const nodes = useMemo(() => namedNodes(shown.nodes), [shown.nodes]);
   const edges = useMemo(() => namedEdges(shown.edges, past ?? flow.document), [shown.edges, past, flow.document]);
@@ -59,6 +62,7 @@ export function Canvas({ flow, past, isLocked, actions, onPan }: Props) {
 
   return (
     <ReactFlow
+      className={isFar ? "far" : ""}
       nodes={nodes}
       edges={edges}
       nodeTypes={nodeTypes}
@@ -80,8 +84,8 @@ export function Canvas({ flow, past, isLocked, actions, onPan }: Props) {
       onNodeDragStop={() => { setGuides(null); }}
       onSelectionDragStop={() => { setGuides(null); }}
       onMoveStart={(event) => {
-        byMouse.current = event !== null;
-        if (byMouse.current) {
+        // React Flow's own moves, such as those that follow somebody, have no event.
+        if (event !== null) {
           onPan();
         }
       }}
