@@ -82,6 +82,10 @@ def _join_ref_of(join: _AnyMessage) -> Ref:
     return join.ref if join.join_ref is None else join.join_ref
 
 
+def _already_closed(code: CloseCode, reason: str) -> None:
+    """Stands in for the call that closes the transport, once it is gone."""
+
+
 class Connection:
     """
     The protocol's state for one client, whatever carries its frames.
@@ -173,6 +177,7 @@ class Connection:
         self.outlet.lost()
         for port in list(self._ports.values()):
             self._drop(port)
+        self._close = _already_closed
 
     # what a port calls
 
@@ -256,10 +261,11 @@ class Connection:
 
     def _handle(self, message: _AnyMessage, port: _Port) -> None:
         binary = type(message) is BinaryMessage
+        channel = port.channel
         try:
-            response = port.channel.handle(message.event, message.payload, binary)
+            response = channel.handle(message.event, message.payload, binary)
         except HelixError as error:
-            self._reply_error(port.join_ref, message, port.channel.refusal(error))
+            self._reply_error(port.join_ref, message, channel.refusal(error))
         except Exception:
             self._log.failure("A channel crashed")
             port.end("phx_error")
@@ -315,6 +321,7 @@ class Connection:
             port.channel.leave()
         except Exception:  # the session has seen to its own fault
             self._log.debug("A leave failed")
+        del port.channel  # which has the port: garbage in circles is collected late
 
     def _forget(self, port: _Port) -> None:
         del self._ports[port.topic]

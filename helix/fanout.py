@@ -253,7 +253,7 @@ class Fanout:
         self._failed = failed
         self._members: dict[tuple[Outlet, str], None] = {}
         self._audience: _Audience | None = None
-        self._batches: deque[_Batch] = deque()
+        self._batches: list[_Batch] = []  # two at most; a deque takes 600 bytes when it is empty
         self._delivery: Generator[None, None, None] | None = None
         self._holding = False
 
@@ -382,7 +382,7 @@ class Fanout:
             return
         self._delivery = None
         if self._batches and self._batches[0] is batch:
-            self._batches.popleft()
+            del self._batches[0]
         if batch.waiting:
             self._resolve_when_taken(batch)
 

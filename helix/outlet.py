@@ -72,6 +72,10 @@ class Flow(Enum):
     SHUT = "shut"
 
 
+def _nobody(*_: object) -> None:
+    """Stands in for who was to be called, so that nothing leads back to them."""
+
+
 class Outlet:
     """
     The way out to one peer; what is common to all transports.
@@ -226,12 +230,13 @@ class Outlet:
         self.shut()
 
     def lost(self) -> None:
-        """The peer is gone: forget what waits."""
+        """The peer is gone: forget what waits, and whose the outlet was."""
         self._corked = None
         self.shut()
         self._queue = None
         self._queued_bytes = 0
         self.blocked_since = None
+        self._lagging = self._broken = _nobody
 
     # inside
 
@@ -338,8 +343,9 @@ class Outlet:
             self._waiting = None
 
     def _fail(self) -> None:
+        broken = self._broken
         self.lost()
-        self._broken()
+        broken()
 
 
 @implementer(IPullProducer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final, TypeVar
 
 import attrs
@@ -87,7 +86,7 @@ class RelayAudience:
         self._commits = commits
         self._clock = clock
         self._members: dict[IMember, _Member] = {}
-        self._sent: deque[_Sent] = deque(maxlen=MAX_UPDATES)
+        self._sent: list[_Sent] = []
         self._count = 0
         self._state: RelayState | None = None
         self._state_at = ("", 0)
@@ -242,6 +241,7 @@ class RelayAudience:
         self._told, self._told_at = state, self._clock.seconds()
         self._count += 1
         self._sent.append(_Sent(self._count, state, self._told_at, author))
+        del self._sent[:-MAX_UPDATES]
 
     def _log_failure(self, told: Deferred[None]) -> None:
         told.addErrback(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Final
+from weakref import proxy
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -121,6 +122,7 @@ class FlowSession:
     """
 
     __slots__ = (
+        "__weakref__",
         "_around",
         "_commits",
         "_documents",
@@ -153,22 +155,31 @@ class FlowSession:
         self.unsettled: Deferred[None] | None = None
         self._around = around
         self._ended = ended
-        self._commits = CommitLoop(log, around.logs, self)
+        # Its parts don't hold it, so that all of it is gone when it has ended: garbage in circles
+        # is collected late.
+        me = proxy(self)
+        clock = around.clock
+
+        def crash(failure: Failure) -> None:
+            me.crash(failure)
+
+        def fanout() -> Fanout:
+            return Fanout(clock, around.turns, crash)
+
+        self._commits = CommitLoop(log, around.logs, me)
         self._members: dict[IMember, Audience] = {}
         self._holds = 0
         self._lingers = False
-        clock = around.clock
-        self._relays = RelayAudience(Fanout(clock, around.turns, self.crash), self._commits, clock)
-        documents = Fanout(clock, around.turns, self.crash)
-        self._documents = DocumentAudience(documents, log, self.state)
+        self._relays = RelayAudience(fanout(), self._commits, clock)
+        self._documents = DocumentAudience(fanout(), log, lambda: me.state())
         self.awareness = Awareness(
-            Fanout(clock, around.turns, self.crash),
+            fanout(),
             Presence(around.logs.new_epoch()[:PREFIX_CHARACTERS]),
             clock,
             around.telemetry,
             self.flow_id,
-            self._touch,
-            self.crash,
+            lambda: me._touch(),
+            crash,
         )
         self.started_at = self.last_activity = clock.seconds()
         self._idle_timer: IDelayedCall = clock.callLater(around.idle_timeout, self._idle)

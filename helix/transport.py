@@ -15,7 +15,9 @@ from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflat
 from autobahn.websocket.types import ConnectionRequest
 from autobahn.websocket.xormasker import create_xor_masker
 from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Server as TCPServer
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
@@ -106,6 +108,11 @@ class SocketProtocol(WebSocketServerProtocol):
         for name in _HANDSHAKE_STATE:
             setattr(self, name, None)
         self.factory.clients.add(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        # These hold the protocol as their results: garbage in circles is collected late.
+        self.is_open = self.is_closed = None
 
     def dataReceived(self, data: bytes) -> None:
         outlet = self.outlet

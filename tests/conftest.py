@@ -22,6 +22,11 @@ settings.load_profile(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest and mostly waits, so that the others run beside it."""
+    items.sort(key=lambda item: item.get_closest_marker("package") is None)
+
+
 @pytest.fixture
 def make_world() -> Iterator[Callable[..., World]]:
     """Makes worlds, and at the end of the test sees that each can be left with nothing behind."""

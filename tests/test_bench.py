@@ -127,6 +127,24 @@ def make_measurement(
     }
 
 
+def compile_scanner(directory: Path, text: str) -> Path:
+    """Compile a program that scans what it reads, so many bytes at a time as it is told."""
+    source = directory / "scanner.c"
+    source.write_text(text)
+    program = directory / "scanner"
+    compiler = [servers.find_compiler(), "-Wall", "-Wextra", "-Werror", f"-I{BENCH}"]
+    subprocess.run([*compiler, "-o", program, source], check=True)
+    return program
+
+
+def scan(program: Path, text: str, step: int) -> list[str]:
+    """What a scanner finds, a line each."""
+    done = subprocess.run(
+        [program, str(step)], input=text, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
 SCANNER = """
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -146,11 +164,7 @@ int main(int argc, char **argv)
 
 @needs_compiler
 def test_entries_are_found_however_a_frame_is_cut(tmp_path: Path) -> None:
-    source = tmp_path / "scanner.c"
-    source.write_text(SCANNER)
-    program = tmp_path / "scanner"
-    compiler = [servers.find_compiler(), "-Wall", "-Wextra", "-Werror", f"-I{BENCH}"]
-    subprocess.run([*compiler, "-o", program, source], check=True)
+    program = compile_scanner(tmp_path, SCANNER)
     entries = [
         {
             "version": n,
@@ -164,10 +178,7 @@ def test_entries_are_found_however_a_frame_is_cut(tmp_path: Path) -> None:
     text = json.dumps([*entries[:30], *others, *entries[30:]], separators=(",", ":"))
     expected = [f"{n % 7} {10_000_000 + n}" for n in range(60)]
     for step in [*range(1, 100), 1000, 100_000]:
-        done = subprocess.run(
-            [program, str(step)], input=text, capture_output=True, text=True, check=True
-        )
-        assert done.stdout.splitlines() == expected, step
+        assert scan(program, text, step) == expected, step
 
 
 CURSOR_SCANNER = """
@@ -188,20 +199,14 @@ int main(int argc, char **argv)
 
 @needs_compiler
 def test_cursors_are_found_however_a_frame_is_cut(tmp_path: Path) -> None:
-    source = tmp_path / "scanner.c"
-    source.write_text(CURSOR_SCANNER)
-    program = tmp_path / "scanner"
-    compiler = [servers.find_compiler(), "-Wall", "-Wextra", "-Werror", f"-I{BENCH}"]
-    subprocess.run([*compiler, "-o", program, source], check=True)
+    program = compile_scanner(tmp_path, CURSOR_SCANNER)
     cursors = {f"c{n:04}": {"x": 10.0**n, "y": 2.5} for n in range(12)}
     frame = [None, None, "flow:bench0", "cursors", {**cursors, "x": None}]
     text = json.dumps(frame, separators=(",", ":"))
+    # A client that is called x and points nowhere is the price of not parsing.
+    expected = [*(str(10**n) for n in range(12)), "0"]
     for step in [*range(1, 60), 100_000]:
-        done = subprocess.run(
-            [program, str(step)], input=text, capture_output=True, text=True, check=True
-        )
-        # A client that is called x and points nowhere is the price of not parsing.
-        assert done.stdout.splitlines() == [*(str(10**n) for n in range(12)), "0"], step
+        assert scan(program, text, step) == expected, step
 
 
 @needs_compiler
@@ -412,6 +417,17 @@ def test_relay_mode_and_stores_have_a_table_each(record: dict[str, Any]) -> None
     )
     tables = report.text_table(record).split("\n\n")
     assert [table.splitlines()[2].split()[0] for table in tables] == ["closed-100", "document-log"]
+
+
+def test_what_is_measured_on_one_server_alone_is_shown(record: dict[str, Any]) -> None:
+    figures = {"rejoin_seconds": 4.2, "half_rejoin_seconds": 3.1}
+    figures |= {"lags_over_50_ms": 0, "largest_lag_ms": 41}
+    record["measurements"].append(make_measurement(0, "helix", "storm-5000", "storm", **figures))
+    rows = [row for row in report.markdown(record).splitlines() if "| storm-5000 |" in row]
+    assert len(rows) == 4
+    assert all("| - |" in row for row in rows)
+    assert rows[0].startswith("| storm-5000 | until all have joined, s | ≤ 10 |")
+    assert rows[0].endswith("| met |")
 
 
 def test_a_store_that_cannot_be_started_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
