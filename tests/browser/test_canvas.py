@@ -145,6 +145,7 @@ def test_edi10_arrange_find_and_the_sheets(opened: Person) -> None:
     opened.press("?")
     expect(opened.page.get_by_role("dialog", name="Keys")).to_be_visible()
     opened.press("Escape")
+    expect(opened.page.get_by_role("dialog")).to_have_count(0)
     opened.press("Control+k")
     opened.page.get_by_role("combobox").fill("other theme")
     opened.press("Enter")

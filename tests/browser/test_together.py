@@ -4,11 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import MakeFlow, MakePerson, node, rest
 from tests.browser.person import Person
 from tests.daemon import Daemon
+
+LOST = 4100
+"""A close code that says nothing about coming again."""
+
+
+class Wire:
+    """What a page is connected by."""
+
+    def __init__(self, page: Page) -> None:
+        self._sockets: list[WebSocketRoute] = []
+        self._is_cut = False
+        page.route_web_socket("**/socket/websocket*", self._connect)
+
+    def cut(self) -> None:
+        """Let nothing through any more."""
+        self._is_cut = True
+        for socket in self._sockets:
+            socket.close(code=LOST)
+
+    def _connect(self, socket: WebSocketRoute) -> None:
+        if self._is_cut:
+            socket.close(code=LOST)
+        else:
+            socket.connect_to_server()
+            self._sockets.append(socket)
 
 
 def test_edi5_a_flow_is_made_at_home_and_edited_by_two(ada: Person, bob: Person) -> None:
@@ -63,10 +88,10 @@ def test_edi6_three_edit_one_node_and_end_with_the_same(
 
 def test_edi7_edits_made_offline_come_back(ada: Person, bob: Person, make_flow: MakeFlow) -> None:
     flow_id = make_flow(node("left", 0, 0), node("right", 480, 0))
+    wire = Wire(ada.page)
     ada.open(flow_id)
     bob.open(flow_id)
-    ada.page.route_web_socket("**/socket/websocket*", lambda socket: socket.close(code=4100))
-    ada.page.goto(f"/flow/{flow_id}")
+    wire.cut()
     expect(ada.status).to_contain_text("Offline")
     ada.drag("left", (80, 160))
     expect(ada.status).to_have_text("Offline, 1 unsent")

@@ -39,7 +39,7 @@ export function namedEdges(edges: readonly Edge[], document: FlowDocument | null
 /** Give the nodes and edges of a version that is only looked at. */
 export function elementsOf(document: FlowDocument): { nodes: Node[]; edges: Edge[] } {
   return {
-    nodes: Object.values(document.nodes) as Node[],
+    nodes: Object.values(document.nodes),
     edges: Object.values(document.edges),
   };
 }

@@ -1,16 +1,20 @@
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
 import type { Command } from "./commands";
 import { isTyping, keysOf } from "./keys";
 
-/** Carry out commands by their keys, except while a dialog is open. */
+/**
+ * Carry out commands by their keys, except while a dialog is open.
+ *
+ * The effects are of the layout: no key falls between a dialog's end and what follows.
+ */
 export function useShortcuts(commands: readonly Command[], isActive: boolean): void {
   const now = useRef(commands);
-  useEffect(() => {
+  useLayoutEffect(() => {
     now.current = commands;
   }, [commands]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isActive) {
       return;
     }
