@@ -232,7 +232,7 @@ def _start(command: Sequence[str], cores: Collection[int], **options: Any) -> su
     )
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def stop(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.terminate()
     try:
@@ -283,14 +283,14 @@ def _generate(generator: Path, arguments: Sequence[str], core: int, timeout: flo
     except subprocess.TimeoutExpired:
         raise BenchError(f"the generator took over {timeout:g} s") from None
     finally:
-        _stop(process)
+        stop(process)
     if process.returncode != 0:
         raise BenchError(f"the generator failed: {errors.strip()}")
     return json.loads(output)
 
 
 @contextlib.contextmanager
-def _directory() -> Iterator[Path]:
+def working_directory() -> Iterator[Path]:
     """A directory for one measurement, on the disk of the build directory."""
     BUILD_DIRECTORY.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=BUILD_DIRECTORY) as directory:
@@ -298,7 +298,7 @@ def _directory() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     server: Server, connections: int, cores: Collection[int], directory: Path, options: list[str]
 ) -> Iterator[list[str]]:
     """
@@ -324,7 +324,7 @@ def _running(
             tail = log.read()[-LOG_TAIL_CHARACTERS:]
             raise BenchError(f"{server.title}: {error}\n{tail}".rstrip()) from None
         finally:
-            _stop(process)
+            stop(process)
 
 
 def measure(
@@ -354,11 +354,11 @@ def measure(
     timeout = duration + GENERATOR_TIMEOUT
 
     def run(options: list[str], arguments: Sequence[str]) -> Any:
-        with _running(server, connections, its_cores, directory, options) as where:
+        with running(server, connections, its_cores, directory, options) as where:
             return _generate(generator, [*where, *arguments], cores.generator, timeout)
 
     with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(_directory())
+        directory = stack.enter_context(working_directory())
         if server.make_store is None:
             figures: dict[str, Any] = run([], arguments)
             return figures

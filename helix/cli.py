@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
 from os import environ
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import click
 import msgspec
-from twisted.internet import defer, task
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet import defer
 
 from helix.client import FlowClient, FlowEvent, StatusChanged
 from helix.client.rest import FlowsApi, ImportedFlow
+from helix.commands import run_command
 from helix.config import read_config
 from helix.errors import Disconnected, FlowDeleted, FlowNotFound, HelixError, Refused
+from helix.ids import new_id
 from helix.protocol import encode_json
 from helix.store import open_store
 from helix.tailing import Outages, Tailing, show_json, show_line
 from helix.terminal import counted, file_name, progress, show_time, shown, write_output
 from helix.verify import all_heads, verify_flow
-
-INTERRUPTED = 130
-"""The exit status after Ctrl-C, as shells have it."""
-
-Main = Callable[[Any], Awaitable[None]]
 
 _GONE = (FlowDeleted.code, FlowNotFound.code)
 
@@ -88,7 +84,7 @@ def flows(text: str, as_json: bool, server: str) -> None:
         finally:
             await api.close()
 
-    _run(run)
+    run_command(run)
 
 
 @main.command()
@@ -118,7 +114,7 @@ def export(flow: str | None, everything: bool, output: Path | None, server: str)
         finally:
             await api.close()
 
-    _run(run)
+    run_command(run)
 
 
 @main.command("import")
@@ -164,7 +160,7 @@ def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
         if failed:
             raise SystemExit(1)
 
-    _run(run)
+    run_command(run)
 
 
 @main.command()
@@ -192,7 +188,7 @@ def tail(flow: str, as_json: bool, timeout: float, server: str) -> None:
             tailing.ended.addErrback(lambda _: None)
             await client.stop()
 
-    _run(run)
+    run_command(run)
 
 
 @main.command()
@@ -227,7 +223,7 @@ def patch(flow: str, patch: str, timeout: float, server: str) -> None:
         finally:
             await client.stop()
 
-    _run(run)
+    run_command(run)
 
 
 @main.command()
@@ -240,9 +236,7 @@ def verify(store: str | None) -> None:
     difference it names the flow and ends with status 1. The server may run meanwhile; nothing is
     written.
     """
-    url = store or read_config({}, {}).store
-    if url == "memory:":
-        raise click.UsageError("Which store? --store sqlite:PATH or postgresql://...")
+    url = _store_url(store)
 
     async def run(reactor: Any) -> None:
         opened = open_store(url, reactor, read_only=True)
@@ -258,48 +252,42 @@ def verify(store: str | None) -> None:
         flows, entries_ = counted(len(heads), "flow", "flows"), counted(entries, "entry", "entries")
         click.echo(f"{flows}, {entries_}: no difference")
 
-    _run(run)
+    run_command(run)
 
 
-# how a command runs
+@main.command("new-epoch")
+@click.option("--store", envvar="HELIX_STORE", show_envvar=True, help="As twistd helix --store.")
+def new_epoch(store: str | None) -> None:
+    """
+    Tell all clients that a backup was put back.
 
+    Gives every flow of a store a new epoch. So no client goes on from a version that it had before,
+    and that the log may since have reached in another way: each takes the document as it is now.
 
-def _run(command: Main) -> None:
-    """Run a command on the reactor; what it can't do is one line on stderr and status 1."""
-    outcome: list[BaseException | None] = []
-    is_interrupted = False
+    The last step of putting a backup back, before the server is started.
+    """
+    url = _store_url(store)
 
-    async def guarded(reactor: Any) -> None:
+    async def run(reactor: Any) -> None:
+        opened = open_store(url, reactor, create=False)
+        await opened.start()
         try:
-            await command(reactor)
-            outcome.append(None)
-        except (CancelledError, HelixError, OSError, ValueError, SystemExit) as error:
-            # What is cancelled may tell of it as of a failure.
-            outcome.append(SystemExit(INTERRUPTED) if is_interrupted else error)
+            count = await opened.renew_epochs(new_id(SystemRandom()))
+        finally:
+            await opened.stop()
+        click.echo(f"{counted(count, 'flow', 'flows')}: a new epoch")
 
-    def start(reactor: Any) -> Deferred[None]:
-        running = Deferred.fromCoroutine(guarded(reactor))
+    run_command(run)
 
-        def end() -> Deferred[None]:
-            """After Ctrl-C, too, there is something to close."""
-            nonlocal is_interrupted
-            is_interrupted = True
-            running.cancel()
-            return running
 
-        reactor.addSystemEventTrigger("before", "shutdown", end)
-        return running
+# what commands have in common
 
-    try:
-        task.react(start)
-    except SystemExit:
-        if not outcome:
-            raise
-    error = outcome[0]
-    if isinstance(error, BrokenPipeError | SystemExit):
-        raise error  # click knows what to do about a closed pipe
-    if error is not None:
-        raise click.ClickException(shown(str(error)))
+
+def _store_url(store: str | None) -> str:
+    url = store or read_config({}, {}).store
+    if url == "memory:":
+        raise click.UsageError("Which store? --store sqlite:PATH or postgresql://...")
+    return url
 
 
 def _api(reactor: Any, server: str) -> FlowsApi:

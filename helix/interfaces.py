@@ -172,3 +172,11 @@ class IFlowStore(Interface):
 
         :return: a Deferred of the number of flows.
         """
+
+    def renew_epochs(epoch: str) -> Deferred[int]:
+        """
+        Make all logs others than they were, the deleted flows' too: all of them, or none.
+
+        :param epoch: their identity from now on, which none of them ever had.
+        :return: a Deferred of the number of flows.
+        """

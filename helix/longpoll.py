@@ -77,6 +77,10 @@ class Mailbox(Outlet):
         super().__init__(encoding, high_water_mark, clock, lagging, lambda: None)
         self._wait()
 
+    def lost(self) -> None:
+        super().lost()
+        self._arrived = lambda: None  # so that nothing leads back to the client
+
     def take_all(self) -> list[str]:
         """Empty the mailbox: the frames, oldest first."""
         data = b"".join(iter(self._next_chunk, None))
@@ -117,7 +121,7 @@ class PollingClient:
         self._poll: Request | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
-        self._expiry = self._clock.callLater(SESSION_TIMEOUT, self.abort)
+        self._expiry = self._clock.callLater(SESSION_TIMEOUT, service.expire, self.token)
 
     @property
     def lagging(self) -> bool:
@@ -241,6 +245,12 @@ class LongPollResource(Resource):
         self._door = door
         self._max_frame_bytes = max_frame_bytes
         self._sessions: dict[str, PollingClient] = {}
+
+    def expire(self, token: str) -> None:
+        """End a session that was not polled for long."""
+        client = self._sessions.get(token)
+        if client is not None:
+            client.abort()
 
     def remove(self, client: PollingClient) -> None:
         """Forget a session that has ended."""

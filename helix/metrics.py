@@ -1,4 +1,4 @@
-"""Telemetry as Prometheus metrics (docs/architecture.md lists them)."""
+"""Telemetry as Prometheus metrics (docs/operations.md lists them)."""
 
 from __future__ import annotations
 
@@ -59,6 +59,8 @@ class Metrics:
         self._deliveries = self._counter("deliveries", "Frames broadcast, for each member.")
         self._bytes = self._counter("broadcast_bytes", "Bytes of the frames broadcast.")
         telemetry.subscribe("helix.fanout.delivered", self._delivered)
+        self._entries = self._counter("entries", "Entries appended to the logs of flows.")
+        telemetry.subscribe("helix.flow.appended", self._appended)
         self._presence = self._counter("presence_changes", "Presences told: new, changed, gone.")
         self._moves = self._counter("cursor_moves", "Changes of cursors.")
         self._cursors = self._counter("cursors_told", "Newest cursors told, once a tick.")
@@ -99,6 +101,9 @@ class Metrics:
         self._broadcasts.inc(measurements["broadcasts"])  # type: ignore[arg-type]  # numbers all
         self._deliveries.inc(measurements["deliveries"])  # type: ignore[arg-type]  # as above
         self._bytes.inc(measurements["bytes"])  # type: ignore[arg-type]  # as above
+
+    def _appended(self, _: str, measurements: Values, __: Values) -> None:
+        self._entries.inc(measurements["entries"])  # type: ignore[arg-type]  # a number
 
     def _presence_told(self, _: str, measurements: Values, __: Values) -> None:
         self._presence.inc(measurements["changes"])  # type: ignore[arg-type]  # a number

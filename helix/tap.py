@@ -51,6 +51,8 @@ from helix.purge import PurgeService
 from helix.router import Router
 from helix.service import FlowSessionService
 from helix.shape import DocumentLimits
+from helix.status import ServerStatus
+from helix.statuspage import StatusPage
 from helix.store import open_store
 from helix.telemetry import Telemetry
 from helix.templates import load_templates
@@ -345,6 +347,7 @@ def build_server(
     """
     telemetry = Telemetry()
     metrics = Metrics(telemetry)
+    status = StatusPage(ServerStatus(telemetry, clock.seconds))
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
@@ -379,7 +382,7 @@ def build_server(
     sizes = (config.max_frame_bytes, config.high_water_mark)
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
-        Web(sessions, clients, metrics, origins, editor),
+        Web(sessions, clients, metrics, origins, status, editor),
         FlowRoutes(library, sessions, visitors, config.max_frame_bytes),
         visitors,
         SocketResource(

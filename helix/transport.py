@@ -394,4 +394,5 @@ class SocketResource(Resource):
         channel.transport.unregisterProducer()
         rendered: bytes | int = self._factory.upgrade(admission).render(request)
         channel.leave()
+        channel.requests.clear()  # each request has the channel
         return rendered

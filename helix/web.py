@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any, Final
 
 import attrs
@@ -35,6 +34,7 @@ from helix.problems import write_error, write_not_found, write_problem
 from helix.routes import make_app, read_limit, read_text, readable, write_json, write_known
 from helix.service import FlowSessionService
 from helix.session import FlowSession
+from helix.statuspage import StatusPage
 from helix.telemetry import Telemetry
 from helix.web_flows import FlowRoutes
 
@@ -59,7 +59,7 @@ class Web:
     """
     The pages, the sessions, and what operators ask for.
 
-    :param editor: what was built of it; without it ``/`` says what runs here.
+    :param editor: what was built of it; without it ``/`` is the status page, too.
     """
 
     app: Final = make_app()
@@ -70,14 +70,15 @@ class Web:
         clients: ClientService,
         metrics: Metrics,
         origins: OriginPolicy,
+        status: StatusPage,
         editor: EditorFiles | None,
     ) -> None:
         self._sessions = sessions
         self._clients = clients
         self._metrics = metrics
         self._origins = origins
+        self._status = status
         self._editor = editor
-        self._page = files("helix").joinpath("pages", "index.html").read_bytes()
         self._docs = ApiDocs.load()
 
     # pages and operations
@@ -86,11 +87,19 @@ class Web:
     def index(self, request: IRequest) -> bytes:
         if self._editor is not None:
             return self._editor.write_page(request)
-        request.setHeader(b"content-type", b"text/html; charset=utf-8")
-        request.setHeader(
-            b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"
-        )
-        return self._page.replace(b"{version}", __version__.encode())
+        return self._status.write(request)
+
+    @app.route("/status", methods=["GET"])
+    def status_page(self, request: IRequest) -> bytes:
+        return self._status.write(request)
+
+    @app.route("/status.js", methods=["GET"])
+    def status_script(self, request: IRequest) -> bytes:
+        return self._status.write_script(request)
+
+    @app.route("/api/status", methods=["GET"])
+    def server_status(self, request: IRequest) -> bytes:
+        return self._status.write_numbers(request)
 
     @app.route("/flow/<flow:flow_id>", methods=["GET"])
     def flow_page(self, request: IRequest, flow_id: str) -> bytes:

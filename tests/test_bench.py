@@ -18,6 +18,7 @@ report = importlib.import_module("report")
 run = importlib.import_module("run")
 scenarios = importlib.import_module("scenarios")
 servers = importlib.import_module("servers")
+soak = importlib.import_module("soak")
 databases = importlib.import_module("databases")
 documents = importlib.import_module("documents")
 
@@ -485,3 +486,65 @@ def test_the_list_names_every_scenario(capsys: pytest.CaptureFixture[str]) -> No
     assert run.main(["--list"]) == 0
     listed = capsys.readouterr().out
     assert all(scenario.name in listed for scenario in scenarios.SCENARIOS)
+
+
+def make_samples(minutes: int, **rises: float) -> list[Any]:
+    """Twelve samples a minute; ``rises`` are by the hour, and some moments are far above."""
+    still = dict.fromkeys(soak.Sample.__dataclass_fields__, 0.0)
+    still |= {"memory": 100.0, "descriptors": 50.0, "sockets": 30.0, "sessions": 9.0}
+    samples = []
+    for number in range(minutes * 12):
+        minute = number / 12
+        values = {name: value + rises.get(name, 0.0) * minute / 60 for name, value in still.items()}
+        if number % 7 == 0:
+            values["memory"] += 40.0
+        samples.append(soak.Sample(**{**values, "minute": minute}))
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("rises", "not_flat"),
+    [
+        ({}, []),
+        ({"memory": 5.0, "sessions": 9.0}, []),
+        ({"memory": 7.0}, ["memory"]),
+        ({"descriptors": 11.0, "lag": 1.5}, ["spare descriptors", "lag"]),
+        ({"descriptors": 500.0, "sockets": 500.0}, []),
+        ({"memory": -50.0}, []),
+    ],
+)
+def test_soak_judges_what_rises_in_an_hour(rises: dict[str, float], not_flat: list[str]) -> None:
+    verdicts = soak.judge(make_samples(20, **rises), warm_up=5)
+    assert [one.series.title for one in verdicts if not one.is_flat] == not_flat
+    for verdict in verdicts:
+        assert ("NOT FLAT" in str(verdict)) is (verdict.series.title in not_flat)
+
+
+def test_soak_judges_only_what_follows_the_warm_up() -> None:
+    samples = make_samples(5, memory=600.0) + [
+        soak.Sample(**{**vars(one), "minute": one.minute + 5, "memory": 150.0})
+        for one in make_samples(5)
+    ]
+    assert not soak.judge(samples, warm_up=0)[0].is_flat
+    assert soak.judge(samples, warm_up=5)[0].is_flat
+    with pytest.raises(servers.BenchError, match="too few"):
+        soak.judge(samples, warm_up=8)
+
+
+def test_soak_watches_a_daemon_while_clients_come_and_go(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(soak, "CLIENTS_STOP", 1.0)
+    output = tmp_path / "samples"
+    samples = soak.soak(minutes=0.1, places=30, interval=1.0, output=output)
+    assert [json.loads(line) for line in output.read_text().splitlines()] == [
+        vars(sample) for sample in samples
+    ]
+    assert len(samples) >= 5
+    assert samples[-1].connected > 5
+    assert max(sample.sessions for sample in samples) > 0
+    assert all(sample.memory > 20 and sample.descriptors > 5 for sample in samples)
+    assert samples[-1].sockets == 0
+    visits = json.loads(capsys.readouterr().err.partition("visits: ")[2].splitlines()[0])
+    assert visits
+    assert not [name for name in visits if ":" in name], visits

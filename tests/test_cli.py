@@ -178,7 +178,7 @@ def test_cli1_every_command_explains_itself(nobody: Cli) -> None:
     _, _, listed = nobody.out("--help").partition("Commands:\n")
     lines = listed.splitlines()
     names = [line.split()[0] for line in lines]
-    assert names == ["export", "flows", "import", "patch", "tail", "verify"]
+    assert names == ["export", "flows", "import", "new-epoch", "patch", "tail", "verify"]
     assert not [line for line in lines if line.endswith("...")]
     for name in names:
         ended = CliRunner().invoke(main, [name, "-h"], prog_name="helix")

@@ -139,7 +139,9 @@ def test_ops8_metrics_follow_events(world: World) -> None:
     first, second = world.members(2)
     first.change("flow:f", 1)
     world.settle()
+    world.telemetry.emit("helix.flow.appended", {"entries": 3}, {"flow_id": "f"})
     for sample, value in [
+        ("helix_entries_total", 3),
         ("helix_sessions", 1),
         ("helix_members", 2),
         ("helix_sessions_started_total", 1),

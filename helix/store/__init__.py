@@ -9,13 +9,14 @@ from helix.interfaces import IFlowStore
 from helix.store.memory import MemoryStore
 
 
-def open_store(url: str, reactor: Any, read_only: bool = False) -> IFlowStore:
+def open_store(url: str, reactor: Any, read_only: bool = False, create: bool = True) -> IFlowStore:
     """
     Make the store that a url names. It is not started.
 
     :param url: ``memory:``, ``sqlite:PATH`` or ``postgresql://...``.
     :param read_only: whether to leave it as it is, for what only reads; an SQLite file may then be
         open in a server at the same time.
+    :param create: whether an SQLite file that isn't there is made.
     :raises ValueError: when it is none of these.
     """
     # A store is imported when it is asked for: its libraries need not be there for another's sake.
@@ -25,7 +26,7 @@ def open_store(url: str, reactor: Any, read_only: bool = False) -> IFlowStore:
     if scheme == "sqlite" and rest:
         from helix.store.sqlite import SQLiteStore
 
-        return SQLiteStore(Path(rest).expanduser(), reactor, read_only)
+        return SQLiteStore(Path(rest).expanduser(), reactor, read_only, create)
     if scheme == "postgresql" and rest.startswith("//"):
         from helix.store.postgres import PostgresStore
 

@@ -210,6 +210,14 @@ class MemoryStore:
 
         return self._do(purge)
 
+    def renew_epochs(self, epoch: str) -> Deferred[int]:
+        def renew() -> int:
+            for log in self._logs.values():
+                log.head = msgspec.structs.replace(log.head, epoch=epoch)
+            return len(self._logs)
+
+        return self._do(renew)
+
     def _log(self, flow_id: str, epoch: str | None = None) -> _Log:
         log = self._logs.get(flow_id)
         if log is None or (epoch is not None and log.head.epoch != epoch):

@@ -16,6 +16,7 @@ from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
 from helix.store.sqlite_file import (
     WriterLock,
+    check_file,
     check_owner,
     check_schema,
     connect_reader,
@@ -51,10 +52,14 @@ class SQLiteStore:
     :param path: the file; it and its directory are made at the start where they are not.
     :param reactor: whose thread the Deferreds fire in.
     :param read_only: whether to leave the file as it is, and to let another process write to it.
+    :param create: whether to make a file that isn't there.
     """
 
-    def __init__(self, path: Path, reactor: Any, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, reactor: Any, read_only: bool = False, create: bool = True
+    ) -> None:
         self._path = path
+        self._create = create
         self._read_only = read_only
         # Now, while the process may read its own files: a daemon may give up its rights later.
         self._upgrades = shipped_upgrades("sqlite")
@@ -147,6 +152,9 @@ class SQLiteStore:
     def purge(self, deleted_before: float) -> Deferred[int]:
         return self._write(lambda to: to.purge(deleted_before))
 
+    def renew_epochs(self, epoch: str) -> Deferred[int]:
+        return self._write(lambda to: to.renew_epochs(epoch))
+
     def _write(self, work: Write, size: int = 0) -> Deferred[Any]:
         if self._read_only:
             return fail(StoreReadOnly("The store was opened to be read only"))
@@ -157,7 +165,10 @@ class SQLiteStore:
     def _open_writes(self) -> SQLiteWrites:
         with ExitStack() as opened:
             try:
-                prepare_file(self._path)
+                if self._create:
+                    prepare_file(self._path)
+                else:
+                    check_file(self._path)
                 # By whatever name it is opened, there is one lock.
                 lock = WriterLock(self._path.resolve())
                 opened.callback(lock.release)

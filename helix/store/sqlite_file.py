@@ -105,6 +105,16 @@ def prepare_file(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
+def check_file(path: Path) -> None:
+    """
+    See that there is a file.
+
+    :raises FileNotFoundError: when there is none.
+    """
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
 def connect(path: Path, *options: str) -> sqlite3.Connection:
     """
     Open a database for this thread alone; transactions begin and end where the SQL says so.
@@ -137,8 +147,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Open a database that is only read; also one that nobody has open in a directory that is."""
-    if not path.exists():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    check_file(path)
     database = connect(path, "mode=ro")
     try:
         database.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -366,6 +366,12 @@ class SQLiteWrites:
             self._remove(flow_id, flow)
         return len(gone)
 
+    def renew_epochs(self, epoch: str) -> int:
+        self._logs.clear()
+        return self._database.execute(
+            "UPDATE flows SET epoch = ? WHERE flow_id IS NOT NULL", (epoch,)
+        ).rowcount
+
     def _remove(self, flow_id: str, flow: int) -> None:
         """Take a flow out of everybody's reach, at once however long its log is."""
         self._database.execute("UPDATE flows SET flow_id = NULL WHERE flow = ?", (flow,))

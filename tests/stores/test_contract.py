@@ -488,6 +488,41 @@ async def test_sto9_what_was_deleted_long_ago_is_removed(store: IFlowStore) -> N
     assert (await store.load("a")).entries == [entry(1, ("c", 1))]
 
 
+@ensureDeferred
+async def test_sto19_all_logs_get_another_epoch(store: IFlowStore) -> None:
+    assert await store.renew_epochs("e2") == 0
+    for name in ("kept", "deleted", "gone"):
+        await keep(store, name, [entry(1, ("c", 1)), entry(2)], SUMMARY)
+        await store.snapshot(name, "e1", 1, b"{}")
+    await store.delete("deleted", T0 + 9)
+    await store.delete("gone", T0)
+    await store.purge(T0 + 5)
+    before = {name: await store.load(name) for name in ("kept", "deleted")}
+    assert await store.renew_epochs("e2") == 2
+    for name, loaded in before.items():
+        head = msgspec.structs.replace(loaded.head, epoch="e2")
+        assert await store.load(name) == msgspec.structs.replace(loaded, head=head)
+        assert await store.find(name, "e1", "c", 1) is None
+        assert await store.find(name, "e2", "c", 1) == entry(1, ("c", 1))
+    await refused(VersionConflict, store.append("kept", "e1", 2, entries(3, 3), SUMMARY))
+    await store.append("kept", "e2", 2, entries(3, 3), SUMMARY)
+
+
+@ensureDeferred
+async def test_sto19_what_is_appended_meanwhile_is_before_or_after(store: IFlowStore) -> None:
+    await keep(store, "f", entries(1, 1))
+    asked = [
+        store.append("f", "e1", 1, entries(2, 2), SUMMARY),
+        store.renew_epochs("e2"),
+        store.append("f", "e1", 2, entries(3, 3), SUMMARY),
+    ]
+    first, renewed, last = await outcomes(asked)
+    assert renewed == 1
+    head = await store.head("f")
+    assert head.epoch == "e2"
+    assert head.version == 1 + [first, last].count(None)
+
+
 # What is kept comes back.
 
 

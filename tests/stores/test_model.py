@@ -50,6 +50,7 @@ CALLS = st.one_of(
     call("delete", FLOW_IDS, TIMES),
     call("undelete", FLOW_IDS),
     call("purge", TIMES),
+    call("renew_epochs", EPOCHS),
 )
 
 

@@ -141,6 +141,16 @@ DELETE FROM helix_flows WHERE flow_id IN (
 ) RETURNING key
 """
 
+# Locked in the order of their ids, as by appends.
+RENEW_EPOCHS = """
+WITH locked AS MATERIALIZED (
+    SELECT flow_id FROM helix_flows ORDER BY flow_id FOR NO KEY UPDATE
+), renewed AS (
+    UPDATE helix_flows SET epoch = %(epoch)s FROM locked
+    WHERE helix_flows.flow_id = locked.flow_id RETURNING 1
+) SELECT count(*) FROM renewed
+"""
+
 # Each sees what was committed before the flow could be locked.
 REMOVE_LOGS = (
     "DELETE FROM helix_entries WHERE flow = ANY(%(keys)s)",

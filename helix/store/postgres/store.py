@@ -270,6 +270,15 @@ class PostgresStore:
 
         return self._do(purge)
 
+    def renew_epochs(self, epoch: str) -> Deferred[int]:
+        async def renew(connection: Connection) -> int:
+            named = {"epoch": pack(epoch)}
+            rows = await connection.ask(queries.RENEW_EPOCHS, named, self._bounds.long_answer)
+            count: int = rows[0][0]
+            return count
+
+        return self._do(renew)
+
     def _do(self, work: Work[T]) -> Deferred[T]:
         """Have something done on a connection. To cancel the Deferred doesn't cancel the work."""
         if not self._open:
