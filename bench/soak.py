@@ -286,7 +286,7 @@ def plot(samples: Sequence[Sample], warm_up: float, path: Path) -> None:
         axis.grid(color="#8b93a1", alpha=0.25, linewidth=0.5)
         axis.spines[["top", "right"]].set_visible(False)
         if len(names) > 1:
-            axis.legend(fontsize=8, frameon=False, loc="upper right")
+            axis.legend(fontsize=8, frameon=False, loc="best")
     axes[-1].set_xlabel("minutes; the warm-up is shaded")
     figure.savefig(path, dpi=110)
 
