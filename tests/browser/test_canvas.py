@@ -89,7 +89,6 @@ def test_edi10_nodes_are_joined_by_mouse(opened: Person) -> None:
 
 
 def test_edi10_copies_go_from_one_flow_to_another(opened: Person, make_flow: MakeFlow) -> None:
-    opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
     opened.press("Control+a")
     opened.press("Control+c")
     opened.open(make_flow())

@@ -66,7 +66,7 @@ export function Editor({ flowId }: { flowId: string }) {
     fit: () => void fitView(FIT_SMOOTHLY),
     toggleHistory: isHistoryOpen ? closeHistory : () => { setHistoryOpen(true); },
   });
-  useShortcuts(commands, sheet === null);
+  useShortcuts(commands, actions, sheet === null);
 
   const chosenNodes = useMemo(
     () => nodes.filter((node) => node.selected).map(({ id }) => document?.nodes[id]).filter((node): node is FlowNode => node !== undefined),

@@ -37,9 +37,9 @@ export function commandsOf(actions: Actions, flow: UseFlowResult, around: Surrou
   const edits: Command[] = [
     { id: "undo", label: "Undo", icon: Undo2, keys: ["Mod+Z"], isEnabled: isEditable && flow.canUndo, run: flow.undo },
     { id: "redo", label: "Redo", icon: Redo2, keys: ["Mod+Shift+Z", "Mod+Y"], isEnabled: isEditable && flow.canRedo, run: flow.redo },
-    { id: "copy", label: "Copy", icon: Copy, keys: ["Mod+C"], isEnabled: isChosen, isNative: true, run: actions.copy },
-    { id: "cut", label: "Cut", icon: Scissors, keys: ["Mod+X"], isEnabled: isEditable && isChosen, isNative: true, run: actions.cut },
-    { id: "paste", label: "Paste", icon: ClipboardPaste, keys: ["Mod+V"], isEnabled: isEditable, isNative: true, run: actions.pasteCopied },
+    { id: "copy", label: "Copy", icon: Copy, keys: ["Mod+C"], isEnabled: isChosen, isNative: true, run: () => { actions.keep(actions.copy()); } },
+    { id: "cut", label: "Cut", icon: Scissors, keys: ["Mod+X"], isEnabled: isEditable && isChosen, isNative: true, run: () => { actions.keep(actions.cut()); } },
+    { id: "paste", label: "Paste", icon: ClipboardPaste, keys: ["Mod+V"], isEnabled: isEditable, isNative: true, run: actions.pasteKept },
     { id: "duplicate", label: "Duplicate", icon: SquarePlus, keys: ["Mod+D"], isEnabled: isEditable && isChosen, run: actions.duplicate },
     { id: "delete", label: "Delete", icon: Trash2, keys: ["Delete", "Backspace"], isEnabled: isEditable && isChosen, run: actions.remove },
     { id: "connect", label: "Connect the selected nodes", icon: Spline, keys: ["Mod+E"], isEnabled: isEditable && actions.selected.length > 1, run: actions.connect },

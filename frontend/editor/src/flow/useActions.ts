@@ -26,11 +26,15 @@ export interface Actions {
   selectAll: () => void;
   remove: () => void;
   duplicate: () => void;
-  copy: () => void;
-  cut: () => void;
+  /** Write what is selected as text for the clipboard. */
+  copy: () => string;
+  /** As `copy`, and take it away. */
+  cut: () => string;
   paste: (text: string) => void;
-  /** Paste what was copied last, from the clipboard where one may read it. */
-  pasteCopied: () => void;
+  /** Put text into the clipboard, without an event of the browser's for it. */
+  keep: (text: string) => void;
+  /** Paste what is in the clipboard where one may read it, else what was kept last. */
+  pasteKept: () => void;
   connect: () => void;
   toggleLock: () => void;
   layOut: () => void;
@@ -45,7 +49,7 @@ export interface Actions {
 export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   const { sync, document, nodes, edges, onNodesChange, onEdgesChange } = flow;
   const { screenToFlowPosition, setCenter, fitView } = useReactFlow();
-  const copied = useRef("");
+  const kept = useRef("");
   const nodeIds = nodes.filter((node) => node.selected).map(({ id }) => id);
   const edgeIds = edges.filter((edge) => edge.selected).map(({ id }) => id);
 
@@ -72,13 +76,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       sync.patch({ nodes: gone(nodeIds), edges: gone(edgeIds) });
     }
   };
-  const copy = (): void => {
-    if (nodeIds.length > 0) {
-      copied.current = writePart(part());
-      // Pages without TLS have no clipboard; what was copied is pasted here all the same.
-      void (navigator.clipboard as Clipboard | undefined)?.writeText(copied.current).catch(() => undefined);
-    }
-  };
+  const copy = (): string => writePart(part());
   const paste = (text: string): void => {
     const found = readPart(text);
     if (found !== null && found.nodes.length > 0) {
@@ -112,14 +110,21 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     duplicate: () => { apply(copyOf(part(), { x: STEP, y: STEP })); },
     copy,
     cut: () => {
-      copy();
+      const text = copy();
       remove();
+      return text;
     },
     paste,
-    pasteCopied: () => {
-      void (navigator.clipboard as Clipboard | undefined)?.readText().then(
-        (text) => { paste(readPart(text) === null ? copied.current : text); },
-        () => { paste(copied.current); },
+    // Pages without TLS have no clipboard but in its events; what was kept is pasted here all the same.
+    keep: (text) => {
+      kept.current = text;
+      void (navigator.clipboard as Clipboard | undefined)?.writeText(text).catch(() => undefined);
+    },
+    pasteKept: () => {
+      const clipboard = navigator.clipboard as Clipboard | undefined;
+      void (clipboard?.readText() ?? Promise.reject(new Error("no clipboard"))).then(
+        (text) => { paste(readPart(text) === null ? kept.current : text); },
+        () => { paste(kept.current); },
       );
     },
     connect: () => {
