@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.resources import files
 from ipaddress import ip_address
 from random import Random, SystemRandom
 from typing import IO, Any
@@ -35,6 +36,7 @@ from helix.clients import ClientLimits, ClientService
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
 from helix.connection import Connections
 from helix.documentchannel import PatchLimits
+from helix.editorfiles import EditorFiles
 from helix.errors import HelixError
 from helix.httpchannel import HttpConnections
 from helix.ids import new_id
@@ -328,13 +330,20 @@ def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
     )
 
 
-def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) -> Server:
+def build_server(
+    config: Config,
+    clock: Any,
+    random: Random,
+    store: IFlowStore,
+    editor: EditorFiles | None = None,
+) -> Server:
     """
     Wire the parts as ``config`` says.
 
     :param clock: the reactor.
     :param random: shuffles the clients when they are sent away, and makes identifiers.
     :param store: where flows are kept; whoever serves starts it.
+    :param editor: what is served of it.
     """
     telemetry = Telemetry()
     metrics = Metrics(telemetry)
@@ -373,7 +382,7 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     sizes = (config.max_frame_bytes, config.high_water_mark)
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
-        Web(sessions, clients, metrics, origins, status),
+        Web(sessions, clients, metrics, origins, status, editor),
         FlowRoutes(library, sessions, visitors, config.max_frame_bytes),
         visitors,
         SocketResource(
@@ -403,7 +412,8 @@ def makeService(options: Options) -> HelixService:
         store = open_store(config.store, reactor)
     except ValueError as error:
         raise SystemExit(f"twistd helix: --store: {error}") from None
-    server = build_server(config, reactor, SystemRandom(), store)
+    editor = EditorFiles.load(files("helix").joinpath("editor"))
+    server = build_server(config, reactor, SystemRandom(), store, editor)
     log_telemetry(server.telemetry)
     service = HelixService(
         reactor, server, lambda: make_observer(_log_file(options), config.log_format)
