@@ -55,6 +55,7 @@ from helix.store import open_store
 from helix.telemetry import Telemetry
 from helix.templates import load_templates
 from helix.transport import SocketFactory, SocketResource
+from helix.versionnames import VersionNames
 from helix.watchdog import WatchdogService
 from helix.web import BodyLimits, HelixSite, Root, Web
 from helix.web_flows import WHITE_SPACE, FlowRoutes
@@ -374,7 +375,9 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
         Web(sessions, clients, metrics, origins, status),
-        FlowRoutes(library, sessions, visitors, config.max_frame_bytes),
+        FlowRoutes(
+            library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes
+        ),
         visitors,
         SocketResource(
             SocketFactory(connections, clients, *sizes, config.compress_frames_over), door

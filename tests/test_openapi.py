@@ -90,8 +90,8 @@ def test_res20_every_route_is_described_and_no_other() -> None:
 
 
 def test_res21_every_word_behind_an_id_is_known() -> None:
-    ends = {path.rpartition("{flow_id}/")[2] for path, _ in ROUTES if "{flow_id}/" in path}
-    assert ends == set(OF_A_FLOW)
+    ends = {path.partition("{flow_id}/")[2] for path, _ in ROUTES if "{flow_id}/" in path}
+    assert ends == {*OF_A_FLOW, "versions/{version}"}
 
 
 def test_res20_every_code_of_a_problem_is_documented() -> None:
