@@ -49,7 +49,7 @@ OF_A_FLOW = (
 )
 """What follows a flow's id in an address; ``versions`` also with one of them behind it."""
 
-_SLASH = "\x1f"
+_SLASH = "\x01"
 """Stands for an encoded slash while a route is looked for; no id holds it (`helix.ids`)."""
 
 _log: Final = Logger(namespace="helix.web")
