@@ -153,6 +153,7 @@ class CommitLoop:
         "_settling",
         "_stale",
         "_unknown",
+        "_waiting",
         "log",
     )
 
@@ -169,6 +170,7 @@ class CommitLoop:
         self._recovering: Deferred[None] | None = None
         self._recovery: IDelayedCall | None = None
         self._unknown: set[str] = set()
+        self._waiting: tuple[Deferred[None], ...] = ()
         self._settling: Deferred[None] | None = None
         self._appending = self._has_orphans = False
         self._running = self._closed = False
@@ -244,6 +246,20 @@ class CommitLoop:
         self._stale = self._asked = True
         self._next()
 
+    def refreshed(self) -> Deferred[None]:
+        """
+        As `refresh`, and wait for it.
+
+        :return: a Deferred that fires once the log is at least what the store has now.
+        :raises HelixError: (through the Deferred) when the store can't tell, or the loop is closed.
+        """
+        if self._closed:
+            return fail(SessionEnded())
+        done: Deferred[None] = Deferred()
+        self._waiting = (*self._waiting, done)
+        self.refresh()
+        return done
+
     def close(self, error: HelixError) -> Deferred[None] | None:
         """
         Take nothing more; who still waits is told ``error``. An append under way goes on.
@@ -260,6 +276,8 @@ class CommitLoop:
         if group is not None:
             self._roll_back(group)
         self._refuse((*(group.pending if group else ()), *self._drop_queue()), error)
+        for done in self._drop_waiting():
+            done.errback(error)
         if self._recovering is not None:
             self._recovering.cancel()
         if self._appending:
@@ -478,6 +496,10 @@ class CommitLoop:
         self._queue.clear()
         return dropped
 
+    def _drop_waiting(self) -> tuple[Deferred[None], ...]:
+        waiting, self._waiting = self._waiting, ()
+        return waiting
+
     def _refuse(self, pending: Iterable[_Pending], error: HelixError) -> None:
         for one in pending:
             known = error.retry and self._is_resend(one.submission)
@@ -508,12 +530,16 @@ class CommitLoop:
         if not self._closed:
             self._stale = self._asked  # somebody may have asked meanwhile
             self._failures = 0
+            for done in () if self._stale else self._drop_waiting():
+                done.callback(None)
             self._next()
 
     def _recovery_failed(self, failure: Failure) -> None:
         self._recovering = None
         if not self._closed:
             self._give_up(failure)
+            for done in self._drop_waiting():
+                done.errback(failure)
             self._next()
 
     async def _catch_up(self) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from time import perf_counter
 from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.tcp import Port
 
 MAX_EVENTS = 32
-"""Descriptors that are served in one turn: of those that cost most, some 20 ms of work."""
+"""Descriptors that are served in one turn at most."""
+
+MAX_SECONDS = 0.01
+"""For how long descriptors are served in one turn; each that is begun is served whole."""
+
+MAX_ACCEPTS = 20
+"""Connections that a port accepts in one turn."""
 
 
 class BoundedPoller:
@@ -25,7 +35,16 @@ class BoundedPoller:
 
     def poll(self, timeout: float, maxevents: int) -> Any:
         """Twisted's call: wait, and tell which descriptors are ready for what."""
-        return self._poller.poll(timeout, min(maxevents, MAX_EVENTS))
+        return _within(MAX_SECONDS, self._poller.poll(timeout, min(maxevents, MAX_EVENTS)))
+
+
+def _within(seconds: float, events: Iterable[Any]) -> Iterator[Any]:
+    """Give events until the time is over: the kernel tells of the others again."""
+    end = perf_counter() + seconds
+    for event in events:
+        yield event
+        if perf_counter() > end:
+            return
 
 
 def bound_turns(reactor: object) -> None:
@@ -37,3 +56,19 @@ def bound_turns(reactor: object) -> None:
     """
     if isinstance(reactor, EPollReactor):
         reactor._poller = BoundedPoller(reactor._poller)
+
+
+def bound_accepts(port: IListeningPort) -> None:
+    """
+    Let a port accept no more than `MAX_ACCEPTS` connections in one turn.
+
+    Twisted's begins with 100 and takes 20 more each time that so many wait.
+    """
+    if isinstance(port, Port):
+        accept = port.doRead
+
+        def read() -> None:
+            port.numberAccepts = MAX_ACCEPTS
+            accept()
+
+        port.doRead = read  # type: ignore[method-assign]  # what the reactor calls

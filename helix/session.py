@@ -406,7 +406,12 @@ class FlowSession:
 
     async def _fetch(self, resume: tuple[str, int] | None) -> list[Entry] | None:
         """Get the entries that a resuming member missed and that are not at hand any more."""
-        if resume is None or resume[0] != self.log.epoch or resume[1] > self.log.version:
+        if resume is None:
+            return None
+        if resume[0] != self.log.epoch or resume[1] > self.log.version:
+            # It may have seen by another node what this one has yet to read.
+            await self._commits.refreshed()
+        if resume[0] != self.log.epoch or resume[1] > self.log.version:
             return None
         try:
             return await self.log.fetch(resume[1])

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.resources import files
 from ipaddress import ip_address
 from random import Random, SystemRandom
 from typing import IO, Any
@@ -35,6 +36,7 @@ from helix.clients import ClientLimits, ClientService
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
 from helix.connection import Connections
 from helix.documentchannel import PatchLimits
+from helix.editorfiles import EditorFiles
 from helix.errors import HelixError
 from helix.httpchannel import HttpConnections
 from helix.ids import new_id
@@ -44,7 +46,7 @@ from helix.livelog import LogSettings
 from helix.logs import log_telemetry, make_observer
 from helix.longpoll import LongPollResource
 from helix.metrics import Metrics
-from helix.poller import bound_turns
+from helix.poller import bound_accepts, bound_turns
 from helix.purge import PurgeService
 from helix.router import Router
 from helix.service import FlowSessionService
@@ -66,7 +68,7 @@ BODY_FRAMES = 4
 BACKLOG = 4096
 """Connects that may wait to be accepted; the kernel has a limit of its own, often the same."""
 
-GC_THRESHOLDS = (5_000, 4, 2_500)
+GC_THRESHOLDS = (2_000, 4, 6_000)
 """
 When garbage is looked for: the youngest 5,000 objects take some 3 ms, four times as many 15. (Ten
 times as many took over 50 while thousands connected.) A pass over all that lives takes 200 ms with
@@ -170,6 +172,7 @@ class ListenService(Service):
             raise SystemExit(f"twistd helix: --listen: {self._description!r}: {reason}")
 
     def _listening(self, port: IListeningPort) -> None:
+        bound_accepts(port)
         self.port = port
 
     def stopService(self) -> Deferred[Any]:
@@ -329,13 +332,20 @@ def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
     )
 
 
-def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) -> Server:
+def build_server(
+    config: Config,
+    clock: Any,
+    random: Random,
+    store: IFlowStore,
+    editor: EditorFiles | None = None,
+) -> Server:
     """
     Wire the parts as ``config`` says.
 
     :param clock: the reactor.
     :param random: shuffles the clients when they are sent away, and makes identifiers.
     :param store: where flows are kept; whoever serves starts it.
+    :param editor: what is served of it.
     """
     telemetry = Telemetry()
     metrics = Metrics(telemetry)
@@ -374,7 +384,7 @@ def build_server(config: Config, clock: Any, random: Random, store: IFlowStore) 
     sizes = (config.max_frame_bytes, config.high_water_mark)
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
-        Web(sessions, clients, metrics, origins, status),
+        Web(sessions, clients, metrics, origins, status, editor),
         FlowRoutes(
             library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes
         ),
@@ -406,7 +416,8 @@ def makeService(options: Options) -> HelixService:
         store = open_store(config.store, reactor)
     except ValueError as error:
         raise SystemExit(f"twistd helix: --store: {error}") from None
-    server = build_server(config, reactor, SystemRandom(), store)
+    editor = EditorFiles.load(files("helix").joinpath("editor"))
+    server = build_server(config, reactor, SystemRandom(), store, editor)
     log_telemetry(server.telemetry)
     service = HelixService(
         reactor, server, lambda: make_observer(_log_file(options), config.log_format)

@@ -18,6 +18,7 @@ from helix.admission import Visitors, header, host_of
 from helix.apidocs import ApiDocs
 from helix.auth import OriginPolicy
 from helix.clients import ClientService
+from helix.editorfiles import EditorFiles
 from helix.errors import (
     BodyTooLarge,
     Draining,
@@ -63,7 +64,11 @@ def _describe(session: FlowSession) -> dict[str, object]:
 
 
 class Web:
-    """The pages, the sessions, and what operators ask for."""
+    """
+    The pages, the sessions, and what operators ask for.
+
+    :param editor: what was built of it; without it ``/`` is the status page, too.
+    """
 
     app: Final = make_app()
 
@@ -74,18 +79,22 @@ class Web:
         metrics: Metrics,
         origins: OriginPolicy,
         status: StatusPage,
+        editor: EditorFiles | None,
     ) -> None:
         self._sessions = sessions
         self._clients = clients
         self._metrics = metrics
         self._origins = origins
         self._status = status
+        self._editor = editor
         self._docs = ApiDocs.load()
 
     # pages and operations
 
     @app.route("/", methods=["GET"])
     def index(self, request: IRequest) -> bytes:
+        if self._editor is not None:
+            return self._editor.write_page(request)
         return self._status.write(request)
 
     @app.route("/status", methods=["GET"])
@@ -99,6 +108,18 @@ class Web:
     @app.route("/api/status", methods=["GET"])
     def server_status(self, request: IRequest) -> bytes:
         return self._status.write_numbers(request)
+
+    @app.route("/flow/<flow:flow_id>", methods=["GET"])
+    def flow_page(self, request: IRequest, flow_id: str) -> bytes:
+        if self._editor is None:
+            return write_not_found(request)
+        return self._editor.write_page(request)
+
+    @app.route("/assets/<flow:name>", methods=["GET"])
+    def asset(self, request: IRequest, name: str) -> bytes:
+        if self._editor is None:
+            return write_not_found(request)
+        return self._editor.write_asset(request, name)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: IRequest) -> bytes:

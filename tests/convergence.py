@@ -18,9 +18,8 @@ promised has to hold:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from itertools import count, pairwise
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -29,14 +28,24 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from helix.document import FlowDocument, empty_document, encode_document
+from helix.document import encode_document
 from helix.edits import FlowState, Submission
 from helix.errors import HelixError, StoreFull, StoreUnavailable
 from helix.library import FlowLibrary
 from helix.verify import verify_flow
 from tests.fuzzclients import FuzzClient, RelayReplica, Replica, random_patch
-from tests.heldstore import HeldStore, LateStore
+from tests.heldstore import HeldStore, LateStore, Logs
 from tests.world import Client, World
+
+SMALL = {
+    "helix.livelog.RECENT_BYTES": 1500,
+    "helix.livelog.PAGE": 7,
+    "helix.livelog.SNAPSHOT_ENTRIES": 20,
+    "helix.livelog.LAST_SNAPSHOT_ENTRIES": 10,
+    "helix.commits.PAGE": 7,
+    "helix.commits.MAX_GROUP": 5,
+}
+"""Sizes with which a run of this length meets what takes a long time otherwise."""
 
 
 class AskedFor(Exception):
@@ -50,44 +59,6 @@ class Node:
     world: World
     store: LateStore
     library: FlowLibrary
-
-
-class Logs:
-    """What the store has, by the epochs. (`tests.fuzzclients.Truth`)"""
-
-    def __init__(self, store: LateStore) -> None:
-        self._logs = store.epochs
-        self._made: dict[str, tuple[FlowDocument, list[bytes]]] = {}
-
-    def document(self, epoch: str, version: int) -> bytes:
-        log = self._logs.get(epoch)
-        entries = [] if log is None else log.entries
-        assert version <= len(entries), "told before it was stored"
-        first = FlowDocument(empty_document())
-        document, made = self._made.setdefault(epoch, (first, [encode_document(first.content)]))
-        for entry in entries[len(made) - 1 : version]:
-            document.apply(json.loads(entry.patch))
-            made.append(encode_document(document.content))
-        return made[version]
-
-    def holds(self, version: int, client_id: str, op_id: int) -> bool:
-        return any(
-            version == log.operations.get(client_id, {}).get(op_id) for log in self._logs.values()
-        )
-
-    def knows(self, client_id: str, op_id: int) -> bool:
-        return any(op_id in log.operations.get(client_id, {}) for log in self._logs.values())
-
-    def check(self) -> None:
-        """See to what holds for a log in itself."""
-        for log in self._logs.values():
-            assert [e.version for e in log.entries] == list(range(1, len(log.entries) + 1))
-            named: dict[str, list[int]] = {}
-            for entry in log.entries:
-                if entry.client_id is not None and entry.op_id is not None:
-                    named.setdefault(entry.client_id, []).append(entry.op_id)
-            for ops in named.values():
-                assert all(a < b for a, b in pairwise(ops)), "a submission twice, or overtaken"
 
 
 class Convergence:
@@ -157,12 +128,7 @@ class Convergence:
         self.random.choice(self.nodes).world.clock.turn()
 
     def _look(self) -> None:
-        self._look_at(self.random.choice(self.clients))
-
-    def _look_at(self, client: FuzzClient) -> None:
-        client.look()
-        if isinstance(client, Replica) and client.joined and client.stopped:
-            client.resume()
+        self.random.choice(self.clients).look()
 
     def _store_answers(self) -> None:
         store = self.random.choice(self.nodes).store
@@ -194,10 +160,7 @@ class Convergence:
     def _crash(self) -> None:
         session = self.random.choice(self.nodes).world.flow()
         if session is not None:
-            try:
-                raise AskedFor
-            except AskedFor:
-                session.crash(Failure())
+            session.crash(Failure(AskedFor()))
 
     def _restart(self) -> None:
         """Another server on the same store; of what the old one was writing some came to be."""
@@ -263,7 +226,7 @@ class Convergence:
                 world.clock.advance(1)
                 world.settle()
             for client in self.clients:
-                self._look_at(client)
+                client.look()
             if self._is_at_rest():
                 for node in self.nodes:
                     node.store.holding = node.store.late = False
@@ -301,7 +264,7 @@ class Convergence:
 
     def _check(self) -> None:
         for world in self._worlds:
-            unforeseen = [event for event in world.failures if not _is_asked_for(event)]
+            unforeseen = [event for event in world.failures if not is_asked_for(event)]
             assert not unforeseen, unforeseen[0]
             world.failures.clear()
         self.logs.check()
@@ -330,7 +293,8 @@ class Convergence:
         asked.addErrback(lambda failure: failure.trap(HelixError)).addErrback(self._faults.append)
 
 
-def _is_asked_for(event: LogEvent) -> bool:
+def is_asked_for(event: LogEvent) -> bool:
+    """Whether what was logged is due to a fault that a run made."""
     failure = event.get("log_failure")
     if failure is not None:
         return bool(failure.check(AskedFor))

@@ -57,29 +57,37 @@ class FuzzClient:
     """
     A client that joins, and joins again.
 
+    :ivar topic: what it joins.
     :ivar wire: its connection, if it has one.
     :ivar world: where to.
     """
 
+    topic: str = TOPIC
     wire: Client | None = None
     joined: bool = False
     join_ref: str = ""
 
     def connect(self, world: World, room: int | None) -> None:
         self.wire = world.client()
+        self.wire.answers_close = True
         self.wire.socket.room = room
         self.join()
 
     def join(self) -> None:
         assert self.wire is not None
         self.joined = False
-        self.join_ref = self.wire.join(TOPIC, self.parameters())
+        self.join_ref = self.wire.join(self.topic, self.parameters())
 
     def abandon(self) -> Client | None:
         """Go, and leave a connection that the server doesn't know to be dead."""
         wire, self.wire = self.wire, None
         self.joined = False
         return wire
+
+    def leave(self) -> None:
+        """Leave the channel; with its end, go."""
+        if self.wire is not None:
+            self.wire.leave(self.topic)
 
     def cut(self) -> None:
         if (wire := self.abandon()) is not None:
@@ -135,6 +143,8 @@ class Replica(FuzzClient):
     :ivar accepted: op id -> the version that it was acknowledged with.
     :ivar changed_nothing: the op ids of those that were answered so.
     :ivar stopped: whether it waits, after a patch was refused for now.
+    :ivar ahead: whether it was told the whole document since the last new entry: entries that were
+        on their way before that may follow.
     """
 
     client_id: str
@@ -148,11 +158,18 @@ class Replica(FuzzClient):
     accepted: dict[int, int] = attrs.field(factory=dict)
     changed_nothing: set[int] = attrs.field(factory=set)
     stopped: bool = False
+    ahead: bool = False
 
     def join(self) -> None:
-        self.stopped = False
+        self.stopped = self.ahead = False
         self.unanswered.clear()
         super().join()
+
+    def look(self) -> None:
+        """Take what arrived; who was refused for now tries again."""
+        super().look()
+        if self.joined and self.stopped:
+            self.resume()
 
     def parameters(self) -> dict[str, Any]:
         params: dict[str, Any] = {"mode": "document", "client_id": self.client_id}
@@ -185,7 +202,7 @@ class Replica(FuzzClient):
     def _send(self, op_id: int) -> None:
         assert self.wire is not None
         payload = {"op_id": op_id, "patch": self.outbox[op_id]}
-        self.unanswered[self.wire.push(TOPIC, "patch", payload)] = op_id
+        self.unanswered[self.wire.push(self.topic, "patch", payload)] = op_id
 
     def take_join(self, status: str, response: dict[str, Any]) -> None:
         if status == "error":
@@ -220,6 +237,7 @@ class Replica(FuzzClient):
             self._take_entries(payload["entries"])
         elif event == "reset":
             self._take_whole(payload)
+            self.ahead = True
 
     def _accept(self, op_id: int, version: int, changed: bool) -> None:
         patch = self.outbox.pop(op_id, None)
@@ -233,14 +251,16 @@ class Replica(FuzzClient):
     def _take_entries(self, entries: list[dict[str, Any]]) -> None:
         assert self.epoch is not None
         for entry in entries:
-            if entry["version"] <= self.version:
+            if self.ahead and entry["version"] <= self.version:
                 continue
-            assert entry["version"] == self.version + 1, "a gap"
+            assert entry["version"] == self.version + 1, "a gap, or an entry twice"
             self.document = merge(self.document, entry["patch"])
             self.version = entry["version"]
+            self.ahead = False
         self._check()
 
     def _take_whole(self, state: dict[str, Any]) -> None:
+        assert state["epoch"] != self.epoch or state["version"] >= self.version, "back in time"
         self.epoch, self.version = state["epoch"], state["version"]
         self.document = state["document"]
         self._check()
@@ -254,10 +274,15 @@ class Replica(FuzzClient):
 
 @attrs.define(eq=False, kw_only=True)
 class RelayReplica(FuzzClient):
-    """A client in relay mode: it sends all that it shows, and shows what it is sent."""
+    """
+    A client in relay mode: it sends all that it shows, and shows what it is sent.
+
+    :ivar count: how many members the flow has, as it was told.
+    """
 
     nodes: dict[str, Any] = attrs.field(factory=dict)
     edges: dict[str, Any] = attrs.field(factory=dict)
+    count: int = 0
     unanswered: set[str] = attrs.field(factory=set)
 
     def parameters(self) -> dict[str, Any]:
@@ -277,7 +302,7 @@ class RelayReplica(FuzzClient):
             if edge.get("source") in self.nodes and edge["target"] in self.nodes
         }
         changes = {"nodes": [*self.nodes.values()], "edges": [*self.edges.values()]}
-        self.unanswered.add(self.wire.change(TOPIC, changes))
+        self.unanswered.add(self.wire.change(self.topic, changes))
 
     @property
     def is_at_rest(self) -> bool:
@@ -301,3 +326,5 @@ class RelayReplica(FuzzClient):
         if event == "flow_update":
             self.nodes = by_id(*payload["changes"]["nodes"])
             self.edges = by_id(*payload["changes"]["edges"])
+        elif event in ("client_joined", "client_left"):
+            self.count = payload["client_count"]

@@ -1,14 +1,17 @@
-"""Stores in memory whose appends are let through, or fail, by hand."""
+"""Stores in memory whose appends are let through, or fail, by hand, and what their logs say."""
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
+from helix.document import FlowDocument, empty_document, encode_document
 from helix.errors import HelixError
 from helix.records import Entry, FlowHead, StoredFlow, Summary
 from helix.store.memory import MemoryStore, _Log
@@ -174,3 +177,71 @@ class LateStore(HeldStore):
         waiting: Deferred[Any] = Deferred()
         self._answers.append((done, waiting))
         return waiting
+
+
+class Logs:
+    """What the store has, by the epochs. (`tests.fuzzclients.Truth`)"""
+
+    def __init__(self, store: LateStore) -> None:
+        self._logs = store.epochs
+        self._made: dict[str, tuple[FlowDocument, list[bytes]]] = {}
+
+    def document(self, epoch: str, version: int) -> bytes:
+        log = self._logs.get(epoch)
+        entries = [] if log is None else log.entries
+        assert version <= len(entries), "told before it was stored"
+        first = FlowDocument(empty_document())
+        document, made = self._made.setdefault(epoch, (first, [encode_document(first.content)]))
+        for entry in entries[len(made) - 1 : version]:
+            document.apply(json.loads(entry.patch))
+            made.append(encode_document(document.content))
+        return made[version]
+
+    def holds(self, version: int, client_id: str, op_id: int) -> bool:
+        return any(
+            version == log.operations.get(client_id, {}).get(op_id) for log in self._logs.values()
+        )
+
+    def knows(self, client_id: str, op_id: int) -> bool:
+        return any(op_id in log.operations.get(client_id, {}) for log in self._logs.values())
+
+    def check(self) -> None:
+        """See to what holds for a log in itself."""
+        for log in self._logs.values():
+            assert [e.version for e in log.entries] == list(range(1, len(log.entries) + 1))
+            named: dict[str, list[int]] = {}
+            for entry in log.entries:
+                if entry.client_id is not None and entry.op_id is not None:
+                    named.setdefault(entry.client_id, []).append(entry.op_id)
+            for ops in named.values():
+                assert all(a < b for a, b in pairwise(ops)), "a submission twice, or overtaken"
+
+
+class StorePerFlow:
+    """
+    A `LateStore` for each flow, so that there may be trouble with one of them.
+
+    (`helix.interfaces.IFlowStore`, as far as it is about one flow.)
+
+    :param beside: another node's, whose flows it keeps as well.
+    """
+
+    def __init__(self, random: Random, beside: StorePerFlow | None = None) -> None:
+        self._random = random
+        self._beside = beside
+        self.stores: dict[str, LateStore] = {}
+
+    def of(self, flow_id: str) -> LateStore:
+        """The one of a flow."""
+        if flow_id not in self.stores:
+            beside = None if self._beside is None else self._beside.of(flow_id)
+            self.stores[flow_id] = LateStore(self._random, beside)
+        return self.stores[flow_id]
+
+    def die(self) -> None:
+        """The node is gone. (`LateStore.die`)"""
+        for store in self.stores.values():
+            store.die()
+
+    def __getattr__(self, method: str) -> Callable[..., Deferred[Any]]:
+        return lambda flow_id, *args: getattr(self.of(flow_id), method)(flow_id, *args)

@@ -22,6 +22,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from helix.config import Config, read_config
+from helix.editorfiles import EditorFiles
 from helix.store.memory import MemoryStore
 from helix.tap import build_server
 from helix.web import HelixSite
@@ -140,11 +141,15 @@ class Stack:
     The parts of a server, wired as `helix.tap` does.
 
     :param wrap_store: puts something in front of the store in memory.
+    :param editor: what was built of it.
     :param options: of ``twistd helix``, with underscores; several values in a list.
     """
 
     def __init__(
-        self, wrap_store: Callable[[MemoryStore], Any] = lambda store: store, **options: object
+        self,
+        wrap_store: Callable[[MemoryStore], Any] = lambda store: store,
+        editor: EditorFiles | None = None,
+        **options: object,
     ) -> None:
         self.config = make_config(**options)
         config = self.config
@@ -152,7 +157,7 @@ class Stack:
         self.clock = Clock()
         self.clock.advance(NOW)
         self.store = wrap_store(open_memory_store())
-        server = build_server(config, self.clock, Random(1), self.store)
+        server = build_server(config, self.clock, Random(1), self.store, editor)
         self.telemetry, self.site = server.telemetry, server.site
         self.sessions, self.clients = server.sessions, server.clients
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.convergence import Convergence
+from tests.convergence import SMALL, Convergence
 from tests.world import World
 
 STEPS = 400
@@ -17,17 +17,6 @@ SEEDS = int(os.environ.get("HELIX_CONVERGENCE_SEEDS", "60"))
 
 FIRST = int(os.environ.get("HELIX_CONVERGENCE_FIRST", "0"))
 """The seed of the first."""
-
-SMALL = {
-    "helix.livelog.RECENT_BYTES": 1500,
-    "helix.livelog.PAGE": 7,
-    "helix.livelog.SNAPSHOT_ENTRIES": 20,
-    "helix.livelog.LAST_SNAPSHOT_ENTRIES": 10,
-    "helix.commits.PAGE": 7,
-    "helix.commits.MAX_GROUP": 5,
-}
-"""Sizes with which a run of this length meets what takes a long time otherwise."""
-
 
 REGRESSIONS = {"a load that takes too long": 7}
 """What runs found, by the seeds that did, while those still mean the same run."""

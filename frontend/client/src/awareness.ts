@@ -52,10 +52,20 @@ export class Awareness {
     this.#presence.give(this.#meta);
   }
 
-  /** Take what Phoenix's `Presence` lists. */
+  /**
+   * Take what Phoenix's `Presence` lists. Whoever is gone points nowhere: a page that lagged isn't told
+   * so by a frame of pointers.
+   */
   present(list: readonly { key: string; metas: JsonObject[] }[]): void {
+    const before = this.members;
     this.members = membersOf(list, this.#clientId);
-    this.#owner.changed();
+    const here = new Set(this.members.map(({ clientId }) => clientId));
+    const gone = before.filter(({ clientId }) => !here.has(clientId) && this.cursors.has(clientId));
+    if (gone.length > 0) {
+      this.moved(Object.fromEntries(gone.map(({ clientId }) => [clientId, null])));
+    } else {
+      this.#owner.changed();
+    }
   }
 
   /** Take a frame of pointers. */

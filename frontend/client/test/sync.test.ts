@@ -526,6 +526,22 @@ describe("presence", () => {
     desk.network.cut();
     expect(ada.state.cursors.size).toBe(0);
   });
+
+  test("jsc11 who left points nowhere, also when this page lagged meanwhile", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    const here = { ada: { metas: [{ phx_ref: "a", client_id: ada.clientId }] } };
+    const ben = (ref: string) => ({ ben: { metas: [{ phx_ref: ref, client_id: "ben" }] } });
+    desk.server.broadcast("presence_state", { ...here, ...ben("b") });
+    desk.server.broadcast("cursors", { ben: { x: 1, y: 2 }, eve: { x: 0, y: 0 } });
+    await desk.pass(10);
+    expect([...ada.state.cursors.keys()]).toEqual(["ben", "eve"]);
+    desk.server.broadcast("presence_state", here);
+    desk.server.broadcast("presence_diff", { joins: ben("c"), leaves: {} });
+    await desk.pass(10);
+    expect(ada.state.members.map(({ clientId }) => clientId)).toEqual([ada.clientId, "ben"]);
+    expect([...ada.state.cursors.keys()]).toEqual(["eve"]); // whose coming is told in a moment
+  });
 });
 
 describe("the state", () => {

@@ -1,0 +1,91 @@
+import type { UseFlowResult } from "helix-flows/react";
+import { ChevronLeft, Ellipsis, Share2 } from "lucide-react";
+
+import { follow } from "../address";
+import { Mark } from "../ui/Mark";
+import { Menu } from "../ui/Menu";
+import { ThemeButton } from "../ui/ThemeButton";
+import type { Command } from "./commands";
+import { keyWords } from "./keys";
+import { People } from "./People";
+import { Status } from "./Status";
+
+interface Props {
+  flow: UseFlowResult;
+  commands: readonly Command[];
+  isViewer: boolean;
+  isHistoryOpen: boolean;
+  followed: string | null;
+  onFollow: (clientId: string | null) => void;
+  onRename: () => void;
+}
+
+const IN_MENU = ["find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
+
+/** What is open, how it stands, what can be done, and who is here. */
+export function TopBar({ flow, commands, isViewer, isHistoryOpen, followed, onFollow, onRename }: Props) {
+  const { sync, status, members, document } = flow;
+  const named = (id: string): Command | undefined => commands.find((one) => one.id === id);
+  const button = (id: string, isPressed?: boolean) => {
+    const command = named(id);
+    return command === undefined ? null : <CommandButton command={command} isPressed={isPressed} />;
+  };
+  return (
+    <header className="bar">
+      <a className="icon-button" href="/" onClick={follow} aria-label="All flows" title="All flows">
+        <ChevronLeft size={18} />
+      </a>
+      <span className="brand-mark"><Mark /></span>
+      <input
+        className="title"
+        aria-label="Title of the flow"
+        placeholder="Untitled flow"
+        value={document?.title ?? ""}
+        disabled={document === null || isViewer}
+        onChange={(event) => { sync.gather("title", { title: event.target.value }); }}
+        onBlur={() => { sync.flush(); }}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" || event.key === "Escape") {
+            event.currentTarget.blur();
+          }
+        }}
+      />
+      <Status sync={sync} status={status} refusals={sync.state.refusals} isViewer={isViewer} />
+      <span className="count">{flow.nodes.length} nodes · {flow.edges.length} edges</span>
+      <span className="space" />
+      {button("undo")}
+      {button("redo")}
+      <hr />
+      <span className="wide">
+        {button("find")}
+        {button("layout")}
+        {button("history", isHistoryOpen)}
+        <ThemeButton />
+      </span>
+      <hr />
+      <People members={members} followed={followed} onFollow={onFollow} onRename={onRename} />
+      <Menu label="More" items={IN_MENU.flatMap((id) => named(id) ?? [])}>
+        <Ellipsis size={16} />
+      </Menu>
+      <button className="button primary" onClick={() => named("share")?.run()}>
+        <Share2 size={15} aria-hidden /> <span>Share</span>
+      </button>
+    </header>
+  );
+}
+
+function CommandButton({ command, isPressed }: { command: Command; isPressed: boolean | undefined }) {
+  const { label, icon: Icon, keys, isEnabled, run } = command;
+  return (
+    <button
+      className="icon-button"
+      aria-label={label}
+      title={`${label} (${keyWords(keys[0] ?? "").join(" ")})`}
+      disabled={!isEnabled}
+      onClick={run}
+      {...(isPressed === undefined ? {} : { "aria-pressed": isPressed })}
+    >
+      <Icon size={16} />
+    </button>
+  );
+}

@@ -1,0 +1,97 @@
+/** The ten kinds of nodes: what they are called, look like, and hold. */
+
+import {
+  ArrowRightFromLine, ArrowRightToLine, Bot, Braces, Database, Diamond, type LucideIcon, Radio, Repeat,
+  SlidersHorizontal, Square, Zap,
+} from "lucide-react";
+
+/** How a field is edited: `list` one a line, `json` as it is written there. */
+export type FieldForm = "line" | "text" | "code" | "number" | "list" | "json" | readonly string[];
+
+export interface Field {
+  name: string;
+  label: string;
+  form: FieldForm;
+}
+
+export interface Kind {
+  type: string;
+  name: string;
+  icon: LucideIcon;
+  fields: readonly Field[];
+  /** The field that tells most about a node, beside its label. */
+  telling: string;
+}
+
+const field = (name: string, label: string, form: FieldForm = "line"): Field => ({ name, label, form });
+
+export const KINDS: readonly Kind[] = [
+  {
+    type: "agent", name: "Agent", icon: Bot, telling: "model",
+    fields: [
+      field("model", "Model", ["small", "standard", "large"]), field("instructions", "Instructions", "text"),
+      field("tools", "Tools", "list"),
+    ],
+  },
+  {
+    type: "sensor", name: "Sensor", icon: Radio, telling: "source",
+    fields: [field("source", "Source"), field("interval", "Interval")],
+  },
+  {
+    type: "skill", name: "Skill", icon: Zap, telling: "name",
+    fields: [field("name", "Skill"), field("parameters", "Parameters", "json")],
+  },
+  {
+    type: "decision", name: "Decision", icon: Diamond, telling: "condition",
+    fields: [field("condition", "Condition", "code"), field("branches", "Branches", "list")],
+  },
+  {
+    type: "input", name: "Input", icon: ArrowRightToLine, telling: "format",
+    fields: [field("format", "Format"), field("fields", "Fields", "list")],
+  },
+  {
+    type: "output", name: "Output", icon: ArrowRightFromLine, telling: "format",
+    fields: [field("format", "Format"), field("template", "Template")],
+  },
+  {
+    type: "memory", name: "Memory", icon: Database, telling: "kind",
+    fields: [field("kind", "Store", ["table", "vector", "log", "key-value"]), field("key", "Key")],
+  },
+  {
+    type: "loop", name: "Loop", icon: Repeat, telling: "over",
+    fields: [field("over", "Over"), field("limit", "At most", "number")],
+  },
+  {
+    type: "transform", name: "Transform", icon: SlidersHorizontal, telling: "expression",
+    fields: [field("expression", "Expression", "code")],
+  },
+  {
+    type: "api", name: "API", icon: Braces, telling: "url",
+    fields: [
+      field("method", "Method", ["GET", "POST", "PUT", "PATCH", "DELETE"]), field("url", "Address"),
+      field("headers", "Headers", "json"), field("body", "Body", "code"),
+    ],
+  },
+];
+
+const OTHER: Kind = { type: "other", name: "Node", icon: Square, fields: [], telling: "" };
+
+const byType = new Map(KINDS.map((kind) => [kind.type, kind]));
+
+/** Give a node's kind; of a type that we don't know, a plain one. */
+export function kindOf(type: string | undefined): Kind {
+  return byType.get(type ?? "") ?? OTHER;
+}
+
+/** Give a value as text to show in a line; `""` for none. */
+export function textOf(value: unknown): string {
+  if (typeof value === "string") {
+    return value;
+  }
+  return value === undefined || value === null ? "" : JSON.stringify(value);
+}
+
+/** Say what a node is called. */
+export function labelOf(node: { type?: string | undefined; data?: Record<string, unknown> }): string {
+  return textOf(node.data?.["label"]) || `Untitled ${kindOf(node.type).name.toLowerCase()}`;
+}

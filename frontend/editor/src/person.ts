@@ -1,0 +1,81 @@
+/** Who one is: a guest with a colour and an animal, until one says otherwise. */
+
+import { store, stored } from "./storage";
+
+export interface Person {
+  id: string;
+  name: string;
+  color: string;
+}
+
+const KEY = "helix-person";
+
+/** White is readable on all of them. */
+const COLORS = [
+  ["Teal", "#0f766e"], ["Amber", "#b45309"], ["Rose", "#be123c"], ["Indigo", "#4338ca"], ["Violet", "#7e22ce"],
+  ["Green", "#15803d"], ["Sky", "#0369a1"], ["Pink", "#be185d"], ["Orange", "#c2410c"], ["Slate", "#475569"],
+] as const;
+
+const ANIMALS = [
+  "Badger", "Crane", "Dolphin", "Falcon", "Fox", "Gecko", "Hare", "Heron", "Ibis", "Jay", "Koala", "Lynx", "Marten",
+  "Newt", "Otter", "Panda", "Quail", "Raven", "Seal", "Tapir", "Urial", "Vole", "Wren", "Yak",
+];
+
+function pick<T>(from: readonly T[]): T {
+  const [number = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return from[number % from.length] as T;
+}
+
+function guest(): Person {
+  const [name, color] = pick(COLORS);
+  return { id: randomId(), name: `${name} ${pick(ANIMALS)}`, color };
+}
+
+function read(text: string | null): Person | null {
+  try {
+    const person = JSON.parse(text ?? "null") as Partial<Person> | null;
+    const { id, name, color } = person ?? {};
+    const isWhole = typeof id === "string" && typeof name === "string" && typeof color === "string";
+    return isWhole ? { id, name, color } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Give the person of this browser; a new guest, the first time. */
+export function thePerson(): Person {
+  const known = read(stored(KEY));
+  if (known !== null) {
+    return known;
+  }
+  const person = guest();
+  store(KEY, JSON.stringify(person));
+  return person;
+}
+
+/** Be called otherwise from now on. */
+export function rename(name: string): Person {
+  const person = { ...thePerson(), name };
+  store(KEY, JSON.stringify(person));
+  return person;
+}
+
+/** Make up an id; `crypto.randomUUID` is for secure pages alone, and a daemon may be reached without TLS. */
+export function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(9));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
+}
+
+/** Give black or white, whichever is easier to read on a colour. */
+export function inkOn(color: string): string {
+  const digits = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(color);
+  if (digits === null) {
+    return "#ffffff";
+  }
+  const [red = 0, green = 0, blue = 0] = digits.slice(1).map((part) => {
+    const share = parseInt(part, 16) / 255;
+    return share <= 0.040_45 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  return luminance > 0.179 ? "#0d0f14" : "#ffffff";
+}

@@ -1,0 +1,20 @@
+/** Times in words. */
+
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+
+const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+/** Say how long ago it was; `at` is in Unix seconds. */
+export function ago(at: number, now = Date.now() / 1000): string {
+  const seconds = Math.max(0, now - at);
+  for (const [unit, length] of UNITS) {
+    if (seconds >= length) {
+      return relative.format(-Math.floor(seconds / length), unit);
+    }
+  }
+  return "just now";
+}

@@ -1,0 +1,51 @@
+import { X } from "lucide-react";
+import { type ReactNode, useEffect, useRef } from "react";
+
+interface Props {
+  title: string;
+  isWide?: boolean;
+  /** The title is for screen readers alone. */
+  isBare?: boolean;
+  onClose: () => void;
+  children: ReactNode;
+}
+
+/** A dialog for as long as it is rendered. Escape, or a click beside it, closes it. */
+export function Dialog({ title, isWide = false, isBare = false, onClose, children }: Props) {
+  const element = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    element.current?.showModal();
+    return () => {
+      if (before instanceof HTMLElement) {
+        before.focus();
+      }
+    };
+  }, []);
+  return (
+    <dialog
+      ref={element}
+      className={isWide ? "dialog wide" : "dialog"}
+      aria-label={title}
+      onClose={onClose}
+      onClick={(event) => {
+        if (event.target === element.current) {
+          onClose();
+        }
+      }}
+      onKeyDown={(event) => {
+        event.stopPropagation();
+      }}
+    >
+      {!isBare && (
+        <header>
+          <h2>{title}</h2>
+          <button className="icon-button" aria-label="Close" onClick={onClose}>
+            <X size={16} />
+          </button>
+        </header>
+      )}
+      {children}
+    </dialog>
+  );
+}

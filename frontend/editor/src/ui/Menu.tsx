@@ -1,0 +1,99 @@
+import type { LucideIcon } from "lucide-react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+
+export interface MenuItem {
+  label: string;
+  icon: LucideIcon;
+  run: () => void;
+}
+
+interface Props {
+  label: string;
+  className?: string;
+  children: ReactNode;
+  items: readonly MenuItem[];
+}
+
+/** A button that opens a list of things to do. Arrows move in it, Escape closes it. */
+export function Menu({ label, className = "icon-button", children, items }: Props) {
+  const [isOpen, setOpen] = useState(false);
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!isOpen) {
+      return;
+    }
+    element.current?.querySelector<HTMLElement>("[role=menuitem]")?.focus();
+    const leave = (event: PointerEvent): void => {
+      if (event.target instanceof Node && element.current?.contains(event.target) !== true) {
+        setOpen(false);
+      }
+    };
+    addEventListener("pointerdown", leave);
+    return () => {
+      removeEventListener("pointerdown", leave);
+    };
+  }, [isOpen]);
+
+  const move = (step: number): void => {
+    const all = [...(element.current?.querySelectorAll<HTMLElement>("[role=menuitem]") ?? [])];
+    const at = all.findIndex((one) => one === document.activeElement);
+    all.at((at + step) % all.length)?.focus();
+  };
+  const close = (): void => {
+    setOpen(false);
+    element.current?.querySelector<HTMLElement>("button")?.focus();
+  };
+
+  return (
+    <div
+      className="menu"
+      ref={element}
+      onKeyDown={(event) => {
+        const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+        if (isOpen && step !== undefined) {
+          event.preventDefault();
+          move(step);
+        } else if (isOpen && event.key === "Escape") {
+          event.stopPropagation();
+          close();
+        }
+      }}
+      onBlur={(event) => {
+        if (event.relatedTarget !== null && !event.currentTarget.contains(event.relatedTarget)) {
+          setOpen(false);
+        }
+      }}
+    >
+      <button
+        className={className}
+        aria-label={label}
+        title={label}
+        aria-haspopup="menu"
+        aria-expanded={isOpen}
+        onClick={() => {
+          setOpen(!isOpen);
+        }}
+      >
+        {children}
+      </button>
+      {isOpen && (
+        <div className="list panel" role="menu" aria-label={label}>
+          {items.map(({ label: name, icon: Icon, run }) => (
+            <button
+              key={name}
+              role="menuitem"
+              tabIndex={-1}
+              onClick={() => {
+                close();
+                run();
+              }}
+            >
+              <Icon size={16} aria-hidden />
+              {name}
+            </button>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}

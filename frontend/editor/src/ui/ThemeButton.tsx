@@ -1,0 +1,14 @@
+import { Moon, Sun } from "lucide-react";
+
+import { toggleTheme, useTheme } from "../theme";
+
+/** Chooses the other theme. */
+export function ThemeButton() {
+  const isDark = useTheme() === "dark";
+  const label = isDark ? "Light theme" : "Dark theme";
+  return (
+    <button className="icon-button" aria-label={label} title={label} onClick={toggleTheme}>
+      {isDark ? <Sun size={16} /> : <Moon size={16} />}
+    </button>
+  );
+}

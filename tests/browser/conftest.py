@@ -1,0 +1,119 @@
+"""What the tests in a real browser share: Chromium, a daemon on SQLite, and people."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.chromium import Chromium, install
+from tests.browser.person import Person
+from tests.daemon import Daemon, start_daemon
+from tests.watched import running_daemon
+
+__all__ = ["start_daemon"]
+
+MakePerson = Callable[..., Person]
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Chromium:
+    """The browser's program."""
+    assert files("helix").joinpath("editor", "index.html").is_file(), (
+        "The editor isn't built: run `python build_backend/npm.py run build`"
+    )
+    return install(tmp_path_factory.mktemp("chromium"))
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Chromium) -> Iterator[Browser]:
+    """One browser for all; what people do in it stays apart."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium.program,
+            args=["--no-sandbox"],
+            env={**chromium.environment},
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon on SQLite for the tests that don't stop it."""
+    with running_daemon(tmp_path_factory.mktemp("flows"), "--store", "sqlite:flows.sqlite") as one:
+        yield one
+
+
+@pytest.fixture
+def make_person(browser: Browser, daemon: Daemon) -> Iterator[MakePerson]:
+    """Makes people, in front of the module's daemon or another; no browser may complain."""
+    people: list[Person] = []
+
+    def make(at: Daemon = daemon, **options: Any) -> Person:
+        people.append(Person(browser, at, **options))
+        return people[-1]
+
+    yield make
+    for person in people:
+        person.context.close()
+    assert [complaint for person in people for complaint in person.complaints] == []
+
+
+@pytest.fixture
+def ada(make_person: MakePerson) -> Person:
+    """Somebody."""
+    return make_person()
+
+
+@pytest.fixture
+def bob(make_person: MakePerson) -> Person:
+    """Somebody else."""
+    return make_person()
+
+
+def rest(daemon: Daemon, method: str, path: str, body: object = None) -> Any:
+    """Ask the daemon's REST, and give its answer."""
+    request = urllib.request.Request(
+        f"http://{daemon.address}/api{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10.0) as answer:
+        return json.load(answer)
+
+
+def node(name: str, x: int, y: int, kind: str = "agent", **data: object) -> dict[str, Any]:
+    """A node, labelled with its id unless told otherwise."""
+    return {
+        "id": name,
+        "type": kind,
+        "position": {"x": x, "y": y},
+        "data": {"label": name, **data},
+    }
+
+
+MakeFlow = Callable[..., str]
+
+
+@pytest.fixture
+def make_flow(daemon: Daemon) -> MakeFlow:
+    """Makes a flow of nodes and edges ``"from>to"``, and gives its id."""
+
+    def make(*nodes: dict[str, Any], edges: tuple[str, ...] = (), at: Daemon = daemon) -> str:
+        made = [(edge, *edge.split(">")) for edge in edges]
+        document = {
+            "title": "Orders",
+            "nodes": {one["id"]: one for one in nodes},
+            "edges": {key: {"id": key, "source": a, "target": b} for key, a, b in made},
+        }
+        flow_id: str = rest(at, "POST", "/flows", {"document": document})["id"]
+        return flow_id
+
+    return make
