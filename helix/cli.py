@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from os import environ
 from pathlib import Path
 from random import SystemRandom
@@ -67,12 +68,9 @@ def flows(text: str, as_json: bool, server: str) -> None:
         api = _api(reactor, server)
         try:
             async for flow in api.flows(text):
-                if as_json:
-                    click.echo(encode_json(flow))
-                    continue
                 numbers = (flow.version, flow.node_count, flow.edge_count)
                 cells = (flow.id, *map(str, numbers), show_time(flow.updated_at), flow.title)
-                click.echo("\t".join(map(shown, cells)))
+                _write(flow, cells, as_json)
         finally:
             await api.close()
 
@@ -94,11 +92,8 @@ def versions(flow: str, as_json: bool, server: str) -> None:
         api = _api(reactor, server)
         try:
             for one in await api.versions(flow):
-                if as_json:
-                    click.echo(encode_json(one))
-                    continue
                 cells = (str(one.version), show_time(one.at), one.by, one.name)
-                click.echo("\t".join(map(shown, cells)))
+                _write(one, cells, as_json)
         finally:
             await api.close()
 
@@ -334,6 +329,11 @@ async def _start(reactor: Any, client: FlowClient, timeout: float) -> None:
 
 
 # reading and writing
+
+
+def _write(one: object, cells: Iterable[str], as_json: bool) -> None:
+    """Write a line of a list: JSON, or what people read of it."""
+    click.echo(encode_json(one) if as_json else "\t".join(map(shown, cells)))
 
 
 def _read_patch(text: str) -> dict[str, Any]:

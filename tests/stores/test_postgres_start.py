@@ -12,11 +12,12 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from helix.errors import SchemaMismatch, StoreError, StoreReadOnly, StoreUnavailable
-from helix.records import HeadQuery
-from helix.store.postgres import Bounds, PostgresStore
+from helix.records import HeadQuery, NamedVersion
+from helix.store.postgres import Bounds, PostgresStore, schema
+from helix.store.upgrades import shipped_upgrades
 from tests.daemon import free_port
 from tests.postgres import PASSWORD, PostgresServer
-from tests.stores.data import entries, keep
+from tests.stores.data import T0, entries, keep
 
 HIDDEN = "hidden-pass-w0rd"
 
@@ -203,6 +204,25 @@ async def test_pgs8_a_later_start_finds_what_was_kept(url: str) -> None:
             await keep(store, "f", entries(1, 2))
         assert [head.flow_id for head in await store.heads(HeadQuery())] == ["f"]
         await store.stop()
+
+
+@ensureDeferred
+async def test_pgs8_sto20_a_store_from_before_names_takes_them(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = shipped_upgrades("postgresql")[:1]
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "shipped_upgrades", lambda folder: older)
+        store = PostgresStore(url, reactor)
+        await store.start()
+        await keep(store, "f", entries(1, 3))
+        await store.stop()
+    named = NamedVersion(2, "Launch", "Ada", T0)
+    store = PostgresStore(url, reactor)
+    await store.start()
+    assert await store.name_version("f", "e1", named) is None
+    assert await store.named_versions("f", "e1") == [named]
+    await store.stop()
 
 
 @ensureDeferred

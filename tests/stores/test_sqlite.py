@@ -305,6 +305,20 @@ async def test_sto14_an_older_schema_is_upgraded_at_the_start(path: Path, ship: 
 
 
 @ensureDeferred
+async def test_sto14_sto20_a_store_from_before_names_takes_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_store, "shipped_upgrades", lambda folder: shipped_upgrades(folder)[:1])
+        assert "version_names" not in await make_older(path)
+    named = NamedVersion(2, "Launch", "Ada", T0)
+    async with opened(path) as store:
+        assert await store.named_versions("f", "e1") == []
+        assert await store.name_version("f", "e1", named) is None
+        assert await store.named_versions("f", "e1") == [named]
+
+
+@ensureDeferred
 async def test_sto14_an_upgrade_that_fails_leaves_the_database_as_it_was(
     path: Path, ship: Any
 ) -> None:
