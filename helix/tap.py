@@ -57,6 +57,7 @@ from helix.store import open_store
 from helix.telemetry import Telemetry
 from helix.templates import load_templates
 from helix.transport import SocketFactory, SocketResource
+from helix.versionnames import VersionNames
 from helix.watchdog import WatchdogService
 from helix.web import BodyLimits, HelixSite, Root, Web
 from helix.web_flows import WHITE_SPACE, FlowRoutes
@@ -384,7 +385,9 @@ def build_server(
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
         Web(sessions, clients, metrics, origins, status, editor),
-        FlowRoutes(library, sessions, visitors, config.max_frame_bytes),
+        FlowRoutes(
+            library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes
+        ),
         visitors,
         SocketResource(
             SocketFactory(connections, clients, *sizes, config.compress_frames_over), door
