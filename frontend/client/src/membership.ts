@@ -194,7 +194,7 @@ export class Membership {
     for (const event of EVENTS) {
       this.#channel.on(event, (payload: unknown) => {
         if (event === "flow_deleted") {
-          this.#lastWords = { reason: "The flow is deleted", code: "flow_deleted" };
+          this.#lastWords = deletion(payload);
         }
         if (this.#joinedAt !== null) {
           this.#guarded(() => {
@@ -314,6 +314,12 @@ export class Membership {
 
 const LOST: FlowError = { reason: "The connection was lost", code: null };
 const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };
+
+function deletion(payload: unknown): FlowError {
+  const by = isObject(payload) ? payload["by"] : undefined;
+  const error = { reason: "The flow is deleted", code: "flow_deleted" };
+  return typeof by === "string" && by !== "" ? { ...error, by } : error;
+}
 
 function socketAddress(url: string): string {
   const address = url.replace(/^http/, "ws").replace(/\/+$/, "");

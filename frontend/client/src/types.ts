@@ -61,6 +61,8 @@ export interface FlowError {
   reason: string;
   /** For programs: docs/errors.md lists the codes. `null` where the server gave none. */
   code: string | null;
+  /** Who did it, as a name to show, where the server says so: of a deletion. */
+  by?: string;
 }
 
 /**
