@@ -5,7 +5,7 @@ import { Menu } from "../ui/Menu";
 import { colorsOf, peopleOf, type Somebody } from "./people";
 
 /** How many are shown one by one; the others are in a list. */
-const MOST = 5;
+const MOST = matchMedia("(max-width: 720px)").matches ? 1 : 5;
 
 interface Props {
   members: readonly Member[];

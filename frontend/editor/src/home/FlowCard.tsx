@@ -1,6 +1,7 @@
 import type { FlowDocument } from "helix-flows";
 import { Copy, Download, Ellipsis, Pencil, Trash2 } from "lucide-react";
-import { type KeyboardEvent, memo, useEffect, useState } from "react";
+import { type KeyboardEvent, memo, useEffect, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 
 import { flowPath, follow } from "../address";
 import { api, type ListedFlow, reasonOf } from "../api";
@@ -74,12 +75,12 @@ export const FlowCard = memo(function FlowCard({ flow, people, onChange }: Props
           <Naming
             title={flow.title}
             onEnd={(named, isByKey) => {
-              setNaming(false);
+              flushSync(() => { setNaming(false); });
+              if (isByKey) {
+                focus(element.current);
+              }
               if (named !== null && named !== flow.title) {
                 carryOut("rename", api.patch(flow.id, { title: named }));
-              }
-              if (isByKey) {
-                requestAnimationFrame(() => { focus(element.current); });
               }
             }}
           />
@@ -119,22 +120,21 @@ interface NamingProps {
 }
 
 function Naming({ title, onEnd }: NamingProps) {
-  const [isByKey, setByKey] = useState(false);
+  const isByKey = useRef(false);
   return (
     <input
       aria-label="Title"
       autoFocus
       defaultValue={title}
       onFocus={({ target }) => { target.select(); }}
-      onBlur={({ target }) => { onEnd(target.value.trim() || null, isByKey); }}
-      onKeyDown={(event) => {
-        const field = event.currentTarget;
-        if (event.key === "Escape") {
+      onBlur={({ target }) => { onEnd(target.value.trim() || null, isByKey.current); }}
+      onKeyDown={({ key, currentTarget: field }) => {
+        if (key === "Escape") {
           field.value = title;
         }
-        if (event.key === "Escape" || event.key === "Enter") {
-          setByKey(true);
-          requestAnimationFrame(() => { field.blur(); });
+        if (key === "Escape" || key === "Enter") {
+          isByKey.current = true;
+          field.blur();
         }
       }}
     />

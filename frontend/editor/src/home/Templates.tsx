@@ -64,7 +64,7 @@ function Preview({ template, onChoose }: { template: ListedTemplate; onChoose: (
         {document !== undefined && `${Object.keys(document.nodes).length} nodes · `}
         <span className="category">{template.category}</span>
       </p>
-      <button className="button primary" autoFocus onClick={onChoose}>
+      <button className="button primary" onClick={onChoose}>
         Use this template
       </button>
     </div>
