@@ -23,9 +23,13 @@ class Wire:
         for socket in self._sockets:
             socket.close(code=LOST)
 
+    def let(self) -> None:
+        """Let everything through again."""
+        self._is_cut = False
+
     def mend(self) -> None:
         """Let everything through again, and have the browser say so."""
-        self._is_cut = False
+        self.let()
         self.say_online()
 
     def say_online(self) -> None:
