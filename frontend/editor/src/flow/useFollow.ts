@@ -43,21 +43,16 @@ export function useFollow(sync: SyncedFlow): Following {
     const own = { x: -x / zoom, y: -y / zoom, width: width / zoom, height: height / zoom };
     sync.setPresence({ view: given.current ?? own });
   }, [store, sync]);
-  const size = useStore(({ width, height }) => `${width} ${height}`);
+  const seen = useStore(({ width, height, transform }) => (isFollowed ? [width, height, ...transform].join() : ""));
   useEffect(() => {
-    if (isFollowed) {
+    if (seen !== "") {
       show();
     }
-  }, [isFollowed, size, show]);
+  }, [seen, show]);
   useOnViewportChange({
     onStart: () => {
       if (moves.current === 0) {
         follow(null);
-      }
-    },
-    onChange: () => {
-      if (isFollowed) {
-        show();
       }
     },
   });
