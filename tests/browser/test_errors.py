@@ -31,7 +31,9 @@ FULL_STORAGE = """
 
 
 def position_of(daemon: Daemon, flow_id: str, name: str) -> dict[str, float]:
-    found: dict[str, float] = rest(daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"][name]["position"]
+    found: dict[str, float] = rest(daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"][name][
+        "position"
+    ]
     return found
 
 
@@ -91,7 +93,10 @@ def test_edi14_deleted_flow_says_by_whom_and_can_be_kept(
     expect(closed).to_contain_text("Grace deleted this flow")
     with ada.page.expect_download() as downloading:
         closed.get_by_role("button", name="Save as a file").click()
-    assert set(json.loads(downloading.value.path().read_bytes())["document"]["nodes"]) == {"left", "right"}
+    assert set(json.loads(downloading.value.path().read_bytes())["document"]["nodes"]) == {
+        "left",
+        "right",
+    }
     closed.get_by_role("button", name="Keep a copy").press("Enter")
     ada.page.wait_for_url(lambda url: not url.endswith(gone))
     expect(ada.page.locator(".react-flow__node")).to_have_count(2)

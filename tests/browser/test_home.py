@@ -52,7 +52,9 @@ class Home:
         self.page = person.page
         self.page.clock.install()
         self.page.goto("/")
-        expect(self.page.get_by_label("Flows", exact=True).or_(self.page.locator(".empty"))).to_be_visible()
+        expect(
+            self.page.get_by_label("Flows", exact=True).or_(self.page.locator(".empty"))
+        ).to_be_visible()
 
     @property
     def cards(self) -> Locator:
@@ -132,9 +134,7 @@ def test_edi5_many_flows_none_and_a_server_that_is_gone(
     expect(home.cards.first).to_contain_text("Flow 1")
 
 
-def test_edi5_flows_are_handled_by_mouse(
-    ada: Person, make_flow: MakeFlow, daemon: Daemon
-) -> None:
+def test_edi5_flows_are_handled_by_mouse(ada: Person, make_flow: MakeFlow, daemon: Daemon) -> None:
     titled(make_flow, daemon, "Zebra")
     home = Home(ada)
     home.find("zebra", 1)
@@ -225,9 +225,12 @@ def test_edi5_every_template_is_drawn_looked_at_and_used(ada: Person, daemon: Da
         expect(dialog).to_have_count(0)
     expect(shown.locator(".mini-edge").last).to_be_attached()
     assert ada.page.evaluate(OUTSIDE) == 0
-    assert shown.locator(".category").first.evaluate(
-        "(one) => getComputedStyle(one, '::first-letter').textTransform"
-    ) == "uppercase"
+    assert (
+        shown.locator(".category").first.evaluate(
+            "(one) => getComputedStyle(one, '::first-letter').textTransform"
+        )
+        == "uppercase"
+    )
     shown.get_by_role("button", name="Ticket triage").click()
     ada.button("Use this template").click()
     expect(ada.page.locator(".react-flow__node")).to_have_count(13)

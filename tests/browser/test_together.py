@@ -181,7 +181,9 @@ def test_edi9_others_are_seen_where_they_work(
     assert cursor.evaluate(duration) == 0.1
     ada.page.emulate_media(reduced_motion="reduce")
     assert cursor.evaluate(duration) <= 0.001
-    ada.page.wait_for_function("() => document.querySelector('.cursor').getBoundingClientRect().x > 650")
+    ada.page.wait_for_function(
+        "() => document.querySelector('.cursor').getBoundingClientRect().x > 650"
+    )
     box = cursor.bounding_box()
     assert box is not None
     assert abs(box["x"] - 700) < 2
@@ -221,7 +223,8 @@ def test_edi9_a_drag_is_seen_before_the_drop(
     before = bob.nodes()["left"][0]
     ada.grab("left", (80, 160))
     bob.page.wait_for_function(
-        "(before) => document.querySelector('[data-id=left]').style.transform !== before", arg=before
+        "(before) => document.querySelector('[data-id=left]').style.transform !== before",
+        arg=before,
     )
     assert stored_nodes(daemon, flow_id)["left"]["position"] == {"x": 0, "y": 0}
     ada.page.mouse.up()
