@@ -46,7 +46,7 @@ from helix.livelog import LogSettings
 from helix.logs import log_telemetry, make_observer
 from helix.longpoll import LongPollResource
 from helix.metrics import Metrics
-from helix.poller import bound_turns
+from helix.poller import bound_accepts, bound_turns
 from helix.purge import PurgeService
 from helix.router import Router
 from helix.service import FlowSessionService
@@ -67,7 +67,7 @@ BODY_FRAMES = 4
 BACKLOG = 4096
 """Connects that may wait to be accepted; the kernel has a limit of its own, often the same."""
 
-GC_THRESHOLDS = (5_000, 4, 2_500)
+GC_THRESHOLDS = (2_000, 4, 6_000)
 """
 When garbage is looked for: the youngest 5,000 objects take some 3 ms, four times as many 15. (Ten
 times as many took over 50 while thousands connected.) A pass over all that lives takes 200 ms with
@@ -171,6 +171,7 @@ class ListenService(Service):
             raise SystemExit(f"twistd helix: --listen: {self._description!r}: {reason}")
 
     def _listening(self, port: IListeningPort) -> None:
+        bound_accepts(port)
         self.port = port
 
     def stopService(self) -> Deferred[Any]:
