@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
@@ -47,6 +48,12 @@ class Person:
         # A lost connection is told by the browser, too; the tests cut some on purpose.
         if message.type == "error" and not re.search("WebSocket|Failed to load", message.text):
             self.complaints.append(message.text)
+
+    def another_tab(self) -> Person:
+        """The same person before one more tab of their browser."""
+        tab = copy.copy(self)
+        tab.page = self.new_page()
+        return tab
 
     # where one is
 
