@@ -68,7 +68,6 @@ export function History({ flowId, version, namesChanged, onShow, onClose }: Prop
     <section className="timeline panel" aria-label="History">
       <span className="who">
         <b>{named?.name ?? `${chosen === null ? "Now" : "Then"} · version ${at}`}</b>
-        <br />
         {named === undefined ? who : `Version ${at} · ${who}`}
       </span>
       <span className="track">
@@ -99,8 +98,9 @@ export function History({ flowId, version, namesChanged, onShow, onClose }: Prop
         </Menu>
       )}
       <button
-        className={named === undefined ? "icon-button" : "icon-button active"}
+        className="icon-button"
         aria-label="Name this version"
+        aria-pressed={named !== undefined}
         title="Name this version"
         onClick={() => { setNaming(at); }}
       >
