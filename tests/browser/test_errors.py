@@ -1,4 +1,4 @@
-"""What goes wrong: a crash, a flow that is gone, a server that refuses, a browser that keeps nothing."""
+"""What goes wrong: crashes, flows that are gone, full servers, browsers that keep nothing."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ BREAK_DIALOGS = f"""() => {{
 }}"""
 
 NO_STORAGE = """
-    Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('No', 'SecurityError') }});
-    Object.defineProperty(window, 'indexedDB', {get() { throw new DOMException('No', 'SecurityError') }});
+    const none = {get() { throw new DOMException('No', 'SecurityError') }};
+    Object.defineProperty(window, 'localStorage', none);
+    Object.defineProperty(window, 'indexedDB', none);
 """
 
 FULL_STORAGE = """

@@ -17,13 +17,15 @@ from tests.browser.wire import Wire
 from tests.daemon import Daemon
 
 JOIN = """async ([flowId, count]) => {
-    window.guests = await Promise.all(Array.from({length: count}, (_, n) => new Promise((joined) => {
+    const join = (name) => new Promise((joined) => {
         const socket = new WebSocket(`ws://${location.host}/socket/websocket?vsn=2.0.0`);
-        const user = {id: `guest${n}`, name: `Guest ${n}`};
-        const join = ['1', '1', `flow:${flowId}`, 'phx_join', {mode: 'document', client_id: `guest${n}`, user}];
-        socket.onopen = () => socket.send(JSON.stringify(join));
+        const parameters = {mode: 'document', client_id: name, user: {id: name, name}};
+        const frame = ['1', '1', `flow:${flowId}`, 'phx_join', parameters];
+        socket.onopen = () => socket.send(JSON.stringify(frame));
         socket.onmessage = () => joined(socket);
-    })));
+    });
+    const names = Array.from({length: count}, (_, n) => `Guest ${n}`);
+    window.guests = await Promise.all(names.map(join));
 }"""
 """Has programs join a flow, each as somebody else."""
 
@@ -305,6 +307,11 @@ def test_edi9_somebody_is_followed_until_one_moves_oneself(
     bob.button(f"Follow {name_of(ada)}").press("Enter")
     sees_bobs_middle()
     ada.press("Escape")
+    expect(frame).to_have_count(0)
+    ada.button(f"Follow {bobs}").press("Enter")
+    expect(frame).to_be_visible()
+    sees_bobs_middle()
+    ada.button("Zoom in").click()
     expect(frame).to_have_count(0)
     ada.button(f"Follow {bobs}").press("Enter")
     frame.get_by_role("button", name="Stop").press("Enter")
