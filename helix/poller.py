@@ -65,7 +65,7 @@ def bound_turns(reactor: object) -> None:
     Twisted's serves all that are ready before it looks at its timers: when thousands of clients
     connect at once, that is after seconds.
     """
-    if isinstance(reactor, EPollReactor):
+    if isinstance(reactor, EPollReactor) and not isinstance(reactor._poller, BoundedPoller):
         reactor._poller = BoundedPoller(reactor._poller)
 
 

@@ -15,8 +15,8 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 
 from helix.metrics import Metrics
-from helix.poller import MAX_ACCEPTS, MAX_EVENTS, MAX_SECONDS, bound_accepts, bound_turns
-from helix.tap import _with_backlog
+from helix.poller import MAX_ACCEPTS, MAX_EVENTS, MAX_SECONDS, bound_turns
+from helix.tap import ListenService, _with_backlog
 from helix.telemetry import Telemetry
 from helix.watchdog import INTERVAL, WINDOW, WatchdogService
 from tests.world import World
@@ -103,6 +103,7 @@ def test_ops12_reactor_looks_at_its_timers_after_a_few_descriptors() -> None:
     """On a reactor of Twisted's own: a hundred sockets that are ready always, and one timer."""
     reactor = EPollReactor()
     bound_turns(reactor)
+    bound_turns(reactor)  # which a second server in the process does
     served: list[int] = []
 
     class Ready(FileDescriptor):
@@ -165,13 +166,15 @@ def test_ops12_port_accepts_a_few_in_a_turn() -> None:
             accepted.append(addr)
 
     reactor = EPollReactor()
-    port = reactor.listenTCP(0, Counting(), backlog=100, interface="127.0.0.1")
-    bound_accepts(port)
-    clients = [create_connection(("127.0.0.1", port.getHost().port)) for _ in range(50)]
+    listener = ListenService(reactor, "tcp:0:interface=127.0.0.1", Counting())  # type: ignore[arg-type]
+    listener.privilegedStartService()
+    assert listener.port is not None
+    address = listener.port.getHost()
+    clients = [create_connection((address.host, address.port)) for _ in range(50)]
     for turns in range(1, 4):
         reactor.doIteration(0)
         assert len(accepted) == min(turns * MAX_ACCEPTS, 50)
-    port.stopListening()
+    listener.stopService()
     reactor.runUntilCurrent()
     reactor.removeAll()
     for client in clients:

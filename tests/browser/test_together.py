@@ -46,12 +46,6 @@ def stored_nodes(daemon: Daemon, flow_id: str) -> dict[str, Any]:
     return nodes
 
 
-def name_of(person: Person) -> str:
-    """What others call somebody."""
-    name: str = person.page.evaluate("JSON.parse(localStorage['helix-person']).name")
-    return name
-
-
 def middle_of(locator: Locator) -> tuple[float, float]:
     box = locator.bounding_box()
     assert box is not None
@@ -175,7 +169,7 @@ def test_edi9_others_are_seen_where_they_work(
     ada.page.clock.install()
     ada.open(flow_id)
     bob.open(flow_id)
-    bobs = name_of(bob)
+    bobs = bob.name
     bob.page.mouse.move(700, 600)
     cursor = ada.page.locator(".cursor")
     expect(cursor).to_have_text(bobs)
@@ -275,7 +269,7 @@ def test_edi9_somebody_is_followed_until_one_moves_oneself(
     flow_id = make_flow(node("left", 0, 0), node("far", 3000, 2000))
     ada.open(flow_id)
     bob.open(flow_id)
-    bobs = name_of(bob)
+    bobs = bob.name
     frame = ada.page.locator(".followed-frame")
 
     def bob_pans() -> None:
@@ -304,7 +298,7 @@ def test_edi9_somebody_is_followed_until_one_moves_oneself(
     assert ada.page.evaluate(VIEW) == still
     ada.button(f"Follow {bobs}").press("Enter")
     sees_bobs_middle()
-    bob.button(f"Follow {name_of(ada)}").press("Enter")
+    bob.button(f"Follow {ada.name}").press("Enter")
     sees_bobs_middle()
     ada.press("Escape")
     expect(frame).to_have_count(0)
