@@ -75,6 +75,12 @@ class Person:
         """The id of the flow that is open."""
         return self.page.url.rpartition("/")[2]
 
+    @property
+    def name(self) -> str:
+        """What others call them."""
+        name: str = self.page.evaluate("JSON.parse(localStorage['helix-person']).name")
+        return name
+
     # what is there
 
     def node(self, label: str) -> Locator:

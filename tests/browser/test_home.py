@@ -28,10 +28,11 @@ KEPT = json.dumps(
 )
 """A flow as an earlier editor kept it, with an edge to no node."""
 
-OUTSIDE = """() => [...document.querySelectorAll('[aria-label=Templates] .picture')].filter((svg) => {
+OUTSIDE = """(pictures) => pictures.filter((svg) => {
     const {x, y, width, height} = svg.viewBox.baseVal;
-    return [...svg.children].map((one) => one.getBBox()).some((box) => box.x < x || box.y < y
-        || box.x + box.width > x + width || box.y + box.height > y + height);
+    const boxes = [...svg.children].map((one) => one.getBBox());
+    return boxes.some((box) => box.x < x || box.y < y || box.x + box.width > x + width
+        || box.y + box.height > y + height);
 }).length"""
 
 DROP = """([name, files]) => {
@@ -224,7 +225,7 @@ def test_edi5_every_template_is_drawn_looked_at_and_used(ada: Person, daemon: Da
         ada.press("Escape")
         expect(dialog).to_have_count(0)
     expect(shown.locator(".mini-edge").last).to_be_attached()
-    assert ada.page.evaluate(OUTSIDE) == 0
+    assert shown.locator(".picture").evaluate_all(OUTSIDE) == 0
     assert (
         shown.locator(".category").first.evaluate(
             "(one) => getComputedStyle(one, '::first-letter').textTransform"
@@ -309,7 +310,8 @@ def test_edi5_what_an_earlier_editor_kept_is_imported_and_what_is_broken_stays(
     expect(offer).to_have_count(0)
     assert ada.page.evaluate("localStorage['flow-18']") == KEPT[:40]
     ada.page.evaluate(
-        "() => { localStorage['flows-registry'] = '{{'; localStorage['flow-19'] = '{\"nodes\": []}' }"
+        "(kept) => { Object.assign(localStorage, kept) }",
+        {"flows-registry": "{{", "flow-19": '{"nodes": []}'},
     )
     ada.page.reload()
     offer.get_by_role("button", name="Import").press("Enter")

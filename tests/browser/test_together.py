@@ -17,13 +17,15 @@ from tests.browser.wire import Wire
 from tests.daemon import Daemon
 
 JOIN = """async ([flowId, count]) => {
-    window.guests = await Promise.all(Array.from({length: count}, (_, n) => new Promise((joined) => {
+    const join = (name) => new Promise((joined) => {
         const socket = new WebSocket(`ws://${location.host}/socket/websocket?vsn=2.0.0`);
-        const user = {id: `guest${n}`, name: `Guest ${n}`};
-        const join = ['1', '1', `flow:${flowId}`, 'phx_join', {mode: 'document', client_id: `guest${n}`, user}];
-        socket.onopen = () => socket.send(JSON.stringify(join));
+        const parameters = {mode: 'document', client_id: name, user: {id: name, name}};
+        const frame = ['1', '1', `flow:${flowId}`, 'phx_join', parameters];
+        socket.onopen = () => socket.send(JSON.stringify(frame));
         socket.onmessage = () => joined(socket);
-    })));
+    });
+    const names = Array.from({length: count}, (_, n) => `Guest ${n}`);
+    window.guests = await Promise.all(names.map(join));
 }"""
 """Has programs join a flow, each as somebody else."""
 
@@ -42,12 +44,6 @@ def stored_nodes(daemon: Daemon, flow_id: str) -> dict[str, Any]:
     """The nodes of a flow, as the server has them."""
     nodes: dict[str, Any] = rest(daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"]
     return nodes
-
-
-def name_of(person: Person) -> str:
-    """What others call somebody."""
-    name: str = person.page.evaluate("JSON.parse(localStorage['helix-person']).name")
-    return name
 
 
 def middle_of(locator: Locator) -> tuple[float, float]:
@@ -173,7 +169,7 @@ def test_edi9_others_are_seen_where_they_work(
     ada.page.clock.install()
     ada.open(flow_id)
     bob.open(flow_id)
-    bobs = name_of(bob)
+    bobs = bob.name
     bob.page.mouse.move(700, 600)
     cursor = ada.page.locator(".cursor")
     expect(cursor).to_have_text(bobs)
@@ -273,7 +269,7 @@ def test_edi9_somebody_is_followed_until_one_moves_oneself(
     flow_id = make_flow(node("left", 0, 0), node("far", 3000, 2000))
     ada.open(flow_id)
     bob.open(flow_id)
-    bobs = name_of(bob)
+    bobs = bob.name
     frame = ada.page.locator(".followed-frame")
 
     def bob_pans() -> None:
@@ -302,9 +298,14 @@ def test_edi9_somebody_is_followed_until_one_moves_oneself(
     assert ada.page.evaluate(VIEW) == still
     ada.button(f"Follow {bobs}").press("Enter")
     sees_bobs_middle()
-    bob.button(f"Follow {name_of(ada)}").press("Enter")
+    bob.button(f"Follow {ada.name}").press("Enter")
     sees_bobs_middle()
     ada.press("Escape")
+    expect(frame).to_have_count(0)
+    ada.button(f"Follow {bobs}").press("Enter")
+    expect(frame).to_be_visible()
+    sees_bobs_middle()
+    ada.button("Zoom in").click()
     expect(frame).to_have_count(0)
     ada.button(f"Follow {bobs}").press("Enter")
     frame.get_by_role("button", name="Stop").press("Enter")

@@ -222,12 +222,12 @@ describe("the connection", () => {
     ada.listen((event) => events.push(event));
     desk.network.delay = () => 20;
     ada.patch({ title: "too late" });
-    desk.server.broadcast("flow_deleted", { flow_id: "demo", timestamp: 0, by: "Bob" });
+    desk.server.broadcast("flow_deleted", { flow_id: "demo", timestamp: 0 });
     desk.server.end("phx_close");
     await desk.until(() => ada.state.status.kind === "closed");
     expect(standing(ada.state.status)).toEqual(["closed", 1, "flow_deleted"]);
     expect(ada.state.document?.title).toBe("too late");
-    expect(events.at(-1)).toMatchObject({ type: "closed", error: { code: "flow_deleted", by: "Bob" } });
+    expect(events.at(-1)).toMatchObject({ type: "closed", error: { code: "flow_deleted" } });
     const { connects } = desk.network;
     await desk.pass(60_000);
     expect(desk.network.connects).toBe(connects);

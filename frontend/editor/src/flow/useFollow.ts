@@ -31,8 +31,8 @@ export function useFollow(sync: SyncedFlow): Following {
   const [followed, follow] = useState<string | null>(null);
   const { fitBounds, setCenter, getZoom } = useReactFlow();
   const store = useStoreApi();
-  /** Moves of the canvas that are under way because of somebody else. */
-  const moves = useRef(0);
+  /** The canvas is about to move because of somebody else. */
+  const isMoved = useRef(false);
   const given = useRef<Rect | null>(null);
   const self = useFlowState(sync, ({ members }) => members.find(({ isSelf }) => isSelf));
   const isFollowed = useFlowState(sync, ({ members }) => members.some((one) => !one.isSelf && one.meta["following"] === self?.key));
@@ -51,9 +51,10 @@ export function useFollow(sync: SyncedFlow): Following {
   }, [seen, show]);
   useOnViewportChange({
     onStart: () => {
-      if (moves.current === 0) {
+      if (!isMoved.current) {
         follow(null);
       }
+      isMoved.current = false;
     },
   });
 
@@ -63,14 +64,13 @@ export function useFollow(sync: SyncedFlow): Following {
     }
     let last = "";
     let name = "";
-    const move = async (view: Rect | null, cursor: { x: number; y: number } | undefined): Promise<void> => {
-      moves.current += 1;
+    const move = (view: Rect | null, cursor: { x: number; y: number } | undefined): void => {
+      isMoved.current = view !== null || cursor !== undefined;
       if (view !== null) {
-        await fitBounds(view, { padding: 0, duration: DURATION });
+        void fitBounds(view, { padding: 0, duration: DURATION });
       } else if (cursor !== undefined) {
-        await setCenter(cursor.x, cursor.y, { zoom: getZoom(), duration: DURATION });
+        void setCenter(cursor.x, cursor.y, { zoom: getZoom(), duration: DURATION });
       }
-      moves.current -= 1;
     };
     const look = (): void => {
       const { members, cursors } = sync.state;
@@ -92,7 +92,7 @@ export function useFollow(sync: SyncedFlow): Following {
       if (now !== last) {
         last = now;
         given.current = view;
-        void move(view, cursor);
+        move(view, cursor);
       }
     };
     const press = ({ key }: KeyboardEvent): void => {
