@@ -4,17 +4,18 @@ import { useFlow } from "helix-flows/react";
 import { Plus } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
 
-import { open } from "../opened";
+import { openFlow } from "../opened";
 import { rename, thePerson } from "../person";
 import { Canvas } from "./Canvas";
 import { Choices } from "./Choices";
-import { Closed } from "./Closed";
+import { Closed, Waiting } from "./Closed";
 import { commandsOf } from "./commands";
 import { FIT_SMOOTHLY } from "./fit";
 import { History } from "./History";
 import { KeySheet } from "./KeySheet";
 import { Naming } from "./Naming";
 import { Palette } from "./Palette";
+import { Followed } from "./People";
 import { Properties } from "./Properties";
 import { TopBar } from "./TopBar";
 import { useActions } from "./useActions";
@@ -41,12 +42,7 @@ export function Editor({ flowId }: { flowId: string }) {
   const follow = useFollow(sync);
   const actions = useActions(flow, isReadOnly);
 
-  useEffect(() => {
-    open.flow = sync;
-    return () => {
-      open.flow = null;
-    };
-  }, [sync]);
+  useEffect(() => openFlow(sync), [sync]);
   const title = document?.title ?? "";
   useEffect(() => {
     window.document.title = title === "" ? "Helix" : `${title} · Helix`;
@@ -116,9 +112,11 @@ export function Editor({ flowId }: { flowId: string }) {
             <span>Drag a node from the palette, or press Ctrl K.</span>
           </div>
         )}
+        <Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} />
         <ZoomBar isLocked={isLocked} onLock={setLocked} />
-        {isHistoryOpen && <History flowId={flowId} version={sync.state.version} onShow={setPast} onClose={closeHistory} />}
+        {isHistoryOpen && <History flowId={flowId} version={sync.state.version} namesChanged={sync.state.namesChanged} onShow={setPast} onClose={closeHistory} />}
         {status.kind === "closed" && <Closed status={status} document={document} />}
+        {status.kind === "offline" && document === null && <Waiting status={status} onRetry={sync.retryNow} />}
       </main>
       {sheet === "keys" && <KeySheet commands={commands} onClose={() => { setSheet(null); }} />}
       {sheet === "commands" && <Choices title="Commands" placeholder="What to do" choices={commands.filter((one) => one.isEnabled)} onClose={() => { setSheet(null); }} />}

@@ -6,9 +6,8 @@ import type { UseFlowResult } from "helix-flows/react";
 import { useRef } from "react";
 
 import { reasonOf } from "../api";
-import { download } from "../files";
 import { KINDS, kindOf, labelOf } from "../kinds";
-import { open, safeName } from "../opened";
+import { open } from "../opened";
 import { tell } from "../ui/Toasts";
 import type { Choice } from "./Choices";
 import { FIT_SMOOTHLY } from "./fit";
@@ -163,17 +162,16 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       })),
     savePicture: (kind) =>
       void carryOut("make a picture", async () => {
-        const { pngOf, svgOf } = await import("./export");
+        const { savePicture } = await import("./export");
         if (document !== null) {
-          download(`${safeName(document.title)}.${kind}`, kind === "svg" ? svgOf(document) : await pngOf(document));
+          await savePicture(document, kind);
         }
       }),
     copyPicture: () =>
       void carryOut("copy a picture", async () => {
-        const { pngOf } = await import("./export");
+        const { copyPicture } = await import("./export");
         if (document !== null) {
-          await navigator.clipboard.write([new ClipboardItem({ "image/png": pngOf(document) })]);
-          tell("Copied the flow as a picture.");
+          await copyPicture(document);
         }
       }),
     saveFile: () => { open.save(); },
