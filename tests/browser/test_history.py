@@ -64,7 +64,8 @@ def test_edi11_version_is_named_renamed_and_unnamed_by_keys(
         ada.press("Enter")
         expect(ada.page.locator(".timeline b")).to_have_text(name)
         expect(ada.button("Name this version")).to_be_focused()
-    expect(slider).to_have_attribute("aria-valuetext", "Version 1, The very first. Somebody, just now")
+    read = "Version 1, The very first. Somebody, just now"
+    expect(slider).to_have_attribute("aria-valuetext", read)
     ada.press("Enter")
     ada.button("Remove the name").focus()
     ada.press("Enter")

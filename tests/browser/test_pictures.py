@@ -11,7 +11,6 @@ from tests.browser.conftest import MakePerson, rest
 from tests.browser.person import Person
 from tests.daemon import Daemon
 
-
 PICTURES = ("editor", "history", "home", "phone")
 
 
@@ -46,7 +45,7 @@ def test_edi16_documentation_shows_the_editor_as_it_is(
     ada.button("Close properties").click()
     take(ada, "history")
     phone.open(flow_id)
-    phone.page.locator(".others-ring").wait_for()
+    phone.page.locator(".others-ring").first.wait_for()
     take(phone, "phone")
     phone.page.goto("/")
     bob.page.goto("/")
