@@ -1,15 +1,19 @@
-import { Background, BackgroundVariant, MiniMap, type Node, type NodeChange, ReactFlow, SelectionMode, useReactFlow, useStore, ViewportPortal } from "@xyflow/react";
-import type { FlowDocument } from "helix-flows";
+import {
+  type Connection, type Edge, Background, BackgroundVariant, type Node, type NodeChange, ReactFlow, SelectionMode, useReactFlow, useStore,
+  ViewportPortal,
+} from "@xyflow/react";
+import type { FlowDocument, SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
-import { useCallback, useMemo, useState } from "react";
+import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef, useState } from "react";
 
-import { NODE_SIZE } from "../drawing";
-import { kindOf } from "../kinds";
+import { type Box, frameOf, NODE_SIZE } from "../drawing";
 import { align, type Alignment } from "./alignment";
-import { elementsOf, namedEdges, namedNodes, nodeTypes } from "./elements";
+import type { MenuPlace } from "./ContextMenu";
+import { elementsOf, nodeTypes, shownEdges, shownNodes } from "./elements";
+import { MAX_ZOOM, MIN_ZOOM, READABLE_ZOOM, viewOfFlow } from "./fit";
+import { Minimap } from "./Minimap";
 import { Others } from "./Others";
 import { DRAGGED_KIND } from "./Palette";
-import { FIT } from "./fit";
 import type { Actions } from "./useActions";
 
 /** From how many nodes on only those in sight are drawn. */
@@ -18,95 +22,181 @@ const MANY_NODES = 300;
 /** From how far away on nodes are drawn without what is too small to see. */
 const FAR_ZOOM = 0.4;
 
+const SNAP: [number, number] = [8, 8];
+
 interface Props {
-  flow: UseFlowResult;
+  sync: SyncedFlow;
+  nodes: readonly Node[];
+  edges: readonly Edge[];
+  document: FlowDocument | null;
   /** A version to look at, in place of what is now. */
   past: FlowDocument | null;
   isLocked: boolean;
-  actions: Actions;
+  /** Dragging over the canvas selects, rather than moves it. */
+  isBoxing: boolean;
+  calls: Pick<UseFlowResult, "onNodesChange" | "onEdgesChange" | "onConnect" | "setCursor">;
+  actions: RefObject<Actions>;
   /** One has moved the canvas oneself. */
   onPan: () => void;
+  onMenu: (place: MenuPlace) => void;
+  /** Edit the label of a node or an edge where it stands. */
+  onRename: (id: string) => void;
 }
 
-function boxOf(node: Node) {
-  const { width = NODE_SIZE.width, height = NODE_SIZE.height } = node.measured ?? {};
-  return { ...node.position, width, height };
+function boxOf({ position, width = NODE_SIZE.width, height = NODE_SIZE.height }: Node): Box {
+  return { ...position, width, height };
 }
 
-/** Where the flow is drawn and changed. */
-export function Canvas({ flow, past, isLocked, actions, onPan }: Props) {
-  const { sync, setCursor, onNodesChange } = flow;
+/** Where the flow is drawn and changed. It is rendered anew only when something of that is another. */
+export const Canvas = memo(function Canvas(props: Props) {
+  const { sync, nodes, edges, document, past, isLocked, isBoxing, calls, actions, onPan, onMenu, onRename } = props;
   const { screenToFlowPosition } = useReactFlow();
   const isFar = useStore((state) => state.transform[2] < FAR_ZOOM);
-  const [guides, setGuides] = useState<Alignment | null>(null);
-  const shown = useMemo(() => (past === null ? { nodes: flow.nodes, edges: flow.edges } : elementsOf(past)), [past, flow.nodes, flow.edges]);
-  const nodes = useMemo(() => namedNodes(shown.nodes), [shown.nodes]);
-  const edges = useMemo(() => namedEdges(shown.edges, past ?? flow.document), [shown.edges, past, flow.document]);
+  const canvas = useRef<HTMLDivElement>(null);
+  const shown = useMemo(() => (past === null ? { nodes, edges } : elementsOf(past)), [past, nodes, edges]);
+  const drawnNodes = useMemo(() => shownNodes(shown.nodes), [shown.nodes]);
+  const drawnEdges = useMemo(() => shownEdges(shown.edges, past ?? document), [shown.edges, past, document]);
+  const { change, guides, endDrag } = useGuidedDrag(nodes, calls.onNodesChange);
+  useFirstView(document);
 
-  const change = useCallback(
-    (changes: NodeChange[]): void => {
-      const [first] = changes;
-      const isDrag = changes.length === 1 && first?.type === "position" && first.dragging === true && first.position !== undefined;
-      const node = isDrag ? flow.nodes.find(({ id }) => id === first.id) : undefined;
-      if (isDrag && node !== undefined && first.position !== undefined) {
-        const others = flow.nodes.filter((one) => one !== node && one.parentId === node.parentId).map(boxOf);
-        const alignment = align({ ...boxOf(node), ...first.position }, others);
-        setGuides(alignment);
-        onNodesChange([{ ...first, position: { x: alignment.x, y: alignment.y } }]);
-        return;
-      }
-      onNodesChange(changes);
+  const reconnect = useCallback(
+    (edge: Edge, { source, target }: Connection) => {
+      sync.patch({ edges: { [edge.id]: { source, target, sourceHandle: null, targetHandle: null } } });
     },
-    [flow.nodes, onNodesChange],
+    [sync],
   );
-
+  const openMenu = (event: React.MouseEvent | MouseEvent, id?: string): void => {
+    event.preventDefault();
+    const { selected, select } = actions.current;
+    if (id !== undefined && !selected.includes(id)) {
+      select([id]);
+    }
+    onMenu({ x: event.clientX, y: event.clientY });
+  };
+  const rename = (id: string): void => {
+    if (!isLocked) {
+      onRename(id);
+    }
+  };
   return (
     <ReactFlow
+      ref={canvas}
       className={isFar ? "far" : ""}
-      nodes={nodes}
-      edges={edges}
+      nodes={drawnNodes}
+      edges={drawnEdges}
       nodeTypes={nodeTypes}
-      {...(past === null ? { onNodesChange: change, onEdgesChange: flow.onEdgesChange, onConnect: flow.onConnect } : {})}
+      {...(past === null ? { onNodesChange: change, onEdgesChange: calls.onEdgesChange, onConnect: calls.onConnect } : {})}
+      {...(isLocked ? {} : { onReconnect: reconnect })}
       nodesDraggable={!isLocked}
       nodesConnectable={!isLocked}
+      edgesReconnectable={false}
       elementsSelectable={past === null}
       deleteKeyCode={null}
       selectionMode={SelectionMode.Partial}
-      multiSelectionKeyCode={["Shift", "Control", "Meta"]}
+      multiSelectionKeyCode={MULTI_KEYS}
+      selectionOnDrag={isBoxing}
+      panOnDrag={isBoxing ? MIDDLE_BUTTON : true}
       panOnScroll
       snapToGrid
-      snapGrid={[8, 8]}
-      minZoom={0.1}
-      maxZoom={2.5}
-      fitView
-      fitViewOptions={FIT}
-      onlyRenderVisibleElements={nodes.length > MANY_NODES}
-      onNodeDragStop={() => { setGuides(null); }}
-      onSelectionDragStop={() => { setGuides(null); }}
+      snapGrid={SNAP}
+      connectionRadius={32}
+      reconnectRadius={14}
+      minZoom={MIN_ZOOM}
+      maxZoom={MAX_ZOOM}
+      ariaLabelConfig={ARIA}
+      onlyRenderVisibleElements={drawnNodes.length > MANY_NODES}
+      onNodeDragStop={endDrag}
+      onSelectionDragStop={endDrag}
       onMoveStart={(event) => {
+        canvas.current?.setAttribute("data-moving", "");
         // React Flow's own moves, such as those that follow somebody, have no event.
         if (event !== null) {
           onPan();
         }
       }}
-      onPointerMove={(event) => { setCursor(screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false })); }}
-      onPointerLeave={() => { setCursor(null); }}
+      onMoveEnd={() => { canvas.current?.removeAttribute("data-moving"); }}
+      onNodeContextMenu={(event, { id }) => { openMenu(event, id); }}
+      onEdgeContextMenu={(event, { id }) => { openMenu(event, id); }}
+      onSelectionContextMenu={(event) => { openMenu(event); }}
+      onPaneContextMenu={(event) => { openMenu(event); }}
+      onNodeDoubleClick={(_, { id }) => { rename(id); }}
+      onEdgeDoubleClick={(_, { id }) => { rename(id); }}
+      onPointerMove={(event) => { calls.setCursor(screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false })); }}
+      onPointerLeave={() => { calls.setCursor(null); }}
       onDragOver={(event) => { event.preventDefault(); event.dataTransfer.dropEffect = "copy"; }}
       onDrop={(event) => {
         event.preventDefault();
         const type = event.dataTransfer.getData(DRAGGED_KIND);
         if (type !== "" && !isLocked) {
-          const { x, y } = screenToFlowPosition({ x: event.clientX, y: event.clientY });
-          actions.add(type, { x: x - NODE_SIZE.width / 2, y: y - NODE_SIZE.height / 2 });
+          const { x, y } = screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false });
+          const onGrid = (at: number): number => Math.round(at / SNAP[0]) * SNAP[0];
+          actions.current.add(type, { x: onGrid(x - NODE_SIZE.width / 2), y: onGrid(y - NODE_SIZE.height / 2) });
         }
       }}
     >
-      <Background variant={BackgroundVariant.Dots} gap={16} size={2} color="var(--dot)" />
-      <MiniMap pannable zoomable ariaLabel="Map of the flow" nodeColor={(node) => `var(--${kindOf(node.type).type})`} nodeBorderRadius={12} />
+      <Background variant={BackgroundVariant.Dots} gap={24} size={1.5} color="var(--dot)" />
+      <Minimap nodes={drawnNodes} />
       {past === null && <Others sync={sync} />}
       {guides !== null && <Guides {...guides} />}
     </ReactFlow>
   );
+});
+
+const MULTI_KEYS = ["Shift", "Control", "Meta"];
+const MIDDLE_BUTTON = [1];
+const ARIA = {
+  "node.a11yDescription.default": "Enter selects, Shift and Enter selects more, arrows move, F2 edits the label, Alt and Enter the properties.",
+  "edge.a11yDescription.default": "Enter selects, F2 edits the label, Alt and Enter the properties.",
+};
+
+/** Draw what is dragged, one node or many, into line with the others, and tell the lines. */
+function useGuidedDrag(nodes: readonly Node[], onNodesChange: UseFlowResult["onNodesChange"]) {
+  const [guides, setGuides] = useState<Alignment | null>(null);
+  const others = useRef<Box[] | null>(null);
+  const change = useCallback(
+    (changes: NodeChange[]): void => {
+      const moves = changes.filter((one) => one.type === "position" && one.dragging === true && one.position !== undefined);
+      const [first] = moves;
+      const byId = new Map(nodes.map((node) => [node.id, node]));
+      const parent = first?.type === "position" ? byId.get(first.id)?.parentId : undefined;
+      if (first === undefined || moves.length < changes.length) {
+        onNodesChange(changes);
+        return;
+      }
+      const dragged = new Map<string, Box>();
+      for (const one of moves) {
+        const node = one.type === "position" ? byId.get(one.id) : undefined;
+        if (one.type === "position" && one.position !== undefined && node !== undefined && node.parentId === parent) {
+          dragged.set(one.id, { ...boxOf(node), ...one.position });
+        }
+      }
+      others.current ??= nodes.filter(({ id, parentId }) => !dragged.has(id) && parentId === parent).map(boxOf);
+      const frame = frameOf(dragged, 0);
+      const alignment = align(frame, others.current);
+      const [x, y] = [alignment.x - frame.x, alignment.y - frame.y];
+      setGuides((before) => (before?.vertical === alignment.vertical && before.horizontal === alignment.horizontal ? before : alignment));
+      onNodesChange(changes.map((one) => (one.type === "position" && one.position !== undefined && dragged.has(one.id) ? { ...one, position: { x: one.position.x + x, y: one.position.y + y } } : one)));
+    },
+    [nodes, onNodesChange],
+  );
+  const endDrag = useCallback(() => {
+    others.current = null;
+    setGuides(null);
+  }, []);
+  return { change, guides, endDrag };
+}
+
+/** Bring the flow into sight when it is there first, before anything of it is painted. */
+function useFirstView(document: FlowDocument | null): void {
+  const { setViewport } = useReactFlow();
+  const isReady = useStore((state) => state.panZoom !== null);
+  const isDone = useRef(false);
+  useLayoutEffect(() => {
+    if (document !== null && isReady && !isDone.current) {
+      isDone.current = true;
+      void setViewport(viewOfFlow(document, READABLE_ZOOM));
+    }
+  }, [document, isReady, setViewport]);
 }
 
 /** How far guides go, in the flow's own units. */

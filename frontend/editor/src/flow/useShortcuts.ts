@@ -29,7 +29,7 @@ export function useShortcuts(commands: readonly Command[], actions: Actions, isA
       }
       event.preventDefault();
       if (command.isEnabled) {
-        command.run();
+        command.run(keys);
       }
     };
     const clip = (event: ClipboardEvent): void => {
