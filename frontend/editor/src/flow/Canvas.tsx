@@ -134,7 +134,7 @@ export const Canvas = memo(function Canvas(props: Props) {
         }
       }}
     >
-      <Background variant={BackgroundVariant.Dots} gap={24} size={1.5} color="var(--dot)" />
+      <Background variant={BackgroundVariant.Dots} gap={24} size={2.5} color="var(--dot)" />
       <Minimap nodes={drawnNodes} />
       {past === null && <Others sync={sync} />}
       {guides !== null && <Guides {...guides} />}
