@@ -1,5 +1,5 @@
 import {
-  type Connection, type Edge, Background, BackgroundVariant, type Node, type NodeChange, ReactFlow, SelectionMode, useReactFlow, useStore,
+  type Connection, type Edge, type Node, type NodeChange, ReactFlow, SelectionMode, useReactFlow, useStore,
   ViewportPortal,
 } from "@xyflow/react";
 import type { FlowDocument, SyncedFlow } from "helix-flows";
@@ -9,7 +9,9 @@ import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef, us
 import { type Box, frameOf, NODE_SIZE } from "../drawing";
 import { align, type Alignment } from "./alignment";
 import type { MenuPlace } from "./ContextMenu";
+import { Dots } from "./Dots";
 import { elementsOf, nodeTypes, shownEdges, shownNodes } from "./elements";
+import { FarPicture } from "./FarPicture";
 import { MAX_ZOOM, MIN_ZOOM, READABLE_ZOOM, viewOfFlow } from "./fit";
 import { Minimap } from "./Minimap";
 import { Others } from "./Others";
@@ -19,8 +21,13 @@ import type { Actions } from "./useActions";
 /** From how many nodes on only those in sight are drawn. */
 const MANY_NODES = 300;
 
-/** From how far away on nodes are drawn without what is too small to see. */
+/** From how far away on nodes are drawn without what is too small to see, and without anything in them. */
 const FAR_ZOOM = 0.4;
+const TINY_ZOOM = 0.25;
+
+function distanceOf(zoom: number): "" | "far" | "far tiny" {
+  return zoom < TINY_ZOOM ? "far tiny" : zoom < FAR_ZOOM ? "far" : "";
+}
 
 const SNAP: [number, number] = [8, 8];
 
@@ -51,7 +58,7 @@ function boxOf({ position, width = NODE_SIZE.width, height = NODE_SIZE.height }:
 export const Canvas = memo(function Canvas(props: Props) {
   const { sync, nodes, edges, document, past, isLocked, isBoxing, calls, actions, onPan, onMenu, onRename } = props;
   const { screenToFlowPosition } = useReactFlow();
-  const isFar = useStore((state) => state.transform[2] < FAR_ZOOM);
+  const distance = useStore((state) => distanceOf(state.transform[2]));
   const canvas = useRef<HTMLDivElement>(null);
   const shown = useMemo(() => (past === null ? { nodes, edges } : elementsOf(past)), [past, nodes, edges]);
   const drawnNodes = useMemo(() => shownNodes(shown.nodes), [shown.nodes]);
@@ -81,7 +88,7 @@ export const Canvas = memo(function Canvas(props: Props) {
   return (
     <ReactFlow
       ref={canvas}
-      className={isFar ? "far" : ""}
+      className={distance}
       nodes={drawnNodes}
       edges={drawnEdges}
       nodeTypes={nodeTypes}
@@ -134,7 +141,8 @@ export const Canvas = memo(function Canvas(props: Props) {
         }
       }}
     >
-      <Background variant={BackgroundVariant.Dots} gap={24} size={2.5} color="var(--dot)" />
+      <Dots />
+      {distance === "far tiny" && <FarPicture nodes={drawnNodes} edges={drawnEdges} />}
       <Minimap nodes={drawnNodes} />
       {past === null && <Others sync={sync} />}
       {guides !== null && <Guides {...guides} />}

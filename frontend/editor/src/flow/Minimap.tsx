@@ -25,7 +25,7 @@ interface Scale {
 }
 
 /** Tell where nodes are, by id, parents counted. */
-function boxesOf(lookup: ReadonlyMap<string, { internals: { positionAbsolute: { x: number; y: number } }; measured: { width?: number; height?: number } }>): Map<string, Box> {
+export function placesOf(lookup: ReadonlyMap<string, { internals: { positionAbsolute: { x: number; y: number } }; measured: { width?: number; height?: number } }>): Map<string, Box> {
   return new Map(
     [...lookup].map(([id, { internals, measured }]) => {
       const { width = NODE_SIZE.width, height = NODE_SIZE.height } = measured;
@@ -71,7 +71,7 @@ export function Minimap({ nodes }: { nodes: readonly Node[] }) {
       if (canvas.current === null || context === null || context === undefined) {
         return;
       }
-      const boxes = boxesOf(store.getState().nodeLookup);
+      const boxes = placesOf(store.getState().nodeLookup);
       const style = getComputedStyle(canvas.current);
       scale.current = scaleOf(boxes);
       const { by, x, y } = scale.current;
