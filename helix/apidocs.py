@@ -45,7 +45,7 @@ class ApiDocs:
     def load(cls) -> ApiDocs:
         """Read the description from the package's files, and make the page."""
         text = files("helix").joinpath("data", "openapi.json").read_bytes()
-        spec: Node = msgspec.json.decode(text.replace(b"{version}", __version__.encode()))
+        spec: Node = msgspec.json.decode(text.replace(b'"{version}"', f'"{__version__}"'.encode()))
         style = files("helix").joinpath("pages", "docs.css").read_text("utf-8")
         page = _Page(spec).html(style).encode()
         digest = b64encode(sha256(style.encode()).digest())

@@ -10,10 +10,10 @@ import msgspec
 from twisted.logger import Logger
 
 from helix.edits import FlowState
-from helix.fanout import Broadcast, Fanout
+from helix.fanout import Broadcast, Fanout, Superseded
 from helix.interfaces import IMember
 from helix.livelog import LiveLog
-from helix.protocol import encode_json
+from helix.protocol import EMPTY, encode_json
 from helix.records import Entry
 
 
@@ -23,6 +23,7 @@ class Kind(Enum):
     UPDATE = "flow_update"
     CLIENT_COUNT = "client_count"
     ENTRIES = "entries"
+    NAMES = "version_named"
     PRESENCE = "presence"
     CURSORS = "cursors"
 
@@ -60,6 +61,11 @@ def wire_reset(state: FlowState) -> bytes:
             "document": msgspec.Raw(state.document),
         }
     )
+
+
+def _names_changed() -> Broadcast:
+    """Make what stands for any number of ``version_named``."""
+    return Broadcast("versions_changed", EMPTY, Kind.NAMES)
 
 
 @attrs.frozen
@@ -113,6 +119,12 @@ class DocumentAudience:
         if not self._fanout.is_empty:
             after = (self._flow_log.epoch, entries[0].version - 1)
             self._broadcast(self._entries(wire_entries(entries), after, entries[-1].version))
+
+    def tell_name(self, payload: bytes) -> None:
+        """Broadcast that a version was named; who lags gets to know that some were."""
+        if not self._fanout.is_empty:
+            missed = Superseded(_names_changed)
+            self._broadcast(Broadcast("version_named", payload, Kind.NAMES, missed=missed))
 
     def reset(self) -> None:
         """Broadcast the whole document."""

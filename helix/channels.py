@@ -20,6 +20,10 @@ class Port(Protocol):
     def outlet(self) -> Outlet:
         """The way to the client."""
 
+    @property
+    def user_name(self) -> str:
+        """Who the client says it is, in any of its channels; empty where it doesn't."""
+
     def push(self, event: str, payload: bytes) -> None:
         """Send this channel ``event`` with JSON ``payload``."""
 
@@ -29,6 +33,10 @@ class Port(Protocol):
 
 class Channel(Protocol):
     """What a connection asks of a joined topic. All refusals are `HelixError`."""
+
+    @property
+    def user_name(self) -> str:
+        """Who the client said that it is when it joined; empty where it didn't."""
 
     async def join(self, params: bytes) -> bytes:
         """

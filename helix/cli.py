@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from os import environ
 from pathlib import Path
 from random import SystemRandom
@@ -13,25 +14,17 @@ import msgspec
 from twisted.internet import defer
 
 from helix.client import FlowClient, FlowEvent, StatusChanged
-from helix.client.rest import FlowsApi, ImportedFlow
+from helix.client.rest import FlowsApi
 from helix.commands import run_command
 from helix.config import read_config
-from helix.errors import Disconnected, FlowDeleted, FlowNotFound, HelixError, Refused
+from helix.errors import Disconnected, HelixError
 from helix.ids import new_id
 from helix.protocol import encode_json
 from helix.store import open_store
 from helix.tailing import Outages, Tailing, show_json, show_line
-from helix.terminal import counted, file_name, progress, show_time, shown, write_output
+from helix.terminal import counted, progress, show_time, shown, write_output
+from helix.transfers import export_all, import_file, tell_dropped
 from helix.verify import all_heads, verify_flow
-
-_GONE = (FlowDeleted.code, FlowNotFound.code)
-
-
-class _Exported(msgspec.Struct):
-    id: str | None = None
-
-
-_decode_exported = msgspec.json.Decoder(_Exported).decode
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,12 +68,32 @@ def flows(text: str, as_json: bool, server: str) -> None:
         api = _api(reactor, server)
         try:
             async for flow in api.flows(text):
-                if as_json:
-                    click.echo(encode_json(flow))
-                    continue
                 numbers = (flow.version, flow.node_count, flow.edge_count)
                 cells = (flow.id, *map(str, numbers), show_time(flow.updated_at), flow.title)
-                click.echo("\t".join(map(shown, cells)))
+                _write(flow, cells, as_json)
+        finally:
+            await api.close()
+
+    run_command(run)
+
+
+@main.command()
+@click.argument("flow")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@_server
+def versions(flow: str, as_json: bool, server: str) -> None:
+    """
+    List the versions of FLOW that have names, the newest first.
+
+    A line holds the version, when it was named, by whom, and its name, with tabs in between.
+    """
+
+    async def run(reactor: Any) -> None:
+        api = _api(reactor, server)
+        try:
+            for one in await api.versions(flow):
+                cells = (str(one.version), show_time(one.at), one.by, one.name)
+                _write(one, cells, as_json)
         finally:
             await api.close()
 
@@ -110,7 +123,7 @@ def export(flow: str | None, everything: bool, output: Path | None, server: str)
             if flow is not None:
                 write_output(output or Path("-"), await api.export(flow))
             elif output is not None:
-                await _export_all(api, output)
+                await export_all(api, output)
         finally:
             await api.close()
 
@@ -145,10 +158,10 @@ def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
             with progress("Importing", len(files)) as bar:
                 for file in files:
                     try:
-                        imported = await _import(api, file, keep_ids)
+                        imported = await import_file(api, file, keep_ids)
                         bar.say(imported.id)
                         if any((imported.dropped.nodes, imported.dropped.edges)):
-                            bar.say(_tell_dropped(file, imported), err=True)
+                            bar.say(tell_dropped(file, imported), err=True)
                     except Disconnected:
                         raise
                     except (HelixError, OSError) as error:
@@ -318,6 +331,11 @@ async def _start(reactor: Any, client: FlowClient, timeout: float) -> None:
 # reading and writing
 
 
+def _write(one: object, cells: Iterable[str], as_json: bool) -> None:
+    """Write a line of a list: JSON, or what people read of it."""
+    click.echo(encode_json(one) if as_json else "\t".join(map(shown, cells)))
+
+
 def _read_patch(text: str) -> dict[str, Any]:
     try:
         if text == "-":
@@ -330,56 +348,3 @@ def _read_patch(text: str) -> dict[str, Any]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise click.UsageError(f"The patch is no JSON object: {error}") from None
     return given
-
-
-def _read(path: str) -> bytes:
-    with click.open_file(path, "rb") as file:
-        content: bytes = file.read()
-    return content
-
-
-async def _export_all(api: FlowsApi, directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    listed = await _all_ids(api)
-    with progress("Exporting", len(listed)) as bar:
-        for flow_id in listed:
-            try:
-                write_output(directory / file_name(flow_id), await api.export(flow_id))
-            except Refused as error:
-                if error.code not in _GONE:
-                    raise
-                bar.say(shown(f"{flow_id}: {error}"), err=True)
-            bar.advance(1)
-
-
-async def _all_ids(api: FlowsApi) -> list[str]:
-    """
-    List all flows, also while they change: until the list shows none that isn't known.
-
-    A flow that changes moves to the front, behind whoever reads page by page.
-    """
-    found: dict[str, None] = {}
-    known = -1
-    while known < len(found):
-        known = len(found)
-        async for flow in api.flows():
-            found[flow.id] = None
-    return list(found)
-
-
-async def _import(api: FlowsApi, file: str, keep_ids: bool) -> ImportedFlow:
-    text = _read(file)
-    return await api.import_(text, _exported_id(text) if keep_ids else None)
-
-
-def _exported_id(text: bytes) -> str | None:
-    try:
-        return _decode_exported(text).id
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None  # the server will say what is wrong with it
-
-
-def _tell_dropped(file: str, imported: ImportedFlow) -> str:
-    nodes = counted(imported.dropped.nodes, "node", "nodes")
-    edges = counted(imported.dropped.edges, "edge", "edges")
-    return shown(f"{file}: {nodes} and {edges} could not be kept")

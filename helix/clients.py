@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from math import ceil
 from random import Random
 from typing import Final, Protocol
@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -42,6 +42,9 @@ RETURN_RATE = 500.0
 
 DRAIN_INTERVAL = 0.05
 """Seconds between two batches."""
+
+ABORTED_AT_ONCE = 30
+"""How many clients whose transport has failed are cut off in one turn of the reactor."""
 
 CLOSE_GRACE = 1.0
 """Seconds that the last closed clients have to answer, before they are cut off."""
@@ -96,6 +99,8 @@ class ClientService(Service):
         self._clients: dict[Client, None] = {}
         self._by_address: Counter[str] = Counter()
         self._gone: Deferred[None] | None = None
+        self._broken: deque[Client] = deque()
+        self._aborting: IDelayedCall | None = None
         self.draining = False
         self._sweeping = LoopingCall(self.sweep)
         self._sweeping.clock = clock
@@ -113,6 +118,9 @@ class ClientService(Service):
         super().stopService()
         if self._sweeping.running:
             self._sweeping.stop()
+        if self._aborting is not None:
+            self._aborting.cancel()
+            self._aborting = None
 
     def check_room(self, address: str | None) -> None:
         """
@@ -153,6 +161,15 @@ class ClientService(Service):
         if self._gone is not None and not self._clients:
             gone, self._gone = self._gone, None
             gone.callback(None)
+
+    def abort_soon(self, client: Client) -> None:
+        """
+        Cut off a client whose transport has failed: a few in each turn of the reactor, since
+        thousands fail at once when a proxy or a network is gone.
+        """
+        self._broken.append(client)
+        if self._aborting is None:
+            self._aborting = self._clock.callLater(0, self._abort_some)
 
     def lagging(self, client: Client) -> None:
         """Tell that a client has begun to lag."""
@@ -200,6 +217,13 @@ class ClientService(Service):
             client.abort()
         if leaving:  # who polls is gone with the answer, which is still to be written
             await self._sleep(DRAIN_INTERVAL)
+
+    def _abort_some(self) -> None:
+        self._aborting = None
+        for _ in range(min(ABORTED_AT_ONCE, len(self._broken))):
+            self._broken.popleft().abort()
+        if self._broken:
+            self._aborting = self._clock.callLater(0, self._abort_some)
 
     def _restart_reason(self, count: int) -> str:
         """When to come back, as JSON: at random, so that of ``count`` clients few do at once."""

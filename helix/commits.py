@@ -28,7 +28,6 @@ from helix.errors import (
     FlowNotFound,
     HelixError,
     OutcomeUnknown,
-    PreconditionFailed,
     SessionCrashed,
     SessionEnded,
     StoreError,
@@ -193,8 +192,8 @@ class CommitLoop:
         it changed nothing.
 
         :return: a Deferred that fires once the edit is durable, before anybody is told of it.
-        :raises HelixError: (through the Deferred) what `Submission.stage` refuses with,
-            `PreconditionFailed`, `TooManyPending`, `FlowDeleted`, `SessionEnded`, or what the store
+        :raises HelixError: (through the Deferred) what `Submission.check` and `Submission.stage`
+            refuse with, `TooManyPending`, `FlowDeleted`, `SessionEnded`, or what the store
             failed with; nothing was changed then, but see `StoreUnavailable`.
         """
         if self._closed:
@@ -342,8 +341,8 @@ class CommitLoop:
         return client is not None and submission.op_id <= client.newest
 
     def _effective(self, submission: Submission, version: int) -> JsonObject:
-        if submission.expected not in (None, (self.log.epoch, version)):
-            raise PreconditionFailed()
+        if submission.check is not None:
+            submission.check(self.log.epoch, version)
         return submission.stage(self.log.document)
 
     def _add(

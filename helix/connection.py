@@ -69,6 +69,10 @@ class _Port:
     def outlet(self) -> Outlet:
         return self._connection.outlet
 
+    @property
+    def user_name(self) -> str:
+        return self._connection.user_name
+
     def push(self, event: str, payload: bytes) -> None:
         if self.state is not _State.CLOSED:
             self._connection.push(self, event, payload)
@@ -180,6 +184,16 @@ class Connection:
         self._close = _already_closed
 
     # what a port calls
+
+    @property
+    def user_name(self) -> str:
+        """Who the client says it is, in the channel that it has joined last of those that tell."""
+        names = (
+            port.channel.user_name
+            for port in reversed(self._ports.values())
+            if port.state is _State.JOINED
+        )
+        return next(filter(None, names), "")
 
     def push(self, port: _Port, event: str, payload: bytes) -> None:
         self._send(self._encoding.serializer.push(port.join_ref, port.topic, event, payload))

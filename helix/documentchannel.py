@@ -117,6 +117,10 @@ class DocumentChannel:
         self._failed_op: int | None = None
         self._unanswered = 0
 
+    @property
+    def user_name(self) -> str:
+        return self._person.name
+
     async def join(self, params: bytes) -> bytes:
         given = _read_params(params)
         self._person = _person_of(given)

@@ -11,6 +11,9 @@ import msgspec
 from helix.document import FlowDocument, JsonObject
 from helix.records import FlowHead, Summary
 
+Check = Callable[[str, int], None] | None
+"""Refuses a change for the epoch and version that a flow is at; ``None`` for none."""
+
 
 class Corkable(Protocol):
     """The way to a client that can gather what it is sent. (`helix.outlet.Outlet`)"""
@@ -32,7 +35,7 @@ class Submission(msgspec.Struct, frozen=True):
     :ivar by: who, as a name to show.
     :ivar client_id: with ``op_id``, the submission's name, by which a resend is recognised.
     :ivar op_id: ``None`` exactly when ``client_id`` is.
-    :ivar expected: the ``(epoch, version)`` that the flow must be at; ``None`` for any.
+    :ivar check: called when the edit's turn comes, before it is staged.
     :ivar outlet: the way to who submitted it, for whom the answer and the entries become one write;
         ``None`` where that is no member.
     """
@@ -41,7 +44,7 @@ class Submission(msgspec.Struct, frozen=True):
     by: str = ""
     client_id: str | None = None
     op_id: int | None = None
-    expected: tuple[str, int] | None = None
+    check: Check = None
     outlet: Corkable | None = None
 
 

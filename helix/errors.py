@@ -284,6 +284,20 @@ class VersionNotFound(HelixError):
     default_message = "The flow has no such version"
 
 
+class VersionNotNamed(HelixError):
+    """The version has no name."""
+
+    code = "version_not_named"
+    default_message = "The version has no name"
+
+
+class TooManyNames(HelixError):
+    """The flow has as many named versions as it may."""
+
+    code = "too_many_names"
+    default_message = "The flow has as many named versions as it may: take the names off some"
+
+
 class TemplateNotFound(HelixError):
     """There is no template of that id."""
 

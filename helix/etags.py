@@ -7,6 +7,7 @@ import re
 import attrs
 from twisted.web.iweb import IRequest
 
+from helix.edits import Check
 from helix.errors import PreconditionFailed
 
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -66,9 +67,11 @@ class Conditions:
         return cls(match, _read_tags(request, b"if-none-match"))
 
     @property
-    def exist(self) -> bool:
-        """Whether the request makes any."""
-        return self.match is not None or self.none_match is not None
+    def check(self) -> Check:
+        """What judges a change by them (`check_change`); ``None`` without any."""
+        if self.match is None and self.none_match is None:
+            return None
+        return lambda epoch, version: self.check_change(tag_of(epoch, version))
 
     def is_known(self, tag: str) -> bool:
         """Tell whether ``If-None-Match`` names a tag: the client has that representation."""

@@ -8,7 +8,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
 
 
 @attrs.frozen
@@ -146,6 +146,36 @@ class IFlowStore(Interface):
 
     def snapshot_versions(flow_id: str, epoch: str) -> Deferred[list[int]]:
         """Give the versions at which there is a snapshot, in order."""
+
+    def name_version(
+        flow_id: str, epoch: str, named: NamedVersion
+    ) -> Deferred[NamedVersion | None]:
+        """
+        Give a version of a log a name, in place of the one that it has. One that has that very name
+        already stays as it is.
+
+        :return: a Deferred of what was there before.
+        :raises FlowNotFound: when there is no such log.
+        :raises FlowDeleted: when the flow is deleted.
+        :raises VersionNotFound: when the log does not reach the version.
+        :raises TooManyNames: when it would be one more than `helix.store.rules.MAX_NAMED_VERSIONS`.
+        """
+
+    def unname_version(flow_id: str, epoch: str, version: int) -> Deferred[None]:
+        """
+        Take the name off a version.
+
+        :raises FlowNotFound: when there is no such log.
+        :raises FlowDeleted: when the flow is deleted.
+        :raises VersionNotNamed: when the version has none.
+        """
+
+    def named_versions(flow_id: str, epoch: str) -> Deferred[list[NamedVersion]]:
+        """
+        List the versions that have names, the newest first, a deleted flow's too.
+
+        :raises FlowNotFound: when there is no such log.
+        """
 
     def heads(query: HeadQuery) -> Deferred[list[FlowHead]]:
         """List flows, the newest change first, those of one moment by id, descending."""

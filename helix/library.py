@@ -18,7 +18,7 @@ from helix.document import (
     validate,
 )
 from helix.duplicating import duplicate
-from helix.edits import Accepted, FlowState, Submission, summary_of
+from helix.edits import Accepted, Check, FlowState, Submission, summary_of
 from helix.errors import FlowDeleted, TemplateNotFound
 from helix.importing import FORMAT, FORMAT_VERSION, complete, read_import
 from helix.livelog import LogSettings
@@ -26,9 +26,6 @@ from helix.protocol import encode_json
 from helix.records import Entry, FlowHead, HeadQuery
 from helix.service import FlowSessionService
 from helix.templates import Template
-
-Expected = tuple[str, int] | None
-"""The ``(epoch, version)`` that a flow must be at for an edit; ``None`` for any."""
 
 ENTRIES_AT_ONCE = 100
 """How many entries are asked of the store at a time."""
@@ -175,22 +172,26 @@ class FlowLibrary:
 
     # changing
 
-    def patch(self, flow_id: str, patch: object, expected: Expected = None) -> Deferred[Accepted]:
+    def patch(
+        self, flow_id: str, patch: object, check: Check = None, by: str = ""
+    ) -> Deferred[Accepted]:
         """
         Apply a merge patch.
 
+        :param check: what it depends on.
+        :param by: who asks for it, as a name to show.
         :raises InvalidPatch, PatchTooLarge, DocumentTooLarge: when it can't be.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
         return self._service.submit(
-            flow_id, Submission(lambda document: document.stage(patch), expected=expected)
+            flow_id, Submission(lambda document: document.stage(patch), by, check=check)
         )
 
     def replace(
-        self, flow_id: str, document: object, expected: Expected = None
+        self, flow_id: str, document: object, check: Check = None, by: str = ""
     ) -> Deferred[Accepted]:
         """
-        Turn the document into another, by the difference.
+        Turn the document into another, by the difference. (`patch`)
 
         :param document: as that of `create`.
         :raises InvalidPatch, DocumentTooLarge: when it can't be.
@@ -198,27 +199,31 @@ class FlowLibrary:
         """
         whole = complete(document)
         return self._service.submit(
-            flow_id, Submission(lambda current: current.stage_document(whole), expected=expected)
+            flow_id, Submission(lambda current: current.stage_document(whole), by, check=check)
         )
 
-    def restore(self, flow_id: str, version: int, expected: Expected = None) -> Deferred[Accepted]:
+    def restore(
+        self, flow_id: str, version: int, check: Check = None, by: str = ""
+    ) -> Deferred[Accepted]:
         """
         Return to the document of an earlier version, by an entry that makes the difference.
+        (`patch`)
 
         :raises VersionNotFound: when there was none.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
-        return Deferred.fromCoroutine(self._restore(flow_id, version, expected))
+        return Deferred.fromCoroutine(self._restore(flow_id, version, check, by))
 
-    def delete(self, flow_id: str) -> Deferred[FlowHead]:
+    def delete(self, flow_id: str, by: str = "") -> Deferred[FlowHead]:
         """
         Delete a flow, so that it can be brought back; one that is deleted stays so.
 
         Its session ends, and its members are told.
 
+        :param by: who does so, as a name to show.
         :raises FlowNotFound: when there is none.
         """
-        return Deferred.fromCoroutine(self._delete(flow_id))
+        return Deferred.fromCoroutine(self._delete(flow_id, by))
 
     def undelete(self, flow_id: str) -> Deferred[FlowHead]:
         """
@@ -305,15 +310,15 @@ class FlowLibrary:
         state = await self._create(found.document, flow_id)
         return ImportedFlow(state, found.dropped_nodes, found.dropped_edges)
 
-    async def _restore(self, flow_id: str, version: int, expected: Expected) -> Accepted:
+    async def _restore(self, flow_id: str, version: int, check: Check, by: str) -> Accepted:
         past = _decode((await self._service.read(flow_id, version)).document)
         return await self._service.submit(
-            flow_id, Submission(lambda current: current.stage_document(past), expected=expected)
+            flow_id, Submission(lambda current: current.stage_document(past), by, check=check)
         )
 
-    async def _delete(self, flow_id: str) -> FlowHead:
+    async def _delete(self, flow_id: str, by: str) -> FlowHead:
         head = await self._store.delete(flow_id, self._clock.seconds())
-        self._service.forget(flow_id)
+        self._service.forget(flow_id, by)
         return head
 
     async def _undelete(self, flow_id: str) -> FlowHead:

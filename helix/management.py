@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from helix.channels import plain_refusal
+from helix.channels import Port, plain_refusal
 from helix.errors import (
     HelixError,
     InvalidFlowId,
@@ -27,10 +27,13 @@ _decode_deleted = msgspec.json.Decoder(_FlowDeleted).decode
 class ManagementChannel:
     """``flow_management``: ends the sessions of flows that were deleted elsewhere."""
 
-    __slots__ = ("_service",)
+    user_name = ""
 
-    def __init__(self, service: FlowSessionService) -> None:
+    __slots__ = ("_port", "_service")
+
+    def __init__(self, service: FlowSessionService, port: Port) -> None:
         self._service = service
+        self._port = port
 
     async def join(self, params: bytes) -> bytes:
         return EMPTY
@@ -46,7 +49,7 @@ class ManagementChannel:
         except (msgspec.MsgspecError, InvalidFlowId):
             raise InvalidFlowIdParameter() from None
         try:
-            count = self._service.close(flow_id)
+            count = self._service.close(flow_id, self._port.user_name)
         except SessionNotFound:
             count = 0
         return encode_json({"status": "session_closed", "clients_affected": count})

@@ -26,6 +26,20 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     op_id: int | None = None
 
 
+class NamedVersion(msgspec.Struct, frozen=True, gc=False):
+    """
+    A version of a log that somebody gave a name.
+
+    :ivar by: who, as a name to show; empty for nobody in particular.
+    :ivar at: when it got this name, Unix seconds.
+    """
+
+    version: int
+    name: str
+    by: str
+    at: float
+
+
 class Summary(msgspec.Struct, frozen=True, gc=False):
     """What a list shows of a document."""
 

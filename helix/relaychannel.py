@@ -32,6 +32,8 @@ _PONG = encode_json({"status": "pong"})
 class RelayChannel:
     """A member in relay mode: changes are passed on as they are."""
 
+    user_name = ""
+
     __slots__ = ("_flow_id", "_port", "_service", "_session", "outlet", "topic")
 
     _log: Final = Logger(namespace="helix.channels")

@@ -52,7 +52,7 @@ class Router:
                 return DocumentChannel(self.service, flow_id, port, self.limits)
             return RelayChannel(self.service, flow_id, port)
         if port.topic == MANAGEMENT_TOPIC:
-            return ManagementChannel(self.service)
+            return ManagementChannel(self.service, port)
         raise UnmatchedTopic()
 
 

@@ -24,6 +24,7 @@ from helix.errors import (
     UnsupportedMediaType,
 )
 from helix.etags import Conditions
+from helix.presence import MAX_USER_NAME
 from helix.problems import write_error, write_not_found, write_problem
 from helix.protocol import T, decode_json, encode_json
 
@@ -40,14 +41,15 @@ OF_A_FLOW = (
     "status",
     "sync",
     "entries",
+    "versions",
     "export",
     "restore",
     "duplicate",
     "undelete",
 )
-"""What follows a flow's id in an address."""
+"""What follows a flow's id in an address; ``versions`` also with one of them behind it."""
 
-_SLASH = "\x1f"
+_SLASH = "\x01"
 """Stands for an encoded slash while a route is looked for; no id holds it (`helix.ids`)."""
 
 _log: Final = Logger(namespace="helix.web")
@@ -80,7 +82,7 @@ class _AnyText(BaseConverter):
 class _FlowAlone(_AnyText):
     """As `_AnyText`, at the end of an address; what belongs to a flow is not taken for its id."""
 
-    regex = f"(?s:(?!.*/(?:{'|'.join(OF_A_FLOW)})$).*)"
+    regex = f"(?s:(?!.*/(?:{'|'.join(OF_A_FLOW)}|versions/[^/]*)$).*)"
     part_isolating = False
 
 
@@ -165,14 +167,34 @@ def read_number(
     :raises InvalidParameters: when it is anything else, or out of bounds.
     """
     text = read_text(request, name)
-    if text is None:
-        return default
+    return default if text is None else parse_number(name, text, minimum, maximum)
+
+
+def parse_number(name: str, text: str, minimum: int, maximum: int = MAX_NUMBER) -> int:
+    """
+    Read a whole number.
+
+    :param name: what it is called in the error.
+    :raises InvalidParameters: when it is anything else, or out of bounds.
+    """
     # So few digits that Python turns them into a number at once.
     if text.isascii() and text.isdigit() and len(text) <= len(str(maximum)):
         number = int(text)
         if minimum <= number <= maximum:
             return number
     raise InvalidParameters(f"{name} is a whole number from {minimum} to {maximum}")
+
+
+def read_user_name(request: IRequest) -> str:
+    """
+    Read ``by``: who asks for a change, as a name to show; empty for nobody in particular.
+
+    :raises InvalidParameters: when it is longer than that of a member may be.
+    """
+    name = read_text(request, "by") or ""
+    if len(name) > MAX_USER_NAME:
+        raise InvalidParameters(f"by is a string of at most {MAX_USER_NAME} characters")
+    return name
 
 
 def read_limit(request: IRequest, default: int) -> int:

@@ -195,11 +195,21 @@ class FlowSessionService(Service):
         if session is not None:
             self.guard(session, session.refresh)
 
-    def forget(self, flow_id: str) -> None:
-        """End the session of a flow that was deleted; its members are told, as by `close`."""
+    def forget(self, flow_id: str, by: str = "") -> None:
+        """
+        End the session of a flow that was deleted; its members are told, as by `close`.
+
+        :param by: by whom, as a name to show.
+        """
         session = self._sessions.get(flow_id)
         if session is not None:
-            self.guard(session, session.deleted)
+            self.guard(session, session.deleted, by)
+
+    def tell_name(self, flow_id: str, payload: bytes) -> None:
+        """Tell the members in document mode that a version was named (JSON), if there are any."""
+        session = self._sessions.get(flow_id)
+        if session is not None:
+            self.guard(session, session.tell_name, payload)
 
     def broadcast(self, flow_id: str, changes: bytes) -> Deferred[int]:
         """
@@ -233,17 +243,18 @@ class FlowSessionService(Service):
         """All live sessions, in no order."""
         return self._sessions.values()
 
-    def close(self, flow_id: str) -> int:
+    def close(self, flow_id: str, by: str = "") -> int:
         """
         End the flow's session by force.
 
+        :param by: who does so, as a name to show.
         :return: how many members it had.
         :raises SessionNotFound: when there is none.
         """
         session = self._sessions.get(flow_id)
         if session is None:
             raise SessionNotFound()
-        return self.guard(session, session.close)
+        return self.guard(session, session.close, by)
 
     def guard(self, session: FlowSession, call: Callable[..., T], *args: object) -> T:
         """

@@ -300,13 +300,17 @@ class FlowSession:
         self._documents.reset()
         self._relays.tell_edits()
 
-    def deleted(self) -> None:
+    def deleted(self, by: str = "") -> None:
         """The flow is deleted: end as `close` does. Edits that wait are refused for good."""
-        self._expel(End.DELETED)
+        self._expel(End.DELETED, by)
 
     def settled(self) -> None:
         if not self._members and not self._lingers:
             self._end_if_unused()
+
+    def tell_name(self, payload: bytes) -> None:
+        """Tell the members in document mode that a version was named (JSON)."""
+        self._documents.tell_name(payload)
 
     # relay mode
 
@@ -339,20 +343,22 @@ class FlowSession:
 
     # the end
 
-    def close(self) -> int:
+    def close(self, by: str = "") -> int:
         """
         End the session by force: its members get ``flow_deleted`` and their channels are closed.
 
+        :param by: who does so, as a name to show; empty where nobody knows.
         :return: how many members that were.
         """
-        return self._expel(End.FORCED)
+        return self._expel(End.FORCED, by)
 
-    def _expel(self, reason: End) -> int:
+    def _expel(self, reason: End, by: str) -> int:
         count = len(self._members)
-        payload = encode_json(
-            {"flow_id": self.flow_id, "timestamp": int(self._around.clock.seconds())}
-        )
-        self._dismiss(reason, "phx_close", b"flow_deleted", payload)
+        now = int(self._around.clock.seconds())
+        told: dict[str, object] = {"flow_id": self.flow_id, "timestamp": now}
+        if by:
+            told["by"] = by
+        self._dismiss(reason, "phx_close", b"flow_deleted", encode_json(told))
         return count
 
     def drain(self) -> None:

@@ -46,7 +46,7 @@ from helix.livelog import LogSettings
 from helix.logs import log_telemetry, make_observer
 from helix.longpoll import LongPollResource
 from helix.metrics import Metrics
-from helix.poller import bound_turns
+from helix.poller import bound_accepts, bound_turns
 from helix.purge import PurgeService
 from helix.router import Router
 from helix.service import FlowSessionService
@@ -57,6 +57,7 @@ from helix.store import open_store
 from helix.telemetry import Telemetry
 from helix.templates import load_templates
 from helix.transport import SocketFactory, SocketResource
+from helix.versionnames import VersionNames
 from helix.watchdog import WatchdogService
 from helix.web import BodyLimits, HelixSite, Root, Web
 from helix.web_flows import WHITE_SPACE, FlowRoutes
@@ -67,10 +68,10 @@ BODY_FRAMES = 4
 BACKLOG = 4096
 """Connects that may wait to be accepted; the kernel has a limit of its own, often the same."""
 
-GC_THRESHOLDS = (5_000, 4, 2_500)
+GC_THRESHOLDS = (2_000, 4, 6_000)
 """
-When garbage is looked for: the youngest 5,000 objects take some 3 ms, four times as many 15. (Ten
-times as many took over 50 while thousands connected.) A pass over all that lives takes 200 ms with
+When garbage is looked for: the youngest 2,000 objects take some 1 ms, five times as many 6. (In
+25,000 it took up to 70 while thousands connected.) A pass over all that lives takes 200 ms with
 a thousand flows, and by Python's own thresholds came every second under load.
 """
 
@@ -171,6 +172,7 @@ class ListenService(Service):
             raise SystemExit(f"twistd helix: --listen: {self._description!r}: {reason}")
 
     def _listening(self, port: IListeningPort) -> None:
+        bound_accepts(port)
         self.port = port
 
     def stopService(self) -> Deferred[Any]:
@@ -383,7 +385,9 @@ def build_server(
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     root = Root(
         Web(sessions, clients, metrics, origins, status, editor),
-        FlowRoutes(library, sessions, visitors, config.max_frame_bytes),
+        FlowRoutes(
+            library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes
+        ),
         visitors,
         SocketResource(
             SocketFactory(connections, clients, *sizes, config.compress_frames_over), door

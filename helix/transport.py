@@ -195,11 +195,14 @@ class SocketProtocol(WebSocketServerProtocol):
             self.factory.high_water_mark,
             self.factory.connections.clock,
             self._pause,
-            self.abort,
+            self._break,
         )
         if type(transport) is TCPServer and not ISSLTransport.providedBy(transport):
             return DirectOutlet(transport, transport.getHandle(), *common)
         return TransportOutlet(transport, *common)
+
+    def _break(self) -> None:
+        self.factory.clients.abort_soon(self)
 
     def _pause(self, lagging: bool) -> None:
         """Who doesn't read isn't read from: its replies would pile up."""

@@ -170,16 +170,24 @@ class _Replay:
             raise self._difference(f"the log makes no valid document: {error.message}") from None
 
     async def _check_end(self) -> None:
-        """See that the log ends with its head, which is read last: the log may grow meanwhile."""
+        """
+        See that the log ends with its head, and no name is of a version beyond. The head is read
+        last: the log may grow meanwhile.
+        """
         head = self.head
         following = await self.store.entries(head.flow_id, head.epoch, head.version, 1)
         snapshots = await self.store.snapshot_versions(head.flow_id, head.epoch)
+        names = await self.store.named_versions(head.flow_id, head.epoch)
         now = await self.store.head(head.flow_id)
         if now.epoch != head.epoch:
             raise FlowNotFound
         newest = max([entry.version for entry in following] + snapshots, default=0)
         if newest > now.version:
             raise self._difference(f"the log goes on to {newest}, behind its head", now.version)
+        for named in names:
+            if not 0 <= named.version <= now.version:
+                what = "it has a name, but the log has no such version"
+                raise self._difference(what, named.version)
 
     def _compare_head(self) -> None:
         content = self.document.content

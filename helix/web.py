@@ -31,7 +31,15 @@ from helix.httpchannel import IDLE_TIMEOUT, Channel, HttpConnections
 from helix.ids import parse_flow_id
 from helix.metrics import CONTENT_TYPE, Metrics
 from helix.problems import write_error, write_not_found, write_problem
-from helix.routes import make_app, read_limit, read_text, readable, write_json, write_known
+from helix.routes import (
+    make_app,
+    read_limit,
+    read_text,
+    read_user_name,
+    readable,
+    write_json,
+    write_known,
+)
 from helix.service import FlowSessionService
 from helix.session import FlowSession
 from helix.statuspage import StatusPage
@@ -163,7 +171,7 @@ class Web:
 
     @app.route("/api/sessions/<flow:flow_id>", methods=["DELETE"])
     def close_session(self, request: IRequest, flow_id: str) -> bytes:
-        count = self._sessions.close(parse_flow_id(flow_id))
+        count = self._sessions.close(parse_flow_id(flow_id), read_user_name(request))
         return write_json(request, {"status": "session_closed", "clients_affected": count})
 
     # inside

@@ -8,30 +8,39 @@ from urllib.parse import quote
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.web.http import NO_CONTENT
 from twisted.web.iweb import IRequest
 
 from helix.admission import Visitors
+from helix.descriptions import (
+    describe_entry,
+    describe_flow,
+    describe_state,
+    outline_template,
+)
 from helix.edits import Accepted, FlowState
 from helix.errors import InvalidFlowId, InvalidParameters, MissingChanges
 from helix.etags import Conditions, tag_of
 from helix.ids import parse_flow_id
-from helix.library import Expected, FlowLibrary
+from helix.library import FlowLibrary
 from helix.protocol import T, encode_json
-from helix.records import Entry, FlowHead, HeadQuery
+from helix.records import HeadQuery
 from helix.routes import (
     JSON,
     MAX_NUMBER,
     MERGE_PATCH,
     make_app,
+    parse_number,
     read_body,
     read_limit,
     read_number,
     read_text,
+    read_user_name,
     write_json,
     write_known,
 )
 from helix.service import FlowSessionService
-from helix.templates import Template
+from helix.versionnames import VersionNames, parse_version_name
 
 FLOWS_ON_A_PAGE = 50
 ENTRIES_ON_A_PAGE = 100
@@ -53,6 +62,10 @@ class _Creation(msgspec.Struct, forbid_unknown_fields=True):
     template: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Naming(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+
+
 class _Restoration(msgspec.Struct, forbid_unknown_fields=True):
     # In JSON, 1.0 is a whole number as 1 is.
     version: Annotated[float, msgspec.Meta(ge=0, le=MAX_NUMBER, multiple_of=1)]
@@ -60,6 +73,7 @@ class _Restoration(msgspec.Struct, forbid_unknown_fields=True):
 
 _SYNC = msgspec.json.Decoder(_Sync)
 _CREATION = msgspec.json.Decoder(_Creation)
+_NAMING = msgspec.json.Decoder(_Naming)
 _RESTORATION = msgspec.json.Decoder(_Restoration)
 _ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _CURSOR = msgspec.json.Decoder(tuple[float, str])
@@ -105,58 +119,6 @@ def _to_the_end(operation: Deferred[T]) -> Deferred[T]:
     return waiting
 
 
-def _describe(head: FlowHead) -> dict[str, object]:
-    described: dict[str, object] = {
-        "id": head.flow_id,
-        "title": head.summary.title,
-        "description": head.summary.description,
-        "epoch": head.epoch,
-        "version": head.version,
-        "node_count": head.summary.node_count,
-        "edge_count": head.summary.edge_count,
-        "created_at": head.created_at,
-        "updated_at": head.updated_at,
-    }
-    if head.deleted_at is not None:
-        described["deleted_at"] = head.deleted_at
-    return described
-
-
-def _represent(state: FlowState) -> dict[str, object]:
-    head = state.head
-    return {
-        "id": head.flow_id,
-        "title": head.summary.title,
-        "epoch": head.epoch,
-        "version": state.version,
-        "created_at": head.created_at,
-        "updated_at": head.updated_at,
-        "document": msgspec.Raw(state.document),
-    }
-
-
-def _entry(entry: Entry) -> dict[str, object]:
-    return {
-        "version": entry.version,
-        "client_id": entry.client_id,
-        "op_id": entry.op_id,
-        "patch": msgspec.Raw(entry.patch),
-        "by": entry.by,
-        "at": entry.at,
-    }
-
-
-def _outline(template: Template) -> dict[str, object]:
-    return {
-        "id": template.id,
-        "name": template.name,
-        "description": template.description,
-        "category": template.category,
-        "node_count": len(template.document["nodes"]),
-        "edge_count": len(template.document["edges"]),
-    }
-
-
 class FlowRoutes:
     """
     What is under ``/api/flows`` and ``/api/templates``.
@@ -169,11 +131,13 @@ class FlowRoutes:
     def __init__(
         self,
         library: FlowLibrary,
+        names: VersionNames,
         sessions: FlowSessionService,
         visitors: Visitors,
         max_change_bytes: int,
     ) -> None:
         self._library = library
+        self._names = names
         self._visitors = visitors
         self._sessions = sessions
         self._max_change_bytes = max_change_bytes
@@ -196,7 +160,8 @@ class FlowRoutes:
         page = heads[:limit]
         last = page[-1] if len(heads) > limit else None
         cursor = None if last is None else write_cursor(last.updated_at, last.flow_id)
-        return write_json(request, {"flows": [_describe(head) for head in page], "next": cursor})
+        flows = [describe_flow(head) for head in page]
+        return write_json(request, {"flows": flows, "next": cursor})
 
     @app.route("/api/flows", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:
@@ -230,35 +195,39 @@ class FlowRoutes:
         tag = tag_of(state.head.epoch, state.version)
         if write_known(request, tag, Conditions.of(request)):
             return b""
-        return write_json(request, _represent(state), cache=b"no-cache")
+        return write_json(request, describe_state(state), cache=b"no-cache")
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PATCH"])
     async def patch(self, request: IRequest, flow_id: str) -> bytes:
         patch = read_body(request, _ANYTHING, self._max_patch_bytes, (MERGE_PATCH, JSON))
         flow_id = parse_flow_id(flow_id)
-        expected = await self._expected(request, flow_id)
-        accepted = await _to_the_end(self._library.patch(flow_id, patch, expected))
+        check, by = Conditions.of(request).check, read_user_name(request)
+        accepted = await _to_the_end(self._library.patch(flow_id, patch, check, by))
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PUT"])
     async def replace(self, request: IRequest, flow_id: str) -> bytes:
         document = read_body(request, _ANYTHING, self._max_document_bytes)
         flow_id = parse_flow_id(flow_id)
-        expected = await self._expected(request, flow_id)
-        accepted = await _to_the_end(self._library.replace(flow_id, document, expected))
+        check, by = Conditions.of(request).check, read_user_name(request)
+        accepted = await _to_the_end(self._library.replace(flow_id, document, check, by))
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["DELETE"])
     async def delete(self, request: IRequest, flow_id: str) -> bytes:
         flow_id = parse_flow_id(flow_id)
-        await self._expected(request, flow_id)
-        return write_json(request, _describe(await _to_the_end(self._library.delete(flow_id))))
+        check, by = Conditions.of(request).check, read_user_name(request)
+        if check is not None:
+            head = await self._library.head(flow_id)
+            check(head.epoch, head.version)
+        head = await _to_the_end(self._library.delete(flow_id, by))
+        return write_json(request, describe_flow(head))
 
     @app.route("/api/flows/<flow:flow_id>/undelete", methods=["POST"])
     async def undelete(self, request: IRequest, flow_id: str) -> bytes:
         head = await _to_the_end(self._library.undelete(parse_flow_id(flow_id)))
         request.setHeader(b"etag", tag_of(head.epoch, head.version).encode())
-        return write_json(request, _describe(head))
+        return write_json(request, describe_flow(head))
 
     @app.route("/api/flows/<flow:flow_id>/duplicate", methods=["POST"])
     async def duplicate(self, request: IRequest, flow_id: str) -> bytes:
@@ -270,8 +239,8 @@ class FlowRoutes:
     async def restore(self, request: IRequest, flow_id: str) -> bytes:
         version = int(read_body(request, _RESTORATION, self._max_change_bytes).version)
         flow_id = parse_flow_id(flow_id)
-        expected = await self._expected(request, flow_id)
-        accepted = await _to_the_end(self._library.restore(flow_id, version, expected))
+        check, by = Conditions.of(request).check, read_user_name(request)
+        accepted = await _to_the_end(self._library.restore(flow_id, version, check, by))
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow:flow_id>/entries", methods=["GET"])
@@ -279,8 +248,30 @@ class FlowRoutes:
         after = read_number(request, "after", 0, 0) or 0
         limit = read_limit(request, ENTRIES_ON_A_PAGE)
         page = await self._library.entries(parse_flow_id(flow_id), after, limit)
-        entries = [_entry(entry) for entry in page.entries]
+        entries = [describe_entry(entry) for entry in page.entries]
         return write_json(request, {"epoch": page.epoch, "entries": entries, "next": page.next})
+
+    @app.route("/api/flows/<flow:flow_id>/versions", methods=["GET"])
+    async def versions(self, request: IRequest, flow_id: str) -> bytes:
+        listed = await self._names.list(parse_flow_id(flow_id))
+        return write_json(request, {"epoch": listed.epoch, "versions": listed.versions})
+
+    @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["PUT"])
+    async def name_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
+        name = parse_version_name(read_body(request, _NAMING, self._max_change_bytes).name)
+        place = (parse_flow_id(flow_id), parse_number("version", version, 0))
+        check, by = Conditions.of(request).check, read_user_name(request)
+        naming = await _to_the_end(self._names.give(*place, name, by, check))
+        described = {"id": place[0], "epoch": naming.epoch, **msgspec.structs.asdict(naming.named)}
+        return write_json(request, described, 201 if naming.is_new else 200)
+
+    @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["DELETE"])
+    async def unname_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
+        place = (parse_flow_id(flow_id), parse_number("version", version, 0))
+        check, by = Conditions.of(request).check, read_user_name(request)
+        await _to_the_end(self._names.take(*place, by, check))
+        request.setResponseCode(NO_CONTENT)
+        return b""
 
     @app.route("/api/flows/<flow:flow_id>/export", methods=["GET"])
     async def export(self, request: IRequest, flow_id: str) -> bytes:
@@ -318,34 +309,21 @@ class FlowRoutes:
 
     @app.route("/api/templates", methods=["GET"])
     def list_templates(self, request: IRequest) -> bytes:
-        outlines = [_outline(template) for template in self._library.templates]
+        outlines = [outline_template(template) for template in self._library.templates]
         return write_json(request, {"templates": outlines})
 
     @app.route("/api/templates/<template_id>", methods=["GET"])
     def template(self, request: IRequest, template_id: str) -> bytes:
         template = self._library.template(template_id)
-        return write_json(request, _outline(template) | {"document": template.document})
+        return write_json(request, outline_template(template) | {"document": template.document})
 
     # inside
-
-    async def _expected(self, request: IRequest, flow_id: str) -> Expected:
-        """
-        Find out at what version a change is to be made: that which its conditions hold for.
-
-        :raises PreconditionFailed: when they don't for the current one.
-        """
-        conditions = Conditions.of(request)
-        if not conditions.exist:
-            return None
-        head = await self._library.head(flow_id)
-        conditions.check_change(tag_of(head.epoch, head.version))
-        return head.epoch, head.version
 
     def _created(self, request: IRequest, state: FlowState, **more: object) -> bytes:
         address = f"/api/flows/{quote(state.head.flow_id, safe='')}"
         request.setHeader(b"location", address.encode())
         request.setHeader(b"etag", tag_of(state.head.epoch, state.version).encode())
-        return write_json(request, _represent(state) | more, 201)
+        return write_json(request, describe_state(state) | more, 201)
 
     def _accepted(self, request: IRequest, flow_id: str, accepted: Accepted) -> bytes:
         request.setHeader(b"etag", tag_of(accepted.epoch, accepted.version).encode())

@@ -421,6 +421,16 @@ def test_nothing_is_left_of_clients_that_were_cut_off(server: MemoryServer) -> N
     assert server.metric("helix_sessions") == 0
 
 
+def test_ops12_client_to_whom_nothing_can_be_written_is_cut_off(server: MemoryServer) -> None:
+    peer = server.open()
+    outlet = peer.transport.protocol.connection.outlet
+    outlet.settle_error(ConnectionResetError(), b"frame", [])
+    assert not peer.gone
+    server.settle()
+    assert peer.gone
+    assert server.metric("helix_connections") == 0
+
+
 def test_frame_is_what_it_was(server: MemoryServer) -> None:
     """The memory transports carry what real ones do."""
     peer = server.open()

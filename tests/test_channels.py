@@ -331,6 +331,35 @@ def test_man1_a_member_that_ends_its_own_flow(world: World) -> None:
     assert [event for event, _ in member.events()] == ["flow_deleted", "phx_close", "phx_reply"]
 
 
+def test_man1_members_are_told_by_whom(world: World) -> None:
+    """By whoever the client of that connection says it is, where it was last heard to say so."""
+    [member] = world.members(1)
+    manager = manager_of(world)
+    for flow, name in (("a", "Ada"), ("b", "Bob"), ("c", "")):
+        params = {"mode": "document", "client_id": "m", "user": {"name": name}}
+        manager.join(f"flow:{flow}", params)
+    world.settle()
+    manager.push("flow_management", "flow_deleted", {"flow_id": "f"})
+    world.settle()
+    ended = b'{"flow_id":"f","timestamp":%d,"by":"Bob"}' % NOW
+    assert member.raw()[0] == b'["1",null,"flow:f","flow_deleted",%b]' % ended
+
+
+def test_man1_a_member_in_document_mode_that_ends_its_own_flow(world: World) -> None:
+    member = world.client()
+    user = {"name": "Ada", "color": "#d33682"}
+    member.join(FLOW, {"mode": "document", "client_id": "ada", "user": user})
+    member.join("flow_management")
+    world.settle()
+    member.received()
+    member.push("flow_management", "flow_deleted", {"flow_id": "f"})
+    world.settle()
+    assert member.events()[0] == (
+        "flow_deleted",
+        {"flow_id": "f", "timestamp": NOW, "by": "Ada"},
+    )
+
+
 def test_man1_what_was_broadcast_before_comes_before(world: World) -> None:
     first, second = world.members(2)
     manager = manager_of(world)

@@ -178,7 +178,16 @@ def test_cli1_every_command_explains_itself(nobody: Cli) -> None:
     _, _, listed = nobody.out("--help").partition("Commands:\n")
     lines = listed.splitlines()
     names = [line.split()[0] for line in lines]
-    assert names == ["export", "flows", "import", "new-epoch", "patch", "tail", "verify"]
+    assert names == [
+        "export",
+        "flows",
+        "import",
+        "new-epoch",
+        "patch",
+        "tail",
+        "verify",
+        "versions",
+    ]
     assert not [line for line in lines if line.endswith("...")]
     for name in names:
         ended = CliRunner().invoke(main, [name, "-h"], prog_name="helix")
@@ -190,6 +199,7 @@ def test_cli1_every_command_explains_itself(nobody: Cli) -> None:
     "arguments",
     [
         ["flows"],
+        ["versions", "f"],
         ["export", "f"],
         ["export", "--all", "-o", "out"],
         ["import", "-"],
@@ -254,6 +264,24 @@ def test_cli3_more_flows_than_a_page(cli: Cli, daemon: Daemon) -> None:
         make(daemon, f"many-{number}")
     names = [line.partition("\t")[0] for line in cli.out("flows", "many-").splitlines()]
     assert names == [f"many-{number}" for number in reversed(range(101))]
+
+
+def test_cli11_versions_that_have_names_are_listed(cli: Cli, daemon: Daemon) -> None:
+    make(daemon, "named/1", title="First")
+    for version, name in ((0, "Empty"), (1, "Before\n the launch")):
+        ask(daemon, "PUT", f"/named%2F1/versions/{version}?by=Ada", {"name": name})
+    rows = [line.split("\t") for line in cli.out("versions", "named/1").splitlines()]
+    assert [(row[0], *row[2:]) for row in rows] == [
+        ("1", "Ada", r"Before\n the launch"),
+        ("0", "Ada", "Empty"),
+    ]
+    assert all(row[1].endswith("+00:00") for row in rows)
+    listed = [json.loads(line) for line in cli.out("versions", "named/1", "--json").splitlines()]
+    assert [(one["version"], one["name"]) for one in listed] == [
+        (1, "Before\n the launch"),
+        (0, "Empty"),
+    ]
+    assert cli.error("versions", "nowhere") == "Error: There is no such flow\n"
 
 
 def test_cli8_what_would_move_the_cursor_is_escaped(cli: Cli, daemon: Daemon) -> None:
@@ -507,9 +535,9 @@ def test_cli6_flow_that_is_deleted_ends_it(cli: Cli, daemon: Daemon) -> None:
     make(daemon, "ends")
     with cli.running("tail", "ends") as tail:
         eventually(lambda: tail.errors != [], "the tail has joined")
-        ask(daemon, "DELETE", "/ends")
+        ask(daemon, "DELETE", "/ends?by=Ada%1B")
         assert tail.end() == 1
-        assert tail.errors[-1] == "Error: The flow was deleted"
+        assert tail.errors[-1] == r"Error: The flow was deleted by Ada\x1b"
     assert cli.error("tail", "ends") == "Error: The flow was deleted\n"
 
 

@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from helix.clients import (
+    ABORTED_AT_ONCE,
     CLOSE_GRACE,
     DRAIN_INTERVAL,
     DRAIN_SPREAD,
@@ -183,6 +184,20 @@ def test_slo3_lagging_client_is_not_taken_for_silent(make_world: Callable[..., W
     pass_time(world, 2 * SWEEP_INTERVAL)
     assert client.close_code is CloseCode.SILENT
     assert world.events("helix.connection.lagging") == [({}, {"transport": "websocket"})]
+
+
+def test_ops12_clients_whose_transport_failed_are_cut_off_a_few_at_once(world: World) -> None:
+    cut: list[Client] = []
+    clients = [world.client() for _ in range(2 * ABORTED_AT_ONCE + 1)]
+    for client in clients:
+        client.abort = lambda client=client: cut.append(client)  # type: ignore[method-assign]
+        world.registry.abort_soon(client)
+    assert cut == []
+    for turns in (1, 2, 3):
+        world.clock.turn()
+        assert cut == clients[: turns * ABORTED_AT_ONCE]
+    world.clock.turn()
+    assert cut == clients
 
 
 def test_ops4_stopped_service_looks_no_more(world: World) -> None:

@@ -597,6 +597,23 @@ def test_pyc8_deleted_flow(desk: Desk) -> None:
     assert desk.moves == ["connecting", "joined", "closed"]
 
 
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"by": "Ada"}, "The flow was deleted by Ada"),
+        ({"by": ""}, "The flow was deleted"),
+        ({"by": 5}, "The flow was deleted"),
+        ([], "The flow was deleted"),
+    ],
+)
+def test_pyc8_by_whom_a_flow_was_deleted_is_told(desk: Desk, payload: object, message: str) -> None:
+    client = desk.joined()
+    desk.server.broadcast("flow_deleted", payload)
+    desk.connection.end("phx_close")
+    desk.server.run(60)
+    assert str(result(client.patch(title("t")))) == message
+
+
 @pytest.mark.parametrize("says", ["retry", "phx_close"])
 def test_pyc8_join_that_is_refused_for_good(desk: Desk, says: str) -> None:
     desk.server.join_error = {"reason": "no", "code": "flow_deleted"}

@@ -6,24 +6,30 @@ import http.client
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import hypothesis
 import jsonschema_rs
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import allow_header_conformance, positive_data_acceptance
 
 from helix import __version__
 from helix.apidocs import ApiDocs
+from helix.errors import HelixError
+from helix.ids import MAX_ID_BYTES, parse_flow_id
 from helix.problems import STATUS
 from helix.routes import MAX_PAGE, OF_A_FLOW
+from helix.versionnames import parse_version_name
 from helix.web import SESSIONS_ON_A_PAGE, Web
 from helix.web_flows import ENTRIES_ON_A_PAGE, FLOWS_ON_A_PAGE, FlowRoutes
 from tests.daemon import Daemon
@@ -33,6 +39,18 @@ from tests.watched import no_faults, running_daemon
 DOCUMENT: dict[str, Any] = json.loads(ApiDocs.load().document)
 
 FLOW_ID = DOCUMENT["components"]["parameters"]["FlowId"]["example"]
+
+FLOW_IDS = jsonschema_rs.validator_for(DOCUMENT["components"]["schemas"]["FlowId"])
+VERSION_NAMES = jsonschema_rs.validator_for(DOCUMENT["components"]["schemas"]["VersionName"])
+
+# Texts in which those characters are frequent that are white space to somebody, or controls.
+TEXTS = st.text(
+    st.one_of(
+        st.sampled_from([chr(code) for code in range(0x3001) if chr(code).isspace()]),
+        st.sampled_from("\0\x01\x7f\u180e\u200b\ufeffxy/"),
+        st.characters(codec="utf-8"),
+    )
+)
 
 CONFIG = {
     "seed": 1,
@@ -90,8 +108,8 @@ def test_res20_every_route_is_described_and_no_other() -> None:
 
 
 def test_res21_every_word_behind_an_id_is_known() -> None:
-    ends = {path.rpartition("{flow_id}/")[2] for path, _ in ROUTES if "{flow_id}/" in path}
-    assert ends == set(OF_A_FLOW)
+    ends = {path.partition("{flow_id}/")[2] for path, _ in ROUTES if "{flow_id}/" in path}
+    assert ends == {*OF_A_FLOW, "versions/{version}"}
 
 
 def test_res20_every_code_of_a_problem_is_documented() -> None:
@@ -144,6 +162,29 @@ def test_res20_limits_are_those_of_the_server() -> None:
     ]:
         limit = parameters[name]["schema"]
         assert (limit["default"], limit["minimum"], limit["maximum"]) == (default, 1, MAX_PAGE)
+
+
+def is_taken(parse: Callable[[str], str], text: str) -> bool:
+    """Whether the server takes a text; it then makes of it one that fits as well."""
+    try:
+        return parse(parse(text)) == parse(text)
+    except HelixError:
+        return False
+
+
+@given(TEXTS | st.builds("{0}{1}{0}".format, TEXTS, st.integers(249, 260).map("x".__mul__)))
+@hypothesis.example("x\n")
+@hypothesis.example("\u00a0")
+@hypothesis.example("x\x1f")
+@hypothesis.example(" " * 256 + "x")
+def test_res20_rel6_ids_that_fit_are_those_that_the_server_takes(text: str) -> None:
+    assume(len(text.strip().encode()) <= MAX_ID_BYTES or len(text.strip()) > MAX_ID_BYTES)
+    assert FLOW_IDS.is_valid(text) == is_taken(parse_flow_id, text)
+
+
+@given(TEXTS | st.builds("{0}{1}{0}".format, TEXTS, st.integers(114, 125).map("x".__mul__)))
+def test_res20_res26_names_that_fit_are_those_that_the_server_takes(text: str) -> None:
+    assert VERSION_NAMES.is_valid(text) == is_taken(parse_version_name, text)
 
 
 def test_res20_description_and_page_are_served_and_known_again() -> None:
@@ -218,12 +259,14 @@ def test_res20_page_needs_no_script_and_nothing_from_elsewhere() -> None:
 @schema.parametrize()
 @settings(suppress_health_check=list(HealthCheck))
 def test_res20_daemon_does_what_is_described(case: schemathesis.Case, daemon: Daemon) -> None:
-    if len(case.path_parameters.get("flow_id", "")) % 4:
+    flow_id = unquote(case.path_parameters.get("flow_id", ""))
+    if len(flow_id) % 4 and FLOW_IDS.is_valid(flow_id):
         make_flow(daemon)
         case.path_parameters["flow_id"] = FLOW_ID
     excluded = []
     if case.path == "/api/flows/import":  # a flow may have that name, and the methods of flows
         excluded.append(allow_header_conformance)
-    if "cursor" in case.query:  # none but those that the server gave are accepted
+    # No cursors but those that the server gave are accepted; a pattern can't count an id's bytes.
+    if "cursor" in case.query or len(flow_id.strip().encode()) > MAX_ID_BYTES:
         excluded.append(positive_data_acceptance)
     case.call_and_validate(base_url=f"http://{daemon.address}", excluded_checks=excluded)

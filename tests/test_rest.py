@@ -145,6 +145,7 @@ def test_res1_ids_are_trimmed_as_those_of_topics(stack: Stack) -> None:
     stack.member("  a ")
     assert stack.get("/api/flows/a/status").json["active"] is True
     assert stack.get("/api/flows/%20a%20%20/status").json["active"] is True
+    assert stack.get("/api/flows/%1F%0Aa%1F/status").json["active"] is True
 
 
 def test_res1_a_slash_may_stand_for_itself(stack: Stack) -> None:

@@ -451,6 +451,9 @@ ON_A_FLOW: list[tuple[str, str, object]] = [
     ("POST", "/restore", {"version": 0}),
     ("GET", "/entries", None),
     ("GET", "/export", None),
+    ("GET", "/versions", None),
+    ("PUT", "/versions/0", {"name": "x"}),
+    ("DELETE", "/versions/0", None),
 ]
 DELETIONS: list[tuple[str, str, object]] = [("DELETE", "", None), ("POST", "/undelete", None)]
 
@@ -914,7 +917,7 @@ class Slow:
             go.callback(None)
 
 
-@pytest.mark.parametrize("slow", ["append", "head"])
+@pytest.mark.parametrize("slow", ["append", "load"])
 @pytest.mark.parametrize("count", [2, 5])
 def test_res19_of_several_edits_with_one_tag_one_is_made(slow: str, count: int) -> None:
     flows = Flows(wrap_store=lambda store: Slow(store, slow))
@@ -931,6 +934,26 @@ def test_res19_of_several_edits_with_one_tag_one_is_made(slow: str, count: int) 
     assert statuses == [200] + [412] * (count - 1)
     flows.store._method = ""
     assert len(flows.entries()) == 2
+
+
+@pytest.mark.parametrize(("method", "end", "body"), CHANGES[:3])
+def test_res19_a_version_that_is_none_of_those_named_may_change_meanwhile(
+    method: str, end: str, body: object
+) -> None:
+    """``If-None-Match`` is judged when the edit's turn comes, not by the version before."""
+    flows = Flows(wrap_store=lambda store: Slow(store, ""))
+    flows.make("f")
+    flows.store._method = "append"
+    first, second = flows.connect(), flows.connect()
+    headers = [("Content-Type", "application/json"), ("If-None-Match", '"x"')]
+    first.request("PATCH", "/api/flows/f", headers, b'{"description":"first"}')
+    second.request(method, f"/api/flows/f{end}", headers, json.dumps(body).encode())
+    for _ in range(10):
+        flows.store.answer()
+        flows.clock.advance(0.01)
+    assert [first.answer.status, second.answer.status] == [200, 200]
+    flows.store._method = ""
+    assert len(flows.entries()) == 3
 
 
 # RES21: addresses
@@ -1061,7 +1084,15 @@ def test_res7_store_that_fails_for_now_is_503(error: type[Exception]) -> None:
 # RES9: other sites' pages
 
 
-@pytest.mark.parametrize(("method", "end", "body"), [*CHANGES, ("POST", "/duplicate", None)])
+@pytest.mark.parametrize(
+    ("method", "end", "body"),
+    [
+        *CHANGES,
+        ("POST", "/duplicate", None),
+        ("PUT", "/versions/1", {"name": "x"}),
+        ("DELETE", "/versions/1", None),
+    ],
+)
 def test_res9_pages_of_other_sites_change_no_flow(
     flows: Flows, method: str, end: str, body: object
 ) -> None:

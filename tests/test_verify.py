@@ -19,7 +19,7 @@ from helix.document import FlowDocument, encode_document
 from helix.errors import FlowNotFound, SchemaMismatch, StoreReadOnly
 from helix.interfaces import IFlowStore
 from helix.protocol import encode_json
-from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
 from helix.store import open_store
 from helix.store.memory import MemoryStore
 from helix.store.postgres import PostgresStore
@@ -55,6 +55,7 @@ async def fill(store: IFlowStore, flow_id: str = "triage", patches: Any = PATCHE
     await store.create(flow_id, "e1", T0, entries, summary)
     if snapshot:
         await store.snapshot(flow_id, "e1", SNAPSHOT_AT, snapshot)
+    await store.name_version(flow_id, "e1", NamedVersion(1, "Launch", "Ada", T0 + 9))
 
 
 @attrs.frozen
@@ -62,7 +63,7 @@ class Place:
     """
     A database to damage.
 
-    :ivar tables: the names of its tables of flows, titles, entries and snapshots.
+    :ivar tables: the names of its tables of flows, titles, entries, snapshots and names.
     """
 
     url: str
@@ -78,7 +79,7 @@ def sqlite_place(path: Path) -> Place:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             assert database.execute(sql).rowcount == 1
 
-    names = ("flows", "texts", "entries", "snapshots")
+    names = ("flows", "texts", "entries", "snapshots", "version_names")
     return Place(f"sqlite:{path}", execute, dict(zip(names, names, strict=True)))
 
 
@@ -90,7 +91,8 @@ def postgres_place(path: Path) -> Place:
             one.execute(sql)
             assert one.rowcount == 1
 
-    tables = {name: f"helix_{name}" for name in ("flows", "entries", "snapshots")}
+    names = ("flows", "entries", "snapshots", "version_names")
+    tables = {name: f"helix_{name}" for name in names}
     return Place(url, execute, {**tables, "texts": "helix_flows"})
 
 
@@ -171,6 +173,16 @@ DAMAGES = {
         "UPDATE {snapshots} SET version = 9",
         5,
         "the log goes on to 9, behind its head",
+    ),
+    "name behind the log": (
+        "UPDATE {version_names} SET version = 6",
+        6,
+        "it has a name, but the log has no such version",
+    ),
+    "name before the log": (
+        "UPDATE {version_names} SET version = -1",
+        -1,
+        "it has a name, but the log has no such version",
     ),
     "head too far": ("UPDATE {flows} SET version = 6", 6, "the entry is missing"),
     "head not far enough": (

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from socket import socketpair
+from socket import create_connection, socketpair
 
 import pytest
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 
 from helix.metrics import Metrics
-from helix.poller import MAX_EVENTS, bound_turns
-from helix.tap import _with_backlog
+from helix.poller import MAX_ACCEPTS, MAX_EVENTS, MAX_SECONDS, bound_turns
+from helix.tap import ListenService, _with_backlog
 from helix.telemetry import Telemetry
 from helix.watchdog import INTERVAL, WINDOW, WatchdogService
 from tests.world import World
@@ -102,6 +103,7 @@ def test_ops12_reactor_looks_at_its_timers_after_a_few_descriptors() -> None:
     """On a reactor of Twisted's own: a hundred sockets that are ready always, and one timer."""
     reactor = EPollReactor()
     bound_turns(reactor)
+    bound_turns(reactor)  # which a second server in the process does
     served: list[int] = []
 
     class Ready(FileDescriptor):
@@ -122,6 +124,61 @@ def test_ops12_reactor_looks_at_its_timers_after_a_few_descriptors() -> None:
     for pair in pairs:
         for end in pair:
             end.close()
+
+
+def test_ops12_reactor_looks_at_its_timers_after_a_little_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is ready beyond that has its turn later, however long each takes."""
+    now = 0.0
+    monkeypatch.setattr("helix.poller.perf_counter", lambda: now)
+    reactor = EPollReactor()
+    bound_turns(reactor)
+    served: list[int] = []
+
+    class Slow(FileDescriptor):
+        def doRead(self) -> None:
+            nonlocal now
+            now += MAX_SECONDS * 0.4
+            served.append(self.fileno())
+
+    pairs = [socketpair() for _ in range(12)]
+    for ours, theirs in pairs:
+        theirs.send(b"x")
+        slow = Slow(reactor)
+        slow.fileno = ours.fileno  # type: ignore[method-assign]
+        reactor.addReader(slow)
+    for turns in range(1, 5):
+        reactor.doIteration(0)
+        assert len(served) == turns * 3
+    assert len(set(served)) == 12, "each has its turn"
+    reactor.removeAll()
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+def test_ops12_port_accepts_a_few_in_a_turn() -> None:
+    accepted: list[object] = []
+
+    class Counting(Factory):
+        def buildProtocol(self, addr: object) -> None:
+            accepted.append(addr)
+
+    reactor = EPollReactor()
+    listener = ListenService(reactor, "tcp:0:interface=127.0.0.1", Counting())  # type: ignore[arg-type]
+    listener.privilegedStartService()
+    assert listener.port is not None
+    address = listener.port.getHost()
+    clients = [create_connection((address.host, address.port)) for _ in range(50)]
+    for turns in range(1, 4):
+        reactor.doIteration(0)
+        assert len(accepted) == min(turns * MAX_ACCEPTS, 50)
+    listener.stopService()
+    reactor.runUntilCurrent()
+    reactor.removeAll()
+    for client in clients:
+        client.close()
 
 
 @pytest.mark.parametrize(

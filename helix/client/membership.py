@@ -33,6 +33,13 @@ FIRST_FINAL_CODE = 4500
 """From this close code on, a client is not to come back."""
 
 
+class _Deletion(msgspec.Struct):
+    by: str = ""
+
+
+_decode_deletion = msgspec.json.Decoder(_Deletion).decode
+
+
 @attrs.frozen
 class Owner:
     """
@@ -234,7 +241,7 @@ class Membership:
             channel.end(Disconnected("the server ended the channel"))
         elif channel.is_joined:
             if message.event == "flow_deleted":
-                channel.last_words = FlowDeleted()
+                channel.last_words = _deletion(bytes(message.payload))
             try:
                 self._owner.received(message.event, bytes(message.payload))
             except HelixError as error:
@@ -279,6 +286,14 @@ class Membership:
         if status is not self.status:
             self.status = status
             self._owner.moved(status, reason)
+
+
+def _deletion(payload: bytes) -> FlowDeleted:
+    try:
+        by = _decode_deletion(payload).by
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        by = ""
+    return FlowDeleted(f"The flow was deleted by {by}" if by else None)
 
 
 def _refused(reply: Reply) -> Refused:

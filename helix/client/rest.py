@@ -43,6 +43,20 @@ class ListedFlow(msgspec.Struct, frozen=True):
     updated_at: float = 0.0
 
 
+class ListedVersion(msgspec.Struct, frozen=True):
+    """
+    A version that has a name.
+
+    :ivar by: who named it, as a name to show.
+    :ivar at: when, Unix seconds.
+    """
+
+    version: int
+    name: str
+    by: str = ""
+    at: float = 0.0
+
+
 class Dropped(msgspec.Struct, frozen=True):
     """How many nodes and edges of a file could not be kept."""
 
@@ -63,6 +77,10 @@ class _Page(msgspec.Struct):
     next: str | None = None
 
 
+class _Versions(msgspec.Struct):
+    versions: list[ListedVersion]
+
+
 class _Problem(msgspec.Struct):
     detail: str | None = None
     title: str | None = None
@@ -71,6 +89,7 @@ class _Problem(msgspec.Struct):
 
 
 _decode_page = msgspec.json.Decoder(_Page).decode
+_decode_versions = msgspec.json.Decoder(_Versions).decode
 _decode_problem = msgspec.json.Decoder(_Problem).decode
 _decode_imported = msgspec.json.Decoder(ImportedFlow).decode
 
@@ -110,6 +129,12 @@ class FlowsApi:
             cursor = page.next
             if cursor is None:
                 return
+
+    async def versions(self, flow_id: str) -> list[ListedVersion]:
+        """List the versions of a flow that have names, the newest first."""
+        address = f"/{quote(parse_flow_id(flow_id), safe='')}/versions"
+        read: _Versions = _read(_decode_versions, await self._request("GET", address))
+        return read.versions
 
     async def export(self, flow_id: str) -> bytes:
         """Give a flow as JSON that `import_` takes."""

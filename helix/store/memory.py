@@ -17,12 +17,14 @@ from helix.errors import (
     FlowExists,
     FlowNotFound,
     StoreUnavailable,
+    TooManyNames,
     VersionConflict,
     VersionNotFound,
+    VersionNotNamed,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
-from helix.store.rules import expendable, matches
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.store.rules import MAX_NAMED_VERSIONS, expendable, matches
 
 T = TypeVar("T")
 
@@ -40,6 +42,7 @@ class _Log:
     operations: dict[str, dict[int, int]] = attrs.field(factory=dict)
     snapshots: dict[int, bytes] = attrs.field(factory=dict)
     snapshot_versions: list[int] = attrs.field(factory=list)
+    names: dict[int, NamedVersion] = attrs.field(factory=dict)
 
     def add(self, entries: Sequence[Entry], summary: Summary) -> None:
         """Add all entries or, when one is a resend, none."""
@@ -172,6 +175,36 @@ class MemoryStore:
     def snapshot_versions(self, flow_id: str, epoch: str) -> Deferred[list[int]]:
         return self._do(lambda: list(self._log(flow_id, epoch).snapshot_versions))
 
+    def name_version(
+        self, flow_id: str, epoch: str, named: NamedVersion
+    ) -> Deferred[NamedVersion | None]:
+        def name_version() -> NamedVersion | None:
+            log = self._living_log(flow_id, epoch)
+            if not 0 <= named.version <= len(log.entries):
+                raise VersionNotFound()
+            before = log.names.get(named.version)
+            if before is None and len(log.names) >= MAX_NAMED_VERSIONS:
+                raise TooManyNames()
+            if before is None or before.name != named.name:
+                log.names[named.version] = named
+            return before
+
+        return self._do(name_version)
+
+    def unname_version(self, flow_id: str, epoch: str, version: int) -> Deferred[None]:
+        def unname_version() -> None:
+            if self._living_log(flow_id, epoch).names.pop(version, None) is None:
+                raise VersionNotNamed()
+
+        return self._do(unname_version)
+
+    def named_versions(self, flow_id: str, epoch: str) -> Deferred[list[NamedVersion]]:
+        def named_versions() -> list[NamedVersion]:
+            names = self._log(flow_id, epoch).names
+            return [names[version] for version in sorted(names, reverse=True)]
+
+        return self._do(named_versions)
+
     def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
         def heads() -> list[FlowHead]:
             found = [log.head for log in self._logs.values() if matches(log.head, query)]
@@ -222,6 +255,12 @@ class MemoryStore:
         log = self._logs.get(flow_id)
         if log is None or (epoch is not None and log.head.epoch != epoch):
             raise FlowNotFound()
+        return log
+
+    def _living_log(self, flow_id: str, epoch: str) -> _Log:
+        log = self._log(flow_id, epoch)
+        if log.head.deleted_at is not None:
+            raise FlowDeleted()
         return log
 
     def _do(self, call: Callable[[], T]) -> Deferred[T]:

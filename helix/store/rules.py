@@ -13,6 +13,10 @@ KEPT_DISTANCE = 10_000
 """How far apart (entries) the snapshots are that are kept for good."""
 
 
+MAX_NAMED_VERSIONS = 1000
+"""How many versions of a log may have names."""
+
+
 def expendable(versions: Sequence[int]) -> list[int]:
     """
     Tell which snapshots are not worth their space, so that loads of any version stay bounded.

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from helix.errors import StoreError, StoreReadOnly
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
 from helix.store.sqlite_file import (
     WriterLock,
     check_file,
@@ -139,6 +139,17 @@ class SQLiteStore:
 
     def snapshot_versions(self, flow_id: str, epoch: str) -> Deferred[list[int]]:
         return self._reader.submit(lambda of: of.snapshot_versions(flow_id, epoch))
+
+    def name_version(
+        self, flow_id: str, epoch: str, named: NamedVersion
+    ) -> Deferred[NamedVersion | None]:
+        return self._write(lambda to: to.name_version(flow_id, epoch, named))
+
+    def unname_version(self, flow_id: str, epoch: str, version: int) -> Deferred[None]:
+        return self._write(lambda to: to.unname_version(flow_id, epoch, version))
+
+    def named_versions(self, flow_id: str, epoch: str) -> Deferred[list[NamedVersion]]:
+        return self._reader.submit(lambda of: of.named_versions(flow_id, epoch))
 
     def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
         return self._reader.submit(lambda of: of.heads(query))

@@ -14,7 +14,7 @@ from helix.errors import (
     StoreCorrupt,
     VersionNotFound,
 )
-from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
 from helix.store.sqlite_file import store_error
 
 _BLOCK = 1000
@@ -168,6 +168,15 @@ class SQLiteReads:
     def snapshot_versions(self, flow_id: str, epoch: str) -> list[int]:
         flow, _ = self._log(flow_id, epoch)
         return read_snapshot_versions(self._database, flow)
+
+    def named_versions(self, flow_id: str, epoch: str) -> list[NamedVersion]:
+        flow, _ = self._log(flow_id, epoch)
+        rows = self._database.execute(
+            "SELECT version, name, by_name, at FROM version_names WHERE flow = ?"
+            " ORDER BY version DESC",
+            (flow,),
+        )
+        return [NamedVersion(*row) for row in rows]
 
     def heads(self, query: HeadQuery) -> list[FlowHead]:
         conditions = [

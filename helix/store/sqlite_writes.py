@@ -16,9 +16,10 @@ from helix.errors import (
     HelixError,
     VersionConflict,
 )
-from helix.records import Entry, FlowHead, Summary
+from helix.records import Entry, FlowHead, NamedVersion, Summary
 from helix.store.rules import expendable
 from helix.store.sqlite_file import WriterLock, primary_code, store_error
+from helix.store.sqlite_names import drop_name, keep_name
 from helix.store.sqlite_reads import read_head, read_snapshot_versions
 
 _KNOWN_LOGS = 20_000
@@ -343,6 +344,12 @@ class SQLiteWrites:
             [(log.flow, version) for version in old],
         )
 
+    def name_version(self, flow_id: str, epoch: str, named: NamedVersion) -> NamedVersion | None:
+        return keep_name(self._database, flow_id, epoch, named)
+
+    def unname_version(self, flow_id: str, epoch: str, version: int) -> None:
+        drop_name(self._database, flow_id, epoch, version)
+
     def mark_deleted(self, flow_id: str, at: float | None) -> FlowHead:
         """
         Delete a flow, or bring it back.
@@ -389,7 +396,7 @@ class SQLiteWrites:
                 (flow, _CLEARED_AT_ONCE),
             ).rowcount
             if cleared == 0:
-                for table in ("snapshots", "clients", "texts", "flows"):
+                for table in ("version_names", "snapshots", "clients", "texts", "flows"):
                     self._database.execute(f"DELETE FROM {table} WHERE flow = ?", (flow,))
             self._database.execute("COMMIT")
         except sqlite3.Error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -28,6 +28,9 @@ MAX_TIME = 30.0
 
 MAX_STOP = 20.0
 """Seconds that a stop waits for what was asked before it."""
+
+MAX_SECONDS = 0.01
+"""For how long answers are given in one turn of the reactor: each may be what many wait for."""
 
 _SWEEP_INTERVAL = 1.0
 
@@ -112,6 +115,9 @@ class Worker(Generic[W]):
         self._queue: deque[_Request[W]] = deque()
         self._queued_bytes = 0
         self._begun: Sequence[_Request[W]] = ()
+        self._done: deque[tuple[_Request[W], object]] = deque()
+        self._is_delivering = False
+        self._rest: IDelayedCall | None = None
         self._sweep: IDelayedCall | None = None
         self._started: Deferred[None] | None = None
         self._stopping: list[Deferred[None]] = []
@@ -183,30 +189,38 @@ class Worker(Generic[W]):
             started, self._started = self._started, None
             started.callback(None)
 
-    def _deliver(self, requests: Sequence[_Request[W]], outcomes: Sequence[object]) -> None:
-        self._note_trouble(outcomes)
-        for request, outcome in zip(requests, outcomes, strict=True):
-            answer, request.answer = request.answer, None
-            if answer is None:
-                continue
-            if isinstance(outcome, HelixError):
-                answer.errback(outcome)
-            else:
-                answer.callback(outcome)
+    def _deliver(self) -> None:
+        """Answer what is done, as much as one turn has time for."""
+        self._rest = None
+        until = self._reactor.seconds() + MAX_SECONDS
+        while self._deliver_one():
+            if self._reactor.seconds() >= until:
+                self._rest = self._reactor.callLater(0, self._deliver)
+                return
 
-    def _note_trouble(self, outcomes: Sequence[object]) -> None:
+    def _deliver_one(self) -> bool:
+        with self._wakes:
+            if not self._done:
+                self._is_delivering = False
+                return False
+            request, outcome = self._done.popleft()
+        self._note_trouble(outcome)
+        answer, request.answer = request.answer, None
+        if answer is not None and isinstance(outcome, HelixError):
+            answer.errback(outcome)
+        elif answer is not None:
+            answer.callback(outcome)
+        return True
+
+    def _note_trouble(self, outcome: object) -> None:
         """Log when the database begins to fail, and when it works again."""
-        trouble = next(
-            (one for one in outcomes if isinstance(one, StoreError) and one.__cause__ is not None),
-            None,
-        )
-        if trouble is None:
-            if self._trouble is not None and outcomes:
+        if not isinstance(outcome, StoreError) or outcome.__cause__ is None:
+            if self._trouble is not None:
                 self._log.info("The store works again")
                 self._trouble = None
-        elif type(trouble) is not self._trouble:
-            self._trouble = type(trouble)
-            self._log.error("{error} ({cause!r})", error=trouble, cause=trouble.__cause__)
+        elif type(outcome) is not self._trouble:
+            self._trouble = type(outcome)
+            self._log.error("{error} ({cause!r})", error=outcome, cause=outcome.__cause__)
 
     def _give_up_late(self) -> None:
         """Fail what waits for too long, and look again while there is anything."""
@@ -252,7 +266,9 @@ class Worker(Generic[W]):
 
     def _closed(self) -> None:
         self._state = _State.CLOSED
-        for timer in (self._sweep, self._stop_limit):
+        while self._deliver_one():
+            pass
+        for timer in (self._rest, self._sweep, self._stop_limit):
             if timer is not None and timer.active():
                 timer.cancel()
         stopping, self._stopping = self._stopping, []
@@ -287,8 +303,16 @@ class Worker(Generic[W]):
                 unexpected = StoreError()
                 unexpected.__cause__ = error
                 outcomes = [unexpected] * len(requests)
-            if requests:
-                self._reactor.callFromThread(self._deliver, requests, outcomes)
+            self._hand_over(zip(requests, outcomes, strict=True))
+
+    def _hand_over(self, done: Iterable[tuple[_Request[W], object]]) -> None:
+        """Let the reactor's thread know what is done, by one call for all that it hasn't seen."""
+        with self._wakes:
+            self._done.extend(done)
+            is_new = bool(self._done) and not self._is_delivering
+            self._is_delivering = self._is_delivering or is_new
+        if is_new:
+            self._reactor.callFromThread(self._deliver)
 
     def _take(self, runner: Runner[W]) -> Sequence[_Request[W]]:
         """Wait for requests, and give as many as go together; none when there is time."""

@@ -18,12 +18,14 @@ from helix.errors import (
     FlowNotFound,
     HelixError,
     StoreUnavailable,
+    TooManyNames,
     VersionConflict,
     VersionNotFound,
+    VersionNotNamed,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
-from helix.store.rules import KEPT_DISTANCE, RECENT_ENTRIES
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.store.rules import KEPT_DISTANCE, MAX_NAMED_VERSIONS, RECENT_ENTRIES
 from tests.stores.data import T0, entries, entry, keep
 from tests.stores.places import Place
 
@@ -523,6 +525,101 @@ async def test_sto19_what_is_appended_meanwhile_is_before_or_after(store: IFlowS
     assert head.version == 1 + [first, last].count(None)
 
 
+# Names of versions.
+
+
+def named(version: int, name: str = "Before the launch", at: float = T0 + 20) -> NamedVersion:
+    return NamedVersion(version, name, "Ada", at)
+
+
+@ensureDeferred
+async def test_sto20_versions_are_named_renamed_and_unnamed(store: IFlowStore) -> None:
+    await keep(store, "f", entries(1, 3))
+    before = await store.load("f")
+    assert await store.named_versions("f", "e1") == []
+    assert await store.name_version("f", "e1", named(2)) is None
+    assert await store.name_version("f", "e1", named(0, "Empty")) is None
+    assert await store.name_version("f", "e1", named(3, "Newest")) is None
+    again = named(2, "After the launch", T0 + 30)
+    assert await store.name_version("f", "e1", again) == named(2)
+    listed = [named(3, "Newest"), again, named(0, "Empty")]
+    assert await store.named_versions("f", "e1") == listed
+    assert await store.unname_version("f", "e1", 3) is None
+    assert await store.named_versions("f", "e1") == listed[1:]
+    assert await store.load("f") == before
+
+
+@ensureDeferred
+async def test_sto20_a_name_that_is_so_already_stays_with_who_gave_it(store: IFlowStore) -> None:
+    await keep(store, "f", entries(1, 1))
+    await store.name_version("f", "e1", named(1))
+    same = NamedVersion(1, named(1).name, "Grace", T0 + 50)
+    assert await store.name_version("f", "e1", same) == named(1)
+    assert await store.named_versions("f", "e1") == [named(1)]
+
+
+@ensureDeferred
+async def test_sto20_only_a_version_that_the_log_reaches_is_named(store: IFlowStore) -> None:
+    await refused(FlowNotFound, store.name_version("f", "e1", named(0)))
+    await keep(store, "f", entries(1, 2))
+    for version in (3, 2**53, -1):
+        await refused(VersionNotFound, store.name_version("f", "e1", named(version)))
+        await refused(VersionNotNamed, store.unname_version("f", "e1", version))
+    await refused(VersionNotNamed, store.unname_version("f", "e1", 2))
+    assert await store.named_versions("f", "e1") == []
+
+
+@ensureDeferred
+async def test_sto20_names_are_bounded(store: IFlowStore) -> None:
+    await keep(store, "f", entries(1, MAX_NAMED_VERSIONS))
+    await keep(store, "g", entries(1, 1))
+    for first in range(0, MAX_NAMED_VERSIONS, 100):
+        await gatherResults(
+            [store.name_version("f", "e1", named(n)) for n in range(first, first + 100)]
+        )
+    more = named(MAX_NAMED_VERSIONS)
+    await refused(TooManyNames, store.name_version("f", "e1", more))
+    assert await store.name_version("f", "e1", named(1, "Other")) == named(1)
+    await store.name_version("g", "e1", named(1))
+    await store.unname_version("f", "e1", 5)
+    assert await store.name_version("f", "e1", more) is None
+    assert len(await store.named_versions("f", "e1")) == MAX_NAMED_VERSIONS
+
+
+@ensureDeferred
+async def test_sto20_names_belong_to_the_log(store: IFlowStore) -> None:
+    await keep(store, "f", entries(1, 2))
+    await store.name_version("f", "e1", named(2))
+    for epoch, flow_id in (("e2", "f"), ("e1", "x")):
+        await refused(FlowNotFound, store.name_version(flow_id, epoch, named(1)))
+        await refused(FlowNotFound, store.unname_version(flow_id, epoch, 2))
+        await refused(FlowNotFound, store.named_versions(flow_id, epoch))
+    # They are deleted with it, and come back with it.
+    await store.delete("f", T0 + 9)
+    await refused(FlowDeleted, store.name_version("f", "e1", named(1)))
+    await refused(FlowDeleted, store.unname_version("f", "e1", 2))
+    assert await store.named_versions("f", "e1") == [named(2)]
+    await store.undelete("f")
+    await store.renew_epochs("e2")
+    assert await store.named_versions("f", "e2") == [named(2)]
+    # Another log of the same id has none of them.
+    await store.delete("f", T0 + 9)
+    await store.create("f", "e3", T0 + 10, entries(1, 2), SUMMARY, replace_deleted=True)
+    assert await store.named_versions("f", "e3") == []
+    assert await store.name_version("f", "e3", named(2)) is None
+
+
+@ensureDeferred
+async def test_sto20_sto9_what_is_removed_takes_its_names_along(store: IFlowStore) -> None:
+    await keep(store, "f", entries(1, 1))
+    await store.name_version("f", "e1", named(1))
+    await store.delete("f", T0)
+    assert await store.purge(T0 + 1) == 1
+    await refused(FlowNotFound, store.named_versions("f", "e1"))
+    await keep(store, "f", entries(1, 1))
+    assert await store.named_versions("f", "e1") == []
+
+
 # What is kept comes back.
 
 
@@ -544,6 +641,9 @@ async def test_sto10_everything_comes_back_as_it_was(store: IFlowStore) -> None:
     assert await store.entries(head.flow_id, epoch, 0, 9) == log
     assert await store.find(head.flow_id, epoch, ODD_TEXT, 2**53) == log[0]
     assert await store.heads(HeadQuery()) == [head]
+    given = NamedVersion(2, ODD_TEXT, ODD_TEXT, T0 + 1 / 3)
+    await store.name_version(head.flow_id, epoch, given)
+    assert await store.named_versions(head.flow_id, epoch) == [given]
 
 
 # Opening and closing.
@@ -559,6 +659,7 @@ async def test_sto1_another_start_finds_what_was_confirmed(place: Place) -> None
     await first.create("f", "e1", T0, log, SUMMARY)
     await first.append("f", "e1", 2, entries(3, 4), SUMMARY)
     await first.snapshot("f", "e1", 3, b"{}")
+    await first.name_version("f", "e1", named(3))
     await keep(first, "g", entries(1, 1))
     await first.delete("g", T0 + 9)
     before = await first.load("f"), await first.load("g")
@@ -567,6 +668,7 @@ async def test_sto1_another_start_finds_what_was_confirmed(place: Place) -> None
     await again.start()
     try:
         assert (await again.load("f"), await again.load("g")) == before
+        assert await again.named_versions("f", "e1") == [named(3)]
         resent = again.append("f", "e1", 4, [entry(5, ("c", 1))], SUMMARY)
         await refused(DuplicateOperation, resent)
         await again.append("f", "e1", 4, entries(5, 5), SUMMARY)

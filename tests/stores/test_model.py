@@ -13,7 +13,7 @@ from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from helix.errors import HelixError
 from helix.interfaces import IFlowStore
-from helix.records import Entry, HeadQuery, Summary
+from helix.records import Entry, HeadQuery, NamedVersion, Summary
 from helix.store.memory import MemoryStore
 
 FLOW_IDS = st.sampled_from(["a", "B", "\u00e9"])
@@ -22,6 +22,7 @@ CLIENTS = st.sampled_from(["c", "C"])
 OPS = st.integers(0, 4)
 TIMES = st.floats(1e9, 2e9, allow_nan=False)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=3)
+VERSIONS = st.integers(-1, 4)
 SUMMARIES = st.builds(Summary, TEXTS, TEXTS, st.integers(0, 9), st.integers(0, 9))
 NAMES = st.one_of(st.just((None, None)), st.tuples(CLIENTS, OPS))
 
@@ -46,6 +47,9 @@ CALLS = st.one_of(
     call("newest_op", FLOW_IDS, EPOCHS, CLIENTS),
     call("snapshot", FLOW_IDS, EPOCHS, st.integers(0, 6), TEXTS.map(str.encode)),
     call("snapshot_versions", FLOW_IDS, EPOCHS),
+    call("name_version", FLOW_IDS, EPOCHS, st.builds(NamedVersion, VERSIONS, TEXTS, TEXTS, TIMES)),
+    call("unname_version", FLOW_IDS, EPOCHS, VERSIONS),
+    call("named_versions", FLOW_IDS, EPOCHS),
     call("heads", TEXTS, st.integers(1, 3), st.none() | st.tuples(TIMES, FLOW_IDS), st.booleans()),
     call("delete", FLOW_IDS, TIMES),
     call("undelete", FLOW_IDS),
@@ -109,7 +113,12 @@ async def compare(store: IFlowStore, calls: list[Any]) -> None:
     for query in (HeadQuery(), HeadQuery(deleted=True)):
         assert await store.heads(query) == await model.heads(query)
     for flow_id in await known_versions(model):
-        assert await store.load(flow_id) == await model.load(flow_id)
+        loaded = await model.load(flow_id)
+        assert await store.load(flow_id) == loaded
+        epoch = loaded.head.epoch
+        assert await store.named_versions(flow_id, epoch) == await model.named_versions(
+            flow_id, epoch
+        )
 
 
 @ensureDeferred

@@ -20,7 +20,7 @@ from helix.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from helix.records import Entry, HeadQuery, Summary
+from helix.records import Entry, HeadQuery, NamedVersion, Summary
 from helix.store.postgres import Bounds, PostgresStore
 from helix.store.postgres.address import Address
 from helix.store.postgres.failures import Unfit
@@ -102,6 +102,21 @@ async def test_pgs5_appends_at_fault_fail_alone(store: PostgresStore) -> None:
 
 
 @ensureDeferred
+async def test_sto9_sto20_what_is_removed_leaves_no_rows(
+    connection: Connection, store: PostgresStore
+) -> None:
+    for flow_id in ("f", "g"):
+        await keep(store, flow_id, entries(1, 3))
+        await store.snapshot(flow_id, "e1", 2, b"{}")
+        await store.name_version(flow_id, "e1", NamedVersion(2, "Launch", "Ada", T0))
+        await store.delete(flow_id, T0)
+    await store.create("g", "e2", T0, replace_deleted=True)
+    await store.purge(T0 + 1)
+    for table in ("entries", "snapshots", "version_names"):
+        assert await connection.ask(f"SELECT count(*) FROM helix_{table}") == [(0,)]
+
+
+@ensureDeferred
 async def test_pgs5_a_transaction_waits_for_what_is_in_it(
     connection: Connection, store: PostgresStore
 ) -> None:
@@ -114,7 +129,7 @@ async def test_pgs5_a_transaction_waits_for_what_is_in_it(
 
     with pytest.raises(StoreError):
         await connection.transaction(work)
-    assert await connection.ask("SELECT number FROM helix_schema") == [(1,)]
+    assert await connection.ask("SELECT number FROM helix_schema") == [(1,), (2,)]
     assert await connection.ask("SELECT pg_current_xact_id_if_assigned()") == [(None,)]
 
 

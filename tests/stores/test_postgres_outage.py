@@ -19,9 +19,10 @@ from helix.errors import (
     HelixError,
     StoreUnavailable,
     VersionConflict,
+    VersionNotNamed,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, Summary
+from helix.records import Entry, NamedVersion, Summary
 from helix.store.postgres import Bounds, PostgresStore
 from helix.store.postgres.store import CONNECTIONS
 from helix.store.postgres.wire import Connection
@@ -179,6 +180,22 @@ async def test_pgs3_a_creation_that_was_done_is_known(far: PostgresStore, proxy:
     head = await far.create("g", "e7", T0, entries(1, 3), Summary("g"))
     assert not proxy.loses_answer_to
     assert await far.head("g") == head
+
+
+@ensureDeferred
+async def test_pgs3_a_name_that_was_given_or_taken_is_known(
+    far: PostgresStore, proxy: Proxy
+) -> None:
+    """The answer to COMMIT is what is lost."""
+    named = NamedVersion(2, "Before the launch", "Ada", T0)
+    proxy.loses_answer_to = b"COMMIT"
+    assert await far.name_version("f", "e1", named) is None
+    assert not proxy.loses_answer_to
+    assert await far.named_versions("f", "e1") == [named]
+    proxy.loses_answer_to = b"COMMIT"
+    await far.unname_version("f", "e1", 2)
+    assert not proxy.loses_answer_to
+    await took(far.unname_version("f", "e1", 2), VersionNotNamed)
 
 
 @pytest.mark.parametrize("moment", ["loses_requests", "loses_answers"])

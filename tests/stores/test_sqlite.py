@@ -21,7 +21,7 @@ from helix.errors import (
     StoreError,
     StoreReadOnly,
 )
-from helix.records import HeadQuery, Summary
+from helix.records import HeadQuery, NamedVersion, Summary
 from helix.store import open_store, sqlite_file
 from helix.store import sqlite as sqlite_store
 from helix.store.memory import MemoryStore
@@ -225,6 +225,7 @@ async def test_sto9_what_is_removed_is_cleared_away_bit_by_bit(path: Path) -> No
     async with opened(path) as store:
         await keep(store, "f", entries(1, 5000))
         await store.snapshot("f", "e1", 4000, b"{}")
+        await store.name_version("f", "e1", NamedVersion(7, "Launch", "Ada", T0))
         await keep(store, "g", [entry(1, ("c", 1))])
         await store.delete("f", T0)
         assert await store.purge(T0 + 1) == 1
@@ -235,7 +236,8 @@ async def test_sto9_what_is_removed_is_cleared_away_bit_by_bit(path: Path) -> No
         assert (await store.load("g")).entries == [entry(1, ("c", 1))]
     for table, left in (("flows", 1), ("texts", 1), ("clients", 1), ("entries", 1)):
         assert query(path, f"SELECT count(*) FROM {table}") == [(left,)]
-    assert query(path, "SELECT count(*) FROM snapshots") == [(0,)]
+    for table in ("snapshots", "version_names"):
+        assert query(path, f"SELECT count(*) FROM {table}") == [(0,)]
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
 
 
@@ -300,6 +302,20 @@ async def test_sto14_an_older_schema_is_upgraded_at_the_start(path: Path, ship: 
     assert tables(path) - before == {"most"}
     assert query(path, "PRAGMA user_version") == [(newest,)]
     assert query(path, "PRAGMA application_id") == [(sqlite_file.APPLICATION_ID,)]
+
+
+@ensureDeferred
+async def test_sto14_sto20_a_store_from_before_names_takes_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_store, "shipped_upgrades", lambda folder: shipped_upgrades(folder)[:1])
+        assert "version_names" not in await make_older(path)
+    named = NamedVersion(2, "Launch", "Ada", T0)
+    async with opened(path) as store:
+        assert await store.named_versions("f", "e1") == []
+        assert await store.name_version("f", "e1", named) is None
+        assert await store.named_versions("f", "e1") == [named]
 
 
 @ensureDeferred

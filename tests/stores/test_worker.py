@@ -15,7 +15,14 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, globalLogPublisher
 
 from helix.errors import FlowNotFound, StoreCorrupt, StoreError, StoreFull, StoreUnavailable
-from helix.store.worker import MAX_QUEUED_BYTES, MAX_STOP, MAX_TIME, MAX_WAIT, Worker
+from helix.store.worker import (
+    MAX_QUEUED_BYTES,
+    MAX_SECONDS,
+    MAX_STOP,
+    MAX_TIME,
+    MAX_WAIT,
+    Worker,
+)
 
 SECONDS = 10.0
 """What no step of these tests takes."""
@@ -221,3 +228,37 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         globalLogPublisher.removeObserver(self.events.append)
+
+
+@ensureDeferred
+async def test_ops12_answers_take_turns_with_everything_else(bench: Bench) -> None:
+    """Each may be what many wait for, so of many that are ready at once some wait for a turn."""
+    seen: list[str] = []
+
+    def take(work: str) -> None:
+        if not seen:
+            bench.clock.callLater(0, seen.append, "something else")
+        bench.clock.rightNow += MAX_SECONDS * 0.4
+        seen.append(work)
+
+    first = await bench.begin()
+    asked = [bench.worker.submit(f"{n}").addCallback(take) for n in range(9)]
+    bench.gate.open()
+    await first
+    last = bench.worker.submit("last")
+    while not last.called:
+        await deferToThread(lambda: None)
+        bench.clock.advance(0)
+    assert seen == ["0", "1", "2", "something else", *(f"{n}" for n in range(3, 9))]
+    assert all(one.called for one in asked)
+
+
+@ensureDeferred
+async def test_sto11_a_stop_gives_all_answers(bench: Bench) -> None:
+    def take(_: str) -> None:
+        bench.clock.rightNow += MAX_SECONDS
+
+    asked = [bench.worker.submit(f"{n}").addCallback(take) for n in range(5)]
+    bench.gate.open()
+    await bench.worker.stop()
+    assert all(one.called for one in asked)

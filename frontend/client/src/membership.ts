@@ -55,7 +55,14 @@ export interface PushCalls {
   refused(error: FlowError & { retry: boolean }): void;
 }
 
-const EVENTS = ["entries", "reset", "cursors", "flow_deleted"];
+const EVENTS = [
+  "entries",
+  "reset",
+  "cursors",
+  "version_named",
+  "versions_changed",
+  "flow_deleted",
+];
 
 /** Keeps a client joined to a topic, by the stock `phoenix` package, over one socket of its own. */
 export class Membership {
@@ -192,13 +199,14 @@ export class Membership {
 
   #hear(): void {
     for (const event of EVENTS) {
-      this.#channel.on(event, (payload: unknown) => {
+      this.#channel.on(event, (given: unknown) => {
+        const payload = isObject(given) ? given : {};
         if (event === "flow_deleted") {
-          this.#lastWords = { reason: "The flow is deleted", code: "flow_deleted" };
+          this.#lastWords = deletion(payload["by"]);
         }
         if (this.#joinedAt !== null) {
           this.#guarded(() => {
-            this.#owner.received(event, isObject(payload) ? payload : {});
+            this.#owner.received(event, payload);
           });
         }
       });
@@ -318,6 +326,12 @@ const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: nu
 function socketAddress(url: string): string {
   const address = url.replace(/^http/, "ws").replace(/\/+$/, "");
   return `${address}/socket`;
+}
+
+function deletion(by: unknown): FlowError {
+  return typeof by === "string" && by !== ""
+    ? { reason: `${by} deleted the flow`, code: "flow_deleted", by }
+    : { reason: "The flow is deleted", code: "flow_deleted" };
 }
 
 function refusal(response: unknown): FlowError & { retry: boolean } {

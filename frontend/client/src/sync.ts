@@ -59,6 +59,7 @@ export class FlowSync implements SyncedFlow {
   #wasIn = false;
   #limits: unknown;
   #role: string | null = null;
+  #namesChanged = 0;
   #refusals: readonly Refusal[] = [];
   #state: FlowState;
   /** Counts the starts: what an earlier one has begun is given up. */
@@ -245,6 +246,7 @@ export class FlowSync implements SyncedFlow {
       role: this.#role,
       members: this.#awareness.members,
       cursors: this.#awareness.cursors,
+      namesChanged: this.#namesChanged,
       refusals: this.#refusals,
     };
   }
@@ -331,6 +333,7 @@ export class FlowSync implements SyncedFlow {
         throw new Gap();
       }
     }
+    this.#namesChanged += 1;
     this.#role = typeof role === "string" ? role : null;
     this.#wasIn = true;
     this.#limits = limits;
@@ -339,7 +342,11 @@ export class FlowSync implements SyncedFlow {
   #received(event: string, payload: JsonObject): void {
     if (event === "entries") {
       this.#grow(payload["entries"]);
+    } else if (event === "version_named" || event === "versions_changed") {
+      this.#namesChanged += 1;
+      this.#refresh();
     } else if (event === "reset") {
+      this.#namesChanged += 1;
       this.#adopt(payload["epoch"], payload["version"], payload["document"]);
     } else if (event === "cursors") {
       this.#awareness.moved(payload);

@@ -61,6 +61,8 @@ export interface FlowError {
   reason: string;
   /** For programs: docs/errors.md lists the codes. `null` where the server gave none. */
   code: string | null;
+  /** Who deleted the flow, as a name to show, where that is the reason and is known. */
+  by?: string;
 }
 
 /**
@@ -134,6 +136,11 @@ export interface FlowState {
   members: readonly Member[];
   /** By client_id; never one's own. */
   cursors: ReadonlyMap<string, Cursor>;
+  /**
+   * Another number whenever versions may have other names than before: by somebody's doing, or
+   * unseen while it was not joined. The names themselves are listed by REST.
+   */
+  namesChanged: number;
   /** What was refused and not dismissed yet, oldest first. */
   refusals: readonly Refusal[];
   canUndo: boolean;

@@ -233,6 +233,41 @@ describe("the connection", () => {
     expect(desk.network.connects).toBe(connects);
   });
 
+  test("jsc14 names of versions that may be others are told, and what was unseen too", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    const seen = [ada.state.namesChanged];
+    const note = async (): Promise<void> => {
+      await desk.until(() => ada.state.namesChanged !== seen.at(-1));
+      seen.push(ada.state.namesChanged);
+    };
+    const named = { epoch: "epoch1", version: 0, name: "Empty", by: "Grace", at: 0 };
+    desk.server.broadcast("version_named", named);
+    await note();
+    desk.server.broadcast("versions_changed", {});
+    await note();
+    desk.server.broadcast("reset", { epoch: "epoch2", version: 0, document: desk.server.document });
+    await note();
+    desk.server.epoch = "epoch2";
+    desk.server.end("phx_error");
+    await note();
+    const now = seen.at(-1);
+    desk.server.edit({ title: "new" });
+    await desk.until(() => ada.state.document?.title === "new");
+    expect(ada.state.namesChanged).toBe(now);
+    expect(new Set(seen).size).toBe(5);
+  });
+
+  test("jsc6 by whom a flow was deleted is told where it is known", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.server.broadcast("flow_deleted", { flow_id: "demo", timestamp: 0, by: "Grace" });
+    desk.server.end("phx_close");
+    await desk.until(() => ada.state.status.kind === "closed");
+    const error = { reason: "Grace deleted the flow", code: "flow_deleted", by: "Grace" };
+    expect(ada.state.status.error).toEqual(error);
+  });
+
   test.each([
     ["that says no retry", { ...WRONG, close: false }],
     ["followed by phx_close", { reason: "No", code: "flow_deleted", retry: true, close: true }],

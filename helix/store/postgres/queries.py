@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from helix.records import Entry, FlowHead, HeadQuery, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, Summary
 from helix.store.postgres.failures import Unfit
 from helix.store.postgres.wire import Row
 
@@ -118,6 +118,34 @@ LEFT JOIN helix_snapshots AS snapshots ON flow = key ORDER BY snapshots.version
 
 THIN_OUT = "DELETE FROM helix_snapshots WHERE flow = %(key)s AND version = ANY(%(versions)s)"
 
+# Whoever appends, names or deletes waits for each other.
+LOCK_LOG = """
+SELECT key, version, deleted_at IS NOT NULL FROM helix_flows
+WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s FOR NO KEY UPDATE
+"""
+
+NAME_OF = """
+SELECT version, name, by, at FROM helix_version_names
+WHERE flow = %(key)s AND version = %(version)s
+"""
+
+COUNT_NAMES = "SELECT count(*) FROM helix_version_names WHERE flow = %(key)s"
+
+NAMED_VERSIONS = f"""
+SELECT names.version, name, by, at FROM ({LOG}) AS log
+LEFT JOIN helix_version_names AS names ON flow = key ORDER BY names.version DESC
+"""
+
+KEEP_NAME = """
+INSERT INTO helix_version_names (flow, version, name, by, at)
+VALUES (%(key)s, %(version)s, %(name)s, %(by)s, %(at)s)
+ON CONFLICT (flow, version) DO UPDATE SET name = excluded.name, by = excluded.by, at = excluded.at
+"""
+
+DROP_NAME = """
+DELETE FROM helix_version_names WHERE flow = %(key)s AND version = %(version)s RETURNING version
+"""
+
 HEAD_OF = f"SELECT {HEAD} FROM helix_flows WHERE flow_id = %(flow_id)s"
 
 DELETE = f"""
@@ -155,6 +183,7 @@ WITH locked AS MATERIALIZED (
 REMOVE_LOGS = (
     "DELETE FROM helix_entries WHERE flow = ANY(%(keys)s)",
     "DELETE FROM helix_snapshots WHERE flow = ANY(%(keys)s)",
+    "DELETE FROM helix_version_names WHERE flow = ANY(%(keys)s)",
 )
 
 
@@ -312,3 +341,9 @@ def read_entry(row: Row) -> Entry:
     if client_id is not None:
         client_id = unpack(client_id)
     return Entry(version, unpack(patch).encode(), at, unpack(by), client_id, op_id)
+
+
+def read_name(row: Row) -> NamedVersion:
+    """Give the named version that a row of `NAME_OF` is."""
+    version, name, by, at = row
+    return NamedVersion(version, unpack(name), unpack(by), at)

@@ -23,11 +23,12 @@ from helix.errors import (
     VersionNotFound,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, StoredFlow, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
 from helix.store.postgres import queries
 from helix.store.postgres.address import Address
 from helix.store.postgres.appends import Append, Appends
 from helix.store.postgres.failures import Clash, Unfit
+from helix.store.postgres.names import drop_name, keep_name, list_names
 from helix.store.postgres.pool import Pool, Work
 from helix.store.postgres.queries import pack, read_entry, read_head, unpack
 from helix.store.postgres.schema import bring_up_to_date, check
@@ -240,6 +241,17 @@ class PostgresStore:
             return [version for (version,) in rows if version is not None]
 
         return self._do(snapshot_versions)
+
+    def name_version(
+        self, flow_id: str, epoch: str, named: NamedVersion
+    ) -> Deferred[NamedVersion | None]:
+        return self._do(keep_name(_log_of(flow_id, epoch), named))
+
+    def unname_version(self, flow_id: str, epoch: str, version: int) -> Deferred[None]:
+        return self._do(drop_name(_log_of(flow_id, epoch), version))
+
+    def named_versions(self, flow_id: str, epoch: str) -> Deferred[list[NamedVersion]]:
+        return self._do(lambda connection: list_names(connection, _log_of(flow_id, epoch)))
 
     def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
         async def heads(connection: Connection) -> list[FlowHead]:

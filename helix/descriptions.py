@@ -1,0 +1,65 @@
+"""How flows, their logs and templates look in answers of REST."""
+
+from __future__ import annotations
+
+import msgspec
+
+from helix.edits import FlowState
+from helix.records import Entry, FlowHead
+from helix.templates import Template
+
+
+def describe_flow(head: FlowHead) -> dict[str, object]:
+    """Describe a flow without its document."""
+    described: dict[str, object] = {
+        "id": head.flow_id,
+        "title": head.summary.title,
+        "description": head.summary.description,
+        "epoch": head.epoch,
+        "version": head.version,
+        "node_count": head.summary.node_count,
+        "edge_count": head.summary.edge_count,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+    }
+    if head.deleted_at is not None:
+        described["deleted_at"] = head.deleted_at
+    return described
+
+
+def describe_state(state: FlowState) -> dict[str, object]:
+    """Describe a flow with its document, as of a version."""
+    head = state.head
+    return {
+        "id": head.flow_id,
+        "title": head.summary.title,
+        "epoch": head.epoch,
+        "version": state.version,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+        "document": msgspec.Raw(state.document),
+    }
+
+
+def describe_entry(entry: Entry) -> dict[str, object]:
+    """Describe an entry of a log."""
+    return {
+        "version": entry.version,
+        "client_id": entry.client_id,
+        "op_id": entry.op_id,
+        "patch": msgspec.Raw(entry.patch),
+        "by": entry.by,
+        "at": entry.at,
+    }
+
+
+def outline_template(template: Template) -> dict[str, object]:
+    """Describe a template without its document."""
+    return {
+        "id": template.id,
+        "name": template.name,
+        "description": template.description,
+        "category": template.category,
+        "node_count": len(template.document["nodes"]),
+        "edge_count": len(template.document["edges"]),
+    }

@@ -1,0 +1,81 @@
+"""Flows from a server to files, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from helix.client.rest import FlowsApi, ImportedFlow
+from helix.errors import FlowDeleted, FlowNotFound, Refused
+from helix.terminal import counted, file_name, progress, shown, write_output
+
+_GONE = (FlowDeleted.code, FlowNotFound.code)
+
+
+class _Exported(msgspec.Struct):
+    id: str | None = None
+
+
+_decode_exported = msgspec.json.Decoder(_Exported).decode
+
+
+def _read(path: str) -> bytes:
+    with click.open_file(path, "rb") as file:
+        content: bytes = file.read()
+    return content
+
+
+async def export_all(api: FlowsApi, directory: Path) -> None:
+    """Write an export of each flow into a directory, which is made where it is not."""
+    directory.mkdir(parents=True, exist_ok=True)
+    listed = await _all_ids(api)
+    with progress("Exporting", len(listed)) as bar:
+        for flow_id in listed:
+            try:
+                write_output(directory / file_name(flow_id), await api.export(flow_id))
+            except Refused as error:
+                if error.code not in _GONE:
+                    raise
+                bar.say(shown(f"{flow_id}: {error}"), err=True)
+            bar.advance(1)
+
+
+async def _all_ids(api: FlowsApi) -> list[str]:
+    """
+    List all flows, also while they change: until the list shows none that isn't known.
+
+    A flow that changes moves to the front, behind whoever reads page by page.
+    """
+    found: dict[str, None] = {}
+    known = -1
+    while known < len(found):
+        known = len(found)
+        async for flow in api.flows():
+            found[flow.id] = None
+    return list(found)
+
+
+async def import_file(api: FlowsApi, file: str, keep_ids: bool) -> ImportedFlow:
+    """
+    Make a flow from a file.
+
+    :param keep_ids: whether it gets the id that the file names.
+    """
+    text = _read(file)
+    return await api.import_(text, _exported_id(text) if keep_ids else None)
+
+
+def _exported_id(text: bytes) -> str | None:
+    try:
+        return _decode_exported(text).id
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None  # the server will say what is wrong with it
+
+
+def tell_dropped(file: str, imported: ImportedFlow) -> str:
+    """Say how much of a file could not be kept."""
+    nodes = counted(imported.dropped.nodes, "node", "nodes")
+    edges = counted(imported.dropped.edges, "edge", "edges")
+    return shown(f"{file}: {nodes} and {edges} could not be kept")
