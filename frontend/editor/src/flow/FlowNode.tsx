@@ -29,7 +29,7 @@ export const FlowNode = memo(function FlowNode({ type, data, selected, draggable
         <b>{labelOf({ type, data })}</b>
         <small>{second}</small>
       </span>
-      {data[LOCKED] === true && <Lock className="locked" size={12} aria-label="Locked" />}
+      {data[LOCKED] === true && <Lock className="locked" size={12} aria-hidden />}
       <Handle type="source" position={Position.Right} isConnectable={isConnectable} />
     </div>
   );
