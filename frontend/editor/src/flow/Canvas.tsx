@@ -168,7 +168,8 @@ function useGuidedDrag(nodes: readonly Node[], onNodesChange: UseFlowResult["onN
       const byId = new Map(nodes.map((node) => [node.id, node]));
       const parent = first?.type === "position" ? byId.get(first.id)?.parentId : undefined;
       if (first === undefined || moves.length < changes.length) {
-        onNodesChange(changes);
+        // Where a drag ends, nodes stay where they were drawn to.
+        onNodesChange(others.current === null ? changes : changes.map((one) => (one.type === "position" ? { type: "position", id: one.id, dragging: false } : one)));
         return;
       }
       const dragged = new Map<string, Box>();
