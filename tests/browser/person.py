@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
@@ -55,6 +56,12 @@ class Person:
         if message.type == "error" and not re.search("WebSocket|Failed to load", message.text):
             self.complaints.append(message.text)
 
+    def another_tab(self) -> Person:
+        """The same person before one more tab of their browser."""
+        tab = copy.copy(self)
+        tab.page = self.new_page()
+        return tab
+
     # where one is
 
     def open(self, flow_id: str) -> None:
@@ -74,6 +81,12 @@ class Person:
     def flow_id(self) -> str:
         """The id of the flow that is open."""
         return self.page.url.rpartition("/")[2]
+
+    @property
+    def name(self) -> str:
+        """What others call them."""
+        name: str = self.page.evaluate("JSON.parse(localStorage['helix-person']).name")
+        return name
 
     # what is there
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chromium import Chromium
-from tests.browser.conftest import MakeFlow, MakePerson, document_of, node, rest
+from tests.browser.conftest import MakeFlow, MakePerson, document_of, node
 from tests.browser.person import Person
 
 KINDS = [
@@ -164,26 +162,6 @@ def test_edi11_history_shows_a_version_and_goes_back_to_it(opened: Person) -> No
     assert set(document_of(opened)["nodes"]) == {"left", "right"}
 
 
-@pytest.mark.parametrize(
-    ("item", "name", "begins"),
-    [
-        ("Save as PNG", "Orders.png", b"\x89PNG"),
-        ("Save as SVG", "Orders.svg", b"<svg "),
-        ("Save as a file", "Orders.json", b'{"format":"helix-flow"'),
-    ],
-)
-def test_edi12_flow_is_saved(opened: Person, item: str, name: str, begins: bytes) -> None:
-    opened.button("More").click()
-    with opened.page.expect_download() as downloading:
-        opened.page.get_by_role("menuitem", name=item).click()
-    download = downloading.value
-    content = download.path().read_bytes()
-    assert download.suggested_filename == name
-    assert content.startswith(begins)
-    if name.endswith(".svg"):
-        assert b">left</text>" in content
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_edi13_axe_finds_nothing(
     make_person: MakePerson, make_flow: MakeFlow, chromium: Chromium, theme: str
@@ -212,16 +190,6 @@ def test_edi13_axe_finds_nothing(
     assert person.page.evaluate(AXE) == []
 
 
-def test_edi14_deleted_flow_can_be_kept(opened: Person) -> None:
-    gone = opened.flow_id
-    rest(opened.daemon, "DELETE", f"/flows/{gone}")
-    expect(opened.page.get_by_role("alertdialog")).to_contain_text("deleted this flow")
-    opened.button("Keep a copy").click()
-    opened.page.wait_for_url(lambda url: not url.endswith(gone))
-    expect(opened.page.locator(".react-flow__node")).to_have_count(2)
-    assert document_of(opened)["title"] == "Orders (Copy)"
-
-
 def test_edi15_scripts_before_the_canvas_are_small(ada: Person, make_flow: MakeFlow) -> None:
     sizes: list[int] = []
     ada.page.on(
@@ -234,56 +202,3 @@ def test_edi15_scripts_before_the_canvas_are_small(ada: Person, make_flow: MakeF
     )
     ada.open(make_flow(node("a", 0, 0)))
     assert 0 < sum(sizes) <= 250_000, sizes
-
-
-def test_edi5_flows_are_renamed_copied_deleted_and_brought_back(
-    ada: Person, make_flow: MakeFlow
-) -> None:
-    flow_id = make_flow(node("a", 0, 0))
-    rest(ada.daemon, "PATCH", f"/flows/{flow_id}", {"title": "Zebra"})
-    ada.page.goto("/")
-    ada.page.get_by_label("Search flows").fill("zebra")
-    cards = ada.page.locator(".cards").first.locator(".card")
-    expect(cards).to_have_count(1)
-
-    def choose(item: str) -> None:
-        cards.first.get_by_role("button", name="Actions for").click()
-        ada.page.get_by_role("menuitem", name=item).click()
-
-    choose("Rename")
-    ada.page.get_by_role("textbox", name="Title").fill("Zebra crossing")
-    ada.press("Enter")
-    expect(cards.first).to_contain_text("Zebra crossing")
-    choose("Duplicate")
-    expect(cards).to_have_count(2)
-    choose("Delete")
-    expect(cards).to_have_count(1)
-    ada.page.get_by_role("status").get_by_role("button", name="Undo").click()
-    expect(cards).to_have_count(2)
-
-
-def test_edi5_template_is_looked_at_and_used(ada: Person) -> None:
-    ada.page.goto("/")
-    ada.button("Ticket triage").click()
-    ada.button("Use this template").click()
-    expect(ada.page.locator(".react-flow__node")).to_have_count(13)
-
-
-def test_edi5_files_and_what_an_earlier_editor_kept_are_imported(ada: Person) -> None:
-    kept = json.dumps(
-        {"nodes": [{"id": "a", "position": {"x": 0, "y": 0}, "data": {}}], "edges": []}
-    )
-    ada.page.goto("/")
-    ada.page.evaluate(
-        "(kept) => { localStorage['flow-17'] = kept;"
-        " localStorage['flows-registry'] = JSON.stringify([{id: '17', title: 'From before'}]) }",
-        kept,
-    )
-    ada.page.reload()
-    ada.button("Import").click()
-    expect(ada.page.get_by_role("link", name="From before")).to_be_visible()
-    expect(ada.page.locator(".offer")).to_have_count(0)
-    ada.page.get_by_label("Files to import").set_input_files(
-        {"name": "kept.json", "mimeType": "application/json", "buffer": kept.encode()}
-    )
-    expect(ada.page.get_by_role("status").get_by_text("Imported")).to_be_visible()

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import math
+import re
+import time
 from collections.abc import Callable
+from typing import Any
 
-from playwright.sync_api import Page, WebSocketRoute, expect
+import pytest
+from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import MakeFlow, MakePerson, node, rest
 from tests.browser.person import Person
+from tests.browser.wire import Wire
 from tests.daemon import Daemon
 
-LOST = 4100
-"""A close code that says nothing about coming again."""
+JOIN = """async ([flowId, count]) => {
+    const join = (name) => new Promise((joined) => {
+        const socket = new WebSocket(`ws://${location.host}/socket/websocket?vsn=2.0.0`);
+        const parameters = {mode: 'document', client_id: name, user: {id: name, name}};
+        const frame = ['1', '1', `flow:${flowId}`, 'phx_join', parameters];
+        socket.onopen = () => socket.send(JSON.stringify(frame));
+        socket.onmessage = () => joined(socket);
+    });
+    const names = Array.from({length: count}, (_, n) => `Guest ${n}`);
+    window.guests = await Promise.all(names.map(join));
+}"""
+"""Has programs join a flow, each as somebody else."""
+
+VIEW = "() => document.querySelector('.react-flow__viewport').style.transform"
+
+MIDDLE = """() => {
+    const {style} = document.querySelector('.react-flow__viewport');
+    const [x, y, zoom] = style.transform.match(/-?[\\d.]+/g).map(Number);
+    const {width, height} = document.querySelector('.react-flow').getBoundingClientRect();
+    return [(width / 2 - x) / zoom, (height / 2 - y) / zoom];
+}"""
+"""Gives the middle of what one sees, in the flow's coordinates."""
 
 
-class Wire:
-    """What a page is connected by."""
+def stored_nodes(daemon: Daemon, flow_id: str) -> dict[str, Any]:
+    """The nodes of a flow, as the server has them."""
+    nodes: dict[str, Any] = rest(daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"]
+    return nodes
 
-    def __init__(self, page: Page) -> None:
-        self._sockets: list[WebSocketRoute] = []
-        self._is_cut = False
-        page.route_web_socket("**/socket/websocket*", self._connect)
 
-    def cut(self) -> None:
-        """Let nothing through any more."""
-        self._is_cut = True
-        for socket in self._sockets:
-            socket.close(code=LOST)
-
-    def _connect(self, socket: WebSocketRoute) -> None:
-        if self._is_cut:
-            socket.close(code=LOST)
-        else:
-            socket.connect_to_server()
-            self._sockets.append(socket)
+def middle_of(locator: Locator) -> tuple[float, float]:
+    box = locator.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def test_edi5_a_flow_is_made_at_home_and_edited_by_two(ada: Person, bob: Person) -> None:
@@ -149,17 +165,283 @@ def test_edi8_undo_leaves_alone_what_somebody_else_did(
 def test_edi9_others_are_seen_where_they_work(
     ada: Person, bob: Person, make_flow: MakeFlow
 ) -> None:
+    flow_id = make_flow(node("left", 0, 0), node("right", 480, 0), edges=("left>right",))
+    ada.page.clock.install()
+    ada.open(flow_id)
+    bob.open(flow_id)
+    bobs = bob.name
+    bob.page.mouse.move(700, 600)
+    cursor = ada.page.locator(".cursor")
+    expect(cursor).to_have_text(bobs)
+    duration = "(one) => parseFloat(getComputedStyle(one).transitionDuration)"
+    assert cursor.evaluate(duration) == 0.1
+    ada.page.emulate_media(reduced_motion="reduce")
+    assert cursor.evaluate(duration) <= 0.001
+    ada.page.wait_for_function(
+        "() => document.querySelector('.cursor').getBoundingClientRect().x > 650"
+    )
+    box = cursor.bounding_box()
+    assert box is not None
+    assert abs(box["x"] - 700) < 2
+    assert abs(box["y"] - 600) < 2
+    expect(cursor).not_to_have_attribute("data-idle", "")
+    ada.page.clock.fast_forward(6_000)
+    expect(cursor).to_have_attribute("data-idle", "")
+    bob.page.mouse.move(710, 610)
+    expect(cursor).not_to_have_attribute("data-idle", "")
+    bob.node("left").click()
+    rings = ada.page.locator(".others-ring")
+    expect(rings).to_have_count(1)
+    expect(ada.page.locator(".tags")).to_have_text(bobs)
+    bob.page.get_by_label("Label").focus()
+    expect(ada.page.locator(".tags")).to_have_text(f"{bobs} · Label")
+    ada.node("left").click()
+    expect(ada.page.get_by_text("is editing this")).to_be_visible()
+    ada.drag("left", (60, 160))
+    ring, left = middle_of(rings), middle_of(ada.node("left"))
+    assert abs(ring[0] - left[0]) < 2
+    assert abs(ring[1] - left[1]) < 2
+    bob.page.get_by_label("left to right").focus()
+    bob.press("Enter")
+    expect(ada.page.locator(".others-edge")).to_be_attached()
+    expect(ada.page.locator(".tags")).to_have_text(bobs)
+    bob.page.close()
+    expect(ada.page.locator(".avatar")).to_have_count(1)
+    expect(ada.page.locator(".others-edge, .tags, .cursor")).to_have_count(0)
+
+
+def test_edi9_a_drag_is_seen_before_the_drop(
+    ada: Person, bob: Person, make_flow: MakeFlow, daemon: Daemon
+) -> None:
     flow_id = make_flow(node("left", 0, 0), node("right", 480, 0))
     ada.open(flow_id)
     bob.open(flow_id)
-    expect(ada.page.locator(".avatar")).to_have_count(2)
-    bob.page.mouse.move(700, 600)
-    expect(ada.page.locator(".cursor")).to_be_visible()
-    bob.node("left").click()
-    expect(ada.page.locator(".others-ring")).to_have_count(1)
-    bob.page.get_by_label("Label").focus()
-    ada.node("left").click()
-    expect(ada.page.get_by_text("is editing this")).to_be_visible()
+    before = bob.nodes()["left"][0]
+    ada.grab("left", (80, 160))
+    bob.page.wait_for_function(
+        "(before) => document.querySelector('[data-id=left]').style.transform !== before",
+        arg=before,
+    )
+    assert stored_nodes(daemon, flow_id)["left"]["position"] == {"x": 0, "y": 0}
+    ada.page.mouse.up()
+    ada.sees_same_as(bob)
+    assert stored_nodes(daemon, flow_id)["left"]["position"]["y"] > 80
+
+
+def test_edi9_each_person_has_one_picture_and_many_have_a_list(
+    ada: Person, bob: Person, make_flow: MakeFlow
+) -> None:
+    flow_id = make_flow(node("left", 0, 0))
+    ada.open(flow_id)
+    bob.open(flow_id)
+    tab = bob.another_tab()
+    tab.open(flow_id)
+    avatars = ada.page.locator(".avatar")
+    people = ada.page.get_by_role("group", name="People here: 2")
+    expect(people).to_be_visible()
+    expect(avatars).to_have_count(2)
     bob.page.close()
-    expect(ada.page.locator(".avatar")).to_have_count(1)
-    expect(ada.page.locator(".others-ring")).to_have_count(0)
+    expect(tab.page.locator(".avatar")).to_have_count(2)
+    expect(avatars).to_have_count(2)
+    tab.page.evaluate(JOIN, [flow_id, 7])
+    expect(ada.page.get_by_role("group", name="People here: 9")).to_be_visible()
+    expect(avatars).to_have_count(6)
+    ada.button("4 more people").press("Enter")
+    expect(ada.page.get_by_role("menuitem")).to_have_count(4)
+    ada.press("ArrowDown")
+    ada.press("Enter")
+    expect(ada.page.locator(".followed-frame")).to_contain_text("Following Guest")
+    tab.page.close()
+    expect(ada.page.locator(".followed-frame")).to_have_count(0)
+    expect(ada.page.locator(".toasts")).to_contain_text("left.")
+    expect(avatars).to_have_count(1)
+    ada.page.locator(".avatar").click()
+    ada.page.get_by_label("What others see").fill("Ada Lovelace")
+    ada.press("Enter")
+    expect(ada.button("You are Ada Lovelace. Change your name")).to_be_visible()
+
+
+def test_edi9_somebody_is_followed_until_one_moves_oneself(
+    make_person: MakePerson, make_flow: MakeFlow
+) -> None:
+    ada = make_person(reduced_motion="reduce")
+    bob = make_person(viewport={"width": 1000, "height": 700})
+    flow_id = make_flow(node("left", 0, 0), node("far", 3000, 2000))
+    ada.open(flow_id)
+    bob.open(flow_id)
+    bobs = bob.name
+    frame = ada.page.locator(".followed-frame")
+
+    def bob_pans() -> None:
+        before = bob.page.evaluate(VIEW)
+        bob.page.mouse.move(500, 500)
+        bob.page.mouse.wheel(300, 200)
+        bob.page.wait_for_function(f"(before) => ({VIEW})() !== before", arg=before)
+
+    def sees_bobs_middle() -> None:
+        deadline = time.monotonic() + 10.0
+        while math.dist(ada.page.evaluate(MIDDLE), bob.page.evaluate(MIDDLE)) > 4:
+            assert time.monotonic() < deadline
+
+    ada.button(f"Follow {bobs}").click()
+    expect(frame).to_contain_text(f"Following {bobs}")
+    sees_bobs_middle()
+    bob_pans()
+    sees_bobs_middle()
+    ada.page.mouse.move(700, 600)
+    ada.page.mouse.wheel(40, 0)
+    expect(frame).to_have_count(0)
+    still = ada.page.evaluate(VIEW)
+    bob_pans()
+    bob.page.mouse.move(520, 520)
+    expect(ada.page.locator(".cursor")).to_be_attached()
+    assert ada.page.evaluate(VIEW) == still
+    ada.button(f"Follow {bobs}").press("Enter")
+    sees_bobs_middle()
+    bob.button(f"Follow {ada.name}").press("Enter")
+    sees_bobs_middle()
+    ada.press("Escape")
+    expect(frame).to_have_count(0)
+    ada.button(f"Follow {bobs}").press("Enter")
+    expect(frame).to_be_visible()
+    sees_bobs_middle()
+    ada.button("Zoom in").click()
+    expect(frame).to_have_count(0)
+    ada.button(f"Follow {bobs}").press("Enter")
+    frame.get_by_role("button", name="Stop").press("Enter")
+    expect(frame).to_have_count(0)
+    expect(ada.button(f"Follow {bobs}")).to_have_attribute("aria-pressed", "false")
+
+
+def test_edi7_what_the_server_refuses_is_told_with_why_and_undone(
+    make_person: MakePerson, make_flow: MakeFlow, start_daemon: Callable[..., Daemon]
+) -> None:
+    daemon = start_daemon("--store", "sqlite:flows.sqlite", "--max-patch-bytes", "2048")
+    flow_id = make_flow(node("left", 0, 0), node("right", 480, 0), at=daemon)
+    ada = make_person(daemon)
+    ada.open(flow_id)
+    ada.node("left").click()
+    ada.page.get_by_label("Description").fill("x" * 3_000)
+    ada.page.get_by_label("Description").blur()
+    refusal = ada.page.locator(".refusal")
+    expect(refusal).to_contain_text("Refused and undone")
+    expect(refusal).to_have_attribute("title", re.compile("2048"))
+    ada.sees_saved()
+    expect(ada.page.get_by_label("Description")).to_have_value("")
+    assert stored_nodes(daemon, flow_id)["left"]["data"] == {"label": "left"}
+    refusal.get_by_role("button", name="Dismiss").press("Enter")
+    expect(refusal).to_have_count(0)
+    ada.page.get_by_label("Description").fill("short")
+    ada.page.get_by_label("Description").blur()
+    ada.sees_saved()
+    assert stored_nodes(daemon, flow_id)["left"]["data"]["description"] == "short"
+
+
+def test_edi7_after_ten_attempts_one_may_try_now(
+    ada: Person, make_flow: MakeFlow, daemon: Daemon
+) -> None:
+    flow_id = make_flow(node("left", 0, 0), node("right", 480, 0))
+    wire = Wire(ada.page)
+    ada.open(flow_id)
+    wire.cut()
+    expect(ada.status).to_contain_text("Offline")
+    ada.drag("left", (80, 160))
+    again = ada.status.get_by_role("button", name="Try now")
+    for _ in range(100):
+        wire.say_online()
+        if again.is_visible():
+            break
+    expect(ada.status).to_contain_text(re.compile(r"^ ?Offline, 1 unsent\. 1\d attempts failed"))
+    before = ada.status.inner_text()
+    again.press("Enter")
+    expect(ada.status).not_to_have_text(before)
+    expect(ada.status).to_contain_text(re.compile(r"1\d attempts failed"))
+    wire.let()
+    again.click()
+    ada.sees_saved()
+    assert stored_nodes(daemon, flow_id)["left"]["position"]["y"] > 80
+
+
+@pytest.mark.parametrize("way", ["stop", "kill"])
+def test_edi7_edits_while_the_daemon_restarts_are_kept(
+    make_person: MakePerson, make_flow: MakeFlow, start_daemon: Callable[..., Daemon], way: str
+) -> None:
+    daemon = start_daemon("--store", "sqlite:flows.sqlite")
+    flow_id = make_flow(node("left", 0, 0), node("right", 480, 0), at=daemon)
+    ada, bob = make_person(daemon), make_person(daemon)
+    ada.open(flow_id)
+    bob.open(flow_id)
+    ada.drag("left", (40, 120))
+    getattr(daemon, way)()
+    expect(ada.status).to_contain_text("Offline")
+    expect(bob.status).to_contain_text("Offline")
+    ada.drag("left", (40, 40))
+    bob.drag("right", (-40, 160))
+    bob.node("left").click()
+    bob.page.get_by_label("Label").fill("renamed")
+    expect(bob.status).to_have_text("Offline, 2 unsent")
+    daemon.start()
+    for person in (ada, bob):
+        person.page.evaluate("dispatchEvent(new Event('online'))")
+    ada.sees_same_as(bob)
+    nodes = stored_nodes(daemon, flow_id)
+    assert nodes["left"]["position"]["y"] > 80
+    assert nodes["right"]["position"]["y"] > 80
+    assert nodes["left"]["data"]["label"] == "renamed"
+
+
+def test_edi6_two_tabs_offline_lose_and_double_nothing(
+    ada: Person, bob: Person, make_flow: MakeFlow, daemon: Daemon
+) -> None:
+    flow_id = make_flow(node("left", 0, 0), node("right", 480, 0))
+    tab = ada.another_tab()
+    wires = [Wire(one.page) for one in (ada, tab)]
+    for one in (ada, tab, bob):
+        one.open(flow_id)
+    for wire in wires:
+        wire.cut()
+    for one, kind in ((ada, "Agent"), (tab, "Memory")):
+        expect(one.status).to_contain_text("Offline")
+        one.page.locator(".palette").get_by_role("button", name=kind).click()
+        expect(one.status).to_have_text("Offline, 1 unsent")
+    ada.drag("left", (60, 200))
+    tab.drag("right", (-60, 240))
+    for wire in wires:
+        wire.mend()
+    for one in (ada, tab):
+        expect(one.page.locator(".react-flow__node")).to_have_count(4)
+        one.sees_same_as(bob)
+    nodes = stored_nodes(daemon, flow_id)
+    assert sorted(one["type"] for one in nodes.values()) == ["agent", "agent", "agent", "memory"]
+    assert nodes["left"]["position"]["y"] > 80
+    assert nodes["right"]["position"]["y"] > 80
+    entries = rest(daemon, "GET", f"/flows/{flow_id}/entries?limit=100")["entries"]
+    made = [(one["client_id"], one["op_id"]) for one in entries if one["client_id"]]
+    assert len(made) == len(set(made)) == 4
+
+
+def test_edi6_two_edit_one_node_in_one_field_and_in_two(
+    ada: Person, bob: Person, make_flow: MakeFlow, daemon: Daemon
+) -> None:
+    flow_id = make_flow(node("shared", 0, 0), node("other", 480, 0))
+    for person in (ada, bob):
+        person.open(flow_id)
+        person.node("shared").click()
+    ada.page.get_by_label("Label").fill("by ada")
+    bob.page.get_by_label("Description").fill("by bob")
+    for person in (ada, bob):
+        person.page.keyboard.press("Tab")
+    ada.sees_same_as(bob)
+    expect(ada.page.get_by_label("Description")).to_have_value("by bob")
+    expect(bob.page.get_by_label("Label")).to_have_value("by ada")
+    data = stored_nodes(daemon, flow_id)["shared"]["data"]
+    assert data == {"label": "by ada", "description": "by bob"}
+    ada.page.get_by_label("Label").fill("first")
+    bob.page.get_by_label("Label").fill("second")
+    for person in (ada, bob):
+        person.page.keyboard.press("Tab")
+    ada.sees_same_as(bob)
+    label = stored_nodes(daemon, flow_id)["shared"]["data"]["label"]
+    assert label in ("first", "second")
+    for person in (ada, bob):
+        expect(person.page.get_by_label("Label")).to_have_value(label)

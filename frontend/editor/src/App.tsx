@@ -10,13 +10,32 @@ const FlowPage = lazy(() => import("./flow/FlowPage"));
 /** The editor: home, or one flow. */
 export function App() {
   const path = useAddress();
-  const flowId = flowIdOf(path);
   return (
     <Boundary key={path}>
       <Suspense fallback={<p className="hidden">Loading</p>}>
-        {flowId === null ? <Home /> : <FlowPage key={flowId} flowId={flowId} />}
+        <Page path={path} />
       </Suspense>
       <Toasts />
     </Boundary>
+  );
+}
+
+function Page({ path }: { path: string }) {
+  const flowId = flowIdOf(path);
+  if (flowId !== null) {
+    return <FlowPage key={flowId} flowId={flowId} />;
+  }
+  return path === "/" ? <Home /> : <Nowhere />;
+}
+
+function Nowhere() {
+  return (
+    <main className="message">
+      <h1>There is no such flow</h1>
+      <p>The address can't be read. Perhaps a part of the link is missing.</p>
+      <a className="button primary" href="/">
+        All flows
+      </a>
+    </main>
   );
 }

@@ -1,34 +1,32 @@
-import { Component, type ReactNode } from "react";
+import type { SyncedFlow } from "helix-flows";
+import { Component, type ReactNode, useEffect, useSyncExternalStore } from "react";
 
-import { open } from "./opened";
+import { isAtRisk, open, saveDocument } from "./opened";
 
-interface State {
-  error: Error | null;
+interface Broken {
+  error: Error;
+  /** The flow that was open. */
+  flow: SyncedFlow | null;
 }
 
 /** Stands in for what has crashed, and hands over the edits that the server doesn't have yet. */
-export class Boundary extends Component<{ children: ReactNode }, State> {
-  override state: State = { error: null };
+export class Boundary extends Component<{ children: ReactNode }, { broken: Broken | null }> {
+  override state: { broken: Broken | null } = { broken: null };
 
-  static getDerivedStateFromError(error: unknown): State {
-    return { error: error instanceof Error ? error : new Error(String(error)) };
+  static getDerivedStateFromError(error: unknown): { broken: Broken } {
+    return { broken: { error: error instanceof Error ? error : new Error(String(error)), flow: open.flow } };
   }
 
   override render(): ReactNode {
-    return this.state.error === null ? this.props.children : <Crash error={this.state.error} />;
+    return this.state.broken === null ? this.props.children : <Crash {...this.state.broken} />;
   }
 }
 
-function Crash({ error }: { error: Error }) {
-  const unsent = open.flow?.state.status.unsent ?? 0;
+function Crash({ error, flow }: Broken) {
   return (
     <main className="message" role="alert">
       <h1>Something broke</h1>
-      <p>
-        {unsent === 0
-          ? "All your changes are saved."
-          : `${unsent} unsent change${unsent === 1 ? " is" : "s are"} kept in this browser, and will be sent when you are back.`}
-      </p>
+      {flow !== null && <Rescued flow={flow} />}
       <p>
         <code>{error.message}</code>
       </p>
@@ -36,8 +34,8 @@ function Crash({ error }: { error: Error }) {
         <button className="button primary" onClick={() => { location.reload(); }}>
           Load again
         </button>
-        {open.flow !== null && (
-          <button className="button" onClick={() => { open.save(); }}>
+        {flow !== null && (
+          <button className="button" onClick={() => { saveDocument(flow.state.document); }}>
             Save a copy as a file
           </button>
         )}
@@ -47,4 +45,26 @@ function Crash({ error }: { error: Error }) {
       </div>
     </main>
   );
+}
+
+/** What the interface has left goes on without it: changes are still sent. */
+function Rescued({ flow }: { flow: SyncedFlow }) {
+  useEffect(() => {
+    flow.start();
+    return () => {
+      flow.stop();
+    };
+  }, [flow]);
+  const { status } = useSyncExternalStore(flow.subscribe, () => flow.state);
+  return <p>{wordsOf(flow, status.unsent)}</p>;
+}
+
+function wordsOf(flow: SyncedFlow, unsent: number): string {
+  if (unsent === 0) {
+    return "All your changes are saved.";
+  }
+  const changes = unsent === 1 ? "1 unsent change is" : `${unsent} unsent changes are`;
+  return isAtRisk(flow)
+    ? `${changes} in this window alone. Save a copy before you leave it.`
+    : `${changes} kept in this browser, and sent as soon as the server can be reached.`;
 }

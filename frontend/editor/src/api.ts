@@ -12,6 +12,13 @@ export interface ListedFlow {
   updated_at: number;
 }
 
+/** Flows, those that changed last first. */
+export interface FlowList {
+  flows: ListedFlow[];
+  /** There are more than are listed. */
+  hasMore: boolean;
+}
+
 /** A flow with its document. */
 export interface WholeFlow {
   id: string;
@@ -27,6 +34,15 @@ export interface ListedTemplate {
   description: string;
 }
 
+/** A version that somebody gave a name. */
+export interface NamedVersion {
+  version: number;
+  name: string;
+  by: string;
+  /** Unix seconds. */
+  at: number;
+}
+
 /** Why the daemon said no, in words for people. */
 export class RestError extends Error {
   readonly status: number;
@@ -38,6 +54,12 @@ export class RestError extends Error {
 }
 
 const TIMEOUT = 20_000;
+
+/** What the server lists in one answer. */
+const PAGE = 1_000;
+
+/** What is listed at most; search finds the others. */
+const MOST_FLOWS = 3 * PAGE;
 
 async function ask<T>(method: string, path: string, body?: BodyInit, type = "application/json"): Promise<T> {
   const answer = await fetch(`/api${path}`, {
@@ -51,21 +73,35 @@ async function ask<T>(method: string, path: string, body?: BodyInit, type = "app
     const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
     throw new RestError(answer.status, problem.detail ?? `The server answered ${answer.status}.`);
   }
-  return (await answer.json()) as T;
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
 const at = (id: string): string => `/flows/${encodeURIComponent(id)}`;
+const as = (by: string): string => `by=${encodeURIComponent(by)}`;
 
 export const api = {
-  async flows(search: string): Promise<ListedFlow[]> {
-    const query = new URLSearchParams({ limit: "200", ...(search === "" ? {} : { q: search }) });
-    return (await ask<{ flows: ListedFlow[] }>("GET", `/flows?${query}`)).flows;
+  async flows(search: string): Promise<FlowList> {
+    const query = new URLSearchParams({ limit: String(PAGE), ...(search === "" ? {} : { q: search }) });
+    // One that changes meanwhile may be on two pages.
+    const found = new Map<string, ListedFlow>();
+    let next: string | null = null;
+    do {
+      if (next !== null) {
+        query.set("cursor", next);
+      }
+      const page: { flows: ListedFlow[]; next: string | null } = await ask("GET", `/flows?${query}`);
+      for (const flow of page.flows) {
+        found.set(flow.id, flow);
+      }
+      next = page.next;
+    } while (next !== null && found.size < MOST_FLOWS);
+    return { flows: [...found.values()], hasMore: next !== null };
   },
-  /** How many are in which flow at the moment. */
+  /** How many are in which flow at the moment: pages and programs. */
   async present(): Promise<Map<string, number>> {
     const { sessions } = await ask<{ sessions: { flow_id: string; client_count: number }[] }>(
       "GET",
-      "/sessions?limit=1000",
+      `/sessions?limit=${PAGE}`,
     );
     return new Map(sessions.map((one) => [one.flow_id, one.client_count]));
   },
@@ -75,14 +111,25 @@ export const api = {
     ask("POST", "/flows", JSON.stringify(what)),
   patch: (id: string, patch: JsonObject): Promise<unknown> => ask("PATCH", at(id), JSON.stringify(patch)),
   duplicate: (id: string): Promise<WholeFlow> => ask("POST", `${at(id)}/duplicate`),
-  remove: (id: string): Promise<unknown> => ask("DELETE", at(id)),
+  /** @param by who deletes it, for those who have it open. */
+  remove: (id: string, by: string): Promise<unknown> => ask("DELETE", `${at(id)}?${as(by)}`),
   undelete: (id: string): Promise<unknown> => ask("POST", `${at(id)}/undelete`),
   import: (text: string): Promise<WholeFlow & { dropped: { nodes: number; edges: number } }> =>
     ask("POST", "/flows/import", text),
+  /** Where a flow is to be had as a file. */
+  exportPath: (id: string): string => `/api${at(id)}/export`,
   entries: (id: string, after: number, limit: number): Promise<{ entries: FlowEntry[]; next: number | null }> =>
     ask("GET", `${at(id)}/entries?after=${after}&limit=${limit}`),
-  restore: (id: string, version: number): Promise<unknown> =>
-    ask("POST", `${at(id)}/restore`, JSON.stringify({ version })),
+  /** @param by who does it, for the history. */
+  restore: (id: string, version: number, by: string): Promise<unknown> =>
+    ask("POST", `${at(id)}/restore?${as(by)}`, JSON.stringify({ version })),
+  async namedVersions(id: string): Promise<NamedVersion[]> {
+    return (await ask<{ versions: NamedVersion[] }>("GET", `${at(id)}/versions`)).versions;
+  },
+  nameVersion: (id: string, version: number, name: string, by: string): Promise<unknown> =>
+    ask("PUT", `${at(id)}/versions/${version}?${as(by)}`, JSON.stringify({ name })),
+  unnameVersion: (id: string, version: number, by: string): Promise<unknown> =>
+    ask("DELETE", `${at(id)}/versions/${version}?${as(by)}`),
   async templates(): Promise<ListedTemplate[]> {
     return (await ask<{ templates: ListedTemplate[] }>("GET", "/templates")).templates;
   },

@@ -1,6 +1,6 @@
 /** A flow as a picture: where things are, and an SVG of all of it. */
 
-import type { FlowDocument, FlowNode } from "helix-flows";
+import type { FlowDocument, FlowEdge, FlowNode } from "helix-flows";
 
 import { kindOf, labelOf, textOf } from "./kinds";
 
@@ -36,17 +36,35 @@ export function boxesOf(document: FlowDocument | undefined): Map<string, Box> {
   return boxes;
 }
 
-/** Give the box around boxes, with a margin. */
-export function frameOf(boxes: ReadonlyMap<string, Box>, margin: number): Box {
+/** Give the box around boxes and the edges between them, with a margin. */
+export function frameOf(boxes: ReadonlyMap<string, Box>, margin: number, edges: readonly FlowEdge[] = []): Box {
   if (boxes.size === 0) {
     return { x: 0, y: 0, width: 400, height: 200 };
   }
-  const all = [...boxes.values()];
-  const left = Math.min(...all.map((box) => box.x)) - margin;
-  const top = Math.min(...all.map((box) => box.y)) - margin;
-  const right = Math.max(...all.map((box) => box.x + box.width)) + margin;
-  const bottom = Math.max(...all.map((box) => box.y + box.height)) + margin;
-  return { x: left, y: top, width: right - left, height: bottom - top };
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+  const reach = (fromX: number, toX: number): void => {
+    left = Math.min(left, fromX);
+    right = Math.max(right, toX);
+  };
+  for (const { x, y, width, height } of boxes.values()) {
+    reach(x, x + width);
+    top = Math.min(top, y);
+    bottom = Math.max(bottom, y + height);
+  }
+  for (const { source, target } of edges) {
+    const [from, to] = [boxes.get(source), boxes.get(target)];
+    if (from !== undefined && to !== undefined && to.x < from.x + from.width) {
+      // An edge that goes back swings out, by less than half of its bend.
+      const swing = bendOf(to.x - from.x - from.width) / 2;
+      reach(to.x - swing, from.x + from.width + swing);
+    }
+  }
+  return { x: left - margin, y: top - margin, width: right - left + 2 * margin, height: bottom - top + 2 * margin };
+}
+
+/** How far an edge's curve bends, as on the canvas. */
+function bendOf(distance: number): number {
+  return distance >= 0 ? distance / 2 : 6.25 * Math.sqrt(-distance);
 }
 
 /** Give the curve from a box's right side to another's left. */
@@ -56,18 +74,23 @@ export function curveOf(from: Box | undefined, to: Box | undefined): string {
   }
   const [x, y] = [from.x + from.width, from.y + from.height / 2];
   const [toX, toY] = [to.x, to.y + to.height / 2];
-  const bend = Math.max(40, Math.abs(toX - x) / 2);
+  const bend = bendOf(toX - x);
   return `M${x} ${y}C${x + bend} ${y} ${toX - bend} ${toY} ${toX} ${toY}`;
 }
 
+/** Write text for XML; what no XML can hold is left out. */
 function escaped(text: string): string {
-  return text.replaceAll(/[&<>"]/g, (character) => `&#${character.codePointAt(0) ?? 0};`);
+  return text
+    // eslint-disable-next-line no-control-regex -- they are what is taken out
+    .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Cs}/gu, "")
+    .replaceAll(/[&<>"]/g, (character) => `&#${character.codePointAt(0) ?? 0};`);
 }
 
 /** Cut a text to what a node has room for. */
 function cut(text: string, width: number, perCharacter: number): string {
   const room = Math.floor((width - 64) / perCharacter);
-  return text.length > room ? `${text.slice(0, Math.max(1, room - 1))}…` : text;
+  const characters = Array.from(text.slice(0, 2 * room + 2));
+  return characters.length > room ? `${characters.slice(0, Math.max(1, room - 1)).join("")}…` : text;
 }
 
 /** A picture, and its size. */
@@ -77,56 +100,68 @@ export interface Drawing {
   height: number;
 }
 
-/**
- * Draw a flow.
- *
- * @param color gives a colour of the theme by its token's name, such as `--panel`.
- * @param icon gives what is inside a kind's icon, of 24 by 24.
- */
-export function draw(
-  document: FlowDocument,
-  color: (token: string) => string,
-  icon: (type: string) => string,
-): Drawing {
+/** An edge's line, and the middle of its label. */
+export interface EdgeLine {
+  path: string;
+  x: number;
+  y: number;
+}
+
+/** How things look. */
+export interface Look {
+  /** Gives a colour of the theme by its token's name, such as `--panel`. */
+  color: (token: string) => string;
+  /** Gives what is inside a kind's icon, of 24 by 24. */
+  icon: (type: string) => string;
+  /** Gives an edge's line, by the edge's type. */
+  line: (type: unknown, from: Box, to: Box) => EdgeLine;
+}
+
+/** Draw a flow. */
+export function draw(document: FlowDocument, look: Look): Drawing {
+  const { color } = look;
   const boxes = boxesOf(document);
-  const frame = frameOf(boxes, 48);
-  const edges = Object.values(document.edges).map((edge) => {
-    const [from, to] = [boxes.get(edge.source), boxes.get(edge.target)];
-    const line = `<path d="${curveOf(from, to)}" fill="none" stroke="${color("--edge")}" stroke-width="1.5" marker-end="url(#arrow)"/>`;
-    const label = escaped(textOf(edge["label"]));
-    if (label === "" || from === undefined || to === undefined) {
-      return line;
-    }
-    const [x, y] = [(from.x + from.width + to.x) / 2, (from.y + from.height / 2 + to.y + to.height / 2) / 2];
-    const width = label.length * 7 + 16;
-    return (
-      line +
-      `<rect x="${x - width / 2}" y="${y - 11}" width="${width}" height="22" rx="11" fill="${color("--panel")}" stroke="${color("--line")}"/>` +
-      `<text x="${x}" y="${y + 4}" text-anchor="middle" font-size="12" fill="${color("--text")}">${label}</text>`
-    );
-  });
-  const nodes = [...boxes].map(([id, box]) => drawNode(document.nodes[id] as FlowNode, box, color, icon));
-  const { x, y, width, height } = frame;
+  const edges = Object.values(document.edges);
+  const { x, y, width, height } = frameOf(boxes, 48, edges);
+  const lines = edges.map((edge) => drawEdge(edge, boxes, look)).join("");
+  const nodes = [...boxes].map(([id, box]) => drawNode(document.nodes[id] as FlowNode, box, look)).join("");
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${x} ${y} ${width} ${height}" width="${width}" height="${height}" font-family="Inter, Open Sans, system-ui, sans-serif">` +
     `<title>${escaped(document.title)}</title>` +
     `<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="${color("--edge")}"/></marker></defs>` +
-    `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="${color("--bg")}"/>${edges.join("")}${nodes.join("")}</svg>`;
+    `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="${color("--bg")}"/>${lines}${nodes}</svg>`;
   return { svg, width, height };
 }
 
-function drawNode(
-  node: FlowNode,
-  box: Box,
-  color: (token: string) => string,
-  icon: (type: string) => string,
-): string {
-  const kind = kindOf(node.type);
-  const tint = color(`--${kind.type}`);
-  const { x, y, width, height } = box;
-  const second = [kind.name, textOf(node.data[kind.telling])].filter(Boolean).join(" · ");
+function drawEdge(edge: FlowEdge, boxes: ReadonlyMap<string, Box>, { color, line }: Look): string {
+  const [from, to] = [boxes.get(edge.source), boxes.get(edge.target)];
+  if (from === undefined || to === undefined) {
+    return "";
+  }
+  const { path, x, y } = line(edge["type"], from, to);
+  const drawn = `<path d="${path}" fill="none" stroke="${color("--edge")}" stroke-width="1.5" marker-end="url(#arrow)"/>`;
+  const label = textOf(edge["label"]);
+  if (label === "") {
+    return drawn;
+  }
+  const width = Array.from(label).length * 7 + 16;
   return (
-    `<g><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="14" fill="${color("--panel")}" stroke="${color("--line-strong")}"/>` +
+    drawn +
+    `<rect x="${x - width / 2}" y="${y - 11}" width="${width}" height="22" rx="11" fill="${color("--panel")}" stroke="${color("--line")}"/>` +
+    `<text x="${x}" y="${y + 4}" text-anchor="middle" font-size="12" fill="${color("--text")}">${escaped(label)}</text>`
+  );
+}
+
+function drawNode(node: FlowNode, box: Box, { color, icon }: Look): string {
+  const kind = kindOf(node.type);
+  const chosen = textOf(node.data["color"]);
+  const tint = color(`--${chosen === "" ? kind.type : kindOf(chosen).type}`);
+  const { x, y, width, height } = box;
+  const frame = `x="${x}" y="${y}" width="${width}" height="${height}" rx="14"`;
+  const second = [kind.name, textOf(node.data[kind.telling]) || textOf(node.data["description"])].filter(Boolean).join(" · ");
+  return (
+    `<g><rect ${frame} fill="${color("--panel")}" stroke="${chosen === "" ? color("--line-strong") : tint}"/>` +
+    (chosen === "" ? "" : `<rect ${frame} fill="${tint}" opacity="0.06"/>`) +
     `<rect x="${x + 14}" y="${y + 12}" width="24" height="24" rx="6" fill="${tint}" opacity="0.14"/>` +
     `<g transform="translate(${x + 19} ${y + 17}) scale(0.583)" fill="none" stroke="${tint}" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round">${icon(kind.type)}</g>` +
     `<text x="${x + 50}" y="${y + 27}" font-size="13" font-weight="600" fill="${color("--text")}">${escaped(cut(labelOf(node), width, 7.2))}</text>` +

@@ -89,6 +89,12 @@ export function kindOf(type: string | undefined): Kind {
   return byType.get(type ?? "") ?? OTHER;
 }
 
+/** Say what a field is called, by its name. */
+export function fieldLabel(name: string): string {
+  const field = KINDS.flatMap(({ fields }) => fields).find((one) => one.name === name);
+  return field?.label ?? name.charAt(0).toUpperCase() + name.slice(1);
+}
+
 /** Give a value as text to show in a line; `""` for none. */
 export function textOf(value: unknown): string {
   if (typeof value === "string") {

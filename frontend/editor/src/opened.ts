@@ -1,21 +1,46 @@
 /** The flow that is open, for what must work when nothing else does. */
 
-import type { SyncedFlow } from "helix-flows";
+import type { FlowDocument, SyncedFlow } from "helix-flows";
 
 import { download } from "./files";
+import { canStore } from "./storage";
 
 export const open = {
   flow: null as SyncedFlow | null,
 
-  /** Save what is shown of it, unsent changes included, as a file that can be imported. */
+  /** Save what is shown of it, unsent changes included. */
   save(): void {
-    const document = this.flow?.state.document;
-    if (document) {
-      const file = { format: "helix-flow", format_version: 1, title: document.title, document };
-      download(`${safeName(document.title)}.json`, new Blob([JSON.stringify(file)], { type: "application/json" }));
-    }
+    saveDocument(this.flow?.state.document ?? null);
   },
 };
+
+/** Have a flow be the one that is open. Returns what ends that. */
+export function openFlow(flow: SyncedFlow): () => void {
+  const warn = (event: BeforeUnloadEvent): void => {
+    if (isAtRisk(flow)) {
+      event.preventDefault();
+    }
+  };
+  open.flow = flow;
+  addEventListener("beforeunload", warn);
+  return () => {
+    removeEventListener("beforeunload", warn);
+    open.flow = null;
+  };
+}
+
+/** Tell whether changes would be lost with the page: nobody else has them, and nothing can be kept here. */
+export function isAtRisk(flow: SyncedFlow): boolean {
+  return flow.state.status.unsent > 0 && !canStore();
+}
+
+/** Save a document as a file that can be imported. */
+export function saveDocument(document: FlowDocument | null): void {
+  if (document !== null) {
+    const file = { format: "helix-flow", format_version: 1, title: document.title, document };
+    download(`${safeName(document.title)}.json`, new Blob([JSON.stringify(file)], { type: "application/json" }));
+  }
+}
 
 /** Give a title as the name of a file. */
 export function safeName(title: string): string {

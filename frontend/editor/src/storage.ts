@@ -9,11 +9,38 @@ export function stored(key: string): string | null {
   }
 }
 
-/** Keep something, where that can be. */
-export function store(key: string, value: string): void {
+/** List the names of what is kept. */
+export function storedKeys(): string[] {
+  try {
+    return Object.keys(localStorage);
+  } catch {
+    return [];
+  }
+}
+
+/** Keep something, where that can be; tell whether it could. */
+export function store(key: string, value: string): boolean {
   try {
     localStorage.setItem(key, value);
+    return true;
   } catch {
     // Without storage it lasts as long as the page.
+    return false;
   }
+}
+
+/** Keep something no more. */
+export function unstore(key: string): void {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    // There is none, so nothing is in it.
+  }
+}
+
+/** Tell whether anything can be kept at the moment. */
+export function canStore(): boolean {
+  const isKept = store("helix-probe", "x");
+  unstore("helix-probe");
+  return isKept;
 }

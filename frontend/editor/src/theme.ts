@@ -1,8 +1,8 @@
-/** Light or dark: the system's, until one chooses. */
+/** Light or dark: the system's, until one chooses otherwise. */
 
 import { useSyncExternalStore } from "react";
 
-import { store, stored } from "./storage";
+import { store, stored, unstore } from "./storage";
 
 export type Theme = "light" | "dark";
 
@@ -11,11 +11,12 @@ const system = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set<() => void>();
 let chosen: string | null = null;
 
-function current(): Theme {
-  if (chosen === "light" || chosen === "dark") {
-    return chosen;
-  }
+function ofSystem(): Theme {
   return system.matches ? "dark" : "light";
+}
+
+function current(): Theme {
+  return chosen === "light" || chosen === "dark" ? chosen : ofSystem();
 }
 
 function show(): void {
@@ -25,17 +26,29 @@ function show(): void {
   }
 }
 
-/** Show the theme, and follow the system. */
+/** Show the theme, and follow the system, and what is chosen in another tab. */
 export function startTheme(): void {
   chosen = stored(KEY);
   system.addEventListener("change", show);
+  addEventListener("storage", ({ key, newValue }) => {
+    if (key === KEY) {
+      chosen = newValue;
+      show();
+    }
+  });
   show();
 }
 
-/** Choose the other one. */
+/** Choose the other one. Who chooses the system's follows the system again. */
 export function toggleTheme(): void {
-  chosen = current() === "dark" ? "light" : "dark";
-  store(KEY, chosen);
+  const wanted = current() === "dark" ? "light" : "dark";
+  if (wanted === ofSystem()) {
+    chosen = null;
+    unstore(KEY);
+  } else {
+    chosen = wanted;
+    store(KEY, wanted);
+  }
   show();
 }
 
@@ -46,4 +59,3 @@ export function useTheme(): Theme {
     return () => listeners.delete(listener);
   }, current);
 }
-

@@ -43,8 +43,6 @@ interface Props {
   isBoxing: boolean;
   calls: Pick<UseFlowResult, "onNodesChange" | "onEdgesChange" | "onConnect" | "setCursor">;
   actions: RefObject<Actions>;
-  /** One has moved the canvas oneself. */
-  onPan: () => void;
   onMenu: (place: MenuPlace) => void;
   /** Edit the label of a node or an edge where it stands. */
   onRename: (id: string) => void;
@@ -56,7 +54,7 @@ function boxOf({ position, width = NODE_SIZE.width, height = NODE_SIZE.height }:
 
 /** Where the flow is drawn and changed. It is rendered anew only when something of that is another. */
 export const Canvas = memo(function Canvas(props: Props) {
-  const { sync, nodes, edges, document, past, isLocked, isBoxing, calls, actions, onPan, onMenu, onRename } = props;
+  const { sync, nodes, edges, document, past, isLocked, isBoxing, calls, actions, onMenu, onRename } = props;
   const { screenToFlowPosition } = useReactFlow();
   const distance = useStore((state) => distanceOf(state.transform[2]));
   const canvas = useRef<HTMLDivElement>(null);
@@ -114,13 +112,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       onlyRenderVisibleElements={drawnNodes.length > MANY_NODES}
       onNodeDragStop={endDrag}
       onSelectionDragStop={endDrag}
-      onMoveStart={(event) => {
-        canvas.current?.setAttribute("data-moving", "");
-        // React Flow's own moves, such as those that follow somebody, have no event.
-        if (event !== null) {
-          onPan();
-        }
-      }}
+      onMoveStart={() => { canvas.current?.setAttribute("data-moving", ""); }}
       onMoveEnd={() => { canvas.current?.removeAttribute("data-moving"); }}
       onNodeContextMenu={(event, { id }) => { openMenu(event, id); }}
       onEdgeContextMenu={(event, { id }) => { openMenu(event, id); }}

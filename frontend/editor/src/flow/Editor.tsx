@@ -5,12 +5,12 @@ import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRe
 import { flushSync } from "react-dom";
 
 import { labelOf, textOf } from "../kinds";
-import { open } from "../opened";
+import { openFlow } from "../opened";
 import { rename, thePerson } from "../person";
 import { Announcer } from "./announce";
 import { Canvas } from "./Canvas";
 import { Choices } from "./Choices";
-import { Closed } from "./Closed";
+import { Closed, Waiting } from "./Closed";
 import { commandsOf } from "./commands";
 import { ContextMenu, menuOf, type MenuPlace } from "./ContextMenu";
 import { History } from "./History";
@@ -18,6 +18,7 @@ import { KeySheet } from "./KeySheet";
 import { elementOf, LabelEditor } from "./LabelEditor";
 import { Naming } from "./Naming";
 import { Palette } from "./Palette";
+import { Followed } from "./People";
 import { Properties } from "./Properties";
 import { TopBar } from "./TopBar";
 import { type Actions, useActions } from "./useActions";
@@ -62,12 +63,7 @@ export function Editor({ flowId }: { flowId: string }) {
   const views = useViews(flow, actions);
   const latest = useLatest(actions);
 
-  useEffect(() => {
-    open.flow = sync;
-    return () => {
-      open.flow = null;
-    };
-  }, [sync]);
+  useEffect(() => openFlow(sync), [sync]);
   const title = document?.title ?? "";
   useEffect(() => {
     window.document.title = title === "" ? "Helix" : `${title} · Helix`;
@@ -102,7 +98,6 @@ export function Editor({ flowId }: { flowId: string }) {
   useKeptInSight(areProperties ? key : "");
   const { setCursor, onNodesChange, onEdgesChange, onConnect } = flow;
   const calls = useMemo(() => ({ setCursor, onNodesChange, onEdgesChange, onConnect }), [setCursor, onNodesChange, onEdgesChange, onConnect]);
-  const { follow: setFollowed } = follow;
 
   return (
     <div className="editor">
@@ -135,7 +130,6 @@ export function Editor({ flowId }: { flowId: string }) {
           isBoxing={isBoxing}
           calls={calls}
           actions={latest}
-          onPan={useCallback(() => { setFollowed(null); }, [setFollowed])}
           onMenu={useCallback((place: MenuPlace) => { ask({ menu: place }); }, [ask])}
           onRename={useCallback((id: string) => { ask({ renamed: id }); }, [ask])}
         />
@@ -165,9 +159,11 @@ export function Editor({ flowId }: { flowId: string }) {
             <span>Drag a node from the palette, or press Ctrl K.</span>
           </div>
         )}
+        <Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} />
         <ZoomBar commands={commands} isLocked={isLocked} isBoxing={isBoxing} />
-        {isHistoryOpen && <History flowId={flowId} version={sync.state.version} onShow={setPast} onClose={closeHistory} />}
+        {isHistoryOpen && <History flowId={flowId} version={sync.state.version} namesChanged={sync.state.namesChanged} onShow={setPast} onClose={closeHistory} />}
         {status.kind === "closed" && <Closed status={status} document={document} />}
+        {status.kind === "offline" && document === null && <Waiting status={status} onRetry={sync.retryNow} />}
       </main>
       {menu !== null && (
         <ContextMenu place={menu} commands={menuOf(commands, selected.length > 0)} onClose={() => { ask({ menu: null }); }} />

@@ -1,10 +1,14 @@
 import type { FlowDocument, FlowEntry } from "helix-flows";
-import { X } from "lucide-react";
-import { useEffect, useState } from "react";
+import { Bookmark, ListFilter, X } from "lucide-react";
+import { type CSSProperties, useEffect, useState } from "react";
 
 import { api, reasonOf } from "../api";
+import { thePerson } from "../person";
 import { ago } from "../time";
+import { Menu } from "../ui/Menu";
 import { tell } from "../ui/Toasts";
+import { useNames } from "./useNames";
+import { VersionName } from "./VersionName";
 
 /** Milliseconds that the slider rests before a version is loaded. */
 const REST = 120;
@@ -13,15 +17,20 @@ interface Props {
   flowId: string;
   /** The newest. */
   version: number;
+  /** Another number whenever versions may have other names. */
+  namesChanged: number;
   onShow: (document: FlowDocument | null) => void;
   onClose: () => void;
 }
 
 /** A line of all versions: drag along it to look, and go back to one. */
-export function History({ flowId, version, onShow, onClose }: Props) {
+export function History({ flowId, version, namesChanged, onShow, onClose }: Props) {
   const [chosen, setChosen] = useState<number | null>(null);
   const [entry, setEntry] = useState<FlowEntry | null>(null);
+  const [naming, setNaming] = useState<number | null>(null);
+  const names = useNames(flowId, namesChanged);
   const at = chosen ?? version;
+  const named = names.find((one) => one.version === at);
 
   useEffect(() => {
     let isCurrent = true;
@@ -46,7 +55,7 @@ export function History({ flowId, version, onShow, onClose }: Props) {
 
   const choose = (next: number): void => { setChosen(next >= version ? null : next); };
   const restore = (): void => {
-    api.restore(flowId, at).then(
+    api.restore(flowId, at, thePerson().name).then(
       () => {
         tell(`Restored version ${at}.`);
         onClose();
@@ -58,25 +67,59 @@ export function History({ flowId, version, onShow, onClose }: Props) {
   return (
     <section className="timeline panel" aria-label="History">
       <span className="who">
-        <b>{chosen === null ? "Now" : "Then"} · version {at}</b>
-        <br />
-        {who}
+        <b>{named?.name ?? `${chosen === null ? "Now" : "Then"} · version ${at}`}</b>
+        {named === undefined ? who : `Version ${at} · ${who}`}
       </span>
-      <input
-        type="range"
-        min={0}
-        max={version}
-        value={at}
-        aria-label="Version"
-        aria-valuetext={`Version ${at}. ${who}`}
-        onChange={(event) => { choose(Number(event.target.value)); }}
-      />
+      <span className="track">
+        <input
+          type="range"
+          min={0}
+          max={version}
+          value={at}
+          aria-label="Version"
+          aria-valuetext={`Version ${at}${named === undefined ? "" : `, ${named.name}`}. ${who}`}
+          onChange={(event) => { choose(Number(event.target.value)); }}
+        />
+        {names.map((one) => (
+          <i key={one.version} className="mark" style={{ "--at": one.version / Math.max(1, version) } as CSSProperties} />
+        ))}
+      </span>
+      {names.length > 0 && (
+        <Menu
+          label="Named versions"
+          items={names.map((one) => ({
+            id: String(one.version),
+            label: one.name,
+            icon: Bookmark,
+            run: () => { choose(one.version); },
+          }))}
+        >
+          <ListFilter size={16} />
+        </Menu>
+      )}
+      <button
+        className="icon-button"
+        aria-label="Name this version"
+        aria-pressed={named !== undefined}
+        title="Name this version"
+        onClick={() => { setNaming(at); }}
+      >
+        <Bookmark size={16} />
+      </button>
       {chosen !== null && (
         <button className="button primary" onClick={restore}>Restore</button>
       )}
       <button className="icon-button" aria-label="Close history" title="Back to now" onClick={onClose}>
         <X size={16} />
       </button>
+      {naming !== null && (
+        <VersionName
+          flowId={flowId}
+          version={naming}
+          named={names.find((one) => one.version === naming)}
+          onClose={() => { setNaming(null); }}
+        />
+      )}
     </section>
   );
 }

@@ -27,7 +27,7 @@ export function Naming({ onName, onClose }: Props) {
       >
         <label className="field">
           <span>What others see</span>
-          <input autoFocus maxLength={LONGEST} value={name} onChange={(event) => { setName(event.target.value); }} />
+          <input maxLength={LONGEST} value={name} onChange={(event) => { setName(event.target.value); }} />
         </label>
         <p className="row end-row">
           <button className="button primary">Save</button>

@@ -1,11 +1,17 @@
 import type { Member } from "helix-flows";
+import { User } from "lucide-react";
 
-import { inkOn } from "../person";
+import { Menu } from "../ui/Menu";
+import { colorsOf, peopleOf, type Somebody } from "./people";
+
+/** How many are shown one by one; the others are in a list. */
+const MOST = matchMedia("(max-width: 720px)").matches ? 1 : 5;
 
 interface Props {
   members: readonly Member[];
+  /** Whom one follows, by their key. */
   followed: string | null;
-  onFollow: (clientId: string | null) => void;
+  onFollow: (key: string | null) => void;
   onRename: () => void;
 }
 
@@ -16,25 +22,72 @@ function initials(name: string): string {
 
 /** Who is here. A click follows somebody; on oneself, it asks for one's name. */
 export function People({ members, followed, onFollow, onRename }: Props) {
+  const people = peopleOf(members);
+  const others = people.filter(({ isSelf }) => !isSelf);
+  // One place is for the number of those who have none.
+  const shown = others.length > MOST ? others.slice(0, MOST - 1) : others;
+  const rest = others.slice(shown.length);
+  const label = ({ key, name }: Somebody): string => `${followed === key ? "Stop following" : "Follow"} ${name}`;
+  const toggle = ({ key }: Somebody): void => { onFollow(followed === key ? null : key); };
   return (
-    <div className="people" role="group" aria-label="People here">
-      {members.slice(0, 8).map(({ clientId, name, color, isSelf }) => {
-        const isFollowed = followed === clientId;
-        const label = isSelf ? `You are ${name}. Change your name` : `${isFollowed ? "Stop following" : "Follow"} ${name}`;
-        return (
-          <button
-            key={clientId}
-            className={isFollowed ? "avatar followed" : "avatar"}
-            style={{ background: color, color: inkOn(color) }}
-            aria-label={label}
-            title={label}
-            {...(isSelf ? {} : { "aria-pressed": isFollowed })}
-            onClick={isSelf ? onRename : () => { onFollow(isFollowed ? null : clientId); }}
-          >
-            {isSelf ? "You" : initials(name)}
-          </button>
-        );
-      })}
+    <div className="people" role="group" aria-label={`People here: ${people.length}`}>
+      {shown.map((person) => (
+        <button
+          key={person.key}
+          className={followed === person.key ? "avatar followed" : "avatar"}
+          style={colorsOf(person)}
+          aria-label={label(person)}
+          title={label(person)}
+          aria-pressed={followed === person.key}
+          onClick={() => { toggle(person); }}
+        >
+          {initials(person.name)}
+        </button>
+      ))}
+      {rest.length > 0 && (
+        <Menu
+          label={`${rest.length} more people`}
+          className="avatar rest"
+          items={rest.map((person) => ({ id: person.key, label: label(person), icon: User, run: () => { toggle(person); } }))}
+        >
+          +{rest.length}
+        </Menu>
+      )}
+      {people.filter(({ isSelf }) => isSelf).map((person) => (
+        <button
+          key={person.key}
+          className="avatar"
+          style={colorsOf(person)}
+          aria-label={`You are ${person.name}. Change your name`}
+          title={`You are ${person.name}. Change your name`}
+          onClick={onRename}
+        >
+          You
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface FollowedProps {
+  members: readonly Member[];
+  followed: string | null;
+  onStop: () => void;
+}
+
+/** Says whom one follows. */
+export function Followed({ members, followed, onStop }: FollowedProps) {
+  const person = peopleOf(members).find(({ key }) => key === followed);
+  return (
+    <div role="status">
+      {person !== undefined && (
+        <div className="followed-frame" style={colorsOf(person)}>
+          <span className="tag">
+            Following {person.name}
+            <button onClick={onStop}>Stop</button>
+          </span>
+        </div>
+      )}
     </div>
   );
 }

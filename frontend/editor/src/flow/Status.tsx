@@ -1,10 +1,21 @@
 import { Check, CloudOff, LoaderCircle, TriangleAlert } from "lucide-react";
-import type { FlowStatus, Refusal, SyncedFlow } from "helix-flows";
+import type { FlowError, FlowStatus, Refusal, SyncedFlow } from "helix-flows";
 
 const ICONS = { loading: LoaderCircle, saved: Check, saving: LoaderCircle, offline: CloudOff, closed: TriangleAlert };
 
+/** What the server says to programs alone, in words for people. */
+const WORDS: Readonly<Record<string, string>> = {
+  max_clients_reached: "As many people are in this flow as may be.",
+  too_many_sessions: "As many flows are open on this server as may be.",
+};
+
+/** Say why the server, or the connection, said no. */
+export function wordsFor({ code, reason }: FlowError): string {
+  return WORDS[code ?? ""] ?? `${reason.replace(/\.$/, "")}.`;
+}
+
 /** Say it in two or three words. */
-function wordsOf({ kind, unsent }: FlowStatus, isViewer: boolean): string {
+function wordsOf({ kind, unsent, isSlow, failedAttempts }: FlowStatus, isViewer: boolean): string {
   switch (kind) {
     case "loading":
       return "Loading";
@@ -12,8 +23,10 @@ function wordsOf({ kind, unsent }: FlowStatus, isViewer: boolean): string {
       return isViewer ? "Read only" : "Saved";
     case "saving":
       return "Saving";
-    case "offline":
-      return unsent > 0 ? `Offline, ${unsent} unsent` : "Offline";
+    case "offline": {
+      const words = unsent > 0 ? `Offline, ${unsent} unsent` : "Offline";
+      return isSlow ? `${words}. ${failedAttempts} attempts failed` : words;
+    }
     case "closed":
       return unsent > 0 ? `Closed, ${unsent} unsent` : "Closed";
   }
@@ -28,21 +41,31 @@ interface Props {
 
 /** How what is shown stands to the server: always true, always in sight. */
 export function Status({ sync, status, refusals, isViewer }: Props) {
-  const refusal = refusals.at(-1);
-  if (refusal !== undefined) {
-    return (
-      <span className="status refused" role="alert">
-        <TriangleAlert size={13} aria-hidden /> Refused: {refusal.reason}
-        <button onClick={() => { sync.dismiss(); }}>Dismiss</button>
-      </span>
-    );
-  }
   const Icon = ICONS[status.kind];
   const isBusy = status.kind === "loading" || status.kind === "saving";
+  const why = status.error === null ? undefined : wordsFor(status.error);
   return (
-    <span className={`status ${status.kind}`} role="status" title={status.error?.reason}>
-      <Icon size={13} className={isBusy ? "spin" : undefined} aria-hidden /> {wordsOf(status, isViewer)}
-      {status.isSlow && <button onClick={sync.retryNow}>Try now</button>}
+    <>
+      <span className={`status ${status.kind}`} role="status" title={why}>
+        <Icon size={13} className={isBusy ? "spin" : undefined} aria-hidden /> {wordsOf(status, isViewer)}
+        {status.isSlow && <button onClick={sync.retryNow}>Try now</button>}
+      </span>
+      <Refused refusals={refusals} onDismiss={() => { sync.dismiss(); }} />
+    </>
+  );
+}
+
+function Refused({ refusals, onDismiss }: { refusals: readonly Refusal[]; onDismiss: () => void }) {
+  const last = refusals.at(-1);
+  if (last === undefined) {
+    return null;
+  }
+  const number = refusals.length === 1 ? "Refused and undone" : `${refusals.length} changes refused and undone`;
+  return (
+    <span className="refusal" role="alert" title={wordsFor(last)}>
+      <TriangleAlert size={13} aria-hidden />
+      <span>{number}: {wordsFor(last)}</span>
+      <button onClick={onDismiss}>Dismiss</button>
     </span>
   );
 }

@@ -3,8 +3,7 @@
 import type { FlowDocument } from "helix-flows";
 
 import { reasonOf } from "../api";
-import { download } from "../files";
-import { open, safeName } from "../opened";
+import { open } from "../opened";
 import { tell } from "../ui/Toasts";
 
 /** Do something that may fail, and tell why it did. */
@@ -19,9 +18,9 @@ export async function carryOut(what: string, work: () => Promise<void> | void): 
 /** Save the whole flow as a picture. */
 export function savePicture(document: FlowDocument | null, kind: "png" | "svg"): void {
   void carryOut("make a picture", async () => {
-    const { pngOf, svgOf } = await import("./export");
+    const pictures = await import("./export");
     if (document !== null) {
-      download(`${safeName(document.title)}.${kind}`, kind === "svg" ? svgOf(document) : await pngOf(document));
+      await pictures.savePicture(document, kind);
     }
   });
 }
@@ -29,10 +28,9 @@ export function savePicture(document: FlowDocument | null, kind: "png" | "svg"):
 /** Put the whole flow into the clipboard, as a picture. */
 export function copyPicture(document: FlowDocument | null): void {
   void carryOut("copy a picture", async () => {
-    const { pngOf } = await import("./export");
+    const pictures = await import("./export");
     if (document !== null) {
-      await navigator.clipboard.write([new ClipboardItem({ "image/png": pngOf(document) })]);
-      tell("Copied the flow as a picture.");
+      await pictures.copyPicture(document);
     }
   });
 }

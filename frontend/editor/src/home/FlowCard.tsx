@@ -1,14 +1,19 @@
 import type { FlowDocument } from "helix-flows";
 import { Copy, Download, Ellipsis, Pencil, Trash2 } from "lucide-react";
-import { useEffect, useState } from "react";
+import { type KeyboardEvent, memo, useEffect, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 
 import { flowPath, follow } from "../address";
 import { api, type ListedFlow, reasonOf } from "../api";
+import { thePerson } from "../person";
 import { ago } from "../time";
 import { Menu } from "../ui/Menu";
 import { tell } from "../ui/Toasts";
 import { Miniature } from "./Miniature";
 import { useSeen } from "./useSeen";
+
+/** Flows of more nodes aren't fetched only to be drawn small. */
+const MOST_DRAWN = 2_000;
 
 interface Props {
   flow: ListedFlow;
@@ -17,36 +22,49 @@ interface Props {
   onChange: () => void;
 }
 
+const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? "" : "s"}`;
+
 /** A flow among others. */
-export function FlowCard({ flow, people, onChange }: Props) {
+export const FlowCard = memo(function FlowCard({ flow, people, onChange }: Props) {
   const [element, isSeen] = useSeen<HTMLLIElement>();
   const [document, setDocument] = useState<FlowDocument>();
   const [isNaming, setNaming] = useState(false);
+  const isDrawn = isSeen && flow.node_count <= MOST_DRAWN;
   useEffect(() => {
-    if (isSeen) {
+    if (isDrawn) {
       api.flow(flow.id).then((found) => { setDocument(found.document); }, () => undefined);
     }
-  }, [isSeen, flow.id, flow.version]);
+  }, [isDrawn, flow.id, flow.version]);
 
+  const title = flow.title || "Untitled flow";
   const carryOut = (what: string, change: Promise<unknown>, after?: () => void): void => {
     change.then(
       () => {
         after?.();
         onChange();
       },
-      (error: unknown) => { tell(`Couldn't ${what}: ${reasonOf(error)}`); },
+      (error: unknown) => { tell(`Couldn't ${what} “${title}”: ${reasonOf(error)}`); },
     );
   };
+  const focus = (card: Element | null | undefined): void => {
+    card?.querySelector<HTMLElement>(".open")?.focus();
+  };
   const remove = (): void => {
-    carryOut("delete it", api.remove(flow.id), () => {
-      tell(`Deleted “${flow.title}”.`, {
+    // The keyboard goes on with the card that takes this one's place.
+    focus(element.current?.nextElementSibling ?? element.current?.previousElementSibling);
+    carryOut("delete", api.remove(flow.id, thePerson().name), () => {
+      tell(`Deleted “${title}”.`, {
         label: "Undo",
-        run: () => { carryOut("bring it back", api.undelete(flow.id)); },
+        run: () => { carryOut("bring back", api.undelete(flow.id)); },
       });
     });
   };
-  const save = (): void => {
-    location.assign(`/api/flows/${encodeURIComponent(flow.id)}/export`);
+  const press = (event: KeyboardEvent): void => {
+    const run = { F2: () => { setNaming(true); }, Delete: remove }[event.key];
+    if (run !== undefined) {
+      event.preventDefault();
+      run();
+    }
   };
 
   return (
@@ -56,20 +74,23 @@ export function FlowCard({ flow, people, onChange }: Props) {
         {isNaming ? (
           <Naming
             title={flow.title}
-            onEnd={(title) => {
-              setNaming(false);
-              if (title !== null && title !== flow.title) {
-                carryOut("rename it", api.patch(flow.id, { title }));
+            onEnd={(named, isByKey) => {
+              flushSync(() => { setNaming(false); });
+              if (isByKey) {
+                focus(element.current);
+              }
+              if (named !== null && named !== flow.title) {
+                carryOut("rename", api.patch(flow.id, { title: named }));
               }
             }}
           />
         ) : (
-          <a className="open" href={flowPath(flow.id)} onClick={follow}>
-            {flow.title || "Untitled flow"}
+          <a className="open" href={flowPath(flow.id)} aria-keyshortcuts="F2 Delete" onClick={follow} onKeyDown={press}>
+            {title}
           </a>
         )}
         <div className="muted">
-          {flow.node_count} nodes · {flow.edge_count} edges
+          {count(flow.node_count, "node")} · {count(flow.edge_count, "edge")}
         </div>
         {people > 0 ? (
           <div className="here">{people === 1 ? "1 person here now" : `${people} people here now`}</div>
@@ -78,11 +99,11 @@ export function FlowCard({ flow, people, onChange }: Props) {
         )}
       </div>
       <Menu
-        label={`Actions for ${flow.title || "Untitled flow"}`}
+        label={`Actions for ${title}`}
         items={[
           { label: "Rename", icon: Pencil, run: () => { setNaming(true); } },
-          { label: "Duplicate", icon: Copy, run: () => { carryOut("duplicate it", api.duplicate(flow.id)); } },
-          { label: "Save as a file", icon: Download, run: save },
+          { label: "Duplicate", icon: Copy, run: () => { carryOut("duplicate", api.duplicate(flow.id)); } },
+          { label: "Save as a file", icon: Download, run: () => { location.assign(api.exportPath(flow.id)); } },
           { label: "Delete", icon: Trash2, run: remove },
         ]}
       >
@@ -90,22 +111,30 @@ export function FlowCard({ flow, people, onChange }: Props) {
       </Menu>
     </li>
   );
+});
+
+interface NamingProps {
+  title: string;
+  /** @param isByKey the keyboard ended it, and goes on with the card. */
+  onEnd: (title: string | null, isByKey: boolean) => void;
 }
 
-function Naming({ title, onEnd }: { title: string; onEnd: (title: string | null) => void }) {
+function Naming({ title, onEnd }: NamingProps) {
+  const isByKey = useRef(false);
   return (
     <input
       aria-label="Title"
       autoFocus
       defaultValue={title}
-      onFocus={(event) => { event.target.select(); }}
-      onBlur={(event) => { onEnd(event.target.value.trim() || null); }}
-      onKeyDown={(event) => {
-        if (event.key === "Enter") {
-          event.currentTarget.blur();
-        } else if (event.key === "Escape") {
-          event.currentTarget.value = title;
-          event.currentTarget.blur();
+      onFocus={({ target }) => { target.select(); }}
+      onBlur={({ target }) => { onEnd(target.value.trim() || null, isByKey.current); }}
+      onKeyDown={({ key, currentTarget: field }) => {
+        if (key === "Escape") {
+          field.value = title;
+        }
+        if (key === "Escape" || key === "Enter") {
+          isByKey.current = true;
+          field.blur();
         }
       }}
     />

@@ -1,28 +1,33 @@
 import "../styles/home.css";
 
-import { LayoutTemplate, Plus, Search, Upload } from "lucide-react";
-import { type DragEvent, useEffect, useRef, useState } from "react";
+import { CloudOff, LayoutTemplate, Plus, Search, Upload } from "lucide-react";
+import { useDeferredValue, useEffect, useMemo, useState } from "react";
 
 import { flowPath, go } from "../address";
 import { api, type ListedFlow, reasonOf } from "../api";
-import { Mark } from "../ui/Mark";
-import { ThemeButton } from "../ui/ThemeButton";
-import { tell } from "../ui/Toasts";
-import { FlowCard } from "./FlowCard";
-import { importTexts } from "./importing";
+import { store, stored } from "../storage";
+import { tell, useToastKeys } from "../ui/Toasts";
+import { Cards, Skeletons } from "./Cards";
+import { HomeBar, ImportButton } from "./HomeBar";
+import { importFiles } from "./importing";
 import { LegacyOffer } from "./LegacyOffer";
 import { Templates } from "./Templates";
+import { useDrop } from "./useDrop";
+import { useFlows } from "./useFlows";
 
 type Order = "changed" | "title" | "size";
 
 const ORDERS: Record<Order, (a: ListedFlow, b: ListedFlow) => number> = {
   changed: (a, b) => b.updated_at - a.updated_at,
-  title: (a, b) => a.title.localeCompare(b.title),
+  title: (a, b) => a.title.localeCompare(b.title, undefined, { numeric: true }),
   size: (a, b) => b.node_count - a.node_count,
 };
 
-/** Milliseconds between looks at who is where. */
-const REFRESH = 10_000;
+const ORDER_KEY = "helix-order";
+
+function isOrder(text: string | null): text is Order {
+  return text !== null && Object.hasOwn(ORDERS, text);
+}
 
 /** Make a flow, and open it. */
 async function create(what: Parameters<typeof api.create>[0]): Promise<void> {
@@ -33,160 +38,98 @@ async function create(what: Parameters<typeof api.create>[0]): Promise<void> {
   }
 }
 
-function useFlows(search: string) {
-  const [flows, setFlows] = useState<ListedFlow[] | null>(null);
-  const [present, setPresent] = useState<ReadonlyMap<string, number>>(new Map());
-  const [error, setError] = useState<string | null>(null);
-  const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    let isCurrent = true;
-    Promise.all([api.flows(search), api.present()]).then(
-      ([found, here]) => {
-        if (isCurrent) {
-          setFlows(found);
-          setPresent(here);
-          setError(null);
-        }
-      },
-      (reason: unknown) => {
-        if (isCurrent) {
-          setError(reasonOf(reason));
-        }
-      },
-    );
-    const again = setTimeout(() => {
-      setTurn(turn + 1);
-    }, REFRESH);
-    return () => {
-      isCurrent = false;
-      clearTimeout(again);
-    };
-  }, [search, turn]);
-  return {
-    flows,
-    present,
-    error,
-    reload: () => {
-      setTurn((now) => now + 1);
-    },
-  };
-}
+const createBlank = (): void => void create({ document: { title: "Untitled flow" } });
 
 /** The flows, and what to begin one from. */
 export default function Home() {
   const [search, setSearch] = useState("");
-  const [order, setOrder] = useState<Order>("changed");
-  const [isDropping, setDropping] = useState(false);
-  const { flows, present, error, reload } = useFlows(search);
-  const files = useRef<HTMLInputElement>(null);
+  const [order, setOrder] = useState<Order>(() => {
+    const kept = stored(ORDER_KEY);
+    return isOrder(kept) ? kept : "changed";
+  });
+  const { list, present, error, reload } = useFlows(search.trim());
+  const flows = useMemo(() => list?.flows.toSorted(ORDERS[order]), [list, order]);
+  const shown = useDeferredValue(flows);
+  const take = (files: readonly File[]): void => void importFiles(files).then(reload);
+  const isDropping = useDrop(take);
+  useToastKeys();
   useEffect(() => {
     document.title = "Helix";
   }, []);
 
-  const take = (list: FileList | null): void => {
-    void importTexts([...(list ?? [])].map((file) => ({ name: file.name, text: () => file.text() }))).then(reload);
-  };
-  const drop = (event: DragEvent): void => {
-    event.preventDefault();
-    setDropping(false);
-    take(event.dataTransfer.files);
-  };
-
   return (
-    <div
-      className={isDropping ? "home dropping" : "home"}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setDropping(true);
-      }}
-      onDragLeave={(event) => {
-        if (event.relatedTarget === null) {
-          setDropping(false);
-        }
-      }}
-      onDrop={drop}
-    >
-      <header className="bar">
-        <span className="brand">
-          <Mark /> Helix
-        </span>
-        <label className="find">
-          <span className="hidden">Search flows</span>
-          <input
-            className="search"
-            type="search"
-            placeholder="Search flows"
-            value={search}
-            onChange={(event) => {
-              setSearch(event.target.value);
-            }}
-          />
-        </label>
-        <span className="end">
-          <ThemeButton />
-          <button className="icon-button" aria-label="Import files" title="Import files" onClick={() => files.current?.click()}>
-            <Upload size={16} />
-          </button>
-          <input
-            ref={files}
-            hidden
-            type="file"
-            multiple
-            accept="application/json,.json"
-            aria-label="Files to import"
-            onChange={(event) => {
-              take(event.target.files);
-            }}
-          />
-          <button className="button primary" onClick={() => void create({ document: { title: "Untitled flow" } })}>
-            <Plus size={16} aria-hidden /> New flow
-          </button>
-        </span>
-      </header>
+    <div className={isDropping ? "home dropping" : "home"}>
+      <HomeBar search={search} onSearch={setSearch} onImport={take} onCreate={createBlank} />
       <main>
         <LegacyOffer onImported={reload} />
         <div className="heading">
           <h1>Your flows</h1>
           <label className="field">
             <span className="hidden">Sort by</span>
-            <select value={order} onChange={(event) => { setOrder(event.target.value as Order); }}>
+            <select
+              value={order}
+              onChange={({ target }) => {
+                if (isOrder(target.value)) {
+                  setOrder(target.value);
+                  store(ORDER_KEY, target.value);
+                }
+              }}
+            >
               <option value="changed">Last changed</option>
               <option value="title">Title</option>
               <option value="size">Size</option>
             </select>
           </label>
         </div>
-        {error !== null && (
-          <div className="offer" role="alert">
-            {error}
-            <button className="button" onClick={reload}>Try again</button>
-          </div>
+        {error !== null && <Trouble error={error} isOld={list !== null} onRetry={reload} />}
+        {shown === undefined ? error === null && <Skeletons /> : (
+          <>
+            {shown.length === 0 ? (
+              <Empty search={search} onImport={take} />
+            ) : (
+              <Cards key={`${search} ${order}`} flows={shown} present={present} onChange={reload} />
+            )}
+            {list?.hasMore === true && (
+              <p className="muted">These are the {shown.length} that changed last. Search finds the others.</p>
+            )}
+          </>
         )}
-        {flows?.length === 0 ? (
-          <Empty search={search} />
-        ) : (
-          <ul className="cards" aria-busy={flows === null}>
-            {flows?.toSorted(ORDERS[order]).map((flow) => (
-              <FlowCard key={flow.id} flow={flow} people={present.get(flow.id) ?? 0} onChange={reload} />
-            ))}
-          </ul>
-        )}
-        <Templates onChoose={(id) => void create({ template: id })} />
+        <Templates onChoose={(id) => void create({ template: id })} isReachable={error === null} />
       </main>
     </div>
   );
 }
 
-function Empty({ search }: { search: string }) {
-  return search === "" ? (
+function Trouble({ error, isOld, onRetry }: { error: string; isOld: boolean; onRetry: () => void }) {
+  return (
+    <div className={isOld ? "offer trouble" : "empty trouble"} role="alert">
+      <CloudOff size={isOld ? 16 : 32} aria-hidden />
+      <p>
+        {error} {isOld ? "What is listed may have changed meanwhile." : "It is tried again by itself."}
+      </p>
+      <button className="button" onClick={onRetry}>Try now</button>
+    </div>
+  );
+}
+
+function Empty({ search, onImport }: { search: string; onImport: (files: readonly File[]) => void }) {
+  return search.trim() === "" ? (
     <div className="empty">
       <LayoutTemplate size={32} aria-hidden />
-      <p>No flows yet. Make a new one, begin with a template, or drop a file here.</p>
+      <p>No flows yet. Make a new one, begin with a template below, or drop files here.</p>
+      <div className="row">
+        <button className="button primary" onClick={createBlank}>
+          <Plus size={16} aria-hidden /> Make the first flow
+        </button>
+        <ImportButton className="button" onImport={onImport}>
+          <Upload size={16} aria-hidden /> Import files
+        </ImportButton>
+      </div>
     </div>
   ) : (
     <div className="empty">
       <Search size={32} aria-hidden />
-      <p>No flow has “{search}” in its title or description.</p>
+      <p>No flow has “{search.trim()}” in its title or description.</p>
     </div>
   );
 }

@@ -1,17 +1,32 @@
 import { useState } from "react";
 
-import { forget, importLegacy, legacyFlows } from "./importing";
+import { forget, importLegacy, type LegacyFlow, legacyFlows } from "./importing";
+
+const number = (flows: readonly LegacyFlow[]): string => (flows.length === 1 ? "a flow" : `${flows.length} flows`);
 
 /** Offers to import what an earlier editor kept in this browser, if it did. */
 export function LegacyOffer({ onImported }: { onImported: () => void }) {
   const [flows, setFlows] = useState(legacyFlows);
+  const [wasTried, setTried] = useState(false);
+  const [isBusy, setBusy] = useState(false);
   if (flows.length === 0) {
     return null;
   }
-  const number = flows.length === 1 ? "a flow" : `${flows.length} flows`;
+  const take = async (): Promise<void> => {
+    setBusy(true);
+    await importLegacy(flows);
+    setFlows(legacyFlows());
+    setTried(true);
+    setBusy(false);
+    onImported();
+  };
   return (
     <aside className="offer" aria-label="Flows kept in this browser">
-      <span>An earlier editor has kept {number} in this browser.</span>
+      <span>
+        {wasTried
+          ? `${flows.map(({ title }) => `“${title}”`).join(", ")} couldn't be imported, and ${flows.length === 1 ? "stays" : "stay"} in this browser.`
+          : `An earlier editor has kept ${number(flows)} in this browser.`}
+      </span>
       <span className="row">
         <button
           className="button"
@@ -22,16 +37,8 @@ export function LegacyOffer({ onImported }: { onImported: () => void }) {
         >
           Don't ask again
         </button>
-        <button
-          className="button primary"
-          onClick={() =>
-            void importLegacy(flows).then(() => {
-              setFlows(legacyFlows());
-              onImported();
-            })
-          }
-        >
-          Import
+        <button className="button primary" disabled={isBusy} onClick={() => void take()}>
+          {wasTried ? "Try again" : "Import"}
         </button>
       </span>
     </aside>

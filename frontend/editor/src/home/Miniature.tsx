@@ -4,14 +4,18 @@ import { memo } from "react";
 import { boxesOf, curveOf, frameOf } from "../drawing";
 import { kindOf } from "../kinds";
 
+/** From how many nodes on edges are too many to tell anything. */
+const MANY_NODES = 400;
+
 /** A flow, drawn small. */
 export const Miniature = memo(function Miniature({ document }: { document: FlowDocument | undefined }) {
   const boxes = boxesOf(document);
-  const { x, y, width, height } = frameOf(boxes, 120);
+  const edges = boxes.size > MANY_NODES ? [] : Object.values(document?.edges ?? {});
+  const { x, y, width, height } = frameOf(boxes, 80, edges);
   const stroke = Math.max(width / 180, height / 90);
   return (
     <svg className="picture" viewBox={`${x} ${y} ${width} ${height}`} aria-hidden>
-      {Object.values(document?.edges ?? {}).map((edge) => (
+      {edges.map((edge) => (
         <path key={edge.id} className="mini-edge" strokeWidth={stroke} d={curveOf(boxes.get(edge.source), boxes.get(edge.target))} />
       ))}
       {[...boxes].map(([id, box]) => (

@@ -6,14 +6,23 @@ import { Dialog } from "../ui/Dialog";
 import { Miniature } from "./Miniature";
 import { useSeen } from "./useSeen";
 
+interface Props {
+  onChoose: (id: string) => void;
+  /** Whether the server answers: what failed while it didn't is tried again. */
+  isReachable: boolean;
+}
+
 /** What to begin a flow from. */
-export function Templates({ onChoose }: { onChoose: (id: string) => void }) {
+export function Templates({ onChoose, isReachable }: Props) {
   const [templates, setTemplates] = useState<ListedTemplate[]>([]);
-  const [looked, setLooked] = useState<{ template: ListedTemplate; document: FlowDocument | undefined } | null>(null);
+  const [looked, setLooked] = useState<ListedTemplate | null>(null);
+  const isMissing = templates.length === 0;
   useEffect(() => {
-    api.templates().then(setTemplates, () => undefined);
-  }, []);
-  if (templates.length === 0) {
+    if (isReachable && isMissing) {
+      api.templates().then(setTemplates, () => undefined);
+    }
+  }, [isReachable, isMissing]);
+  if (isMissing) {
     return null;
   }
   return (
@@ -21,48 +30,56 @@ export function Templates({ onChoose }: { onChoose: (id: string) => void }) {
       <div className="heading">
         <h2>Start from a template</h2>
       </div>
-      <ul className="cards">
+      <ul className="cards" aria-label="Templates">
         {templates.map((template) => (
-          <Template key={template.id} template={template} onLook={(document) => { setLooked({ template, document }); }} />
+          <Template key={template.id} template={template} onLook={() => { setLooked(template); }} />
         ))}
       </ul>
       {looked !== null && (
-        <Dialog title={looked.template.name} isWide onClose={() => { setLooked(null); }}>
-          <div className="body preview">
-            <Miniature document={looked.document} />
-            <p>{looked.template.description}</p>
-            <p className="muted">
-              {Object.keys(looked.document?.nodes ?? {}).length} nodes · {looked.template.category}
-            </p>
-            <button className="button primary" onClick={() => { onChoose(looked.template.id); }}>
-              Use this template
-            </button>
-          </div>
+        <Dialog title={looked.name} isWide onClose={() => { setLooked(null); }}>
+          <Preview template={looked} onChoose={() => { onChoose(looked.id); }} />
         </Dialog>
       )}
     </>
   );
 }
 
-interface Props {
-  template: ListedTemplate;
-  onLook: (document: FlowDocument | undefined) => void;
-}
-
-function Template({ template, onLook }: Props) {
-  const [element, isSeen] = useSeen<HTMLLIElement>();
+function useDocument(id: string, isWanted: boolean): FlowDocument | undefined {
   const [document, setDocument] = useState<FlowDocument>();
   useEffect(() => {
-    if (isSeen) {
-      api.template(template.id).then((found) => { setDocument(found.document); }, () => undefined);
+    if (isWanted) {
+      api.template(id).then((found) => { setDocument(found.document); }, () => undefined);
     }
-  }, [isSeen, template.id]);
+  }, [id, isWanted]);
+  return document;
+}
+
+function Preview({ template, onChoose }: { template: ListedTemplate; onChoose: () => void }) {
+  const document = useDocument(template.id, true);
+  return (
+    <div className="body preview">
+      <Miniature document={document} />
+      <p>{template.description}</p>
+      <p className="muted">
+        {document !== undefined && `${Object.keys(document.nodes).length} nodes · `}
+        <span className="category">{template.category}</span>
+      </p>
+      <button className="button primary" onClick={onChoose}>
+        Use this template
+      </button>
+    </div>
+  );
+}
+
+function Template({ template, onLook }: { template: ListedTemplate; onLook: () => void }) {
+  const [element, isSeen] = useSeen<HTMLLIElement>();
+  const document = useDocument(template.id, isSeen);
   return (
     <li className="card" ref={element}>
       <Miniature document={document} />
       <div className="words">
-        <button className="open" onClick={() => { onLook(document); }}>{template.name}</button>
-        <div className="muted">{template.category}</div>
+        <button className="open" aria-haspopup="dialog" onClick={onLook}>{template.name}</button>
+        <div className="muted category">{template.category}</div>
       </div>
     </li>
   );

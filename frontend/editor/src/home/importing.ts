@@ -1,22 +1,57 @@
 /** Flows that come from files, or from what an earlier generation of the editor kept in this browser. */
 
+import type { JsonObject } from "helix-flows";
+
 import { api, reasonOf } from "../api";
-import { store, stored } from "../storage";
+import { store, stored, storedKeys } from "../storage";
 import { tell } from "../ui/Toasts";
 
 const IMPORTED = "helix-imported";
+const PREFIX = "flow-";
+const REGISTRY = "flows-registry";
 
-/** Make flows of files, and tell what became of them. */
-export async function importTexts(files: readonly { name: string; text: () => Promise<string> }[]): Promise<void> {
-  for (const file of files) {
+/** What became of some texts. */
+class Outcome {
+  readonly #titles: string[] = [];
+  readonly #failures: string[] = [];
+  #lost = 0;
+
+  /** Make a flow of a text; one without a title is given `title`. Tells whether it could be. */
+  async take(text: string, title: string): Promise<boolean> {
     try {
-      const { dropped, document } = await api.import(await file.text());
-      const lost = dropped.nodes + dropped.edges;
-      tell(`Imported “${document.title || file.name}”${lost > 0 ? `, without ${lost} parts that can't be kept` : ""}.`);
+      const { id, dropped, document } = await api.import(text);
+      this.#lost += dropped.nodes + dropped.edges;
+      this.#titles.push(document.title || title);
+      if (document.title === "" && title !== "") {
+        // It is there in any case: without its title it is no failure.
+        await api.patch(id, { title }).catch(() => undefined);
+      }
+      return true;
     } catch (error) {
-      tell(`${file.name} can't be imported: ${reasonOf(error)}`);
+      this.#failures.push(`“${title}” can't be imported: ${reasonOf(error)}`);
+      return false;
     }
   }
+
+  tell(): void {
+    const [title] = this.#titles;
+    if (title !== undefined) {
+      const what = this.#titles.length === 1 ? `“${title}”` : `${this.#titles.length} flows`;
+      tell(`Imported ${what}${this.#lost > 0 ? `, without ${this.#lost} parts that can't be kept` : ""}.`);
+    }
+    if (this.#failures.length > 0) {
+      tell(this.#failures.join(" "));
+    }
+  }
+}
+
+/** Make flows of files, and tell what became of them. One that can't be read harms no other. */
+export async function importFiles(files: readonly File[]): Promise<void> {
+  const outcome = new Outcome();
+  for (const file of files) {
+    await outcome.take(await file.text().catch(() => ""), file.name.replace(/\.json$/i, ""));
+  }
+  outcome.tell();
 }
 
 /** A flow that an earlier generation kept. */
@@ -29,45 +64,44 @@ export interface LegacyFlow {
 /** What the registry calls the flows, by id; it was a list, or an object by id. */
 function titles(): Map<string, string> {
   const found = new Map<string, string>();
-  try {
-    const registry: unknown = JSON.parse(stored("flows-registry") ?? "[]");
-    const entries = Object.entries(registry as Record<string, { id?: string; title?: string; name?: string }>);
-    for (const [key, { id, title, name }] of entries) {
-      found.set(id ?? key, title ?? name ?? "");
+  for (const [key, entry] of Object.entries(parsed(stored(REGISTRY) ?? "{}"))) {
+    const { id, title, name } = (typeof entry === "object" && entry !== null ? entry : {}) as JsonObject;
+    const known = [title, name].find((one) => typeof one === "string" && one !== "");
+    if (typeof known === "string") {
+      found.set(typeof id === "string" || typeof id === "number" ? String(id) : key, known);
     }
-  } catch {
-    // The flows are there without their titles.
   }
   return found;
 }
 
-/** List what is there and wasn't imported yet. */
+/** Read an object or a list; where it is broken, flows are there without their titles. */
+function parsed(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+/** List what is there and wasn't imported yet, broken or not. */
 export function legacyFlows(): LegacyFlow[] {
   const names = titles();
   const imported = new Set((stored(IMPORTED) ?? "").split("\n"));
-  const flows: LegacyFlow[] = [];
-  for (let n = 0; n < localStorage.length; n += 1) {
-    const key = localStorage.key(n) ?? "";
-    const text = key.startsWith("flow-") && !imported.has(key) ? (stored(key) ?? "") : "";
-    if (text.includes('"nodes"')) {
-      const id = key.slice("flow-".length);
-      flows.push({ key, text, title: names.get(id) ?? id });
-    }
-  }
-  return flows;
+  return storedKeys()
+    .filter((key) => key.startsWith(PREFIX) && !imported.has(key))
+    .map((key) => ({ key, text: stored(key) ?? "", title: names.get(key.slice(PREFIX.length)) ?? key.slice(PREFIX.length) }));
 }
 
 /** Import them; those that could be are not offered again. They stay where they are. */
 export async function importLegacy(flows: readonly LegacyFlow[]): Promise<void> {
+  const outcome = new Outcome();
   for (const { key, text, title } of flows) {
-    try {
-      const { id } = await api.import(text);
-      await api.patch(id, { title });
+    if (await outcome.take(text, title)) {
       forget([key]);
-    } catch (error) {
-      tell(`“${title}” can't be imported: ${reasonOf(error)}`);
     }
   }
+  outcome.tell();
 }
 
 /** Don't offer flows again. */

@@ -1,9 +1,13 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
 
-/** Tell whether an element has been in sight. */
-export function useSeen<E extends Element>(): [RefObject<E | null>, boolean] {
+/** Tell whether an element has been in sight; `onSeen` is called when it first is. */
+export function useSeen<E extends Element>(onSeen?: () => void): [RefObject<E | null>, boolean] {
   const element = useRef<E>(null);
+  const call = useRef(onSeen);
   const [isSeen, setSeen] = useState(false);
+  useEffect(() => {
+    call.current = onSeen;
+  }, [onSeen]);
   useEffect(() => {
     if (element.current === null || isSeen) {
       return;
@@ -11,6 +15,7 @@ export function useSeen<E extends Element>(): [RefObject<E | null>, boolean] {
     const observer = new IntersectionObserver((entries) => {
       if (entries.some(({ isIntersecting }) => isIntersecting)) {
         setSeen(true);
+        call.current?.();
       }
     }, { rootMargin: "200px" });
     observer.observe(element.current);

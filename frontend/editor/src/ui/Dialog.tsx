@@ -16,6 +16,8 @@ export function Dialog({ title, isWide = false, isBare = false, onClose, childre
   useEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
+    // The keyboard begins with what the dialog is for.
+    element.current?.querySelector<HTMLElement>("input, .primary")?.focus();
     return () => {
       if (before instanceof HTMLElement) {
         before.focus();

@@ -2,6 +2,8 @@ import type { LucideIcon } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 
 export interface MenuItem {
+  /** What tells it from others of the same label. */
+  id?: string;
   label: string;
   icon: LucideIcon;
   run: () => void;
@@ -78,9 +80,9 @@ export function Menu({ label, className = "icon-button", children, items }: Prop
       </button>
       {isOpen && (
         <div className="list panel" role="menu" aria-label={label}>
-          {items.map(({ label: name, icon: Icon, run }) => (
+          {items.map(({ id, label: name, icon: Icon, run }) => (
             <button
-              key={name}
+              key={id ?? name}
               role="menuitem"
               tabIndex={-1}
               onClick={() => {
