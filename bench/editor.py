@@ -28,7 +28,7 @@ KINDS = ("agent", "sensor", "skill", "decision", "input", "output", "memory", "l
 ROWS, COLUMNS = 25, 40
 WINDOW = (1440, 900)
 MIDDLE = (760, 500)
-MOVES = 90
+MOVES = 60
 TIMEOUT_MS = 60_000.0
 
 GOALS = {

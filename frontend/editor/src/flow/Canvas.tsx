@@ -1,13 +1,13 @@
 import {
-  type Connection, type Edge, type Node, type NodeChange, ReactFlow, SelectionMode, useReactFlow, useStore,
+  type Connection, type Edge, type Node, ReactFlow, SelectionMode, useReactFlow, useStore,
   ViewportPortal,
 } from "@xyflow/react";
 import type { FlowDocument, SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
-import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 
-import { type Box, frameOf, NODE_SIZE } from "../drawing";
-import { align, type Alignment } from "./alignment";
+import { NODE_SIZE } from "../drawing";
+import type { Alignment } from "./alignment";
 import type { MenuPlace } from "./ContextMenu";
 import { Dots } from "./Dots";
 import { elementsOf, nodeTypes, shownEdges, shownNodes } from "./elements";
@@ -17,6 +17,7 @@ import { Minimap } from "./Minimap";
 import { Others } from "./Others";
 import { DRAGGED_KIND } from "./Palette";
 import type { Actions } from "./useActions";
+import { useGuidedDrag } from "./useGuidedDrag";
 
 /** From how many nodes on only those in sight are drawn. */
 const MANY_NODES = 300;
@@ -46,10 +47,6 @@ interface Props {
   onMenu: (place: MenuPlace) => void;
   /** Edit the label of a node or an edge where it stands. */
   onRename: (id: string) => void;
-}
-
-function boxOf({ position, width = NODE_SIZE.width, height = NODE_SIZE.height }: Node): Box {
-  return { ...position, width, height };
 }
 
 /** Where the flow is drawn and changed. It is rendered anew only when something of that is another. */
@@ -148,44 +145,6 @@ const ARIA = {
   "node.a11yDescription.default": "Enter selects, Shift and Enter selects more, arrows move, F2 edits the label, Alt and Enter the properties.",
   "edge.a11yDescription.default": "Enter selects, F2 edits the label, Alt and Enter the properties.",
 };
-
-/** Draw what is dragged, one node or many, into line with the others, and tell the lines. */
-function useGuidedDrag(nodes: readonly Node[], onNodesChange: UseFlowResult["onNodesChange"]) {
-  const [guides, setGuides] = useState<Alignment | null>(null);
-  const others = useRef<Box[] | null>(null);
-  const change = useCallback(
-    (changes: NodeChange[]): void => {
-      const moves = changes.filter((one) => one.type === "position" && one.dragging === true && one.position !== undefined);
-      const [first] = moves;
-      const byId = new Map(nodes.map((node) => [node.id, node]));
-      const parent = first?.type === "position" ? byId.get(first.id)?.parentId : undefined;
-      if (first === undefined || moves.length < changes.length) {
-        // Where a drag ends, nodes stay where they were drawn to.
-        onNodesChange(others.current === null ? changes : changes.map((one) => (one.type === "position" ? { type: "position", id: one.id, dragging: false } : one)));
-        return;
-      }
-      const dragged = new Map<string, Box>();
-      for (const one of moves) {
-        const node = one.type === "position" ? byId.get(one.id) : undefined;
-        if (one.type === "position" && one.position !== undefined && node !== undefined && node.parentId === parent) {
-          dragged.set(one.id, { ...boxOf(node), ...one.position });
-        }
-      }
-      others.current ??= nodes.filter(({ id, parentId }) => !dragged.has(id) && parentId === parent).map(boxOf);
-      const frame = frameOf(dragged, 0);
-      const alignment = align(frame, others.current);
-      const [x, y] = [alignment.x - frame.x, alignment.y - frame.y];
-      setGuides((before) => (before?.vertical === alignment.vertical && before.horizontal === alignment.horizontal ? before : alignment));
-      onNodesChange(changes.map((one) => (one.type === "position" && one.position !== undefined && dragged.has(one.id) ? { ...one, position: { x: one.position.x + x, y: one.position.y + y } } : one)));
-    },
-    [nodes, onNodesChange],
-  );
-  const endDrag = useCallback(() => {
-    others.current = null;
-    setGuides(null);
-  }, []);
-  return { change, guides, endDrag };
-}
 
 /** Bring the flow into sight when it is there first, before anything of it is painted. */
 function useFirstView(document: FlowDocument | null): void {
