@@ -89,6 +89,13 @@ def rest(daemon: Daemon, method: str, path: str, body: object = None) -> Any:
         return json.load(answer)
 
 
+def document_of(person: Person) -> dict[str, Any]:
+    """What the daemon has stored of the flow that somebody has open, once all of it is there."""
+    person.sees_saved()
+    found: dict[str, Any] = rest(person.daemon, "GET", f"/flows/{person.flow_id}")["document"]
+    return found
+
+
 def node(name: str, x: int, y: int, kind: str = "agent", **data: object) -> dict[str, Any]:
     """A node, labelled with its id unless told otherwise."""
     return {
@@ -117,3 +124,10 @@ def make_flow(daemon: Daemon) -> MakeFlow:
         return flow_id
 
     return make
+
+
+@pytest.fixture
+def opened(ada: Person, make_flow: MakeFlow) -> Person:
+    """Ada, before a flow of two nodes that are joined."""
+    ada.open(make_flow(node("left", 0, 0), node("right", 480, 0), edges=("left>right",)))
+    return ada

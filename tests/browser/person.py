@@ -20,6 +20,13 @@ NODES = """() => Object.fromEntries(
         [node.dataset.id, [node.style.transform, node.querySelector('b').textContent]]))"""
 
 
+VIEW = """() => {
+    const viewport = document.querySelector('.react-flow__viewport');
+    const {m41, m42, m11} = new DOMMatrix(viewport.style.transform);
+    return [m41, m42, m11];
+}"""
+
+
 class Person:
     """
     Somebody with a browser of their own.
@@ -95,10 +102,48 @@ class Person:
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
 
+    def edge(self, name: str) -> Locator:
+        """The edge that is read aloud as that."""
+        return self.page.locator(f'.react-flow__edge[aria-label="{name}"]')
+
+    @property
+    def selected(self) -> Locator:
+        """The nodes that are selected."""
+        return self.page.locator(".react-flow__node.selected")
+
+    def hears(self, text: str) -> None:
+        """Wait until that is read aloud."""
+        expect(self.page.locator(".announcer")).to_have_text(text)
+
+    @property
+    def view(self) -> list[float]:
+        """Where the canvas is: x, y and zoom."""
+        found: list[float] = self.page.evaluate(VIEW)
+        return found
+
     # what one does
 
-    def press(self, keys: str) -> None:
-        self.page.keyboard.press(keys)
+    def press(self, *keys: str) -> None:
+        for one in keys:
+            self.page.keyboard.press(one)
+
+    def choose(self, item: str) -> None:
+        """Click what the menu that is open offers."""
+        self.page.get_by_role("menuitem", name=item).click()
+
+    def resting_view(self) -> list[float]:
+        """Where the canvas is, once it has stopped moving."""
+        self.page.wait_for_function(
+            f"""() => new Promise((resolve) => {{
+                const view = {VIEW};
+                const before = view().join();
+                const look = (frames) => frames === 0
+                    ? resolve(view().join() === before)
+                    : requestAnimationFrame(() => look(frames - 1));
+                look(6);
+            }})"""
+        )
+        return self.view
 
     def grab(self, label: str, by: tuple[float, float]) -> None:
         """Take a node and move it, without letting go."""

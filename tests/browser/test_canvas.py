@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chromium import Chromium
-from tests.browser.conftest import MakeFlow, MakePerson, node, rest
+from tests.browser.conftest import MakeFlow, MakePerson, document_of, node
 from tests.browser.person import Person
 
 KINDS = [
@@ -26,18 +24,6 @@ KINDS = [
 
 AXE = """async () => (await axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']}))
     .violations.map(({id, nodes}) => [id, nodes.map(({html}) => html)])"""
-
-
-def document_of(person: Person) -> dict[str, Any]:
-    found: dict[str, Any] = rest(person.daemon, "GET", f"/flows/{person.flow_id}")["document"]
-    return found
-
-
-@pytest.fixture
-def opened(ada: Person, make_flow: MakeFlow) -> Person:
-    """Ada, before a flow of two nodes that are joined."""
-    ada.open(make_flow(node("left", 0, 0), node("right", 480, 0), edges=("left>right",)))
-    return ada
 
 
 def test_edi10_palette_adds_every_kind_by_mouse(opened: Person) -> None:
@@ -153,7 +139,7 @@ def test_edi10_arrange_find_and_the_sheets(opened: Person) -> None:
 def test_edi10_locked_nodes_stay(opened: Person) -> None:
     opened.node("left").click()
     opened.press("Control+l")
-    expect(opened.page.get_by_label("Locked")).to_be_visible()
+    expect(opened.page.locator(".node .locked")).to_be_visible()
     before = opened.nodes()
     opened.drag("left", (100, 100))
     assert opened.nodes() == before

@@ -12,6 +12,12 @@ export interface Field {
   name: string;
   label: string;
   form: FieldForm;
+  /** What the options of a list of words are called, where it isn't by themselves. */
+  names?: ReadonlyMap<string, string>;
+  /** It may be left empty. */
+  isOptional?: boolean;
+  /** The least and the most that a number may be. */
+  range?: readonly [number, number];
 }
 
 export interface Kind {
@@ -59,7 +65,7 @@ export const KINDS: readonly Kind[] = [
   },
   {
     type: "loop", name: "Loop", icon: Repeat, telling: "over",
-    fields: [field("over", "Over"), field("limit", "At most", "number")],
+    fields: [field("over", "Over"), { ...field("limit", "At most", "number"), range: [1, 1_000_000], isOptional: true }],
   },
   {
     type: "transform", name: "Transform", icon: SlidersHorizontal, telling: "expression",

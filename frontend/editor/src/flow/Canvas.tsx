@@ -1,112 +1,162 @@
-import { Background, BackgroundVariant, MiniMap, type Node, type NodeChange, ReactFlow, SelectionMode, useReactFlow, useStore, ViewportPortal } from "@xyflow/react";
-import type { FlowDocument } from "helix-flows";
+import {
+  type Connection, type Edge, type Node, ReactFlow, SelectionMode, useReactFlow, useStore,
+  ViewportPortal,
+} from "@xyflow/react";
+import type { FlowDocument, SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
-import { useCallback, useMemo, useState } from "react";
+import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 
 import { NODE_SIZE } from "../drawing";
-import { kindOf } from "../kinds";
-import { align, type Alignment } from "./alignment";
-import { elementsOf, namedEdges, namedNodes, nodeTypes } from "./elements";
+import type { Alignment } from "./alignment";
+import type { MenuPlace } from "./ContextMenu";
+import { Dots } from "./Dots";
+import { elementsOf, nodeTypes, shownEdges, shownNodes } from "./elements";
+import { FarPicture } from "./FarPicture";
+import { MAX_ZOOM, MIN_ZOOM, READABLE_ZOOM, viewOfFlow } from "./fit";
+import { Minimap } from "./Minimap";
 import { Others } from "./Others";
 import { DRAGGED_KIND } from "./Palette";
-import { FIT } from "./fit";
 import type { Actions } from "./useActions";
+import { useGuidedDrag } from "./useGuidedDrag";
 
 /** From how many nodes on only those in sight are drawn. */
 const MANY_NODES = 300;
 
-/** From how far away on nodes are drawn without what is too small to see. */
+/** From how far away on nodes are drawn without what is too small to see, and without anything in them. */
 const FAR_ZOOM = 0.4;
+const TINY_ZOOM = 0.25;
+
+function distanceOf(zoom: number): "" | "far" | "far tiny" {
+  return zoom < TINY_ZOOM ? "far tiny" : zoom < FAR_ZOOM ? "far" : "";
+}
+
+const SNAP: [number, number] = [8, 8];
 
 interface Props {
-  flow: UseFlowResult;
+  sync: SyncedFlow;
+  nodes: readonly Node[];
+  edges: readonly Edge[];
+  document: FlowDocument | null;
   /** A version to look at, in place of what is now. */
   past: FlowDocument | null;
   isLocked: boolean;
-  actions: Actions;
-  /** One has moved the canvas oneself. */
-  onPan: () => void;
+  /** Dragging over the canvas selects, rather than moves it. */
+  isBoxing: boolean;
+  calls: Pick<UseFlowResult, "onNodesChange" | "onEdgesChange" | "onConnect" | "setCursor">;
+  actions: RefObject<Actions>;
+  onMenu: (place: MenuPlace) => void;
+  /** Edit the label of a node or an edge where it stands. */
+  onRename: (id: string) => void;
 }
 
-function boxOf(node: Node) {
-  const { width = NODE_SIZE.width, height = NODE_SIZE.height } = node.measured ?? {};
-  return { ...node.position, width, height };
-}
-
-/** Where the flow is drawn and changed. */
-export function Canvas({ flow, past, isLocked, actions, onPan }: Props) {
-  const { sync, setCursor, onNodesChange } = flow;
+/** Where the flow is drawn and changed. It is rendered anew only when something of that is another. */
+export const Canvas = memo(function Canvas(props: Props) {
+  const { sync, nodes, edges, document, past, isLocked, isBoxing, calls, actions, onMenu, onRename } = props;
   const { screenToFlowPosition } = useReactFlow();
-  const isFar = useStore((state) => state.transform[2] < FAR_ZOOM);
-  const [guides, setGuides] = useState<Alignment | null>(null);
-  const shown = useMemo(() => (past === null ? { nodes: flow.nodes, edges: flow.edges } : elementsOf(past)), [past, flow.nodes, flow.edges]);
-  const nodes = useMemo(() => namedNodes(shown.nodes), [shown.nodes]);
-  const edges = useMemo(() => namedEdges(shown.edges, past ?? flow.document), [shown.edges, past, flow.document]);
+  const distance = useStore((state) => distanceOf(state.transform[2]));
+  const canvas = useRef<HTMLDivElement>(null);
+  const shown = useMemo(() => (past === null ? { nodes, edges } : elementsOf(past)), [past, nodes, edges]);
+  const drawnNodes = useMemo(() => shownNodes(shown.nodes), [shown.nodes]);
+  const drawnEdges = useMemo(() => shownEdges(shown.edges, past ?? document), [shown.edges, past, document]);
+  const { change, guides, endDrag } = useGuidedDrag(nodes, calls.onNodesChange);
+  useFirstView(document);
 
-  const change = useCallback(
-    (changes: NodeChange[]): void => {
-      const [first] = changes;
-      const isDrag = changes.length === 1 && first?.type === "position" && first.dragging === true && first.position !== undefined;
-      const node = isDrag ? flow.nodes.find(({ id }) => id === first.id) : undefined;
-      if (isDrag && node !== undefined && first.position !== undefined) {
-        const others = flow.nodes.filter((one) => one !== node && one.parentId === node.parentId).map(boxOf);
-        const alignment = align({ ...boxOf(node), ...first.position }, others);
-        setGuides(alignment);
-        onNodesChange([{ ...first, position: { x: alignment.x, y: alignment.y } }]);
-        return;
-      }
-      onNodesChange(changes);
+  const reconnect = useCallback(
+    (edge: Edge, { source, target }: Connection) => {
+      sync.patch({ edges: { [edge.id]: { source, target, sourceHandle: null, targetHandle: null } } });
     },
-    [flow.nodes, onNodesChange],
+    [sync],
   );
-
+  const openMenu = (event: React.MouseEvent | MouseEvent, id?: string): void => {
+    event.preventDefault();
+    const { selected, select } = actions.current;
+    if (id !== undefined && !selected.includes(id)) {
+      select([id]);
+    }
+    onMenu({ x: event.clientX, y: event.clientY });
+  };
+  const rename = (id: string): void => {
+    if (!isLocked) {
+      onRename(id);
+    }
+  };
   return (
     <ReactFlow
-      className={isFar ? "far" : ""}
-      nodes={nodes}
-      edges={edges}
+      ref={canvas}
+      className={distance}
+      nodes={drawnNodes}
+      edges={drawnEdges}
       nodeTypes={nodeTypes}
-      {...(past === null ? { onNodesChange: change, onEdgesChange: flow.onEdgesChange, onConnect: flow.onConnect } : {})}
+      {...(past === null ? { onNodesChange: change, onEdgesChange: calls.onEdgesChange, onConnect: calls.onConnect } : {})}
+      {...(isLocked ? {} : { onReconnect: reconnect })}
       nodesDraggable={!isLocked}
       nodesConnectable={!isLocked}
+      edgesReconnectable={false}
       elementsSelectable={past === null}
       deleteKeyCode={null}
       selectionMode={SelectionMode.Partial}
-      multiSelectionKeyCode={["Shift", "Control", "Meta"]}
+      multiSelectionKeyCode={MULTI_KEYS}
+      selectionOnDrag={isBoxing}
+      panOnDrag={isBoxing ? MIDDLE_BUTTON : true}
       panOnScroll
       snapToGrid
-      snapGrid={[8, 8]}
-      minZoom={0.1}
-      maxZoom={2.5}
-      fitView
-      fitViewOptions={FIT}
-      onlyRenderVisibleElements={nodes.length > MANY_NODES}
-      onNodeDragStop={() => { setGuides(null); }}
-      onSelectionDragStop={() => { setGuides(null); }}
-      onMoveStart={(event) => {
-        // React Flow's own moves, such as those that follow somebody, have no event.
-        if (event !== null) {
-          onPan();
-        }
-      }}
-      onPointerMove={(event) => { setCursor(screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false })); }}
-      onPointerLeave={() => { setCursor(null); }}
+      snapGrid={SNAP}
+      connectionRadius={32}
+      reconnectRadius={14}
+      minZoom={MIN_ZOOM}
+      maxZoom={MAX_ZOOM}
+      ariaLabelConfig={ARIA}
+      onlyRenderVisibleElements={drawnNodes.length > MANY_NODES}
+      onNodeDragStop={endDrag}
+      onSelectionDragStop={endDrag}
+      onMoveStart={() => { canvas.current?.setAttribute("data-moving", ""); }}
+      onMoveEnd={() => { canvas.current?.removeAttribute("data-moving"); }}
+      onNodeContextMenu={(event, { id }) => { openMenu(event, id); }}
+      onEdgeContextMenu={(event, { id }) => { openMenu(event, id); }}
+      onSelectionContextMenu={(event) => { openMenu(event); }}
+      onPaneContextMenu={(event) => { openMenu(event); }}
+      onNodeDoubleClick={(_, { id }) => { rename(id); }}
+      onEdgeDoubleClick={(_, { id }) => { rename(id); }}
+      onPointerMove={(event) => { calls.setCursor(screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false })); }}
+      onPointerLeave={() => { calls.setCursor(null); }}
       onDragOver={(event) => { event.preventDefault(); event.dataTransfer.dropEffect = "copy"; }}
       onDrop={(event) => {
         event.preventDefault();
         const type = event.dataTransfer.getData(DRAGGED_KIND);
         if (type !== "" && !isLocked) {
-          const { x, y } = screenToFlowPosition({ x: event.clientX, y: event.clientY });
-          actions.add(type, { x: x - NODE_SIZE.width / 2, y: y - NODE_SIZE.height / 2 });
+          const { x, y } = screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false });
+          const onGrid = (at: number): number => Math.round(at / SNAP[0]) * SNAP[0];
+          actions.current.add(type, { x: onGrid(x - NODE_SIZE.width / 2), y: onGrid(y - NODE_SIZE.height / 2) });
         }
       }}
     >
-      <Background variant={BackgroundVariant.Dots} gap={16} size={2} color="var(--dot)" />
-      <MiniMap pannable zoomable ariaLabel="Map of the flow" nodeColor={(node) => `var(--${kindOf(node.type).type})`} nodeBorderRadius={12} />
+      <Dots />
+      {distance === "far tiny" && <FarPicture nodes={drawnNodes} edges={drawnEdges} />}
+      <Minimap nodes={drawnNodes} />
       {past === null && <Others sync={sync} />}
       {guides !== null && <Guides {...guides} />}
     </ReactFlow>
   );
+});
+
+const MULTI_KEYS = ["Shift", "Control", "Meta"];
+const MIDDLE_BUTTON = [1];
+const ARIA = {
+  "node.a11yDescription.default": "Enter selects, Shift and Enter selects more, arrows move, F2 edits the label, Alt and Enter the properties.",
+  "edge.a11yDescription.default": "Enter selects, F2 edits the label, Alt and Enter the properties.",
+};
+
+/** Bring the flow into sight when it is there first, before anything of it is painted. */
+function useFirstView(document: FlowDocument | null): void {
+  const { setViewport } = useReactFlow();
+  const isReady = useStore((state) => state.panZoom !== null);
+  const isDone = useRef(false);
+  useLayoutEffect(() => {
+    if (document !== null && isReady && !isDone.current) {
+      isDone.current = true;
+      void setViewport(viewOfFlow(document, READABLE_ZOOM));
+    }
+  }, [document, isReady, setViewport]);
 }
 
 /** How far guides go, in the flow's own units. */

@@ -1,29 +1,47 @@
-import { useReactFlow } from "@xyflow/react";
 import type { FlowDocument, FlowEdge, FlowNode } from "helix-flows";
 import { useFlow } from "helix-flows/react";
 import { Plus } from "lucide-react";
-import { useEffect, useMemo, useState } from "react";
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 
+import { labelOf, textOf } from "../kinds";
 import { openFlow } from "../opened";
 import { rename, thePerson } from "../person";
+import { Announcer } from "./announce";
 import { Canvas } from "./Canvas";
 import { Choices } from "./Choices";
 import { Closed, Waiting } from "./Closed";
 import { commandsOf } from "./commands";
-import { FIT_SMOOTHLY } from "./fit";
+import { ContextMenu, menuOf, type MenuPlace } from "./ContextMenu";
 import { History } from "./History";
 import { KeySheet } from "./KeySheet";
+import { elementOf, LabelEditor } from "./LabelEditor";
 import { Naming } from "./Naming";
 import { Palette } from "./Palette";
 import { Followed } from "./People";
 import { Properties } from "./Properties";
 import { TopBar } from "./TopBar";
-import { useActions } from "./useActions";
+import { type Actions, useActions } from "./useActions";
 import { useFollow } from "./useFollow";
+import { useKeptInSight } from "./useKeptInSight";
 import { useShortcuts } from "./useShortcuts";
+import { useViews } from "./useViews";
 import { ZoomBar } from "./ZoomBar";
 
 export type Sheet = "commands" | "find" | "keys" | "name" | null;
+
+/** What is asked of the canvas alone, while one edits. */
+interface Canvassing {
+  /** Nothing on the canvas may be changed by accident. */
+  isLocked: boolean;
+  /** Dragging over it selects. */
+  isBoxing: boolean;
+  /** The node or edge whose label is edited where it stands. */
+  renamed: string | null;
+  menu: MenuPlace | null;
+}
+
+const CALM: Canvassing = { isLocked: false, isBoxing: false, renamed: null, menu: null };
 
 /** Edits one flow, together with everybody else who is in it. */
 export function Editor({ flowId }: { flowId: string }) {
@@ -33,14 +51,17 @@ export function Editor({ flowId }: { flowId: string }) {
   const [sheet, setSheet] = useState<Sheet>(null);
   const [isHistoryOpen, setHistoryOpen] = useState(false);
   const [past, setPast] = useState<FlowDocument | null>(null);
-  const [isLocked, setLocked] = useState(false);
+  const [canvas, setCanvas] = useState(CALM);
   const [isAdding, setAdding] = useState(false);
   const [fieldsClosedFor, setFieldsClosedFor] = useState("");
-  const { fitView } = useReactFlow();
+  const { isLocked, isBoxing, renamed, menu } = canvas;
   const isViewer = sync.state.role === "viewer";
   const isReadOnly = isViewer || past !== null || status.kind === "closed";
+  const isFixed = isReadOnly || isLocked;
   const follow = useFollow(sync);
-  const actions = useActions(flow, isReadOnly);
+  const actions = useActions(flow, isFixed);
+  const views = useViews(flow, actions);
+  const latest = useLatest(actions);
 
   useEffect(() => openFlow(sync), [sync]);
   const title = document?.title ?? "";
@@ -50,29 +71,33 @@ export function Editor({ flowId }: { flowId: string }) {
 
   const { selected } = actions;
   const key = selected.join();
+  const ask = useCallback((change: Partial<Canvassing>) => { setCanvas((before) => ({ ...before, ...change })); }, []);
   const closeHistory = (): void => {
     setHistoryOpen(false);
     setPast(null);
   };
-  const commands = commandsOf(actions, flow, {
+  const commands = commandsOf(actions, views, flow, {
     isReadOnly,
     isLocked,
-    setLocked,
+    setLocked: (next) => { ask({ isLocked: next }); },
+    isBoxing,
+    setBoxing: (next) => { ask({ isBoxing: next }); },
     show: setSheet,
-    fit: () => void fitView(FIT_SMOOTHLY),
     toggleHistory: isHistoryOpen ? closeHistory : () => { setHistoryOpen(true); },
+    rename: () => { ask({ renamed: selected[0] ?? null }); },
+    openProperties: () => {
+      flushSync(() => { setFieldsClosedFor(""); });
+      window.document.querySelector<HTMLElement>(".properties .fields :is(input, textarea, select)")?.focus();
+    },
   });
-  useShortcuts(commands, actions, sheet === null);
+  useShortcuts(commands, actions, sheet === null && menu === null);
 
-  const chosenNodes = useMemo(
-    () => nodes.filter((node) => node.selected).map(({ id }) => document?.nodes[id]).filter((node): node is FlowNode => node !== undefined),
-    [nodes, document],
-  );
-  const chosenEdges = useMemo(
-    () => edges.filter((edge) => edge.selected).map(({ id }) => document?.edges[id]).filter((edge): edge is FlowEdge => edge !== undefined),
-    [edges, document],
-  );
-  const areProperties = past === null && fieldsClosedFor !== key && selected.length > 0;
+  const chosen = useMemo(() => chosenOf(document, key), [document, key]);
+  const names = useMemo(() => new Map(Object.values(document?.nodes ?? {}).map((node) => [node.id, labelOf(node)])), [document]);
+  const areProperties = past === null && fieldsClosedFor !== key && selected.length > 0 && renamed === null;
+  useKeptInSight(areProperties ? key : "");
+  const { setCursor, onNodesChange, onEdgesChange, onConnect } = flow;
+  const calls = useMemo(() => ({ setCursor, onNodesChange, onEdgesChange, onConnect }), [setCursor, onNodesChange, onEdgesChange, onConnect]);
 
   return (
     <div className="editor">
@@ -87,23 +112,45 @@ export function Editor({ flowId }: { flowId: string }) {
       />
       <main className={isAdding ? "stage adding" : "stage"}>
         <h1 className="hidden">{title}</h1>
-        <Canvas flow={flow} past={past} isLocked={isLocked || isReadOnly} actions={actions} onPan={() => { follow.follow(null); }} />
         {!isReadOnly && (
           <>
-            <Palette onAdd={(type) => { actions.add(type); setAdding(false); }} />
+            <Palette isLocked={isLocked} onAdd={(type) => { actions.add(type); setAdding(false); }} />
             <button className="add" aria-label="Add a node" aria-expanded={isAdding} onClick={() => { setAdding(!isAdding); }}>
               <Plus size={24} />
             </button>
           </>
         )}
+        <Canvas
+          sync={sync}
+          nodes={nodes}
+          edges={edges}
+          document={document}
+          past={past}
+          isLocked={isFixed}
+          isBoxing={isBoxing}
+          calls={calls}
+          actions={latest}
+          onMenu={useCallback((place: MenuPlace) => { ask({ menu: place }); }, [ask])}
+          onRename={useCallback((id: string) => { ask({ renamed: id }); }, [ask])}
+        />
+        {renamed !== null && !isFixed && (
+          <LabelEditor
+            id={renamed}
+            label={textOf(document?.nodes[renamed]?.data["label"] ?? document?.edges[renamed]?.["label"])}
+            onLabel={(label) => { actions.relabel(renamed, label); }}
+            onClose={() => { ask({ renamed: null }); }}
+          />
+        )}
         {areProperties && (
           <Properties
             sync={sync}
-            nodes={chosenNodes}
-            edges={chosenEdges}
+            nodes={chosen.nodes}
+            edges={chosen.edges}
+            names={names}
             members={members}
-            isReadOnly={isReadOnly}
-            onClose={() => { setFieldsClosedFor(key); }}
+            commands={commands}
+            isReadOnly={isFixed}
+            onClose={() => { setFieldsClosedFor(key); elementOf(selected[0] ?? "")?.focus({ preventScroll: true }); }}
           />
         )}
         {document !== null && nodes.length === 0 && past === null && (
@@ -113,14 +160,18 @@ export function Editor({ flowId }: { flowId: string }) {
           </div>
         )}
         <Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} />
-        <ZoomBar isLocked={isLocked} onLock={setLocked} />
+        <ZoomBar commands={commands} isLocked={isLocked} isBoxing={isBoxing} />
         {isHistoryOpen && <History flowId={flowId} version={sync.state.version} namesChanged={sync.state.namesChanged} onShow={setPast} onClose={closeHistory} />}
         {status.kind === "closed" && <Closed status={status} document={document} />}
         {status.kind === "offline" && document === null && <Waiting status={status} onRetry={sync.retryNow} />}
       </main>
+      {menu !== null && (
+        <ContextMenu place={menu} commands={menuOf(commands, selected.length > 0)} onClose={() => { ask({ menu: null }); }} />
+      )}
+      <Announcer />
       {sheet === "keys" && <KeySheet commands={commands} onClose={() => { setSheet(null); }} />}
       {sheet === "commands" && <Choices title="Commands" placeholder="What to do" choices={commands.filter((one) => one.isEnabled)} onClose={() => { setSheet(null); }} />}
-      {sheet === "find" && <Choices title="Find in the flow" placeholder="A node's label, kind or content" choices={actions.finds()} onClose={() => { setSheet(null); }} />}
+      {sheet === "find" && <Choices title="Find in the flow" placeholder="A node's label, kind or content" choices={views.finds()} onClose={() => { setSheet(null); }} />}
       {sheet === "name" && (
         <Naming
           onClose={() => { setSheet(null); }}
@@ -129,4 +180,22 @@ export function Editor({ flowId }: { flowId: string }) {
       )}
     </div>
   );
+}
+
+/** Give the nodes and edges of a document by their ids, joined by commas. */
+function chosenOf(document: FlowDocument | null, key: string): { nodes: FlowNode[]; edges: FlowEdge[] } {
+  const ids = key.split(",");
+  return {
+    nodes: ids.flatMap((id) => document?.nodes[id] ?? []),
+    edges: ids.flatMap((id) => document?.edges[id] ?? []),
+  };
+}
+
+/** Keep the latest value for what is called later, without a new call each time. */
+function useLatest(actions: Actions): RefObject<Actions> {
+  const latest = useRef(actions);
+  useLayoutEffect(() => {
+    latest.current = actions;
+  }, [actions]);
+  return latest;
 }

@@ -2,18 +2,26 @@ import { Handle, type NodeProps, NodeResizer, Position } from "@xyflow/react";
 import { Lock } from "lucide-react";
 import { memo } from "react";
 
+import { NODE_SIZE } from "../drawing";
 import { kindOf, labelOf, textOf } from "../kinds";
 
+export const MIN_SIZE = { width: 160, height: NODE_SIZE.height };
+/** A mark in the data that React Flow is given: this node stays where it is. */
+export const LOCKED = "#locked";
+export const MAX_SIZE = { width: 640, height: 640 };
+
 /** A node of any kind. */
-export const FlowNode = memo(function FlowNode({ type, data, selected, draggable }: NodeProps) {
+export const FlowNode = memo(function FlowNode({ type, data, selected, draggable, isConnectable }: NodeProps) {
   const kind = kindOf(type);
   const Icon = kind.icon;
   const color = textOf(data["color"]);
   const second = [kind.name, textOf(data[kind.telling]) || textOf(data["description"])].filter(Boolean).join(" · ");
   return (
     <div className={`node ${color || kind.type}${color === "" ? "" : " tinted"}`}>
-      {selected && <NodeResizer minWidth={160} minHeight={62} maxWidth={640} />}
-      <Handle type="target" position={Position.Left} />
+      {selected && draggable && (
+        <NodeResizer minWidth={MIN_SIZE.width} minHeight={MIN_SIZE.height} maxWidth={MAX_SIZE.width} maxHeight={MAX_SIZE.height} />
+      )}
+      <Handle type="target" position={Position.Left} isConnectable={isConnectable} />
       <span className="kind-icon">
         <Icon size={14} aria-hidden />
       </span>
@@ -21,8 +29,8 @@ export const FlowNode = memo(function FlowNode({ type, data, selected, draggable
         <b>{labelOf({ type, data })}</b>
         <small>{second}</small>
       </span>
-      {!draggable && <Lock className="locked" size={12} aria-label="Locked" />}
-      <Handle type="source" position={Position.Right} />
+      {data[LOCKED] === true && <Lock className="locked" size={12} aria-hidden />}
+      <Handle type="source" position={Position.Right} isConnectable={isConnectable} />
     </div>
   );
 });

@@ -8,12 +8,19 @@ interface Props {
   value: unknown;
   /** Those that are selected differ. */
   isMixed: boolean;
+  /** What stands in it while it is empty. */
+  placeholder?: string;
+  isDisabled?: boolean;
   /** Somebody else who is editing it. */
   editor?: Member | undefined;
+  /** @param value `null` where there is to be none. */
   onChange: (value: unknown) => void;
   onFocus?: () => void;
   onBlur?: () => void;
 }
+
+/** What was read of a field: a value, or why there is none yet. */
+type Reading = { value: unknown } | { fault: string };
 
 /** Write a value as it is edited. */
 function written({ form }: Field, value: unknown): string {
@@ -23,73 +30,103 @@ function written({ form }: Field, value: unknown): string {
   return form === "json" && typeof value !== "string" && value !== undefined ? JSON.stringify(value, null, 1) : textOf(value);
 }
 
-/** Read what was edited; `undefined` for what can't be yet. */
-function read({ form }: Field, text: string): unknown {
-  if (form === "list") {
-    return text.split("\n").filter((line) => line.trim() !== "");
+function readNumber({ isOptional, range: [least, most] = [-Infinity, Infinity] }: Field, text: string): Reading {
+  const number = Number(text);
+  if (text.trim() === "") {
+    return isOptional === true ? { value: null } : { fault: "A number is needed" };
   }
-  if (form === "number") {
-    return text.trim() === "" || !Number.isFinite(Number(text)) ? undefined : Number(text);
+  if (!Number.isFinite(number)) {
+    return { fault: "Not a number yet" };
   }
-  if (form === "json" && /^\s*[[{]/.test(text)) {
+  if (number < least || number > most) {
+    return { fault: number < least ? `At least ${least}` : `At most ${most}` };
+  }
+  return { value: number };
+}
+
+/** Read what was edited. */
+function read(field: Field, text: string): Reading {
+  if (field.form === "list") {
+    return { value: text.split("\n").filter((line) => line.trim() !== "") };
+  }
+  if (field.form === "number") {
+    return readNumber(field, text);
+  }
+  if (field.form === "json" && /^\s*[[{]/.test(text)) {
     try {
-      return JSON.parse(text) as unknown;
-    } catch {
-      return undefined;
+      return { value: JSON.parse(text) as unknown };
+    } catch (error) {
+      return { fault: `Not JSON yet: ${error instanceof Error ? error.message : ""}` };
     }
   }
-  return text;
+  return { value: text };
 }
 
 /** One field of what is selected. */
-export function PropertyField({ field, value, isMixed, editor, onChange, onFocus, onBlur }: Props) {
+export function PropertyField({ field, value, isMixed, placeholder = "", isDisabled = false, editor, onChange, onFocus, onBlur }: Props) {
   const id = useId();
   // What is being typed may be nothing that can be kept: half a number, a list's empty last line.
   const [draft, setDraft] = useState<string | null>(null);
-  const isUnreadable = draft !== null && read(field, draft) === undefined;
+  const reading = draft === null ? null : read(field, draft);
+  const fault = reading !== null && "fault" in reading ? reading.fault : null;
+  const { form, label, names } = field;
   const controls = {
     id,
     value: draft ?? written(field, value),
-    placeholder: isMixed ? "Different values" : "",
-    "aria-invalid": isUnreadable,
+    placeholder: isMixed ? "Different values" : placeholder,
+    disabled: isDisabled,
+    "aria-invalid": fault !== null,
+    "aria-describedby": `${id}-more`,
     onChange: ({ target }: { target: { value: string } }) => {
       setDraft(target.value);
       const now = read(field, target.value);
-      if (now !== undefined) {
-        onChange(now);
+      if ("value" in now) {
+        onChange(now.value);
       }
     },
     onFocus,
     onBlur: () => {
-      setDraft(null);
+      // What can't be kept stays, with why, until it can.
+      if (fault === null) {
+        setDraft(null);
+      }
       onBlur?.();
     },
+    onKeyDown: (event: React.KeyboardEvent) => {
+      if (event.key === "Escape" && fault !== null) {
+        event.stopPropagation();
+        setDraft(null);
+      }
+    },
   };
-  const { form } = field;
   const isLong = form === "text" || form === "code" || form === "list" || form === "json";
   return (
     <div
-      className={editor === undefined ? "field" : "field edited"}
+      className={`field${editor === undefined ? "" : " edited"}${fault === null ? "" : " faulty"}`}
       style={editor === undefined ? {} : ({ "--by": editor.color } as React.CSSProperties)}
     >
-      <label htmlFor={id}>{form === "list" ? `${field.label}, one a line` : field.label}</label>
+      <label htmlFor={id}>{form === "list" ? `${label}, one a line` : label}</label>
       {typeof form === "object" ? (
         <select {...controls}>
-          {[...new Set(["", ...form, textOf(value)])].map((option) => (
-            <option key={option} value={option}>{option || (isMixed ? "Different values" : "Not set")}</option>
+          {[...new Set([...(isMixed || field.isOptional !== false ? [""] : []), ...form, textOf(value)])].map((option) => (
+            <option key={option} value={option} disabled={option === "" && field.isOptional === false}>
+              {(names?.get(option) ?? option) || (isMixed ? "Different values" : "Not set")}
+            </option>
           ))}
         </select>
       ) : isLong ? (
-        <textarea {...controls} className={form === "text" ? "" : "mono"} rows={form === "code" ? 2 : 3} spellCheck={form === "text"} />
+        <textarea {...controls} className={form === "text" ? "" : "mono"} rows={form === "code" ? 1 : form === "list" ? 3 : 2} spellCheck={form === "text"} />
       ) : (
         <input {...controls} inputMode={form === "number" ? "decimal" : "text"} />
       )}
-      {isUnreadable && <span role="alert">{form === "number" ? "Not a number yet" : "Not JSON yet"}</span>}
-      {editor !== undefined && (
-        <span className="other-edits">
-          <b>{editor.name}</b> is editing this
-        </span>
-      )}
+      <span id={`${id}-more`} className="more">
+        {fault !== null && <span role="alert" className="fault">{fault}</span>}
+        {editor !== undefined && (
+          <span className="other-edits">
+            <b>{editor.name}</b> is editing this
+          </span>
+        )}
+      </span>
     </div>
   );
 }

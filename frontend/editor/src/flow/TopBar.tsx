@@ -6,6 +6,7 @@ import { Mark } from "../ui/Mark";
 import { Menu } from "../ui/Menu";
 import { ThemeButton } from "../ui/ThemeButton";
 import type { Command } from "./commands";
+import { useNarrow } from "./fit";
 import { keyWords } from "./keys";
 import { People } from "./People";
 import { Status } from "./Status";
@@ -22,9 +23,14 @@ interface Props {
 
 const IN_MENU = ["find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
 
+/** What is in the menu besides where there is no room for buttons. */
+const IN_MENU_ONLY = ["undo", "redo", "share"];
+
 /** What is open, how it stands, what can be done, and who is here. */
 export function TopBar({ flow, commands, isViewer, isHistoryOpen, followed, onFollow, onRename }: Props) {
   const { sync, status, members, document } = flow;
+  const isNarrow = useNarrow();
+  const menu = [...(isNarrow ? IN_MENU_ONLY : []), ...IN_MENU];
   const named = (id: string): Command | undefined => commands.find((one) => one.id === id);
   const button = (id: string, isPressed?: boolean) => {
     const command = named(id);
@@ -54,7 +60,7 @@ export function TopBar({ flow, commands, isViewer, isHistoryOpen, followed, onFo
       <span className="count">{flow.nodes.length} nodes · {flow.edges.length} edges</span>
       <span className="space" />
       {button("undo")}
-      {button("redo")}
+      {!isNarrow && button("redo")}
       <hr />
       <span className="wide">
         {button("find")}
@@ -64,12 +70,14 @@ export function TopBar({ flow, commands, isViewer, isHistoryOpen, followed, onFo
       </span>
       <hr />
       <People members={members} followed={followed} onFollow={onFollow} onRename={onRename} />
-      <Menu label="More" items={IN_MENU.flatMap((id) => named(id) ?? [])}>
+      <Menu label="More" items={menu.flatMap((id) => named(id) ?? []).filter(({ isEnabled }) => isEnabled)}>
         <Ellipsis size={16} />
       </Menu>
-      <button className="button primary" onClick={() => named("share")?.run()}>
-        <Share2 size={15} aria-hidden /> <span>Share</span>
-      </button>
+      {!isNarrow && (
+        <button className="button primary" onClick={() => named("share")?.run()}>
+          <Share2 size={15} aria-hidden /> <span>Share</span>
+        </button>
+      )}
     </header>
   );
 }
@@ -82,7 +90,7 @@ function CommandButton({ command, isPressed }: { command: Command; isPressed: bo
       aria-label={label}
       title={`${label} (${keyWords(keys[0] ?? "").join(" ")})`}
       disabled={!isEnabled}
-      onClick={run}
+      onClick={() => { run(); }}
       {...(isPressed === undefined ? {} : { "aria-pressed": isPressed })}
     >
       <Icon size={16} />

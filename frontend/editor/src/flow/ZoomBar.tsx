@@ -1,32 +1,49 @@
-import { useReactFlow, useStore } from "@xyflow/react";
-import { Lock, LockOpen, Maximize, Minus, Plus } from "lucide-react";
+import { useStore } from "@xyflow/react";
+import { BoxSelect, Lock, LockOpen, type LucideIcon, Maximize, Minus, Plus } from "lucide-react";
 
-import { FIT_SMOOTHLY } from "./fit";
+import type { Command } from "./commands";
+import { keyWords } from "./keys";
 
-const DURATION = 150;
+interface Props {
+  commands: readonly Command[];
+  isLocked: boolean;
+  isBoxing: boolean;
+}
 
-/** How near the canvas is, and whether it is locked. */
-export function ZoomBar({ isLocked, onLock }: { isLocked: boolean; onLock: (isLocked: boolean) => void }) {
-  const zoom = useStore((state) => state.transform[2]);
-  const { zoomIn, zoomOut, fitView } = useReactFlow();
-  const buttons = [
-    { label: "Zoom out", icon: Minus, run: () => void zoomOut({ duration: DURATION }) },
-    { label: "Zoom in", icon: Plus, run: () => void zoomIn({ duration: DURATION }) },
-    { label: "See everything", icon: Maximize, run: () => void fitView(FIT_SMOOTHLY) },
-  ].map(({ label, icon: Icon, run }) => (
-    <button key={label} className="icon-button" aria-label={label} title={label} onClick={run}>
-      <Icon size={16} />
-    </button>
-  ));
-  const label = isLocked ? "Unlock the canvas" : "Lock the canvas";
+/** How near the canvas is, what dragging over it does, and whether it is locked. */
+export function ZoomBar({ commands, isLocked, isBoxing }: Props) {
+  const zoom = useStore((state) => Math.round(state.transform[2] * 100));
+  const button = (id: string, Icon: LucideIcon, isPressed?: boolean, name?: string) => {
+    const command = commands.find((one) => one.id === id);
+    if (command === undefined) {
+      return null;
+    }
+    const { label, keys, isEnabled, run } = command;
+    const pressed = isPressed === undefined ? {} : { "aria-pressed": isPressed };
+    return (
+      <button
+        className={`icon-button ${id}`}
+        aria-label={name ?? label}
+        title={`${name ?? label} (${keyWords(keys[0] ?? "").join(" ")})`}
+        disabled={!isEnabled}
+        onClick={() => { run(); }}
+        {...pressed}
+      >
+        <Icon size={16} />
+      </button>
+    );
+  };
+  const one = commands.find(({ id }) => id === "zoom-one");
   return (
     <div className="zoom panel" role="group" aria-label="View">
-      {buttons[0]}
-      <output>{Math.round(zoom * 100)}%</output>
-      {buttons.slice(1)}
-      <button className="icon-button" aria-label={label} title={label} aria-pressed={isLocked} onClick={() => { onLock(!isLocked); }}>
-        {isLocked ? <Lock size={16} /> : <LockOpen size={16} />}
+      {button("zoom-out", Minus)}
+      <button className="level" aria-label={`Zoom is ${zoom} %. Zoom to 100 %`} title="Zoom to 100 %" onClick={() => { one?.run(); }}>
+        {zoom}%
       </button>
+      {button("zoom-in", Plus)}
+      {button("fit", Maximize)}
+      {button("box", BoxSelect, isBoxing, "Select by dragging")}
+      {button("lock", isLocked ? Lock : LockOpen, isLocked)}
     </div>
   );
 }

@@ -15,9 +15,11 @@ export function keysOf(event: KeyboardEvent): string {
   return parts.filter(Boolean).join("+");
 }
 
+const WORDS: Record<string, string> = { Mod: isMac ? "⌘" : "Ctrl", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", plus: "+", Escape: "Esc", Delete: "Del" };
+
 /** Write keys for people. */
 export function keyWords(keys: string): string[] {
-  return keys.split("+").map((key) => (key === "Mod" ? (isMac ? "⌘" : "Ctrl") : key));
+  return keys.replace("++", "+plus").split("+").map((key) => WORDS[key] ?? key);
 }
 
 /** Tell whether keys go into a text. */

@@ -5,20 +5,20 @@ import type { JsonObject, Point } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { useRef } from "react";
 
-import { reasonOf } from "../api";
-import { KINDS, kindOf, labelOf } from "../kinds";
-import { open } from "../opened";
-import { tell } from "../ui/Toasts";
-import type { Choice } from "./Choices";
-import { FIT_SMOOTHLY } from "./fit";
+import { NODE_SIZE } from "../drawing";
+import { KINDS, kindOf } from "../kinds";
+import { announce, counted } from "./announce";
+import { carryOut } from "./outputs";
 import { type Addition, copyOf, middleOf, newEdge, newNode, type Part, partOf, readPart, writePart } from "./parts";
+import { type Axis, evenly, inLine, type Side } from "./placing";
 
 const STEP = 32;
-const ANIMATION = 180;
 
 export interface Actions {
   /** The ids of what is selected, nodes before edges. */
   selected: readonly string[];
+  /** How many of these are nodes. */
+  selectedNodes: number;
   /** Add a node; without a place, in the middle of what is in sight. */
   add: (type: string, at?: Point) => void;
   select: (ids: readonly string[]) => void;
@@ -36,32 +36,44 @@ export interface Actions {
   pasteKept: () => void;
   connect: () => void;
   toggleLock: () => void;
-  layOut: () => void;
-  finds: () => Choice[];
-  savePicture: (kind: "png" | "svg") => void;
-  copyPicture: () => void;
-  saveFile: () => void;
-  share: () => void;
+  /** Move what is selected, but for locked nodes. */
+  nudge: (by: Point) => void;
+  /** Bring what is selected in line. */
+  align: (side: Side) => void;
+  /** Make the gaps between what is selected equal. */
+  distribute: (axis: Axis) => void;
+  /** Call a node or an edge something else. */
+  relabel: (id: string, label: string) => void;
+  layOut: (then: () => void) => void;
 }
 
 /** Do things to a flow. */
 export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   const { sync, document, nodes, edges, onNodesChange, onEdgesChange } = flow;
-  const { screenToFlowPosition, setCenter, fitView } = useReactFlow();
+  const { screenToFlowPosition } = useReactFlow();
   const kept = useRef("");
-  const nodeIds = nodes.filter((node) => node.selected).map(({ id }) => id);
+  const chosen = nodes.filter((node) => node.selected);
+  const nodeIds = chosen.map(({ id }) => id);
   const edgeIds = edges.filter((edge) => edge.selected).map(({ id }) => id);
+  const what = counted(nodeIds.length, edgeIds.length);
 
   const select = (ids: readonly string[]): void => {
     const wanted = new Set(ids);
     const all = new Set([...nodes.map(({ id }) => id), ...ids]);
     onNodesChange([...all].map((id) => ({ type: "select", id, selected: wanted.has(id) })));
-    onEdgesChange(edgeIds.map((id) => ({ type: "select", id, selected: false })));
+    onEdgesChange(edges.map(({ id }) => ({ type: "select", id, selected: wanted.has(id) })));
   };
   const apply = ({ patch, ids }: Addition): void => {
     if (!isReadOnly && ids.length > 0) {
       sync.patch(patch);
       select(ids);
+    }
+  };
+  /** Change what is in the document, and say so. */
+  const edit = (patch: JsonObject, said: string): void => {
+    if (!isReadOnly) {
+      sync.patch(patch);
+      announce(said);
     }
   };
   const inSight = (): Point => {
@@ -71,42 +83,47 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   const part = (): Part => (document === null ? { nodes: [], edges: [] } : partOf(document, new Set(nodeIds)));
   const remove = (): void => {
     const gone = (ids: readonly string[]): JsonObject => Object.fromEntries(ids.map((id) => [id, null]));
-    if (!isReadOnly && nodeIds.length + edgeIds.length > 0) {
-      sync.patch({ nodes: gone(nodeIds), edges: gone(edgeIds) });
+    if (nodeIds.length + edgeIds.length > 0) {
+      edit({ nodes: gone(nodeIds), edges: gone(edgeIds) }, `Deleted ${what}`);
     }
   };
-  const copy = (): string => writePart(part());
+  const copy = (): string => {
+    announce(`Copied ${counted(nodeIds.length, 0)}`);
+    return writePart(part());
+  };
   const paste = (text: string): void => {
     const found = readPart(text);
     if (found !== null && found.nodes.length > 0) {
       const [middle, target] = [middleOf(found), inSight()];
       apply(copyOf(found, { x: Math.round(target.x - middle.x), y: Math.round(target.y - middle.y) }));
-    }
-  };
-  const carryOut = async (what: string, work: () => Promise<void> | void): Promise<void> => {
-    try {
-      await work();
-    } catch (error) {
-      tell(`Couldn't ${what}: ${reasonOf(error)}`);
+      announce(`Pasted ${counted(found.nodes.length, found.edges.length)}`);
     }
   };
 
   return {
     selected: [...nodeIds, ...edgeIds],
+    selectedNodes: nodeIds.length,
     select,
-    selectAll: () => { select(nodes.map(({ id }) => id)); },
+    selectAll: () => {
+      select([...nodes, ...edges].map(({ id }) => id));
+      announce(`Selected ${counted(nodes.length, edges.length)}`);
+    },
     add: (type, at) => {
       const { x, y } = at ?? inSight();
       const isTaken = (point: Point): boolean => nodes.some(({ position }) => Math.hypot(position.x - point.x, position.y - point.y) < 8);
-      const place = { x: at === undefined ? x - 108 : x, y: at === undefined ? y - 31 : y };
+      const place = at === undefined ? { x: x - NODE_SIZE.width / 2, y: y - NODE_SIZE.height / 2 } : { x, y };
       while (isTaken({ x: Math.round(place.x), y: Math.round(place.y) })) {
         place.x += STEP;
         place.y += STEP;
       }
       apply(newNode(type, place));
+      announce(`Added ${kindOf(type).name}`);
     },
     remove,
-    duplicate: () => { apply(copyOf(part(), { x: STEP, y: STEP })); },
+    duplicate: () => {
+      apply(copyOf(part(), { x: STEP, y: STEP }));
+      announce(`Duplicated ${counted(nodeIds.length, 0)}`);
+    },
     copy,
     cut: () => {
       const text = copy();
@@ -127,63 +144,46 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       );
     },
     connect: () => {
-      const chosen = nodes.filter((node) => node.selected).toSorted((a, b) => a.position.x - b.position.x);
-      const pairs = chosen.slice(1).map((node, n) => newEdge(chosen[n]?.id ?? "", node.id)["edges"] as JsonObject);
-      if (!isReadOnly && pairs.length > 0) {
-        sync.patch({ edges: Object.assign({}, ...pairs) as JsonObject });
+      const inOrder = chosen.toSorted((a, b) => a.position.x - b.position.x);
+      const pairs = inOrder.slice(1).map((node, n) => newEdge(inOrder[n]?.id ?? "", node.id)["edges"] as JsonObject);
+      if (pairs.length > 0) {
+        edit({ edges: Object.assign({}, ...pairs) as JsonObject }, `Connected ${what}`);
       }
     },
     toggleLock: () => {
-      const isLocked = nodes.some((node) => node.selected && node.draggable === false);
-      if (!isReadOnly) {
-        sync.patch({ nodes: Object.fromEntries(nodeIds.map((id) => [id, { draggable: isLocked ? null : false }])) });
+      const isLocked = chosen.some((node) => node.draggable === false);
+      const patch = { nodes: Object.fromEntries(nodeIds.map((id) => [id, { draggable: isLocked ? null : false }])) };
+      edit(patch, `${isLocked ? "Unlocked" : "Locked"} ${counted(nodeIds.length, 0)}`);
+    },
+    nudge: ({ x, y }) => {
+      const movable = chosen.filter((node) => node.draggable !== false);
+      if (!isReadOnly && movable.length > 0) {
+        const to = ({ position }: { position: Point }): Point => ({ x: position.x + x, y: position.y + y });
+        onNodesChange(movable.map((node) => ({ type: "position", id: node.id, position: to(node), dragging: false })));
+        announce(`Moved ${counted(movable.length, 0)}`);
       }
     },
-    layOut: () =>
+    align: (side) => {
+      if (document !== null && nodeIds.length > 1) {
+        edit(inLine(document, nodeIds, side), `Aligned ${what}: ${side}`);
+      }
+    },
+    distribute: (axis) => {
+      if (document !== null && nodeIds.length > 2) {
+        edit(evenly(document, nodeIds, axis), `Spread ${what}`);
+      }
+    },
+    relabel: (id, label) => {
+      const patch = document?.nodes[id] === undefined ? { edges: { [id]: { label: label || null } } } : { nodes: { [id]: { data: { label } } } };
+      edit(patch, `Called ${label || "nothing"}`);
+    },
+    layOut: (then) =>
       void carryOut("arrange the flow", async () => {
         const { layoutPatch } = await import("./layout");
-        if (document !== null && !isReadOnly) {
-          sync.patch(layoutPatch(document));
-          requestAnimationFrame(() => void fitView(FIT_SMOOTHLY));
-        }
-      }),
-    finds: () =>
-      nodes.map((node) => ({
-        id: node.id,
-        label: labelOf({ type: node.type, data: node.data }),
-        hint: kindOf(node.type).name,
-        icon: kindOf(node.type).icon,
-        words: JSON.stringify(node.data),
-        run: () => {
-          select([node.id]);
-          const { width = 216, height = 62 } = node.measured ?? {};
-          void setCenter(node.position.x + width / 2, node.position.y + height / 2, { zoom: 1, duration: ANIMATION });
-        },
-      })),
-    savePicture: (kind) =>
-      void carryOut("make a picture", async () => {
-        const { savePicture } = await import("./export");
         if (document !== null) {
-          await savePicture(document, kind);
+          edit(layoutPatch(document), "Arranged the flow");
+          requestAnimationFrame(then);
         }
-      }),
-    copyPicture: () =>
-      void carryOut("copy a picture", async () => {
-        const { copyPicture } = await import("./export");
-        if (document !== null) {
-          await copyPicture(document);
-        }
-      }),
-    saveFile: () => { open.save(); },
-    share: () =>
-      void carryOut("copy the link", async () => {
-        const clipboard = navigator.clipboard as Clipboard | undefined;
-        if (clipboard === undefined) {
-          tell(`The link: ${location.origin}${location.pathname}`);
-          return;
-        }
-        await clipboard.writeText(location.origin + location.pathname);
-        tell("Copied the link. Who has it can edit along.");
       }),
   };
 }

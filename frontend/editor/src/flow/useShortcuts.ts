@@ -28,8 +28,15 @@ export function useShortcuts(commands: readonly Command[], actions: Actions, isA
         return;
       }
       event.preventDefault();
+      event.stopPropagation();
       if (command.isEnabled) {
-        command.run();
+        command.run(keys);
+      }
+    };
+    // React Flow moves a node by the arrows whatever is held down with them; on its elements, commands come first.
+    const pressOnElement = (event: KeyboardEvent): void => {
+      if (event.target instanceof Element && event.target.closest(".react-flow__node, .react-flow__edge") !== null) {
+        press(event);
       }
     };
     const clip = (event: ClipboardEvent): void => {
@@ -46,12 +53,14 @@ export function useShortcuts(commands: readonly Command[], actions: Actions, isA
         data.setData("text/plain", type === "cut" ? cut() : copy());
       }
     };
+    addEventListener("keydown", pressOnElement, true);
     addEventListener("keydown", press);
     const kinds = ["copy", "cut", "paste"] as const;
     for (const kind of kinds) {
       document.addEventListener(kind, clip);
     }
     return () => {
+      removeEventListener("keydown", pressOnElement, true);
       removeEventListener("keydown", press);
       for (const kind of kinds) {
         document.removeEventListener(kind, clip);

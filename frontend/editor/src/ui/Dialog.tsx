@@ -37,6 +37,11 @@ export function Dialog({ title, isWide = false, isBare = false, onClose, childre
       }}
       onKeyDown={(event) => {
         event.stopPropagation();
+        // At once: the browser's own event comes later, and keys in between would be lost.
+        if (event.key === "Escape") {
+          event.preventDefault();
+          onClose();
+        }
       }}
     >
       {!isBare && (

@@ -1,0 +1,32 @@
+import { useStoreApi } from "@xyflow/react";
+import { useEffect, useRef } from "react";
+
+/** How far apart the dots are, in the flow's own units. */
+const GAP = 24;
+
+/** Dots that would be nearer than this, in pixels, are left out: one of two, three of four ... */
+const LEAST = 16;
+
+/**
+ * The canvas's dots.
+ *
+ * They are painted once for each zoom, with one gap to spare on each side; as the canvas moves, they are
+ * only shifted, by less than a gap, which costs no painting and no rendering by React.
+ */
+export function Dots() {
+  const dots = useRef<HTMLDivElement>(null);
+  const store = useStoreApi();
+  useEffect(() => {
+    const show = ({ transform: [x, y, zoom] } = store.getState()): void => {
+      if (dots.current !== null) {
+        const gap = GAP * zoom * 2 ** Math.max(0, Math.ceil(Math.log2(LEAST / (GAP * zoom))));
+        const { style } = dots.current;
+        style.setProperty("--gap", `${gap}px`);
+        style.transform = `translate(${x % gap}px, ${y % gap}px)`;
+      }
+    };
+    show();
+    return store.subscribe(show);
+  }, [store]);
+  return <div className="dots-frame" aria-hidden><div ref={dots} className="dots" /></div>;
+}

@@ -1,0 +1,70 @@
+import { type Edge, type Node, useStoreApi, ViewportPortal } from "@xyflow/react";
+import { useEffect, useRef } from "react";
+
+import { frameOf } from "../drawing";
+import { kindOf } from "../kinds";
+import { useTheme } from "../theme";
+import { placesOf } from "./Minimap";
+
+/** Pixels for each of the flow's own units: as many as are seen from so far. */
+const SCALE = 0.25;
+
+/** Milliseconds after which a change of the flow is drawn. */
+const DELAY = 150;
+
+const MARGIN = 40;
+const MAX_SIDE = 8_192;
+
+/**
+ * The nodes and edges as one picture, for those who look from far away.
+ *
+ * The stylesheet shows it in place of them while the canvas moves: one picture is moved in no time, a thousand
+ * elements aren't.
+ */
+export function FarPicture({ nodes, edges }: { nodes: readonly Node[]; edges: readonly Edge[] }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const store = useStoreApi();
+  const theme = useTheme();
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      const context = canvas.current?.getContext("2d");
+      if (canvas.current === null || context === null || context === undefined) {
+        return;
+      }
+      const boxes = placesOf(store.getState().nodeLookup);
+      const frame = frameOf(boxes, MARGIN);
+      const scale = Math.min(SCALE, MAX_SIDE / Math.max(frame.width, frame.height));
+      Object.assign(canvas.current, { width: Math.ceil(frame.width * scale), height: Math.ceil(frame.height * scale) });
+      Object.assign(canvas.current.style, { left: `${frame.x}px`, top: `${frame.y}px`, width: `${frame.width}px`, height: `${frame.height}px` });
+      context.setTransform(scale, 0, 0, scale, -frame.x * scale, -frame.y * scale);
+      const style = getComputedStyle(canvas.current);
+      const token = (name: string): string => style.getPropertyValue(name);
+      const line = new Path2D();
+      for (const { source, target } of edges) {
+        const [from, to] = [boxes.get(source), boxes.get(target)];
+        if (from !== undefined && to !== undefined) {
+          line.moveTo(from.x + from.width, from.y + from.height / 2);
+          line.lineTo(to.x, to.y + to.height / 2);
+        }
+      }
+      context.lineWidth = 3;
+      context.strokeStyle = token("--edge");
+      context.stroke(line);
+      for (const node of nodes) {
+        const { x, y, width, height } = boxes.get(node.id) ?? { x: 0, y: 0, width: 0, height: 0 };
+        context.fillStyle = token("--panel");
+        context.fillRect(x, y, width, height);
+        context.fillStyle = token(`--${kindOf(node.type).type}`);
+        context.globalAlpha = 0.4;
+        context.fillRect(x, y, width, height);
+        context.globalAlpha = 1;
+      }
+    }, DELAY);
+    return () => { clearTimeout(timer); };
+  }, [nodes, edges, store, theme]);
+  return (
+    <ViewportPortal>
+      <canvas ref={canvas} className="far-picture" aria-hidden />
+    </ViewportPortal>
+  );
+}

@@ -1,0 +1,69 @@
+import { useReactFlow, useViewport } from "@xyflow/react";
+import { useRef, useState } from "react";
+
+import { NODE_SIZE } from "../drawing";
+
+interface Props {
+  id: string;
+  label: string;
+  onLabel: (label: string) => void;
+  onClose: () => void;
+}
+
+/** Find the element of a node or an edge on the canvas. */
+export function elementOf(id: string): HTMLElement | SVGElement | null {
+  return document.querySelector(`.react-flow__node[data-id="${CSS.escape(id)}"], .react-flow__edge[data-id="${CSS.escape(id)}"]`);
+}
+
+/** Tell where the middle of an edge is, in the flow's own units. */
+function middleOfEdge(id: string): { x: number; y: number } | null {
+  const path = elementOf(id)?.querySelector<SVGPathElement>(".react-flow__edge-path");
+  return path?.getPointAtLength(path.getTotalLength() / 2) ?? null;
+}
+
+/** Edits a label where it stands. Enter keeps it, Escape doesn't. */
+export function LabelEditor({ id, label, onLabel, onClose }: Props) {
+  const [text, setText] = useState(label);
+  const { x, y, zoom } = useViewport();
+  const { getInternalNode } = useReactFlow();
+  const isOver = useRef(false);
+  const node = getInternalNode(id);
+  const size = { width: NODE_SIZE.width, height: NODE_SIZE.height, ...node?.measured };
+  const place =
+    node === undefined
+      ? middleOfEdge(id)
+      : { x: node.internals.positionAbsolute.x + size.width / 2, y: node.internals.positionAbsolute.y + size.height / 2 };
+  if (place === null) {
+    return null;
+  }
+  const end = (isKept: boolean): void => {
+    if (isOver.current) {
+      return;
+    }
+    isOver.current = true;
+    if (isKept && text !== label) {
+      onLabel(text);
+    }
+    onClose();
+    elementOf(id)?.focus({ preventScroll: true });
+  };
+  return (
+    <input
+      className="label-editor"
+      aria-label="New label"
+      autoFocus
+      value={text}
+      style={{ left: place.x * zoom + x, top: place.y * zoom + y }}
+      onFocus={({ target }) => { target.select(); }}
+      onChange={({ target }) => { setText(target.value); }}
+      onBlur={() => { end(true); }}
+      onKeyDown={(event) => {
+        event.stopPropagation();
+        if (event.key === "Enter" || event.key === "Escape") {
+          event.preventDefault();
+          end(event.key === "Enter");
+        }
+      }}
+    />
+  );
+}

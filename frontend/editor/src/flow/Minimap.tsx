@@ -1,0 +1,130 @@
+import { type Node, useReactFlow, useStoreApi } from "@xyflow/react";
+import { type PointerEvent, useEffect, useRef } from "react";
+
+import { type Box, frameOf, NODE_SIZE } from "../drawing";
+import { kindOf } from "../kinds";
+import { useTheme } from "../theme";
+import { MAX_ZOOM, MIN_ZOOM } from "./fit";
+
+const SIZE = { width: 200, height: 128 };
+
+/** Milliseconds after which a change of the flow is drawn. */
+const DELAY = 100;
+
+/** How much of the flow's own is seen around the nodes. */
+const MARGIN = 200;
+
+/** Zoom for each unit of a wheel. */
+const WHEEL = 0.002;
+
+/** How the flow's places become the map's. */
+interface Scale {
+  by: number;
+  x: number;
+  y: number;
+}
+
+/** Tell where nodes are, by id, parents counted. */
+export function placesOf(lookup: ReadonlyMap<string, { internals: { positionAbsolute: { x: number; y: number } }; measured: { width?: number; height?: number } }>): Map<string, Box> {
+  return new Map(
+    [...lookup].map(([id, { internals, measured }]) => {
+      const { width = NODE_SIZE.width, height = NODE_SIZE.height } = measured;
+      return [id, { ...internals.positionAbsolute, width, height }];
+    }),
+  );
+}
+
+function scaleOf(boxes: ReadonlyMap<string, Box>): Scale {
+  const frame = frameOf(boxes, MARGIN);
+  const by = Math.min(SIZE.width / frame.width, SIZE.height / frame.height);
+  return { by, x: (SIZE.width - frame.width * by) / 2 - frame.x * by, y: (SIZE.height - frame.height * by) / 2 - frame.y * by };
+}
+
+/**
+ * All of the flow, small. Drag to look elsewhere, turn the wheel to zoom.
+ *
+ * It is drawn when nodes change; while the canvas moves, only the frame does, and nothing is rendered by React.
+ */
+export function Minimap({ nodes }: { nodes: readonly Node[] }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const frame = useRef<HTMLDivElement>(null);
+  const scale = useRef<Scale>({ by: 1, x: 0, y: 0 });
+  const store = useStoreApi();
+  const theme = useTheme();
+  const { setViewport, getViewport } = useReactFlow();
+
+  const showView = useRef(() => {
+    const { transform: [x, y, zoom], width, height } = store.getState();
+    const { by, x: left, y: top } = scale.current;
+    if (frame.current !== null) {
+      const { style } = frame.current;
+      style.transform = `translate(${left - (x / zoom) * by}px, ${top - (y / zoom) * by}px)`;
+      style.width = `${(width / zoom) * by}px`;
+      style.height = `${(height / zoom) * by}px`;
+    }
+  });
+  useEffect(() => store.subscribe(showView.current), [store]);
+
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      const context = canvas.current?.getContext("2d");
+      if (canvas.current === null || context === null || context === undefined) {
+        return;
+      }
+      const boxes = placesOf(store.getState().nodeLookup);
+      const style = getComputedStyle(canvas.current);
+      scale.current = scaleOf(boxes);
+      const { by, x, y } = scale.current;
+      const ratio = Math.min(2, devicePixelRatio);
+      canvas.current.width = SIZE.width * ratio;
+      canvas.current.height = SIZE.height * ratio;
+      context.scale(ratio, ratio);
+      for (const node of nodes) {
+        const box = boxes.get(node.id);
+        if (box !== undefined) {
+          context.fillStyle = style.getPropertyValue(`--${kindOf(node.type).type}`);
+          context.beginPath();
+          context.roundRect(x + box.x * by, y + box.y * by, Math.max(2, box.width * by), Math.max(2, box.height * by), Math.min(2, 8 * by));
+          context.fill();
+        }
+      }
+      showView.current();
+    }, DELAY);
+    return () => { clearTimeout(timer); };
+  }, [nodes, store, theme]);
+
+  const look = (event: PointerEvent): void => {
+    const { left, top } = event.currentTarget.getBoundingClientRect();
+    const { by, x, y } = scale.current;
+    const { width, height } = store.getState();
+    const { zoom } = getViewport();
+    const [toX, toY] = [(event.clientX - left - x) / by, (event.clientY - top - y) / by];
+    void setViewport({ x: width / 2 - toX * zoom, y: height / 2 - toY * zoom, zoom });
+  };
+  return (
+    <div
+      className="minimap panel"
+      role="img"
+      aria-label="Map of the flow"
+      onPointerDown={(event) => {
+        event.currentTarget.setPointerCapture(event.pointerId);
+        look(event);
+      }}
+      onPointerMove={(event) => {
+        if (event.buttons > 0) {
+          look(event);
+        }
+      }}
+      onWheel={({ deltaY }) => {
+        const { width, height } = store.getState();
+        const { x, y, zoom } = getViewport();
+        const next = Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom * (1 - deltaY * WHEEL)));
+        const keep = (middle: number, from: number): number => middle - ((middle - from) / zoom) * next;
+        void setViewport({ x: keep(width / 2, x), y: keep(height / 2, y), zoom: next });
+      }}
+    >
+      <canvas ref={canvas} style={SIZE} />
+      <div ref={frame} className="in-sight" />
+    </div>
+  );
+}

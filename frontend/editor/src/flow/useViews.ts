@@ -1,0 +1,103 @@
+/** What one looks at: everything, what is selected, farther or nearer, the next node. */
+
+import { useReactFlow } from "@xyflow/react";
+import type { Point } from "helix-flows";
+import type { UseFlowResult } from "helix-flows/react";
+
+import { NODE_SIZE } from "../drawing";
+import { kindOf, labelOf } from "../kinds";
+import { announce } from "./announce";
+import type { Choice } from "./Choices";
+import { nameOf } from "./elements";
+import { freeArea, glide, MIN_ZOOM, viewOfFlow } from "./fit";
+import { elementOf } from "./LabelEditor";
+import { type Direction, nextOf } from "./placing";
+import type { Actions } from "./useActions";
+
+export interface Views {
+  /** Bring everything into sight. */
+  fit: () => void;
+  /** Bring what is selected into sight. */
+  fitSelected: () => void;
+  zoomIn: () => void;
+  zoomOut: () => void;
+  /** Show it in its own size. */
+  zoomToOne: () => void;
+  pan: (by: Point) => void;
+  /** Select the node that is next in a direction, and go there. */
+  goTo: (direction: Direction) => void;
+  finds: () => Choice[];
+}
+
+/** Look elsewhere. */
+export function useViews({ document, nodes, edges }: UseFlowResult, { selected, select }: Actions): Views {
+  const { setCenter, setViewport, getViewport, getZoom, zoomIn, zoomOut, zoomTo } = useReactFlow();
+
+  /** Select a node, have it in sight, and give it the focus. */
+  const reveal = (id: string, isCentred: boolean): void => {
+    select([id]);
+    const node = nodes.find((one) => one.id === id);
+    if (node === undefined) {
+      return;
+    }
+    announce(nameOf(node));
+    const element = elementOf(id);
+    const { left, right, top, bottom } = element?.getBoundingClientRect() ?? new DOMRect();
+    const free = freeArea();
+    const stage = window.document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
+    const isInSight = element !== null && left >= stage.left + free.x && right <= stage.left + free.x + free.width && top >= stage.top && bottom <= stage.top + free.height;
+    if (isCentred || !isInSight) {
+      const { width = NODE_SIZE.width, height = NODE_SIZE.height } = node;
+      const zoom = isCentred ? 1 : getZoom();
+      void setCenter(node.position.x + width / 2, node.position.y + height / 2, { zoom, ...glide() });
+    }
+    // A node that wasn't in sight may have no element before the canvas is there.
+    const focus = (tries: number): void => {
+      const found = elementOf(id);
+      if (found !== null) {
+        found.focus({ preventScroll: true });
+      } else if (tries > 0) {
+        requestAnimationFrame(() => { focus(tries - 1); });
+      }
+    };
+    focus(60);
+  };
+
+  return {
+    fit: () => {
+      if (document !== null) {
+        void setViewport(viewOfFlow(document, MIN_ZOOM), glide());
+      }
+    },
+    fitSelected: () => {
+      const ends = edges.filter((edge) => edge.selected).flatMap(({ source, target }) => [source, target]);
+      if (document !== null && selected.length > 0) {
+        void setViewport(viewOfFlow(document, MIN_ZOOM, new Set([...selected, ...ends])), glide());
+      }
+    },
+    zoomIn: () => void zoomIn(glide()),
+    zoomOut: () => void zoomOut(glide()),
+    zoomToOne: () => void zoomTo(1, glide()),
+    pan: (by) => {
+      const { x, y, zoom } = getViewport();
+      void setViewport({ x: x - by.x, y: y - by.y, zoom });
+    },
+    goTo: (direction) => {
+      const next = document === null ? null : nextOf(document, selected.find((id) => document.nodes[id] !== undefined), direction);
+      if (next === null) {
+        announce("No node in that direction");
+      } else {
+        reveal(next, false);
+      }
+    },
+    finds: () =>
+      nodes.map((node) => ({
+        id: node.id,
+        label: labelOf({ type: node.type, data: node.data }),
+        hint: kindOf(node.type).name,
+        icon: kindOf(node.type).icon,
+        words: JSON.stringify(node.data),
+        run: () => { reveal(node.id, true); },
+      })),
+  };
+}
