@@ -132,15 +132,15 @@ class Person:
         self.page.get_by_role("menuitem", name=item).click()
 
     def resting_view(self) -> list[float]:
-        """Where the canvas is, once it has stopped moving."""
+        """Where the canvas is, once it has stood for longer than any motion takes."""
         self.page.wait_for_function(
             f"""() => new Promise((resolve) => {{
                 const view = {VIEW};
-                const before = view().join();
-                const look = (frames) => frames === 0
-                    ? resolve(view().join() === before)
-                    : requestAnimationFrame(() => look(frames - 1));
-                look(6);
+                const [before, since] = [view().join(), performance.now()];
+                const look = (frames) => frames < 6 || performance.now() - since < 300
+                    ? requestAnimationFrame(() => look(frames + 1))
+                    : resolve(view().join() === before);
+                look(0);
             }})"""
         )
         return self.view

@@ -59,20 +59,23 @@ export function Properties({ sync, nodes, edges, names, members, commands, isRea
           <X size={16} />
         </button>
       </header>
-      <fieldset className="fields" disabled={isReadOnly}>
-        {nodes.length > 1 && (
-          <Section title="In line">
-            <div className="tools">
-              <CommandButtons commands={commands} ids={MANY} />
-            </div>
-          </Section>
-        )}
-        {nodes.length > 0 ? (
-          <NodeFields sync={sync} nodes={nodes} members={members} />
-        ) : (
-          <EdgeFields sync={sync} edges={edges} names={names} />
-        )}
-      </fieldset>
+      {/* A fieldset by itself would not scroll. */}
+      <div className="fields">
+        <fieldset disabled={isReadOnly}>
+          {nodes.length > 1 && (
+            <Section title="In line">
+              <div className="tools">
+                <CommandButtons commands={commands} ids={MANY} />
+              </div>
+            </Section>
+          )}
+          {nodes.length > 0 ? (
+            <NodeFields sync={sync} nodes={nodes} members={members} />
+          ) : (
+            <EdgeFields sync={sync} edges={edges} names={names} />
+          )}
+        </fieldset>
+      </div>
     </aside>
   );
 }
