@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from socket import create_connection, socketpair
 
 import pytest
@@ -99,31 +100,37 @@ def test_ops10_clock_that_is_set_is_no_lag(watched: Watched) -> None:
     assert watched.sample("max_seconds") < INTERVAL
 
 
-def test_ops12_reactor_looks_at_its_timers_after_a_few_descriptors() -> None:
-    """On a reactor of Twisted's own: a hundred sockets that are ready always, and one timer."""
+@contextmanager
+def ready_sockets(count: int, read: Callable[[int], None]) -> Iterator[EPollReactor]:
+    """A reactor of Twisted's own, and sockets that are ready always: ``read`` is told which."""
     reactor = EPollReactor()
     bound_turns(reactor)
     bound_turns(reactor)  # which a second server in the process does
-    served: list[int] = []
 
     class Ready(FileDescriptor):
         def doRead(self) -> None:
-            served.append(self.fileno())
+            read(self.fileno())
 
-    pairs = [socketpair() for _ in range(100)]
+    pairs = [socketpair() for _ in range(count)]
     for ours, theirs in pairs:
         theirs.send(b"x")
         ready = Ready(reactor)
         ready.fileno = ours.fileno  # type: ignore[method-assign]
         reactor.addReader(ready)
-    for turns in range(1, 8):
-        reactor.doIteration(0)
-        assert len(served) <= turns * MAX_EVENTS
-    assert len(set(served)) == 100, "each has its turn"
+    yield reactor
     reactor.removeAll()
     for pair in pairs:
         for end in pair:
             end.close()
+
+
+def test_ops12_reactor_looks_at_its_timers_after_a_few_descriptors() -> None:
+    served: list[int] = []
+    with ready_sockets(100, served.append) as reactor:
+        for turns in range(1, 8):
+            reactor.doIteration(0)
+            assert len(served) <= turns * MAX_EVENTS
+    assert len(set(served)) == 100, "each has its turn"
 
 
 def test_ops12_reactor_looks_at_its_timers_after_a_little_while(
@@ -131,31 +138,19 @@ def test_ops12_reactor_looks_at_its_timers_after_a_little_while(
 ) -> None:
     """What is ready beyond that has its turn later, however long each takes."""
     now = 0.0
-    monkeypatch.setattr("helix.poller.perf_counter", lambda: now)
-    reactor = EPollReactor()
-    bound_turns(reactor)
     served: list[int] = []
 
-    class Slow(FileDescriptor):
-        def doRead(self) -> None:
-            nonlocal now
-            now += MAX_SECONDS * 0.4
-            served.append(self.fileno())
+    def read(descriptor: int) -> None:
+        nonlocal now
+        now += MAX_SECONDS * 0.4
+        served.append(descriptor)
 
-    pairs = [socketpair() for _ in range(12)]
-    for ours, theirs in pairs:
-        theirs.send(b"x")
-        slow = Slow(reactor)
-        slow.fileno = ours.fileno  # type: ignore[method-assign]
-        reactor.addReader(slow)
-    for turns in range(1, 5):
-        reactor.doIteration(0)
-        assert len(served) == turns * 3
+    monkeypatch.setattr("helix.poller.perf_counter", lambda: now)
+    with ready_sockets(12, read) as reactor:
+        for turns in range(1, 5):
+            reactor.doIteration(0)
+            assert len(served) == turns * 3
     assert len(set(served)) == 12, "each has its turn"
-    reactor.removeAll()
-    for pair in pairs:
-        for end in pair:
-            end.close()
 
 
 def test_ops12_port_accepts_a_few_in_a_turn() -> None:

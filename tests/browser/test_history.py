@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MakeFlow, node, rest
+from tests.browser.conftest import MakeFlow, document_of, node, rest
 from tests.browser.person import Person
-
-
-def document_of(person: Person) -> dict[str, object]:
-    found: dict[str, object] = rest(person.daemon, "GET", f"/flows/{person.flow_id}")["document"]
-    return found
 
 
 def test_edi11_version_is_named_found_by_its_name_and_restored(
@@ -34,7 +29,7 @@ def test_edi11_version_is_named_found_by_its_name_and_restored(
     expect(bob.page.locator(".react-flow__node")).to_have_count(2)
     bob.button("Restore").click()
     expect(ada.page.locator(".react-flow__node")).to_have_count(2)
-    assert set(document_of(ada)["nodes"]) == {"left", "right"}  # type: ignore[call-overload]
+    assert set(document_of(ada)["nodes"]) == {"left", "right"}
     entries = rest(ada.daemon, "GET", f"/flows/{flow_id}/entries")["entries"]
     name = bob.page.evaluate("() => JSON.parse(localStorage['helix-person']).name")
     assert entries[-1]["by"] == name
