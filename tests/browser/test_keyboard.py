@@ -164,6 +164,17 @@ def test_edi27_menu_sheet_and_dialogs_give_the_focus_back(opened: Person) -> Non
     assert len(document_of(opened)["nodes"]) == 3
 
 
+def test_edi27_focus_stays_while_the_canvas_moves(ada: Person, make_flow: MakeFlow) -> None:
+    ada.open(make_flow(node("near", 0, 0), node("away", 9_000, 0)))
+    ada.press("Shift+F")
+    zoom = ada.resting_view()[2]
+    assert zoom < 0.25
+    ada.node("near").focus()
+    ada.press("Control++")
+    assert ada.resting_view()[2] > zoom
+    expect(ada.node("near")).to_be_focused()
+
+
 def test_edi27_everything_has_a_name(opened: Person) -> None:
     names = opened.page.locator(".react-flow__node, .react-flow__edge").evaluate_all(
         "(all) => all.map((one) => one.getAttribute('aria-label'))"

@@ -10,7 +10,7 @@ import { NODE_SIZE } from "../drawing";
 import type { Alignment } from "./alignment";
 import type { MenuPlace } from "./ContextMenu";
 import { Dots } from "./Dots";
-import { elementsOf, nodeTypes, shownEdges, shownNodes } from "./elements";
+import { edgeTypes, elementsOf, nodeTypes, shownEdges, shownNodes } from "./elements";
 import { FarPicture } from "./FarPicture";
 import { MAX_ZOOM, MIN_ZOOM, READABLE_ZOOM, viewOfFlow } from "./fit";
 import { Minimap } from "./Minimap";
@@ -87,6 +87,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       nodes={drawnNodes}
       edges={drawnEdges}
       nodeTypes={nodeTypes}
+      edgeTypes={edgeTypes}
       {...(past === null ? { onNodesChange: change, onEdgesChange: calls.onEdgesChange, onConnect: calls.onConnect } : {})}
       {...(isLocked ? {} : { onReconnect: reconnect })}
       nodesDraggable={!isLocked}

@@ -1,4 +1,5 @@
 import type { FlowNode, JsonObject, Member, SyncedFlow } from "helix-flows";
+import { memo } from "react";
 
 import { NODE_SIZE } from "../drawing";
 import { type Field, KINDS, kindOf, textOf } from "../kinds";
@@ -26,8 +27,8 @@ const SIZES: readonly Field[] = [
   { name: "height", label: "Height", form: "number", isOptional: true, range: [MIN_SIZE.height, MAX_SIZE.height] },
 ];
 
-/** What all nodes have, and what those of one kind have besides. */
-export function NodeFields({ sync, nodes, members }: Props) {
+/** What all nodes have, and what those of one kind have besides. A drag, which changes nothing yet, renders none of it. */
+export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Props) {
   const [node] = nodes;
   if (node === undefined) {
     return null;
@@ -81,7 +82,7 @@ export function NodeFields({ sync, nodes, members }: Props) {
       </Section>
     </>
   );
-}
+});
 
 interface PartProps {
   sync: SyncedFlow;

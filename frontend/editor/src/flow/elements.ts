@@ -5,6 +5,7 @@ import type { FlowDocument } from "helix-flows";
 
 import { NODE_SIZE } from "../drawing";
 import { KINDS, kindOf, labelOf, textOf } from "../kinds";
+import { FlowEdge } from "./FlowEdge";
 import { FlowNode, LOCKED } from "./FlowNode";
 
 /** One look for all; React Flow shows `default` for types that it doesn't know. */
@@ -18,6 +19,8 @@ const CHOSEN_MARKER = { ...MARKER, color: "var(--accent)" };
 
 /** The shapes of edges, as React Flow calls them. */
 export const EDGE_TYPES = ["default", "smoothstep", "step", "straight"];
+
+export const edgeTypes = Object.fromEntries(EDGE_TYPES.map((type) => [type, FlowEdge]));
 
 interface Given<T> {
   element: T;
@@ -79,8 +82,6 @@ export function shownEdges(edges: readonly Edge[], document: FlowDocument | null
       sourceHandle: null,
       targetHandle: null,
       label: text,
-      labelBgPadding: [10, 5],
-      labelBgBorderRadius: 12,
       markerEnd: edge.selected === true ? CHOSEN_MARKER : MARKER,
       reconnectable: edge.selected === true,
       ariaLabel: name,

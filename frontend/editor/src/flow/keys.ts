@@ -15,7 +15,7 @@ export function keysOf(event: KeyboardEvent): string {
   return parts.filter(Boolean).join("+");
 }
 
-const WORDS: Record<string, string> = { Mod: isMac ? "⌘" : "Ctrl", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", plus: "+", Escape: "Esc", Delete: "Del" };
+const WORDS: Record<string, string> = { Mod: isMac ? "⌘" : "Ctrl", ArrowLeft: "Left", ArrowRight: "Right", ArrowUp: "Up", ArrowDown: "Down", plus: "+", Escape: "Esc", Delete: "Del" };
 
 /** Write keys for people. */
 export function keyWords(keys: string): string[] {

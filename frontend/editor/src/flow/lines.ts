@@ -4,16 +4,18 @@ import { getBezierPath, getSmoothStepPath, getStraightPath, Position } from "@xy
 
 import type { Box, EdgeLine } from "../drawing";
 
-/** Give an edge's line, and where its label is. */
-export function lineOf(type: unknown, from: Box, to: Box): EdgeLine {
-  const ends = {
-    sourceX: from.x + from.width,
-    sourceY: from.y + from.height / 2,
-    sourcePosition: Position.Right,
-    targetX: to.x,
-    targetY: to.y + to.height / 2,
-    targetPosition: Position.Left,
-  };
+interface Ends {
+  sourceX: number;
+  sourceY: number;
+  sourcePosition: Position;
+  targetX: number;
+  targetY: number;
+  targetPosition: Position;
+}
+
+/** Give the line of an edge of some shape, and where its label is. */
+export function lineBetween(type: unknown, { sourceX, sourceY, sourcePosition, targetX, targetY, targetPosition }: Ends): EdgeLine {
+  const ends = { sourceX, sourceY, sourcePosition, targetX, targetY, targetPosition };
   const give = (): [string, number, number, ...number[]] => {
     switch (type) {
       case "straight":
@@ -28,4 +30,16 @@ export function lineOf(type: unknown, from: Box, to: Box): EdgeLine {
   };
   const [path, x, y] = give();
   return { path, x, y };
+}
+
+/** Give an edge's line between two nodes, and where its label is. */
+export function lineOf(type: unknown, from: Box, to: Box): EdgeLine {
+  return lineBetween(type, {
+    sourceX: from.x + from.width,
+    sourceY: from.y + from.height / 2,
+    sourcePosition: Position.Right,
+    targetX: to.x,
+    targetY: to.y + to.height / 2,
+    targetPosition: Position.Left,
+  });
 }

@@ -1,0 +1,28 @@
+import { BaseEdge, EdgeLabelRenderer, type EdgeProps } from "@xyflow/react";
+import { memo } from "react";
+
+import { textOf } from "../kinds";
+import { lineBetween } from "./lines";
+
+/** An edge of any shape. Its label lies above all lines, and leaves the mouse to the edge. */
+export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
+  const { type, label, selected, markerEnd, interactionWidth } = props;
+  const { path, x, y } = lineBetween(type, props);
+  const text = textOf(label);
+  return (
+    <>
+      <BaseEdge path={path} {...(markerEnd === undefined ? {} : { markerEnd })} {...(interactionWidth === undefined ? {} : { interactionWidth })} />
+      {text !== "" && (
+        <EdgeLabelRenderer>
+          <span
+            className={selected === true ? "edge-label selected" : "edge-label"}
+            style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}
+            aria-hidden
+          >
+            {text}
+          </span>
+        </EdgeLabelRenderer>
+      )}
+    </>
+  );
+});
