@@ -38,7 +38,8 @@ from servers import (
 MIB = 1024 * 1024
 WEBSOCKETS = '{transport="websocket"}'
 MINUTES_TO_JUDGE = 3
-CLIENTS_STOP = 20.0  # seconds in which the daemon forgets those that are gone
+CLIENTS_STOP = 20.0  # seconds in which the daemon has forgotten those that are gone
+LOOK_INTERVAL = 0.2  # seconds
 
 OPTIONS = (
     *("--trusted-proxy", "127.0.0.1"),  # so that the clients come from many addresses
@@ -175,6 +176,15 @@ class Watch:
             connected=values[f"helix_connections_opened_total{WEBSOCKETS}"],
         )
 
+    def wait_for_nobody(self, seconds: float) -> None:
+        """Wait until nobody is connected and no flow is open, for so long at most."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            values = self._metrics()
+            if not values["helix_sessions"] and not values["helix_connections"]:
+                return
+            time.sleep(LOOK_INTERVAL)
+
     def _metrics(self) -> Counter[str]:
         """The metrics by name, their labels a part of it; 0 for those that aren't there yet."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
@@ -239,7 +249,7 @@ def soak(minutes: float, places: int, interval: float, output: Path | None) -> l
                         process.wait(min(interval, max(0.0, end - time.monotonic())))
                         raise BenchError("the clients ended")
             say(f"visits: {_told(process)}")
-            time.sleep(CLIENTS_STOP)
+            watch.wait_for_nobody(CLIENTS_STOP)
             take(watch)
     return samples
 

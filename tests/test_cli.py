@@ -20,7 +20,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
-from urllib.request import Request, urlopen
 
 import psycopg2
 import pytest
@@ -30,7 +29,7 @@ from helix.cli import main
 from tests.daemon import Daemon, free_port, start_daemon
 from tests.flowdata import edge, node
 from tests.postgres import shared_server
-from tests.watched import eventually, running_daemon
+from tests.watched import eventually, rest, running_daemon
 
 __all__ = ["start_daemon"]
 
@@ -149,17 +148,8 @@ def nobody(tmp_path: Path) -> Cli:
     return Cli(tmp_path, f"http://127.0.0.1:{free_port()}")
 
 
-def ask(daemon: Daemon, method: str, path: str, body: Any = None) -> Any:
-    request = Request(f"http://{daemon.address}/api/flows{path}", method=method)
-    if body is not None:
-        request.data = json.dumps(body).encode()
-        request.add_header("Content-Type", "application/json")
-    with urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
 def make(daemon: Daemon, flow_id: str, **members: Any) -> None:
-    ask(daemon, "POST", "", {"id": flow_id, "document": members})
+    rest(daemon, "POST", "/flows", {"id": flow_id, "document": members})
 
 
 # what all commands have in common
@@ -246,7 +236,7 @@ def test_cli2_what_is_no_flow(cli: Cli, command: str, flow_id: str) -> None:
 def test_cli3_flows_are_listed_the_newest_change_first(cli: Cli, daemon: Daemon) -> None:
     make(daemon, "list-1", title="First", nodes={"n": node("n")})
     make(daemon, "list-2", description="Second", nodes={"a": node("a"), "b": node("b")})
-    ask(daemon, "PATCH", "/list-2", {"edges": {"e": edge("e", "a", "b")}})
+    rest(daemon, "PATCH", "/flows/list-2", {"edges": {"e": edge("e", "a", "b")}})
     rows = [line.split("\t") for line in cli.out("flows", "LIST-").splitlines()]
     assert [(*row[:4], row[5]) for row in rows] == [
         ("list-2", "2", "2", "1", ""),
@@ -269,7 +259,7 @@ def test_cli3_more_flows_than_a_page(cli: Cli, daemon: Daemon) -> None:
 def test_cli11_versions_that_have_names_are_listed(cli: Cli, daemon: Daemon) -> None:
     make(daemon, "named/1", title="First")
     for version, name in ((0, "Empty"), (1, "Before\n the launch")):
-        ask(daemon, "PUT", f"/named%2F1/versions/{version}?by=Ada", {"name": name})
+        rest(daemon, "PUT", f"/flows/named%2F1/versions/{version}?by=Ada", {"name": name})
     rows = [line.split("\t") for line in cli.out("versions", "named/1").splitlines()]
     assert [(row[0], *row[2:]) for row in rows] == [
         ("1", "Ada", r"Before\n the launch"),
@@ -306,7 +296,7 @@ def test_cli4_export_is_what_import_takes(cli: Cli, daemon: Daemon) -> None:
     assert cli.out("export", "one", "-o", "one.json") == ""
     assert json.loads((cli.directory / "one.json").read_text())["id"] == "one"
     imported = cli.out("import", "-", stdin=text).strip()
-    again = ask(daemon, "GET", f"/{imported}")
+    again = rest(daemon, "GET", f"/flows/{imported}")
     assert imported != "one"
     assert again["document"] == exported["document"]
 
@@ -314,7 +304,7 @@ def test_cli4_export_is_what_import_takes(cli: Cli, daemon: Daemon) -> None:
 def test_cli4_export_of_what_isnt_there(cli: Cli, daemon: Daemon) -> None:
     assert cli.error("export", "nothing", "-o", "f") == "Error: There is no such flow\n"
     make(daemon, "gone")
-    ask(daemon, "DELETE", "/gone")
+    rest(daemon, "DELETE", "/flows/gone")
     assert cli.error("export", "gone", "-o", "f") == "Error: The flow was deleted\n"
     assert not (cli.directory / "f").exists()
 
@@ -342,7 +332,7 @@ def test_cli4_all_flows_move_to_another_server(
     for name in names:
         make(old, name, title=f"T {name[:20]}")
     make(old, "deleted")
-    ask(old, "DELETE", "/deleted")
+    rest(old, "DELETE", "/flows/deleted")
     cli = Cli(tmp_path, f"http://{old.address}")
     assert cli.out("export", "--all", "-o", "out") == ""
     files = sorted((tmp_path / "out").iterdir())
@@ -351,7 +341,9 @@ def test_cli4_all_flows_move_to_another_server(
     ids = there.out("import", "--keep-ids", *files).splitlines()
     assert sorted(ids) == sorted(names)
     for name in names:
-        documents = [ask(one, "GET", f"/{quote(name, safe='')}")["document"] for one in (old, new)]
+        documents = [
+            rest(one, "GET", f"/flows/{quote(name, safe='')}")["document"] for one in (old, new)
+        ]
         assert documents[0] == documents[1]
 
 
@@ -412,7 +404,7 @@ def test_cli5_browser_data_is_imported_and_what_is_dropped_told(cli: Cli, daemon
     (cli.directory / "browser.json").write_text(json.dumps(BROWSER))
     ended = cli.run("import", "--keep-ids", "browser.json")
     assert ended.stderr == "browser.json: 1 node and 2 edges could not be kept\n"
-    document = ask(daemon, "GET", f"/{ended.stdout.strip()}")["document"]
+    document = rest(daemon, "GET", f"/flows/{ended.stdout.strip()}")["document"]
     assert document["nodes"].keys() == {"n"}
 
 
@@ -445,8 +437,8 @@ def test_cli7_patch_is_confirmed_with_its_version(cli: Cli, daemon: Daemon) -> N
     assert cli.out("patch", "p", "-", stdin='{"title": "Two"}') == "2\n"
     (cli.directory / "patch.json").write_text('{"title": "Three \N{SNOWMAN}"}')
     assert cli.out("patch", "p", "@patch.json") == "3\n"
-    assert ask(daemon, "GET", "/p")["title"] == "Three \N{SNOWMAN}"
-    entries = ask(daemon, "GET", "/p/entries")["entries"]
+    assert rest(daemon, "GET", "/flows/p")["title"] == "Three \N{SNOWMAN}"
+    entries = rest(daemon, "GET", "/flows/p/entries")["entries"]
     assert {entry["by"] for entry in entries} == {"ada"}
 
 
@@ -485,7 +477,7 @@ def test_cli7_patch_that_is_refused(cli: Cli, daemon: Daemon, patch: str, why: s
 
 def test_cli7_patch_of_a_deleted_flow(cli: Cli, daemon: Daemon) -> None:
     make(daemon, "patched-late")
-    ask(daemon, "DELETE", "/patched-late")
+    rest(daemon, "DELETE", "/flows/patched-late")
     error = cli.error("patch", "patched-late", '{"title": "t"}')
     assert error == "Error: The flow was deleted\n"
 
@@ -506,7 +498,7 @@ def test_cli6_entries_are_shown_as_they_come(cli: Cli, daemon: Daemon) -> None:
         for one in (plain, as_json):
             eventually(lambda one=one: one.errors != [], "the tail has joined")
             assert one.errors == ["The flow is at version 1. Waiting for the next."]
-        ask(daemon, "PATCH", "/t", {"title": "a\n\x1b"})
+        rest(daemon, "PATCH", "/flows/t", {"title": "a\n\x1b"})
         cli.run("patch", "t", '{"title": "b"}')
         eventually(lambda: len(plain.lines) == len(as_json.lines) == 2, "the entries are shown")
         versions = [line.split("\t")[0] for line in plain.lines]
@@ -535,7 +527,7 @@ def test_cli6_flow_that_is_deleted_ends_it(cli: Cli, daemon: Daemon) -> None:
     make(daemon, "ends")
     with cli.running("tail", "ends") as tail:
         eventually(lambda: tail.errors != [], "the tail has joined")
-        ask(daemon, "DELETE", "/ends?by=Ada%1B")
+        rest(daemon, "DELETE", "/flows/ends?by=Ada%1B")
         assert tail.end() == 1
         assert tail.errors[-1] == r"Error: The flow was deleted by Ada\x1b"
     assert cli.error("tail", "ends") == "Error: The flow was deleted\n"
@@ -552,10 +544,10 @@ def test_cli6_server_that_restarts_is_waited_for(
         daemon.kill()
         eventually(lambda: len(tail.errors) > 1, "the outage is told")
         daemon.start()
-        ask(daemon, "PATCH", "/f", {"title": "b"})
+        rest(daemon, "PATCH", "/flows/f", {"title": "b"})
         eventually(lambda: tail.errors[-1] == "Connected.", "the tail is back", TIMEOUT)
         eventually(lambda: len(tail.lines) == 1, "what came meanwhile is shown")
-        ask(daemon, "PATCH", "/f", {"title": "c"})
+        rest(daemon, "PATCH", "/flows/f", {"title": "c"})
         eventually(lambda: len(tail.lines) == 2, "what comes then is shown")
         outage = [line for line in tail.errors if line.startswith("Not connected, trying again: ")]
         assert len(outage) == len(set(outage)) >= 1
@@ -574,7 +566,7 @@ def test_cli6_what_could_not_be_shown_is_told(
         daemon.kill()
         daemon.start()
         for number in range(20):  # more bytes than the document has
-            ask(daemon, "PATCH", "/f", {"title": str(number) * 50})
+            rest(daemon, "PATCH", "/flows/f", {"title": str(number) * 50})
         tail.process.send_signal(signal.SIGCONT)
         eventually(lambda: tail.errors[-1] == "Connected.", "the tail is back", TIMEOUT)
         assert "Not shown, as they came during the outage: 2 to 21" in tail.errors
@@ -602,7 +594,7 @@ def test_cli6_reader_that_goes_away_ends_it(cli: Cli, daemon: Daemon) -> None:
         watchdog.start()
         assert b"no entries yet" in tail.stderr.readline()
         tail.stdout.close()
-        ask(daemon, "PATCH", "/piped", {"title": "t"})
+        rest(daemon, "PATCH", "/flows/piped", {"title": "t"})
         assert tail.wait(TIMEOUT) == 1
         assert tail.stderr.read() == b""
     finally:
@@ -653,7 +645,7 @@ def test_cli9_bar_and_lines_leave_each_other_alone(cli: Cli, daemon: Daemon) -> 
     for number in range(3):
         make(daemon, f"bar-{number}")
         cli.run("export", f"bar-{number}", "-o", f"bar-{number}.json")
-    ask(daemon, "DELETE", "/bar-1")
+    rest(daemon, "DELETE", "/flows/bar-1")
     sent = on_terminal(cli, "import", "--keep-ids", "bar-1.json")
     assert lines_on_screen(sent) == ["bar-1", ""]  # of one thing there is no bar
     files = [f"bar-{number}.json" for number in range(3)]
@@ -719,7 +711,7 @@ def test_ver2_ver4_first_difference_ends_it(
     make(daemon, "whole", title="t")
     make(daemon, "odd\u202e", title="t")
     make(daemon, "deleted", title="t")
-    ask(daemon, "DELETE", "/deleted")
+    rest(daemon, "DELETE", "/flows/deleted")
     assert cli.out("verify", "--store", store) == "3 flows, 3 entries: no difference\n"
     if kind == "sqlite":
         with closing(sqlite3.connect(tmp_path / "flows.db", isolation_level=None)) as database:
@@ -741,10 +733,10 @@ def test_ver4_server_writes_meanwhile(start_daemon: Callable[..., Daemon], tmp_p
         while not over.is_set():
             number = len(written)
             written.append(
-                ask(daemon, "PATCH", f"/f{number % 7}", {"data": {"n": number}})["version"]
+                rest(daemon, "PATCH", f"/flows/f{number % 7}", {"data": {"n": number}})["version"]
             )
             if number % 50 == 49:
-                ask(daemon, "DELETE", f"/f{number % 7}")
+                rest(daemon, "DELETE", f"/flows/f{number % 7}")
                 make(daemon, f"f{number % 7}")
 
     for number in range(7):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -93,16 +94,23 @@ async def running() -> Any:
     await server.clients.drain()
 
 
-async def assert_nothing_is_left(server: Server, before: Counter[str]) -> None:
-    """Wait until all is as it was ``before``; fail after 10 s."""
+async def assert_none_is_left(server: Server, look: Callable[[], list[Any]]) -> None:
+    """Wait until no client is left, nor what ``look`` finds; fail after 10 s."""
     left: list[Any] = []
     for _ in range(200):
         await deferLater(reactor, 0.05)
-        flows = list(server.sessions.sessions())
-        left = [flows, delayed_calls(), alive() - before]
+        left = look()
         if not len(server.clients) and not any(left):
             return
     raise AssertionError(f"{len(server.clients)} clients are left, and {left}")
+
+
+async def assert_nothing_is_left(server: Server, before: Counter[str]) -> None:
+    """Wait until all is as it was ``before``; fail after 10 s."""
+    await assert_none_is_left(
+        server,
+        lambda: [list(server.sessions.sessions()), delayed_calls(), alive() - before],
+    )
 
 
 def join_all(port: int, count: int) -> list[RawWebSocket]:
@@ -164,13 +172,7 @@ async def test_ses4_ses7_who_is_gone_does_not_wait_for_the_collector(
     gc.disable()
     try:
         await deferToThread(come_and_go)
-        left: Counter[str] = Counter()
-        for _ in range(200):
-            await deferLater(reactor, 0.05)
-            left = alive(collected=False) - before
-            if not len(running.server.clients) and not left:
-                break
-        assert not left
+        await assert_none_is_left(running.server, lambda: [alive(collected=False) - before])
     finally:
         gc.enable()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -14,7 +13,6 @@ from configparser import RawConfigParser
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import psycopg2
 import pytest
@@ -27,7 +25,7 @@ from helix.telemetry import Telemetry
 from tests.daemon import Daemon, start_daemon
 from tests.postgres import program, shared_server
 from tests.rawsocket import RawWebSocket
-from tests.watched import eventually, get
+from tests.watched import eventually, get, rest
 
 __all__ = ["start_daemon"]
 
@@ -95,7 +93,7 @@ def test_ops14_unit_starts_the_daemon_with_settings_that_exist(
             super().__setitem__(name, value)
 
     unit = RawConfigParser(strict=False, dict_type=Repeated)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # configparser's way to keep case
     unit.read(EXAMPLES / "helix.service")
     service = unit["Service"]
     variables = dict(line.split("=", 1) for line in service["Environment"].splitlines())
@@ -145,22 +143,13 @@ def run(directory: Path, lines: list[str], **variables: str) -> str:
     return done.stdout
 
 
-def ask(daemon: Daemon, method: str, path: str, body: Any = None) -> Any:
-    request = Request(f"http://{daemon.address}/api/flows{path}", method=method)
-    if body is not None:
-        request.data = json.dumps(body).encode()
-        request.add_header("Content-Type", "application/json")
-    with urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
 def wait_for_store(daemon: Daemon) -> None:
     eventually(lambda: get(daemon, "/api/flows")[0] == 200, "the store is open")
 
 
 def retitle(daemon: Daemon, *titles: str) -> None:
     for title in titles:
-        ask(daemon, "PATCH", "/f", {"title": title})
+        rest(daemon, "PATCH", "/flows/f", {"title": title})
 
 
 def join(daemon: Daemon, **resume: Any) -> dict[str, Any]:
@@ -183,9 +172,9 @@ def test_ops15_backup_is_put_back_and_nobody_resumes_from_what_it_lacks(
     wait_for_store(daemon)
     directory = daemon._directory
     variables = {"HELIX_STORE": url} if kind == "postgresql" else {}
-    ask(daemon, "POST", "", {"id": "f"})
-    ask(daemon, "POST", "", {"id": "gone"})
-    ask(daemon, "DELETE", "/gone")
+    rest(daemon, "POST", "/flows", {"id": "f"})
+    rest(daemon, "POST", "/flows", {"id": "gone"})
+    rest(daemon, "DELETE", "/flows/gone")
     retitle(daemon, "one", "two")
     out = run(directory, commands(f"{kind}-backup"), **variables)
     assert out == ("2 flows, 2 entries: no difference\n" if kind == "sqlite" else "")
@@ -197,7 +186,7 @@ def test_ops15_backup_is_put_back_and_nobody_resumes_from_what_it_lacks(
     assert out == "2 flows, 2 entries: no difference\n2 flows: a new epoch\n"
     daemon.start()
     wait_for_store(daemon)
-    restored = ask(daemon, "GET", "/f")
+    restored = rest(daemon, "GET", "/flows/f")
     assert (restored["version"], restored["document"]["title"]) == (2, "two")
     # The log reaches the client's version by another way.
     retitle(daemon, "3", "4", "5")
@@ -224,13 +213,13 @@ def test_cli10_store_that_a_server_writes_to_is_refused(
     start_daemon: Callable[..., Daemon],
 ) -> None:
     daemon = start_daemon()
-    ask(daemon, "POST", "", {"id": "f"})
-    before = ask(daemon, "GET", "/f")["epoch"]
+    rest(daemon, "POST", "/flows", {"id": "f"})
+    before = rest(daemon, "GET", "/flows/f")["epoch"]
     ended = new_epoch(cwd=daemon._directory)
     assert ended.returncode == 1
     assert ended.stderr.startswith("Error: ")
     assert "another process writes to this database" in ended.stderr
-    assert ask(daemon, "GET", "/f")["epoch"] == before
+    assert rest(daemon, "GET", "/flows/f")["epoch"] == before
 
 
 def test_cli10_store_that_isnt_there_is_not_made(tmp_path: Path) -> None:
@@ -260,7 +249,7 @@ def test_sto19_where_one_epoch_cant_be_changed_none_is(
     daemon = start_daemon("--store", url)
     wait_for_store(daemon)
     for flow_id in "abc":
-        ask(daemon, "POST", "", {"id": flow_id})
+        rest(daemon, "POST", "/flows", {"id": flow_id})
     daemon.stop()
     before = epochs(url)
     assert len(before) == 3

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 from tests.daemon import Daemon
 
@@ -54,6 +56,18 @@ def get(daemon: Daemon, path: str) -> tuple[int, bytes]:
         return response.status, response.read()
     finally:
         connection.close()
+
+
+def rest(daemon: Daemon, method: str, path: str, body: object = None) -> Any:
+    """Ask the daemon's REST, and give its answer; of a path below ``/api``."""
+    request = Request(
+        f"http://{daemon.address}/api{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urlopen(request, timeout=10.0) as answer:
+        return json.load(answer)
 
 
 def sessions(daemon: Daemon) -> list[dict[str, object]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any
@@ -14,9 +12,9 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.chromium import Chromium, install
 from tests.browser.person import Person
 from tests.daemon import Daemon, start_daemon
-from tests.watched import running_daemon
+from tests.watched import rest, running_daemon
 
-__all__ = ["start_daemon"]
+__all__ = ["rest", "start_daemon"]
 
 MakePerson = Callable[..., Person]
 
@@ -77,16 +75,10 @@ def bob(make_person: MakePerson) -> Person:
     return make_person()
 
 
-def rest(daemon: Daemon, method: str, path: str, body: object = None) -> Any:
-    """Ask the daemon's REST, and give its answer."""
-    request = urllib.request.Request(
-        f"http://{daemon.address}/api{path}",
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=10.0) as answer:
-        return json.load(answer)
+def stored_nodes(daemon: Daemon, flow_id: str) -> dict[str, Any]:
+    """The nodes of a flow, as the server has them."""
+    nodes: dict[str, Any] = rest(daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"]
+    return nodes
 
 
 def document_of(person: Person) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MakeFlow, MakePerson, node, rest
+from tests.browser.conftest import MakeFlow, MakePerson, node, rest, stored_nodes
 from tests.browser.person import Person
 from tests.browser.wire import Wire
 from tests.daemon import Daemon
@@ -29,13 +29,6 @@ FULL_STORAGE = """
     Storage.prototype.setItem = () => { throw new DOMException('Full', 'QuotaExceededError') };
     IDBObjectStore.prototype.put = () => { throw new DOMException('Full', 'QuotaExceededError') };
 """
-
-
-def position_of(daemon: Daemon, flow_id: str, name: str) -> dict[str, float]:
-    found: dict[str, float] = rest(daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"][name][
-        "position"
-    ]
-    return found
 
 
 def crash(person: Person) -> None:
@@ -66,14 +59,14 @@ def test_edi14_crash_keeps_sends_and_hands_over_what_is_unsent(
     saved = json.loads(downloading.value.path().read_bytes())
     moved = saved["document"]["nodes"]["left"]["position"]
     assert moved["y"] > 80
-    assert position_of(daemon, flow_id, "left") == {"x": 0, "y": 0}
+    assert stored_nodes(daemon, flow_id)["left"]["position"] == {"x": 0, "y": 0}
     ada.button("Load again").click()
     expect(ada.node("left")).to_be_visible()
     expect(ada.status).to_contain_text("1 unsent")
     crash(ada)
     wire.mend()
     expect(alert).to_contain_text("All your changes are saved.")
-    assert position_of(daemon, flow_id, "left") == moved
+    assert stored_nodes(daemon, flow_id)["left"]["position"] == moved
     ada.page.goto("/")
     ada.page.get_by_label("Files to import").set_input_files(downloading.value.path())
     expect(ada.page.locator(".toasts")).to_contain_text("Imported “Orders”")
@@ -145,7 +138,7 @@ def test_edi14_browser_that_keeps_nothing_can_edit_and_warns(
     ada.open(flow_id)
     ada.drag("left", (80, 160))
     ada.sees_saved()
-    assert position_of(daemon, flow_id, "left")["y"] > 80
+    assert stored_nodes(daemon, flow_id)["left"]["position"]["y"] > 80
     wire.cut()
     expect(ada.status).to_contain_text("Offline")
     ada.drag("right", (-80, 160))
@@ -158,4 +151,4 @@ def test_edi14_browser_that_keeps_nothing_can_edit_and_warns(
     expect(ada.page.get_by_role("alert")).to_contain_text("1 unsent change is in this window alone")
     wire.mend()
     expect(ada.page.get_by_role("alert")).to_contain_text("All your changes are saved.")
-    assert position_of(daemon, flow_id, "right")["y"] > 80
+    assert stored_nodes(daemon, flow_id)["right"]["position"]["y"] > 80

@@ -6,12 +6,11 @@ import math
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import MakeFlow, MakePerson, node, rest
+from tests.browser.conftest import MakeFlow, MakePerson, node, rest, stored_nodes
 from tests.browser.person import Person
 from tests.browser.wire import Wire
 from tests.daemon import Daemon
@@ -38,12 +37,6 @@ MIDDLE = """() => {
     return [(width / 2 - x) / zoom, (height / 2 - y) / zoom];
 }"""
 """Gives the middle of what one sees, in the flow's coordinates."""
-
-
-def stored_nodes(daemon: Daemon, flow_id: str) -> dict[str, Any]:
-    """The nodes of a flow, as the server has them."""
-    nodes: dict[str, Any] = rest(daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"]
-    return nodes
 
 
 def middle_of(locator: Locator) -> tuple[float, float]:
@@ -79,7 +72,7 @@ def test_edi6_two_edit_different_nodes_at_once(
     ada.page.mouse.up()
     bob.page.mouse.up()
     ada.sees_same_as(bob)
-    stored = rest(ada.daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"]
+    stored = stored_nodes(ada.daemon, flow_id)
     assert stored["left"]["position"]["y"] > 80
     assert stored["right"]["position"]["y"] > 80
 
@@ -115,10 +108,7 @@ def test_edi7_edits_made_offline_come_back(ada: Person, bob: Person, make_flow: 
     ada.page = ada.new_page()
     ada.open(flow_id)
     ada.sees_same_as(bob)
-    assert (
-        rest(ada.daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"]["left"]["position"]["y"]
-        > 80
-    )
+    assert stored_nodes(ada.daemon, flow_id)["left"]["position"]["y"] > 80
 
 
 def test_edi7_daemon_killed_in_the_middle_of_a_drag_loses_nothing(
@@ -137,7 +127,7 @@ def test_edi7_daemon_killed_in_the_middle_of_a_drag_loses_nothing(
     expect(ada.status).to_have_text("Offline, 1 unsent")
     daemon.start()
     ada.sees_same_as(bob)
-    left = rest(daemon, "GET", f"/flows/{flow_id}")["document"]["nodes"]["left"]
+    left = stored_nodes(daemon, flow_id)["left"]
     assert left["position"] != {"x": 0, "y": 0}
 
 

@@ -36,6 +36,16 @@ export function boxesOf(document: FlowDocument | undefined): Map<string, Box> {
   return boxes;
 }
 
+/** Tell where nodes are, by id, as React Flow has measured them. */
+export function placesOf(lookup: ReadonlyMap<string, { internals: { positionAbsolute: { x: number; y: number } }; measured: { width?: number; height?: number } }>): Map<string, Box> {
+  return new Map(
+    [...lookup].map(([id, { internals, measured }]) => {
+      const { width = NODE_SIZE.width, height = NODE_SIZE.height } = measured;
+      return [id, { ...internals.positionAbsolute, width, height }];
+    }),
+  );
+}
+
 /** Give the box around boxes and the edges between them, with a margin. */
 export function frameOf(boxes: ReadonlyMap<string, Box>, margin: number, edges: readonly FlowEdge[] = []): Box {
   if (boxes.size === 0) {

@@ -1,5 +1,6 @@
-import { useEffect, useLayoutEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
+import { moveFocus, useLeaving } from "../ui/menus";
 import type { Command } from "./commands";
 import { keyWords } from "./keys";
 
@@ -41,25 +42,12 @@ export function ContextMenu({ place, commands, onClose }: Props) {
       menu.querySelector<HTMLElement>("[role=menuitem]")?.focus();
     }
   }, [place]);
-  useEffect(() => {
-    const leave = (event: PointerEvent): void => {
-      if (event.target instanceof Node && element.current?.contains(event.target) !== true) {
-        onClose();
-      }
-    };
-    addEventListener("pointerdown", leave, true);
-    return () => { removeEventListener("pointerdown", leave, true); };
-  }, [onClose]);
+  useLeaving(element, onClose);
   const close = (): void => {
     onClose();
     if (before.current instanceof HTMLElement || before.current instanceof SVGElement) {
       before.current.focus({ preventScroll: true });
     }
-  };
-  const move = (step: number): void => {
-    const all = [...(element.current?.querySelectorAll<HTMLElement>("[role=menuitem]") ?? [])];
-    const at = all.findIndex((one) => one === document.activeElement);
-    all.at((at + step) % all.length)?.focus();
   };
   return (
     <div
@@ -73,7 +61,7 @@ export function ContextMenu({ place, commands, onClose }: Props) {
         const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
         if (step !== undefined) {
           event.preventDefault();
-          move(step);
+          moveFocus(element.current, step);
         } else if (event.key === "Escape" || event.key === "Tab") {
           event.preventDefault();
           close();

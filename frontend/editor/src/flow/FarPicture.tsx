@@ -1,10 +1,9 @@
 import { type Edge, type Node, useStoreApi, ViewportPortal } from "@xyflow/react";
 import { useEffect, useRef } from "react";
 
-import { frameOf } from "../drawing";
+import { frameOf, placesOf } from "../drawing";
 import { kindOf } from "../kinds";
 import { useTheme } from "../theme";
-import { placesOf } from "./Minimap";
 
 /** Pixels for each of the flow's own units: as many as are seen from so far. */
 const SCALE = 0.25;

@@ -1,7 +1,7 @@
 import { type Node, useReactFlow, useStoreApi } from "@xyflow/react";
 import { type PointerEvent, useEffect, useRef } from "react";
 
-import { type Box, frameOf, NODE_SIZE } from "../drawing";
+import { type Box, frameOf, placesOf } from "../drawing";
 import { kindOf } from "../kinds";
 import { useTheme } from "../theme";
 import { MAX_ZOOM, MIN_ZOOM } from "./fit";
@@ -22,16 +22,6 @@ interface Scale {
   by: number;
   x: number;
   y: number;
-}
-
-/** Tell where nodes are, by id, parents counted. */
-export function placesOf(lookup: ReadonlyMap<string, { internals: { positionAbsolute: { x: number; y: number } }; measured: { width?: number; height?: number } }>): Map<string, Box> {
-  return new Map(
-    [...lookup].map(([id, { internals, measured }]) => {
-      const { width = NODE_SIZE.width, height = NODE_SIZE.height } = measured;
-      return [id, { ...internals.positionAbsolute, width, height }];
-    }),
-  );
 }
 
 function scaleOf(boxes: ReadonlyMap<string, Box>): Scale {

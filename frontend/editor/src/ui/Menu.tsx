@@ -1,6 +1,8 @@
 import type { LucideIcon } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 
+import { moveFocus, useLeaving } from "./menus";
+
 export interface MenuItem {
   /** What tells it from others of the same label. */
   id?: string;
@@ -20,27 +22,13 @@ interface Props {
 export function Menu({ label, className = "icon-button", children, items }: Props) {
   const [isOpen, setOpen] = useState(false);
   const element = useRef<HTMLDivElement>(null);
+  useLeaving(element, isOpen ? () => { setOpen(false); } : null);
   useEffect(() => {
-    if (!isOpen) {
-      return;
+    if (isOpen) {
+      element.current?.querySelector<HTMLElement>("[role=menuitem]")?.focus();
     }
-    element.current?.querySelector<HTMLElement>("[role=menuitem]")?.focus();
-    const leave = (event: PointerEvent): void => {
-      if (event.target instanceof Node && element.current?.contains(event.target) !== true) {
-        setOpen(false);
-      }
-    };
-    addEventListener("pointerdown", leave);
-    return () => {
-      removeEventListener("pointerdown", leave);
-    };
   }, [isOpen]);
 
-  const move = (step: number): void => {
-    const all = [...(element.current?.querySelectorAll<HTMLElement>("[role=menuitem]") ?? [])];
-    const at = all.findIndex((one) => one === document.activeElement);
-    all.at((at + step) % all.length)?.focus();
-  };
   const close = (): void => {
     setOpen(false);
     element.current?.querySelector<HTMLElement>("button")?.focus();
@@ -54,7 +42,7 @@ export function Menu({ label, className = "icon-button", children, items }: Prop
         const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
         if (isOpen && step !== undefined) {
           event.preventDefault();
-          move(step);
+          moveFocus(element.current, step);
         } else if (isOpen && event.key === "Escape") {
           event.stopPropagation();
           close();
