@@ -408,16 +408,19 @@ class FlowSession:
         """Get the entries that a resuming member missed and that are not at hand any more."""
         if resume is None:
             return None
-        if resume[0] != self.log.epoch or resume[1] > self.log.version:
-            # It may have seen by another node what this one has yet to read.
+        if not self._has(*resume):
+            # It may have been told by another node what this one has yet to read.
             await self._commits.refreshed()
-        if resume[0] != self.log.epoch or resume[1] > self.log.version:
-            return None
+            if not self._has(*resume):
+                return None
         try:
             return await self.log.fetch(resume[1])
         except FlowNotFound:
             self.refresh()  # the store has another log by now, of which all members will be told
             return None
+
+    def _has(self, epoch: str, version: int) -> bool:
+        return epoch == self.log.epoch and version <= self.log.version
 
     def _joined(self, resume: tuple[str, int] | None, fetched: list[Entry] | None) -> Joined:
         log = self.log
