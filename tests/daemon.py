@@ -12,19 +12,33 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from random import SystemRandom
 
 import pytest
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
 
+PORTS = range(20_000, 32_768)
+
+_random = SystemRandom()  # test runs beside each other must not choose alike
+
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """
+    Return a TCP port of the loopback interface on which nobody listens.
+
+    The system gives none of these to those who ask for any, as all do who connect to somewhere: a
+    daemon that is started again finds it free.
+    """
+    while True:
+        port = _random.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def twistd() -> list[str]:
