@@ -8,9 +8,11 @@ from socket import getaddrinfo
 from typing import Any
 
 import pytest
+from psycopg2.extensions import STATUS_READY
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from txpostgres import txpostgres
 
 from helix.errors import (
     DuplicateOperation,
@@ -349,6 +351,42 @@ async def test_pgs4_a_closed_store_stays_closed(
         with pytest.raises(StoreUnavailable, match="closed"):
             await asked
     assert postgres_server.count_connections(database) == 0
+
+
+@ensureDeferred
+async def test_pgs4_a_connection_may_be_closed_while_it_opens(
+    postgres_server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its end and the news of it, where txpostgres would watch a socket that is gone."""
+    connection = Connection(reactor, Bounds())
+    goes_on = txpostgres.Connection.continuePolling
+    closed = []
+
+    def closes_when_open(wire: Any, swallowErrors: bool = False) -> None:
+        goes_on(wire, swallowErrors)
+        if wire.pollable().status == STATUS_READY:
+            closed.append(connection)
+            connection.discard()
+
+    monkeypatch.setattr(txpostgres.Connection, "continuePolling", closes_when_open)
+    with pytest.raises(StoreUnavailable):
+        await connection.open(Address.parse(postgres_server.url(database)), 0)
+    assert closed
+    assert connection.is_gone
+    assert postgres_server.count_connections(database) == 0
+
+
+@ensureDeferred
+async def test_pgs4_nothing_is_opened_for_who_closed_while_the_name_was_asked_for(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    connection = Connection(reactor, Bounds())
+    url = postgres_server.url(database).replace("127.0.0.1", "localhost")
+    opening = Deferred.fromCoroutine(connection.open(Address.parse(url), 0))
+    connection.discard()
+    with pytest.raises(StoreUnavailable):
+        await opening
+    assert connection._wire.pollable() is None
 
 
 @ensureDeferred

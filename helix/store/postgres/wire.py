@@ -104,15 +104,23 @@ class Connection:
 
         :param attempt: how many there were before.
         :raises Refused: when the server doesn't let us in.
-        :raises StoreUnavailable: when it can't be reached.
+        :raises StoreUnavailable: when it can't be reached, or `discard` was asked for meanwhile.
         """
         parameters = await address.resolve(self._reactor, attempt, self.bounds.wait)
+        if self.is_gone:
+            raise ConnectionGone()  # there was nothing to close yet, and nobody would close it now
         timer = self._clock.callLater(self.bounds.wait, self.discard)
         try:
             await self._wire.connect(**parameters)
         except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
             self.discard()
             raise explain_attempt(error, address) from None  # whose text may be too outspoken
+        except ValueError:
+            # txpostgres is told of its success a turn later, and then watches a socket that may
+            # have been closed in between, which epoll refuses.
+            if not self.is_gone:
+                raise
+            raise ConnectionGone() from None
         finally:
             if timer.active():
                 timer.cancel()
