@@ -279,6 +279,9 @@ def test_edi5_files_are_imported_and_bad_ones_harm_nothing(
     home.is_told("Imported 2 flows, without 1 parts that can't be kept.")
     home.is_told("“picture” can't be imported")
     home.is_told("“other” can't be imported")
+    failures = ada.page.locator(".toast", has_text="can't be imported").locator("span")
+    lines = failures.inner_text().splitlines()
+    assert [line[-1:] for line in lines] == [".", "."]
     home.find(f"walrus {way}", 3)
     assert titles(daemon, f"walrus%20{way}") == [
         f"Walrus {way}",
