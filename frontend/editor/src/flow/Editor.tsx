@@ -1,6 +1,5 @@
 import type { FlowDocument, FlowEdge, FlowNode } from "helix-flows";
 import { useFlow } from "helix-flows/react";
-import { Plus } from "lucide-react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
@@ -14,6 +13,7 @@ import { Closed, Waiting } from "./Closed";
 import { commandsOf } from "./commands";
 import { ContextMenu, menuOf, type MenuPlace } from "./ContextMenu";
 import { History } from "./History";
+import { keyWords } from "./keys";
 import { KeySheet } from "./KeySheet";
 import { elementOf, LabelEditor } from "./LabelEditor";
 import { Naming } from "./Naming";
@@ -52,7 +52,6 @@ export function Editor({ flowId }: { flowId: string }) {
   const [isHistoryOpen, setHistoryOpen] = useState(false);
   const [past, setPast] = useState<FlowDocument | null>(null);
   const [canvas, setCanvas] = useState(CALM);
-  const [isAdding, setAdding] = useState(false);
   const [fieldsClosedFor, setFieldsClosedFor] = useState("");
   const { isLocked, isBoxing, renamed, menu } = canvas;
   const isViewer = sync.state.role === "viewer";
@@ -104,22 +103,17 @@ export function Editor({ flowId }: { flowId: string }) {
       <TopBar
         flow={flow}
         commands={commands}
+        past={past}
         isViewer={isViewer}
+        isReadOnly={isReadOnly}
         isHistoryOpen={isHistoryOpen}
         followed={follow.followed}
         onFollow={follow.follow}
         onRename={() => { setSheet("name"); }}
       />
-      <main className={isAdding ? "stage adding" : "stage"}>
+      <main className="stage">
         <h1 className="hidden">{title}</h1>
-        {!isReadOnly && (
-          <>
-            <Palette isLocked={isLocked} onAdd={(type) => { actions.add(type); setAdding(false); }} />
-            <button className="add" aria-label="Add a node" aria-expanded={isAdding} onClick={() => { setAdding(!isAdding); }}>
-              <Plus size={24} />
-            </button>
-          </>
-        )}
+        {!isReadOnly && <Palette isLocked={isLocked} onAdd={actions.add} onDrop={actions.drop} />}
         <Canvas
           sync={sync}
           nodes={nodes}
@@ -156,7 +150,12 @@ export function Editor({ flowId }: { flowId: string }) {
         {document !== null && nodes.length === 0 && past === null && (
           <div className="hint">
             <b>An empty flow</b>
-            <span>Drag a node from the palette, or press Ctrl K.</span>
+            {!isFixed && (
+              <>
+                <span className="by-mouse">Click a node on the left, or drag it here. {keyWords("Mod+K").join(" ")} lists all that can be done.</span>
+                <span className="by-touch">Add the first node with +.</span>
+              </>
+            )}
           </div>
         )}
         <Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} />
