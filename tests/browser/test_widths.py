@@ -129,6 +129,13 @@ def test_edi5_long_titles_and_templates_fit(
         expect(dialog).to_have_count(0)
 
 
+def test_edi26_long_labels_are_found_beside_their_kind(ada: Person, make_flow: MakeFlow) -> None:
+    ada.open(make_flow(node("a", 0, 0, "sensor", label=LONG * 4)))
+    ada.press("Control+f")
+    found = ada.page.get_by_role("option", name=LONG)
+    assert is_within(found.get_by_text("Sensor"), found)
+
+
 def test_edi11_history_fits_a_phone(make_person: MakePerson, make_flow: MakeFlow) -> None:
     ada = make_person(**PHONE)
     ada.open(make_flow(node("left", 0, 0)))

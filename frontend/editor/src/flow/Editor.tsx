@@ -94,6 +94,10 @@ export function Editor({ flowId }: { flowId: string }) {
   const chosen = useMemo(() => chosenOf(document, key), [document, key]);
   const names = useMemo(() => new Map(Object.values(document?.nodes ?? {}).map((node) => [node.id, labelOf(node)])), [document]);
   const areProperties = past === null && fieldsClosedFor !== key && selected.length > 0 && renamed === null;
+  if (renamed !== null && (document?.nodes[renamed] ?? document?.edges[renamed]) === undefined) {
+    // Others have deleted it meanwhile.
+    ask({ renamed: null });
+  }
   useKeptInSight(areProperties ? key : "");
   const { setCursor, onNodesChange, onEdgesChange, onConnect } = flow;
   const calls = useMemo(() => ({ setCursor, onNodesChange, onEdgesChange, onConnect }), [setCursor, onNodesChange, onEdgesChange, onConnect]);
@@ -129,6 +133,7 @@ export function Editor({ flowId }: { flowId: string }) {
         />
         {renamed !== null && !isFixed && (
           <LabelEditor
+            sync={sync}
             id={renamed}
             label={textOf(document?.nodes[renamed]?.data["label"] ?? document?.edges[renamed]?.["label"])}
             onLabel={(label) => { actions.relabel(renamed, label); }}
