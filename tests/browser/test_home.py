@@ -346,6 +346,16 @@ def test_edi5_home_shows_who_is_where_and_what_others_do(
     expect(home.cards.first).to_contain_text("Changed just now")
 
 
+def test_edi17_page_is_dark_before_its_script_is_there(make_person: MakePerson) -> None:
+    ada = make_person(color_scheme="dark", java_script_enabled=False)
+    ada.page.goto("/")
+    colors = ada.page.evaluate(
+        "() => [getComputedStyle(document.documentElement).colorScheme,"
+        " getComputedStyle(document.body).backgroundColor]"
+    )
+    assert colors == ["normal", "rgba(0, 0, 0, 0)"]
+
+
 def test_edi17_theme_follows_the_system_until_one_chooses(make_person: MakePerson) -> None:
     ada = make_person(color_scheme="light")
     html = ada.page.locator("html")

@@ -303,6 +303,18 @@ def test_edi9_somebody_is_followed_until_one_moves_oneself(
     expect(ada.button(f"Follow {bobs}")).to_have_attribute("aria-pressed", "false")
 
 
+def test_edi7_flow_that_is_loading_takes_no_changes(ada: Person, make_flow: MakeFlow) -> None:
+    flow_id = make_flow(node("left", 0, 0))
+    ada.page.route_web_socket("**/socket/websocket*", lambda _socket: None)
+    ada.page.goto(f"/flow/{flow_id}")
+    expect(ada.status).to_have_text("Loading")
+    expect(ada.page.locator(".palette button:not(:disabled)")).to_have_count(0)
+    expect(ada.page.locator(".count")).to_have_count(0)
+    expect(ada.page.get_by_label("Title of the flow")).to_have_attribute("placeholder", "")
+    ada.press("Alt+1")
+    expect(ada.button("Undo")).to_be_disabled()
+
+
 def test_edi9_whoever_edits_what_is_deleted_is_told(
     ada: Person, bob: Person, make_flow: MakeFlow
 ) -> None:

@@ -56,7 +56,9 @@ export function Editor({ flowId }: { flowId: string }) {
   const { isLocked, isBoxing, renamed, menu } = canvas;
   const isViewer = sync.state.role === "viewer";
   const isReadOnly = isViewer || past !== null || status.kind === "closed";
-  const isFixed = isReadOnly || isLocked;
+  // Before it is there, nobody sees what they do to it.
+  const isAbsent = document === null;
+  const isFixed = isReadOnly || isLocked || isAbsent;
   const follow = useFollow(sync);
   const actions = useActions(flow, isFixed);
   const views = useViews(flow, actions);
@@ -76,7 +78,7 @@ export function Editor({ flowId }: { flowId: string }) {
     setPast(null);
   };
   const commands = commandsOf(actions, views, flow, {
-    isReadOnly,
+    isReadOnly: isReadOnly || isAbsent,
     isLocked,
     setLocked: (next) => { ask({ isLocked: next }); },
     isBoxing,
@@ -117,7 +119,7 @@ export function Editor({ flowId }: { flowId: string }) {
       />
       <main className="stage">
         <h1 className="hidden">{title}</h1>
-        {!isReadOnly && <Palette isLocked={isLocked} onAdd={actions.add} onDrop={actions.drop} />}
+        {!isReadOnly && <Palette isLocked={isFixed} onAdd={actions.add} onDrop={actions.drop} />}
         <Canvas
           sync={sync}
           nodes={nodes}
@@ -135,7 +137,7 @@ export function Editor({ flowId }: { flowId: string }) {
           <LabelEditor
             sync={sync}
             id={renamed}
-            label={textOf(document?.nodes[renamed]?.data["label"] ?? document?.edges[renamed]?.["label"])}
+            label={textOf(document.nodes[renamed]?.data["label"] ?? document.edges[renamed]?.["label"])}
             onLabel={(label) => { actions.relabel(renamed, label); }}
             onClose={() => { ask({ renamed: null }); }}
           />

@@ -49,11 +49,13 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
         <ChevronLeft size={18} />
       </a>
       <span className="brand-mark"><Mark /></span>
-      <Title sync={sync} title={document?.title ?? ""} isDisabled={document === null || isReadOnly} />
+      <Title sync={sync} title={document?.title ?? null} isDisabled={document === null || isReadOnly} />
       <Status sync={sync} status={status} refusals={sync.state.refusals} isViewer={isViewer} />
-      <span className="count">
-        {numbered(Object.keys(document?.nodes ?? {}).length, "node")} · {numbered(Object.keys(document?.edges ?? {}).length, "edge")}
-      </span>
+      {document !== null && (
+        <span className="count">
+          {numbered(Object.keys(document.nodes).length, "node")} · {numbered(Object.keys(document.edges).length, "edge")}
+        </span>
+      )}
       <span className="space" />
       {button("undo")}
       {!isNarrow && button("redo")}
@@ -79,14 +81,15 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
 }
 
 /** What the flow is called. Escape leaves it as it was. */
-function Title({ sync, title, isDisabled }: { sync: SyncedFlow; title: string; isDisabled: boolean }) {
+function Title({ sync, title: known, isDisabled }: { sync: SyncedFlow; title: string | null; isDisabled: boolean }) {
+  const title = known ?? "";
   /** What it was before one typed; `null` while one doesn't. */
   const before = useRef<string | null>(null);
   return (
     <input
       className="title"
       aria-label="Title of the flow"
-      placeholder="Untitled flow"
+      placeholder={known === null ? "" : "Untitled flow"}
       title={title}
       value={title}
       disabled={isDisabled}
