@@ -15,7 +15,7 @@ export function useGone(sync: SyncedFlow, id: string, title: string): void {
     const { document: flow } = sync.state;
     const isThere = flow === null || flow.nodes[gone] !== undefined || flow.edges[gone] !== undefined;
     if (!isThere && isTyping(document.activeElement)) {
-      tell(`Somebody deleted “${name}” while you edited it.`);
+      tell(`Somebody deleted ${name === "" ? "what you edited" : `“${name}” while you edited it`}.`);
     }
   }, [sync]);
 }

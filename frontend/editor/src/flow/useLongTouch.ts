@@ -5,9 +5,13 @@ import { SLOP } from "./useTouchDrag";
 /** Milliseconds that a finger rests until it is a long touch. */
 const LONG = 500;
 
-/** When the finger is lifted, it may click what came up under it: it doesn't. */
+/** When the finger is lifted, it may click what came up under it: it doesn't. Clicks by keys have no `detail`. */
 function swallowClick(): void {
-  const swallow = (event: Event): void => { event.stopPropagation(); };
+  const swallow = (event: MouseEvent): void => {
+    if (event.detail > 0) {
+      event.stopPropagation();
+    }
+  };
   addEventListener("click", swallow, true);
   addEventListener("pointerdown", () => { removeEventListener("click", swallow, true); }, { capture: true, once: true });
 }
