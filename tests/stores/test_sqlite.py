@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from helix.store import open_store, sqlite_file
 from helix.store import sqlite as sqlite_store
 from helix.store.memory import MemoryStore
 from helix.store.sqlite import SQLiteStore
+from helix.store.sqlite_reads import SQLiteReads
 from helix.store.upgrades import Upgrade, shipped_upgrades
 from tests.stores.data import T0, entries, entry, keep
 from tests.stores.sqlite import opened, query, running, until
@@ -182,6 +184,20 @@ async def test_sto16_appends_of_many_flows_share_a_transaction(store: SQLiteStor
     )
     # The thread may have begun when the first was asked for.
     assert 1 <= store.transactions - before <= 2
+
+
+@ensureDeferred
+async def test_sto4_a_submission_is_found_without_a_look_through_the_log(
+    store: SQLiteStore, path: Path
+) -> None:
+    await keep(store, "f", [entry(version, ("c", version)) for version in range(1, 3001)])
+    steps: list[None] = []
+    with closing(sqlite_file.connect_reader(path)) as database:
+        database.set_progress_handler(lambda: steps.append(None), 1)
+        reads = SQLiteReads(database)
+        assert reads.newest_op("f", "e1", "c") == 3000
+        assert reads.find("f", "e1", "c", 1500) == entry(1500, ("c", 1500))
+    assert len(steps) < 300
 
 
 @ensureDeferred
