@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 from helix.audiences import DocumentAudience, wire_entries
 from helix.awareness import Awareness
 from helix.commits import CommitLoop
-from helix.document import encode_document
 from helix.edits import Accepted, FlowState, Submission
 from helix.errors import (
     Draining,
@@ -430,7 +429,7 @@ class FlowSession:
                 entries = wire_entries([*fetched, *at_hand])
                 if len(entries) < log.document.size_bytes or not (fetched or at_hand):
                     return Joined(log.epoch, log.version, entries, None)
-        return Joined(log.epoch, log.version, None, encode_document(log.document.content))
+        return Joined(log.epoch, log.version, None, log.encoded())
 
     def _add(self, member: IMember, audience: Audience) -> None:
         self._members[member] = audience

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helix.document import FlowDocument, JsonObject
@@ -448,6 +448,16 @@ def test_bri4_edits_of_different_nodes_survive_all_delays(actions: Any) -> None:
         client.receive()
 
 
+TO_AND_FRO = [("b", "move", 0), ("b", "move", 1), ("a", "receive", 1), ("b", "receive", 1)]
+TO_AND_FRO += [("b", "move", 0), ("b", "receive", 1), ("b", "move", 1), ("a", "move", 0)]
+
+COMES_AND_GOES = [("b", "move", 0), ("b", "create", 0), ("a", "receive", 1), ("b", "receive", 1)]
+COMES_AND_GOES += [("b", "move", 0), ("b", "receive", 1), ("b", "create", 0), ("a", "move", 0)]
+
+
+# An echo shows what was before, and the edit that follows brings it back for all.
+@example(TO_AND_FRO)
+@example(COMES_AND_GOES)
 @settings(max_examples=300)
 @given(ACTIONS)
 def test_bri4_a_client_undoes_nobody_elses_edits_whatever_echoes_show(actions: Any) -> None:
