@@ -435,8 +435,8 @@ def _found(shared: Flow, node_id: str) -> float | None:
     return x_of(shared, node_id) if node_id in shared.document.content["nodes"] else None
 
 
-# Always the same examples: among others are some, one in a thousand, that nothing could tell from what
-# they are not. (docs/adr/0009-relay-bridge.md)
+# Always the same examples: among others are some, one in a thousand, that nothing could tell from
+# what they are not. (docs/adr/0009-relay-bridge.md)
 ALIKE = settings(max_examples=300, derandomize=True)
 
 
