@@ -6,7 +6,6 @@ import attrs
 
 from helix.audiences import wire_entries
 from helix.commits import CommitLoop
-from helix.document import encode_document
 from helix.errors import FlowNotFound
 from helix.records import Entry
 
@@ -74,4 +73,4 @@ class Joining:
                 entries = wire_entries([*fetched, *at_hand])
                 if len(entries) < log.document.size_bytes or not (fetched or at_hand):
                     return Joined(log.epoch, log.version, entries, None)
-        return Joined(log.epoch, log.version, None, encode_document(log.document.content))
+        return Joined(log.epoch, log.version, None, log.encoded())
