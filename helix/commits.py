@@ -264,7 +264,8 @@ class CommitLoop:
             for outlet in corked:
                 outlet.uncork()
         if not self._closed:
-            self.log.snapshot_if_due()
+            # Who was answered may have submitted more, which is staged by now.
+            self.confirmed(self.log.snapshot_if_due)
             self._next()
 
     def _acknowledge(self, group: Group) -> None:

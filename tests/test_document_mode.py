@@ -968,6 +968,28 @@ def test_log8_snapshot_when_the_tail_is_long(world: World, store: HeldStore) -> 
     assert len(stored.entries) == 1
 
 
+def test_log8_snapshot_lacks_what_is_submitted_in_answer_to_its_last_entry(
+    world: World, store: HeldStore
+) -> None:
+    writer = Editor(world, "w")
+    for op_id in range(1, SNAPSHOT_ENTRIES):
+        writer.patch(op_id, {"data": {"n": op_id}})
+    store.holding = True
+    session = world.flow()
+
+    def entitling(title: str) -> Submission:
+        return Submission(lambda document: document.stage({"title": title}))
+
+    session.submit(entitling("last")).addCallback(lambda _: session.submit(entitling("answer")))
+    store.let_through()
+    assert store.waiting == 1
+    stored = store.load("f").result
+    assert stored.snapshot_version == SNAPSHOT_ENTRIES
+    assert json.loads(stored.snapshot)["title"] == "last"
+    assert join(world.client(), "r")["document"]["title"] == "last"
+    store.let_through()
+
+
 def test_log8_snapshot_at_the_end_of_a_session(world: World, store: HeldStore) -> None:
     writer = Editor(world, "w")
     for op_id in range(1, LAST_SNAPSHOT_ENTRIES + 1):
