@@ -28,6 +28,7 @@ from helix.store import sqlite as sqlite_store
 from helix.store.memory import MemoryStore
 from helix.store.sqlite import SQLiteStore
 from helix.store.sqlite_reads import SQLiteReads
+from helix.store.sqlite_removed import RemovedFlows
 from helix.store.upgrades import Upgrade, shipped_upgrades
 from tests.stores.data import T0, entries, entry, keep
 from tests.stores.sqlite import opened, query, running, until
@@ -236,17 +237,40 @@ async def test_sto16_what_the_writer_remembers_is_bounded(
         assert (await store.load(name)).entries == log
 
 
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Lets the writer clear some away, behind what it was asked, as often as it is released."""
+    steps = threading.Semaphore(0)
+    clear_some = RemovedFlows.clear_some
+
+    def clear_when_let(removed: RemovedFlows) -> None:
+        assert steps.acquire(timeout=30.0)
+        clear_some(removed)
+
+    monkeypatch.setattr(RemovedFlows, "clear_some", clear_when_let)
+    return steps
+
+
 @ensureDeferred
-async def test_sto9_what_is_removed_is_cleared_away_bit_by_bit(path: Path) -> None:
-    async with opened(path) as store:
-        await keep(store, "f", entries(1, 5000))
-        await store.snapshot("f", "e1", 4000, b"{}")
-        await store.name_version("f", "e1", NamedVersion(7, "Launch", "Ada", T0))
-        await keep(store, "g", [entry(1, ("c", 1))])
-        await store.delete("f", T0)
-        assert await store.purge(T0 + 1) == 1
+async def test_sto9_what_is_removed_is_cleared_away_bit_by_bit(
+    path: Path, steps: threading.Semaphore
+) -> None:
+    store = SQLiteStore(path, reactor)
+    await store.start()
+    await keep(store, "f", entries(1, 5000))
+    await store.snapshot("f", "e1", 4000, b"{}")
+    await store.name_version("f", "e1", NamedVersion(7, "Launch", "Ada", T0))
+    await keep(store, "g", [entry(1, ("c", 1))])
+    await store.delete("f", T0)
+    steps.release()
+    assert await store.purge(T0 + 1) == 1
+    stopped = store.stop()
+    steps.release()
+    await stopped
     # It was stopped in the midst of it; the next start goes on.
     assert query(path, "SELECT count(*) FROM flows") == [(2,)]
+    assert query(path, "SELECT count(*) FROM entries") == [(3001,)]
+    steps.release(4)
     async with opened(path) as store:
         await until(lambda: not store._writes.unfinished)
         assert (await store.load("g")).entries == [entry(1, ("c", 1))]
@@ -259,14 +283,18 @@ async def test_sto9_what_is_removed_is_cleared_away_bit_by_bit(path: Path) -> No
 
 @ensureDeferred
 async def test_sto9_an_append_does_not_wait_for_a_long_log_to_be_cleared(
-    store: SQLiteStore,
+    store: SQLiteStore, steps: threading.Semaphore
 ) -> None:
-    await keep(store, "f", entries(1, 20_000))
+    await keep(store, "f", entries(1, 5000))
     await keep(store, "g")
     await store.delete("f", T0)
+    steps.release()
     await store.purge(T0 + 1)
-    await store.append("g", "e1", 0, entries(1, 1), SUMMARY)
+    appended = store.append("g", "e1", 0, entries(1, 1), SUMMARY)
+    steps.release(2)
+    await appended
     assert store._writes.unfinished
+    steps.release(3)
 
 
 @ensureDeferred
