@@ -9,8 +9,9 @@ import attrs
 import msgspec
 from twisted.logger import Logger
 
+from helix.broadcast import Broadcast, Superseded
 from helix.edits import FlowState
-from helix.fanout import Broadcast, Fanout, Superseded
+from helix.fanout import Fanout
 from helix.interfaces import IMember
 from helix.livelog import LiveLog
 from helix.protocol import EMPTY, encode_json
@@ -71,7 +72,7 @@ def _names_changed() -> Broadcast:
 @attrs.frozen
 class _MissedEntries:
     """
-    The entries that a lagging member has not been sent. (`helix.fanout.Missed`)
+    The entries that a lagging member has not been sent. (`helix.broadcast.Missed`)
 
     :ivar after: the epoch and version that it has; ``None`` where that is of no use any more.
     :ivar until: the version up to which it has missed them. What follows, it is still to be sent.

@@ -10,8 +10,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from helix.audiences import Kind
+from helix.broadcast import Broadcast, Superseded
 from helix.cursors import Cursor, Cursors
-from helix.fanout import Broadcast, Fanout, Superseded
+from helix.fanout import Fanout
 from helix.interfaces import IMember
 from helix.mergepatch import JsonObject
 from helix.presence import Person, Presence

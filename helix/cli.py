@@ -158,7 +158,7 @@ def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
             with progress("Importing", len(files)) as bar:
                 for file in files:
                     try:
-                        imported = await import_file(api, file, keep_ids)
+                        imported = await import_file(api, file, keep_ids, _user_name())
                         bar.say(imported.id)
                         if any((imported.dropped.nodes, imported.dropped.edges)):
                             bar.say(tell_dropped(file, imported), err=True)
@@ -308,7 +308,12 @@ def _api(reactor: Any, server: str) -> FlowsApi:
 
 
 def _client(reactor: Any, server: str, flow: str) -> FlowClient:
-    return FlowClient(reactor, server, flow, user={"name": environ.get("USER", "helix")})
+    return FlowClient(reactor, server, flow, user={"name": _user_name()})
+
+
+def _user_name() -> str:
+    """Who the others are told does what is asked for."""
+    return environ.get("USER", "helix")
 
 
 async def _start(reactor: Any, client: FlowClient, timeout: float) -> None:

@@ -9,18 +9,14 @@ with an inverse kept for when the append fails; what others are shown is the doc
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol, TypeVar
 
-import attrs
-import msgspec
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.document import JsonObject
-from helix.edits import Accepted, Corkable, Submission, summary_of
+from helix.edits import Accepted, Submission, summary_of
 from helix.errors import (
     DuplicateOperation,
     FlowDeleted,
@@ -30,13 +26,14 @@ from helix.errors import (
     OutcomeUnknown,
     SessionCrashed,
     SessionEnded,
-    StoreError,
     StoreUnavailable,
     TooManyPending,
     VersionConflict,
 )
-from helix.livelog import PAGE, LiveLog, LogSettings, replay
-from helix.records import Entry
+from helix.groups import Group, Pending
+from helix.livelog import LiveLog, LogSettings
+from helix.otherwriters import LogFollower, OtherWriters
+from helix.submitters import Submitters
 
 MAX_GROUP = 500
 """Entries of one append."""
@@ -50,22 +47,11 @@ MAX_PENDING = 10_000
 MAX_CONFLICTS = 20
 """How often other writers may be first before those who wait are told so."""
 
-RECOVERY_DELAYS = (0.5, 1.0, 2.0, 5.0)
-"""Seconds between the attempts to see what the store has after all; the last one repeats."""
-
 T = TypeVar("T")
 
-_encode_patch = msgspec.json.Encoder().encode
 
-
-class Follower(Protocol):
+class Follower(LogFollower, Protocol):
     """Who is told what happens to a log."""
-
-    def committed(self, entries: Sequence[Entry]) -> None:
-        """These follow what was told before; they are durable and applied."""
-
-    def replaced(self) -> None:
-        """The log is another now, of another epoch."""
 
     def deleted(self) -> None:
         """The flow is deleted."""
@@ -75,56 +61,6 @@ class Follower(Protocol):
 
     def crash(self, failure: Failure) -> None:
         """Something failed by a fault of ours."""
-
-
-@attrs.define(eq=False)
-class _Pending:
-    """
-    A submission that waits for its turn, then for its append.
-
-    :ivar accepted: what to acknowledge once the append is durable; ``None`` for a resend.
-    """
-
-    submission: Submission
-    done: Deferred[Accepted]
-    accepted: Accepted | None = None
-
-
-@attrs.define(eq=False)
-class _Group:
-    """
-    What one append is about.
-
-    :ivar pending: the submissions in order: those of the entries, those that change nothing (they
-        were judged by what the others make), and resends.
-    :ivar changes: each effective patch and its inverse.
-    :ivar newest_before: what `_Client.newest` was, of the clients of the submissions.
-    """
-
-    pending: list[_Pending] = attrs.field(factory=list)
-    entries: list[Entry] = attrs.field(factory=list)
-    changes: list[tuple[JsonObject, JsonObject]] = attrs.field(factory=list)
-    newest_before: dict[str, int] = attrs.field(factory=dict)
-    size: int = 0
-
-    def cork(self) -> list[Corkable]:
-        """Let the outlets of the submitters gather what they are sent, and give those that do."""
-        outlets = {pending.submission.outlet: None for pending in self.pending}
-        return [outlet for outlet in outlets if outlet is not None and outlet.cork()]
-
-
-@attrs.define(eq=False)
-class _Client:
-    """
-    What is known of a client's submissions.
-
-    :ivar members: how many of the session's members are this client.
-    :ivar newest: the largest ``op_id`` that the log holds, that is on its way into it, or that
-        was found to change nothing.
-    """
-
-    members: int
-    newest: int
 
 
 class CommitLoop:
@@ -137,23 +73,16 @@ class CommitLoop:
 
     __slots__ = (
         "_appending",
-        "_asked",
-        "_clients",
         "_closed",
         "_conflicts",
-        "_failures",
         "_follower",
         "_group",
-        "_has_orphans",
+        "_others",
         "_queue",
-        "_recovering",
-        "_recovery",
         "_running",
         "_settings",
         "_settling",
-        "_stale",
-        "_unknown",
-        "_waiting",
+        "_submitters",
         "log",
     )
 
@@ -163,25 +92,20 @@ class CommitLoop:
         self.log = log
         self._settings = settings
         self._follower = follower
-        self._queue: deque[_Pending] = deque()
-        self._group: _Group | None = None
-        self._clients: dict[str, _Client] = {}
-        self._conflicts = self._failures = 0
-        self._recovering: Deferred[None] | None = None
-        self._recovery: IDelayedCall | None = None
-        self._unknown: set[str] = set()
-        self._waiting: tuple[Deferred[None], ...] = ()
+        self._submitters = Submitters(log, settings.store)
+        self._others = OtherWriters(log, settings, self._submitters, follower)
+        self._queue: deque[Pending] = deque()
+        self._group: Group | None = None
+        self._conflicts = 0
         self._settling: Deferred[None] | None = None
-        self._appending = self._has_orphans = False
-        self._running = self._closed = False
-        self._stale = self._asked = False
+        self._appending = self._running = self._closed = False
 
     # what the session calls
 
     @property
     def is_busy(self) -> bool:
         """Whether anything is submitted or under way."""
-        return bool(self._queue) or self._group is not None or self._recovering is not None
+        return bool(self._queue) or self._group is not None or self._others.reading is not None
 
     def submit(self, submission: Submission) -> Deferred[Accepted]:
         """
@@ -200,7 +124,7 @@ class CommitLoop:
             return fail(SessionEnded())
         if len(self._queue) >= MAX_PENDING:
             return fail(TooManyPending())
-        pending = _Pending(submission, Deferred())
+        pending = Pending(submission, Deferred())
         self._queue.append(pending)
         self._next()
         return pending.done
@@ -211,39 +135,28 @@ class CommitLoop:
 
         :raises StoreError: when the store can't tell what it submitted before.
         """
-        log = self.log
-        while client_id not in self._clients:
-            epoch, version = log.epoch, log.version
-            newest = await self._newest_op(client_id)
-            # Another node may still have taken in what the client sent there.
-            since = log.recent(version) if log.epoch == epoch else None
-            if since is not None:
-                newest = max([newest, *_op_ids(since, client_id)])
-                self._clients.setdefault(client_id, _Client(0, newest))
-        self._clients[client_id].members += 1
+        await self._submitters.introduce(client_id)
 
     def dismiss(self, client_id: str) -> None:
         """Forget a client that was introduced, once nobody is it any more."""
-        client = self._clients[client_id]
-        client.members -= 1
-        if not client.members:
-            self._has_orphans = True
-            self._forget_clients()
+        self._submitters.dismiss(client_id)
+        if not self.is_busy:
+            self._submitters.forget_orphans()
 
     def confirmed(self, read: Callable[[], T]) -> T:
         """Call ``read`` while the log's document is what is durable, nothing more."""
-        changes = self._group.changes if self._group is not None else ()
-        for _, undo in reversed(changes):
-            self.log.document.apply(undo)
+        group = self._group
+        if group is None:
+            return read()
+        group.undo()
         try:
             return read()
         finally:
-            for change, _ in changes:
-                self.log.document.apply(change)
+            group.redo()
 
     def refresh(self) -> None:
         """See what other writers did to the flow."""
-        self._stale = self._asked = True
+        self._others.ask()
         self._next()
 
     def refreshed(self) -> Deferred[None]:
@@ -255,10 +168,9 @@ class CommitLoop:
         """
         if self._closed:
             return fail(SessionEnded())
-        done: Deferred[None] = Deferred()
-        self._waiting = (*self._waiting, done)
-        self.refresh()
-        return done
+        caught_up = self._others.wait()
+        self._next()
+        return caught_up
 
     def close(self, error: HelixError) -> Deferred[None] | None:
         """
@@ -269,17 +181,11 @@ class CommitLoop:
         if self._closed:
             return None
         self._closed = True
-        if self._recovery is not None:
-            self._recovery.cancel()
-            self._recovery = None
         group, self._group = self._group, None
         if group is not None:
-            self._roll_back(group)
+            group.roll_back()
         self._refuse((*(group.pending if group else ()), *self._drop_queue()), error)
-        for done in self._drop_waiting():
-            done.errback(error)
-        if self._recovering is not None:
-            self._recovering.cancel()
+        self._others.close(error)
         if self._appending:
             self._settling = Deferred()
         return self._settling
@@ -291,10 +197,11 @@ class CommitLoop:
         if self._running:
             return
         self._running = True
+        others = self._others
         try:
-            while not self._closed and self._group is None and self._recovering is None:
-                if self._stale and (self._queue or self._asked):
-                    self._recover()
+            while not self._closed and self._group is None and others.reading is None:
+                if others.stale and (self._queue or others.asked):
+                    self._catch_up()
                 elif self._queue:
                     self._append(self._stage())
                 else:
@@ -305,69 +212,18 @@ class CommitLoop:
         finally:
             self._running = False
         if not self._closed and not self.is_busy:
-            self._forget_clients()
+            self._submitters.forget_orphans()
             self._follower.settled()
 
-    def _stage(self) -> _Group:
+    def _stage(self) -> Group:
         """Take the next submissions off the queue and apply what they change."""
-        self._group = group = _Group()
-        base = self.log.version
         now = round(self._settings.clock.seconds(), 3)
+        self._group = group = Group(self.log, self._submitters, now)
         while self._queue and len(group.entries) < MAX_GROUP and group.size < MAX_GROUP_BYTES:
-            pending = self._queue.popleft()
-            group.pending.append(pending)
-            if self._is_resend(pending.submission):
-                continue
-            version = base + len(group.entries)
-            try:
-                patch = self._effective(pending.submission, version)
-            except HelixError as error:
-                group.pending.pop()
-                pending.done.errback(error)
-                continue
-            text = b"{}"
-            if patch:
-                version += 1
-                text = _encode_patch(patch)
-                self._add(group, pending.submission, version, now, patch, text)
-            pending.accepted = Accepted(self.log.epoch, version, text)
-            self._count(group, pending.submission)
+            group.take(self._queue.popleft())
         return group
 
-    def _is_resend(self, submission: Submission) -> bool:
-        if submission.client_id is None or submission.op_id is None:
-            return False
-        client = self._clients.get(submission.client_id)
-        return client is not None and submission.op_id <= client.newest
-
-    def _effective(self, submission: Submission, version: int) -> JsonObject:
-        if submission.check is not None:
-            submission.check(self.log.epoch, version)
-        return submission.stage(self.log.document)
-
-    def _add(
-        self,
-        group: _Group,
-        submission: Submission,
-        version: int,
-        now: float,
-        patch: JsonObject,
-        text: bytes,
-    ) -> None:
-        group.changes.append((patch, self.log.document.exchange(patch)))
-        group.size += len(text)
-        client_id, op_id = submission.client_id, submission.op_id
-        group.entries.append(Entry(version, text, now, submission.by, client_id, op_id))
-
-    def _count(self, group: _Group, submission: Submission) -> None:
-        """Know the submission again when it is resent, also if it changes nothing."""
-        client_id, op_id = submission.client_id, submission.op_id
-        client = None if client_id is None else self._clients.get(client_id)
-        if client_id is not None and op_id is not None and client is not None:
-            group.newest_before.setdefault(client_id, client.newest)
-            client.newest = op_id
-
-    def _append(self, group: _Group) -> None:
+    def _append(self, group: Group) -> None:
         if self._closed:
             return
         if not group.entries:
@@ -393,11 +249,11 @@ class CommitLoop:
             self._settling.callback(None)
         return not self._closed
 
-    def _appended(self, _: object, group: _Group) -> None:
+    def _appended(self, _: object, group: Group) -> None:
         if not self._append_ended():
             return
         self._group = None
-        self._conflicts = self._failures = 0
+        self._conflicts = 0
         self.log.extend(group.entries)
         corked = group.cork()
         try:
@@ -408,10 +264,11 @@ class CommitLoop:
             for outlet in corked:
                 outlet.uncork()
         if not self._closed:
-            self.log.snapshot_if_due()
+            # Who was answered may have submitted more, which is staged by now.
+            self.confirmed(self.log.snapshot_if_due)
             self._next()
 
-    def _acknowledge(self, group: _Group) -> None:
+    def _acknowledge(self, group: Group) -> None:
         resent = []
         for pending in group.pending:
             if pending.accepted is not None:
@@ -421,7 +278,7 @@ class CommitLoop:
         if resent:
             Deferred.fromCoroutine(self._answer(resent)).addErrback(self._crash)
 
-    async def _answer(self, resent: Iterable[_Pending]) -> None:
+    async def _answer(self, resent: Iterable[Pending]) -> None:
         """Tell those who sent something again what it became."""
         for pending in resent:
             client_id, op_id = pending.submission.client_id, pending.submission.op_id
@@ -440,11 +297,11 @@ class CommitLoop:
 
     # when the store says no
 
-    def _append_failed(self, failure: Failure, group: _Group) -> None:
+    def _append_failed(self, failure: Failure, group: Group) -> None:
         if not self._append_ended():
             return
         self._group = None
-        self._roll_back(group)
+        group.roll_back()
         self._queue.extendleft(reversed(group.pending))
         if not failure.check(VersionConflict, FlowExists, DuplicateOperation):
             self._give_up(failure)
@@ -453,20 +310,11 @@ class CommitLoop:
             if self._conflicts > MAX_CONFLICTS:
                 self._conflicts = 0
                 self._refuse(self._drop_queue(), VersionConflict())
-            self._stale = True
+            self._others.stale = True
             if failure.check(DuplicateOperation):
                 named = (pending.submission.client_id for pending in self._queue)
-                self._unknown = {client_id for client_id in named if client_id is not None}
+                self._submitters.doubt(one for one in named if one is not None)
         self._next()
-
-    def _roll_back(self, group: _Group) -> None:
-        for _, undo in reversed(group.changes):
-            self.log.document.apply(undo)
-        for client_id, newest in group.newest_before.items():
-            if client_id in self._clients:
-                self._clients[client_id].newest = newest
-        for pending in group.pending:
-            pending.accepted = None
 
     def _give_up(self, failure: Failure) -> None:
         """
@@ -482,8 +330,8 @@ class CommitLoop:
         if isinstance(error, FlowDeleted):
             self._follower.deleted()
         elif isinstance(error, StoreUnavailable):
-            self._stale = True
-            self._recover_later()
+            # The write may have happened all the same: the members shall learn of it.
+            self._others.ask_later(self._next)
         else:
             self._log.error(
                 "What was submitted to a flow could not be stored: {error}",
@@ -491,126 +339,36 @@ class CommitLoop:
                 error=error,
             )
 
-    def _drop_queue(self) -> list[_Pending]:
+    def _drop_queue(self) -> list[Pending]:
         dropped = list(self._queue)
         self._queue.clear()
         return dropped
 
-    def _drop_waiting(self) -> tuple[Deferred[None], ...]:
-        waiting, self._waiting = self._waiting, ()
-        return waiting
-
-    def _refuse(self, pending: Iterable[_Pending], error: HelixError) -> None:
+    def _refuse(self, pending: Iterable[Pending], error: HelixError) -> None:
         for one in pending:
-            known = error.retry and self._is_resend(one.submission)
+            known = error.retry and self._submitters.know(one.submission)
             one.done.errback(OutcomeUnknown() if known else error)
 
     # what other writers did
 
-    def _recover_later(self) -> None:
-        """The write may have happened all the same: see to it that the members learn of it."""
-        if self._recovery is None and not self._closed:
-            delay = RECOVERY_DELAYS[min(self._failures, len(RECOVERY_DELAYS) - 1)]
-            self._failures += 1
-            self._recovery = self._settings.clock.callLater(delay, self._recovery_due)
+    def _catch_up(self) -> None:
+        """Have what others wrote before anything more is staged."""
+        self._others.catch_up().addCallbacks(self._caught_up, self._not_caught_up).addErrback(
+            self._crash
+        )
 
-    def _recovery_due(self) -> None:
-        self._recovery = None
-        self.refresh()
+    def _caught_up(self, _: None) -> None:
+        self._next()
 
-    def _recover(self) -> None:
-        self._asked = False
-        recovering = Deferred.fromCoroutine(self._catch_up())
-        if not recovering.called:
-            self._recovering = recovering
-        recovering.addCallbacks(self._recovered, self._recovery_failed).addErrback(self._crash)
-
-    def _recovered(self, _: None) -> None:
-        self._recovering = None
-        if not self._closed:
-            self._stale = self._asked  # somebody may have asked meanwhile
-            self._failures = 0
-            for done in () if self._stale else self._drop_waiting():
-                done.callback(None)
-            self._next()
-
-    def _recovery_failed(self, failure: Failure) -> None:
-        self._recovering = None
+    def _not_caught_up(self, failure: Failure) -> None:
         if not self._closed:
             self._give_up(failure)
-            for done in self._drop_waiting():
-                done.errback(failure)
+            self._others.refuse(failure)
             self._next()
 
-    async def _catch_up(self) -> None:
-        log = self.log
-        try:
-            head = await self._settings.store.head(log.flow_id)
-        except FlowNotFound:
-            if log.is_stored:
-                raise
-            return
-        if head.deleted_at is not None:
-            raise FlowDeleted()
-        if head.epoch == log.epoch:
-            await self._catch_up_to(head.version)
-        else:
-            await self._begin_anew()
-        for client_id in sorted(self._unknown):
-            newest = await self._newest_op(client_id)
-            client = self._clients.setdefault(client_id, _Client(0, -1))
-            client.newest = max(client.newest, newest)
-        self._has_orphans = self._has_orphans or bool(self._unknown)
-        self._unknown = set()
-
-    async def _catch_up_to(self, version: int) -> None:
-        log = self.log
-        while log.version < version and not self._closed:
-            entries = await self._settings.store.entries(log.flow_id, log.epoch, log.version, PAGE)
-            if not entries:
-                raise StoreError("The store's log ends before its head")
-            if self._closed:
-                return
-            log.apply(entries)
-            for entry in entries:
-                if entry.client_id in self._clients and entry.op_id is not None:
-                    client = self._clients[entry.client_id]
-                    client.newest = max(client.newest, entry.op_id)
-            self._follower.committed(entries)
-
-    async def _begin_anew(self) -> None:
-        stored = await self._settings.store.load(self.log.flow_id)
-        document = await replay(stored, self._settings)
-        if not self._closed:
-            self.log.replace(stored, document)
-            self._unknown = set(self._clients)
-            for client in self._clients.values():
-                client.newest = -1
-            self._follower.replaced()
-
-    async def _newest_op(self, client_id: str) -> int:
-        """The largest ``op_id`` of a client in the log; -1 when there is none."""
-        log = self.log
-        if not log.is_stored:
-            return -1
-        newest = await self._settings.store.newest_op(log.flow_id, log.epoch, client_id)
-        return -1 if newest is None else newest
-
     # the end of things
-
-    def _forget_clients(self) -> None:
-        if self._has_orphans and not self.is_busy:
-            self._has_orphans = False
-            for client_id in [one for one, client in self._clients.items() if not client.members]:
-                del self._clients[client_id]
 
     def _crash(self, failure: Failure) -> None:
         if not self._closed:
             self.close(SessionCrashed())
             self._follower.crash(failure)
-
-
-def _op_ids(entries: Iterable[Entry], client_id: str) -> Iterator[int]:
-    for entry in entries:
-        if entry.client_id == client_id and entry.op_id is not None:
-            yield entry.op_id

@@ -25,10 +25,11 @@ from helix.errors import (
     UnknownEvent,
 )
 from helix.interfaces import IMember
+from helix.joining import Joined
 from helix.presence import Person, check_key, check_user, parse_meta
 from helix.protocol import EMPTY, encode_json
 from helix.service import FlowSessionService
-from helix.session import FlowSession, Joined
+from helix.session import FlowSession
 
 MAX_UNANSWERED = 1000
 """Patches of one member that may wait for the store."""

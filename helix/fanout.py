@@ -10,9 +10,9 @@ ones, and a quiet one never waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import accumulate
-from typing import Any, Protocol, cast
+from typing import cast
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -20,8 +20,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.outlet import KeyedFrame, LateFrame, Outlet
-from helix.protocol import MAX_NAME, BinaryKind, Encoding, encode_binary
+from helix.broadcast import Broadcast, Wire
+from helix.outlet import KeyedFrame, Outlet
 from helix.telemetry import Telemetry
 
 SLICE = 256
@@ -90,104 +90,6 @@ class Turns:
             self.broadcasts = self.deliveries = self.bytes_written = 0
 
 
-class Missed(Protocol):
-    """What a lagging member has not been sent, of one kind of broadcast."""
-
-    def behind(self, earlier: Any) -> Missed:
-        """Give what stands for both, ``earlier`` being what it had missed before."""
-
-    def make(self) -> Broadcast | None:
-        """Make what it gets instead; ``None`` when there is nothing to tell any more."""
-
-
-class Broadcast:
-    """
-    One event for all members of a flow.
-
-    :param str event: its name.
-    :param bytes payload: JSON, or data for a binary broadcast.
-    :param key: of broadcasts with equal keys only the newest matters to a lagging member.
-    :param bool binary: whether ``payload`` is data. Who can't be sent one gets nothing.
-    :param missed: gives what a lagging member gets instead, once it has drained. Only with a
-        ``key``, and all broadcasts of that key have one of the same kind.
-    """
-
-    __slots__ = ("_binary", "_encoded", "_event", "_missed", "_payload", "key", "size")
-
-    def __init__(
-        self,
-        event: str,
-        payload: bytes,
-        key: Hashable | None = None,
-        binary: bool = False,
-        missed: Missed | None = None,
-    ) -> None:
-        self.key = key
-        self._missed = missed
-        self.size = len(payload)
-        self._event = event
-        self._payload = payload
-        self._binary = binary
-        self._encoded: dict[_Wire, bytes] = {}
-
-    def encoded(self, wire: _Wire) -> bytes:
-        """The bytes for all members of one wire, made once."""
-        try:
-            return self._encoded[wire]
-        except KeyError:
-            made = self._encoded[wire] = self._encode(*wire)
-            return made
-
-    def keyed(self, wire: _Wire) -> KeyedFrame:
-        """What an outlet of that wire is to keep of it while it is lagging."""
-        key = None if self.key is None else (wire[1], self.key)
-        if self._missed is None:
-            return key, self.encoded(wire)
-        return key, _MissedFrame(self._missed, wire)
-
-    def _encode(self, encoding: Encoding, topic: str) -> bytes:
-        if not self._binary:
-            return encoding.frame(encoding.serializer.broadcast(topic, self._event, self._payload))
-        if encoding.frame_binary is None or len(topic.encode()) > MAX_NAME:
-            return b""
-        return encoding.frame_binary(
-            encode_binary(BinaryKind.BROADCAST, (topic, self._event), self._payload)
-        )
-
-
-_Wire = tuple[Encoding, str]
-"""Members of one encoding that wrote the topic alike: they get the same bytes."""
-
-
-@attrs.frozen
-class Superseded:
-    """What was missed is of no use any more: there is what is so now. (`Missed`)"""
-
-    now: Callable[[], Broadcast | None]
-
-    def behind(self, earlier: Superseded) -> Superseded:
-        return self
-
-    def make(self) -> Broadcast | None:
-        return self.now()
-
-
-@attrs.frozen
-class _MissedFrame:
-    """`Missed` for one wire. (`helix.outlet.LateFrame`)"""
-
-    _missed: Missed
-    _wire: _Wire
-
-    def behind(self, earlier: LateFrame) -> LateFrame:
-        assert isinstance(earlier, _MissedFrame)
-        return _MissedFrame(self._missed.behind(earlier._missed), self._wire)
-
-    def make(self) -> bytes:
-        broadcast = self._missed.make()
-        return b"" if broadcast is None else broadcast.encoded(self._wire)
-
-
 class _Gone:
     """Stands in for a member that left; it takes everything, so that no more is asked of it."""
 
@@ -196,7 +98,7 @@ class _Gone:
 
 _GONE = cast(Outlet, _Gone())
 
-_Audience = list[tuple[_Wire, list[Outlet]]]
+_Audience = list[tuple[Wire, list[Outlet]]]
 
 
 @attrs.define(eq=False)
@@ -307,7 +209,7 @@ class Fanout:
             self._advance()
 
     def _broadcast_at_once(
-        self, group: tuple[_Wire, list[Outlet]], broadcast: Broadcast
+        self, group: tuple[Wire, list[Outlet]], broadcast: Broadcast
     ) -> Deferred[None]:
         """What nearly every broadcast takes: nothing waits, and all members are one slice."""
         wire, outlets = group
@@ -340,7 +242,7 @@ class Fanout:
 
     def _current_audience(self) -> _Audience:
         if self._audience is None:
-            groups: dict[_Wire, list[Outlet]] = {}
+            groups: dict[Wire, list[Outlet]] = {}
             for outlet, topic in self._members:
                 groups.setdefault((outlet.encoding, topic), []).append(outlet)
             self._audience = list(groups.items())
@@ -413,7 +315,7 @@ class Fanout:
                 room -= len(part)
                 batch.untaken += _write(part, data, frames)
             self._turns.delivered(len(frames), len(outlets), len(data))
-        encoded: dict[_Wire, _Encoded] = {}
+        encoded: dict[Wire, _Encoded] = {}
         while batch.newcomers:
             if not room:
                 yield
@@ -434,7 +336,7 @@ class _Encoded:
 
     __slots__ = ("_data", "_frames", "_starts")
 
-    def __init__(self, broadcasts: list[Broadcast], wire: _Wire) -> None:
+    def __init__(self, broadcasts: list[Broadcast], wire: Wire) -> None:
         encoded = [one.encoded(wire) for one in broadcasts]
         self._frames = [one.keyed(wire) for one in broadcasts]
         self._starts = list(accumulate(map(len, encoded), initial=0))

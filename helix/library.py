@@ -143,32 +143,39 @@ class FlowLibrary:
 
     # making
 
-    def create(self, document: object, flow_id: str | None = None) -> Deferred[FlowState]:
+    def create(
+        self, document: object, flow_id: str | None = None, by: str = ""
+    ) -> Deferred[FlowState]:
         """
         Make a flow; its first entry is what ``document`` adds to the empty one.
 
         :param document: what may lack members, and hold nulls: they are filled in and taken out.
         :param flow_id: its id; one is made up for ``None``. A deleted flow of that id gives way.
+        :param by: who asks for it, as a name to show.
         :raises InvalidPatch, DocumentTooLarge: when the document can't be.
         :raises FlowExists: when there is a flow of that id.
         """
-        return Deferred.fromCoroutine(self._create(complete(document), flow_id))
+        return Deferred.fromCoroutine(self._create(complete(document), flow_id, by))
 
-    def duplicate(self, flow_id: str) -> Deferred[FlowState]:
+    def duplicate(self, flow_id: str, by: str = "") -> Deferred[FlowState]:
         """
         Make a flow that is a copy of another, with an id and ids of its own.
 
+        :param by: as that of `create`.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._duplicate(flow_id))
+        return Deferred.fromCoroutine(self._duplicate(flow_id, by))
 
-    def import_(self, given: object, flow_id: str | None = None) -> Deferred[ImportedFlow]:
+    def import_(
+        self, given: object, flow_id: str | None = None, by: str = ""
+    ) -> Deferred[ImportedFlow]:
         """
         Make a flow from a file's content. (`helix.importing`)
 
+        :param by: as that of `create`.
         :raises InvalidPatch, DocumentTooLarge, FlowExists: as `create`.
         """
-        return Deferred.fromCoroutine(self._import(given, flow_id))
+        return Deferred.fromCoroutine(self._import(given, flow_id, by))
 
     # changing
 
@@ -289,11 +296,11 @@ class FlowLibrary:
             "document": msgspec.Raw(state.document),
         }
 
-    async def _create(self, whole: Any, flow_id: str | None) -> FlowState:
+    async def _create(self, whole: Any, flow_id: str | None, by: str) -> FlowState:
         document = FlowDocument(validate(whole, self.limits))
         now = self._clock.seconds()
         patch = diff(empty_document(), document.content)
-        entries = [Entry(1, encode_json(patch), now)] if patch else []
+        entries = [Entry(1, encode_json(patch), now, by)] if patch else []
         flow_id = self._new_id() if flow_id is None else flow_id
         head = await self._store.create(
             flow_id, self._new_epoch(), now, entries, summary_of(document), replace_deleted=True
@@ -301,13 +308,13 @@ class FlowLibrary:
         self._service.refresh(flow_id)
         return FlowState(head, head.version, encode_document(document.content))
 
-    async def _duplicate(self, flow_id: str) -> FlowState:
+    async def _duplicate(self, flow_id: str, by: str) -> FlowState:
         state = await self._service.read(flow_id)
-        return await self._create(duplicate(_decode(state.document), self._new_id), None)
+        return await self._create(duplicate(_decode(state.document), self._new_id), None, by)
 
-    async def _import(self, given: object, flow_id: str | None) -> ImportedFlow:
+    async def _import(self, given: object, flow_id: str | None, by: str) -> ImportedFlow:
         found = read_import(given, self._new_id)
-        state = await self._create(found.document, flow_id)
+        state = await self._create(found.document, flow_id, by)
         return ImportedFlow(state, found.dropped_nodes, found.dropped_edges)
 
     async def _restore(self, flow_id: str, version: int, check: Check, by: str) -> Accepted:

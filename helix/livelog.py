@@ -103,6 +103,7 @@ class LiveLog:
 
     __slots__ = (
         "_created_at",
+        "_encoded",
         "_recent",
         "_recent_bytes",
         "_settings",
@@ -148,6 +149,7 @@ class LiveLog:
     def replace(self, stored: StoredFlow | None, document: FlowDocument) -> None:
         """Begin anew, from what the store has; parameters as the constructor's."""
         self.document = document
+        self._encoded: bytes | None = None
         self._recent: deque[Entry] | None = None  # a deque takes 600 bytes when it is empty
         self._recent_bytes = 0
         self._tail_entries = self._tail_bytes = 0
@@ -181,10 +183,21 @@ class LiveLog:
 
     @property
     def state(self) -> FlowState:
-        return FlowState(self.head, self.version, encode_document(self.document.content))
+        """The flow as it is durable, when its document is just that."""
+        return FlowState(self.head, self.version, self.encoded())
+
+    def encoded(self) -> bytes:
+        """
+        Give the document as JSON, when it is what is durable; made once for all who ask for it
+        before the next edit.
+        """
+        if self._encoded is None:
+            self._encoded = encode_document(self.document.content)
+        return self._encoded
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Count ``entries`` in, which follow, are durable, and are applied to the document."""
+        self._encoded = None
         self.is_stored = True
         self.version = entries[-1].version
         self._updated_at = entries[-1].at
@@ -239,8 +252,8 @@ class LiveLog:
 
     def _snapshot(self) -> None:
         self._tail_entries = self._tail_bytes = 0
-        text = encode_document(self.document.content)
-        self._settings.store.snapshot(self.flow_id, self.epoch, self.version, text).addErrback(
+        store = self._settings.store
+        store.snapshot(self.flow_id, self.epoch, self.version, self.encoded()).addErrback(
             lambda failure: self._log.warn(
                 "A snapshot was not kept; loads take longer: {error}", error=failure.value
             )

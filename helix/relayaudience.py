@@ -12,10 +12,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from helix.audiences import Kind
+from helix.broadcast import Broadcast
 from helix.commits import CommitLoop
 from helix.edits import Submission
 from helix.errors import DocumentTooLarge, InvalidPatch, PatchTooLarge
-from helix.fanout import Broadcast, Fanout
+from helix.fanout import Fanout
 from helix.interfaces import IMember
 from helix.livelog import LiveLog
 from helix.protocol import encode_json

@@ -7,8 +7,7 @@ way. So what it sends is asked which of the others' edits are in it (docs/adr/00
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -43,24 +42,12 @@ class _Update:
     at: float
     _changed: list[_Change] | None = None
 
-    def shows_in(self, sent: RelayState) -> int:
-        """
-        Tell whether a client that sends ``sent`` has seen the update.
-
-        :return: 1 where something is as others made it, which the client can't know but from here;
-            else -1 where something is as it was before, and 0 where there is no telling.
-        """
+    @property
+    def changed(self) -> list[_Change]:
+        """What others changed since the update before."""
         if self._changed is None:
             self._changed = [*_changes(*self.others)]
-        shows = 0
-        for is_node, key, before, after in self._changed:
-            now = (sent.nodes if is_node else sent.edges).get(key)
-            nearer = _distance(before, now) - _distance(after, now)
-            if nearer > 0:
-                return 1
-            if nearer < 0:
-                shows = -1
-        return shows
+        return self._changed
 
 
 class RelayView:
@@ -139,7 +126,7 @@ class RelayView:
 
         :return: that, and how many of the updates it has seen, at the least.
         """
-        scores = list(accumulate((u.shows_in(sent) for u in self._updates), initial=0))
+        scores = [0, *_scores(self._updates, sent)]
         if self._last is None:
             scores[0] = -len(scores)
         likely = [seen for seen, score in enumerate(scores) if score == max(scores)]
@@ -166,6 +153,37 @@ class RelayView:
             return self._updates[seen - 1].kept
         assert self._last is not None
         return self._last
+
+
+def _scores(updates: Iterable[_Update], sent: RelayState) -> Iterator[int]:
+    """
+    Tell, after each update, how well ``sent`` goes with a client that has seen it.
+
+    An update is worth 1 where something is as others made it and never was before, which the client
+    can't know but from there; else -1 where something is as it was before the update, until a later
+    one makes that so again.
+    """
+    nearest: dict[tuple[bool, str], int] = {}
+    contradicting: dict[tuple[bool, str], int] = {}
+    shown = 0
+    for number, update in enumerate(updates):
+        is_shown = False
+        against = []
+        for is_node, name, before, after in update.changed:
+            key = (is_node, name)
+            now = (sent.nodes if is_node else sent.edges).get(name)
+            was, is_now = _distance(before, now), _distance(after, now)
+            nearest_yet = min(was, nearest.get(key, was))
+            is_shown = is_shown or is_now < nearest_yet
+            nearest[key] = min(is_now, nearest_yet)
+            if is_now < was:
+                contradicting.pop(key, None)
+            elif is_now > was:
+                against.append(key)
+        shown += is_shown
+        if not is_shown:
+            contradicting.update(dict.fromkeys(against, number))
+        yield shown - len(set(contradicting.values()))
 
 
 def _changes(a: RelayState, b: RelayState) -> Iterator[_Change]:

@@ -28,9 +28,10 @@ from helix.errors import (
 )
 from helix.fanout import Turns
 from helix.interfaces import IFlowStore, IMember
+from helix.joining import Joined
 from helix.livelog import LiveLog, LogSettings, load_state
 from helix.relay import parse_changes
-from helix.session import End, FlowSession, Joined, Surroundings
+from helix.session import End, FlowSession, Surroundings
 from helix.telemetry import Telemetry
 
 MAX_CRASHES = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Final
 from weakref import proxy
@@ -13,22 +13,22 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.audiences import DocumentAudience, wire_entries
+from helix.audiences import DocumentAudience
 from helix.awareness import Awareness
 from helix.commits import CommitLoop
-from helix.document import encode_document
 from helix.edits import Accepted, FlowState, Submission
 from helix.errors import (
     Draining,
     FlowDeleted,
-    FlowNotFound,
     HelixError,
     MaxClientsReached,
     SessionCrashed,
     SessionEnded,
 )
 from helix.fanout import Fanout, Turns
+from helix.farewell import Farewell
 from helix.interfaces import IMember
+from helix.joining import Joined, Joining
 from helix.livelog import LiveLog, LogSettings
 from helix.presence import Person, Presence
 from helix.protocol import encode_json
@@ -41,9 +41,6 @@ Audience = DocumentAudience | RelayAudience
 
 LINGER = 10.0
 """Seconds for which a session without members is kept for who asks next."""
-
-MEMBERS_ENDED_AT_ONCE = 100
-"""How many members of an ended session are told so in one turn of the reactor."""
 
 PREFIX_CHARACTERS = 8
 """Of what tells a session's presence from those before it: 48 bits."""
@@ -87,21 +84,6 @@ class Surroundings:
     logs: LogSettings
     max_clients: int
     idle_timeout: float
-
-
-@attrs.frozen
-class Joined:
-    """
-    What a member in document mode begins with: the entries that it missed, or the document.
-
-    :ivar entries: a JSON array; ``None`` where ``document`` is given.
-    :ivar document: as JSON.
-    """
-
-    epoch: str
-    version: int
-    entries: bytes | None
-    document: bytes | None
 
 
 class FlowSession:
@@ -217,14 +199,15 @@ class FlowSession:
         """
         self._check_room()
         await self._commits.introduce(client_id)
+        joining = Joining(self._commits, resume)
         try:
-            fetched = await self._fetch(resume)
+            await joining.prepare()
             self._check_room()
         except BaseException:
             self._commits.dismiss(client_id)
             raise
         self._add(member, self._documents)
-        return self._commits.confirmed(lambda: self._joined(resume, fetched))
+        return joining.joined()
 
     def greet(self, member: IMember) -> None:
         """Send a member that has joined in relay mode what the flow holds, if it is stored."""
@@ -358,7 +341,7 @@ class FlowSession:
         told: dict[str, object] = {"flow_id": self.flow_id, "timestamp": now}
         if by:
             told["by"] = by
-        self._dismiss(reason, "phx_close", b"flow_deleted", encode_json(told))
+        self._dismiss(reason, Farewell("phx_close", "flow_deleted", encode_json(told)))
         return count
 
     def drain(self) -> None:
@@ -372,7 +355,7 @@ class FlowSession:
         if self.end_reason is not None:
             return
         self._log.failure("The session of a flow crashed", failure, flow_id=self.flow_id)
-        self._dismiss(End.CRASHED, "phx_error")
+        self._dismiss(End.CRASHED, Farewell("phx_error"))
 
     def _idle(self) -> None:
         """
@@ -389,7 +372,7 @@ class FlowSession:
                 wait = left if left > 0 and self._members else LINGER
                 self._idle_timer = self._around.clock.callLater(wait, self._idle)
             else:
-                self._dismiss(End.IDLE, "phx_error")
+                self._dismiss(End.IDLE, Farewell("phx_error"))
 
     def _end_if_unused(self) -> None:
         if self.end_reason is None and not self._holds and not self._commits.is_busy:
@@ -403,34 +386,6 @@ class FlowSession:
         self._check_alive()
         if len(self._members) >= self._around.max_clients:
             raise MaxClientsReached()
-
-    async def _fetch(self, resume: tuple[str, int] | None) -> list[Entry] | None:
-        """Get the entries that a resuming member missed and that are not at hand any more."""
-        if resume is None:
-            return None
-        if not self._has(*resume):
-            # It may have been told by another node what this one has yet to read.
-            await self._commits.refreshed()
-            if not self._has(*resume):
-                return None
-        try:
-            return await self.log.fetch(resume[1])
-        except FlowNotFound:
-            self.refresh()  # the store has another log by now, of which all members will be told
-            return None
-
-    def _has(self, epoch: str, version: int) -> bool:
-        return epoch == self.log.epoch and version <= self.log.version
-
-    def _joined(self, resume: tuple[str, int] | None, fetched: list[Entry] | None) -> Joined:
-        log = self.log
-        if resume is not None and fetched is not None and resume[0] == log.epoch:
-            at_hand = log.recent(resume[1] + len(fetched))
-            if at_hand is not None:
-                entries = wire_entries([*fetched, *at_hand])
-                if len(entries) < log.document.size_bytes or not (fetched or at_hand):
-                    return Joined(log.epoch, log.version, entries, None)
-        return Joined(log.epoch, log.version, None, encode_document(log.document.content))
 
     def _add(self, member: IMember, audience: Audience) -> None:
         self._members[member] = audience
@@ -454,10 +409,8 @@ class FlowSession:
             lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
 
-    def _dismiss(
-        self, reason: End, event: str, last_words: bytes = b"", payload: bytes = b""
-    ) -> None:
-        """End the session and every member's channel, a slice in each turn."""
+    def _dismiss(self, reason: End, farewell: Farewell) -> None:
+        """End the session and every member's channel."""
         if self.end_reason is not None:
             return
         members = iter(list(self._members))
@@ -467,20 +420,7 @@ class FlowSession:
             if self.end_reason is not None:  # a fault in the flush has ended it
                 return
         self._end(reason)
-        self._dismiss_some(members, event, last_words.decode(), payload)
-
-    def _dismiss_some(
-        self, members: Iterator[IMember], event: str, last_words: str, payload: bytes
-    ) -> None:
-        for count, member in enumerate(members, 1):
-            if last_words:
-                member.push(last_words, payload)
-            member.end(event)
-            if count == MEMBERS_ENDED_AT_ONCE:
-                self._around.turns.at_end(
-                    lambda: self._dismiss_some(members, event, last_words, payload)
-                )
-                return
+        farewell.tell(members, self._around.turns)
 
     def _end(self, reason: End) -> None:
         """Leave nothing behind: no member, no timer."""

@@ -1,4 +1,4 @@
-"""``twistd helix``: the options; the only place that wires the parts and touches the reactor."""
+"""``twistd helix``: the options, and the daemon; the only place that touches the reactor."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from importlib.resources import files
 from ipaddress import ip_address
-from random import Random, SystemRandom
+from random import SystemRandom
 from typing import IO, Any
 
-import attrs
 from autobahn.websocket import USES_NVX
 from prometheus_client import disable_created_metrics
 from twisted.application.service import MultiService, Service
@@ -28,42 +26,14 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
-from helix.addresses import AddressBook, AddressLimits, TrustedProxies
-from helix.admission import Door, Visitors
-from helix.auth import Anyone, OriginPolicy
-from helix.clientbudget import ConnectionLimits
-from helix.clients import ClientLimits, ClientService
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
-from helix.connection import Connections
-from helix.documentchannel import PatchLimits
 from helix.editorfiles import EditorFiles
 from helix.errors import HelixError
-from helix.httpchannel import HttpConnections
-from helix.ids import new_id
-from helix.interfaces import IFlowStore
-from helix.library import FlowLibrary
-from helix.livelog import LogSettings
 from helix.logs import log_telemetry, make_observer
-from helix.longpoll import LongPollResource
-from helix.metrics import Metrics
 from helix.poller import bound_accepts, bound_turns
-from helix.purge import PurgeService
-from helix.router import Router
-from helix.service import FlowSessionService
-from helix.shape import DocumentLimits
-from helix.status import ServerStatus
-from helix.statuspage import StatusPage
 from helix.store import open_store
-from helix.telemetry import Telemetry
-from helix.templates import load_templates
-from helix.transport import SocketFactory, SocketResource
-from helix.versionnames import VersionNames
-from helix.watchdog import WatchdogService
-from helix.web import BodyLimits, HelixSite, Root, Web
-from helix.web_flows import WHITE_SPACE, FlowRoutes
-
-BODY_FRAMES = 4
-"""How many of the largest frames a request's body may hold: a POST of long polling has several."""
+from helix.web import HelixSite
+from helix.wiring import Server, build_server
 
 BACKLOG = 4096
 """Connects that may wait to be accepted; the kernel has a limit of its own, often the same."""
@@ -127,24 +97,6 @@ class Options(usage.Options):
                 "twistd helix: Autobahn's NVX acceleration is missing, so WebSockets are slow: "
                 "install an autobahn wheel for this platform, or start with --allow-slow-websocket"
             )
-
-
-@attrs.frozen
-class Server:
-    """
-    The parts of a server, wired.
-
-    :ivar site: what serves all of it, on any number of ports.
-    """
-
-    telemetry: Telemetry
-    metrics: Metrics
-    store: IFlowStore
-    sessions: FlowSessionService
-    clients: ClientService
-    purge: PurgeService
-    watchdog: WatchdogService
-    site: HelixSite
 
 
 class ListenService(Service):
@@ -320,89 +272,6 @@ def _log_file(options: Options) -> IO[str]:
         return sys.stdout
     logfile: IO[str] = LogFile.fromFullPath(path or "twistd.log")
     return logfile
-
-
-def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
-    return AddressLimits(
-        limits.rates.times(config.address_allowance),
-        round(limits.max_channels * config.address_allowance),
-        config.max_connects_per_second,
-        config.max_requests_per_second,
-        config.max_creations_per_second,
-    )
-
-
-def build_server(
-    config: Config,
-    clock: Any,
-    random: Random,
-    store: IFlowStore,
-    editor: EditorFiles | None = None,
-) -> Server:
-    """
-    Wire the parts as ``config`` says.
-
-    :param clock: the reactor.
-    :param random: shuffles the clients when they are sent away, and makes identifiers.
-    :param store: where flows are kept; whoever serves starts it.
-    :param editor: what is served of it.
-    """
-    telemetry = Telemetry()
-    metrics = Metrics(telemetry)
-    status = StatusPage(ServerStatus(telemetry, clock.seconds))
-    document_limits = DocumentLimits(
-        config.max_patch_bytes, config.max_document_bytes, config.max_document_members
-    )
-    logs = LogSettings(store, clock, document_limits, partial(new_id, random))
-    sessions = FlowSessionService(
-        clock,
-        telemetry,
-        logs,
-        config.max_clients_per_flow,
-        config.session_idle_timeout,
-        config.max_sessions,
-    )
-    client_limits = ClientLimits(config.max_connections, config.max_connections_per_address)
-    clients = ClientService(clock, telemetry, client_limits, random)
-    origins = OriginPolicy(config.allow_origin)
-    limits = ConnectionLimits(
-        config.max_channels_per_connection,
-        config.max_joins_per_second,
-        config.max_pushes_per_second,
-        config.max_bytes_per_second,
-    )
-    proxies = TrustedProxies.parse(config.trusted_proxy)
-    visitors = Visitors(clock, proxies, AddressBook(_address_limits(config, limits)))
-    door = Door(clients, visitors, Anyone(), origins, telemetry)
-    patches = PatchLimits(
-        logs.limits.max_patch_bytes,
-        logs.limits.max_document_bytes,
-        logs.limits.max_members,
-        config.max_frame_bytes,
-    )
-    connections = Connections(clock, Router(sessions, patches), limits, telemetry)
-    sizes = (config.max_frame_bytes, config.high_water_mark)
-    library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
-    root = Root(
-        Web(sessions, clients, metrics, origins, status, editor),
-        FlowRoutes(
-            library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes
-        ),
-        visitors,
-        SocketResource(
-            SocketFactory(connections, clients, *sizes, config.compress_frames_over), door
-        ),
-        LongPollResource(connections, clients, door, *sizes),
-    )
-    bodies = BodyLimits(
-        WHITE_SPACE * max(config.max_patch_bytes, config.max_document_bytes),
-        BODY_FRAMES * config.max_frame_bytes,
-    )
-    http = HttpConnections(config.max_connections, config.max_connections_per_address)
-    site = HelixSite(root, bodies, http, proxies, clock, telemetry)
-    purge = PurgeService(clock, store, config.keep_deleted)
-    watchdog = WatchdogService(clock, telemetry)
-    return Server(telemetry, metrics, store, sessions, clients, purge, watchdog, site)
 
 
 def makeService(options: Options) -> HelixService:

@@ -57,14 +57,15 @@ async def _all_ids(api: FlowsApi) -> list[str]:
     return list(found)
 
 
-async def import_file(api: FlowsApi, file: str, keep_ids: bool) -> ImportedFlow:
+async def import_file(api: FlowsApi, file: str, keep_ids: bool, by: str) -> ImportedFlow:
     """
     Make a flow from a file.
 
     :param keep_ids: whether it gets the id that the file names.
+    :param by: who does so, as a name to show.
     """
     text = _read(file)
-    return await api.import_(text, _exported_id(text) if keep_ids else None)
+    return await api.import_(text, _exported_id(text) if keep_ids else None, by)
 
 
 def _exported_id(text: bytes) -> str | None:

@@ -26,8 +26,9 @@ from helix.clients import ClientService
 from helix.connection import Connection, Connections
 from helix.errors import CloseCode, ConnectionRefused, Draining, RateLimited
 from helix.framing import ENCODINGS, WINDOW_BITS, deflating
-from helix.outlet import DirectOutlet, Outlet, TransportOutlet
+from helix.outlet import Outlet
 from helix.problems import write_error, write_not_found, write_problem
+from helix.streams import DirectOutlet, TransportOutlet
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
 CLOSE_HANDSHAKE_TIMEOUT = 1.0

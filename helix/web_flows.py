@@ -173,7 +173,8 @@ class FlowRoutes:
             if wanted.document is not msgspec.UNSET:
                 raise InvalidParameters("A flow is made from a document or from a template")
             document = self._library.template(wanted.template).document
-        state = await _to_the_end(self._library.create(document, flow_id))
+        by = read_user_name(request)
+        state = await _to_the_end(self._library.create(document, flow_id, by))
         return self._created(request, state)
 
     @app.route("/api/flows/import", methods=["POST"])
@@ -182,7 +183,8 @@ class FlowRoutes:
         given = read_body(request, _ANYTHING, self._max_document_bytes)
         wanted = read_text(request, "id")
         flow_id = None if wanted is None else parse_flow_id(wanted)
-        imported = await _to_the_end(self._library.import_(given, flow_id))
+        by = read_user_name(request)
+        imported = await _to_the_end(self._library.import_(given, flow_id, by))
         dropped = {"nodes": imported.dropped_nodes, "edges": imported.dropped_edges}
         return self._created(request, imported.state, dropped=dropped)
 
@@ -232,8 +234,8 @@ class FlowRoutes:
     @app.route("/api/flows/<flow:flow_id>/duplicate", methods=["POST"])
     async def duplicate(self, request: IRequest, flow_id: str) -> bytes:
         self._visitors.check_creation(request)
-        flow_id = parse_flow_id(flow_id)
-        return self._created(request, await _to_the_end(self._library.duplicate(flow_id)))
+        flow_id, by = parse_flow_id(flow_id), read_user_name(request)
+        return self._created(request, await _to_the_end(self._library.duplicate(flow_id, by)))
 
     @app.route("/api/flows/<flow:flow_id>/restore", methods=["POST"])
     async def restore(self, request: IRequest, flow_id: str) -> bytes:

@@ -42,7 +42,7 @@ SMALL = {
     "helix.livelog.PAGE": 7,
     "helix.livelog.SNAPSHOT_ENTRIES": 20,
     "helix.livelog.LAST_SNAPSHOT_ENTRIES": 10,
-    "helix.commits.PAGE": 7,
+    "helix.otherwriters.PAGE": 7,
     "helix.commits.MAX_GROUP": 5,
 }
 """Sizes with which a run of this length meets what takes a long time otherwise."""

@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from helix.config import read_config
-from helix.tap import build_server
+from helix.wiring import build_server
 from tests.rawsocket import PATH, Frame, build_frame, upgrade_request
 from tests.world import open_memory_store
 

@@ -7,7 +7,8 @@ from itertools import chain
 
 from twisted.internet.defer import Deferred
 
-from helix.fanout import Broadcast, Fanout
+from helix.broadcast import Broadcast
+from helix.fanout import Fanout
 from helix.outlet import Flow
 from tests.world import Client
 

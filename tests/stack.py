@@ -24,8 +24,8 @@ from twisted.python.failure import Failure
 from helix.config import Config, read_config
 from helix.editorfiles import EditorFiles
 from helix.store.memory import MemoryStore
-from helix.tap import build_server
 from helix.web import HelixSite
+from helix.wiring import build_server
 from tests.rawsocket import upgrade_request
 from tests.world import open_memory_store
 

@@ -404,8 +404,9 @@ def test_cli5_browser_data_is_imported_and_what_is_dropped_told(cli: Cli, daemon
     (cli.directory / "browser.json").write_text(json.dumps(BROWSER))
     ended = cli.run("import", "--keep-ids", "browser.json")
     assert ended.stderr == "browser.json: 1 node and 2 edges could not be kept\n"
-    document = rest(daemon, "GET", f"/flows/{ended.stdout.strip()}")["document"]
-    assert document["nodes"].keys() == {"n"}
+    flow = f"/flows/{ended.stdout.strip()}"
+    assert rest(daemon, "GET", flow)["document"]["nodes"].keys() == {"n"}
+    assert [one["by"] for one in rest(daemon, "GET", f"{flow}/entries")["entries"]] == ["ada"]
 
 
 def test_cli5_the_others_are_imported_all_the_same(cli: Cli, daemon: Daemon) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helix.fanout import Broadcast
+from helix.broadcast import Broadcast
 from helix.framing import MAX_DEFLATED, deflating, frame_deflated, frame_text
 from helix.protocol import V1, V2
 from tests.daemon import Daemon, start_daemon

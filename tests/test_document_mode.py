@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from helix.commits import MAX_CONFLICTS, MAX_GROUP
-from helix.document import merge
+from helix.document import encode_document, merge
 from helix.documentchannel import MAX_UNANSWERED
 from helix.edits import Submission
 from helix.errors import (
@@ -434,6 +434,33 @@ def test_log1_who_joins_during_an_append_misses_nothing(world: World, store: Hel
     late.look()
     assert late.document["nodes"] == {"b": node("b", 9)}
     assert world.service.read("f").result.version == 2  # type: ignore[attr-defined]
+
+
+def test_log11_a_document_is_encoded_once_between_two_edits(
+    world: World, store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[dict[str, Any]] = []
+
+    def encode(content: dict[str, Any]) -> bytes:
+        encoded.append(content)
+        return encode_document(content)
+
+    monkeypatch.setattr("helix.livelog.encode_document", encode)
+    writer = Editor(world, "w")
+    for n in (1, 2):
+        store.holding = False
+        writer.patch(2 * n, {"data": {"n": n}})
+        encoded.clear()
+        # Also beside an edit under way, which nobody is shown.
+        store.holding = True
+        writer.patch(2 * n + 1, {"title": str(n)})
+        for reader in range(3):
+            document = join(world.client(), f"{n}-{reader}")["document"]
+            assert document["data"] == {"n": n}
+            assert document["title"] == str(n - 1 or "")
+        assert world.service.read("f").result.document  # type: ignore[attr-defined]
+        assert len(encoded) == 1
+        store.let_through()
 
 
 def test_log2_what_comes_during_an_append_is_the_next(world: World, store: HeldStore) -> None:
@@ -939,6 +966,28 @@ def test_log8_snapshot_when_the_tail_is_long(world: World, store: HeldStore) -> 
     stored = store.load("f").result
     assert stored.snapshot_version == SNAPSHOT_ENTRIES
     assert len(stored.entries) == 1
+
+
+def test_log8_snapshot_lacks_what_is_submitted_in_answer_to_its_last_entry(
+    world: World, store: HeldStore
+) -> None:
+    writer = Editor(world, "w")
+    for op_id in range(1, SNAPSHOT_ENTRIES):
+        writer.patch(op_id, {"data": {"n": op_id}})
+    store.holding = True
+    session = world.flow()
+
+    def entitling(title: str) -> Submission:
+        return Submission(lambda document: document.stage({"title": title}))
+
+    session.submit(entitling("last")).addCallback(lambda _: session.submit(entitling("answer")))
+    store.let_through()
+    assert store.waiting == 1
+    stored = store.load("f").result
+    assert stored.snapshot_version == SNAPSHOT_ENTRIES
+    assert json.loads(stored.snapshot)["title"] == "last"
+    assert join(world.client(), "r")["document"]["title"] == "last"
+    store.let_through()
 
 
 def test_log8_snapshot_at_the_end_of_a_session(world: World, store: HeldStore) -> None:

@@ -19,7 +19,8 @@ from hypothesis.stateful import (
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from helix.fanout import MAX_BATCH_BYTES, MAX_HOLD, SLICE, SPELL, Broadcast, Fanout, Turns
+from helix.broadcast import Broadcast
+from helix.fanout import MAX_BATCH_BYTES, MAX_HOLD, SLICE, SPELL, Fanout, Turns
 from helix.framing import ENCODINGS, frame_binary, frame_text
 from helix.outlet import CHUNK_BYTES, Flow, Outlet
 from helix.protocol import V1, V2, Encoding

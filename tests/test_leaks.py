@@ -26,8 +26,8 @@ from helix.longpoll import PollingClient
 from helix.outlet import Outlet
 from helix.relaychannel import RelayChannel
 from helix.session import FlowSession
-from helix.tap import Server, build_server
 from helix.transport import SocketProtocol
+from helix.wiring import Server, build_server
 from tests.rawsocket import CLOSE, RawConnection, RawWebSocket, upgrade_request
 from tests.stack import Stack, logged
 from tests.world import open_memory_store

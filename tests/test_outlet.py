@@ -17,8 +17,9 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
 from helix.framing import ENCODINGS, frame_text
-from helix.outlet import CHUNK_BYTES, QUEUED, REFUSED, DirectOutlet, Flow, Outlet
+from helix.outlet import CHUNK_BYTES, QUEUED, REFUSED, Flow, Outlet
 from helix.protocol import V2
+from helix.streams import DirectOutlet
 from tests.world import HANDSHAKE, START, Client, Reactor, World, split_frames
 
 MARK = 1000

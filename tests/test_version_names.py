@@ -241,8 +241,28 @@ def test_res27_changes_are_attributed_to_who_asks_for_them(flows: NamedFlows) ->
 
 
 @pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("/api/flows", {"template": "ticket-triage"}),
+        ("/api/flows/import", {"nodes": [{"id": "a"}], "edges": []}),
+        ("/api/flows/f/duplicate", None),
+    ],
+)
+def test_res27_who_makes_a_flow_is_the_first_in_its_history(
+    flows: NamedFlows, address: str, body: object
+) -> None:
+    made = flows.send("POST", f"{address}?by=Ada", body)
+    assert made.status == 201
+    entries = flows.get(f"/api/flows/{made.json['id']}/entries").json["entries"]
+    assert [entry["by"] for entry in entries] == ["Ada"]
+
+
+@pytest.mark.parametrize(
     ("method", "address", "body"),
     [
+        ("POST", "/api/flows", {"id": "new"}),
+        ("POST", "/api/flows/import", {"nodes": [], "edges": []}),
+        ("POST", "/api/flows/f/duplicate", None),
         ("PATCH", "/api/flows/f", {"title": "x"}),
         ("PUT", "/api/flows/f", {"title": "x"}),
         ("DELETE", "/api/flows/f", None),

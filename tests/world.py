@@ -35,13 +35,14 @@ from helix.framing import ENCODINGS
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
 from helix.livelog import LiveLog, LogSettings
-from helix.outlet import DirectOutlet, Outlet, TransportOutlet
+from helix.outlet import Outlet
 from helix.protocol import V1, V2, Serializer
 from helix.router import Router
 from helix.service import FlowSessionService
 from helix.session import LINGER
 from helix.shape import DocumentLimits
 from helix.store.memory import MemoryStore
+from helix.streams import DirectOutlet, TransportOutlet
 from helix.telemetry import Telemetry
 
 START = 1_700_000_000.25

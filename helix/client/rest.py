@@ -140,15 +140,17 @@ class FlowsApi:
         """Give a flow as JSON that `import_` takes."""
         return await self._request("GET", f"/{quote(parse_flow_id(flow_id), safe='')}/export")
 
-    async def import_(self, text: bytes, flow_id: str | None = None) -> ImportedFlow:
+    async def import_(self, text: bytes, flow_id: str | None = None, by: str = "") -> ImportedFlow:
         """
         Make a flow from what was exported (JSON).
 
         :param flow_id: its id; the server makes one up if ``None``.
+        :param by: who does so, as a name to show.
         """
-        query = "" if flow_id is None else "?" + urlencode({"id": parse_flow_id(flow_id)})
+        named = {} if flow_id is None else {"id": parse_flow_id(flow_id)}
+        query = urlencode({**named, "by": by})
         imported: ImportedFlow
-        imported = _read(_decode_imported, await self._request("POST", f"/import{query}", text))
+        imported = _read(_decode_imported, await self._request("POST", f"/import?{query}", text))
         return imported
 
     async def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -46,7 +47,7 @@ _ENTRIES = """
         patch
     )) FROM (
         SELECT * FROM entries LEFT JOIN clients USING (client)
-        WHERE entries.flow = ? AND {condition} ORDER BY version LIMIT ?
+        WHERE {condition} ORDER BY version LIMIT ?
     )
 """
 _FRACTION = 2.0**-52
@@ -56,8 +57,14 @@ _SIZE = """
     WHERE flow = ? AND version > ? AND version <= ?
 """
 
-_ENTRIES_AFTER = _ENTRIES.format(condition="version > ?")
-_ENTRY_OF_OPERATION = _ENTRIES.format(condition="client_id = ? AND op_id = ?")
+_CLIENT = """
+    (SELECT client FROM clients WHERE client_id = ?3 AND flow =
+        (SELECT flow FROM flows WHERE flow_id = ?1 AND epoch = ?2))
+"""
+
+_ENTRIES_AFTER = _ENTRIES.format(condition="entries.flow = ? AND version > ?")
+_ENTRY_OF_OPERATION = _ENTRIES.format(condition=f"client = {_CLIENT} AND op_id = ?4")
+_NEWEST_OPERATION = f"SELECT max(op_id) FROM entries WHERE client = {_CLIENT}"
 
 _decode_entries = msgspec.json.Decoder(
     list[tuple[int, int, int, str, str | None, int | None, str]]
@@ -95,6 +102,9 @@ class SQLiteReads:
     """
     The reads, each of one moment. (`helix.store.worker.Runner`)
 
+    One that takes a single statement begins no transaction: every statement that Python executes
+    gives up the interpreter a few times, and waits for it again.
+
     :param database: this thread's own connection.
     """
 
@@ -111,72 +121,72 @@ class SQLiteReads:
 
     def _run(self, work: Read) -> object:
         try:
-            self._database.execute("BEGIN")
-            try:
-                return work(self)
-            finally:
-                self._database.execute("ROLLBACK")
+            return work(self)
         except HelixError as refused:
             return refused
         except (sqlite3.Error, ArithmeticError) as error:
             return store_error(error)
 
+    @contextmanager
+    def _one_moment(self) -> Iterator[None]:
+        """See nothing of what is written between the statements within."""
+        self._database.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._database.execute("ROLLBACK")
+
     def head(self, flow_id: str) -> FlowHead:
         return read_head(self._database, flow_id)[1]
 
     def load(self, flow_id: str, version: int | None) -> StoredFlow:
-        flow, head = read_head(self._database, flow_id)
-        end = head.version if version is None else version
-        if not 0 <= end <= head.version:
-            raise VersionNotFound()
-        row = self._database.execute(
-            "SELECT version, CAST(document AS BLOB) FROM snapshots"
-            " WHERE flow = ? AND version <= ? ORDER BY version DESC LIMIT 1",
-            (flow, end),
-        ).fetchone()
-        base, snapshot = row or (0, None)
-        return StoredFlow(head, base, snapshot, self._entries(flow, base, end))
+        with self._one_moment():
+            flow, head = read_head(self._database, flow_id)
+            end = head.version if version is None else version
+            if not 0 <= end <= head.version:
+                raise VersionNotFound()
+            row = self._database.execute(
+                "SELECT version, CAST(document AS BLOB) FROM snapshots"
+                " WHERE flow = ? AND version <= ? ORDER BY version DESC LIMIT 1",
+                (flow, end),
+            ).fetchone()
+            base, snapshot = row or (0, None)
+            return StoredFlow(head, base, snapshot, self._entries(flow, base, end))
 
     def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> list[Entry]:
-        flow, head = self._log(flow_id, epoch)
-        found = self._entries(flow, after, min(after + limit, head.version))
-        if len(found) < limit:  # what follows the head, if that is damaged
-            rest = (flow, max(after, head.version), limit - len(found))
-            found += _to_entries(self._database.execute(_ENTRIES_AFTER, rest).fetchone()[0])
-        return found
+        with self._one_moment():
+            flow, head = self._log(flow_id, epoch)
+            found = self._entries(flow, after, min(after + limit, head.version))
+            if len(found) < limit:  # what follows the head, if that is damaged
+                rest = (flow, max(after, head.version), limit - len(found))
+                found += _to_entries(self._database.execute(_ENTRIES_AFTER, rest).fetchone()[0])
+            return found
 
     def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Entry | None:
-        try:
-            flow, _ = self._log(flow_id, epoch)
-        except FlowNotFound:
-            return None
-        row = self._database.execute(_ENTRY_OF_OPERATION, (flow, client_id, op_id, 1)).fetchone()
+        operation = (flow_id, epoch, client_id, op_id, 1)
+        row = self._database.execute(_ENTRY_OF_OPERATION, operation).fetchone()
         return next(iter(_to_entries(row[0])), None)
 
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> int | None:
-        try:
-            flow, _ = self._log(flow_id, epoch)
-        except FlowNotFound:
-            return None
         newest: int | None = self._database.execute(
-            "SELECT max(op_id) FROM entries WHERE client ="
-            " (SELECT client FROM clients WHERE flow = ? AND client_id = ?)",
-            (flow, client_id),
+            _NEWEST_OPERATION, (flow_id, epoch, client_id)
         ).fetchone()[0]
         return newest
 
     def snapshot_versions(self, flow_id: str, epoch: str) -> list[int]:
-        flow, _ = self._log(flow_id, epoch)
-        return read_snapshot_versions(self._database, flow)
+        with self._one_moment():
+            flow, _ = self._log(flow_id, epoch)
+            return read_snapshot_versions(self._database, flow)
 
     def named_versions(self, flow_id: str, epoch: str) -> list[NamedVersion]:
-        flow, _ = self._log(flow_id, epoch)
-        rows = self._database.execute(
-            "SELECT version, name, by_name, at FROM version_names WHERE flow = ?"
-            " ORDER BY version DESC",
-            (flow,),
-        )
-        return [NamedVersion(*row) for row in rows]
+        with self._one_moment():
+            flow, _ = self._log(flow_id, epoch)
+            rows = self._database.execute(
+                "SELECT version, name, by_name, at FROM version_names WHERE flow = ?"
+                " ORDER BY version DESC",
+                (flow,),
+            )
+            return [NamedVersion(*row) for row in rows]
 
     def heads(self, query: HeadQuery) -> list[FlowHead]:
         conditions = [

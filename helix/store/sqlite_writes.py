@@ -21,15 +21,13 @@ from helix.store.rules import expendable
 from helix.store.sqlite_file import WriterLock, primary_code, store_error
 from helix.store.sqlite_names import drop_name, keep_name
 from helix.store.sqlite_reads import read_head, read_snapshot_versions
+from helix.store.sqlite_removed import RemovedFlows
 
 _KNOWN_LOGS = 20_000
 """Of how many flows the writer remembers the head."""
 
 _KNOWN_CLIENTS = 1000
 """Of how many clients of a flow it remembers the key."""
-
-_CLEARED_AT_ONCE = 1000
-"""Entries of removed flows that go in one transaction, so that appends don't wait long."""
 
 
 class Append(msgspec.Struct, frozen=True, gc=False):
@@ -128,22 +126,19 @@ class SQLiteWrites:
         self._database = database
         self._lock = lock
         self._logs: dict[str, _Log] = {}
-        self._removed = [
-            flow for (flow,) in database.execute("SELECT flow FROM flows WHERE flow_id IS NULL")
-        ]
-        # What the transaction under way has yet to write, and what is to be done after it.
+        self._removed = RemovedFlows(database)
+        # What the transaction under way has yet to write.
         self._entry_values: list[object] = []
         self._changed: dict[int, tuple[object, ...]] = {}
-        self._removing: list[int] = []
 
     @property
     def unfinished(self) -> bool:
-        return bool(self._removed)
+        return self._removed.are_left
 
     def run(self, works: Sequence[Write]) -> list[object]:
         outcomes = self._run(works) if works else []
-        if self._removed:
-            self._clear_removed()
+        if self._removed.are_left:
+            self._removed.clear_some()
         return outcomes
 
     def close(self) -> None:
@@ -186,15 +181,14 @@ class SQLiteWrites:
         self._write_staged()
         self._database.execute("COMMIT")
         self.transactions += 1
-        self._removed += self._removing
-        self._removing.clear()
+        self._removed.committed()
         return outcomes
 
     def _roll_back(self) -> None:
         self._logs.clear()
         self._entry_values.clear()
         self._changed.clear()
-        self._removing.clear()
+        self._removed.rolled_back()
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
 
@@ -380,30 +374,5 @@ class SQLiteWrites:
         ).rowcount
 
     def _remove(self, flow_id: str, flow: int) -> None:
-        """Take a flow out of everybody's reach, at once however long its log is."""
-        self._database.execute("UPDATE flows SET flow_id = NULL WHERE flow = ?", (flow,))
+        self._removed.take(flow)
         self._logs.pop(flow_id, None)
-        self._removing.append(flow)
-
-    def _clear_removed(self) -> None:
-        """Clear away some of a removed flow, in a transaction of its own."""
-        flow = self._removed[-1]
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            cleared = self._database.execute(
-                "DELETE FROM entries WHERE flow = ?1 AND version <"
-                " (SELECT min(version) FROM entries WHERE flow = ?1) + ?2",
-                (flow, _CLEARED_AT_ONCE),
-            ).rowcount
-            if cleared == 0:
-                for table in ("version_names", "snapshots", "clients", "texts", "flows"):
-                    self._database.execute(f"DELETE FROM {table} WHERE flow = ?", (flow,))
-            self._database.execute("COMMIT")
-        except sqlite3.Error:
-            # It is in nobody's way; the next start tries again.
-            self._removed.pop()
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-        else:
-            if cleared == 0:
-                self._removed.pop()

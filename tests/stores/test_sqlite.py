@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from helix.store import open_store, sqlite_file
 from helix.store import sqlite as sqlite_store
 from helix.store.memory import MemoryStore
 from helix.store.sqlite import SQLiteStore
+from helix.store.sqlite_reads import SQLiteReads
+from helix.store.sqlite_removed import RemovedFlows
 from helix.store.upgrades import Upgrade, shipped_upgrades
 from tests.stores.data import T0, entries, entry, keep
 from tests.stores.sqlite import opened, query, running, until
@@ -177,11 +180,26 @@ async def test_sto16_appends_of_many_flows_share_a_transaction(store: SQLiteStor
     names = [f"flow {n}" for n in range(400)]
     await gatherResults([keep(store, name) for name in names])
     before = store.transactions
-    await gatherResults(
-        [store.append(name, "e1", 0, entries(1, 2), Summary(name)) for name in names]
-    )
-    # The thread may have begun when the first was asked for.
-    assert 1 <= store.transactions - before <= 2
+    all_asked = threading.Event()
+    under_way = store._writer.submit(lambda _: all_asked.wait(30.0))
+    asked = [store.append(name, "e1", 0, entries(1, 2), Summary(name)) for name in names]
+    all_asked.set()
+    await gatherResults([under_way, *asked])
+    assert store.transactions - before == 2
+
+
+@ensureDeferred
+async def test_sto4_a_submission_is_found_without_a_look_through_the_log(
+    store: SQLiteStore, path: Path
+) -> None:
+    await keep(store, "f", [entry(version, ("c", version)) for version in range(1, 3001)])
+    steps: list[None] = []
+    with closing(sqlite_file.connect_reader(path)) as database:
+        database.set_progress_handler(lambda: steps.append(None), 1)
+        reads = SQLiteReads(database)
+        assert reads.newest_op("f", "e1", "c") == 3000
+        assert reads.find("f", "e1", "c", 1500) == entry(1500, ("c", 1500))
+    assert len(steps) < 300
 
 
 @ensureDeferred
@@ -220,17 +238,40 @@ async def test_sto16_what_the_writer_remembers_is_bounded(
         assert (await store.load(name)).entries == log
 
 
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Lets the writer clear some away, behind what it was asked, as often as it is released."""
+    steps = threading.Semaphore(0)
+    clear_some = RemovedFlows.clear_some
+
+    def clear_when_let(removed: RemovedFlows) -> None:
+        assert steps.acquire(timeout=30.0)
+        clear_some(removed)
+
+    monkeypatch.setattr(RemovedFlows, "clear_some", clear_when_let)
+    return steps
+
+
 @ensureDeferred
-async def test_sto9_what_is_removed_is_cleared_away_bit_by_bit(path: Path) -> None:
-    async with opened(path) as store:
-        await keep(store, "f", entries(1, 5000))
-        await store.snapshot("f", "e1", 4000, b"{}")
-        await store.name_version("f", "e1", NamedVersion(7, "Launch", "Ada", T0))
-        await keep(store, "g", [entry(1, ("c", 1))])
-        await store.delete("f", T0)
-        assert await store.purge(T0 + 1) == 1
+async def test_sto9_what_is_removed_is_cleared_away_bit_by_bit(
+    path: Path, steps: threading.Semaphore
+) -> None:
+    store = SQLiteStore(path, reactor)
+    await store.start()
+    await keep(store, "f", entries(1, 5000))
+    await store.snapshot("f", "e1", 4000, b"{}")
+    await store.name_version("f", "e1", NamedVersion(7, "Launch", "Ada", T0))
+    await keep(store, "g", [entry(1, ("c", 1))])
+    await store.delete("f", T0)
+    steps.release()
+    assert await store.purge(T0 + 1) == 1
+    stopped = store.stop()
+    steps.release()
+    await stopped
     # It was stopped in the midst of it; the next start goes on.
     assert query(path, "SELECT count(*) FROM flows") == [(2,)]
+    assert query(path, "SELECT count(*) FROM entries") == [(3001,)]
+    steps.release(4)
     async with opened(path) as store:
         await until(lambda: not store._writes.unfinished)
         assert (await store.load("g")).entries == [entry(1, ("c", 1))]
@@ -243,14 +284,18 @@ async def test_sto9_what_is_removed_is_cleared_away_bit_by_bit(path: Path) -> No
 
 @ensureDeferred
 async def test_sto9_an_append_does_not_wait_for_a_long_log_to_be_cleared(
-    store: SQLiteStore,
+    store: SQLiteStore, steps: threading.Semaphore
 ) -> None:
-    await keep(store, "f", entries(1, 20_000))
+    await keep(store, "f", entries(1, 5000))
     await keep(store, "g")
     await store.delete("f", T0)
+    steps.release()
     await store.purge(T0 + 1)
-    await store.append("g", "e1", 0, entries(1, 1), SUMMARY)
+    appended = store.append("g", "e1", 0, entries(1, 1), SUMMARY)
+    steps.release(2)
+    await appended
     assert store._writes.unfinished
+    steps.release(3)
 
 
 @ensureDeferred

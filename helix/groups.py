@@ -1,0 +1,104 @@
+"""Edits that are staged on a flow's document together, for one append."""
+
+from __future__ import annotations
+
+import attrs
+import msgspec
+from twisted.internet.defer import Deferred
+
+from helix.document import JsonObject
+from helix.edits import Accepted, Corkable, Submission
+from helix.errors import HelixError
+from helix.livelog import LiveLog
+from helix.records import Entry
+from helix.submitters import Submitters
+
+_encode_patch = msgspec.json.Encoder().encode
+
+
+@attrs.define(eq=False)
+class Pending:
+    """
+    A submission that waits for its turn, then for its append.
+
+    :ivar accepted: what to acknowledge once the append is durable; ``None`` for a resend.
+    """
+
+    submission: Submission
+    done: Deferred[Accepted]
+    accepted: Accepted | None = None
+
+
+@attrs.define(eq=False)
+class Group:
+    """
+    What one append is about. From `take` on the document holds it, until it is rolled back.
+
+    :ivar at: when, in Unix seconds.
+    :ivar pending: the submissions in order: those of the entries, those that change nothing (they
+        were judged by what the others make), and resends.
+    :ivar entries: what is to be appended.
+    :ivar size: bytes of their patches.
+    :ivar _changes: each effective patch and its inverse.
+    :ivar _newest_before: how far the clients of the submissions were. (`Submitters.put_back`)
+    """
+
+    _log: LiveLog
+    _submitters: Submitters
+    at: float
+    pending: list[Pending] = attrs.field(factory=list)
+    entries: list[Entry] = attrs.field(factory=list)
+    size: int = 0
+    _changes: list[tuple[JsonObject, JsonObject]] = attrs.field(factory=list)
+    _newest_before: dict[str, int] = attrs.field(factory=dict)
+
+    def take(self, pending: Pending) -> None:
+        """Stage a submission on those before it; who submitted what is refused is told so."""
+        log, submission = self._log, pending.submission
+        self.pending.append(pending)
+        if self._submitters.know(submission):
+            return
+        version = log.version + len(self.entries)
+        try:
+            if submission.check is not None:
+                submission.check(log.epoch, version)
+            patch = submission.stage(log.document)
+        except HelixError as error:
+            self.pending.pop()
+            pending.done.errback(error)
+            return
+        text = b"{}"
+        if patch:
+            version += 1
+            text = _encode_patch(patch)
+            self._add(version, patch, text, submission)
+        pending.accepted = Accepted(log.epoch, version, text)
+        self._submitters.count(submission, self._newest_before)
+
+    def _add(self, version: int, patch: JsonObject, text: bytes, submission: Submission) -> None:
+        self._changes.append((patch, self._log.document.exchange(patch)))
+        self.size += len(text)
+        client_id, op_id = submission.client_id, submission.op_id
+        self.entries.append(Entry(version, text, self.at, submission.by, client_id, op_id))
+
+    def undo(self) -> None:
+        """Take it out of the document; `redo` puts it in again."""
+        for _, undo in reversed(self._changes):
+            self._log.document.apply(undo)
+
+    def redo(self) -> None:
+        """Put into the document what `undo` took out."""
+        for change, _ in self._changes:
+            self._log.document.apply(change)
+
+    def roll_back(self) -> None:
+        """Let it be as if nothing had been taken; the submissions may be taken by another group."""
+        self.undo()
+        self._submitters.put_back(self._newest_before)
+        for pending in self.pending:
+            pending.accepted = None
+
+    def cork(self) -> list[Corkable]:
+        """Let the outlets of the submitters gather what they are sent, and give those that do."""
+        outlets = {pending.submission.outlet: None for pending in self.pending}
+        return [outlet for outlet in outlets if outlet is not None and outlet.cork()]

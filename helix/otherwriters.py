@@ -1,0 +1,186 @@
+"""What others wrote to a flow, read from the store into its live log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+
+from helix.errors import FlowDeleted, FlowNotFound, HelixError, StoreError
+from helix.livelog import PAGE, LiveLog, LogSettings, replay
+from helix.records import Entry
+from helix.submitters import Submitters
+
+RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between the attempts to see what the store has after all; the last one repeats."""
+
+
+class LogFollower(Protocol):
+    """Who is told how a log goes on."""
+
+    def committed(self, entries: Sequence[Entry]) -> None:
+        """These follow what was told before; they are durable and applied."""
+
+    def replaced(self) -> None:
+        """The log is another now, of another epoch."""
+
+
+class OtherWriters:
+    """
+    Brings a live log up to what the store has: by other nodes, or by an append that seemed to fail.
+
+    :param log: the flow's.
+    :param submitters: who also may have submitted elsewhere.
+    :param follower: is told what was read.
+
+    :ivar stale: whether the store may have what the log lacks; to be set by who learns so.
+    :ivar asked: whether somebody wants it now, not only before the next append.
+    :ivar reading: what `catch_up` gave, while that reads.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_failures",
+        "_flow_log",
+        "_follower",
+        "_settings",
+        "_submitters",
+        "_timer",
+        "_waiting",
+        "asked",
+        "reading",
+        "stale",
+    )
+
+    def __init__(
+        self, log: LiveLog, settings: LogSettings, submitters: Submitters, follower: LogFollower
+    ) -> None:
+        self._flow_log = log
+        self._settings = settings
+        self._submitters = submitters
+        self._follower = follower
+        self._waiting: tuple[Deferred[None], ...] = ()
+        self._timer: IDelayedCall | None = None
+        self._failures = 0
+        self._closed = False
+        self.stale = self.asked = False
+        self.reading: Deferred[None] | None = None
+
+    def ask(self) -> None:
+        """Let the next `catch_up` come soon."""
+        self.stale = self.asked = True
+
+    def wait(self) -> Deferred[None]:
+        """
+        As `ask`, and wait for it.
+
+        :return: a Deferred that fires once the log is at least what the store has now.
+        :raises HelixError: (through the Deferred) what `refuse` or `close` was told.
+        """
+        self.ask()
+        done: Deferred[None] = Deferred()
+        self._waiting = (*self._waiting, done)
+        return done
+
+    def ask_later(self, then: Callable[[], None]) -> None:
+        """
+        The store could not be reached: `ask` after a while, a longer one each time.
+
+        :param then: called when that has been asked.
+        """
+        self.stale = True
+        if self._timer is None and not self._closed:
+            delay = RETRY_DELAYS[min(self._failures, len(RETRY_DELAYS) - 1)]
+            self._failures += 1
+            self._timer = self._settings.clock.callLater(delay, self._ask_now, then)
+
+    def catch_up(self) -> Deferred[None]:
+        """
+        Read what the store has. No append may be under way meanwhile.
+
+        :return: a Deferred that fires when the log has it, and those who waited for it know.
+        :raises FlowNotFound, FlowDeleted, StoreError: (through the Deferred) when the flow is gone,
+            or the store can't tell; those who wait are owed a `refuse` then.
+        """
+        self.asked = False
+        reading = Deferred.fromCoroutine(self._read())
+        if not reading.called:
+            self.reading = reading
+        return reading.addCallbacks(self._caught_up, self._failed)
+
+    def refuse(self, error: HelixError | Failure) -> None:
+        """Those who wait are told ``error``."""
+        for done in self._drop_waiting():
+            done.errback(error)
+
+    def close(self, error: HelixError) -> None:
+        """Read nothing more; who still waits is told ``error``."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.refuse(error)
+        if self.reading is not None:
+            self.reading.cancel()
+
+    # inside
+
+    def _ask_now(self, then: Callable[[], None]) -> None:
+        self._timer = None
+        self.ask()
+        then()
+
+    def _caught_up(self, _: None) -> None:
+        self.reading = None
+        if not self._closed:
+            self.stale = self.asked  # somebody may have asked meanwhile
+            self._failures = 0
+            for done in () if self.stale else self._drop_waiting():
+                done.callback(None)
+
+    def _failed(self, failure: Failure) -> Failure:
+        self.reading = None
+        return failure
+
+    def _drop_waiting(self) -> tuple[Deferred[None], ...]:
+        waiting, self._waiting = self._waiting, ()
+        return waiting
+
+    async def _read(self) -> None:
+        log = self._flow_log
+        try:
+            head = await self._settings.store.head(log.flow_id)
+        except FlowNotFound:
+            if log.is_stored:
+                raise
+            return
+        if head.deleted_at is not None:
+            raise FlowDeleted()
+        if head.epoch == log.epoch:
+            await self._read_up_to(head.version)
+        else:
+            await self._begin_anew()
+        await self._submitters.ask_again()
+
+    async def _read_up_to(self, version: int) -> None:
+        log = self._flow_log
+        while log.version < version and not self._closed:
+            entries = await self._settings.store.entries(log.flow_id, log.epoch, log.version, PAGE)
+            if not entries:
+                raise StoreError("The store's log ends before its head")
+            if self._closed:
+                return
+            log.apply(entries)
+            self._submitters.count_in(entries)
+            self._follower.committed(entries)
+
+    async def _begin_anew(self) -> None:
+        stored = await self._settings.store.load(self._flow_log.flow_id)
+        document = await replay(stored, self._settings)
+        if not self._closed:
+            self._flow_log.replace(stored, document)
+            self._submitters.begin_anew()
+            self._follower.replaced()

@@ -1,0 +1,69 @@
+"""Flows that were removed from an SQLite database, and how their rows are cleared away."""
+
+from __future__ import annotations
+
+import sqlite3
+
+_CLEARED_AT_ONCE = 1000
+"""Entries of removed flows that go in one transaction, so that appends don't wait long."""
+
+
+class RemovedFlows:
+    """
+    The flows that are out of everybody's reach, and whose rows are still there.
+
+    :param database: the writer's connection.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._left = [
+            flow for (flow,) in database.execute("SELECT flow FROM flows WHERE flow_id IS NULL")
+        ]
+        self._removing: list[int] = []  # by the transaction under way
+
+    @property
+    def are_left(self) -> bool:
+        """Whether `clear_some` has something to do."""
+        return bool(self._left)
+
+    def take(self, flow: int) -> None:
+        """
+        Take a flow out of everybody's reach, at once however long its log is.
+
+        It is done in the transaction under way, whose end `committed` or `rolled_back` tells.
+        """
+        self._database.execute("UPDATE flows SET flow_id = NULL WHERE flow = ?", (flow,))
+        self._removing.append(flow)
+
+    def committed(self) -> None:
+        """What was taken is to be cleared away."""
+        self._left += self._removing
+        self._removing.clear()
+
+    def rolled_back(self) -> None:
+        """What was taken is where it was."""
+        self._removing.clear()
+
+    def clear_some(self) -> None:
+        """Clear away some of a removed flow, in a transaction of its own."""
+        flow = self._left[-1]
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            cleared = self._database.execute(
+                "DELETE FROM entries WHERE flow = ?1 AND version <"
+                " (SELECT min(version) FROM entries WHERE flow = ?1) + ?2",
+                (flow, _CLEARED_AT_ONCE),
+            ).rowcount
+            if cleared == 0:
+                for table in ("version_names", "snapshots", "clients", "texts", "flows"):
+                    self._database.execute(f"DELETE FROM {table} WHERE flow = ?", (flow,))
+            self._database.execute("COMMIT")
+        except sqlite3.Error:
+            # It is in nobody's way; the next start tries again.
+            self._left.pop()
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+        else:
+            if cleared == 0:
+                self._left.pop()

@@ -1,0 +1,143 @@
+"""The parts of a server, wired as the settings say."""
+
+from __future__ import annotations
+
+from functools import partial
+from random import Random
+from typing import Any
+
+import attrs
+
+from helix.addresses import AddressBook, AddressLimits, TrustedProxies
+from helix.admission import Door, Visitors
+from helix.auth import Anyone, OriginPolicy
+from helix.clientbudget import ConnectionLimits
+from helix.clients import ClientLimits, ClientService
+from helix.config import Config
+from helix.connection import Connections
+from helix.documentchannel import PatchLimits
+from helix.editorfiles import EditorFiles
+from helix.httpchannel import HttpConnections
+from helix.ids import new_id
+from helix.interfaces import IFlowStore
+from helix.library import FlowLibrary
+from helix.livelog import LogSettings
+from helix.longpoll import LongPollResource
+from helix.metrics import Metrics
+from helix.purge import PurgeService
+from helix.router import Router
+from helix.service import FlowSessionService
+from helix.shape import DocumentLimits
+from helix.status import ServerStatus
+from helix.statuspage import StatusPage
+from helix.telemetry import Telemetry
+from helix.templates import load_templates
+from helix.transport import SocketFactory, SocketResource
+from helix.versionnames import VersionNames
+from helix.watchdog import WatchdogService
+from helix.web import BodyLimits, HelixSite, Root, Web
+from helix.web_flows import WHITE_SPACE, FlowRoutes
+
+BODY_FRAMES = 4
+"""How many of the largest frames a request's body may hold: a POST of long polling has several."""
+
+
+@attrs.frozen
+class Server:
+    """
+    The parts of a server, wired.
+
+    :ivar site: what serves all of it, on any number of ports.
+    """
+
+    telemetry: Telemetry
+    metrics: Metrics
+    store: IFlowStore
+    sessions: FlowSessionService
+    clients: ClientService
+    purge: PurgeService
+    watchdog: WatchdogService
+    site: HelixSite
+
+
+def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
+    return AddressLimits(
+        limits.rates.times(config.address_allowance),
+        round(limits.max_channels * config.address_allowance),
+        config.max_connects_per_second,
+        config.max_requests_per_second,
+        config.max_creations_per_second,
+    )
+
+
+def build_server(
+    config: Config,
+    clock: Any,
+    random: Random,
+    store: IFlowStore,
+    editor: EditorFiles | None = None,
+) -> Server:
+    """
+    Wire the parts as ``config`` says.
+
+    :param clock: the reactor.
+    :param random: shuffles the clients when they are sent away, and makes identifiers.
+    :param store: where flows are kept; whoever serves starts it.
+    :param editor: what is served of it.
+    """
+    telemetry = Telemetry()
+    metrics = Metrics(telemetry)
+    status = StatusPage(ServerStatus(telemetry, clock.seconds))
+    document_limits = DocumentLimits(
+        config.max_patch_bytes, config.max_document_bytes, config.max_document_members
+    )
+    logs = LogSettings(store, clock, document_limits, partial(new_id, random))
+    sessions = FlowSessionService(
+        clock,
+        telemetry,
+        logs,
+        config.max_clients_per_flow,
+        config.session_idle_timeout,
+        config.max_sessions,
+    )
+    client_limits = ClientLimits(config.max_connections, config.max_connections_per_address)
+    clients = ClientService(clock, telemetry, client_limits, random)
+    origins = OriginPolicy(config.allow_origin)
+    limits = ConnectionLimits(
+        config.max_channels_per_connection,
+        config.max_joins_per_second,
+        config.max_pushes_per_second,
+        config.max_bytes_per_second,
+    )
+    proxies = TrustedProxies.parse(config.trusted_proxy)
+    visitors = Visitors(clock, proxies, AddressBook(_address_limits(config, limits)))
+    door = Door(clients, visitors, Anyone(), origins, telemetry)
+    patches = PatchLimits(
+        logs.limits.max_patch_bytes,
+        logs.limits.max_document_bytes,
+        logs.limits.max_members,
+        config.max_frame_bytes,
+    )
+    connections = Connections(clock, Router(sessions, patches), limits, telemetry)
+    sizes = (config.max_frame_bytes, config.high_water_mark)
+    library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
+    root = Root(
+        Web(sessions, clients, metrics, origins, status, editor),
+        FlowRoutes(
+            library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes
+        ),
+        visitors,
+        SocketResource(
+            SocketFactory(connections, clients, *sizes, config.compress_frames_over), door
+        ),
+        LongPollResource(connections, clients, door, *sizes),
+    )
+    bodies = BodyLimits(
+        WHITE_SPACE * max(config.max_patch_bytes, config.max_document_bytes),
+        BODY_FRAMES * config.max_frame_bytes,
+    )
+    http = HttpConnections(config.max_connections, config.max_connections_per_address)
+    site = HelixSite(root, bodies, http, proxies, clock, telemetry)
+    purge = PurgeService(clock, store, config.keep_deleted)
+    watchdog = WatchdogService(clock, telemetry)
+    return Server(telemetry, metrics, store, sessions, clients, purge, watchdog, site)
