@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import CDPSession, expect
 
+from tests.browser.chromium import Chromium
 from tests.browser.conftest import MakeFlow, MakePerson, document_of, node
 from tests.browser.person import Person
+from tests.browser.test_canvas import AXE
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -139,6 +141,19 @@ def test_edi28_empty_flow_says_how_to_begin(make_person: MakePerson, make_flow: 
         person = make_person(**options)
         person.open(flow_id)
         expect(person.page.locator(".hint")).to_contain_text(words, use_inner_text=True)
+
+
+def test_edi13_phone_has_nothing_that_keeps_people_out(phone: Person, chromium: Chromium) -> None:
+    phone.page.emulate_media(reduced_motion="reduce")
+    phone.page.evaluate(chromium.axe)
+    assert phone.page.evaluate(AXE) == []
+    phone.button("Add a node").press("Enter")
+    expect(phone.page.locator(".palette")).to_be_visible()
+    assert phone.page.evaluate(AXE) == []
+    phone.press("Escape", "Control+h")
+    expect(phone.page.get_by_label("Version", exact=True)).to_be_focused()
+    expect(phone.page.locator(".timeline .who")).to_contain_text("just now")
+    assert phone.page.evaluate(AXE) == []
 
 
 def test_edi28_bar_fits_and_its_menu_has_the_rest(phone: Person) -> None:
