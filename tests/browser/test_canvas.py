@@ -73,6 +73,13 @@ def test_edi10_nodes_are_joined_by_mouse(opened: Person) -> None:
     expect(opened.page.locator(".react-flow__edge")).to_have_count(2)
 
 
+def test_edi21_what_is_pasted_hides_nothing(opened: Person) -> None:
+    opened.node("left").focus()
+    opened.press("Enter", "Control+c", "Control+v", "Control+v", "Control+v")
+    places = [tuple(one["position"].values()) for one in document_of(opened)["nodes"].values()]
+    assert len(places) == len(set(places)) == 5
+
+
 def test_edi10_copies_go_from_one_flow_to_another(opened: Person, make_flow: MakeFlow) -> None:
     opened.press("Control+a")
     opened.press("Control+c")

@@ -37,6 +37,28 @@ def test_edi11_version_is_named_found_by_its_name_and_restored(
     assert [(one["version"], one["name"]) for one in named] == [(1, "Before the launch")]
 
 
+def test_edi11_history_shows_the_title_of_then(ada: Person, make_flow: MakeFlow) -> None:
+    ada.open(make_flow(node("left", 0, 0)))
+    title = ada.page.get_by_label("Title of the flow")
+    expect(ada.page.locator(".count")).to_have_text("1 node · 0 edges")
+    title.fill("Other")
+    ada.press("Enter")
+    ada.sees_saved()
+    title.fill("Not this")
+    ada.press("Escape")
+    expect(title).to_have_value("Other")
+    ada.press("Control+a", "Delete")
+    ada.sees_saved()
+    assert document_of(ada)["title"] == "Other"
+    ada.press("Control+h", "Home", "ArrowRight")
+    expect(title).to_have_value("Orders")
+    expect(title).to_be_disabled()
+    expect(ada.page.locator(".count")).to_have_text("1 node · 0 edges")
+    ada.press("Escape")
+    expect(title).to_have_value("Other")
+    expect(title).to_be_enabled()
+
+
 def test_edi11_version_is_named_renamed_and_unnamed_by_keys(
     ada: Person, make_flow: MakeFlow
 ) -> None:

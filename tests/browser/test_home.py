@@ -279,6 +279,9 @@ def test_edi5_files_are_imported_and_bad_ones_harm_nothing(
     home.is_told("Imported 2 flows, without 1 parts that can't be kept.")
     home.is_told("“picture” can't be imported")
     home.is_told("“other” can't be imported")
+    failures = ada.page.locator(".toast", has_text="can't be imported").locator("span")
+    lines = failures.inner_text().splitlines()
+    assert [line[-1:] for line in lines] == [".", "."]
     home.find(f"walrus {way}", 3)
     assert titles(daemon, f"walrus%20{way}") == [
         f"Walrus {way}",
@@ -341,6 +344,16 @@ def test_edi5_home_shows_who_is_where_and_what_others_do(
         assert time.monotonic() < deadline
     home.look_again()
     expect(home.cards.first).to_contain_text("Changed just now")
+
+
+def test_edi17_page_is_dark_before_its_script_is_there(make_person: MakePerson) -> None:
+    ada = make_person(color_scheme="dark", java_script_enabled=False)
+    ada.page.goto("/")
+    colors = ada.page.evaluate(
+        "() => [getComputedStyle(document.documentElement).colorScheme,"
+        " getComputedStyle(document.body).backgroundColor]"
+    )
+    assert colors == ["normal", "rgba(0, 0, 0, 0)"]
 
 
 def test_edi17_theme_follows_the_system_until_one_chooses(make_person: MakePerson) -> None:

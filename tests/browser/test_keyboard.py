@@ -8,6 +8,8 @@ from tests.browser.conftest import MakeFlow, document_of, node
 from tests.browser.person import Person
 from tests.browser.test_mouse import NAMES, position
 
+PRESS = "(init) => dispatchEvent(new KeyboardEvent('keydown', {...init, cancelable: true}))"
+
 
 def test_edi20_nodes_are_added_selected_and_moved(opened: Person) -> None:
     opened.page.locator(".palette button").first.focus()
@@ -162,6 +164,35 @@ def test_edi27_menu_sheet_and_dialogs_give_the_focus_back(opened: Person) -> Non
     opened.press("Enter")
     opened.hears("Duplicated 1 node")
     assert len(document_of(opened)["nodes"]) == 3
+
+
+def test_edi27_edges_found_nodes_and_the_history_have_the_focus(opened: Person) -> None:
+    opened.edge("left to right").focus()
+    opened.press("Control+k", "Escape")
+    expect(opened.edge("left to right")).to_be_focused()
+    opened.press("Control+f")
+    opened.page.keyboard.type("right")
+    opened.press("Enter")
+    expect(opened.node("right")).to_be_focused()
+    opened.press("Control+h")
+    expect(opened.page.get_by_label("Version", exact=True)).to_be_focused()
+    opened.press("Escape")
+    expect(opened.page.locator(".timeline")).to_have_count(0)
+    expect(opened.node("right")).to_be_focused()
+
+
+def test_edi10_keys_are_found_by_their_place_where_they_type_no_letter(opened: Person) -> None:
+    """As with Alt on a Mac, and on a Russian keyboard."""
+    theme = opened.page.locator("html")
+    before = theme.get_attribute("data-theme")
+    opened.page.evaluate(PRESS, {"key": "†", "code": "KeyT", "altKey": True})
+    expect(theme).not_to_have_attribute("data-theme", before or "")
+    opened.page.evaluate(PRESS, {"key": "¡", "code": "Digit1", "altKey": True})
+    opened.hears("Added Agent")
+    opened.page.evaluate(PRESS, {"key": "я", "code": "KeyZ", "ctrlKey": True})
+    opened.hears("Undone")
+    opened.page.evaluate(PRESS, {"key": "Z", "code": "KeyY", "ctrlKey": True, "shiftKey": True})
+    opened.hears("Done again")
 
 
 def test_edi27_focus_stays_while_the_canvas_moves(ada: Person, make_flow: MakeFlow) -> None:

@@ -47,6 +47,7 @@ def test_edi16_documentation_shows_the_editor_as_it_is(
     take(ada, "history")
     phone.open(flow_id)
     phone.page.locator(".others-ring").nth(1).wait_for()
+    phone.resting_view()  # all of it is painted then
     take(phone, "phone")
     phone.page.goto("/")
     bob.page.goto("/")

@@ -303,6 +303,46 @@ def test_edi9_somebody_is_followed_until_one_moves_oneself(
     expect(ada.button(f"Follow {bobs}")).to_have_attribute("aria-pressed", "false")
 
 
+def test_edi7_flow_that_is_loading_takes_no_changes(ada: Person, make_flow: MakeFlow) -> None:
+    flow_id = make_flow(node("left", 0, 0))
+    ada.page.route_web_socket("**/socket/websocket*", lambda _socket: None)
+    ada.page.goto(f"/flow/{flow_id}")
+    expect(ada.status).to_have_text("Loading")
+    expect(ada.page.locator(".palette button:not(:disabled)")).to_have_count(0)
+    expect(ada.page.locator(".count")).to_have_count(0)
+    expect(ada.page.get_by_label("Title of the flow")).to_have_attribute("placeholder", "")
+    ada.press("Alt+1")
+    expect(ada.button("Undo")).to_be_disabled()
+
+
+def test_edi9_whoever_edits_what_is_deleted_is_told(
+    ada: Person, bob: Person, make_flow: MakeFlow
+) -> None:
+    flow_id = make_flow(node("left", 0, 0), node("right", 480, 0), node("last", 480, 240))
+    ada.open(flow_id)
+    bob.open(flow_id)
+    ada.node("left").dblclick()
+    ada.page.get_by_label("New label").fill("half a la")
+    bob.node("left").click()
+    bob.press("Delete")
+    toasts = ada.page.locator(".toasts")
+    expect(toasts).to_contain_text("Somebody deleted “left” while you edited it.")
+    expect(ada.page.get_by_label("New label")).to_have_count(0)
+    ada.node("right").click()
+    ada.page.get_by_label("Description").fill("half a desc")
+    bob.node("right").click()
+    bob.press("Delete")
+    expect(toasts).to_contain_text("Somebody deleted “right” while you edited it.")
+    bob.press("Control+z", "Control+z")
+    expect(ada.page.locator(".react-flow__node")).to_have_count(3)
+    expect(ada.page.get_by_label("New label")).to_have_count(0)
+    ada.node("last").click()
+    ada.press("Delete")
+    expect(bob.node("last")).to_have_count(0)
+    expect(toasts).not_to_contain_text("last")
+    expect(bob.page.locator(".toasts .toast")).to_have_count(0)
+
+
 def test_edi7_what_the_server_refuses_is_told_with_why_and_undone(
     make_person: MakePerson, make_flow: MakeFlow, start_daemon: Callable[..., Daemon]
 ) -> None:
@@ -341,7 +381,7 @@ def test_edi7_after_ten_attempts_one_may_try_now(
         wire.say_online()
         if again.is_visible():
             break
-    expect(ada.status).to_contain_text(re.compile(r"^ ?Offline, 1 unsent\. 1\d attempts failed"))
+    expect(ada.status).to_contain_text(re.compile(r"^ ?Offline, 1 unsent· 1\d attempts failed"))
     before = ada.status.inner_text()
     again.press("Enter")
     expect(ada.status).not_to_have_text(before)

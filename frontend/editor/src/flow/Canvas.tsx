@@ -6,7 +6,6 @@ import type { FlowDocument, SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 
-import { NODE_SIZE } from "../drawing";
 import type { Alignment } from "./alignment";
 import type { MenuPlace } from "./ContextMenu";
 import { Dots } from "./Dots";
@@ -16,8 +15,9 @@ import { MAX_ZOOM, MIN_ZOOM, READABLE_ZOOM, viewOfFlow } from "./fit";
 import { Minimap } from "./Minimap";
 import { Others } from "./Others";
 import { DRAGGED_KIND } from "./Palette";
-import type { Actions } from "./useActions";
+import { type Actions, GRID } from "./useActions";
 import { useGuidedDrag } from "./useGuidedDrag";
+import { useLongTouch } from "./useLongTouch";
 
 /** From how many nodes on only those in sight are drawn. */
 const MANY_NODES = 300;
@@ -30,7 +30,7 @@ function distanceOf(zoom: number): "" | "far" | "far tiny" {
   return zoom < TINY_ZOOM ? "far tiny" : zoom < FAR_ZOOM ? "far" : "";
 }
 
-const SNAP: [number, number] = [8, 8];
+const SNAP: [number, number] = [GRID, GRID];
 
 interface Props {
   sync: SyncedFlow;
@@ -67,14 +67,25 @@ export const Canvas = memo(function Canvas(props: Props) {
     },
     [sync],
   );
-  const openMenu = (event: React.MouseEvent | MouseEvent, id?: string): void => {
-    event.preventDefault();
+  const showMenu = (event: React.MouseEvent | MouseEvent, id?: string): void => {
     const { selected, select } = actions.current;
     if (id !== undefined && !selected.includes(id)) {
       select([id]);
     }
     onMenu({ x: event.clientX, y: event.clientY });
   };
+  const openMenu = (event: React.MouseEvent | MouseEvent, id?: string): void => {
+    event.preventDefault();
+    // Browsers that tell of a long touch do so besides the touch itself.
+    const { pointerType } = ("nativeEvent" in event ? event.nativeEvent : event) as Partial<PointerEvent>;
+    if (pointerType !== "touch") {
+      showMenu(event, id);
+    }
+  };
+  const touching = useLongTouch((event) => {
+    const element = event.target instanceof Element ? event.target.closest(".react-flow__node, .react-flow__edge") : null;
+    showMenu(event, element?.getAttribute("data-id") ?? undefined);
+  });
   const rename = (id: string): void => {
     if (!isLocked) {
       onRename(id);
@@ -118,6 +129,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       onPaneContextMenu={(event) => { openMenu(event); }}
       onNodeDoubleClick={(_, { id }) => { rename(id); }}
       onEdgeDoubleClick={(_, { id }) => { rename(id); }}
+      {...touching}
       onPointerMove={(event) => { calls.setCursor(screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false })); }}
       onPointerLeave={() => { calls.setCursor(null); }}
       onDragOver={(event) => { event.preventDefault(); event.dataTransfer.dropEffect = "copy"; }}
@@ -125,9 +137,7 @@ export const Canvas = memo(function Canvas(props: Props) {
         event.preventDefault();
         const type = event.dataTransfer.getData(DRAGGED_KIND);
         if (type !== "" && !isLocked) {
-          const { x, y } = screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false });
-          const onGrid = (at: number): number => Math.round(at / SNAP[0]) * SNAP[0];
-          actions.current.add(type, { x: onGrid(x - NODE_SIZE.width / 2), y: onGrid(y - NODE_SIZE.height / 2) });
+          actions.current.drop(type, { x: event.clientX, y: event.clientY });
         }
       }}
     >

@@ -89,7 +89,8 @@ export function Choices({ title, placeholder, choices, onClose }: Props) {
             onPointerMove={() => { setAt(n); }}
             onClick={() => { choose(choice); }}
           >
-            <choice.icon size={16} aria-hidden /> {choice.label}
+            <choice.icon size={16} aria-hidden />
+            <span className="label">{choice.label}</span>
             <span className="end muted">
               {choice.hint}
               {keyWords(choice.keys?.[0] ?? "").filter(Boolean).map((key) => <kbd key={key}>{key}</kbd>)}

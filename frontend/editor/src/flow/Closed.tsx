@@ -1,4 +1,5 @@
 import type { FlowDocument, FlowStatus, JsonObject } from "helix-flows";
+import { useEffect, useRef } from "react";
 
 import { flowPath, follow, go } from "../address";
 import { api, reasonOf } from "../api";
@@ -17,9 +18,12 @@ function copy(document: FlowDocument): void {
 /** Says why the flow can't be edited any more, and offers a copy of what is shown. */
 export function Closed({ status: { error }, document }: { status: FlowStatus; document: FlowDocument | null }) {
   const isDeleted = error?.code === "flow_deleted";
+  const section = useRef<HTMLElement>(null);
+  // Whoever typed is told, and presses nothing by what they typed on.
+  useEffect(() => { section.current?.focus({ preventScroll: true }); }, []);
   const why = error === null ? "The server closed it." : wordsFor(error);
   return (
-    <section className="closed panel" role="alertdialog" aria-label="This flow is closed">
+    <section ref={section} tabIndex={-1} className="closed panel" role="alertdialog" aria-label="This flow is closed">
       <h2>{isDeleted ? `${error.by ?? "Somebody"} deleted this flow` : "This flow is closed"}</h2>
       <p className="muted">
         {isDeleted && document !== null ? "What you see is still here, with your latest changes. You can keep it as a new flow." : why}

@@ -1,6 +1,5 @@
 import type { FlowDocument, FlowEdge, FlowNode } from "helix-flows";
 import { useFlow } from "helix-flows/react";
-import { Plus } from "lucide-react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
@@ -14,6 +13,7 @@ import { Closed, Waiting } from "./Closed";
 import { commandsOf } from "./commands";
 import { ContextMenu, menuOf, type MenuPlace } from "./ContextMenu";
 import { History } from "./History";
+import { keyWords } from "./keys";
 import { KeySheet } from "./KeySheet";
 import { elementOf, LabelEditor } from "./LabelEditor";
 import { Naming } from "./Naming";
@@ -52,12 +52,13 @@ export function Editor({ flowId }: { flowId: string }) {
   const [isHistoryOpen, setHistoryOpen] = useState(false);
   const [past, setPast] = useState<FlowDocument | null>(null);
   const [canvas, setCanvas] = useState(CALM);
-  const [isAdding, setAdding] = useState(false);
   const [fieldsClosedFor, setFieldsClosedFor] = useState("");
   const { isLocked, isBoxing, renamed, menu } = canvas;
   const isViewer = sync.state.role === "viewer";
   const isReadOnly = isViewer || past !== null || status.kind === "closed";
-  const isFixed = isReadOnly || isLocked;
+  // Before it is there, nobody sees what they do to it.
+  const isAbsent = document === null;
+  const isFixed = isReadOnly || isLocked || isAbsent;
   const follow = useFollow(sync);
   const actions = useActions(flow, isFixed);
   const views = useViews(flow, actions);
@@ -77,7 +78,7 @@ export function Editor({ flowId }: { flowId: string }) {
     setPast(null);
   };
   const commands = commandsOf(actions, views, flow, {
-    isReadOnly,
+    isReadOnly: isReadOnly || isAbsent,
     isLocked,
     setLocked: (next) => { ask({ isLocked: next }); },
     isBoxing,
@@ -95,6 +96,10 @@ export function Editor({ flowId }: { flowId: string }) {
   const chosen = useMemo(() => chosenOf(document, key), [document, key]);
   const names = useMemo(() => new Map(Object.values(document?.nodes ?? {}).map((node) => [node.id, labelOf(node)])), [document]);
   const areProperties = past === null && fieldsClosedFor !== key && selected.length > 0 && renamed === null;
+  if (renamed !== null && (document?.nodes[renamed] ?? document?.edges[renamed]) === undefined) {
+    // Others have deleted it meanwhile.
+    ask({ renamed: null });
+  }
   useKeptInSight(areProperties ? key : "");
   const { setCursor, onNodesChange, onEdgesChange, onConnect } = flow;
   const calls = useMemo(() => ({ setCursor, onNodesChange, onEdgesChange, onConnect }), [setCursor, onNodesChange, onEdgesChange, onConnect]);
@@ -104,22 +109,17 @@ export function Editor({ flowId }: { flowId: string }) {
       <TopBar
         flow={flow}
         commands={commands}
+        past={past}
         isViewer={isViewer}
+        isReadOnly={isReadOnly}
         isHistoryOpen={isHistoryOpen}
         followed={follow.followed}
         onFollow={follow.follow}
         onRename={() => { setSheet("name"); }}
       />
-      <main className={isAdding ? "stage adding" : "stage"}>
+      <main className="stage">
         <h1 className="hidden">{title}</h1>
-        {!isReadOnly && (
-          <>
-            <Palette isLocked={isLocked} onAdd={(type) => { actions.add(type); setAdding(false); }} />
-            <button className="add" aria-label="Add a node" aria-expanded={isAdding} onClick={() => { setAdding(!isAdding); }}>
-              <Plus size={24} />
-            </button>
-          </>
-        )}
+        {!isReadOnly && <Palette isLocked={isFixed} onAdd={actions.add} onDrop={actions.drop} />}
         <Canvas
           sync={sync}
           nodes={nodes}
@@ -135,8 +135,9 @@ export function Editor({ flowId }: { flowId: string }) {
         />
         {renamed !== null && !isFixed && (
           <LabelEditor
+            sync={sync}
             id={renamed}
-            label={textOf(document?.nodes[renamed]?.data["label"] ?? document?.edges[renamed]?.["label"])}
+            label={textOf(document.nodes[renamed]?.data["label"] ?? document.edges[renamed]?.["label"])}
             onLabel={(label) => { actions.relabel(renamed, label); }}
             onClose={() => { ask({ renamed: null }); }}
           />
@@ -156,7 +157,12 @@ export function Editor({ flowId }: { flowId: string }) {
         {document !== null && nodes.length === 0 && past === null && (
           <div className="hint">
             <b>An empty flow</b>
-            <span>Drag a node from the palette, or press Ctrl K.</span>
+            {!isFixed && (
+              <>
+                <span className="by-mouse">Click a node on the left, or drag it here. {keyWords("Mod+K").join(" ")} lists all that can be done.</span>
+                <span className="by-touch">Add the first node with +.</span>
+              </>
+            )}
           </div>
         )}
         <Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} />

@@ -1,11 +1,12 @@
 import type { FlowDocument, FlowEntry } from "helix-flows";
 import { Bookmark, ListFilter, X } from "lucide-react";
-import { type CSSProperties, useEffect, useState } from "react";
+import { type CSSProperties, useEffect, useRef, useState } from "react";
 
 import { api, reasonOf } from "../api";
 import { thePerson } from "../person";
 import { ago } from "../time";
 import { Menu } from "../ui/Menu";
+import { useFocusBack } from "../ui/menus";
 import { tell } from "../ui/Toasts";
 import { useNames } from "./useNames";
 import { VersionName } from "./VersionName";
@@ -28,10 +29,13 @@ export function History({ flowId, version, namesChanged, onShow, onClose }: Prop
   const [chosen, setChosen] = useState<number | null>(null);
   const [entry, setEntry] = useState<FlowEntry | null>(null);
   const [naming, setNaming] = useState<number | null>(null);
+  const slider = useRef<HTMLInputElement>(null);
   const names = useNames(flowId, namesChanged);
   const at = chosen ?? version;
   const named = names.find((one) => one.version === at);
 
+  useFocusBack();
+  useEffect(() => { slider.current?.focus({ preventScroll: true }); }, []);
   useEffect(() => {
     let isCurrent = true;
     const load = async (): Promise<void> => {
@@ -65,13 +69,23 @@ export function History({ flowId, version, namesChanged, onShow, onClose }: Prop
   };
   const who = at === 0 ? "The beginning" : entry === null ? "" : `${entry.by || "Somebody"}, ${ago(entry.at)}`;
   return (
-    <section className="timeline panel" aria-label="History">
+    <section
+      className="timeline panel"
+      aria-label="History"
+      onKeyDown={(event) => {
+        if (event.key === "Escape") {
+          event.stopPropagation();
+          onClose();
+        }
+      }}
+    >
       <span className="who">
         <b>{named?.name ?? `${chosen === null ? "Now" : "Then"} · version ${at}`}</b>
         {named === undefined ? who : `Version ${at} · ${who}`}
       </span>
       <span className="track">
         <input
+          ref={slider}
           type="range"
           min={0}
           max={version}
@@ -109,7 +123,7 @@ export function History({ flowId, version, namesChanged, onShow, onClose }: Prop
       {chosen !== null && (
         <button className="button primary" onClick={restore}>Restore</button>
       )}
-      <button className="icon-button" aria-label="Close history" title="Back to now" onClick={onClose}>
+      <button className="icon-button leave" aria-label="Close history" title="Back to now" onClick={onClose}>
         <X size={16} />
       </button>
       {naming !== null && (

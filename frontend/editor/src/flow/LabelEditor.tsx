@@ -1,9 +1,12 @@
 import { useReactFlow, useViewport } from "@xyflow/react";
+import type { SyncedFlow } from "helix-flows";
 import { useRef, useState } from "react";
 
 import { NODE_SIZE } from "../drawing";
+import { useGone } from "./useGone";
 
 interface Props {
+  sync: SyncedFlow;
   id: string;
   label: string;
   onLabel: (label: string) => void;
@@ -22,7 +25,8 @@ function middleOfEdge(id: string): { x: number; y: number } | null {
 }
 
 /** Edits a label where it stands. Enter keeps it, Escape doesn't. */
-export function LabelEditor({ id, label, onLabel, onClose }: Props) {
+export function LabelEditor({ sync, id, label, onLabel, onClose }: Props) {
+  useGone(sync, id, label);
   const [text, setText] = useState(label);
   const { x, y, zoom } = useViewport();
   const { getInternalNode } = useReactFlow();

@@ -2,10 +2,12 @@ import type { Member } from "helix-flows";
 import { User } from "lucide-react";
 
 import { Menu } from "../ui/Menu";
+import { useNarrow } from "./fit";
 import { colorsOf, peopleOf, type Somebody } from "./people";
 
 /** How many are shown one by one; the others are in a list. */
-const MOST = matchMedia("(max-width: 720px)").matches ? 1 : 5;
+const MOST = 5;
+const MOST_IF_NARROW = 1;
 
 interface Props {
   members: readonly Member[];
@@ -23,9 +25,10 @@ function initials(name: string): string {
 /** Who is here. A click follows somebody; on oneself, it asks for one's name. */
 export function People({ members, followed, onFollow, onRename }: Props) {
   const people = peopleOf(members);
+  const most = useNarrow() ? MOST_IF_NARROW : MOST;
   const others = people.filter(({ isSelf }) => !isSelf);
   // One place is for the number of those who have none.
-  const shown = others.length > MOST ? others.slice(0, MOST - 1) : others;
+  const shown = others.length > most ? others.slice(0, most - 1) : others;
   const rest = others.slice(shown.length);
   const label = ({ key, name }: Somebody): string => `${followed === key ? "Stop following" : "Follow"} ${name}`;
   const toggle = ({ key }: Somebody): void => { onFollow(followed === key ? null : key); };

@@ -8,6 +8,7 @@ import { keyWords } from "./keys";
 import { elementOf } from "./LabelEditor";
 import { NodeFields } from "./NodeFields";
 import { Section } from "./Section";
+import { useGone } from "./useGone";
 
 interface Props {
   sync: SyncedFlow;
@@ -36,6 +37,7 @@ export function Properties({ sync, nodes, edges, names, members, commands, isRea
   const areKinds = new Set(nodes.map(({ type }) => type)).size;
   const Icon = areKinds === 1 ? kindOf(node?.type).icon : Spline;
   const first = nodes[0]?.id ?? edges[0]?.id ?? "";
+  useGone(sync, first, title);
   return (
     <aside
       className="properties panel"

@@ -15,7 +15,7 @@ export function wordsFor({ code, reason }: FlowError): string {
 }
 
 /** Say it in two or three words. */
-function wordsOf({ kind, unsent, isSlow, failedAttempts }: FlowStatus, isViewer: boolean): string {
+function wordsOf({ kind, unsent }: FlowStatus, isViewer: boolean): string {
   switch (kind) {
     case "loading":
       return "Loading";
@@ -23,10 +23,8 @@ function wordsOf({ kind, unsent, isSlow, failedAttempts }: FlowStatus, isViewer:
       return isViewer ? "Read only" : "Saved";
     case "saving":
       return "Saving";
-    case "offline": {
-      const words = unsent > 0 ? `Offline, ${unsent} unsent` : "Offline";
-      return isSlow ? `${words}. ${failedAttempts} attempts failed` : words;
-    }
+    case "offline":
+      return unsent > 0 ? `Offline, ${unsent} unsent` : "Offline";
     case "closed":
       return unsent > 0 ? `Closed, ${unsent} unsent` : "Closed";
   }
@@ -48,7 +46,12 @@ export function Status({ sync, status, refusals, isViewer }: Props) {
     <>
       <span className={`status ${status.kind}`} role="status" title={why}>
         <Icon size={13} className={isBusy ? "spin" : undefined} aria-hidden /> {wordsOf(status, isViewer)}
-        {status.isSlow && <button onClick={sync.retryNow}>Try now</button>}
+        {status.isSlow && (
+          <>
+            <span className="attempts">· {status.failedAttempts} attempts failed</span>
+            <button onClick={sync.retryNow}>Try now</button>
+          </>
+        )}
       </span>
       <Refused refusals={refusals} onDismiss={() => { sync.dismiss(); }} />
     </>

@@ -1,10 +1,13 @@
+import type { FlowDocument, SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { ChevronLeft, Ellipsis, Share2 } from "lucide-react";
+import { useRef } from "react";
 
 import { follow } from "../address";
 import { Mark } from "../ui/Mark";
 import { Menu } from "../ui/Menu";
 import { ThemeButton } from "../ui/ThemeButton";
+import { numbered } from "../words";
 import type { Command } from "./commands";
 import { useNarrow } from "./fit";
 import { keyWords } from "./keys";
@@ -14,7 +17,10 @@ import { Status } from "./Status";
 interface Props {
   flow: UseFlowResult;
   commands: readonly Command[];
+  /** The version that is looked at, where it isn't what is now. */
+  past: FlowDocument | null;
   isViewer: boolean;
+  isReadOnly: boolean;
   isHistoryOpen: boolean;
   followed: string | null;
   onFollow: (clientId: string | null) => void;
@@ -27,8 +33,9 @@ const IN_MENU = ["find", "history", "layout", "theme", "png", "svg", "copy-pictu
 const IN_MENU_ONLY = ["undo", "redo", "share"];
 
 /** What is open, how it stands, what can be done, and who is here. */
-export function TopBar({ flow, commands, isViewer, isHistoryOpen, followed, onFollow, onRename }: Props) {
-  const { sync, status, members, document } = flow;
+export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOpen, followed, onFollow, onRename }: Props) {
+  const { sync, status, members } = flow;
+  const document = past ?? flow.document;
   const isNarrow = useNarrow();
   const menu = [...(isNarrow ? IN_MENU_ONLY : []), ...IN_MENU];
   const named = (id: string): Command | undefined => commands.find((one) => one.id === id);
@@ -42,22 +49,13 @@ export function TopBar({ flow, commands, isViewer, isHistoryOpen, followed, onFo
         <ChevronLeft size={18} />
       </a>
       <span className="brand-mark"><Mark /></span>
-      <input
-        className="title"
-        aria-label="Title of the flow"
-        placeholder="Untitled flow"
-        value={document?.title ?? ""}
-        disabled={document === null || isViewer}
-        onChange={(event) => { sync.gather("title", { title: event.target.value }); }}
-        onBlur={() => { sync.flush(); }}
-        onKeyDown={(event) => {
-          if (event.key === "Enter" || event.key === "Escape") {
-            event.currentTarget.blur();
-          }
-        }}
-      />
+      <Title sync={sync} title={document?.title ?? null} isDisabled={document === null || isReadOnly} />
       <Status sync={sync} status={status} refusals={sync.state.refusals} isViewer={isViewer} />
-      <span className="count">{flow.nodes.length} nodes · {flow.edges.length} edges</span>
+      {document !== null && (
+        <span className="count">
+          {numbered(Object.keys(document.nodes).length, "node")} · {numbered(Object.keys(document.edges).length, "edge")}
+        </span>
+      )}
       <span className="space" />
       {button("undo")}
       {!isNarrow && button("redo")}
@@ -79,6 +77,39 @@ export function TopBar({ flow, commands, isViewer, isHistoryOpen, followed, onFo
         </button>
       )}
     </header>
+  );
+}
+
+/** What the flow is called. Escape leaves it as it was. */
+function Title({ sync, title: known, isDisabled }: { sync: SyncedFlow; title: string | null; isDisabled: boolean }) {
+  const title = known ?? "";
+  /** What it was before one typed; `null` while one doesn't. */
+  const before = useRef<string | null>(null);
+  return (
+    <input
+      className="title"
+      aria-label="Title of the flow"
+      placeholder={known === null ? "" : "Untitled flow"}
+      title={title}
+      value={title}
+      disabled={isDisabled}
+      onChange={({ target }) => {
+        before.current ??= title;
+        sync.gather("title", { title: target.value });
+      }}
+      onBlur={() => {
+        before.current = null;
+        sync.flush();
+      }}
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === "Escape" && before.current !== null) {
+          sync.gather("title", { title: before.current });
+        }
+        if (key === "Enter" || key === "Escape") {
+          currentTarget.blur();
+        }
+      }}
+    />
   );
 }
 

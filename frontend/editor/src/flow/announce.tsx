@@ -1,5 +1,7 @@
 import { useSyncExternalStore } from "react";
 
+import { numbered } from "../words";
+
 let said = "";
 let isOdd = false;
 const listeners = new Set<() => void>();
@@ -27,7 +29,6 @@ export function Announcer() {
 
 /** Count nodes and edges in words. */
 export function counted(nodes: number, edges: number): string {
-  const words = [[nodes, "node"], [edges, "edge"]] as const;
-  const parts = words.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}${count === 1 ? "" : "s"}`);
+  const parts = ([[nodes, "node"], [edges, "edge"]] as const).filter(([count]) => count > 0).map(([count, noun]) => numbered(count, noun));
   return parts.join(" and ") || "nothing";
 }

@@ -2,14 +2,27 @@
 
 const isMac = navigator.platform.startsWith("Mac");
 
+const ASCII = /^[\x20-\x7e]+$/;
+const LETTER_OR_DIGIT = /^[a-z\d]$/i;
+
+/**
+ * Tell what key it is: by what it types, or, where that is no letter that commands have, by its place. So it is
+ * with Alt on a Mac, which types `˙`, and on a Greek or Russian keyboard.
+ */
+function keyOf({ key, code, altKey }: KeyboardEvent): string {
+  const isKnown = (altKey ? LETTER_OR_DIGIT : ASCII).test(key);
+  const placed = isKnown ? undefined : /^(?:Key|Digit)(.)$/.exec(code)?.[1];
+  return placed ?? (key.length === 1 ? key.toUpperCase() : key);
+}
+
 /** Tell what keys an event is. */
 export function keysOf(event: KeyboardEvent): string {
-  const key = event.key.length === 1 ? event.key.toUpperCase() : event.key;
+  const key = keyOf(event);
   const parts = [
     (isMac ? event.metaKey : event.ctrlKey) ? "Mod" : "",
     event.altKey ? "Alt" : "",
     // What needs Shift to be typed is named by itself.
-    event.shiftKey && (event.key.length > 1 || /[a-z]/i.test(event.key)) ? "Shift" : "",
+    event.shiftKey && (key.length > 1 || /[A-Z]/.test(key)) ? "Shift" : "",
     key,
   ];
   return parts.filter(Boolean).join("+");

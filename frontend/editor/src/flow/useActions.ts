@@ -14,6 +14,9 @@ import { type Axis, evenly, inLine, type Side } from "./placing";
 
 const STEP = 32;
 
+/** What places are multiples of, and how near two are one. */
+export const GRID = 8;
+
 export interface Actions {
   /** The ids of what is selected, nodes before edges. */
   selected: readonly string[];
@@ -21,6 +24,8 @@ export interface Actions {
   selectedNodes: number;
   /** Add a node; without a place, in the middle of what is in sight. */
   add: (type: string, at?: Point) => void;
+  /** Add a node where it was dropped, in the window. */
+  drop: (type: string, at: Point) => void;
   select: (ids: readonly string[]) => void;
   selectAll: () => void;
   remove: () => void;
@@ -80,6 +85,11 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     const { left, top, width, height } = window.document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
     return screenToFlowPosition({ x: left + width / 2, y: top + height / 2 });
   };
+  /** Move a place until no other node hides what is put there. */
+  const besideOthers = ({ x, y }: Point): Point => {
+    const isTaken = nodes.some(({ position }) => Math.hypot(position.x - Math.round(x), position.y - Math.round(y)) < GRID);
+    return isTaken ? besideOthers({ x: x + STEP, y: y + STEP }) : { x, y };
+  };
   const part = (): Part => (document === null ? { nodes: [], edges: [] } : partOf(document, new Set(nodeIds)));
   const remove = (): void => {
     const gone = (ids: readonly string[]): JsonObject => Object.fromEntries(ids.map((id) => [id, null]));
@@ -93,11 +103,21 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   };
   const paste = (text: string): void => {
     const found = readPart(text);
-    if (found !== null && found.nodes.length > 0) {
+    const [first] = found?.nodes ?? [];
+    if (found !== null && first !== undefined) {
       const [middle, target] = [middleOf(found), inSight()];
-      apply(copyOf(found, { x: Math.round(target.x - middle.x), y: Math.round(target.y - middle.y) }));
+      const { x, y } = first.position;
+      const to = besideOthers({ x: Math.round(x + target.x - middle.x), y: Math.round(y + target.y - middle.y) });
+      apply(copyOf(found, { x: to.x - x, y: to.y - y }));
       announce(`Pasted ${counted(found.nodes.length, found.edges.length)}`);
     }
+  };
+
+  const add = (type: string, at?: Point): void => {
+    const { x, y } = at ?? inSight();
+    const place = at === undefined ? { x: x - NODE_SIZE.width / 2, y: y - NODE_SIZE.height / 2 } : { x, y };
+    apply(newNode(type, besideOthers(place)));
+    announce(`Added ${kindOf(type).name}`);
   };
 
   return {
@@ -108,16 +128,11 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       select([...nodes, ...edges].map(({ id }) => id));
       announce(`Selected ${counted(nodes.length, edges.length)}`);
     },
-    add: (type, at) => {
-      const { x, y } = at ?? inSight();
-      const isTaken = (point: Point): boolean => nodes.some(({ position }) => Math.hypot(position.x - point.x, position.y - point.y) < 8);
-      const place = at === undefined ? { x: x - NODE_SIZE.width / 2, y: y - NODE_SIZE.height / 2 } : { x, y };
-      while (isTaken({ x: Math.round(place.x), y: Math.round(place.y) })) {
-        place.x += STEP;
-        place.y += STEP;
-      }
-      apply(newNode(type, place));
-      announce(`Added ${kindOf(type).name}`);
+    add,
+    drop: (type, at) => {
+      const { x, y } = screenToFlowPosition(at, { snapToGrid: false });
+      const onGrid = (to: number): number => Math.round(to / GRID) * GRID;
+      add(type, { x: onGrid(x - NODE_SIZE.width / 2), y: onGrid(y - NODE_SIZE.height / 2) });
     },
     remove,
     duplicate: () => {

@@ -51,12 +51,11 @@ export function useViews({ document, nodes, edges }: UseFlowResult, { selected, 
       const zoom = isCentred ? 1 : getZoom();
       void setCenter(node.position.x + width / 2, node.position.y + height / 2, { zoom, ...glide() });
     }
-    // A node that wasn't in sight may have no element before the canvas is there.
+    // A node that wasn't in sight may have no element before the canvas is there, and takes no focus under a dialog.
     const focus = (tries: number): void => {
       const found = elementOf(id);
-      if (found !== null) {
-        found.focus({ preventScroll: true });
-      } else if (tries > 0) {
+      found?.focus({ preventScroll: true });
+      if (tries > 0 && (found === null || window.document.activeElement !== found)) {
         requestAnimationFrame(() => { focus(tries - 1); });
       }
     };

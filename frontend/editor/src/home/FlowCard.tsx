@@ -9,6 +9,7 @@ import { thePerson } from "../person";
 import { ago } from "../time";
 import { Menu } from "../ui/Menu";
 import { tell } from "../ui/Toasts";
+import { numbered } from "../words";
 import { Miniature } from "./Miniature";
 import { useSeen } from "./useSeen";
 
@@ -21,8 +22,6 @@ interface Props {
   people: number;
   onChange: () => void;
 }
-
-const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 /** A flow among others. */
 export const FlowCard = memo(function FlowCard({ flow, people, onChange }: Props) {
@@ -85,12 +84,12 @@ export const FlowCard = memo(function FlowCard({ flow, people, onChange }: Props
             }}
           />
         ) : (
-          <a className="open" href={flowPath(flow.id)} aria-keyshortcuts="F2 Delete" onClick={follow} onKeyDown={press}>
+          <a className="open" href={flowPath(flow.id)} title={title} aria-keyshortcuts="F2 Delete" onClick={follow} onKeyDown={press}>
             {title}
           </a>
         )}
         <div className="muted">
-          {count(flow.node_count, "node")} · {count(flow.edge_count, "edge")}
+          {numbered(flow.node_count, "node")} · {numbered(flow.edge_count, "edge")}
         </div>
         {people > 0 ? (
           <div className="here">{people === 1 ? "1 person here now" : `${people} people here now`}</div>

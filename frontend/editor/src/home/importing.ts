@@ -28,7 +28,7 @@ class Outcome {
       }
       return true;
     } catch (error) {
-      this.#failures.push(`“${title}” can't be imported: ${reasonOf(error)}`);
+      this.#failures.push(`“${title}” can't be imported: ${reasonOf(error)}.`);
       return false;
     }
   }
@@ -40,7 +40,7 @@ class Outcome {
       tell(`Imported ${what}${this.#lost > 0 ? `, without ${this.#lost} parts that can't be kept` : ""}.`);
     }
     if (this.#failures.length > 0) {
-      tell(this.#failures.join(" "));
+      tell(this.#failures.join("\n"));
     }
   }
 }

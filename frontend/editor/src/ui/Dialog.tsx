@@ -1,6 +1,8 @@
 import { X } from "lucide-react";
 import { type ReactNode, useEffect, useRef } from "react";
 
+import { useFocusBack } from "./menus";
+
 interface Props {
   title: string;
   isWide?: boolean;
@@ -13,16 +15,11 @@ interface Props {
 /** A dialog for as long as it is rendered. Escape, or a click beside it, closes it. */
 export function Dialog({ title, isWide = false, isBare = false, onClose, children }: Props) {
   const element = useRef<HTMLDialogElement>(null);
+  useFocusBack();
   useEffect(() => {
-    const before = document.activeElement;
     element.current?.showModal();
     // The keyboard begins with what the dialog is for.
     element.current?.querySelector<HTMLElement>("input, .primary")?.focus();
-    return () => {
-      if (before instanceof HTMLElement) {
-        before.focus();
-      }
-    };
   }, []);
   return (
     <dialog

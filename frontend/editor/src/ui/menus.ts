@@ -1,6 +1,19 @@
-/** What all menus do alike. */
+/** What menus, and all else that opens over the rest, do alike. */
 
 import { type RefObject, useEffect } from "react";
+
+/** Give the focus back, when this goes with it, to what had it when this came. */
+export function useFocusBack(): void {
+  useEffect(() => {
+    const before = document.activeElement;
+    return () => {
+      // Nodes are HTML, edges are SVG. Who has gone on to something else meanwhile is left there.
+      if (document.activeElement === document.body && (before instanceof HTMLElement || before instanceof SVGElement)) {
+        before.focus({ preventScroll: true });
+      }
+    };
+  }, []);
+}
 
 /** Give the focus to another thing to do in a menu, around its ends. */
 export function moveFocus(menu: HTMLElement | null, step: number): void {

@@ -1,0 +1,45 @@
+import { type DOMAttributes, type PointerEvent, useRef, useState } from "react";
+
+/** What hangs on the finger, and where in the window that is. */
+export interface Dragged {
+  type: string;
+  x: number;
+  y: number;
+}
+
+/** How far a finger goes before it drags: until then it taps. */
+export const SLOP = 10;
+
+/**
+ * Drag something onto the canvas by a finger, or a pen: the browser's own drag is the mouse's alone.
+ *
+ * @param onDrop - it was let go over the canvas, there in the window.
+ */
+export function useTouchDrag(onDrop: (type: string, at: { x: number; y: number }) => void) {
+  const [dragged, setDragged] = useState<Dragged | null>(null);
+  const start = useRef<{ x: number; y: number } | null>(null);
+  const end = (): void => {
+    start.current = null;
+    setDragged(null);
+  };
+  const handlers = (type: string): DOMAttributes<HTMLElement> => ({
+    onPointerDown: ({ pointerType, isPrimary, clientX: x, clientY: y }: PointerEvent) => {
+      start.current = pointerType !== "mouse" && isPrimary ? { x, y } : null;
+    },
+    onPointerMove: ({ clientX: x, clientY: y }: PointerEvent) => {
+      const from = start.current;
+      if (from !== null && (dragged !== null || Math.hypot(x - from.x, y - from.y) > SLOP)) {
+        setDragged({ type, x, y });
+      }
+    },
+    onPointerUp: ({ clientX: x, clientY: y }: PointerEvent) => {
+      const isOverCanvas = document.elementFromPoint(x, y)?.closest(".react-flow") instanceof Element;
+      if (dragged !== null && isOverCanvas) {
+        onDrop(type, { x, y });
+      }
+      end();
+    },
+    onPointerCancel: end,
+  });
+  return { dragged, handlers };
+}
