@@ -83,6 +83,11 @@ def titles(daemon: Daemon, words: str) -> list[str]:
     return sorted(flow["title"] for flow in rest(daemon, "GET", f"/flows?q={words}")["flows"])
 
 
+def last_entry(daemon: Daemon, flow_id: str) -> dict[str, Any]:
+    entry: dict[str, Any] = rest(daemon, "GET", f"/flows/{flow_id}/entries")["entries"][-1]
+    return entry
+
+
 def titled(make_flow: MakeFlow, daemon: Daemon, title: str) -> str:
     flow_id = make_flow(node("a", 0, 0))
     rest(daemon, "PATCH", f"/flows/{flow_id}", {"title": title})
@@ -147,6 +152,8 @@ def test_edi5_flows_are_handled_by_mouse(ada: Person, make_flow: MakeFlow, daemo
     home.choose(home.cards.first, "Duplicate")
     expect(home.cards).to_have_count(2)
     assert titles(daemon, "zebra") == ["Zebra crossing", "Zebra crossing (Copy)"]
+    for flow in rest(daemon, "GET", "/flows?q=zebra")["flows"]:
+        assert last_entry(daemon, flow["id"])["by"] == ada.name
     home.choose(home.cards.first, "Delete")
     expect(home.cards).to_have_count(1)
     assert len(titles(daemon, "zebra")) == 1
@@ -161,6 +168,7 @@ def test_edi5_flows_are_handled_by_mouse(ada: Person, make_flow: MakeFlow, daemo
     ada.button("New flow").click()
     ada.sees_saved()
     assert rest(daemon, "GET", f"/flows/{ada.flow_id}")["document"]["nodes"] == {}
+    assert last_entry(daemon, ada.flow_id)["by"] == ada.name
 
 
 def test_edi5_flows_are_handled_by_keyboard(
@@ -349,11 +357,13 @@ def test_edi5_home_shows_who_is_where_and_what_others_do(
 def test_edi17_page_is_dark_before_its_script_is_there(make_person: MakePerson) -> None:
     ada = make_person(color_scheme="dark", java_script_enabled=False)
     ada.page.goto("/")
-    colors = ada.page.evaluate(
-        "() => [getComputedStyle(document.documentElement).colorScheme,"
-        " getComputedStyle(document.body).backgroundColor]"
+    shown = ada.page.evaluate(
+        """() => {
+            document.body.style.backgroundColor = 'Canvas';
+            return getComputedStyle(document.body).backgroundColor;
+        }"""
     )
-    assert colors == ["normal", "rgba(0, 0, 0, 0)"]
+    assert shown == "rgb(18, 18, 18)"
 
 
 def test_edi17_theme_follows_the_system_until_one_chooses(make_person: MakePerson) -> None:

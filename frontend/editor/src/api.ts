@@ -2,6 +2,8 @@
 
 import type { FlowDocument, FlowEntry, JsonObject } from "helix-flows";
 
+import { thePerson } from "./person";
+
 /** A flow, as lists have it. */
 export interface ListedFlow {
   id: string;
@@ -77,7 +79,9 @@ async function ask<T>(method: string, path: string, body?: BodyInit, type = "app
 }
 
 const at = (id: string): string => `/flows/${encodeURIComponent(id)}`;
-const as = (by: string): string => `by=${encodeURIComponent(by)}`;
+/** Change something, and say who does: for the history, and for those who have it open. */
+const change = <T = unknown>(method: string, path: string, body?: BodyInit): Promise<T> =>
+  ask(method, `${path}?by=${encodeURIComponent(thePerson().name)}`, body);
 
 export const api = {
   async flows(search: string): Promise<FlowList> {
@@ -108,28 +112,25 @@ export const api = {
   flow: (id: string, version?: number): Promise<WholeFlow> =>
     ask("GET", at(id) + (version === undefined ? "" : `?version=${version}`)),
   create: (what: { template: string } | { document: JsonObject }): Promise<WholeFlow> =>
-    ask("POST", "/flows", JSON.stringify(what)),
-  patch: (id: string, patch: JsonObject): Promise<unknown> => ask("PATCH", at(id), JSON.stringify(patch)),
-  duplicate: (id: string): Promise<WholeFlow> => ask("POST", `${at(id)}/duplicate`),
-  /** @param by who deletes it, for those who have it open. */
-  remove: (id: string, by: string): Promise<unknown> => ask("DELETE", `${at(id)}?${as(by)}`),
+    change("POST", "/flows", JSON.stringify(what)),
+  patch: (id: string, patch: JsonObject): Promise<unknown> => change("PATCH", at(id), JSON.stringify(patch)),
+  duplicate: (id: string): Promise<WholeFlow> => change("POST", `${at(id)}/duplicate`),
+  remove: (id: string): Promise<unknown> => change("DELETE", at(id)),
   undelete: (id: string): Promise<unknown> => ask("POST", `${at(id)}/undelete`),
   import: (text: string): Promise<WholeFlow & { dropped: { nodes: number; edges: number } }> =>
-    ask("POST", "/flows/import", text),
+    change("POST", "/flows/import", text),
   /** Where a flow is to be had as a file. */
   exportPath: (id: string): string => `/api${at(id)}/export`,
   entries: (id: string, after: number, limit: number): Promise<{ entries: FlowEntry[]; next: number | null }> =>
     ask("GET", `${at(id)}/entries?after=${after}&limit=${limit}`),
-  /** @param by who does it, for the history. */
-  restore: (id: string, version: number, by: string): Promise<unknown> =>
-    ask("POST", `${at(id)}/restore?${as(by)}`, JSON.stringify({ version })),
+  restore: (id: string, version: number): Promise<unknown> =>
+    change("POST", `${at(id)}/restore`, JSON.stringify({ version })),
   async namedVersions(id: string): Promise<NamedVersion[]> {
     return (await ask<{ versions: NamedVersion[] }>("GET", `${at(id)}/versions`)).versions;
   },
-  nameVersion: (id: string, version: number, name: string, by: string): Promise<unknown> =>
-    ask("PUT", `${at(id)}/versions/${version}?${as(by)}`, JSON.stringify({ name })),
-  unnameVersion: (id: string, version: number, by: string): Promise<unknown> =>
-    ask("DELETE", `${at(id)}/versions/${version}?${as(by)}`),
+  nameVersion: (id: string, version: number, name: string): Promise<unknown> =>
+    change("PUT", `${at(id)}/versions/${version}`, JSON.stringify({ name })),
+  unnameVersion: (id: string, version: number): Promise<unknown> => change("DELETE", `${at(id)}/versions/${version}`),
   async templates(): Promise<ListedTemplate[]> {
     return (await ask<{ templates: ListedTemplate[] }>("GET", "/templates")).templates;
   },

@@ -3,7 +3,6 @@ import { Bookmark, ListFilter, X } from "lucide-react";
 import { type CSSProperties, useEffect, useRef, useState } from "react";
 
 import { api, reasonOf } from "../api";
-import { thePerson } from "../person";
 import { ago } from "../time";
 import { Menu } from "../ui/Menu";
 import { useFocusBack } from "../ui/menus";
@@ -59,7 +58,7 @@ export function History({ flowId, version, namesChanged, onShow, onClose }: Prop
 
   const choose = (next: number): void => { setChosen(next >= version ? null : next); };
   const restore = (): void => {
-    api.restore(flowId, at, thePerson().name).then(
+    api.restore(flowId, at).then(
       () => {
         tell(`Restored version ${at}.`);
         onClose();

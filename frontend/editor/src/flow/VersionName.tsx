@@ -1,7 +1,6 @@
 import { useState } from "react";
 
 import { api, type NamedVersion, reasonOf } from "../api";
-import { thePerson } from "../person";
 import { Dialog } from "../ui/Dialog";
 import { tell } from "../ui/Toasts";
 
@@ -29,7 +28,7 @@ export function VersionName({ flowId, version, named, onClose }: Props) {
         onSubmit={(event) => {
           event.preventDefault();
           if (name.trim() !== "") {
-            finish(api.nameVersion(flowId, version, name.trim(), thePerson().name));
+            finish(api.nameVersion(flowId, version, name.trim()));
           }
         }}
       >
@@ -42,7 +41,7 @@ export function VersionName({ flowId, version, named, onClose }: Props) {
             <button
               type="button"
               className="button"
-              onClick={() => { finish(api.unnameVersion(flowId, version, thePerson().name)); }}
+              onClick={() => { finish(api.unnameVersion(flowId, version)); }}
             >
               Remove the name
             </button>

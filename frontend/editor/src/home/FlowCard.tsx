@@ -5,7 +5,6 @@ import { flushSync } from "react-dom";
 
 import { flowPath, follow } from "../address";
 import { api, type ListedFlow, reasonOf } from "../api";
-import { thePerson } from "../person";
 import { ago } from "../time";
 import { Menu } from "../ui/Menu";
 import { tell } from "../ui/Toasts";
@@ -51,7 +50,7 @@ export const FlowCard = memo(function FlowCard({ flow, people, onChange }: Props
   const remove = (): void => {
     // The keyboard goes on with the card that takes this one's place.
     focus(element.current?.nextElementSibling ?? element.current?.previousElementSibling);
-    carryOut("delete", api.remove(flow.id, thePerson().name), () => {
+    carryOut("delete", api.remove(flow.id), () => {
       tell(`Deleted “${title}”.`, {
         label: "Undo",
         run: () => { carryOut("bring back", api.undelete(flow.id)); },
