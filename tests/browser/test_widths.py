@@ -134,6 +134,9 @@ def test_edi26_long_labels_are_found_beside_their_kind(ada: Person, make_flow: M
     ada.press("Control+f")
     found = ada.page.get_by_role("option", name=LONG)
     assert is_within(found.get_by_text("Sensor"), found)
+    box = found.bounding_box()
+    assert box is not None
+    assert box["height"] <= 40  # one line
 
 
 def test_edi11_history_fits_a_phone(make_person: MakePerson, make_flow: MakeFlow) -> None:
