@@ -458,7 +458,7 @@ def test_log11_a_document_is_encoded_once_between_two_edits(
             document = join(world.client(), f"{n}-{reader}")["document"]
             assert document["data"] == {"n": n}
             assert document["title"] == str(n - 1 or "")
-        assert world.service.read("f").result.document  # type: ignore[attr-defined]
+        assert world.service.read("f").result.document  # type: ignore[attr-defined]  # fired at once
         assert len(encoded) == 1
         store.let_through()
 
