@@ -180,8 +180,9 @@ async def test_sto16_appends_of_many_flows_share_a_transaction(store: SQLiteStor
     names = [f"flow {n}" for n in range(400)]
     await gatherResults([keep(store, name) for name in names])
     before = store.transactions
-    all_asked = threading.Event()
-    under_way = store._writer.submit(lambda _: all_asked.wait(30.0))
+    begun, all_asked = threading.Event(), threading.Event()
+    under_way = store._writer.submit(lambda _: (begun.set(), all_asked.wait(30.0)))
+    assert begun.wait(30.0)
     asked = [store.append(name, "e1", 0, entries(1, 2), Summary(name)) for name in names]
     all_asked.set()
     await gatherResults([under_way, *asked])
