@@ -292,7 +292,7 @@ class CommitLoop:
             else:
                 accepted = Accepted(epoch, self.log.version, b"{}")
                 if entry is not None:
-                    accepted = Accepted(epoch, entry.version, entry.patch)
+                    accepted = Accepted(epoch, entry.version, entry.patch, entry.dropped, True)
                 pending.done.callback(accepted)
 
     # when the store says no

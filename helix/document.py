@@ -34,12 +34,14 @@ from helix.mergepatch import (
 )
 from helix.shape import (
     DocumentLimits,
+    Path,
     check_complete_node,
     check_document,
     check_document_size,
     check_members,
     check_patch,
     check_patch_size,
+    pointer,
 )
 
 __all__ = [
@@ -125,7 +127,9 @@ class FlowDocument:
     def edge_count(self) -> int:
         return len(self.content["edges"])
 
-    def stage(self, patch: object, *, bounded: bool = True) -> JsonObject:
+    def stage(
+        self, patch: object, *, bounded: bool = True, dropped: list[str] | None = None
+    ) -> JsonObject:
         """
         Reduce a patch to what it changes in the current document, which stays as it is.
 
@@ -135,6 +139,7 @@ class FlowDocument:
 
         :param patch: a merge patch, from anybody.
         :param bounded: whether ``max_patch_bytes`` holds; not for what the server made itself.
+        :param dropped: is given what of ``patch`` was left out, as JSON Pointers, in its order.
         :return: the effective patch, which shares no objects with ``patch`` or the document; ``{}``
             when nothing changes.
         :raises InvalidPatch: when it, or what it makes, can't be; the path says where.
@@ -145,8 +150,11 @@ class FlowDocument:
         checked = check_patch(patch, limits)
         # The document can't grow by more than what is put into it.
         most = check_patch_size(checked, limits) if bounded else sys.maxsize
-        nodes = self._stage_nodes(checked.get("nodes", {}))
-        edges = self._stage_edges(checked.get("edges", {}), nodes)
+        left_out: list[Path] = []
+        nodes = self._stage_nodes(checked.get("nodes", {}), left_out)
+        edges = self._stage_edges(checked.get("edges", {}), nodes, left_out)
+        if dropped is not None:
+            dropped += map(pointer, left_out)
         rest = {key: value for key, value in checked.items() if key not in ("nodes", "edges")}
         effective = minimal(self.content, rest) if rest else {}
         if nodes:
@@ -198,7 +206,7 @@ class FlowDocument:
             if edge_id in edges:
                 self._link(edge_id, edges[edge_id])
 
-    def _stage_nodes(self, patch: JsonObject) -> JsonObject:
+    def _stage_nodes(self, patch: JsonObject, left_out: list[Path]) -> JsonObject:
         nodes = self.content["nodes"]
         staged: JsonObject = {}
         for node_id, value in patch.items():
@@ -211,9 +219,13 @@ class FlowDocument:
             elif value is not None and "id" in value:
                 staged[node_id] = created = fresh(value)
                 check_complete_node(node_id, created)
+            elif value is not None:
+                left_out.append(("nodes", node_id))
         return staged
 
-    def _stage_edges(self, patch: JsonObject, staged_nodes: JsonObject) -> JsonObject:
+    def _stage_edges(
+        self, patch: JsonObject, staged_nodes: JsonObject, left_out: list[Path]
+    ) -> JsonObject:
         edges = self.content["edges"]
         staged: JsonObject = {}
         for edge_id, value in patch.items():
@@ -222,12 +234,14 @@ class FlowDocument:
                 if edge is not None:
                     staged[edge_id] = None
             elif not self._is_connected(edge or {}, value, staged_nodes):
-                continue
+                left_out.append(("edges", edge_id))
             elif edge is not None:
                 if change := minimal(edge, value):
                     staged[edge_id] = change
             elif "id" in value:
                 staged[edge_id] = fresh(value)
+            else:
+                left_out.append(("edges", edge_id))
         self._stage_edges_of_deleted(staged, staged_nodes)
         return staged
 

@@ -223,7 +223,7 @@ class DocumentChannel:
         self._unanswered += 1
         patch = given.patch
         submission = Submission(
-            lambda document: document.stage(patch),
+            lambda document, dropped: document.stage(patch, dropped=dropped),
             self._person.name,
             self._person.client_id,
             given.op_id,
@@ -235,9 +235,14 @@ class DocumentChannel:
 
     def _accepted(self, accepted: Accepted, patch: object) -> bytes:
         self._unanswered -= 1
-        if accepted.patch == _encode_patch(patch):
-            return b'{"version":%d}' % accepted.version
-        return b'{"version":%d,"patch":%b}' % (accepted.version, accepted.patch)
+        answer = b'{"version":%d' % accepted.version
+        if accepted.patch != _encode_patch(patch):
+            answer += b',"patch":%b' % accepted.patch
+        if accepted.dropped:
+            answer += b',"dropped":%b' % encode_json(accepted.dropped)
+        if accepted.duplicate:
+            answer += b',"duplicate":true'
+        return answer + b"}"
 
     def _refused(self, failure: Failure, op_id: int) -> Failure:
         self._unanswered -= 1

@@ -29,18 +29,19 @@ class Submission(msgspec.Struct, frozen=True):
     """
     An edit on its way into the log.
 
-    :ivar stage: gives the effective patch for the document as it is when its turn comes; raises
-        what refuses the edit. It may be called again, for another document, when another writer
-        was first.
+    :ivar stage: gives the effective patch for the document as it is when its turn comes, and adds to
+        the list what of the edit it leaves out (JSON Pointers); raises what refuses the edit. It may
+        be called again, for another document, when another writer was first.
     :ivar by: who, as a name to show.
-    :ivar client_id: with ``op_id``, the submission's name, by which a resend is recognised.
+    :ivar client_id: the submitter's public id; with ``op_id``, the submission's name, by which a
+        resend is recognised.
     :ivar op_id: ``None`` exactly when ``client_id`` is.
     :ivar check: called when the edit's turn comes, before it is staged.
     :ivar outlet: the way to who submitted it, for whom the answer and the entries become one write;
         ``None`` where that is no member.
     """
 
-    stage: Callable[[FlowDocument], JsonObject]
+    stage: Callable[[FlowDocument, list[str]], JsonObject]
     by: str = ""
     client_id: str | None = None
     op_id: int | None = None
@@ -54,11 +55,15 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 
     :ivar version: of its entry; the current one where it changed nothing.
     :ivar patch: the effective patch as JSON; ``b"{}"`` where it changed nothing.
+    :ivar dropped: what of the edit could not be taken, as JSON Pointers.
+    :ivar duplicate: whether the log held it before it was submitted this time.
     """
 
     epoch: str
     version: int
     patch: bytes
+    dropped: tuple[str, ...] = ()
+    duplicate: bool = False
 
 
 @attrs.frozen

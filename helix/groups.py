@@ -59,10 +59,11 @@ class Group:
         if self._submitters.know(submission):
             return
         version = log.version + len(self.entries)
+        dropped: list[str] = []
         try:
             if submission.check is not None:
                 submission.check(log.epoch, version)
-            patch = submission.stage(log.document)
+            patch = submission.stage(log.document, dropped)
         except HelixError as error:
             self.pending.pop()
             pending.done.errback(error)
@@ -71,15 +72,22 @@ class Group:
         if patch:
             version += 1
             text = _encode_patch(patch)
-            self._add(version, patch, text, submission)
-        pending.accepted = Accepted(log.epoch, version, text)
+            self._add(version, patch, text, submission, tuple(dropped))
+        pending.accepted = Accepted(log.epoch, version, text, tuple(dropped))
         self._submitters.count(submission, self._newest_before)
 
-    def _add(self, version: int, patch: JsonObject, text: bytes, submission: Submission) -> None:
+    def _add(
+        self,
+        version: int,
+        patch: JsonObject,
+        text: bytes,
+        submission: Submission,
+        dropped: tuple[str, ...],
+    ) -> None:
         self._changes.append((patch, self._log.document.exchange(patch)))
         self.size += len(text)
         client_id, op_id = submission.client_id, submission.op_id
-        self.entries.append(Entry(version, text, self.at, submission.by, client_id, op_id))
+        self.entries.append(Entry(version, text, self.at, submission.by, client_id, op_id, dropped))
 
     def undo(self) -> None:
         """Take it out of the document; `redo` puts it in again."""

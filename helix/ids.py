@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from base64 import urlsafe_b64encode
+from hashlib import sha256
 from random import Random
 
 from helix.errors import InvalidFlowId
 
 MAX_ID_BYTES = 255
+
+PUBLIC_ID_BYTES = 16
+"""Of a client's SHA-256 that others are shown: enough that no two clients share them."""
 
 
 def parse_flow_id(text: object) -> str:
@@ -32,3 +36,14 @@ def parse_flow_id(text: object) -> str:
 def new_id(random: Random) -> str:
     """Make an identifier that nobody has or guesses: 22 characters of base64url, 128 bits."""
     return urlsafe_b64encode(random.randbytes(16)).rstrip(b"=").decode()
+
+
+def public_id(client_id: str) -> str:
+    """
+    Tell what others call a client, from which nobody finds out its ``client_id``.
+
+    :param client_id: what the client calls itself when it joins: a secret of it and the server.
+    :return: the first 16 bytes of the UTF-8's SHA-256 as base64url, 22 characters.
+    """
+    digest = sha256(client_id.encode()).digest()[:PUBLIC_ID_BYTES]
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()

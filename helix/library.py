@@ -191,7 +191,10 @@ class FlowLibrary:
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
         return self._service.submit(
-            flow_id, Submission(lambda document: document.stage(patch), by, check=check)
+            flow_id,
+            Submission(
+                lambda document, dropped: document.stage(patch, dropped=dropped), by, check=check
+            ),
         )
 
     def replace(
@@ -206,7 +209,7 @@ class FlowLibrary:
         """
         whole = complete(document)
         return self._service.submit(
-            flow_id, Submission(lambda current: current.stage_document(whole), by, check=check)
+            flow_id, Submission(lambda current, _: current.stage_document(whole), by, check=check)
         )
 
     def restore(
@@ -320,7 +323,7 @@ class FlowLibrary:
     async def _restore(self, flow_id: str, version: int, check: Check, by: str) -> Accepted:
         past = _decode((await self._service.read(flow_id, version)).document)
         return await self._service.submit(
-            flow_id, Submission(lambda current: current.stage_document(past), by, check=check)
+            flow_id, Submission(lambda current, _: current.stage_document(past), by, check=check)
         )
 
     async def _delete(self, flow_id: str, by: str) -> FlowHead:

@@ -14,8 +14,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     :ivar patch: the effective patch, a JSON object as text.
     :ivar at: when it was accepted, Unix seconds.
     :ivar by: who, as a name to show; empty for nobody in particular.
-    :ivar client_id: with ``op_id``, names the submission; ``None`` for one that has no name.
-    :ivar op_id: a number that the client counts up; ``None`` exactly when ``client_id`` is.
+    :ivar client_id: the public id of who submitted it (`helix.ids.public_id`); with ``op_id``,
+        names the submission; ``None`` for one that has no name.
+    :ivar op_id: a number that the client chose; ``None`` exactly when ``client_id`` is.
+    :ivar dropped: what of the submitted patch could not be taken, as JSON Pointers.
     """
 
     version: int
@@ -24,6 +26,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     by: str = ""
     client_id: str | None = None
     op_id: int | None = None
+    dropped: tuple[str, ...] = ()
 
 
 class NamedVersion(msgspec.Struct, frozen=True, gc=False):

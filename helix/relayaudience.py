@@ -132,7 +132,7 @@ class RelayAudience:
             view = self._view(member)
             sent, patch = view.sends(sent, self._clock.seconds())
         submission = Submission(
-            lambda document: document.stage(patch, bounded=False),
+            lambda document, dropped: document.stage(patch, bounded=False, dropped=dropped),
             outlet=None if member is None else member.outlet,
         )
         edited = self._commits.submit(submission)

@@ -175,7 +175,7 @@ class Convergence:
     def _submit(self) -> None:
         """An edit by REST: it has no name, so nobody sends it again."""
         patch = random_patch(self.random)
-        edit = Submission(lambda document: document.stage(patch))
+        edit = Submission(lambda document, _: document.stage(patch))
         self._bear(self.random.choice(self.nodes).world.service.submit("f", edit))
 
     def _read(self) -> None:

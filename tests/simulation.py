@@ -225,7 +225,7 @@ class Simulation:
     def _submit(self) -> None:
         """An edit by REST."""
         title = {"title": f"{self.random.randrange(99)}"}
-        edit = Submission(lambda document: document.stage(title))
+        edit = Submission(lambda document, _: document.stage(title))
         self._bear(self.world.service.submit(self._troubled(), edit))
 
     def _crash(self) -> None:
@@ -236,7 +236,7 @@ class Simulation:
     def _meet_a_fault(self) -> None:
         """An edit turns out to be more than the server can think of."""
 
-        def stage(_: object) -> Any:
+        def stage(_: object, dropped: object) -> Any:
             raise AskedFor
 
         self._bear(self.world.service.submit(self._troubled(), Submission(stage)))

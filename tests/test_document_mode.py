@@ -330,7 +330,10 @@ def test_dom4_reply_tells_the_effective_patch_where_it_differs(world: World) -> 
     writer.patch(2, {"nodes": {"a": {"position": {"x": 3, "y": 0}}, "ghost": {"data": {"z": 1}}}})
     writer.accepted()
     assert writer.answers[1] == ("ok", {"version": 1})
-    assert writer.answers[2] == ("ok", {"version": 2, "patch": moving("a", 3)})
+    assert writer.answers[2] == (
+        "ok",
+        {"version": 2, "patch": moving("a", 3), "dropped": ["/nodes/ghost"]},
+    )
 
 
 def test_log6_patch_that_changes_nothing_takes_no_version(world: World, store: HeldStore) -> None:
@@ -978,7 +981,7 @@ def test_log8_snapshot_lacks_what_is_submitted_in_answer_to_its_last_entry(
     session = world.flow()
 
     def entitling(title: str) -> Submission:
-        return Submission(lambda document: document.stage({"title": title}))
+        return Submission(lambda document, _: document.stage({"title": title}))
 
     session.submit(entitling("last")).addCallback(lambda _: session.submit(entitling("answer")))
     store.let_through()
@@ -1015,7 +1018,7 @@ def test_ses9_session_without_members_stays_a_little(world: World) -> None:
     Editor(world, "w").patch(1, {"title": "t"})
     world.clients[0].cut()
     assert world.flow() is None
-    edit = Submission(lambda document: document.stage({"title": "u"}))
+    edit = Submission(lambda document, _: document.stage({"title": "u"}))
     world.service.submit("f", edit)
     assert world.flow() is not None
     world.clock.advance(LINGER - 1)
@@ -1030,7 +1033,7 @@ def test_ses9_session_stays_though_the_store_takes_its_time(world: World, store:
     Editor(world, "w").patch(1, {"title": "t"})
     world.clients[0].cut()
     store.holding = True
-    world.service.submit("f", Submission(lambda document: document.stage({"title": "u"})))
+    world.service.submit("f", Submission(lambda document, _: document.stage({"title": "u"})))
     store.let_through()
     world.clock.advance(LINGER - 1)
     assert world.flow() is not None
@@ -1042,7 +1045,7 @@ def test_ses5_fault_while_staging_ends_the_session_alone(world: World) -> None:
     editor = Editor(world, "e")
     editor.patch(1, {"title": "t"})
 
-    def stage(document: Any) -> Any:
+    def stage(document: Any, dropped: Any) -> Any:
         raise RuntimeError("a fault")
 
     assert failure_of(world.service.submit("f", Submission(stage))) is SessionCrashed
