@@ -29,9 +29,9 @@ class Submission(msgspec.Struct, frozen=True):
     """
     An edit on its way into the log.
 
-    :ivar stage: gives the effective patch for the document as it is when its turn comes, and adds to
-        the list what of the edit it leaves out (JSON Pointers); raises what refuses the edit. It may
-        be called again, for another document, when another writer was first.
+    :ivar stage: gives the effective patch for the document as it is when its turn comes, and adds
+        to the list what of the edit it leaves out (JSON Pointers); raises what refuses the edit. It
+        may be called again, for another document, when another writer was first.
     :ivar by: who, as a name to show.
     :ivar client_id: the submitter's public id; with ``op_id``, the submission's name, by which a
         resend is recognised.
