@@ -272,9 +272,9 @@ class Convergence:
         for replica in self.replicas:
             assert encode_document(replica.document) == encode_document(document)
             for op_id, version in replica.accepted.items():
-                assert self.logs.holds(version, replica.client_id, op_id), "it is no longer there"
+                assert self.logs.holds(version, replica.name, op_id), "it is no longer there"
             if len(self.nodes) == 1 and len(self.nodes[0].store.epochs) == 1:
-                name, changed_nothing = replica.client_id, replica.changed_nothing
+                name, changed_nothing = replica.name, replica.changed_nothing
                 assert not any(self.logs.knows(name, op_id) for op_id in changed_nothing)
         for relay in self.relays:
             assert relay.shows(document), (relay.nodes, relay.edges, document)

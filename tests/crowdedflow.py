@@ -73,21 +73,21 @@ class Flow:
         """What was acknowledged is still in the log, and what changed nothing isn't."""
         for guest in self.guests:
             for op_id, version in guest.accepted.items():
-                assert self.logs.holds(version, guest.client_id, op_id), "it is no longer there"
+                assert self.logs.holds(version, guest.name, op_id), "it is no longer there"
             if len(self.store.epochs) == 1:
                 changed_nothing = guest.changed_nothing
-                assert not any(self.logs.knows(guest.client_id, op_id) for op_id in changed_nothing)
+                assert not any(self.logs.knows(guest.name, op_id) for op_id in changed_nothing)
 
     def _check_presence(self) -> None:
         """Everybody sees who is connected, and nobody else."""
         present = self.present
         people: dict[str, list[dict[str, Any]]] = {}
-        for guest in sorted(present, key=lambda guest: guest.client_id):
+        for guest in sorted(present, key=lambda guest: guest.name):
             people.setdefault(guest.key, []).append(guest.meta)
-        pointers = {one.client_id: one.cursor for one in present if one.cursor is not None}
+        pointers = {one.name: one.cursor for one in present if one.cursor is not None}
         for guest in present:
             assert guest.people() == people
-            others = {key: at for key, at in pointers.items() if key != guest.client_id}
+            others = {key: at for key, at in pointers.items() if key != guest.name}
             assert guest.pointers() == others
         count = sum(client.wire is not None for client in self.clients)
         assert all(relay.count == count for relay in self.relays if relay.wire is not None)

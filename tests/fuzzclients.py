@@ -139,6 +139,8 @@ class Replica(FuzzClient):
     """
     A client in document mode: a copy, and an outbox.
 
+    :ivar client_id: what it calls itself.
+    :ivar name: what others call it, as it was told when it joined.
     :ivar outbox: what is not acknowledged: op id -> patch, in order.
     :ivar accepted: op id -> the version that it was acknowledged with.
     :ivar changed_nothing: the op ids of those that were answered so.
@@ -149,6 +151,7 @@ class Replica(FuzzClient):
 
     client_id: str
     truth: Truth
+    name: str = ""
     epoch: str | None = None
     version: int = 0
     document: dict[str, Any] = attrs.field(factory=dict)
@@ -212,6 +215,7 @@ class Replica(FuzzClient):
                 assert response["code"] == "flow_deleted", response  # phx_close follows
             return
         self.joined = True
+        self.name = response["client_id"]
         if response["recovered"]:
             assert response["epoch"] == self.epoch
             self._take_entries(response["entries"])
@@ -242,10 +246,10 @@ class Replica(FuzzClient):
     def _accept(self, op_id: int, version: int, changed: bool) -> None:
         patch = self.outbox.pop(op_id, None)
         if changed:
-            assert self.truth.holds(version, self.client_id, op_id), "acknowledged, and not stored"
+            assert self.truth.holds(version, self.name, op_id), "acknowledged, and not stored"
             assert self.accepted.setdefault(op_id, version) == version
         elif patch is not None:
-            assert "data" not in patch or self.truth.knows(self.client_id, op_id), "an edit is lost"
+            assert "data" not in patch or self.truth.knows(self.name, op_id), "an edit is lost"
             self.changed_nothing.add(op_id)
 
     def _take_entries(self, entries: list[dict[str, Any]]) -> None:

@@ -83,13 +83,13 @@ class Guest(Replica):
     @property
     def key(self) -> str:
         """Under which it is present."""
-        return self.client_id if self.person is None else self.person
+        return self.name if self.person is None else self.person
 
     @property
     def meta(self) -> dict[str, Any]:
         """What others are to see of it."""
         name = f"{self.client_id}/{self.visits}"
-        return {"client_id": self.client_id, "name": name, "color": "", **self.shown}
+        return {"client_id": self.name, "name": name, "color": "", **self.shown}
 
     def people(self) -> dict[str, list[dict[str, Any]]]:
         """Who is here: the metas by key, without refs."""
@@ -109,7 +109,7 @@ class Guest(Replica):
         return {
             client_id: cursor
             for client_id, cursor in self.cursors.items()
-            if cursor is not None and client_id != self.client_id
+            if cursor is not None and client_id != self.name
         }
 
     def take_event(self, event: str, payload: dict[str, Any]) -> None:
