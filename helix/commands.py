@@ -9,6 +9,7 @@ import click
 from twisted.internet import task
 from twisted.internet.defer import CancelledError, Deferred
 
+from helix.clocks import keep_steady
 from helix.errors import HelixError
 from helix.terminal import shown
 
@@ -32,6 +33,7 @@ def run_command(command: Main) -> None:
             outcome.append(SystemExit(INTERRUPTED) if is_interrupted else error)
 
     def start(reactor: Any) -> Deferred[None]:
+        keep_steady(reactor)
         running = Deferred.fromCoroutine(guarded(reactor))
 
         def end() -> Deferred[None]:

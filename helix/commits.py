@@ -217,7 +217,7 @@ class CommitLoop:
 
     def _stage(self) -> Group:
         """Take the next submissions off the queue and apply what they change."""
-        now = round(self._settings.clock.seconds(), 3)
+        now = round(self._settings.wall(), 3)
         self._group = group = Group(self.log, self._submitters, now)
         while self._queue and len(group.entries) < MAX_GROUP and group.size < MAX_GROUP_BYTES:
             group.take(self._queue.popleft())

@@ -86,7 +86,7 @@ class FlowLibrary:
         self.templates = templates
         self._service = service
         self._store = logs.store
-        self._clock = logs.clock
+        self._wall = logs.wall
         self._new_epoch = logs.new_epoch
         self._new_id = new_id
 
@@ -295,13 +295,13 @@ class FlowLibrary:
             "version": state.version,
             "created_at": head.created_at,
             "updated_at": head.updated_at,
-            "exported_at": self._clock.seconds(),
+            "exported_at": self._wall(),
             "document": msgspec.Raw(state.document),
         }
 
     async def _create(self, whole: Any, flow_id: str | None, by: str) -> FlowState:
         document = FlowDocument(validate(whole, self.limits))
-        now = self._clock.seconds()
+        now = self._wall()
         patch = diff(empty_document(), document.content)
         entries = [Entry(1, encode_json(patch), now, by)] if patch else []
         flow_id = self._new_id() if flow_id is None else flow_id
@@ -327,7 +327,7 @@ class FlowLibrary:
         )
 
     async def _delete(self, flow_id: str, by: str) -> FlowHead:
-        head = await self._store.delete(flow_id, self._clock.seconds())
+        head = await self._store.delete(flow_id, self._wall())
         self._service.forget(flow_id, by)
         return head
 

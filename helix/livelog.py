@@ -51,11 +51,13 @@ class LogSettings:
     What the live logs of a server share.
 
     :ivar clock: the reactor.
+    :ivar wall: tells the time, in Unix seconds; it may be set to any other.
     :ivar new_epoch: makes the identity of a new log.
     """
 
     store: IFlowStore
     clock: IReactorTime
+    wall: Callable[[], float]
     limits: DocumentLimits
     new_epoch: Callable[[], str]
 
@@ -157,7 +159,7 @@ class LiveLog:
         if stored is None:
             self.epoch = self._settings.new_epoch()
             self.version = 0
-            self._created_at = self._updated_at = self._settings.clock.seconds()
+            self._created_at = self._updated_at = self._settings.wall()
             return
         head = stored.head
         self.epoch = head.epoch

@@ -29,6 +29,7 @@ _COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
     ("helix.session.crashed", "sessions_crashed", "Sessions that crashed.", None),
     ("helix.session.client_joined", "clients_joined", "Joins of flows.", None),
     ("helix.session.client_left", "clients_left", "Members that left.", None),
+    ("helix.clock.set", "clock_sets", "Times that the wall clock was set.", None),
     ("helix.session.join_refused", "joins_refused", "Joins that were refused.", "code"),
 )
 

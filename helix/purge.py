@@ -10,21 +10,27 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from helix.clocks import ClockWatch
 from helix.errors import StoreError
 from helix.interfaces import IFlowStore
 
 PURGE_INTERVAL = 3600.0
-"""Seconds between two purges; the first is at the start."""
+"""
+Seconds between two purges, and from the start to the first: time enough to set a clock that was
+wrong when the machine started.
+"""
 
 DAY = 86_400
 
 
 class PurgeService(Service):
     """
-    Purges the store at the start and every hour.
+    Purges the store every hour.
 
-    What fails is logged and tried again an hour later.
+    What fails is logged and tried again an hour later. A wall clock that was set isn't believed:
+    what goes is overdue by every setting that it had within the days for which flows are kept.
 
+    :param watch: knows what time it is at least.
     :param store: started before this, stopped after it.
     :param keep_deleted: for how many days a deleted flow can be brought back.
     """
@@ -33,8 +39,10 @@ class PurgeService(Service):
 
     _log: Final = Logger(namespace="helix.purge")
 
-    def __init__(self, clock: IReactorTime, store: IFlowStore, keep_deleted: float) -> None:
-        self._clock = clock
+    def __init__(
+        self, clock: IReactorTime, watch: ClockWatch, store: IFlowStore, keep_deleted: float
+    ) -> None:
+        self._watch = watch
         self._store = store
         self._seconds = keep_deleted * DAY
         self._purging: Deferred[Any] = succeed(None)
@@ -43,7 +51,7 @@ class PurgeService(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._purging = self._loop.start(PURGE_INTERVAL)
+        self._purging = self._loop.start(PURGE_INTERVAL, now=False)
 
     def stopService(self) -> Deferred[Any]:
         """Stop, once the purge that may be under way is over."""
@@ -57,7 +65,7 @@ class PurgeService(Service):
 
     async def _purged(self) -> None:
         try:
-            count = await self._store.purge(self._clock.seconds() - self._seconds)
+            count = await self._store.purge(self._watch.earliest(self._seconds) - self._seconds)
         except StoreError as error:
             self._log.warn("Deleted flows could not be purged: {code}", code=error.code)
         except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import attrs
@@ -64,6 +65,7 @@ class RelayAudience:
     :param fanout: the way to them.
     :param commits: takes their edits.
     :param clock: the reactor.
+    :param wall: tells the time that updates carry.
     """
 
     __slots__ = (
@@ -78,14 +80,22 @@ class RelayAudience:
         "_timer",
         "_told",
         "_told_at",
+        "_wall",
     )
 
     _log: Final = Logger(namespace="helix.session")
 
-    def __init__(self, fanout: Fanout, commits: CommitLoop, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        fanout: Fanout,
+        commits: CommitLoop,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+    ) -> None:
         self._fanout = fanout
         self._commits = commits
         self._clock = clock
+        self._wall = wall
         self._members: dict[IMember, _Member] = {}
         self._sent: list[_Sent] = []
         self._count = 0
@@ -173,7 +183,7 @@ class RelayAudience:
         return self._commits.log
 
     def _payload(self, changes: bytes) -> bytes:
-        return b'{"changes":%b,"timestamp":%d}' % (changes, self._clock.seconds())
+        return b'{"changes":%b,"timestamp":%d}' % (changes, self._wall())
 
     def _document(self) -> RelayState:
         """The document's nodes and edges as they are durable."""

@@ -105,7 +105,9 @@ class FlowSession:
 
     __slots__ = (
         "__weakref__",
+        "_active_at",
         "_around",
+        "_began",
         "_commits",
         "_documents",
         "_ended",
@@ -152,7 +154,7 @@ class FlowSession:
         self._members: dict[IMember, Audience] = {}
         self._holds = 0
         self._lingers = False
-        self._relays = RelayAudience(fanout(), self._commits, clock)
+        self._relays = RelayAudience(fanout(), self._commits, clock, around.logs.wall)
         self._documents = DocumentAudience(fanout(), log, lambda: me.state())
         self.awareness = Awareness(
             fanout(),
@@ -163,7 +165,8 @@ class FlowSession:
             lambda: me._touch(),
             crash,
         )
-        self.started_at = self.last_activity = clock.seconds()
+        self._began = self._active_at = clock.seconds()
+        self.started_at = self.last_activity = around.logs.wall()
         self._idle_timer: IDelayedCall = clock.callLater(around.idle_timeout, self._idle)
         around.telemetry.emit("helix.session.started", metadata={"flow_id": self.flow_id})
 
@@ -337,7 +340,7 @@ class FlowSession:
 
     def _expel(self, reason: End, by: str) -> int:
         count = len(self._members)
-        now = int(self._around.clock.seconds())
+        now = int(self._around.logs.wall())
         told: dict[str, object] = {"flow_id": self.flow_id, "timestamp": now}
         if by:
             told["by"] = by
@@ -364,7 +367,7 @@ class FlowSession:
         Who is still here joins again, which costs little. (To move the timer at each activity
         would cost every change something.)
         """
-        left = self.last_activity + self._around.idle_timeout - self._around.clock.seconds()
+        left = self._active_at + self._around.idle_timeout - self._around.clock.seconds()
         if not self._members:
             self._end_if_unused()
         if self.end_reason is None:
@@ -394,10 +397,9 @@ class FlowSession:
         self._touch()
         self._emit("helix.session.client_joined")
 
-    def _touch(self) -> int:
-        now = self._around.clock.seconds()
-        self.last_activity = now
-        return int(now)
+    def _touch(self) -> None:
+        self._active_at = self._around.clock.seconds()
+        self.last_activity = self._around.logs.wall()
 
     def _remove(self, member: IMember) -> None:
         self._members.pop(member).remove(member)
@@ -437,7 +439,7 @@ class FlowSession:
                 self._remove(member)
         finally:
             self._ended(self, reason)
-        seconds = max(0.0, self._around.clock.seconds() - self.started_at)
+        seconds = self._around.clock.seconds() - self._began
         self._around.telemetry.emit(
             "helix.session.ended",
             {"seconds": seconds},

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from ipaddress import ip_address
 from random import SystemRandom
+from time import time
 from typing import IO, Any
 
 from autobahn.websocket import USES_NVX
@@ -26,6 +27,7 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
+from helix.clocks import keep_steady
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
 from helix.editorfiles import EditorFiles
 from helix.errors import HelixError
@@ -175,6 +177,7 @@ class HelixService(MultiService):
         server.sessions.setServiceParent(self)
         server.clients.setServiceParent(self)
         server.watchdog.setServiceParent(self)
+        server.clock_watch.setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
         if isinstance(parent, Componentized):
@@ -278,6 +281,7 @@ def makeService(options: Options) -> HelixService:
     """Build the tree of services that ``options`` describe."""
     from twisted.internet import reactor
 
+    keep_steady(reactor)
     bound_turns(reactor)
     config = options.config
     disable_created_metrics()
@@ -286,7 +290,7 @@ def makeService(options: Options) -> HelixService:
     except ValueError as error:
         raise SystemExit(f"twistd helix: --store: {error}") from None
     editor = EditorFiles.load(files("helix").joinpath("editor"))
-    server = build_server(config, reactor, SystemRandom(), store, editor)
+    server = build_server(config, reactor, time, SystemRandom(), store, editor)
     log_telemetry(server.telemetry)
     service = HelixService(
         reactor, server, lambda: make_observer(_log_file(options), config.log_format)

@@ -35,6 +35,7 @@ EVENTS = (
     "helix.session.client_left",
     "helix.session.join_refused",
     "helix.reactor.turned",
+    "helix.clock.set",
 )
 
 _NOTHING: Values = {}

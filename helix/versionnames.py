@@ -62,7 +62,7 @@ class VersionNames:
     def __init__(self, service: FlowSessionService, logs: LogSettings) -> None:
         self._service = service
         self._store = logs.store
-        self._clock = logs.clock
+        self._wall = logs.wall
 
     def list(self, flow_id: str) -> Deferred[VersionList]:
         """
@@ -128,4 +128,4 @@ class VersionNames:
         self._service.tell_name(flow_id, encode_json(told))
 
     def _now(self) -> float:
-        return round(self._clock.seconds(), 3)
+        return round(self._wall(), 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from random import Random
 from typing import Any
@@ -13,6 +14,7 @@ from helix.admission import Door, Visitors
 from helix.auth import Anyone, OriginPolicy
 from helix.clientbudget import ConnectionLimits
 from helix.clients import ClientLimits, ClientService
+from helix.clocks import ClockWatch
 from helix.config import Config
 from helix.connection import Connections
 from helix.documentchannel import PatchLimits
@@ -55,6 +57,7 @@ class Server:
     store: IFlowStore
     sessions: FlowSessionService
     clients: ClientService
+    clock_watch: ClockWatch
     purge: PurgeService
     watchdog: WatchdogService
     site: HelixSite
@@ -73,6 +76,7 @@ def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
 def build_server(
     config: Config,
     clock: Any,
+    wall: Callable[[], float],
     random: Random,
     store: IFlowStore,
     editor: EditorFiles | None = None,
@@ -81,6 +85,7 @@ def build_server(
     Wire the parts as ``config`` says.
 
     :param clock: the reactor.
+    :param wall: tells the time, in Unix seconds.
     :param random: shuffles the clients when they are sent away, and makes identifiers.
     :param store: where flows are kept; whoever serves starts it.
     :param editor: what is served of it.
@@ -91,7 +96,7 @@ def build_server(
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
-    logs = LogSettings(store, clock, document_limits, partial(new_id, random))
+    logs = LogSettings(store, clock, wall, document_limits, partial(new_id, random))
     sessions = FlowSessionService(
         clock,
         telemetry,
@@ -138,6 +143,7 @@ def build_server(
     )
     http = HttpConnections(config.max_connections, config.max_connections_per_address)
     site = HelixSite(root, bodies, http, proxies, clock, telemetry)
-    purge = PurgeService(clock, store, config.keep_deleted)
+    watch = ClockWatch(clock, wall, telemetry)
+    purge = PurgeService(clock, watch, store, config.keep_deleted)
     watchdog = WatchdogService(clock, telemetry)
-    return Server(telemetry, metrics, store, sessions, clients, purge, watchdog, site)
+    return Server(telemetry, metrics, store, sessions, clients, watch, purge, watchdog, site)

@@ -181,7 +181,9 @@ class MemoryServer:
             "high-water-mark": [str(high_water_mark)],
             "allow-origin": allow_origin,
         }
-        server = build_server(read_config(given, {}), self.clock, Random(1), open_memory_store())
+        server = build_server(
+            read_config(given, {}), self.clock, self.clock.seconds, Random(1), open_memory_store()
+        )
         self.sessions, self.clients, self._site = server.sessions, server.clients, server.site
         self._metrics = server.metrics
         self.sessions.startService()

@@ -27,7 +27,7 @@ from helix.store.memory import MemoryStore
 from helix.web import HelixSite
 from helix.wiring import build_server
 from tests.rawsocket import upgrade_request
-from tests.world import open_memory_store
+from tests.world import Wall, open_memory_store
 
 NOW = 1_700_000_000
 """What the clock of a `Stack` shows at first, in Unix seconds."""
@@ -156,8 +156,9 @@ class Stack:
         disable_created_metrics()
         self.clock = Clock()
         self.clock.advance(NOW)
+        self.wall = Wall(self.clock)
         self.store = wrap_store(open_memory_store())
-        server = build_server(config, self.clock, Random(1), self.store, editor)
+        server = build_server(config, self.clock, self.wall, Random(1), self.store, editor)
         self.telemetry, self.site = server.telemetry, server.site
         self.sessions, self.clients = server.sessions, server.clients
 

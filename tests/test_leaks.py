@@ -6,6 +6,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable
 from random import Random
+from time import time
 from typing import Any
 
 import attrs
@@ -87,7 +88,7 @@ class Running:
 @async_yield_fixture
 async def running() -> Any:
     """A server, of which only the watch over the clients has a timer."""
-    server = build_server(read_config({}, {}), reactor, Random(1), open_memory_store())
+    server = build_server(read_config({}, {}), reactor, time, Random(1), open_memory_store())
     port = reactor.listenTCP(0, server.site, interface="127.0.0.1")
     yield Running(server, port.getHost().port)
     await port.stopListening()

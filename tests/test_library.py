@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
+from helix.clocks import ClockWatch
 from helix.document import FlowDocument, JsonObject, empty_document, validate
 from helix.duplicating import duplicate
 from helix.errors import HelixError, InvalidPatch, StoreUnavailable
@@ -22,8 +23,10 @@ from helix.importing import complete, read_import
 from helix.purge import DAY, PURGE_INTERVAL, PurgeService
 from helix.records import HeadQuery
 from helix.store.memory import MemoryStore
+from helix.telemetry import Telemetry
 from tests.flowdata import FLOWS, by_id, edge, node
 from tests.stack import Log, logged
+from tests.world import Wall
 
 __all__ = ["logged"]
 
@@ -331,13 +334,15 @@ class Purged:
         self.clock.advance(1_700_000_000)
         self.store = MemoryStore()
         self.store.start()
-        self.service = PurgeService(self.clock, self.store, days)
+        self.wall = Wall(self.clock)
+        self.watch = ClockWatch(self.clock, self.wall, Telemetry())
+        self.service = PurgeService(self.clock, self.watch, self.store, days)
 
     def add(self, flow_id: str, *, deleted: bool = True) -> None:
         """A flow, deleted now."""
-        self.store.create(flow_id, "e", self.clock.seconds())
+        self.store.create(flow_id, "e", self.wall())
         if deleted:
-            self.store.delete(flow_id, self.clock.seconds())
+            self.store.delete(flow_id, self.wall())
 
     def left(self) -> set[str]:
         """The flows that are still there."""
@@ -365,13 +370,92 @@ def test_lib7_deleted_flows_go_after_their_days() -> None:
     assert purged.clock.getDelayedCalls() == []
 
 
-def test_lib7_what_is_overdue_goes_at_the_start() -> None:
+def test_lib7_what_is_overdue_goes_an_hour_after_the_start() -> None:
     purged = Purged(days=0)
     purged.add("old")
     purged.clock.advance(1)
     purged.service.startService()
+    purged.clock.advance(PURGE_INTERVAL - 1)
+    assert purged.left() == {"old"}
+    purged.clock.advance(1)
     assert purged.left() == set()
     purged.service.stopService()
+
+
+def started(days: float = 30) -> Purged:
+    """What has been watching the clock for an hour."""
+    purged = Purged(days)
+    purged.watch.startService()
+    purged.service.startService()
+    purged.clock.advance(PURGE_INTERVAL)
+    return purged
+
+
+def stopped(purged: Purged) -> None:
+    purged.service.stopService()
+    purged.watch.stopService()
+    assert purged.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("back_after", [4, 3 * PURGE_INTERVAL, 28 * DAY])
+def test_clk4_clock_that_is_ahead_for_a_while_empties_no_trash(back_after: float) -> None:
+    purged = started()
+    purged.add("old")
+    purged.clock.advance(DAY - 2)
+    purged.wall.ahead = 31 * DAY  # the purge comes two seconds later
+    purged.clock.pump([1, 1, 1, 1, back_after - 4])
+    purged.wall.ahead = 0
+    purged.clock.pump([1] + [PURGE_INTERVAL] * 3)
+    assert purged.left() == {"old"}
+    purged.clock.pump([DAY] * (31 - round((DAY + back_after) / DAY)))
+    assert purged.left() == set()
+    stopped(purged)
+
+
+def test_clk4_purge_looks_at_the_clock_itself() -> None:
+    """Set just before, when nobody has noticed yet."""
+    purged = started()
+    purged.add("old")
+    purged.watch.stopService()
+    purged.clock.advance(PURGE_INTERVAL - 1)
+    purged.wall.ahead = 31 * DAY
+    purged.clock.advance(1)
+    assert purged.left() == {"old"}
+    stopped(purged)
+
+
+@pytest.mark.parametrize("behind", [31 * DAY, 1_700_000_000])
+def test_clk4_what_is_deleted_while_the_clock_is_behind_is_kept_as_long(behind: float) -> None:
+    """The daemon starts on a machine that doesn't know the time, and is told it later."""
+    purged = Purged()
+    purged.wall.ahead = -behind
+    purged.watch = ClockWatch(purged.clock, purged.wall, Telemetry())
+    purged.service = PurgeService(purged.clock, purged.watch, purged.store, 30)
+    purged.watch.startService()
+    purged.service.startService()
+    purged.clock.advance(PURGE_INTERVAL)
+    purged.add("deleted meanwhile")
+    purged.wall.ahead = 0
+    purged.clock.pump([1] + [DAY] * 29)
+    assert purged.left() == {"deleted meanwhile"}
+    purged.clock.pump([DAY] * 2)
+    assert purged.left() == set()
+    stopped(purged)
+
+
+def test_clk4_clock_that_was_wrong_at_the_start_and_is_set_within_an_hour() -> None:
+    purged = Purged()
+    purged.add("old")
+    purged.wall.ahead = 31 * DAY
+    purged.watch = ClockWatch(purged.clock, purged.wall, Telemetry())
+    purged.service = PurgeService(purged.clock, purged.watch, purged.store, 30)
+    purged.watch.startService()
+    purged.service.startService()
+    purged.clock.advance(PURGE_INTERVAL - 1)
+    purged.wall.ahead = 0
+    purged.clock.pump([1, PURGE_INTERVAL])
+    assert purged.left() == {"old"}
+    stopped(purged)
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), RuntimeError("s3cret")])
@@ -384,7 +468,7 @@ def test_lib7_purge_that_fails_is_tried_again(
     with monkeypatch.context() as broken:
         broken.setattr(purged.store, "purge", lambda _: fail(error))
         purged.service.startService()
-        purged.clock.advance(PURGE_INTERVAL)
+        purged.clock.pump([PURGE_INTERVAL] * 2)
     assert len(logged.failures) == (0 if isinstance(error, HelixError) else 2)
     assert purged.left() == {"old"}
     purged.clock.advance(PURGE_INTERVAL)
@@ -398,6 +482,7 @@ def test_lib7_stop_waits_for_the_purge_under_way(monkeypatch: pytest.MonkeyPatch
     purging: Deferred[int] = Deferred()
     monkeypatch.setattr(purged.store, "purge", lambda _: purging)
     purged.service.startService()
+    purged.clock.advance(PURGE_INTERVAL)
     stopped = purged.service.stopService()
     assert not stopped.called
     purging.callback(0)

@@ -58,6 +58,21 @@ def open_memory_store() -> MemoryStore:
     return store
 
 
+class Wall:
+    """
+    The wall clock: it goes with ``clock`` until somebody sets it.
+
+    :ivar ahead: by how many seconds it is.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return self._clock.seconds() + self.ahead
+
+
 class Reactor(Clock):
     """A reactor that is turned by hand."""
 
@@ -399,6 +414,7 @@ class World:
         store: IFlowStore | None = None,
     ) -> None:
         self.clock = Reactor()
+        self.wall = Wall(self.clock)
         self.told: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
         self.failures: list[LogEvent] = []
         self.clients: list[Client] = []
@@ -407,7 +423,9 @@ class World:
             "helix", lambda name, values, about: self.told.append((name, {**values}, {**about}))
         )
         self.store = store = store or open_memory_store()
-        self.logs = LogSettings(store, self.clock, DocumentLimits(), partial(new_id, Random(seed)))
+        self.logs = LogSettings(
+            store, self.clock, self.wall, DocumentLimits(), partial(new_id, Random(seed))
+        )
 
         async def loaded(flow_id: str, logs: LogSettings) -> LiveLog:
             if load is not None:

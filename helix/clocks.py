@@ -1,0 +1,101 @@
+"""The two clocks: the reactor's, by which all waits go, and the wall's, which tells the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from helix.telemetry import Telemetry
+
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at the wall clock."""
+
+TOLERANCE = 10.0
+"""Seconds by which the wall clock may differ from what was expected before it was set."""
+
+
+def keep_steady(reactor: Any, steady: Callable[[], float] = monotonic) -> None:
+    """
+    Let a reactor count its seconds on, from where they are, by a clock that is never set.
+
+    Twisted's reactors count by the wall clock: set back an hour, they make all calls an hour late.
+    What was asked for before keeps its time. Who wants the time of day must not ask the reactor.
+
+    :param reactor: one of Twisted's.
+    :param steady: seconds since any moment.
+    """
+    start = reactor.seconds() - steady()
+    reactor.seconds = lambda: start + steady()
+
+
+class ClockWatch(Service):
+    """
+    Notices when the wall clock is set: it no longer goes beside the reactor's.
+
+    A machine that slept looks the same.
+
+    :param clock: the reactor, which is steady.
+    :param wall: tells the time, in Unix seconds.
+    """
+
+    name = "clock-watch"
+
+    _log: Final = Logger(namespace="helix.clocks")
+
+    def __init__(
+        self, clock: IReactorTime, wall: Callable[[], float], telemetry: Telemetry
+    ) -> None:
+        self._clock = clock
+        self._wall = wall
+        self._telemetry = telemetry
+        self._ahead = self._now_ahead()
+        # How far it was ahead before it was set, and until when; each lower than those behind it.
+        self._before: list[tuple[float, float]] = []
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = clock
+
+    def startService(self) -> None:
+        super().startService()
+        self._looking.start(LOOK_INTERVAL).addErrback(
+            lambda failure: self._log.failure("Looking at the clock failed", failure)
+        )
+
+    def stopService(self) -> None:
+        super().stopService()
+        if self._looking.running:
+            self._looking.stop()
+
+    def earliest(self, within: float) -> float:
+        """
+        Give the time that it is at least, by every setting that the wall clock had lately.
+
+        So it is never ahead of a clock that was right at some time, however it was set since, and
+        what was stored by a clock that was behind isn't taken for older than it is.
+
+        :param within: how many seconds ago a setting may have ended to count.
+        :return: Unix seconds.
+        """
+        self._look()
+        now = self._clock.seconds()
+        return now + min([self._ahead, *(a for a, until in self._before if until >= now - within)])
+
+    def _now_ahead(self) -> float:
+        return self._wall() - self._clock.seconds()
+
+    def _look(self) -> None:
+        ahead = self._now_ahead()
+        change = ahead - self._ahead
+        if abs(change) <= TOLERANCE:
+            return
+        while self._before and self._before[-1][0] >= self._ahead:
+            self._before.pop()
+        self._before.append((self._ahead, self._clock.seconds()))
+        self._ahead = ahead
+        self._telemetry.emit("helix.clock.set", {"seconds": change})
+        self._log.warn("The wall clock was set by {seconds:+.0f} s", seconds=change)
