@@ -3,7 +3,7 @@ import { useFlow } from "helix-flows/react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
-import { labelOf, textOf } from "../kinds";
+import { labelOf } from "../kinds";
 import { openFlow } from "../opened";
 import { rename, thePerson } from "../person";
 import { Announcer } from "./announce";
@@ -137,7 +137,7 @@ export function Editor({ flowId }: { flowId: string }) {
           <LabelEditor
             sync={sync}
             id={renamed}
-            label={textOf(document.nodes[renamed]?.data["label"] ?? document.edges[renamed]?.["label"])}
+            label={(document.nodes[renamed]?.data ?? document.edges[renamed])?.["label"]}
             onLabel={(label) => { actions.relabel(renamed, label); }}
             onClose={() => { ask({ renamed: null }); }}
           />

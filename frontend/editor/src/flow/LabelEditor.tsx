@@ -3,13 +3,17 @@ import type { SyncedFlow } from "helix-flows";
 import { useRef, useState } from "react";
 
 import { NODE_SIZE } from "../drawing";
+import { textOf } from "../kinds";
+import { announce } from "./announce";
 import { useGone } from "./useGone";
 
 interface Props {
   sync: SyncedFlow;
   id: string;
-  label: string;
-  onLabel: (label: string) => void;
+  /** What it is called; anything may stand there. */
+  label: unknown;
+  /** It is called something else, from now on. */
+  onLabel: (label: unknown) => void;
   onClose: () => void;
 }
 
@@ -24,10 +28,16 @@ function middleOfEdge(id: string): { x: number; y: number } | null {
   return path?.getPointAtLength(path.getTotalLength() / 2) ?? null;
 }
 
-/** Edits a label where it stands. Enter keeps it, Escape doesn't. */
+/**
+ * Edits a label where it stands: each key counts, as in the properties. Escape takes back what one has typed, unless
+ * somebody else has changed it since.
+ */
 export function LabelEditor({ sync, id, label, onLabel, onClose }: Props) {
-  useGone(sync, id, label);
-  const [text, setText] = useState(label);
+  const [text, setText] = useState(textOf(label));
+  /** What one has typed, and what was there before; `null` until one types. */
+  const own = useRef<{ typed: string; before: unknown } | null>(null);
+  const [first] = useState(text);
+  useGone(sync, id, first);
   const { x, y, zoom } = useViewport();
   const { getInternalNode } = useReactFlow();
   const isOver = useRef(false);
@@ -45,9 +55,12 @@ export function LabelEditor({ sync, id, label, onLabel, onClose }: Props) {
       return;
     }
     isOver.current = true;
-    if (isKept && text !== label) {
-      onLabel(text);
+    if (own.current !== null && isKept) {
+      announce(`Called ${own.current.typed || "nothing"}`);
+    } else if (own.current?.typed === textOf(label)) {
+      onLabel(own.current.before ?? null);
     }
+    sync.flush();
     onClose();
     elementOf(id)?.focus({ preventScroll: true });
   };
@@ -59,7 +72,11 @@ export function LabelEditor({ sync, id, label, onLabel, onClose }: Props) {
       value={text}
       style={{ left: place.x * zoom + x, top: place.y * zoom + y }}
       onFocus={({ target }) => { target.select(); }}
-      onChange={({ target }) => { setText(target.value); }}
+      onChange={({ target }) => {
+        own.current = { typed: target.value, before: own.current?.typed === textOf(label) ? own.current.before : label };
+        setText(target.value);
+        onLabel(target.value);
+      }}
       onBlur={() => { end(true); }}
       onKeyDown={(event) => {
         event.stopPropagation();

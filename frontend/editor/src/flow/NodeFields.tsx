@@ -7,6 +7,7 @@ import { MAX_SIZE, MIN_SIZE } from "./FlowNode";
 import { PropertyField } from "./PropertyField";
 import { Section } from "./Section";
 import { shared } from "./shared";
+import { turning } from "./values";
 
 interface Props {
   sync: SyncedFlow;
@@ -39,8 +40,9 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
   const others = nodes.length > 1 ? [] : Object.keys(node.data).filter((name) => !known.has(name) && name !== "color");
   const fields = [...(isOneKind ? kind.fields : []), ...others.map((name): Field => ({ name, label: name, form: "json" }))];
   const ids = nodes.map(({ id }) => id);
-  const change = (key: string, of: JsonObject): void => {
-    sync.gather(`${key}:${ids.join()}`, { nodes: Object.fromEntries(ids.map((id) => [id, of])) });
+  const change = (key: string, of: JsonObject | ((node: FlowNode) => JsonObject)): void => {
+    const patches = nodes.map((one) => [one.id, typeof of === "function" ? of(one) : of] as const);
+    sync.gather(`${key}:${ids.join()}`, { nodes: Object.fromEntries(patches) });
   };
   const editorOf = (name: string): Member | undefined =>
     members.find(({ isSelf, meta }) => {
@@ -53,7 +55,9 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
       field={field}
       {...shared(nodes.map(({ data }) => data[field.name]))}
       editor={editorOf(field.name)}
-      onChange={(value) => { change(`data.${field.name}`, { data: { [field.name]: value } }); }}
+      onChange={(value, before) => {
+        change(`data.${field.name}`, ({ data }) => ({ data: { [field.name]: turning(data[field.name], before, value) } }));
+      }}
       onFocus={() => { sync.setPresence({ editing: { node: node.id, field: field.name } }); }}
       onBlur={() => {
         sync.flush();

@@ -2,6 +2,7 @@ import type { Member } from "helix-flows";
 import { useId, useState } from "react";
 
 import { type Field, textOf } from "../kinds";
+import { faultIn } from "./values";
 
 interface Props {
   field: Field;
@@ -13,14 +14,26 @@ interface Props {
   isDisabled?: boolean;
   /** Somebody else who is editing it. */
   editor?: Member | undefined;
-  /** @param value `null` where there is to be none. */
-  onChange: (value: unknown) => void;
+  /**
+   * @param value `null` where there is to be none.
+   * @param before what the field held until now, as far as its writer knew.
+   */
+  onChange: (value: unknown, before: unknown) => void;
   onFocus?: () => void;
   onBlur?: () => void;
 }
 
 /** What was read of a field: a value, or why there is none yet. */
 type Reading = { value: unknown } | { fault: string };
+
+/** What is being typed. */
+interface Draft {
+  text: string;
+  /** What the field held when it was begun. */
+  first: unknown;
+  /** What of it was given on last; until then what the field held. */
+  given: unknown;
+}
 
 /** Write a value as it is edited. */
 function written({ form }: Field, value: unknown): string {
@@ -44,8 +57,19 @@ function readNumber({ isOptional, range: [least, most] = [-Infinity, Infinity] }
   return { value: number };
 }
 
-/** Read what was edited. */
-function read(field: Field, text: string): Reading {
+/** Read JSON; what no document holds is a fault. */
+function readJson(text: string): Reading {
+  try {
+    const value = JSON.parse(text) as unknown;
+    const fault = faultIn(value);
+    return fault === null ? { value } : { fault };
+  } catch (error) {
+    return { fault: `Not JSON yet: ${error instanceof Error ? error.message : ""}` };
+  }
+}
+
+/** Read what was edited, where the field held `first` before. */
+function read(field: Field, text: string, first: unknown): Reading {
   if (field.form === "list") {
     return { value: text.split("\n").filter((line) => line.trim() !== "") };
   }
@@ -53,11 +77,12 @@ function read(field: Field, text: string): Reading {
     return readNumber(field, text);
   }
   if (field.form === "json" && /^\s*[[{]/.test(text)) {
-    try {
-      return { value: JSON.parse(text) as unknown };
-    } catch (error) {
-      return { fault: `Not JSON yet: ${error instanceof Error ? error.message : ""}` };
-    }
+    return readJson(text);
+  }
+  if (field.form === "json" && (typeof first === "number" || typeof first === "boolean")) {
+    // What was a number stays one, if it can.
+    const reading = readJson(text);
+    return "value" in reading ? reading : { value: text };
   }
   return { value: text };
 }
@@ -66,23 +91,24 @@ function read(field: Field, text: string): Reading {
 export function PropertyField({ field, value, isMixed, placeholder = "", isDisabled = false, editor, onChange, onFocus, onBlur }: Props) {
   const id = useId();
   // What is being typed may be nothing that can be kept: half a number, a list's empty last line.
-  const [draft, setDraft] = useState<string | null>(null);
-  const reading = draft === null ? null : read(field, draft);
+  const [draft, setDraft] = useState<Draft | null>(null);
+  const reading = draft === null ? null : read(field, draft.text, draft.first);
   const fault = reading !== null && "fault" in reading ? reading.fault : null;
   const { form, label, names } = field;
   const controls = {
     id,
-    value: draft ?? written(field, value),
+    value: draft?.text ?? written(field, value),
     placeholder: isMixed ? "Different values" : placeholder,
     disabled: isDisabled,
     "aria-invalid": fault !== null,
     "aria-describedby": `${id}-more`,
     onChange: ({ target }: { target: { value: string } }) => {
-      setDraft(target.value);
-      const now = read(field, target.value);
+      const { first, given } = draft ?? { first: value, given: value };
+      const now = read(field, target.value, first);
       if ("value" in now) {
-        onChange(now.value);
+        onChange(now.value, given);
       }
+      setDraft({ text: target.value, first, given: "value" in now ? now.value : given });
     },
     onFocus,
     onBlur: () => {

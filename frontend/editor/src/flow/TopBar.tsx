@@ -80,11 +80,11 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
   );
 }
 
-/** What the flow is called. Escape leaves it as it was. */
+/** What the flow is called. Escape takes back what one has typed, unless somebody else has changed it since. */
 function Title({ sync, title: known, isDisabled }: { sync: SyncedFlow; title: string | null; isDisabled: boolean }) {
   const title = known ?? "";
-  /** What it was before one typed; `null` while one doesn't. */
-  const before = useRef<string | null>(null);
+  /** What one has typed, and what was there before; `null` while one doesn't type. */
+  const own = useRef<{ typed: string; before: string } | null>(null);
   return (
     <input
       className="title"
@@ -94,16 +94,16 @@ function Title({ sync, title: known, isDisabled }: { sync: SyncedFlow; title: st
       value={title}
       disabled={isDisabled}
       onChange={({ target }) => {
-        before.current ??= title;
+        own.current = { typed: target.value, before: own.current?.typed === title ? own.current.before : title };
         sync.gather("title", { title: target.value });
       }}
       onBlur={() => {
-        before.current = null;
+        own.current = null;
         sync.flush();
       }}
       onKeyDown={({ key, currentTarget }) => {
-        if (key === "Escape" && before.current !== null) {
-          sync.gather("title", { title: before.current });
+        if (key === "Escape" && own.current?.typed === title) {
+          sync.gather("title", { title: own.current.before });
         }
         if (key === "Enter" || key === "Escape") {
           currentTarget.blur();

@@ -47,8 +47,8 @@ export interface Actions {
   align: (side: Side) => void;
   /** Make the gaps between what is selected equal. */
   distribute: (axis: Axis) => void;
-  /** Call a node or an edge something else. */
-  relabel: (id: string, label: string) => void;
+  /** Call a node or an edge something else, as one types; what no edge has to have may be `null`. */
+  relabel: (id: string, label: unknown) => void;
   layOut: (then: () => void) => void;
 }
 
@@ -189,8 +189,10 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       }
     },
     relabel: (id, label) => {
-      const patch = document?.nodes[id] === undefined ? { edges: { [id]: { label: label || null } } } : { nodes: { [id]: { data: { label } } } };
-      edit(patch, `Called ${label || "nothing"}`);
+      const isNode = document?.nodes[id] !== undefined;
+      if (!isReadOnly) {
+        sync.gather(`label:${id}`, isNode ? { nodes: { [id]: { data: { label } } } } : { edges: { [id]: { label: label === "" ? null : label } } });
+      }
     },
     layOut: (then) =>
       void carryOut("arrange the flow", async () => {

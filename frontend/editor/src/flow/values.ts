@@ -1,0 +1,40 @@
+/** Values as documents hold them, and how one becomes another. Pure functions. */
+
+import { diff, type JsonObject } from "helix-flows";
+
+/** Names that no member of a document has. */
+const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Say why no document holds a value; `null` where one does. Within a list, which is replaced whole, anything may be null. */
+export function faultIn(value: unknown, isInList = false): string | null {
+  if (typeof value === "number") {
+    const isLong = !Number.isFinite(value) || (/^-?\d+$/.test(String(value)) && !Number.isSafeInteger(value));
+    return isLong ? "A number is too long to be kept as it is" : null;
+  }
+  if (typeof value !== "object" || value === null) {
+    return null;
+  }
+  const isList = isInList || Array.isArray(value);
+  for (const [name, member] of Object.entries(value) as [string, unknown][]) {
+    const isMissing = member === null && !isList;
+    const fault = FORBIDDEN.has(name) ? `“${name}” can't be a name` : isMissing ? `“${name}” can't be null: leave it out` : faultIn(member, isList);
+    if (fault !== null) {
+      return fault;
+    }
+  }
+  return null;
+}
+
+/**
+ * Give the merge patch that turns a value into another: with `null` for what an object has no more.
+ *
+ * @param current what is there.
+ * @param before what its writer has seen of it: what others have put there since stays.
+ */
+export function turning(current: unknown, before: unknown, now: unknown): unknown {
+  return isObject(current) && isObject(now) ? diff(isObject(before) ? before : current, now) : now;
+}
