@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MakeFlow, document_of, node, stored_nodes
@@ -14,6 +15,7 @@ def stored_label(daemon: Daemon, flow_id: str, name: str) -> object:
     return stored_nodes(daemon, flow_id)[name]["data"].get("label")
 
 
+@pytest.mark.case
 def test_edi29_key_taken_out_of_a_json_field_goes_and_a_renamed_one_leaves_no_trail(
     ada: Person, bob: Person, make_flow: MakeFlow
 ) -> None:
@@ -81,6 +83,7 @@ def test_edi29_what_no_document_can_hold_stays_with_why(opened: Person) -> None:
     assert document_of(opened)["nodes"]["left"]["data"]["headers"] == {"a": 1e300}
 
 
+@pytest.mark.case
 def test_edi30_label_is_kept_as_it_is_typed(ada: Person, bob: Person, make_flow: MakeFlow) -> None:
     flow_id = make_flow(node("left", 0, 0), node("right", 480, 0), edges=("left>right",))
     ada.open(flow_id)

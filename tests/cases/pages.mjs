@@ -1,0 +1,149 @@
+// Pages without a browser: the client library, bundled, in a node process, a command at a time.
+//
+//     node pages.mjs <the library in one file>
+//
+// A command is a line of JSON on stdin, `{"do": "<a key of commands>", ...}`. Each is answered with a
+// line on stdout before the next is read: `{"gave": ...}`, or `{"failed": "<why>"}`.
+
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+
+// stdout is for answers alone, and the library logs to the console.
+console.log = console.error;
+
+const { FlowSync } = await import(pathToFileURL(process.argv[2]).href);
+
+const AsyncFunction = (async () => {}).constructor;
+
+/** What one browser keeps of its flows: several pages may share it, one after the other or at once. */
+class Keeper {
+  operations = new Map();
+  documents = new Map();
+  held = new Map();
+
+  async load(flow) {
+    const kept = [...this.operations.values()].filter((one) => one.flow === flow);
+    const operations = kept.map(({ text }) => JSON.parse(text));
+    return {
+      document: this.documents.get(flow) ?? null,
+      operations: operations.sort((a, b) => a.opId - b.opId),
+    };
+  }
+
+  put(flow, operation) {
+    const { clientId, opId } = operation;
+    const text = JSON.stringify(operation);
+    this.operations.set(JSON.stringify([flow, clientId, opId]), { flow, text });
+  }
+
+  remove(flow, clientId, opId) {
+    this.operations.delete(JSON.stringify([flow, clientId, opId]));
+  }
+
+  putDocument(flow, document) {
+    this.documents.set(flow, structuredClone(document));
+  }
+
+  async hold(flow, clientId) {
+    const name = JSON.stringify([flow, clientId]);
+    if (this.held.has(name)) {
+      return null;
+    }
+    const holder = {};
+    this.held.set(name, holder);
+    return () => {
+      if (this.held.get(name) === holder) {
+        this.held.delete(name);
+      }
+    };
+  }
+}
+
+/** Tells the state in which a page's newest connection is. */
+class Socket extends WebSocket {
+  static newest = new Map();
+
+  constructor(url, protocols) {
+    super(url, protocols);
+    Socket.newest.set(new URL(url).port, this);
+  }
+}
+
+const pages = {};
+const keepers = {};
+const typing = { made: [], timer: undefined };
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function until(condition, seconds, what = String(condition)) {
+  const end = performance.now() + 1000 * seconds;
+  for (;;) {
+    const found = await condition();
+    if (found) {
+      return found;
+    }
+    if (performance.now() > end) {
+      const states = Object.entries(pages).map(([name, { state }]) => [name, state.status]);
+      throw new Error(`not within ${seconds} s: ${what}; ${JSON.stringify(states)}`);
+    }
+    await sleep(5);
+  }
+}
+
+const commands = {
+  /** Opens a page; `keeper` names the browser that it is in, if that is to keep anything. */
+  open({ page, url, flow, keeper, options }) {
+    const kept = keeper === undefined ? null : (keepers[keeper] ??= new Keeper());
+    pages[page] = new FlowSync(flow, { url, keeper: kept, webSocket: Socket, ...options });
+    pages[page].told = [];
+    pages[page].listen((event) => pages[page].told.push(event));
+    pages[page].start();
+  },
+
+  /** Runs a piece of code, which may return something. */
+  run({ page, code, given }) {
+    return new AsyncFunction("page", "given", "until", "sleep", code)(pages[page], given, until, sleep);
+  },
+
+  /** Waits for what an expression says. */
+  until({ page, condition, seconds }) {
+    const holds = new AsyncFunction("page", `return ${condition}`);
+    return until(() => holds(pages[page]), seconds, condition);
+  },
+
+  /** Has pages edit in turn, each edit a member of `data` of its own. */
+  type({ names }) {
+    let count = 0;
+    const edit = () => {
+      const key = `edit${count}`;
+      typing.made.push(key);
+      pages[names[count % names.length]].patch({ data: { [key]: count } });
+      count += 1;
+      typing.timer = setTimeout(edit, 3 + Math.random() * 10);
+    };
+    edit();
+  },
+
+  /** Has them stop, and tells what they made. */
+  rest() {
+    clearTimeout(typing.timer);
+    return typing.made;
+  },
+
+  /** Tells what state the connection to a port is in, as WebSocket's `readyState`. */
+  connection({ port }) {
+    return Socket.newest.get(String(port)).readyState;
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  let answer;
+  try {
+    answer = { gave: (await commands[command.do](command)) ?? null };
+  } catch (error) {
+    answer = { failed: error.stack };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+process.exit(0);

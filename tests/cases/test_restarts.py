@@ -1,0 +1,64 @@
+"""Servers that restart while people work: nothing that anybody did is lost."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+
+from tests.cases.network import Network
+from tests.cases.pages import Pages
+from tests.daemon import Daemon
+from tests.watched import rest
+
+pytestmark = pytest.mark.case
+
+RESTARTS = int(os.environ.get("HELIX_CASES_RESTARTS", "3"))
+"""How often the daemon restarts under three people who type; in ``tox -e cases`` more often."""
+
+LONG = 1800
+"""Seconds that so many restarts may take."""
+
+
+@pytest.mark.timeout(LONG)
+@pytest.mark.parametrize("how", ["killed", "cut"])
+def test_jsc3_no_edit_is_lost_however_often_the_daemon_restarts(
+    daemon: Daemon, pages: Pages, net: Network, how: str
+) -> None:
+    random = Random(1)
+    links = [net.link(daemon.port, delay) for delay in (0.01, 0.05, 0.09)]
+    people = [pages.open(link.url, "demo") for link in links]
+    for person in people:
+        person.saved(30)
+    pages.type(*people)
+    for _ in range(RESTARTS):
+        people[0].run("await sleep(given)", random.uniform(50, 500))
+        if how == "cut":
+            random.choice(links).cut()
+            continue
+        daemon.kill()
+        daemon.start()
+        for person in people:
+            person.run("page.retryNow()")
+    made = pages.rest()
+    for person in people:
+        person.saved(120)
+    flow = rest(daemon, "GET", "/flows/demo")
+    assert sorted(flow["document"]["data"]) == sorted(made)
+    for person in people:
+        person.until(f"page.state.version === {flow['version']}")
+        assert person.document == flow["document"]
+        assert person.refusals == []
+    check_names(daemon, len(made))
+
+
+def check_names(daemon: Daemon, count: int) -> None:
+    """See that the log holds so many submissions, each once."""
+    names: list[tuple[str, int]] = []
+    after: int | None = 0
+    while after is not None:
+        page = rest(daemon, "GET", f"/flows/demo/entries?after={after}&limit=1000")
+        names += [(entry["client_id"], entry["op_id"]) for entry in page["entries"]]
+        after = page["next"]
+    assert len(names) == len(set(names)) == count
