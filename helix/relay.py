@@ -8,12 +8,12 @@ this is as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
-import msgspec
 
-from helix.mergepatch import JsonObject, diff, fresh, merge, same
+from helix.mergepatch import JsonObject, diff, merge, same
 from helix.protocol import encode_json
 
 Members = dict[str, JsonObject]
@@ -24,13 +24,11 @@ PERSONAL: Final = ("selected", "dragging", "resizing", "measured", "positionAbso
 
 _PERSONAL: Final = frozenset(PERSONAL)
 
+Place = tuple[str, ...]
+"""Names of members, from the outside in."""
 
-class _Changes(msgspec.Struct):
-    nodes: list[dict[str, Any]]
-    edges: list[dict[str, Any]]
-
-
-_decode = msgspec.json.Decoder(_Changes).decode
+Silence = dict[tuple[bool, str], tuple[Place, ...]]
+"""By whether it is a node and its id: of what of a member nothing is said; ``()`` is all of it."""
 
 
 def _no_personal() -> tuple[Members, Members]:
@@ -44,12 +42,14 @@ class RelayState:
 
     :ivar nodes: by id, in the order of the array; complete, without nulls and personal fields.
     :ivar edges: likewise; all lead from a node to a node.
-    :ivar personal: the fields that were taken out (`PERSONAL`): of nodes, and of edges.
+    :ivar personal: the fields of one person's screen that were taken out: of nodes, and of edges.
+    :ivar silent: what else was sent, and taken out: about that the state says nothing.
     """
 
     nodes: Members
     edges: Members
     personal: tuple[Members, Members] = attrs.field(factory=_no_personal)
+    silent: Silence = attrs.field(factory=dict)
 
     def patched(self, patch: JsonObject) -> RelayState:
         """
@@ -64,40 +64,21 @@ class RelayState:
             return self
         return RelayState(nodes, edges)
 
+    def without(self, unfit: Sequence[tuple[bool, str]]) -> RelayState:
+        """Leave out members: whether each is a node, and its id."""
+        if not unfit:
+            return self
+        out = set(unfit)
+        return RelayState(
+            {key: node for key, node in self.nodes.items() if (True, key) not in out},
+            {key: edge for key, edge in self.edges.items() if (False, key) not in out},
+            self.personal,
+            self.silent,
+        )
+
 
 NOTHING: Final = RelayState({}, {})
 """What a client has that was sent nothing."""
-
-
-def parse_changes(changes: bytes | msgspec.Raw) -> RelayState | None:
-    """
-    Read what a relay client sent.
-
-    What a document's nodes have and these lack is filled in: a position of 0, 0, and no data.
-    Edges that lead nowhere are left out.
-
-    :param changes: the ``changes`` of a ``flow_change``, JSON.
-    :return: ``None`` where that doesn't hold arrays ``nodes`` and ``edges`` of objects that each
-        have an id of their own, a string: then it is no edit, and only passed on.
-    """
-    text = bytes(changes)
-    if b'"nodes"' not in text or b'"edges"' not in text:
-        return None
-    try:
-        arrays = _decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    nulls = text.count(b"null")
-    if nulls and nulls != _drop_nulls(arrays.nodes) + _drop_nulls(arrays.edges):
-        arrays = _Changes([*map(fresh, arrays.nodes)], [*map(fresh, arrays.edges)])
-    personal = _no_personal()
-    nodes = _by_id(arrays.nodes, personal[0])
-    edges = _by_id(arrays.edges, personal[1])
-    if nodes is None or edges is None:
-        return None
-    for node in nodes.values():
-        _complete(node)
-    return RelayState(nodes, _connected(nodes, edges), personal)
 
 
 def state_of(content: JsonObject) -> RelayState:
@@ -111,11 +92,15 @@ def state_of(content: JsonObject) -> RelayState:
 
 
 def difference(base: RelayState, sent: RelayState) -> JsonObject:
-    """Make the patch from one state to another: ``{}``, or with ``nodes``, ``edges`` or both."""
+    """
+    Make the patch from one state to another: ``{}``, or with ``nodes``, ``edges`` or both.
+
+    About what ``sent`` says nothing (`RelayState.silent`), the patch doesn't either.
+    """
     patch: JsonObject = {}
-    if nodes := _difference(base.nodes, sent.nodes):
+    if nodes := _difference(base.nodes, sent.nodes, True, sent.silent):
         patch["nodes"] = nodes
-    if edges := _difference(base.edges, sent.edges):
+    if edges := _difference(base.edges, sent.edges, False, sent.silent):
         patch["edges"] = edges
     return patch
 
@@ -135,7 +120,7 @@ def merged(sent: RelayState, document: RelayState) -> bytes | None:
         and edges of the document, in the order of ``sent``, what that lacks at the end, and with
         the personal fields of ``sent``.
     """
-    if _equal(sent.nodes, document.nodes) and _equal(sent.edges, document.edges):
+    if not difference(document, sent):
         return None
     return changes_of(
         RelayState(
@@ -148,7 +133,10 @@ def merged(sent: RelayState, document: RelayState) -> bytes | None:
 def sharing(sent: RelayState, known: RelayState) -> RelayState:
     """Replace what is the same in another state by that: comparisons are quick from then on."""
     return RelayState(
-        _sharing(sent.nodes, known.nodes), _sharing(sent.edges, known.edges), sent.personal
+        _sharing(sent.nodes, known.nodes),
+        _sharing(sent.edges, known.edges),
+        sent.personal,
+        sent.silent,
     )
 
 
@@ -175,73 +163,43 @@ def _patched(members: Members, patch: JsonObject | None) -> Members:
     return result
 
 
-def _drop_nulls(members: list[JsonObject]) -> int:
-    """Take the nulls out of members, but not out of what these hold; tell how many they were."""
-    count = 0
-    for member in members:
-        if None in member.values():
-            nulls = [name for name, value in member.items() if value is None]
-            count += len(nulls)
-            for name in nulls:
-                del member[name]
-    return count
-
-
-def _by_id(members: list[JsonObject], personal: Members) -> Members | None:
-    """Arrange members by their ids, and move their personal fields into ``personal``."""
-    result: Members = {}
-    for member in members:
-        key = member.get("id")
-        if type(key) is not str or key in result:
-            return None
-        result[key] = member
-        if not _PERSONAL.isdisjoint(member):
-            personal[key] = {name: member.pop(name) for name in PERSONAL if name in member}
-    return result
-
-
-def _complete(node: JsonObject) -> None:
-    """Fill in what every node of a document has."""
-    position = node.setdefault("position", {})
-    if type(position) is dict:
-        position.setdefault("x", 0)
-        position.setdefault("y", 0)
-    node.setdefault("data", {})
-
-
-def _connected(nodes: Members, edges: Members) -> Members:
-    """Leave out the edges that don't lead from a node to a node."""
-    return {
-        key: edge
-        for key, edge in edges.items()
-        if _is_among(nodes, edge.get("source")) and _is_among(nodes, edge.get("target"))
-    }
-
-
-def _is_among(nodes: Members, node_id: object) -> bool:
+def is_among(nodes: Members, node_id: object) -> bool:
+    """Tell whether a value is the id of a node."""
     return type(node_id) is str and node_id in nodes
 
 
-def _difference(base: Members, sent: Members) -> JsonObject:
-    patch: JsonObject = {key: None for key in base if key not in sent}
+def _difference(base: Members, sent: Members, are_nodes: bool, silent: Silence) -> JsonObject:
+    patch: JsonObject = {
+        key: None for key in base if key not in sent and (are_nodes, key) not in silent
+    }
     for key, member in sent.items():
         old = base.get(key)
         if old is None:
             patch[key] = member
         elif old is not member and (change := diff(old, member)):
-            patch[key] = change
+            for path in silent.get((are_nodes, key), ()):
+                _forget(change, path)
+            if change:
+                patch[key] = change
     return patch
 
 
-def _equal(a: Members, b: Members) -> bool:
-    return a.keys() == b.keys() and all(a[key] is b[key] or same(a[key], b[key]) for key in a)
+def _forget(patch: JsonObject, path: Place) -> None:
+    """Take what a patch says at a path out of it."""
+    name, inner = path[0], patch.get(path[0])
+    if len(path) > 1 and type(inner) is dict:
+        _forget(inner, path[1:])
+    else:
+        inner = None
+    if not inner:
+        patch.pop(name, None)
 
 
 def _in_order(sent: Members, members: Members, personal: Members) -> Members:
     ordered = {key: members[key] for key in sent if key in members} | members
     for key, fields in personal.items():
         if key in ordered:
-            ordered[key] = ordered[key] | fields
+            ordered[key] = fields | ordered[key]
     return ordered
 
 
@@ -251,7 +209,7 @@ def _parents_first(nodes: Members) -> list[JsonObject]:
     for key in nodes:
         family: list[str] = []
         at: Any = key
-        while _is_among(nodes, at) and at not in placed and at not in family:
+        while is_among(nodes, at) and at not in placed and at not in family:
             family.append(at)
             at = nodes[at].get("parentId", nodes[at].get("parentNode"))
         for member in reversed(family):

@@ -16,16 +16,21 @@ from helix.audiences import Kind
 from helix.broadcast import Broadcast
 from helix.commits import CommitLoop
 from helix.edits import Submission
-from helix.errors import DocumentTooLarge, InvalidPatch, PatchTooLarge
+from helix.errors import DocumentTooLarge, InvalidPatch
 from helix.fanout import Fanout
 from helix.interfaces import IMember
 from helix.livelog import LiveLog
 from helix.protocol import encode_json
-from helix.relay import RelayState, changes_of, difference, merged, state_of
+from helix.relay import RelayState, changes_of, merged, state_of
+from helix.relayread import Arrays, read
+from helix.relaystage import RelayEdit
 from helix.relayview import MAX_UPDATES, RelayView
 
 MIN_INTERVAL = 0.1
 """Seconds between the updates that tell of edits made in document mode."""
+
+MAX_TOLD = 100
+"""How many things that are not stored an answer tells of."""
 
 T = TypeVar("T")
 
@@ -124,32 +129,39 @@ class RelayAudience:
         """Broadcast ``changes`` (JSON, verbatim) as a ``flow_update``."""
         return self._fanout.broadcast(Broadcast("flow_update", self._payload(changes), Kind.UPDATE))
 
-    def edit(self, member: IMember | None, sent: RelayState, changes: bytes) -> Deferred[None]:
+    def show(self, arrays: Arrays, changes: bytes) -> Deferred[None]:
+        """
+        Broadcast ``changes`` that are no edit: the document stays as it is.
+
+        :param arrays: what they hold. A member that shows it has not edited that.
+        """
+        limits = self._log_of_flow.document.limits
+        self._note(read(arrays, self._document(), limits, []), None)
+        return self.change(changes)
+
+    def edit(self, member: IMember, arrays: Arrays, changes: bytes) -> Deferred[list[str]]:
         """
         Take an edit of the document, and broadcast it once it is durable.
 
-        :param member: whose it is; ``None`` for one who knows the document as it is.
-        :param sent: what ``changes`` hold.
+        :param arrays: what ``changes`` hold.
         :param changes: as they came. They are broadcast verbatim, unless others' edits had to be
             merged in, also where no document can hold them.
-        :return: a Deferred that fires when the broadcast is on its way.
+        :return: a Deferred that fires when the broadcast is on its way, with the JSON Pointers of
+            what no document can hold, which is not stored: some of them, where they are many.
         :raises HelixError: (through the Deferred) when the edit can't be stored; nobody was told.
         """
-        view = None
-        if member is None:
-            patch = difference(self._document(), sent)
-        else:
-            view = self._view(member)
-            sent, patch = view.sends(sent, self._clock.seconds())
-        submission = Submission(
-            lambda document, dropped: document.stage(patch, bounded=False, dropped=dropped),
-            outlet=None if member is None else member.outlet,
-        )
-        edited = self._commits.submit(submission)
-        edited.addBoth(self._answered, member, view)
+        view = self._view(member)
+        left_out: list[str] = []
+        sent = read(arrays, self._document(), self._log_of_flow.document.limits, left_out)
+        sent, patch = view.sends(sent, self._clock.seconds())
+        edit = RelayEdit(patch)
+        edited = self._commits.submit(Submission(edit.stage, outlet=member.outlet))
+        edited.addBoth(self._answered, member, view, edit)
         return edited.addCallbacks(
-            lambda _: self._tell_of(sent, changes, member), self._refused, errbackArgs=(changes,)
-        )
+            lambda _: self._tell_of(sent.without(edit.unfit), changes, member),
+            self._refused,
+            errbackArgs=(changes, edit),
+        ).addCallback(lambda _: [*left_out, *edit.left_out][:MAX_TOLD])
 
     def change_binary(self, data: bytes) -> Deferred[None]:
         """Broadcast ``data`` as a binary ``flow_update``."""
@@ -214,30 +226,30 @@ class RelayAudience:
         known.noted = self._count
         return known.view
 
-    def _answered(self, result: T, member: IMember | None, view: RelayView | None) -> T:
-        """An edit is in the document, or was refused."""
-        known = None if member is None else self._members.get(member)
-        if member is None or known is None or view is None or known.view is not view:
+    def _answered(self, result: T, member: IMember, view: RelayView, edit: RelayEdit) -> T:
+        """An edit is in the document but for what is unfit in it, or was refused."""
+        known = self._members.get(member)
+        if known is None or known.view is not view:
             return result
         if isinstance(result, Failure):
             # The document lacks it, whatever the member shows: what it sends next tells.
             known.view = RelayView()
             known.view.was_sent(self._document(), self._clock.seconds())
         else:
-            self._view(member).answered()
+            self._view(member).answered(edit.unfit)
         return result
 
-    def _refused(self, failure: Failure, changes: bytes) -> None:
+    def _refused(self, failure: Failure, changes: bytes, edit: RelayEdit) -> None:
         """What no document can hold is relayed all the same, as it always was."""
-        failure.trap(InvalidPatch, PatchTooLarge, DocumentTooLarge)
+        failure.trap(InvalidPatch, DocumentTooLarge)
         self._log.debug("A relay member's edit is not kept: {error}", error=failure.value)
+        edit.unfit, edit.dropped = [], [""]
         self._log_failure(self.change(changes))
 
-    def _tell_of(self, sent: RelayState, changes: bytes, author: IMember | None) -> None:
+    def _tell_of(self, sent: RelayState, changes: bytes, member: IMember) -> None:
         state = self._document()
-        if (others := merged(sent, state)) is not None:
-            author = None
-        self._note(state, author)
+        others = merged(sent, state)
+        self._note(state, member if others is None else None)
         self._log_failure(self.change(changes if others is None else others))
 
     def _tell(self) -> None:

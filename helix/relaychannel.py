@@ -13,7 +13,7 @@ from helix.channels import Port, plain_refusal
 from helix.errors import HelixError, MissingChanges, UnknownEvent
 from helix.interfaces import IMember
 from helix.protocol import EMPTY, encode_json
-from helix.relay import parse_changes
+from helix.relayread import parse_changes
 from helix.service import FlowSessionService
 from helix.session import FlowSession
 
@@ -70,9 +70,9 @@ class RelayChannel:
             sent = self._service.guard(session, session.change_binary, payload)
         else:
             changes = _read_changes(payload)
-            if (state := parse_changes(changes)) is not None:
-                edited = self._service.guard(session, session.edit, self, state, changes)
-                return edited.addCallback(lambda _: _BROADCASTED)
+            if (arrays := parse_changes(changes)) is not None:
+                edited = self._service.guard(session, session.edit, self, arrays, changes)
+                return edited.addCallback(_broadcasted)
             sent = self._service.guard(session, session.change, changes)
         if not sent.called:
             sent.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
@@ -98,6 +98,12 @@ class RelayChannel:
         if self._session is not None:
             self._session = None
             self._port.end(event)
+
+
+def _broadcasted(left_out: list[str]) -> bytes:
+    if not left_out:
+        return _BROADCASTED
+    return encode_json({"status": "broadcasted", "dropped": left_out})
 
 
 def _read_changes(payload: bytes) -> msgspec.Raw:

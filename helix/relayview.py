@@ -7,7 +7,7 @@ way. So what it sends is asked which of the others' edits are in it (docs/adr/00
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -108,9 +108,17 @@ class RelayView:
         self._pending.append(patch)
         return sent, patch
 
-    def answered(self) -> None:
-        """Note that the oldest edit under way is in the document, or was refused."""
+    def answered(self, unfit: Sequence[tuple[bool, str]] = ()) -> None:
+        """
+        Note that the oldest edit under way is in the document.
+
+        :param unfit: the nodes (``True``) and edges that aren't: whether each is a node, its id.
+        """
         del self._pending[0]
+        if unfit:
+            self._known = self._known.without(unfit)
+            if self._last is not None:
+                self._last = self._last.without(unfit)
 
     def _forget(self, at: float) -> None:
         """Forget what the client no longer has, since it has surely seen something newer."""

@@ -30,7 +30,7 @@ from helix.fanout import Turns
 from helix.interfaces import IFlowStore, IMember
 from helix.joining import Joined
 from helix.livelog import LiveLog, LogSettings, load_state
-from helix.relay import parse_changes
+from helix.relayread import parse_changes
 from helix.session import End, FlowSession, Surroundings
 from helix.telemetry import Telemetry
 
@@ -212,28 +212,23 @@ class FlowSessionService(Service):
         if session is not None:
             self.guard(session, session.tell_name, payload)
 
-    def broadcast(self, flow_id: str, changes: bytes) -> Deferred[int]:
+    def broadcast(self, flow_id: str, changes: bytes) -> int:
         """
-        Broadcast ``changes`` (JSON) to the members of a flow as a ``flow_update``; where they hold
-        nodes and edges, as an edit of the document, once it is durable.
+        Broadcast ``changes`` (JSON) to the members of a flow as a ``flow_update``. Nothing of them
+        is stored.
 
-        :return: a Deferred of how many members those are; none where the flow has no session.
-        :raises StoreError: (through the Deferred) when an edit can't be stored; nobody was told.
+        :return: how many members those are; none where the flow has no session.
         """
-        return Deferred.fromCoroutine(self._broadcast(flow_id, changes))
-
-    async def _broadcast(self, flow_id: str, changes: bytes) -> int:
         session = self._sessions.get(flow_id)
         if session is None:
             return 0
         count = session.client_count
-        sent = parse_changes(changes)
-        if sent is not None:
-            await self.guard(session, session.edit, None, sent, changes)
+        arrays = parse_changes(changes)
+        if arrays is not None:
+            told = self.guard(session, session.show, arrays, changes)
         else:
-            self.guard(session, session.change, changes).addErrback(
-                lambda failure: self._log.failure("A broadcast failed", failure)
-            )
+            told = self.guard(session, session.change, changes)
+        told.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
         return count
 
     def get(self, flow_id: str) -> FlowSession | None:

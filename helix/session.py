@@ -33,8 +33,8 @@ from helix.livelog import LiveLog, LogSettings
 from helix.presence import Person, Presence
 from helix.protocol import encode_json
 from helix.records import Entry
-from helix.relay import RelayState
 from helix.relayaudience import RelayAudience
+from helix.relayread import Arrays
 from helix.telemetry import Telemetry
 
 Audience = DocumentAudience | RelayAudience
@@ -311,7 +311,17 @@ class FlowSession:
         self._touch()
         return self._relays.change(changes)
 
-    def edit(self, member: IMember | None, sent: RelayState, changes: bytes) -> Deferred[None]:
+    def show(self, arrays: Arrays, changes: bytes) -> Deferred[None]:
+        """
+        As `change`, for what holds nodes and edges: it is shown, and not stored.
+
+        :raises SessionEnded: when the session has ended meanwhile.
+        """
+        self._check_alive()
+        self._touch()
+        return self._relays.show(arrays, changes)
+
+    def edit(self, member: IMember, arrays: Arrays, changes: bytes) -> Deferred[list[str]]:
         """
         Take ``changes`` that are an edit of the document, as `RelayAudience.edit`.
 
@@ -319,7 +329,7 @@ class FlowSession:
         """
         self._check_alive()
         self._touch()
-        return self._relays.edit(member, sent, changes)
+        return self._relays.edit(member, arrays, changes)
 
     def change_binary(self, data: bytes) -> Deferred[None]:
         """As `change`, for data that is relayed as a binary frame, without a timestamp."""

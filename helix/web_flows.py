@@ -299,11 +299,11 @@ class FlowRoutes:
         )
 
     @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
-    async def sync(self, request: IRequest, flow_id: str) -> bytes:
+    def sync(self, request: IRequest, flow_id: str) -> bytes:
         changes = read_body(request, _SYNC, self._max_change_bytes).changes
         if changes is msgspec.UNSET:
             raise MissingChanges()
-        count = await self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
+        count = self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
         message = f"Changes sent to {count} client{'' if count == 1 else 's'}"
         return write_json(request, {"success": True, "message": message})
 

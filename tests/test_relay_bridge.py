@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from helix.document import FlowDocument, JsonObject
+from helix.document import DEFAULT_LIMITS, FlowDocument, JsonObject
 from helix.relay import (
     NOTHING,
     PERSONAL,
@@ -18,9 +18,9 @@ from helix.relay import (
     changes_of,
     difference,
     merged,
-    parse_changes,
     state_of,
 )
+from helix.relayread import parse_changes, read
 from helix.relayview import MAX_UPDATES, SURELY_SEEN, RelayView
 from tests.flowdata import FLOW_PATCHES, FLOWS, PATCHES, by_id, edge, flow, node
 
@@ -31,10 +31,15 @@ def changes(*members: JsonObject) -> bytes:
     return json.dumps({"nodes": nodes, "edges": [m for m in members if m not in nodes]}).encode()
 
 
+def parsed(sent: bytes, known: RelayState = NOTHING) -> RelayState:
+    """Read what a client sent; all of it can be in a document."""
+    arrays = parse_changes(sent)
+    assert arrays is not None
+    return read(arrays, known, DEFAULT_LIMITS, [])
+
+
 def state(*members: JsonObject) -> RelayState:
-    parsed = parse_changes(changes(*members))
-    assert parsed is not None
-    return parsed
+    return parsed(changes(*members))
 
 
 class Flow:
@@ -60,9 +65,7 @@ class Flow:
             self._update(client, changes_of(self.state))
 
     def change(self, sender: Client, sent: bytes) -> bytes:
-        parsed = parse_changes(sent)
-        assert parsed is not None
-        shared, patch = sender.view.sends(parsed, self.now)
+        shared, patch = sender.view.sends(parsed(sent, self.state), self.now)
         self._apply(patch)
         sender.view.answered()
         update = merged(shared, self.state)
@@ -148,8 +151,6 @@ def x_of(shared: Flow, node_id: str) -> float:
         b'{"nodes": [{}], "edges": []}',
         b'{"nodes": [{"id": 1}], "edges": []}',
         b'{"nodes": [{"id": null}], "edges": []}',
-        b'{"nodes": [{"id": "a"}, {"id": "a"}], "edges": []}',
-        b'{"nodes": [], "edges": [{"id": "a"}, {"id": "a"}]}',
         b'{"nodes": [], "edges": []',
         b'{"nodes": [{"id": "\xff"}], "edges": []}',
     ],
@@ -159,9 +160,8 @@ def test_bri1_what_holds_no_arrays_of_members_is_no_edit(sent: bytes) -> None:
 
 
 def test_bri1_what_else_is_beside_the_arrays_makes_no_difference() -> None:
-    parsed = parse_changes(b'{"viewport": {"x": 1}, "edges": [], "nodes": [{"id": "a"}]}')
-    assert parsed is not None
-    assert parsed.nodes.keys() == {"a"}
+    found = parsed(b'{"viewport": {"x": 1}, "edges": [], "nodes": [{"id": "a"}]}')
+    assert found.nodes.keys() == {"a"}
 
 
 def test_bri2_a_document_gets_no_nulls_nothing_personal_and_no_loose_edges() -> None:
@@ -174,18 +174,18 @@ def test_bri2_a_document_gets_no_nulls_nothing_personal_and_no_loose_edges() -> 
         "positionAbsolute": {"x": 1, "y": 2},
     }
     assert personal.keys() == set(PERSONAL)
-    parsed = state(
+    found = state(
         given_node | personal | {"parentId": None},
         node("b"),
         edge("e", "a", "b", sourceHandle=None, selected=True),
         edge("loose", "a", "gone"),
         edge("unnamed", "a", "b") | {"target": None},
     )
-    assert parsed.nodes == by_id(
+    assert found.nodes == by_id(
         node("a", data={"items": [None, {"x": None}], "deep": {}}), node("b")
     )
-    assert parsed.edges == by_id(edge("e", "a", "b"))
-    assert parsed.personal == ({"a": personal}, {"e": {"selected": True}})
+    assert found.edges == by_id(edge("e", "a", "b"))
+    assert found.personal == ({"a": personal}, {"e": {"selected": True}})
 
 
 def test_bri2_a_word_null_in_a_text_is_no_null() -> None:
@@ -195,8 +195,8 @@ def test_bri2_a_word_null_in_a_text_is_no_null() -> None:
 
 
 def test_bri2_what_every_node_has_is_filled_in() -> None:
-    parsed = state({"id": "a"}, {"id": "b", "position": {"x": 5}, "data": None})
-    assert parsed.nodes == {
+    found = state({"id": "a"}, {"id": "b", "position": {"x": 5}, "data": None})
+    assert found.nodes == {
         "a": {"id": "a", "position": {"x": 0, "y": 0}, "data": {}},
         "b": {"id": "b", "position": {"x": 5, "y": 0}, "data": {}},
     }
@@ -210,9 +210,90 @@ def test_bri2_what_every_node_has_is_filled_in() -> None:
 def test_bri2_a_selection_is_no_edit() -> None:
     shared, a, _ = two_clients(node("n"))
     a.nodes["n"] = a.nodes["n"] | {"selected": True}
-    sent = parse_changes(changes(*a.nodes.values()))
-    assert sent is not None
+    sent = state(*a.nodes.values())
     assert a.view.sends(sent, shared.now)[1] == {}
+
+
+def test_bri2_what_react_flow_11_measured_is_of_one_screen() -> None:
+    size = {"width": 150, "height": 40}
+    found = state(
+        node("a", **size),
+        node("b", **size, positionAbsolute={"x": 1, "y": 1}),
+        node("c", **size, style={"width": 200}),
+        node("d", **size, type="aiFlowNode"),
+        node("e", height=40, style={"color": "red"}),
+    )
+    assert [sorted(one.keys() & size.keys()) for one in found.nodes.values()] == [
+        *(["height", "width"], [], [], [], ["height"])
+    ]
+    assert found.personal[0]["d"] == size
+
+
+def test_bri2_a_measured_size_takes_no_size_away() -> None:
+    shared, a, b = two_clients(node("n", width=240, height=96))
+    a.nodes["n"] = a.nodes["n"] | {"width": 99, "height": 9, "positionAbsolute": {"x": 0, "y": 0}}
+    sent = a.move("n", 1)
+    assert sent == changes(*a.nodes.values()), "it is passed on as it came"
+    assert shared.document.content["nodes"]["n"] == node(
+        "n", width=240, height=96, position={"x": 1, "y": 0}
+    )
+    shared.edit({"nodes": {"n": {"data": {"label": "new"}}}})
+    b.nodes["n"] = b.nodes["n"] | {"width": 98, "positionAbsolute": {"x": 0, "y": 0}}
+    update = json.loads(b.move("n", 2))
+    assert (update["nodes"][0]["width"], update["nodes"][0]["height"]) == (240, 96)
+
+
+# Ids that are repeated
+
+
+def named(*edges: JsonObject, known: RelayState = NOTHING) -> dict[str, str]:
+    """Read edges, and give the ends of each by the id that it gets."""
+    nodes = [node(name) for name in "abcdefg"]
+    found = parsed(changes(*nodes, *edges), known)
+    return {key: one["source"] + one["target"] for key, one in found.edges.items()}
+
+
+def test_bri12_repeated_ids_are_numbered_by_place() -> None:
+    edges = [edge("t", "a", "b"), edge("t", "c", "d"), edge("t", "e", "f")]
+    assert named(*edges) == {"t": "ab", "t~2": "cd", "t~3": "ef"}
+    assert named(*edges, edge("t~2", "f", "g")) == {
+        "t": "ab",
+        "t~2": "fg",
+        "t~3": "cd",
+        "t~4": "ef",
+    }
+    found = state(node("n"), node("n", position={"x": 9, "y": 0}))
+    assert [(key, one["id"]) for key, one in found.nodes.items()] == [("n", "n"), ("n~2", "n~2")]
+
+
+def test_bri12_an_edge_keeps_its_id_when_one_before_it_goes() -> None:
+    edges = [edge("t", "a", "b"), edge("t", "c", "d"), edge("t", "e", "f"), edge("t", "a", "b")]
+    known = parsed(changes(*(node(name) for name in "abcdefg"), *edges))
+    assert named(*edges, known=known) == {"t": "ab", "t~2": "cd", "t~3": "ef", "t~4": "ab"}
+    assert named(*edges[1:3], known=known) == {"t~2": "cd", "t~3": "ef"}
+    assert named(*edges[1:], edge("t", "b", "g"), known=known) == {
+        "t~2": "cd",
+        "t~3": "ef",
+        "t": "ab",
+        "t~4": "bg",
+    }
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["t", "t~2", "u"]), st.sampled_from("ab"), st.sampled_from("ab")),
+        max_size=8,
+    )
+)
+def test_bri12_every_edge_gets_one_id_and_the_same_each_time(several: list[Any]) -> None:
+    sent = changes(node("a"), node("b"), *(edge(*one) for one in several))
+    first = parsed(sent)
+    assert sorted((e["source"], e["target"]) for e in first.edges.values()) == sorted(
+        (source, target) for _, source, target in several
+    )
+    assert all(one["id"] == key for key, one in first.edges.items())
+    assert difference(first, parsed(sent, first)) == {}
+    assert difference(first, parsed(changes_of(first), first)) == {}
 
 
 # States and patches

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from helix.errors import StoreUnavailable
+from helix.shape import DocumentLimits
 from tests.heldstore import HeldStore
 from tests.test_document_mode import FLOW, Editor, adding, logged, moving, node
 from tests.world import Client, World
@@ -66,7 +67,7 @@ def test_bri1_change_with_nodes_and_edges_is_an_edit(world: World) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [1, {"nodes": []}, {"nodes": {}, "edges": []}, arrays([{"id": 1}]), arrays([node("a")] * 2)],
+    [1, {"nodes": []}, {"nodes": {}, "edges": []}, arrays([{"id": 1}]), arrays([1, None])],
 )
 def test_bri1_change_that_is_no_edit_is_relayed_only(
     world: World, store: HeldStore, changes: Any
@@ -165,26 +166,104 @@ def test_bri8_joiners_edit_is_one_of_what_it_was_sent(world: World) -> None:
     assert editor.entries[-1]["patch"] == moving("n1", 3)
 
 
-def test_bri9_edit_that_no_document_holds_is_relayed(world: World, store: HeldStore) -> None:
+def test_bri9_what_no_document_can_hold_is_relayed_and_told(world: World) -> None:
     a, b = relay(world), relay(world)
-    bad = arrays([{**node("n"), "data": {"__proto__": 1}}])
-    assert a.answer(a.change(FLOW, bad)) == ("ok", {"status": "broadcasted"})
+    bad = arrays([{**node("n"), "data": {"__proto__": 1, "x": 1}}, node("m")])
+    dropped = {"status": "broadcasted", "dropped": ["/nodes/n/data/__proto__"]}
+    assert a.answer(a.change(FLOW, bad)) == ("ok", dropped)
     assert updates(b) == [bad]
-    assert store.groups == []
+    assert document(world)["nodes"] == {"n": {**node("n"), "data": {"x": 1}}, "m": node("m")}
 
 
-def test_bri9_edits_behind_one_that_no_document_holds(world: World, store: HeldStore) -> None:
+def test_bri9_one_odd_node_costs_nobody_their_edits(world: World) -> None:
     a, b = relay(world), relay(world)
-    store.holding = True
+    odd = {**node("odd"), "type": 7}
     a.change(FLOW, arrays([node("n")]))
-    a.change(FLOW, arrays([{**node("n"), "data": {"__proto__": 1}}]))
-    a.change(FLOW, arrays([node("n", 2)]))
-    while store.waiting:
-        store.let_through()
-    assert updates(b)[-1] == arrays([node("n", 2)])
-    store.holding = False
-    a.change(FLOW, arrays([node("n", 3)]))
-    assert document(world)["nodes"] == {"n": node("n", 3)}
+    a.change(FLOW, arrays([node("n"), odd]))
+    for count in range(3):
+        b.change(FLOW, arrays([node("n"), odd, *(node(f"b{i}") for i in range(count + 1))]))
+        assert updates(a)[-1]["nodes"][1] == odd, "it is not relayed"
+    assert document(world)["nodes"].keys() == {"n", "odd", "b0", "b1", "b2"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "dropped", "kept"),
+    [
+        ({"id": 1}, "/nodes/1", None),
+        (7, "/nodes/1", None),
+        ({"id": "x" * 256}, "/nodes/" + "x" * 256, None),
+        ({"id": ""}, "/nodes/", None),
+        ({"id": "__proto__"}, "/nodes/__proto__", None),
+        ({"id": "b", "data": "text"}, "/nodes/b/data", {"id": "b"}),
+        ({"id": "b", "type": 7}, "/nodes/b/type", {"id": "b"}),
+        ({"id": "b", "position": {"x": "?"}}, "/nodes/b/position/x", {"id": "b"}),
+        ({"id": "b", "data": {"list": [{"prototype": 1}]}}, "/nodes/b/data/list", {"id": "b"}),
+        ({"id": "b", "position": []}, "/nodes/b/position", {"id": "b"}),
+    ],
+)
+def test_bri9_what_is_left_out_of_a_node(
+    world: World, bad: Any, dropped: str, kept: dict[str, Any] | None
+) -> None:
+    a = relay(world)
+    a.change(FLOW, arrays([node("n")]))
+    world.settle()
+    a.received()
+    status, response = a.answer(a.change(FLOW, arrays([node("n", 1), bad])))
+    assert (status, response["dropped"]) == ("ok", [dropped])
+    nodes = document(world)["nodes"]
+    assert nodes.pop("n") == node("n", 1)
+    assert nodes == ({} if kept is None else {"b": node("b")})
+
+
+def test_bri9_what_was_there_stays_where_something_odd_comes_instead(world: World) -> None:
+    a = relay(world)
+    there = {**node("n"), "data": {"label": "n", "list": [1]}, "type": "agent"}
+    edges = [edge("e", "n", "m")]
+    a.change(FLOW, arrays([there, node("m")], edges))
+    odd = {**there, "type": 7, "data": {"label": "other", "list": [{"__proto__": 1}]}}
+    a.change(FLOW, arrays([odd, node("m")], [{**edges[0], "target": "gone"}]))
+    assert document(world)["nodes"]["n"] == {**there, "data": {"label": "other", "list": [1]}}
+    assert document(world)["edges"] == {"e": edges[0]}
+    a.change(FLOW, arrays([{"id": "n", "position": 3, "data": 4}, {**node("m", 5), "id": "m"}]))
+    nodes = document(world)["nodes"]
+    assert nodes["n"]["position"] == {"x": 0, "y": 0}
+    assert nodes["n"]["data"]["label"] == "other"
+    assert nodes["m"]["position"]["x"] == 5
+
+
+def test_bri9_where_there_is_no_room_the_rest_is_stored(make_world: Callable[..., World]) -> None:
+    world = make_world(document_limits=DocumentLimits(max_members=3))
+    a, b = relay(world), relay(world)
+    a.change(FLOW, arrays([node("n1"), node("n2")], [edge("e", "n1", "n2")]))
+    updates(b)
+    more = arrays([node("n1", 5), node("n2"), node("n3")], [edge("e", "n1", "n2")])
+    status, response = a.answer(a.change(FLOW, more))
+    assert (status, response["dropped"]) == ("ok", ["/nodes/n3"])
+    assert updates(b) == [more]
+    assert document(world)["nodes"] == {"n1": node("n1", 5), "n2": node("n2")}
+    less = arrays([node("n2"), node("n3")])
+    assert a.answer(a.change(FLOW, less)) == ("ok", {"status": "broadcasted"})
+    assert document(world)["nodes"] == {"n2": node("n2"), "n3": node("n3")}
+
+
+def test_bri12_repeated_ids_are_stored_under_ids_of_their_own(world: World) -> None:
+    a, b = relay(world), relay(world)
+    nodes = [node(name) for name in "abcd"]
+    changes = arrays(nodes, [edge("t", "a", "b"), edge("t", "c", "d"), edge("u", "a", "d")])
+    assert a.answer(a.change(FLOW, changes)) == ("ok", {"status": "broadcasted"})
+    assert updates(b) == [changes], "it is not relayed as it came"
+    stored = {
+        "t": edge("t", "a", "b"),
+        "t~2": edge("t~2", "c", "d"),
+        "u": edge("u", "a", "d"),
+    }
+    assert document(world)["edges"] == stored
+    version = len(logged(world))
+    b.change(FLOW, changes)
+    assert len(logged(world)) == version, "the same again is another edit"
+    shown = arrays(nodes, [*stored.values()])
+    b.change(FLOW, shown)
+    assert len(logged(world)) == version
 
 
 def test_bri10_edit_that_cant_be_stored_is_told_to_nobody(world: World, store: HeldStore) -> None:
@@ -197,14 +276,27 @@ def test_bri10_edit_that_cant_be_stored_is_told_to_nobody(world: World, store: H
     assert updates(b) == [arrays([node("n")])]
 
 
-def test_bri1_sync_by_rest_is_an_edit_too(world: World) -> None:
-    a = relay(world)
+def test_res2_sync_is_shown_and_not_stored(world: World, store: HeldStore) -> None:
+    a, b = relay(world), relay(world)
     a.change(FLOW, arrays([node("n1"), node("n2")]))
-    updates(a)
-    changes = json.dumps(arrays([node("n1", 4)])).encode()
-    assert world.service.broadcast("f", changes).result == 1  # type: ignore[attr-defined]
-    assert updates(a) == [arrays([node("n1", 4)])]
-    assert document(world)["nodes"] == {"n1": node("n1", 4)}
+    updates(a), updates(b)
+    for shown in (arrays([]), arrays([node("n1", 4), node("x")]), {"other": 1}):
+        assert world.service.broadcast("f", json.dumps(shown).encode()) == 2
+        assert updates(a) == updates(b) == [shown]
+        assert len(store.groups) == 1
+
+
+def test_res2_who_goes_on_from_what_was_shown_undoes_nothing(world: World) -> None:
+    a, b = relay(world), relay(world)
+    a.change(FLOW, arrays([node("n1"), node("n2")]))
+    updates(a), updates(b)
+    world.service.broadcast("f", json.dumps(arrays([])).encode())
+    a.change(FLOW, arrays([node("new")]))
+    assert document(world)["nodes"].keys() == {"n1", "n2", "new"}
+    world.service.broadcast("f", json.dumps(arrays([node("n1", 9), node("n2")])).encode())
+    b.change(FLOW, arrays([node("n1", 9), node("n2", 3)]))
+    assert document(world)["nodes"]["n1"] == node("n1")
+    assert document(world)["nodes"]["n2"] == node("n2", 3)
 
 
 def test_ses4_session_ends_with_an_update_due(world: World) -> None:

@@ -412,6 +412,7 @@ class World:
         high_water_mark: int = 1 << 20,
         seed: int = 0,
         store: IFlowStore | None = None,
+        document_limits: DocumentLimits | None = None,
     ) -> None:
         self.clock = Reactor()
         self.wall = Wall(self.clock)
@@ -424,7 +425,11 @@ class World:
         )
         self.store = store = store or open_memory_store()
         self.logs = LogSettings(
-            store, self.clock, self.wall, DocumentLimits(), partial(new_id, Random(seed))
+            store,
+            self.clock,
+            self.wall,
+            document_limits or DocumentLimits(),
+            partial(new_id, Random(seed)),
         )
 
         async def loaded(flow_id: str, logs: LogSettings) -> LiveLog:
