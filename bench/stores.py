@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
+from helix.chain import origin_of
 from helix.interfaces import IFlowStore
 from helix.records import Entry, Summary
 from helix.store import open_store
@@ -54,7 +56,12 @@ def make_entry(version: int, client: str) -> Entry:
         version % 1800,
         version % 1100,
     )
-    return Entry(version, patch, time.time(), "Ada Lovelace", client, version)
+    entry = Entry(version, patch, time.time(), "Ada Lovelace", client, version)
+    return msgspec.structs.replace(entry, chain=chain_at(version))
+
+
+def chain_at(version: int) -> bytes:
+    return version.to_bytes(8) if version else origin_of("e")
 
 
 def make_document() -> bytes:
@@ -85,7 +92,7 @@ async def write(
     while not until():
         entries = [make_entry(version + n, client) for n in range(1, group + 1)]
         begun = time.perf_counter()
-        await store.append(flow_id, "e", version, entries, SUMMARY)
+        await store.append(flow_id, "e", version, chain_at(version), entries, SUMMARY)
         took.append(time.perf_counter() - begun)
         version += group
     return took
@@ -117,12 +124,13 @@ def together(all_of: Any) -> Deferred[list[Any]]:
 
 async def measure_loads(store: IFlowStore) -> dict[str, float]:
     await store.create("big", "e", time.time())
-    await store.snapshot("big", "e", 0, make_document())
-    await store.append("big", "e", 0, [make_entry(n, "c") for n in range(1, TAIL + 1)], SUMMARY)
+    await store.snapshot("big", "e", 0, chain_at(0), make_document())
+    log = [make_entry(n, "c") for n in range(1, TAIL + 1)]
+    await store.append("big", "e", 0, chain_at(0), log, SUMMARY)
     await store.create("long", "e", time.time())
     for base in range(0, LONG_LOG, 1000):
         log = [make_entry(n, "c") for n in range(base + 1, base + 1001)]
-        await store.append("long", "e", base, log, SUMMARY)
+        await store.append("long", "e", base, chain_at(base), log, SUMMARY)
     times = {}
     for name, repeat in (("big", 20), ("long", 3)):
         took = []

@@ -10,6 +10,7 @@ import msgspec
 from twisted.logger import Logger
 
 from helix.broadcast import Broadcast, Superseded
+from helix.chain import chain_text
 from helix.edits import FlowState
 from helix.fanout import Fanout
 from helix.interfaces import IMember
@@ -38,6 +39,7 @@ class _Entry(msgspec.Struct, gc=False):
     patch: msgspec.Raw
     by: str
     at: float
+    dropped: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 _encode = msgspec.json.Encoder().encode
@@ -47,7 +49,15 @@ def wire_entries(entries: Sequence[Entry]) -> bytes:
     """Make the JSON array of entries that clients are sent."""
     return _encode(
         [
-            _Entry(one.version, one.client_id, one.op_id, msgspec.Raw(one.patch), one.by, one.at)
+            _Entry(
+                one.version,
+                one.client_id,
+                one.op_id,
+                msgspec.Raw(one.patch),
+                one.by,
+                one.at,
+                one.dropped or msgspec.UNSET,
+            )
             for one in entries
         ]
     )
@@ -59,6 +69,7 @@ def wire_reset(state: FlowState) -> bytes:
         {
             "epoch": state.head.epoch,
             "version": state.version,
+            "chain": chain_text(state.head.chain),
             "document": msgspec.Raw(state.document),
         }
     )
@@ -119,7 +130,9 @@ class DocumentAudience:
         self._whole = None
         if not self._fanout.is_empty:
             after = (self._flow_log.epoch, entries[0].version - 1)
-            self._broadcast(self._entries(wire_entries(entries), after, entries[-1].version))
+            wire, newest = wire_entries(entries), entries[-1]
+            chain = self._flow_log.chain_of(newest)
+            self._broadcast(self._entries(wire, chain, after, newest.version))
 
     def tell_name(self, payload: bytes) -> None:
         """Broadcast that a version was named; who lags gets to know that some were."""
@@ -156,13 +169,16 @@ class DocumentAudience:
         recent = log.recent(after[1])
         if recent is None:
             return None
-        entries = wire_entries(recent[: until - after[1]])
-        if len(entries) >= log.document.size_bytes:
+        missed = recent[: until - after[1]]
+        entries = wire_entries(missed)
+        if not missed or len(entries) >= log.document.size_bytes:
             return None
-        return self._entries(entries, after, until)
+        return self._entries(entries, log.chain_of(missed[-1]), after, until)
 
-    def _entries(self, entries: bytes, after: tuple[str, int], until: int) -> Broadcast:
-        payload = b'{"entries":%b}' % entries
+    def _entries(
+        self, entries: bytes, chain: bytes, after: tuple[str, int], until: int
+    ) -> Broadcast:
+        payload = b'{"entries":%b,"chain":"%b"}' % (entries, chain_text(chain).encode())
         missed = _MissedEntries(self, after, until)
         return Broadcast("entries", payload, Kind.ENTRIES, missed=missed)
 

@@ -234,7 +234,9 @@ class CommitLoop:
         summary = summary_of(log.document)
         appended: Deferred[Any]
         if log.is_stored:
-            appended = store.append(log.flow_id, log.epoch, log.version, group.entries, summary)
+            appended = store.append(
+                log.flow_id, log.epoch, log.version, log.chain, group.entries, summary
+            )
         else:
             appended = store.create(log.flow_id, log.epoch, log.created_at, group.entries, summary)
         self._appending = True
@@ -290,9 +292,12 @@ class CommitLoop:
             except HelixError as error:
                 pending.done.errback(OutcomeUnknown() if error.retry else error)
             else:
-                accepted = Accepted(epoch, self.log.version, b"{}")
+                accepted = Accepted(epoch, self.log.version, b"{}", chain=self.log.chain)
                 if entry is not None:
-                    accepted = Accepted(epoch, entry.version, entry.patch, entry.dropped, True)
+                    chain = self.log.chain_of(entry)
+                    accepted = Accepted(
+                        epoch, entry.version, entry.patch, entry.dropped, True, chain
+                    )
                 pending.done.callback(accepted)
 
     # when the store says no

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from helix.chain import chain_text
 from helix.edits import FlowState
 from helix.records import Entry, FlowHead
 from helix.templates import Template
@@ -50,6 +51,8 @@ def describe_entry(entry: Entry) -> dict[str, object]:
         "patch": msgspec.Raw(entry.patch),
         "by": entry.by,
         "at": entry.at,
+        "dropped": entry.dropped,
+        "chain": chain_text(entry.chain) if entry.chain else None,
     }
 
 

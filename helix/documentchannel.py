@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from helix.chain import chain_text, parse_chain
 from helix.channels import Port, full_refusal
 from helix.cursors import parse_cursor
 from helix.edits import Accepted, Submission
@@ -25,7 +26,7 @@ from helix.errors import (
     UnknownEvent,
 )
 from helix.interfaces import IMember
-from helix.joining import Joined
+from helix.joining import Joined, Past
 from helix.presence import Person, check_key, check_user, parse_meta
 from helix.protocol import EMPTY, encode_json
 from helix.service import FlowSessionService
@@ -48,6 +49,7 @@ class _Params(msgspec.Struct):
     client_id: str
     epoch: str | None = None
     version: int | None = None
+    chain: str | None = None
     user: _User | None = None
 
 
@@ -125,11 +127,8 @@ class DocumentChannel:
     async def join(self, params: bytes) -> bytes:
         given = _read_params(params)
         self._person = _person_of(given)
-        resume = None
-        if given.epoch is not None and given.version is not None:
-            resume = (given.epoch, given.version)
         self._session, joined = await self._service.join_document(
-            self._flow_id, self, given.client_id, resume
+            self._flow_id, self, given.client_id, _past_of(given)
         )
         return self._response(joined)
 
@@ -182,6 +181,7 @@ class DocumentChannel:
             "client_id": self._person.client_id,
             "epoch": joined.epoch,
             "version": joined.version,
+            "chain": chain_text(joined.chain),
             "role": "editor",
             "recovered": joined.entries is not None,
             "limits": self._limits,
@@ -264,6 +264,21 @@ def _read_params(params: bytes) -> _Params:
     if given.version is not None and given.version < 0:
         raise InvalidParameters("version is an integer from 0 on")
     return given
+
+
+def _past_of(given: _Params) -> Past | None:
+    """
+    What the client resumes from, if it does.
+
+    :raises InvalidParameters: when it can't be a past.
+    """
+    if given.epoch is None or given.version is None:
+        return None
+    try:
+        chain = None if given.chain is None else parse_chain(given.chain)
+    except ValueError:
+        raise InvalidParameters("chain is what the server said") from None
+    return Past(given.epoch, given.version, chain)
 
 
 def _person_of(given: _Params) -> Person:

@@ -11,8 +11,8 @@ import msgspec
 from helix.document import FlowDocument, JsonObject
 from helix.records import FlowHead, Summary
 
-Check = Callable[[str, int], None] | None
-"""Refuses a change for the epoch and version that a flow is at; ``None`` for none."""
+Check = Callable[[str, int, bytes], None] | None
+"""Refuses a change for the epoch, version and chain that a flow is at; ``None`` for none."""
 
 
 class Corkable(Protocol):
@@ -57,6 +57,7 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     :ivar patch: the effective patch as JSON; ``b"{}"`` where it changed nothing.
     :ivar dropped: what of the edit could not be taken, as JSON Pointers.
     :ivar duplicate: whether the log held it before it was submitted this time.
+    :ivar chain: the log's at ``version``. (`helix.chain`)
     """
 
     epoch: str
@@ -64,6 +65,7 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     patch: bytes
     dropped: tuple[str, ...] = ()
     duplicate: bool = False
+    chain: bytes = b""
 
 
 @attrs.frozen

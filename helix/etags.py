@@ -7,15 +7,16 @@ import re
 import attrs
 from twisted.web.iweb import IRequest
 
+from helix.chain import chain_text
 from helix.edits import Check
 from helix.errors import PreconditionFailed
 
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
 
-def tag_of(epoch: str, version: int) -> str:
+def tag_of(epoch: str, version: int, chain: bytes) -> str:
     """Make the strong tag of a flow at a version: no other version of any log has it."""
-    return f'"{epoch}.{version}"'
+    return f'"{epoch}.{version}.{chain_text(chain)}"'
 
 
 @attrs.frozen
@@ -71,7 +72,7 @@ class Conditions:
         """What judges a change by them (`check_change`); ``None`` without any."""
         if self.match is None and self.none_match is None:
             return None
-        return lambda epoch, version: self.check_change(tag_of(epoch, version))
+        return lambda *at: self.check_change(tag_of(*at))
 
     def is_known(self, tag: str) -> bool:
         """Tell whether ``If-None-Match`` names a tag: the client has that representation."""

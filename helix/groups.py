@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import attrs
 import msgspec
+from msgspec import structs
 from twisted.internet.defer import Deferred
 
+from helix.chain import follow
 from helix.document import JsonObject
 from helix.edits import Accepted, Corkable, Submission
 from helix.errors import HelixError
@@ -62,7 +64,7 @@ class Group:
         dropped: list[str] = []
         try:
             if submission.check is not None:
-                submission.check(log.epoch, version)
+                submission.check(log.epoch, version, self._chain)
             patch = submission.stage(log.document, dropped)
         except HelixError as error:
             self.pending.pop()
@@ -73,8 +75,13 @@ class Group:
             version += 1
             text = _encode_patch(patch)
             self._add(version, patch, text, submission, tuple(dropped))
-        pending.accepted = Accepted(log.epoch, version, text, tuple(dropped))
+        pending.accepted = Accepted(log.epoch, version, text, tuple(dropped), chain=self._chain)
         self._submitters.count(submission, self._newest_before)
+
+    @property
+    def _chain(self) -> bytes:
+        """The log's chain after the entries."""
+        return self.entries[-1].chain if self.entries else self._log.chain
 
     def _add(
         self,
@@ -87,7 +94,8 @@ class Group:
         self._changes.append((patch, self._log.document.exchange(patch)))
         self.size += len(text)
         client_id, op_id = submission.client_id, submission.op_id
-        self.entries.append(Entry(version, text, self.at, submission.by, client_id, op_id, dropped))
+        entry = Entry(version, text, self.at, submission.by, client_id, op_id, dropped)
+        self.entries.append(structs.replace(entry, chain=follow(self._chain, entry)))
 
     def undo(self) -> None:
         """Take it out of the document; `redo` puts it in again."""

@@ -81,7 +81,8 @@ class IFlowStore(Interface):
         """
         Begin a flow's log: all of ``entries``, the first of which has version 1, or nothing.
 
-        :param epoch: the new log's identity.
+        :param epoch: the new log's identity, from which its chain starts. (`helix.chain`)
+        :param entries: with their chains.
         :param summary: of the document after ``entries``.
         :param replace_deleted: whether a deleted flow of this id, with its log, gives way.
         :return: a Deferred of the new head.
@@ -90,16 +91,23 @@ class IFlowStore(Interface):
         """
 
     def append(
-        flow_id: str, epoch: str, base_version: int, entries: Sequence[Entry], summary: Summary
+        flow_id: str,
+        epoch: str,
+        base_version: int,
+        base_chain: bytes,
+        entries: Sequence[Entry],
+        summary: Summary,
     ) -> Deferred[None]:
         """
         Durably add ``entries`` after ``base_version``: all of them, or none.
 
         :param base_version: the version that they were staged against; the first entry has the
             next. The versions are contiguous.
+        :param base_chain: the chain of that version; the entries' own follow from it.
         :param summary: of the document after the last.
         :return: a Deferred that fires with ``None`` after the commit.
-        :raises VersionConflict: when the log is not at ``base_version``, or of another epoch.
+        :raises VersionConflict: when the log is not at ``base_version``, has another chain there,
+            or is of another epoch.
         :raises DuplicateOperation: when the log holds an entry of the same ``client_id`` and
             ``op_id`` as one of ``entries``.
         :raises FlowDeleted: when the flow is deleted.
@@ -135,13 +143,16 @@ class IFlowStore(Interface):
     def newest_op(flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         """Give the largest ``op_id`` of a client in a log, if it has any."""
 
-    def snapshot(flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
+    def snapshot(
+        flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
+    ) -> Deferred[None]:
         """
         Keep ``document`` (JSON) as what the log makes at ``version``.
 
         Loads start from it. Older snapshots are thinned out: of those more than a thousand
         entries behind, one in ten thousand is kept, for loads of the past. Without effect where
-        the log is gone, or of another epoch.
+        the log is gone or of another epoch, doesn't reach ``version``, or has another ``chain``
+        there.
         """
 
     def snapshot_versions(flow_id: str, epoch: str) -> Deferred[list[int]]:
@@ -201,6 +212,19 @@ class IFlowStore(Interface):
         Remove for good what was deleted before a time.
 
         :return: a Deferred of the number of flows.
+        """
+
+    def renew_epoch(
+        flow_id: str, epoch: str, version: int, chain: bytes, new_epoch: str
+    ) -> Deferred[None]:
+        """
+        Make a log another than it was, where it is just as told; nothing else of it changes.
+
+        :param version: of its head, which has this ``chain``.
+        :param new_epoch: its identity from now on, which it never had.
+        :raises VersionConflict: when its head is another one, or it is of another epoch.
+        :raises FlowDeleted: when the flow is deleted.
+        :raises FlowNotFound: when there is none.
         """
 
     def renew_epochs(epoch: str) -> Deferred[int]:

@@ -11,16 +11,31 @@ from helix.records import Entry
 
 
 @attrs.frozen
+class Past:
+    """
+    What a member has seen, by its own word.
+
+    :ivar chain: ``None`` where it doesn't know.
+    """
+
+    epoch: str
+    version: int
+    chain: bytes | None
+
+
+@attrs.frozen
 class Joined:
     """
     What a member begins with.
 
+    :ivar chain: the log's at ``version``.
     :ivar entries: a JSON array; ``None`` where ``document`` is given.
     :ivar document: as JSON.
     """
 
     epoch: str
     version: int
+    chain: bytes
     entries: bytes | None
     document: bytes | None
 
@@ -31,11 +46,11 @@ class Joining:
     A member on its way into document mode: `prepare`, then `joined` in the turn that it is added.
 
     :param commits: the flow's.
-    :param resume: the ``(epoch, version)`` that the member has.
+    :param resume: what the member has; ``None`` for nothing.
     """
 
     _commits: CommitLoop
-    _resume: tuple[str, int] | None
+    _resume: Past | None
     _fetched: list[Entry] | None = attrs.field(default=None, init=False)
 
     async def prepare(self) -> None:
@@ -44,15 +59,16 @@ class Joining:
 
         :raises HelixError: when the store can't tell what other nodes told the member.
         """
-        if self._resume is None:
+        past = self._resume
+        if past is None:
             return
-        if not self._reaches(*self._resume):
-            # It may have been told by another node what this one has yet to read.
-            await self._commits.refreshed()
-            if not self._reaches(*self._resume):
-                return
         try:
-            self._fetched = await self._commits.log.fetch(self._resume[1])
+            if not await self._holds(past):
+                # It may have been told by another node what this one has yet to read.
+                await self._commits.refreshed()
+                if not await self._holds(past):
+                    return
+            self._fetched = await self._commits.log.fetch(past.version)
         except FlowNotFound:
             # The store has another log by now, of which all members will be told.
             self._commits.refresh()
@@ -61,16 +77,19 @@ class Joining:
         """Give what the member begins with; every entry that is committed later follows that."""
         return self._commits.confirmed(self._make)
 
-    def _reaches(self, epoch: str, version: int) -> bool:
+    async def _holds(self, past: Past) -> bool:
+        """Whether the log has been just there."""
         log = self._commits.log
-        return epoch == log.epoch and version <= log.version
+        if past.epoch != log.epoch or past.version > log.version:
+            return False
+        return past.chain is None or await log.is_past(past.version, past.chain)
 
     def _make(self) -> Joined:
         log, resume, fetched = self._commits.log, self._resume, self._fetched
-        if resume is not None and fetched is not None and resume[0] == log.epoch:
-            at_hand = log.recent(resume[1] + len(fetched))
+        if resume is not None and fetched is not None and resume.epoch == log.epoch:
+            at_hand = log.recent(resume.version + len(fetched))
             if at_hand is not None:
                 entries = wire_entries([*fetched, *at_hand])
                 if len(entries) < log.document.size_bytes or not (fetched or at_hand):
-                    return Joined(log.epoch, log.version, entries, None)
-        return Joined(log.epoch, log.version, None, log.encoded())
+                    return Joined(log.epoch, log.version, log.chain, entries, None)
+        return Joined(log.epoch, log.version, log.chain, None, log.encoded())

@@ -9,6 +9,7 @@ import attrs
 import msgspec
 from twisted.internet.defer import Deferred
 
+from helix.chain import chain_text, chained, origin_of
 from helix.document import (
     FlowDocument,
     JsonObject,
@@ -256,16 +257,20 @@ class FlowLibrary:
         head = state.head
         if state.version == head.version:
             return state
-        at = head.created_at
+        at, chain = head.created_at, head.origin
         if state.version:
             before = state.version - 1
             (entry,) = await self._store.entries(flow_id, head.epoch, before, 1)
-            at = entry.at
+            at, chain = entry.at, entry.chain or head.origin
         document = FlowDocument(_decode(state.document))
         return attrs.evolve(
             state,
             head=msgspec.structs.replace(
-                head, version=state.version, summary=summary_of(document), updated_at=at
+                head,
+                version=state.version,
+                summary=summary_of(document),
+                updated_at=at,
+                chain=chain,
             ),
         )
 
@@ -293,6 +298,7 @@ class FlowLibrary:
             "title": head.summary.title,
             "epoch": head.epoch,
             "version": state.version,
+            "chain": chain_text(head.chain),
             "created_at": head.created_at,
             "updated_at": head.updated_at,
             "exported_at": self._wall(),
@@ -303,10 +309,16 @@ class FlowLibrary:
         document = FlowDocument(validate(whole, self.limits))
         now = self._wall()
         patch = diff(empty_document(), document.content)
-        entries = [Entry(1, encode_json(patch), now, by)] if patch else []
+        epoch = self._new_epoch()
+        first = [Entry(1, encode_json(patch), now, by)] if patch else []
         flow_id = self._new_id() if flow_id is None else flow_id
         head = await self._store.create(
-            flow_id, self._new_epoch(), now, entries, summary_of(document), replace_deleted=True
+            flow_id,
+            epoch,
+            now,
+            chained(origin_of(epoch), first),
+            summary_of(document),
+            replace_deleted=True,
         )
         self._service.refresh(flow_id)
         return FlowState(head, head.version, encode_document(document.content))

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from helix.chain import origin_of
 from helix.document import DocumentLimits, FlowDocument, encode_document
 from helix.edits import FlowState, summary_of
 from helix.errors import FlowDeleted, FlowNotFound
@@ -99,6 +100,7 @@ class LiveLog:
 
     :ivar epoch: the log's identity; a new one where the store knows none.
     :ivar version: how many entries are durable.
+    :ivar chain: the log's at that version. (`helix.chain`)
     :ivar document: of that version, but while an append is under way (`helix.commits`).
     :ivar is_stored: whether the store knows the flow.
     """
@@ -106,12 +108,14 @@ class LiveLog:
     __slots__ = (
         "_created_at",
         "_encoded",
+        "_origin",
         "_recent",
         "_recent_bytes",
         "_settings",
         "_tail_bytes",
         "_tail_entries",
         "_updated_at",
+        "chain",
         "document",
         "epoch",
         "flow_id",
@@ -159,11 +163,14 @@ class LiveLog:
         if stored is None:
             self.epoch = self._settings.new_epoch()
             self.version = 0
+            self._origin = self.chain = origin_of(self.epoch)
             self._created_at = self._updated_at = self._settings.wall()
             return
         head = stored.head
         self.epoch = head.epoch
         self.version = head.version
+        self._origin = head.origin
+        self.chain = head.chain
         self._created_at = head.created_at
         self._updated_at = head.updated_at
         self._tail_entries = len(stored.entries)
@@ -180,7 +187,14 @@ class LiveLog:
         """The flow without its document, as `IFlowStore.head` has it."""
         summary = summary_of(self.document)
         return FlowHead(
-            self.flow_id, self.epoch, self.version, summary, self._created_at, self._updated_at
+            self.flow_id,
+            self.epoch,
+            self.version,
+            summary,
+            self._created_at,
+            self._updated_at,
+            self._origin,
+            self.chain,
         )
 
     @property
@@ -202,6 +216,7 @@ class LiveLog:
         self._encoded = None
         self.is_stored = True
         self.version = entries[-1].version
+        self.chain = entries[-1].chain
         self._updated_at = entries[-1].at
         self._tail_entries += len(entries)
         self._tail_bytes += sum(len(entry.patch) for entry in entries)
@@ -220,6 +235,32 @@ class LiveLog:
         if not 0 <= missed <= len(recent):
             return None
         return recent[len(recent) - missed :]
+
+    def chain_of(self, entry: Entry) -> bytes:
+        """Give the log's chain at the version of one of its entries."""
+        return entry.chain or self._origin
+
+    def chain_at(self, version: int) -> bytes | None:
+        """Give the log's chain at a version, if that is at hand."""
+        if version == self.version:
+            return self.chain
+        if version == 0:
+            return self._origin
+        following = self.recent(version - 1)
+        return self.chain_of(following[0]) if following else None
+
+    async def is_past(self, version: int, chain: bytes) -> bool:
+        """
+        Tell whether the log has had this chain, at a version that it reaches.
+
+        :raises FlowNotFound: when the store has another log by now.
+        """
+        known = self.chain_at(version)
+        if known is None:
+            store = self._settings.store
+            found = await store.entries(self.flow_id, self.epoch, version - 1, 1)
+            known = self.chain_of(found[0]) if found else None
+        return known == chain
 
     async def fetch(self, after: int) -> list[Entry] | None:
         """
@@ -255,7 +296,9 @@ class LiveLog:
     def _snapshot(self) -> None:
         self._tail_entries = self._tail_bytes = 0
         store = self._settings.store
-        store.snapshot(self.flow_id, self.epoch, self.version, self.encoded()).addErrback(
+        store.snapshot(
+            self.flow_id, self.epoch, self.version, self.chain, self.encoded()
+        ).addErrback(
             lambda failure: self._log.warn(
                 "A snapshot was not kept; loads take longer: {error}", error=failure.value
             )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.errors import FlowDeleted, FlowNotFound, HelixError, StoreError
+from helix.chain import continues
+from helix.errors import FlowDeleted, FlowNotFound, HelixError, StoreCorrupt, VersionConflict
 from helix.livelog import PAGE, LiveLog, LogSettings, replay
-from helix.records import Entry
+from helix.records import Entry, FlowHead
 from helix.submitters import Submitters
 
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0)
@@ -54,6 +57,8 @@ class OtherWriters:
         "reading",
         "stale",
     )
+
+    _log: Final = Logger(namespace="helix.otherwriters")
 
     def __init__(
         self, log: LiveLog, settings: LogSettings, submitters: Submitters, follower: LogFollower
@@ -151,31 +156,63 @@ class OtherWriters:
 
     async def _read(self) -> None:
         log = self._flow_log
-        try:
-            head = await self._settings.store.head(log.flow_id)
-        except FlowNotFound:
-            if log.is_stored:
-                raise
-            return
-        if head.deleted_at is not None:
-            raise FlowDeleted()
-        if head.epoch == log.epoch:
-            await self._read_up_to(head.version)
-        else:
-            await self._begin_anew()
+        while True:
+            try:
+                head = await self._settings.store.head(log.flow_id)
+            except FlowNotFound:
+                if log.is_stored:
+                    raise
+                return
+            if head.deleted_at is not None:
+                raise FlowDeleted()
+            if head.epoch != log.epoch:
+                await self._begin_anew()
+                break
+            with suppress(FlowNotFound):  # of another epoch meanwhile: its head will say so
+                if await self._follow_to(head):
+                    break
+                await self._renew(head)
         await self._submitters.ask_again()
 
-    async def _read_up_to(self, version: int) -> None:
+    async def _follow_to(self, head: FlowHead) -> bool:
+        """
+        Take in what leads to the store's head.
+
+        :return: whether that goes on from the log; if not, the store has another past.
+        """
         log = self._flow_log
-        while log.version < version and not self._closed:
+        if head.version < log.version:
+            return False
+        while log.version < head.version and not self._closed:
             entries = await self._settings.store.entries(log.flow_id, log.epoch, log.version, PAGE)
-            if not entries:
-                raise StoreError("The store's log ends before its head")
             if self._closed:
-                return
+                break
+            if not entries:
+                raise StoreCorrupt("The store's log ends before its head")
+            if not continues(log.chain, entries):
+                return False
             log.apply(entries)
             self._submitters.count_in(entries)
             self._follower.committed(entries)
+        return log.version > head.version or log.chain == head.chain or self._closed
+
+    async def _renew(self, head: FlowHead) -> None:
+        """
+        The store went back in time and lacks, or has in place of it, what was confirmed: let its
+        log be another from there on, so that nobody takes the one for the other.
+        """
+        log, epoch = self._flow_log, self._settings.new_epoch()
+        self._log.warn(
+            "The store went back in time: the log of {flow_id} was at version {version}, and goes"
+            " on from {head} under a new epoch",
+            flow_id=log.flow_id,
+            version=log.version,
+            head=head.version,
+        )
+        with suppress(VersionConflict):  # another node was first
+            await self._settings.store.renew_epoch(
+                log.flow_id, head.epoch, head.version, head.chain, epoch
+            )
 
     async def _begin_anew(self) -> None:
         stored = await self._settings.store.load(self._flow_log.flow_id)

@@ -18,6 +18,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         names the submission; ``None`` for one that has no name.
     :ivar op_id: a number that the client chose; ``None`` exactly when ``client_id`` is.
     :ivar dropped: what of the submitted patch could not be taken, as JSON Pointers.
+    :ivar chain: the log's at this version (`helix.chain`); empty for an entry from before there
+        were chains, which leaves the log's chain as it was.
     """
 
     version: int
@@ -27,6 +29,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     client_id: str | None = None
     op_id: int | None = None
     dropped: tuple[str, ...] = ()
+    chain: bytes = b""
 
 
 class NamedVersion(msgspec.Struct, frozen=True, gc=False):
@@ -60,6 +63,8 @@ class FlowHead(msgspec.Struct, frozen=True):
     :ivar version: how many entries the log has.
     :ivar created_at: Unix seconds, as the other times.
     :ivar updated_at: when the newest entry was accepted; ``created_at`` before the first.
+    :ivar origin: the chain of version 0, by the epoch that the log began in. (`helix.chain`)
+    :ivar chain: that of ``version``.
     :ivar deleted_at: ``None`` while the flow is not deleted.
     """
 
@@ -69,6 +74,8 @@ class FlowHead(msgspec.Struct, frozen=True):
     summary: Summary
     created_at: float
     updated_at: float
+    origin: bytes
+    chain: bytes
     deleted_at: float | None = None
 
 

@@ -28,7 +28,7 @@ from helix.errors import (
 )
 from helix.fanout import Turns
 from helix.interfaces import IFlowStore, IMember
-from helix.joining import Joined
+from helix.joining import Joined, Past
 from helix.livelog import LiveLog, LogSettings, load_state
 from helix.relayread import parse_changes
 from helix.session import End, FlowSession, Surroundings
@@ -139,7 +139,7 @@ class FlowSessionService(Service):
             return session
 
     async def join_document(
-        self, flow_id: str, member: IMember, client_id: str, resume: tuple[str, int] | None
+        self, flow_id: str, member: IMember, client_id: str, resume: Past | None
     ) -> tuple[FlowSession, Joined]:
         """
         As `join`, in document mode; parameters and result as `FlowSession.join_document`.

@@ -28,7 +28,7 @@ from helix.errors import (
 from helix.fanout import Fanout, Turns
 from helix.farewell import Farewell
 from helix.interfaces import IMember
-from helix.joining import Joined, Joining
+from helix.joining import Joined, Joining, Past
 from helix.livelog import LiveLog, LogSettings
 from helix.presence import Person, Presence
 from helix.protocol import encode_json
@@ -187,16 +187,14 @@ class FlowSession:
         self._check_room()
         self._add(member, self._relays)
 
-    async def join_document(
-        self, member: IMember, client_id: str, resume: tuple[str, int] | None
-    ) -> Joined:
+    async def join_document(self, member: IMember, client_id: str, resume: Past | None) -> Joined:
         """
         Add a member in document mode. It gets every entry that follows what this returns.
 
         The session must be held meanwhile. `CommitLoop.dismiss` is done when the member leaves.
 
         :param client_id: who it is, in what it submits.
-        :param resume: the ``(epoch, version)`` that it has.
+        :param resume: what it has, if anything.
         :raises MaxClientsReached, SessionEnded: as `join`.
         :raises StoreError: when the store can't tell what the client was.
         """

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import attrs
 import msgspec
 
+from helix.chain import follow
 from helix.document import (
     DocumentLimits,
     FlowDocument,
@@ -96,6 +97,11 @@ class _Replay:
     snapshots: list[int]
     document: FlowDocument = attrs.field(factory=lambda: FlowDocument.empty(_UNBOUNDED))
     version: int = 0
+    chain: bytes = attrs.field(init=False)
+    is_chained: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.chain = self.head.origin
 
     async def run(self, progress: Callable[[int], None]) -> None:
         due = [version for version in self.snapshots if version <= self.head.version]
@@ -132,10 +138,19 @@ class _Replay:
                 f"the entry is missing; {entry.version} follows", self.version + 1
             )
         self.version += 1
+        self._check_chain(entry)
         try:
             self.document.apply(_decode_patch(entry.patch))
         except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
             raise self._difference("the patch can't be applied") from None
+
+    def _check_chain(self, entry: Entry) -> None:
+        """See that nothing of an entry is another than when it was made."""
+        if entry.chain or self.is_chained:
+            self.is_chained = True
+            self.chain = follow(self.chain, entry)
+            if entry.chain != self.chain:
+                raise self._difference("the entry, or its chain, is not what was stored")
 
     async def _compare_snapshot(self, version: int) -> None:
         self._check_valid()
@@ -190,6 +205,8 @@ class _Replay:
                 raise self._difference(what, named.version)
 
     def _compare_head(self) -> None:
+        if self.head.chain != self.chain:
+            raise self._difference("the head's chain is not that of the log")
         content = self.document.content
         made = Summary(
             content["title"],

@@ -118,7 +118,7 @@ class VersionNames:
         if head.deleted_at is not None:
             raise FlowDeleted()
         if check is not None:
-            check(head.epoch, head.version)
+            check(head.epoch, head.version, head.chain)
         return head.epoch
 
     def _tell(

@@ -112,6 +112,10 @@ def file_name(title: str) -> bytes:
     return disposition.encode("ascii")
 
 
+def _tag_of(state: FlowState) -> str:
+    return tag_of(state.head.epoch, state.version, state.head.chain)
+
+
 def _to_the_end(operation: Deferred[T]) -> Deferred[T]:
     """Wait for an operation that goes on to its end though the client may have left."""
     waiting: Deferred[T] = Deferred()
@@ -194,7 +198,7 @@ class FlowRoutes:
     async def read(self, request: IRequest, flow_id: str) -> bytes:
         version = read_number(request, "version", None, 0)
         state = await self._library.read(parse_flow_id(flow_id), version)
-        tag = tag_of(state.head.epoch, state.version)
+        tag = _tag_of(state)
         if write_known(request, tag, Conditions.of(request)):
             return b""
         return write_json(request, describe_state(state), cache=b"no-cache")
@@ -221,14 +225,14 @@ class FlowRoutes:
         check, by = Conditions.of(request).check, read_user_name(request)
         if check is not None:
             head = await self._library.head(flow_id)
-            check(head.epoch, head.version)
+            check(head.epoch, head.version, head.chain)
         head = await _to_the_end(self._library.delete(flow_id, by))
         return write_json(request, describe_flow(head))
 
     @app.route("/api/flows/<flow:flow_id>/undelete", methods=["POST"])
     async def undelete(self, request: IRequest, flow_id: str) -> bytes:
         head = await _to_the_end(self._library.undelete(parse_flow_id(flow_id)))
-        request.setHeader(b"etag", tag_of(head.epoch, head.version).encode())
+        request.setHeader(b"etag", tag_of(head.epoch, head.version, head.chain).encode())
         return write_json(request, describe_flow(head))
 
     @app.route("/api/flows/<flow:flow_id>/duplicate", methods=["POST"])
@@ -324,11 +328,12 @@ class FlowRoutes:
     def _created(self, request: IRequest, state: FlowState, **more: object) -> bytes:
         address = f"/api/flows/{quote(state.head.flow_id, safe='')}"
         request.setHeader(b"location", address.encode())
-        request.setHeader(b"etag", tag_of(state.head.epoch, state.version).encode())
+        request.setHeader(b"etag", _tag_of(state).encode())
         return write_json(request, describe_state(state) | more, 201)
 
     def _accepted(self, request: IRequest, flow_id: str, accepted: Accepted) -> bytes:
-        request.setHeader(b"etag", tag_of(accepted.epoch, accepted.version).encode())
+        tag = tag_of(accepted.epoch, accepted.version, accepted.chain)
+        request.setHeader(b"etag", tag.encode())
         return write_json(
             request,
             {

@@ -54,11 +54,19 @@ class HeldStore(MemoryStore):
         return len(self._waiting)
 
     def append(
-        self, flow_id: str, epoch: str, base: int, entries: Sequence[Entry], summary: Summary
+        self,
+        flow_id: str,
+        epoch: str,
+        base: int,
+        base_chain: bytes,
+        entries: Sequence[Entry],
+        summary: Summary,
     ) -> Deferred[None]:
         append = super().append
         self.groups.append([entry.version for entry in entries])
-        return self._held("append", lambda: append(flow_id, epoch, base, entries, summary))
+        return self._held(
+            "append", lambda: append(flow_id, epoch, base, base_chain, entries, summary)
+        )
 
     def create(
         self,
@@ -158,9 +166,11 @@ class LateStore(HeldStore):
         entries = super().entries
         return self._met("entries", lambda: entries(flow_id, epoch, after, limit))
 
-    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
+    def snapshot(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
+    ) -> Deferred[None]:
         snapshot = super().snapshot
-        return self._held("snapshot", lambda: snapshot(flow_id, epoch, version, document))
+        return self._held("snapshot", lambda: snapshot(flow_id, epoch, version, chain, document))
 
     def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
         delete = super().delete

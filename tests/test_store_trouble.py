@@ -167,4 +167,4 @@ def test_cra5_newer_schema_ends_the_start(
     eventually(lambda: get(daemon, "/api/flows")[0] == 200, "the store is open")
     daemon.stop()
     postgres_server.execute(newer, name)
-    assert "schema 3" in start_in_vain(tmp_path, postgres_server.url(name))
+    assert "schema 4" in start_in_vain(tmp_path, postgres_server.url(name))

@@ -15,6 +15,7 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
+from helix.chain import chained, origin_of
 from helix.document import FlowDocument, encode_document
 from helix.errors import FlowNotFound, SchemaMismatch, StoreReadOnly
 from helix.interfaces import IFlowStore
@@ -52,9 +53,11 @@ async def fill(store: IFlowStore, flow_id: str = "triage", patches: Any = PATCHE
     content = document.content
     counts = (document.node_count, document.edge_count)
     summary = Summary(content["title"], content["description"], *counts)
-    await store.create(flow_id, "e1", T0, entries, summary)
+    log = chained(origin_of("e1"), entries)
+    await store.create(flow_id, "e1", T0, log, summary)
     if snapshot:
-        await store.snapshot(flow_id, "e1", SNAPSHOT_AT, snapshot)
+        chain = log[SNAPSHOT_AT - 1].chain
+        await store.snapshot(flow_id, "e1", SNAPSHOT_AT, chain, snapshot)
     await store.name_version(flow_id, "e1", NamedVersion(1, "Launch", "Ada", T0 + 9))
 
 
@@ -63,7 +66,8 @@ class Place:
     """
     A database to damage.
 
-    :ivar tables: the names of its tables of flows, titles, entries, snapshots and names.
+    :ivar tables: the names of its tables of flows, titles, entries, snapshots and names, and of who
+        made an entry.
     """
 
     url: str
@@ -80,7 +84,8 @@ def sqlite_place(path: Path) -> Place:
             assert database.execute(sql).rowcount == 1
 
     names = ("flows", "texts", "entries", "snapshots", "version_names")
-    return Place(f"sqlite:{path}", execute, dict(zip(names, names, strict=True)))
+    tables = dict(zip(names, names, strict=True))
+    return Place(f"sqlite:{path}", execute, {**tables, "by": "by_name"})
 
 
 def postgres_place(path: Path) -> Place:
@@ -93,7 +98,7 @@ def postgres_place(path: Path) -> Place:
 
     names = ("flows", "entries", "snapshots", "version_names")
     tables = {name: f"helix_{name}" for name in names}
-    return Place(url, execute, {**tables, "texts": "helix_flows"})
+    return Place(url, execute, {**tables, "texts": "helix_flows", "by": "by"})
 
 
 @pytest.fixture(params=[sqlite_place, postgres_place], ids=["sqlite", "postgresql"])
@@ -130,26 +135,43 @@ async def test_ver1_whole_store_has_no_difference(place: Place) -> None:
     assert sum(progress) == len(PATCHES)
 
 
+CHANGED = (2, "the entry, or its chain, is not what was stored")
 DAMAGES = {
     "entry changed": (
         """UPDATE {entries} SET patch = '{{"title": "Other"}}' WHERE version = 3""",
-        SNAPSHOT_AT,
-        "the snapshot is not what the log makes",
+        3,
+        "the entry, or its chain, is not what was stored",
     ),
-    "entry changed behind the snapshot": (
-        """UPDATE {entries} SET patch = '{{"title": "Other"}}' WHERE version = 5""",
+    "entry of another time": ("UPDATE {entries} SET at = at + 0.001 WHERE version = 2", *CHANGED),
+    "entry by somebody else": ("UPDATE {entries} SET {by} = 'Eve' WHERE version = 2", *CHANGED),
+    "entry that dropped something": (
+        """UPDATE {entries} SET dropped = '["/title"]' WHERE version = 2""",
+        *CHANGED,
+    ),
+    "entry that nobody sent": ("UPDATE {entries} SET op_id = 7 WHERE version = 2", *CHANGED),
+    "entry with another chain": (
+        "UPDATE {entries} SET chain = (SELECT origin FROM {flows}) WHERE version = 2",
+        *CHANGED,
+    ),
+    "head with another chain": (
+        "UPDATE {flows} SET chain = origin",
         5,
-        "the head's title is 'Triage', the log makes 'Other'",
+        "the head's chain is not that of the log",
+    ),
+    "log that began elsewhere": (
+        "UPDATE {flows} SET origin = chain",
+        1,
+        "the entry, or its chain, is not what was stored",
     ),
     "entry that is no JSON": (
         "UPDATE {entries} SET patch = 'nonsense' WHERE version = 4",
         4,
-        "the patch can't be applied",
+        "the entry, or its chain, is not what was stored",
     ),
     "entry that no document takes": (
         """UPDATE {entries} SET patch = '{{"nodes": {{"a": {{"id": "z"}}}}}}' WHERE version = 4""",
-        5,
-        "the log makes no valid document: /nodes/a",
+        4,
+        "the entry, or its chain, is not what was stored",
     ),
     "entry missing": ("DELETE FROM {entries} WHERE version = 2", 2, "the entry is missing"),
     "first entry missing": ("DELETE FROM {entries} WHERE version = 1", 1, "the entry is missing"),
@@ -252,7 +274,7 @@ async def test_ver3_read_only_store_takes_nothing(place: Place) -> None:
     async def write(store: IFlowStore) -> None:
         for write in (
             lambda: store.create("other", "e1", T0),
-            lambda: store.append("triage", "e1", 5, [Entry(6, b"{}", T0)], Summary()),
+            lambda: store.append("triage", "e1", 5, b"", [Entry(6, b"{}", T0)], Summary()),
             lambda: store.delete("triage", T0),
             lambda: store.purge(T0),
         ):
@@ -313,8 +335,13 @@ class Moving(MemoryStore):
 
 
 def add_entry(store: MemoryStore) -> None:
-    entry = Entry(6, b'{"title":"Later"}', T0 + 6)
-    store.append("triage", "e1", 5, [entry], Summary("Later", "", 2, 1))
+    append_to(store, "triage", Entry(6, b'{"title":"Later"}', T0 + 6), Summary("Later", "", 2, 1))
+
+
+def append_to(store: MemoryStore, flow_id: str, entry: Entry, summary: Summary) -> None:
+    head = store._logs[flow_id].head
+    log = chained(head.chain, [entry])
+    store.append(flow_id, head.epoch, head.version, head.chain, log, summary)
 
 
 def make_anew(store: MemoryStore) -> None:
@@ -347,7 +374,7 @@ async def test_ver4_what_happens_meanwhile_is_no_difference(
 @ensureDeferred
 async def test_ver4_flow_that_changes_while_they_are_listed_is_not_left_out() -> None:
     def change_the_oldest(store: MemoryStore) -> None:
-        store.append("f0", "e1", 0, [Entry(1, b'{"title":"t"}', T0 + 9999)], Summary("t"))
+        append_to(store, "f0", Entry(1, b'{"title":"t"}', T0 + 9999), Summary("t"))
 
     store = Moving()
     names = [f"f{number}" for number in range(HEADS + 1)]

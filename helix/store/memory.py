@@ -11,6 +11,7 @@ import msgspec
 from twisted.internet.defer import Deferred, execute
 from zope.interface import implementer
 
+from helix.chain import origin_of
 from helix.errors import (
     DuplicateOperation,
     FlowDeleted,
@@ -44,6 +45,15 @@ class _Log:
     snapshot_versions: list[int] = attrs.field(factory=list)
     names: dict[int, NamedVersion] = attrs.field(factory=dict)
 
+    def chain(self, version: int) -> bytes:
+        """The chain at a version that it reaches."""
+        return self.entries[version - 1].chain if version else self.head.origin
+
+    def is_at(self, epoch: str, version: int, chain: bytes) -> bool:
+        """Whether this is its head."""
+        head = self.head
+        return (head.epoch, head.version, head.chain) == (epoch, version, chain)
+
     def add(self, entries: Sequence[Entry], summary: Summary) -> None:
         """Add all entries or, when one is a resend, none."""
         added: dict[str, set[int]] = {}
@@ -59,8 +69,13 @@ class _Log:
             if entry.client_id is not None and entry.op_id is not None:
                 self.operations.setdefault(entry.client_id, {})[entry.op_id] = entry.version
         if entries:
+            newest = entries[-1]
             self.head = msgspec.structs.replace(
-                self.head, version=len(self.entries), summary=summary, updated_at=entries[-1].at
+                self.head,
+                version=len(self.entries),
+                summary=summary,
+                updated_at=newest.at,
+                chain=newest.chain,
             )
 
 
@@ -95,7 +110,8 @@ class MemoryStore:
                 raise FlowExists()
             if old is not None and not replace_deleted:
                 raise FlowDeleted()
-            log = _Log(FlowHead(flow_id, epoch, 0, summary, at, at))
+            origin = origin_of(epoch)
+            log = _Log(FlowHead(flow_id, epoch, 0, summary, at, at, origin, origin))
             log.add(entries, summary)
             self._logs[flow_id] = log
             return log.head
@@ -107,16 +123,12 @@ class MemoryStore:
         flow_id: str,
         epoch: str,
         base_version: int,
+        base_chain: bytes,
         entries: Sequence[Entry],
         summary: Summary,
     ) -> Deferred[None]:
         def append() -> None:
-            log = self._log(flow_id)
-            if log.head.deleted_at is not None:
-                raise FlowDeleted()
-            if log.head.epoch != epoch or len(log.entries) != base_version:
-                raise VersionConflict()
-            log.add(entries, summary)
+            self._log_at(flow_id, epoch, base_version, base_chain).add(entries, summary)
 
         return self._do(append)
 
@@ -159,10 +171,14 @@ class MemoryStore:
 
         return self._do(newest_op)
 
-    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
+    def snapshot(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
+    ) -> Deferred[None]:
         def snapshot() -> None:
             log = self._logs.get(flow_id)
             if log is None or log.head.epoch != epoch or version in log.snapshots:
+                return
+            if not 0 <= version <= len(log.entries) or log.chain(version) != chain:
                 return
             insort(log.snapshot_versions, version)
             log.snapshots[version] = document
@@ -243,6 +259,15 @@ class MemoryStore:
 
         return self._do(purge)
 
+    def renew_epoch(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, new_epoch: str
+    ) -> Deferred[None]:
+        def renew() -> None:
+            log = self._log_at(flow_id, epoch, version, chain)
+            log.head = msgspec.structs.replace(log.head, epoch=new_epoch)
+
+        return self._do(renew)
+
     def renew_epochs(self, epoch: str) -> Deferred[int]:
         def renew() -> int:
             for log in self._logs.values():
@@ -255,6 +280,15 @@ class MemoryStore:
         log = self._logs.get(flow_id)
         if log is None or (epoch is not None and log.head.epoch != epoch):
             raise FlowNotFound()
+        return log
+
+    def _log_at(self, flow_id: str, epoch: str, version: int, chain: bytes) -> _Log:
+        """Give a log that isn't deleted, where this is its head."""
+        log = self._log(flow_id)
+        if log.head.deleted_at is not None:
+            raise FlowDeleted()
+        if not log.is_at(epoch, version, chain):
+            raise VersionConflict()
         return log
 
     def _living_log(self, flow_id: str, epoch: str) -> _Log:

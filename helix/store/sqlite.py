@@ -114,10 +114,12 @@ class SQLiteStore:
         flow_id: str,
         epoch: str,
         base_version: int,
+        base_chain: bytes,
         entries: Sequence[Entry],
         summary: Summary,
     ) -> Deferred[None]:
-        return self._write(Append(flow_id, epoch, base_version, entries, summary), _size(entries))
+        work = Append(flow_id, epoch, base_version, base_chain, entries, summary)
+        return self._write(work, _size(entries))
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:
         return self._reader.submit(lambda of: of.head(flow_id))
@@ -134,8 +136,12 @@ class SQLiteStore:
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         return self._reader.submit(lambda of: of.newest_op(flow_id, epoch, client_id))
 
-    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
-        return self._write(lambda to: to.snapshot(flow_id, epoch, version, document), len(document))
+    def snapshot(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
+    ) -> Deferred[None]:
+        return self._write(
+            lambda to: to.snapshot(flow_id, epoch, version, chain, document), len(document)
+        )
 
     def snapshot_versions(self, flow_id: str, epoch: str) -> Deferred[list[int]]:
         return self._reader.submit(lambda of: of.snapshot_versions(flow_id, epoch))
@@ -162,6 +168,11 @@ class SQLiteStore:
 
     def purge(self, deleted_before: float) -> Deferred[int]:
         return self._write(lambda to: to.purge(deleted_before))
+
+    def renew_epoch(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, new_epoch: str
+    ) -> Deferred[None]:
+        return self._write(lambda to: to.renew_epoch(flow_id, epoch, version, chain, new_epoch))
 
     def renew_epochs(self, epoch: str) -> Deferred[int]:
         return self._write(lambda to: to.renew_epochs(epoch))

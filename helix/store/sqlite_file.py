@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from helix.chain import origin_of
 from helix.errors import (
     DuplicateOperation,
     StoreCorrupt,
@@ -18,6 +19,7 @@ from helix.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from helix.ids import public_id
 from helix.store.upgrades import Upgrade, check_current, needed_upgrades
 
 APPLICATION_ID = 0x48454C58
@@ -189,6 +191,8 @@ def upgrade(database: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> None:
     needed = needed_upgrades(upgrades, schema_number(database))
     if not needed:
         return
+    database.create_function("helix_origin", 1, origin_of, deterministic=True)
+    database.create_function("helix_public_id", 1, public_id, deterministic=True)
     statements = [
         "BEGIN IMMEDIATE;",
         *(step.sql for step in needed),

@@ -31,7 +31,7 @@ _BLOCK_BYTES = 4 * 2**20
 
 _HEAD = """
     SELECT flow, flow_id, epoch, version, title, description, node_count, edge_count,
-        created_at, updated_at, deleted_at
+        created_at, updated_at, origin, chain, deleted_at
     FROM flows JOIN texts USING (flow)
 """
 
@@ -44,7 +44,9 @@ _ENTRIES = """
         by_name,
         client_id,
         op_id,
-        patch
+        patch,
+        hex(chain),
+        dropped
     )) FROM (
         SELECT * FROM entries LEFT JOIN clients USING (client)
         WHERE {condition} ORDER BY version LIMIT ?
@@ -67,8 +69,9 @@ _ENTRY_OF_OPERATION = _ENTRIES.format(condition=f"client = {_CLIENT} AND op_id =
 _NEWEST_OPERATION = f"SELECT max(op_id) FROM entries WHERE client = {_CLIENT}"
 
 _decode_entries = msgspec.json.Decoder(
-    list[tuple[int, int, int, str, str | None, int | None, str]]
+    list[tuple[int, int, int, str, str | None, int | None, str, str, str | None]]
 ).decode
+_decode_paths = msgspec.json.Decoder(tuple[str, ...]).decode
 
 Read = Callable[["SQLiteReads"], object]
 
@@ -86,15 +89,26 @@ def read_head(database: sqlite3.Connection, flow_id: str) -> tuple[int, FlowHead
 
 
 def _to_head(row: Any) -> FlowHead:
-    _, flow_id, epoch, version, title, description, nodes, edges, created, updated, deleted = row
+    _, flow_id, epoch, version, title, description, nodes, edges, *times_and_chains = row
     summary = Summary(title, description, nodes, edges)
-    return FlowHead(flow_id, epoch, version, summary, created, updated, deleted)
+    return FlowHead(flow_id, epoch, version, summary, *times_and_chains)
 
 
 def _to_entries(block: str) -> list[Entry]:
     return [
-        Entry(version, patch.encode(), seconds + rest * _FRACTION, by, client_id, op_id)
-        for version, seconds, rest, by, client_id, op_id, patch in _decode_entries(block)
+        Entry(
+            version,
+            patch.encode(),
+            seconds + rest * _FRACTION,
+            by,
+            client_id,
+            op_id,
+            () if dropped is None else _decode_paths(dropped),
+            bytes.fromhex(chain),
+        )
+        for version, seconds, rest, by, client_id, op_id, patch, chain, dropped in _decode_entries(
+            block
+        )
     ]
 
 

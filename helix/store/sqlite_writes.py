@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import attrs
 import msgspec
 
+from helix.chain import origin_of, paths_text
 from helix.errors import (
     DuplicateOperation,
     FlowDeleted,
@@ -36,6 +37,7 @@ class Append(msgspec.Struct, frozen=True, gc=False):
     flow_id: str
     epoch: str
     base_version: int
+    base_chain: bytes
     entries: Sequence[Entry]
     summary: Summary
 
@@ -55,9 +57,14 @@ class _Log:
     flow: int
     epoch: str
     version: int
+    chain: bytes
     deleted: bool
     texts: int
     clients: dict[str, int] = attrs.field(factory=dict)
+
+    def is_at(self, epoch: str, version: int, chain: bytes) -> bool:
+        """Whether this is its head."""
+        return self.version == version and self.chain == chain and self.epoch == epoch
 
 
 @attrs.frozen
@@ -91,14 +98,15 @@ class _Bulk:
 
 
 _INSERT_ENTRIES = _Bulk.of(
-    "INSERT INTO entries (flow, version, at, by_name, client, op_id, patch) VALUES ",
-    "(?,?,?,?,?,?,CAST(? AS TEXT))",
+    "INSERT INTO entries (flow, version, at, by_name, client, op_id, patch, chain,"
+    " dropped) VALUES ",
+    "(?,?,?,?,?,?,CAST(? AS TEXT),?,CAST(? AS TEXT))",
 )
 _UPDATE_FLOWS = _Bulk.of(
-    "WITH changed (flow, version, node_count, edge_count, updated_at) AS (VALUES ",
-    "(?,?,?,?,?)",
+    "WITH changed (flow, version, node_count, edge_count, updated_at, chain) AS (VALUES ",
+    "(?,?,?,?,?,?)",
     ") UPDATE flows SET version = changed.version, node_count = changed.node_count,"
-    " edge_count = changed.edge_count, updated_at = changed.updated_at"
+    " edge_count = changed.edge_count, updated_at = changed.updated_at, chain = changed.chain"
     " FROM changed WHERE flows.flow = changed.flow",
 )
 
@@ -201,7 +209,7 @@ class SQLiteWrites:
             return FlowNotFound()
         if log.deleted:
             return FlowDeleted()
-        if log.version != append.base_version or log.epoch != append.epoch:
+        if not log.is_at(append.epoch, append.base_version, append.base_chain):
             return VersionConflict()
         if append.entries:
             self._stage_entries(log, append.entries)
@@ -223,16 +231,20 @@ class SQLiteWrites:
                 client,
                 entry.op_id,
                 entry.patch,
+                entry.chain,
+                paths_text(entry.dropped) or None,
             )
 
     def _stage_summary(self, log: _Log, flow_id: str, summary: Summary, newest: Entry) -> None:
         log.version = newest.version
+        log.chain = newest.chain
         self._changed[log.flow] = (
             log.flow,
             newest.version,
             summary.node_count,
             summary.edge_count,
             newest.at,
+            newest.chain,
         )
         texts = hash((summary.title, summary.description))
         if texts != log.texts:
@@ -256,14 +268,14 @@ class SQLiteWrites:
 
     def _find_log(self, flow_id: str) -> _Log | None:
         row = self._database.execute(
-            "SELECT flow, epoch, version, deleted_at, title, description"
+            "SELECT flow, epoch, version, chain, deleted_at, title, description"
             " FROM flows JOIN texts USING (flow) WHERE flow_id = ?",
             (flow_id,),
         ).fetchone()
         if row is None:
             return None
-        flow, epoch, version, deleted_at, *texts = row
-        log = _Log(flow, epoch, version, deleted_at is not None, hash(tuple(texts)))
+        flow, epoch, version, chain, deleted_at, *texts = row
+        log = _Log(flow, epoch, version, chain, deleted_at is not None, hash(tuple(texts)))
         self._logs[flow_id] = log
         return log
 
@@ -305,10 +317,11 @@ class SQLiteWrites:
             raise DuplicateOperation()
         if old is not None:
             self._remove(flow_id, old.flow)
+        origin = origin_of(epoch)
         flow = self._database.execute(
             "INSERT INTO flows (flow_id, epoch, version, node_count, edge_count, created_at,"
-            " updated_at) VALUES (?, ?, 0, ?, ?, ?, ?)",
-            (flow_id, epoch, summary.node_count, summary.edge_count, at, at),
+            " updated_at, origin, chain) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)",
+            (flow_id, epoch, summary.node_count, summary.edge_count, at, at, origin, origin),
         ).lastrowid
         self._database.execute(
             "INSERT INTO texts (flow, title, description, folded_id, folded_title,"
@@ -323,9 +336,11 @@ class SQLiteWrites:
             self._write_staged()
         return read_head(self._database, flow_id)[1]
 
-    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> None:
+    def snapshot(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
+    ) -> None:
         log = self._find_log(flow_id)
-        if log is None or log.epoch != epoch:
+        if log is None or log.epoch != epoch or self._chain(log, version) != chain:
             return
         self._database.execute(
             "INSERT OR IGNORE INTO snapshots (flow, version, document)"
@@ -337,6 +352,16 @@ class SQLiteWrites:
             "DELETE FROM snapshots WHERE flow = ? AND version = ?",
             [(log.flow, version) for version in old],
         )
+
+    def _chain(self, log: _Log, version: int) -> bytes | None:
+        """Give a log's chain at a version, if it reaches that."""
+        row = self._database.execute(
+            "SELECT IFNULL(entries.chain, origin) FROM flows LEFT JOIN entries"
+            " ON entries.flow = flows.flow AND entries.version = ?1"
+            " WHERE flows.flow = ?2 AND ?1 BETWEEN 0 AND flows.version",
+            (version, log.flow),
+        ).fetchone()
+        return None if row is None else row[0]
 
     def name_version(self, flow_id: str, epoch: str, named: NamedVersion) -> NamedVersion | None:
         return keep_name(self._database, flow_id, epoch, named)
@@ -366,6 +391,19 @@ class SQLiteWrites:
         for flow_id, flow in gone:
             self._remove(flow_id, flow)
         return len(gone)
+
+    def renew_epoch(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, new_epoch: str
+    ) -> None:
+        log = self._find_log(flow_id)
+        if log is None:
+            raise FlowNotFound()
+        if log.deleted:
+            raise FlowDeleted()
+        if not log.is_at(epoch, version, chain):
+            raise VersionConflict()
+        log.epoch = new_epoch
+        self._database.execute("UPDATE flows SET epoch = ? WHERE flow = ?", (new_epoch, log.flow))
 
     def renew_epochs(self, epoch: str) -> int:
         self._logs.clear()

@@ -32,7 +32,7 @@ from twisted.internet.task import react
 from helix.errors import *
 from helix.records import *
 from helix.store.sqlite import SQLiteStore
-from tests.stores.data import T0, entries, entry, keep
+from tests.stores.data import T0, add, chain_at, entries, entry, keep
 
 {body}
 

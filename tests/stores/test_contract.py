@@ -26,7 +26,7 @@ from helix.errors import (
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
 from helix.store.rules import KEPT_DISTANCE, MAX_NAMED_VERSIONS, RECENT_ENTRIES
-from tests.stores.data import T0, entries, entry, keep
+from tests.stores.data import T0, add, chain_at, entries, entry, head_at, keep, take_snapshot
 from tests.stores.places import Place
 
 SUMMARY = Summary("Orders", "From the shop to the books", 3, 2)
@@ -58,7 +58,7 @@ def test_sto1_it_has_what_the_interface_names(place: Place) -> None:
 @ensureDeferred
 async def test_sto2_a_new_flow_is_empty(store: IFlowStore) -> None:
     head = await store.create("f", "e1", T0)
-    assert head == FlowHead("f", "e1", 0, Summary(), T0, T0)
+    assert head == head_at("f", "e1", 0, Summary(), T0, T0)
     assert await store.head("f") == head
     assert await store.load("f") == StoredFlow(head, 0, None, [])
 
@@ -67,7 +67,7 @@ async def test_sto2_a_new_flow_is_empty(store: IFlowStore) -> None:
 async def test_sto2_a_new_flow_may_have_entries(store: IFlowStore) -> None:
     log = [entry(1, ("c", 7)), entry(2)]
     head = await store.create("f", "e1", T0, log, SUMMARY)
-    assert head == FlowHead("f", "e1", 2, SUMMARY, T0, log[-1].at)
+    assert head == head_at("f", "e1", 2, SUMMARY, T0, log[-1].at)
     assert await store.load("f") == StoredFlow(head, 0, None, log)
     assert await store.newest_op("f", "e1", "c") == 7
 
@@ -93,18 +93,18 @@ async def test_sto2_a_log_that_repeats_an_operation_is_not_begun(store: IFlowSto
 @ensureDeferred
 async def test_sto2_a_deleted_flow_gives_way_only_when_told_to(store: IFlowStore) -> None:
     await store.create("f", "e1", T0, [entry(1, ("c", 1)), entry(2)], SUMMARY)
-    await store.snapshot("f", "e1", 2, b"{}")
+    await take_snapshot(store, "f", "e1", 2, b"{}")
     await store.delete("f", T0 + 9)
     await refused(FlowDeleted, store.create("f", "e2", T0 + 10))
     assert (await store.head("f")).epoch == "e1"
     head = await store.create("f", "e2", T0 + 10, replace_deleted=True)
-    assert head == FlowHead("f", "e2", 0, Summary(), T0 + 10, T0 + 10)
+    assert head == head_at("f", "e2", 0, Summary(), T0 + 10, T0 + 10)
     assert await store.load("f") == StoredFlow(head, 0, None, [])
     # Nothing of the old log can be reached, nor is it in the way.
     await refused(FlowNotFound, store.entries("f", "e1", 0, 10))
     assert await store.find("f", "e1", "c", 1) is None
     assert await store.snapshot_versions("f", "e2") == []
-    await store.append("f", "e2", 0, [entry(1, ("c", 1))], Summary())
+    await add(store, "f", "e2", 0, [entry(1, ("c", 1))], Summary())
     assert await store.find("f", "e2", "c", 1) == entry(1, ("c", 1))
 
 
@@ -123,13 +123,13 @@ async def test_sto2_a_deleted_flow_stays_when_the_new_log_is_refused(store: IFlo
 @ensureDeferred
 async def test_sto3_an_append_moves_the_head(store: IFlowStore) -> None:
     await keep(store, "f", entries(1, 2))
-    assert await store.append("f", "e1", 2, entries(3, 5), SUMMARY) is None
-    head = FlowHead("f", "e1", 5, SUMMARY, T0, T0 + 5)
+    assert await add(store, "f", "e1", 2, entries(3, 5), SUMMARY) is None
+    head = head_at("f", "e1", 5, SUMMARY, T0, T0 + 5)
     assert await store.head("f") == head
     assert await store.load("f") == StoredFlow(head, 0, None, entries(1, 5))
     again = Summary("Orders", "Changed", 4, 2)
-    await store.append("f", "e1", 5, entries(6, 6), again)
-    assert await store.head("f") == FlowHead("f", "e1", 6, again, T0, T0 + 6)
+    await add(store, "f", "e1", 5, entries(6, 6), again)
+    assert await store.head("f") == head_at("f", "e1", 6, again, T0, T0 + 6)
 
 
 @pytest.mark.parametrize(("epoch", "base"), [("e1", 1), ("e1", 3), ("e1", 0), ("e2", 2)])
@@ -140,19 +140,19 @@ async def test_sto3_an_append_to_another_version_or_epoch_conflicts(
     await keep(store, "f", entries(1, 2))
     before = await store.load("f")
     await refused(
-        VersionConflict, store.append("f", epoch, base, entries(base + 1, base + 2), SUMMARY)
+        VersionConflict, add(store, "f", epoch, base, entries(base + 1, base + 2), SUMMARY)
     )
     assert await store.load("f") == before
-    await store.append("f", "e1", 2, entries(3, 3), SUMMARY)
+    await add(store, "f", "e1", 2, entries(3, 3), SUMMARY)
 
 
 @ensureDeferred
 async def test_sto3_an_append_needs_a_flow(store: IFlowStore) -> None:
-    await refused(FlowNotFound, store.append("f", "e1", 0, entries(1, 1), SUMMARY))
+    await refused(FlowNotFound, add(store, "f", "e1", 0, entries(1, 1), SUMMARY))
     await refused(FlowNotFound, store.head("f"))
     await keep(store, "f")
     await store.delete("f", T0)
-    await refused(FlowDeleted, store.append("f", "e1", 0, entries(1, 1), SUMMARY))
+    await refused(FlowDeleted, add(store, "f", "e1", 0, entries(1, 1), SUMMARY))
     assert (await store.load("f")).entries == []
 
 
@@ -160,7 +160,7 @@ async def test_sto3_an_append_needs_a_flow(store: IFlowStore) -> None:
 async def test_sto3_of_two_appends_at_once_one_is_first(store: IFlowStore) -> None:
     await keep(store, "f")
     results = await outcomes(
-        [store.append("f", "e1", 0, [entry(1, (name, 1))], Summary(name)) for name in "abcd"]
+        [add(store, "f", "e1", 0, [entry(1, (name, 1))], Summary(name)) for name in "abcd"]
     )
     won = [name for name, result in zip("abcd", results, strict=True) if result is None]
     assert [result for result in results if result is not None] == [VersionConflict] * 3
@@ -172,7 +172,7 @@ async def test_sto3_of_two_appends_at_once_one_is_first(store: IFlowStore) -> No
 async def test_sto3_appends_that_wait_in_a_row_build_on_each_other(store: IFlowStore) -> None:
     await keep(store, "f")
     await gatherResults(
-        [store.append("f", "e1", n, entries(n + 1, n + 1), Summary("t", "", n)) for n in range(20)]
+        [add(store, "f", "e1", n, entries(n + 1, n + 1), Summary("t", "", n)) for n in range(20)]
     )
     stored = await store.load("f")
     assert (stored.entries, stored.head.summary) == (entries(1, 20), Summary("t", "", 19))
@@ -186,12 +186,12 @@ async def test_sto4_an_operation_is_in_a_log_once(store: IFlowStore) -> None:
     await keep(store, "f", [entry(1, ("c", 5)), entry(2, ("d", 1))])
     before = await store.load("f")
     resent = [entry(3), entry(4, ("c", 5)), entry(5)]
-    await refused(DuplicateOperation, store.append("f", "e1", 2, resent, SUMMARY))
+    await refused(DuplicateOperation, add(store, "f", "e1", 2, resent, SUMMARY))
     twice = [entry(3, ("c", 6)), entry(4, ("c", 6))]
-    await refused(DuplicateOperation, store.append("f", "e1", 2, twice, SUMMARY))
+    await refused(DuplicateOperation, add(store, "f", "e1", 2, twice, SUMMARY))
     assert await store.load("f") == before
-    await store.append("f", "e1", 2, [entry(3, ("c", 6)), entry(4, ("c", 2))], SUMMARY)
-    await store.append("f", "e1", 4, [entry(5), entry(6)], SUMMARY)
+    await add(store, "f", "e1", 2, [entry(3, ("c", 6)), entry(4, ("c", 2))], SUMMARY)
+    await add(store, "f", "e1", 4, [entry(5), entry(6)], SUMMARY)
     assert (await store.head("f")).version == 6
 
 
@@ -222,7 +222,7 @@ async def test_sto5_an_append_that_is_refused_fails_alone(store: IFlowStore) -> 
     for n, name in enumerate(names):
         base, op = (7, 2) if n % 3 == 0 else (1, 1) if n % 3 == 1 else (1, 2)
         log = [entry(base + 1, ("c", op)), entry(base + 2)]
-        asked.append(store.append(name, "e1", base, log, Summary(name)))
+        asked.append(add(store, name, "e1", base, log, Summary(name)))
     results = await outcomes(asked)
     expected = [VersionConflict, DuplicateOperation, None] * 10
     expected[2] = FlowDeleted
@@ -239,8 +239,8 @@ async def test_sto5_an_append_that_is_refused_fails_alone(store: IFlowStore) -> 
 @ensureDeferred
 async def test_sto6_a_load_is_the_newest_snapshot_and_what_follows(store: IFlowStore) -> None:
     await keep(store, "f", entries(1, 9))
-    await store.snapshot("f", "e1", 4, b'{"at":4}')
-    await store.snapshot("f", "e1", 7, b'{"at":7}')
+    await take_snapshot(store, "f", "e1", 4, b'{"at":4}')
+    await take_snapshot(store, "f", "e1", 7, b'{"at":7}')
     head = await store.head("f")
     assert await store.load("f") == StoredFlow(head, 7, b'{"at":7}', entries(8, 9))
     assert await store.load("f", 9) == await store.load("f")
@@ -275,7 +275,7 @@ async def test_sto6_entries_are_read_in_pages(store: IFlowStore) -> None:
 async def test_sto6_a_long_log_is_read_whole_and_in_order(store: IFlowStore) -> None:
     await keep(store, "f")
     for base in range(0, 6000, 1500):
-        await store.append("f", "e1", base, entries(base + 1, base + 1500), SUMMARY)
+        await add(store, "f", "e1", base, entries(base + 1, base + 1500), SUMMARY)
     assert (await store.load("f")).entries == entries(1, 6000)
     assert await store.entries("f", "e1", 10, 5000) == entries(11, 5010)
 
@@ -300,8 +300,8 @@ async def test_sto6_a_load_beside_writes_is_of_one_moment(store: IFlowStore) -> 
     loads = []
     for base in range(0, 200, 2):
         summary = Summary(str(base + 2))
-        asked.append(store.append("f", "e1", base, entries(base + 1, base + 2), summary))
-        asked.append(store.snapshot("f", "e1", base + 2, b"{}"))
+        asked.append(add(store, "f", "e1", base, entries(base + 1, base + 2), summary))
+        asked.append(take_snapshot(store, "f", "e1", base + 2, b"{}"))
         loads.append(store.load("f"))
     for stored in await gatherResults(loads):
         version = stored.head.version
@@ -316,12 +316,12 @@ async def test_sto6_a_load_beside_writes_is_of_one_moment(store: IFlowStore) -> 
 @ensureDeferred
 async def test_sto7_a_snapshot_is_kept_once(store: IFlowStore) -> None:
     await keep(store, "f", entries(1, 3))
-    await store.snapshot("f", "e1", 2, b'"first"')
-    await store.snapshot("f", "e1", 2, b'"second"')
+    await take_snapshot(store, "f", "e1", 2, b'"first"')
+    await take_snapshot(store, "f", "e1", 2, b'"second"')
     assert (await store.load("f")).snapshot == b'"first"'
     assert await store.snapshot_versions("f", "e1") == [2]
-    await store.snapshot("f", "e2", 3, b'"another log"')
-    await store.snapshot("x", "e1", 3, b'"no log"')
+    await take_snapshot(store, "f", "e2", 3, b'"another log"')
+    await take_snapshot(store, "x", "e1", 3, b'"no log"')
     assert await store.snapshot_versions("f", "e1") == [2]
     await refused(FlowNotFound, store.snapshot_versions("f", "e2"))
     await refused(FlowNotFound, store.snapshot_versions("x", "e1"))
@@ -329,13 +329,13 @@ async def test_sto7_a_snapshot_is_kept_once(store: IFlowStore) -> None:
 
 @ensureDeferred
 async def test_sto7_old_snapshots_are_thinned_out(store: IFlowStore) -> None:
-    await keep(store, "f", entries(1, 1))
     far = KEPT_DISTANCE
-    for version in (500, far, far + 1, 2 * far - 1, 2 * far + 5):
-        await store.snapshot("f", "e1", version, b"{}")
-    assert await store.snapshot_versions("f", "e1") == [far, 2 * far - 1, 2 * far + 5]
     newest = 2 * far + 6 + RECENT_ENTRIES
-    await store.snapshot("f", "e1", newest, b"{}")
+    await keep(store, "f", entries(1, newest))
+    for version in (500, far, far + 1, 2 * far - 1, 2 * far + 5):
+        await take_snapshot(store, "f", "e1", version, b"{}")
+    assert await store.snapshot_versions("f", "e1") == [far, 2 * far - 1, 2 * far + 5]
+    await take_snapshot(store, "f", "e1", newest, b"{}")
     assert await store.snapshot_versions("f", "e1") == [far, 2 * far + 5, newest]
 
 
@@ -347,7 +347,7 @@ async def test_sto8_flows_are_listed_newest_change_first(store: IFlowStore) -> N
     names = ["b", "a", "\u00e9", "Z", "\U0001f600", "\uffee"]
     await gatherResults([store.create(name, "e1", T0) for name in names])
     await store.create("older", "e1", T0 - 5, [], SUMMARY)
-    await store.append("b", "e1", 0, entries(1, 1), SUMMARY)
+    await add(store, "b", "e1", 0, entries(1, 1), SUMMARY)
     found = await store.heads(HeadQuery())
     order = ["b", "\U0001f600", "\uffee", "\u00e9", "a", "Z", "older"]
     assert [head.flow_id for head in found] == order
@@ -417,7 +417,7 @@ async def test_sto8_a_search_finds_text_in_any_case(
 @ensureDeferred
 async def test_sto8_a_search_knows_the_newest_text(store: IFlowStore) -> None:
     await store.create("f", "e1", T0, [], SUMMARY)
-    await store.append("f", "e1", 0, entries(1, 1), Summary("Invoices"))
+    await add(store, "f", "e1", 0, entries(1, 1), Summary("Invoices"))
     assert await store.heads(HeadQuery("orders")) == []
     assert [head.flow_id for head in await store.heads(HeadQuery("INVOICES"))] == ["f"]
 
@@ -448,21 +448,21 @@ async def test_sto9_a_deleted_flow_can_be_read_and_brought_back(store: IFlowStor
     assert await store.undelete("f") == before.head
     assert await store.undelete("f") == before.head
     assert await store.load("f") == before
-    await store.append("f", "e1", 2, entries(3, 3), SUMMARY)
+    await add(store, "f", "e1", 2, entries(3, 3), SUMMARY)
 
 
 @ensureDeferred
 async def test_sto9_a_flow_in_use_is_deleted_and_brought_back(store: IFlowStore) -> None:
     await keep(store, "f")
     for base in range(3):
-        await store.append("f", "e1", base, entries(base + 1, base + 1), SUMMARY)
+        await add(store, "f", "e1", base, entries(base + 1, base + 1), SUMMARY)
         await store.delete("f", T0)
-        asked = store.append("f", "e1", base + 1, entries(base + 2, base + 2), SUMMARY)
+        asked = add(store, "f", "e1", base + 1, entries(base + 2, base + 2), SUMMARY)
         await refused(FlowDeleted, asked)
         await store.undelete("f")
     await store.delete("f", T0)
     await store.purge(T0 + 1)
-    await refused(FlowNotFound, store.append("f", "e1", 3, entries(4, 4), SUMMARY))
+    await refused(FlowNotFound, add(store, "f", "e1", 3, entries(4, 4), SUMMARY))
 
 
 @ensureDeferred
@@ -475,7 +475,7 @@ async def test_sto9_what_is_not_there_is_not_deleted(store: IFlowStore) -> None:
 async def test_sto9_what_was_deleted_long_ago_is_removed(store: IFlowStore) -> None:
     for n, name in enumerate("abcd"):
         await keep(store, name, [entry(1, ("c", 1)), *entries(2, 50)])
-        await store.snapshot(name, "e1", 20, b"{}")
+        await take_snapshot(store, name, "e1", 20, b"{}")
         if name != "d":
             await store.delete(name, T0 + n)
     assert await store.purge(T0) == 0
@@ -483,7 +483,7 @@ async def test_sto9_what_was_deleted_long_ago_is_removed(store: IFlowStore) -> N
     assert await store.purge(T0 + 2) == 0
     for gone in "ab":
         await refused(FlowNotFound, store.load(gone))
-        await refused(FlowNotFound, store.append(gone, "e1", 50, entries(51, 51), SUMMARY))
+        await refused(FlowNotFound, add(store, gone, "e1", 50, entries(51, 51), SUMMARY))
     assert [head.flow_id for head in await store.heads(HeadQuery(deleted=True))] == ["c"]
     assert [head.flow_id for head in await store.heads(HeadQuery())] == ["d"]
     await keep(store, "a", [entry(1, ("c", 1))])
@@ -495,7 +495,7 @@ async def test_sto19_all_logs_get_another_epoch(store: IFlowStore) -> None:
     assert await store.renew_epochs("e2") == 0
     for name in ("kept", "deleted", "gone"):
         await keep(store, name, [entry(1, ("c", 1)), entry(2)], SUMMARY)
-        await store.snapshot(name, "e1", 1, b"{}")
+        await take_snapshot(store, name, "e1", 1, b"{}")
     await store.delete("deleted", T0 + 9)
     await store.delete("gone", T0)
     await store.purge(T0 + 5)
@@ -506,17 +506,17 @@ async def test_sto19_all_logs_get_another_epoch(store: IFlowStore) -> None:
         assert await store.load(name) == msgspec.structs.replace(loaded, head=head)
         assert await store.find(name, "e1", "c", 1) is None
         assert await store.find(name, "e2", "c", 1) == entry(1, ("c", 1))
-    await refused(VersionConflict, store.append("kept", "e1", 2, entries(3, 3), SUMMARY))
-    await store.append("kept", "e2", 2, entries(3, 3), SUMMARY)
+    await refused(VersionConflict, add(store, "kept", "e1", 2, entries(3, 3), SUMMARY))
+    await add(store, "kept", "e2", 2, entries(3, 3), SUMMARY)
 
 
 @ensureDeferred
 async def test_sto19_what_is_appended_meanwhile_is_before_or_after(store: IFlowStore) -> None:
     await keep(store, "f", entries(1, 1))
     asked = [
-        store.append("f", "e1", 1, entries(2, 2), SUMMARY),
+        add(store, "f", "e1", 1, entries(2, 2), SUMMARY),
         store.renew_epochs("e2"),
-        store.append("f", "e1", 2, entries(3, 3), SUMMARY),
+        add(store, "f", "e1", 2, entries(3, 3), SUMMARY),
     ]
     first, renewed, last = await outcomes(asked)
     assert renewed == 1
@@ -627,15 +627,17 @@ async def test_sto20_sto9_what_is_removed_takes_its_names_along(store: IFlowStor
 async def test_sto10_everything_comes_back_as_it_was(store: IFlowStore) -> None:
     patch = '{"title": "\\u0000 \u00fc\U0001f600", \n "data":{"x":1.0,"y":1e400,"x":2}}'.encode()
     log = [
-        Entry(1, patch, 1_700_000_000.123456, ODD_TEXT, ODD_TEXT, 2**53),
-        Entry(2, b"{}", T0 + 1 / 3, "", "", 0),
+        Entry(1, patch, 1_700_000_000.123456, ODD_TEXT, ODD_TEXT, 2**53, (ODD_TEXT, ""), b"\0" * 8),
+        Entry(2, b"{}", T0 + 1 / 3, "", "", 0, (), b"\xff" * 8),
         Entry(3, b'{"a":"' + b"x" * 300_000 + b'"}', T0 + 2**-22, "\u00e9" * 300, "c", -1),
     ]
+    log[2] = msgspec.structs.replace(log[2], chain=chain_at(3))
     summary = Summary(ODD_TEXT, ODD_TEXT * 1000, 20_000, 0)
     epoch = "b0c4a5d2-0000-4000-8000-1234567890ab"
-    head = await store.create("\u00fc/\U0001f600 %", epoch, 1_700_000_000.1, log, summary)
-    await store.snapshot(head.flow_id, epoch, 0, patch)
-    assert head == FlowHead(head.flow_id, epoch, 3, summary, 1_700_000_000.1, T0 + 2**-22)
+    name = "\u00fc/\U0001f600 %"
+    head = await store.create(name, epoch, 1_700_000_000.1, log, summary)
+    await take_snapshot(store, head.flow_id, epoch, 0, patch)
+    assert head == head_at(name, epoch, 3, summary, 1_700_000_000.1, T0 + 2**-22)
     assert await store.head(head.flow_id) == head
     assert await store.load(head.flow_id) == StoredFlow(head, 0, patch, log)
     assert await store.entries(head.flow_id, epoch, 0, 9) == log
@@ -657,8 +659,8 @@ async def test_sto1_another_start_finds_what_was_confirmed(place: Place) -> None
     await first.start()
     log = [entry(1, ("c", 1)), entry(2)]
     await first.create("f", "e1", T0, log, SUMMARY)
-    await first.append("f", "e1", 2, entries(3, 4), SUMMARY)
-    await first.snapshot("f", "e1", 3, b"{}")
+    await add(first, "f", "e1", 2, entries(3, 4), SUMMARY)
+    await take_snapshot(first, "f", "e1", 3, b"{}")
     await first.name_version("f", "e1", named(3))
     await keep(first, "g", entries(1, 1))
     await first.delete("g", T0 + 9)
@@ -669,9 +671,9 @@ async def test_sto1_another_start_finds_what_was_confirmed(place: Place) -> None
     try:
         assert (await again.load("f"), await again.load("g")) == before
         assert await again.named_versions("f", "e1") == [named(3)]
-        resent = again.append("f", "e1", 4, [entry(5, ("c", 1))], SUMMARY)
+        resent = add(again, "f", "e1", 4, [entry(5, ("c", 1))], SUMMARY)
         await refused(DuplicateOperation, resent)
-        await again.append("f", "e1", 4, entries(5, 5), SUMMARY)
+        await add(again, "f", "e1", 4, entries(5, 5), SUMMARY)
     finally:
         await again.stop()
 

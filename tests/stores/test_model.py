@@ -11,9 +11,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread, deferToThread
 
+from helix.chain import origin_of
 from helix.errors import HelixError
 from helix.interfaces import IFlowStore
-from helix.records import Entry, HeadQuery, NamedVersion, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, Summary
 from helix.store.memory import MemoryStore
 
 FLOW_IDS = st.sampled_from(["a", "B", "\u00e9"])
@@ -24,12 +25,15 @@ TIMES = st.floats(1e9, 2e9, allow_nan=False)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=3)
 VERSIONS = st.integers(-1, 4)
 SUMMARIES = st.builds(Summary, TEXTS, TEXTS, st.integers(0, 9), st.integers(0, 9))
+CHAINS = st.sampled_from([origin_of("e1"), origin_of("e2"), b"left....", b"right..."])
+BASE_CHAINS = st.none() | CHAINS
+PATHS = st.lists(TEXTS, max_size=2).map(tuple)
 NAMES = st.one_of(st.just((None, None)), st.tuples(CLIENTS, OPS))
 
 
 def contents(most: int) -> st.SearchStrategy[list[Any]]:
     """Entries but for their versions."""
-    return st.lists(st.tuples(TEXTS, TIMES, NAMES), max_size=most)
+    return st.lists(st.tuples(TEXTS, TIMES, NAMES, PATHS, CHAINS), max_size=most)
 
 
 def call(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -38,14 +42,15 @@ def call(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tup
 
 CALLS = st.one_of(
     call("create", FLOW_IDS, EPOCHS, TIMES, contents(2), SUMMARIES, st.booleans()),
-    call("append", FLOW_IDS, EPOCHS, st.integers(-1, 1), contents(3), SUMMARIES),
-    call("append", FLOW_IDS, EPOCHS, st.just(0), contents(3), SUMMARIES),
+    call("append", FLOW_IDS, EPOCHS, st.integers(-1, 1), BASE_CHAINS, contents(3), SUMMARIES),
+    call("append", FLOW_IDS, EPOCHS, st.just(0), st.none(), contents(3), SUMMARIES),
     call("head", FLOW_IDS),
     call("load", FLOW_IDS, st.none() | st.integers(-1, 9)),
     call("entries", FLOW_IDS, EPOCHS, st.integers(0, 6), st.integers(1, 4)),
     call("find", FLOW_IDS, EPOCHS, CLIENTS, OPS),
     call("newest_op", FLOW_IDS, EPOCHS, CLIENTS),
-    call("snapshot", FLOW_IDS, EPOCHS, st.integers(0, 6), TEXTS.map(str.encode)),
+    call("snapshot", FLOW_IDS, EPOCHS, st.integers(0, 6), CHAINS, TEXTS.map(str.encode)),
+    call("renew_epoch", FLOW_IDS, EPOCHS, st.integers(0, 6), CHAINS, EPOCHS),
     call("snapshot_versions", FLOW_IDS, EPOCHS),
     call("name_version", FLOW_IDS, EPOCHS, st.builds(NamedVersion, VERSIONS, TEXTS, TEXTS, TIMES)),
     call("unname_version", FLOW_IDS, EPOCHS, VERSIONS),
@@ -60,22 +65,27 @@ CALLS = st.one_of(
 
 def number(first: int, contents: list[Any]) -> list[Entry]:
     return [
-        Entry(first + n, by.encode(), at, by, *name) for n, (by, at, name) in enumerate(contents)
+        Entry(first + n, by.encode(), at, by, *name, dropped, chain)
+        for n, (by, at, name, dropped, chain) in enumerate(contents)
     ]
 
 
-def ask(store: IFlowStore, called: tuple[Any, ...], versions: dict[str, int]) -> Deferred[Any]:
+def ask(store: IFlowStore, called: tuple[Any, ...], heads: dict[str, FlowHead]) -> Deferred[Any]:
     """
     Call a store.
 
-    :param versions: of the flows that are; an append's base is drawn as its distance from there.
+    :param heads: of the flows that are; an append's base is drawn as its distance from there, and
+        its chain, ``None`` for that very chain.
     """
     match called:
         case ("create", flow_id, epoch, at, made, summary, replace):
             return store.create(flow_id, epoch, at, number(1, made), summary, replace)
-        case ("append", flow_id, epoch, off, made, summary):
-            base = versions.get(flow_id, 0) + off
-            return store.append(flow_id, epoch, base, number(base + 1, made), summary)
+        case ("append", flow_id, epoch, off, chain, made, summary):
+            head = heads.get(flow_id)
+            base = off if head is None else head.version + off
+            if chain is None:
+                chain = b"" if head is None else head.chain
+            return store.append(flow_id, epoch, base, chain, number(base + 1, made), summary)
         case ("heads", *query):
             return store.heads(HeadQuery(*query))
         case (name, *arguments):
@@ -91,9 +101,9 @@ async def outcome(asked: Deferred[Any]) -> Any:
         return type(error)
 
 
-async def known_versions(model: MemoryStore) -> dict[str, int]:
+async def known_heads(model: MemoryStore) -> dict[str, FlowHead]:
     heads = await model.heads(HeadQuery()) + await model.heads(HeadQuery(deleted=True))
-    return {head.flow_id: head.version for head in heads}
+    return {head.flow_id: head for head in heads}
 
 
 async def remove_all(store: IFlowStore) -> None:
@@ -107,12 +117,12 @@ async def compare(store: IFlowStore, calls: list[Any]) -> None:
     await model.start()
     await remove_all(store)
     for called in calls:
-        versions = await known_versions(model)
-        expected = await outcome(ask(model, called, versions))
-        assert await outcome(ask(store, called, versions)) == expected, called
+        known = await known_heads(model)
+        expected = await outcome(ask(model, called, known))
+        assert await outcome(ask(store, called, known)) == expected, called
     for query in (HeadQuery(), HeadQuery(deleted=True)):
         assert await store.heads(query) == await model.heads(query)
-    for flow_id in await known_versions(model):
+    for flow_id in await known_heads(model):
         loaded = await model.load(flow_id)
         assert await store.load(flow_id) == loaded
         epoch = loaded.head.epoch

@@ -29,7 +29,7 @@ from helix.store.postgres.failures import Unfit
 from helix.store.postgres.store import CONNECTIONS
 from helix.store.postgres.wire import Connection
 from tests.postgres import PASSWORD, PostgresServer
-from tests.stores.data import T0, entries, entry, keep
+from tests.stores.data import T0, add, chain_at, entries, entry, keep, take_snapshot
 
 
 @async_yield_fixture
@@ -76,7 +76,7 @@ async def outcomes(asked: list[Deferred[Any]]) -> list[Any]:
 @ensureDeferred
 async def test_pgs5_appends_of_one_turn_go_together(store: PostgresStore) -> None:
     flows = await keep_all(store, 200)
-    asked = [store.append(flow_id, "e1", 0, [entry(1)], Summary()) for flow_id in flows]
+    asked = [add(store, flow_id, "e1", 0, [entry(1)], Summary()) for flow_id in flows]
     assert await outcomes(asked) == [None] * 200
     assert {(await store.head(flow_id)).version for flow_id in flows} == {1}
     statements = await store._pool.run(  # the rows of one statement have one transaction's id
@@ -94,7 +94,7 @@ async def test_pgs5_appends_at_fault_fail_alone(store: PostgresStore) -> None:
     given[25] = Entry(2, b"\xff", T0)
     given[39] = entry(2, ("c", 1))
     asked = [
-        store.append(flow_id, "e1", 1, [added], Summary())
+        add(store, flow_id, "e1", 1, [added], Summary())
         for flow_id, added in zip(flows, given, strict=True)
     ]
     came = await outcomes(asked)
@@ -109,7 +109,7 @@ async def test_sto9_sto20_what_is_removed_leaves_no_rows(
 ) -> None:
     for flow_id in ("f", "g"):
         await keep(store, flow_id, entries(1, 3))
-        await store.snapshot(flow_id, "e1", 2, b"{}")
+        await take_snapshot(store, flow_id, "e1", 2, b"{}")
         await store.name_version(flow_id, "e1", NamedVersion(2, "Launch", "Ada", T0))
         await store.delete(flow_id, T0)
     await store.create("g", "e2", T0, replace_deleted=True)
@@ -131,7 +131,7 @@ async def test_pgs5_a_transaction_waits_for_what_is_in_it(
 
     with pytest.raises(StoreError):
         await connection.transaction(work)
-    assert await connection.ask("SELECT number FROM helix_schema") == [(1,), (2,)]
+    assert await connection.ask("SELECT number FROM helix_schema") == [(1,), (2,), (3,)]
     assert await connection.ask("SELECT pg_current_xact_id_if_assigned()") == [(None,)]
 
 
@@ -159,8 +159,8 @@ async def test_pgs6_of_two_nodes_one_is_first(store: PostgresStore, other: Postg
         ]
         came = await outcomes(
             [
-                store.append("f", "e1", version, rivals[0], Summary("here")),
-                other.append("f", "e1", version, rivals[1], Summary("there")),
+                add(store, "f", "e1", version, rivals[0], Summary("here")),
+                add(other, "f", "e1", version, rivals[1], Summary("there")),
             ]
         )
         assert sorted(came, key=str) == sorted([None, VersionConflict], key=str)
@@ -177,8 +177,8 @@ async def test_pgs6_nodes_with_the_same_flows_never_block_each_other(
     flows = await keep_all(store, 100)
     for version in range(10):
         added = [entry(version + 1)]
-        asked = [store.append(f, "e1", version, added, Summary()) for f in flows]
-        asked += [other.append(f, "e1", version, added, Summary()) for f in reversed(flows)]
+        asked = [add(store, f, "e1", version, added, Summary()) for f in flows]
+        asked += [add(other, f, "e1", version, added, Summary()) for f in reversed(flows)]
         came = await outcomes(asked)
         assert came.count(None) == came.count(VersionConflict) == 100
     assert {(await other.head(flow_id)).version for flow_id in flows} == {10}
@@ -207,12 +207,13 @@ ODD = "\0\x1a\x01\x1a\x02\x00\x7f\u2028\\'\"%_\U0001f600"
 @ensureDeferred
 async def test_pgs9_every_text_comes_back(store: PostgresStore) -> None:
     summary = Summary(ODD, ODD * 2, 1, 2)
-    log = [Entry(1, b'{"title":"\\u0000 \\\\ %s \x27"}', T0, ODD, ODD, 1)]
+    patch = b'{"title":"\\u0000 \\\\ %s \x27"}'
+    log = [Entry(1, patch, T0, ODD, ODD, 1, (ODD,), chain_at(1))]
     head = await store.create(ODD, ODD, T0, log, summary)
     assert await store.head(ODD) == head
-    await store.append(ODD, ODD, 1, [Entry(2, b"{}", T0, ODD, ODD, 2)], summary)
+    await add(store, ODD, ODD, 1, [Entry(2, b"{}", T0, ODD, ODD, 2)], summary)
     document = b'{"title": "\\u0000",  "x":1e2}'
-    await store.snapshot(ODD, ODD, 1, document)
+    await take_snapshot(store, ODD, ODD, 1, document)
     stored = await store.load(ODD)
     assert stored.head.summary == summary
     assert stored.snapshot == document
@@ -225,7 +226,7 @@ async def test_pgs9_every_text_comes_back(store: PostgresStore) -> None:
 async def test_pgs9_half_a_surrogate_pair_is_refused(store: PostgresStore) -> None:
     await keep(store, "f")
     with pytest.raises(StoreError):
-        await store.append("f", "e1", 0, [entry(1)], Summary("\ud83d"))
+        await add(store, "f", "e1", 0, [entry(1)], Summary("\ud83d"))
     with pytest.raises(StoreError):
         await store.create("\ud83d", "e1", T0)
     with pytest.raises(StoreError):
@@ -262,11 +263,11 @@ async def test_pgs9_lists_are_searched_as_in_memory(
 async def test_pgs9_a_long_description_is_kept(store: PostgresStore) -> None:
     long = Summary("t", "".join(chr(33 + n * n % 1000) for n in range(100_000)) + "the end")
     await store.create("f", "e1", T0, (), long)
-    await store.append("f", "e1", 0, [entry(1)], long)
+    await add(store, "f", "e1", 0, [entry(1)], long)
     assert (await store.head("f")).summary == long
     assert len(await store.heads(HeadQuery(text="THE END"))) == 1
     shorter = Summary("t", long.description[:-3])
-    await store.append("f", "e1", 1, [entry(2)], shorter)
+    await add(store, "f", "e1", 1, [entry(2)], shorter)
     assert (await store.head("f")).summary == shorter
     assert await store.heads(HeadQuery(text="the end")) == []
 
@@ -284,14 +285,14 @@ async def test_pgs10_a_database_that_only_reads(
     postgres_server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     postgres_server.cut(database)
     with pytest.raises(StoreReadOnly):
-        await store.append("f", "e1", 0, [entry(1)], Summary())
+        await add(store, "f", "e1", 0, [entry(1)], Summary())
     with pytest.raises(StoreReadOnly):
         await store.delete("f", T0)
     assert (await store.head("f")).version == 0
     # The connections that could only read were given up, as after another server took over.
     postgres_server.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
     postgres_server.cut(database)
-    await store.append("f", "e1", 0, [entry(1)], Summary())
+    await add(store, "f", "e1", 0, [entry(1)], Summary())
     await store.stop()
 
 
@@ -300,7 +301,7 @@ async def test_pgs10_tables_that_are_gone(url: str, store: PostgresStore) -> Non
     await keep(store, "f")
     await store._pool.run(lambda connection: connection.ask("DROP TABLE helix_entries"))
     with pytest.raises(StoreError, match="tables"):
-        await store.append("f", "e1", 0, [entry(1)], Summary())
+        await add(store, "f", "e1", 0, [entry(1)], Summary())
     with pytest.raises(StoreError, match="tables"):
         await store.entries("f", "e1", 0, 1)
     assert (await store.head("f")).version == 0
@@ -333,7 +334,7 @@ async def test_pgs2_a_connection_that_died_unnoticed_is_replaced(
         postgres_server.cut(database)
         assert (await store.head("f")).version == version
         postgres_server.cut(database)
-        await store.append("f", "e1", version, [entry(version + 1)], Summary())
+        await add(store, "f", "e1", version, [entry(version + 1)], Summary())
     assert (await store.load("f")).entries == entries(1, 3)
     await store.stop()
 
@@ -347,7 +348,7 @@ async def test_pgs4_a_closed_store_stays_closed(
     await store.start()
     await keep(store, "f")
     await store.stop()
-    for asked in (store.head("f"), store.append("f", "e1", 0, [entry(1)], Summary())):
+    for asked in (store.head("f"), add(store, "f", "e1", 0, [entry(1)], Summary())):
         with pytest.raises(StoreUnavailable, match="closed"):
             await asked
     assert postgres_server.count_connections(database) == 0
@@ -397,7 +398,7 @@ async def test_pgs4_what_is_under_way_is_finished_first(
     await store.start()
     await keep_all(store, 50)
     asked: list[Deferred[Any]]
-    asked = [store.append(f"f{n}", "e1", 0, [entry(1)], Summary()) for n in range(50)]
+    asked = [add(store, f"f{n}", "e1", 0, [entry(1)], Summary()) for n in range(50)]
     asked.append(store.load("f1"))
     stopped = store.stop()
     assert (await outcomes(asked))[:50] == [None] * 50
@@ -421,7 +422,7 @@ async def test_pgs2_a_store_keeps_a_few_connections(
 async def test_pgs2_a_caller_who_gives_up_harms_nobody(store: PostgresStore) -> None:
     await keep(store, "f", entries(1, 3))
     given_up = [store.load("f") for _ in range(10)]
-    given_up.append(store.append("f", "e1", 3, [entry(4)], Summary()))  # type: ignore[arg-type]
+    given_up.append(add(store, "f", "e1", 3, [entry(4)], Summary()))  # type: ignore[arg-type]
     for asked in given_up:
         asked.addErrback(lambda failure: None)
         asked.cancel()

@@ -27,7 +27,7 @@ from helix.store.postgres import Bounds, PostgresStore
 from helix.store.postgres.store import CONNECTIONS
 from helix.store.postgres.wire import Connection
 from tests.postgres import PostgresServer
-from tests.stores.data import T0, entries, entry, keep
+from tests.stores.data import T0, add, entries, entry, keep, take_snapshot
 from tests.stores.proxy import Proxy
 
 BOUNDS = Bounds(start=10.0, wait=1.0, answer=1.0)
@@ -114,7 +114,7 @@ async def test_pgs3_an_append_is_done_once_whenever_the_connection_is_lost(
 ) -> None:
     setattr(proxy, moment, True)
     added = [entry(3), entry(4, ("c", 1))]
-    await far.append("f", "e1", 2, added, Summary())
+    await add(far, "f", "e1", 2, added, Summary())
     assert not proxy.loses_requests
     assert not proxy.loses_answers
     assert (await far.load("f")).entries == entries(1, 2) + added
@@ -125,9 +125,9 @@ async def test_pgs3_an_append_is_known_though_others_followed(
     far: PostgresStore, near: PostgresStore, proxy: Proxy
 ) -> None:
     followed: list[Deferred[None]] = []
-    proxy.lost = lambda: followed.append(near.append("f", "e1", 3, [entry(4)], Summary()))
+    proxy.lost = lambda: followed.append(add(near, "f", "e1", 3, [entry(4)], Summary()))
     proxy.loses_answers = True
-    await far.append("f", "e1", 2, [entry(3)], Summary())
+    await add(far, "f", "e1", 2, [entry(3)], Summary())
     await gatherResults(followed)
     assert (await far.load("f")).entries == entries(1, 4)
 
@@ -137,9 +137,9 @@ async def test_pgs3_an_append_is_not_taken_for_another_ones(
     far: PostgresStore, near: PostgresStore, proxy: Proxy
 ) -> None:
     theirs: list[Deferred[None]] = []
-    proxy.lost = lambda: theirs.append(near.append("f", "e1", 2, [entry(3, ("c", 1))], Summary()))
+    proxy.lost = lambda: theirs.append(add(near, "f", "e1", 2, [entry(3, ("c", 1))], Summary()))
     proxy.loses_requests = True
-    await took(far.append("f", "e1", 2, [entry(3, ("c", 2))], Summary()), VersionConflict)
+    await took(add(far, "f", "e1", 2, [entry(3, ("c", 2))], Summary()), VersionConflict)
     await gatherResults(theirs)
     assert (await far.load("f")).entries == [*entries(1, 2), entry(3, ("c", 1))]
 
@@ -151,10 +151,10 @@ async def test_pgs3_what_goes_with_a_lost_append_is_judged_by_itself(
     await gatherResults([far.create(f"f{n}", "e1", T0, [entry(1, ("c", 1))]) for n in range(4)])
     proxy.loses_answers = True
     asked = [
-        far.append("f0", "e1", 1, [entry(2)], Summary()),
-        far.append("f1", "e1", 7, [entry(8)], Summary()),
-        far.append("f2", "e1", 1, [entry(2)], Summary()),
-        far.append("f3", "e1", 1, [entry(2, ("c", 1))], Summary()),
+        add(far, "f0", "e1", 1, [entry(2)], Summary()),
+        add(far, "f1", "e1", 7, [entry(8)], Summary()),
+        add(far, "f2", "e1", 1, [entry(2)], Summary()),
+        add(far, "f3", "e1", 1, [entry(2, ("c", 1))], Summary()),
     ]
     results = await DeferredList(asked, consumeErrors=True)
     came = [None if succeeded else result.type for succeeded, result in results]
@@ -207,7 +207,7 @@ async def test_pgs3_other_work_is_done_again(far: PostgresStore, proxy: Proxy, m
     lose()
     assert (await far.load("f")).entries == entries(1, 2)
     lose()
-    await far.snapshot("f", "e1", 2, b"{}")
+    await take_snapshot(far, "f", "e1", 2, b"{}")
     lose()
     assert (await far.delete("f", T0)).deleted_at == T0
     lose()
@@ -241,7 +241,7 @@ async def write(
                 if await store.find(flow_id, "e1", flow_id, op_id):
                     break
                 added = entry(head.version + 1, (flow_id, op_id))
-                await store.append(flow_id, "e1", head.version, [added], Summary())
+                await add(store, flow_id, "e1", head.version, [added], Summary())
                 confirmed.append(added)
                 break
             except (StoreUnavailable, VersionConflict):
@@ -287,10 +287,10 @@ async def test_pgs1_what_is_asked_meanwhile_waits_and_then_fails(
     server.kill()
     try:
         asked = [
-            store.append("f", "e1", 0, [entry(1)], Summary()),
+            add(store, "f", "e1", 0, [entry(1)], Summary()),
             store.head("f"),
             store.create("g", "e1", T0),
-            store.append("f", "e1", 0, [entry(1)], Summary()),
+            add(store, "f", "e1", 0, [entry(1)], Summary()),
         ]
         for waited in await gatherResults([Deferred.fromCoroutine(took(d)) for d in asked]):
             assert 0.5 < waited < 2.5
@@ -311,7 +311,7 @@ async def test_pgs1_what_is_asked_meanwhile_is_done_when_the_server_is_back(
     await store.start()
     await keep(store, "f")
     mortal_server.kill()
-    asked = store.append("f", "e1", 0, [entry(1)], Summary())
+    asked = add(store, "f", "e1", 0, [entry(1)], Summary())
     head = store.head("f")
     await deferToThread(mortal_server.start)
     await asked
@@ -343,7 +343,7 @@ async def test_pgs4_a_store_stops_though_the_server_is_away(
     await keep(store, "f")
     mortal_server.kill()
     try:
-        asked = [store.append("f", "e1", 0, [entry(1)], Summary()), store.head("f")]
+        asked = [add(store, "f", "e1", 0, [entry(1)], Summary()), store.head("f")]
         began = reactor.seconds()  # type: ignore[attr-defined]
         stopped = store.stop()
         for waiting in asked:
@@ -362,7 +362,7 @@ async def test_pgs2_a_server_that_hangs_counts_as_away(
     await keep(store, "f")
     server.freeze()
     try:
-        asked = [store.append("f", "e1", 0, [entry(1)], Summary()), store.head("f")]
+        asked = [add(store, "f", "e1", 0, [entry(1)], Summary()), store.head("f")]
         for waited in await gatherResults([Deferred.fromCoroutine(took(d)) for d in asked]):
             assert waited < 4.0
         assert await took(store.head("f")) < 4.0
@@ -382,7 +382,7 @@ async def test_pgs4_a_store_stops_though_the_server_hangs(mortal_server: Postgre
     await keep(store, "f")
     mortal_server.freeze()
     try:
-        asked = store.append("f", "e1", 0, [entry(1)], Summary())
+        asked = add(store, "f", "e1", 0, [entry(1)], Summary())
         began = reactor.seconds()  # type: ignore[attr-defined]
         stopped = store.stop()
         await took(asked)

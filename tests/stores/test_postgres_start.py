@@ -13,10 +13,10 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from helix.errors import SchemaMismatch, StoreError, StoreReadOnly, StoreUnavailable
 from helix.records import HeadQuery, NamedVersion
-from helix.store.postgres import Bounds, PostgresStore, schema
-from helix.store.upgrades import shipped_upgrades
+from helix.store.postgres import Bounds, PostgresStore
 from tests.daemon import free_port
 from tests.postgres import PASSWORD, PostgresServer
+from tests.stores import older
 from tests.stores.data import T0, entries, keep
 
 HIDDEN = "hidden-pass-w0rd"
@@ -191,7 +191,7 @@ async def test_pgs8_of_several_nodes_one_makes_the_tables(
         "helix_snapshots",
         "helix_version_names",
     ]
-    numbered = [(1, "flows"), (2, "version_names")]
+    numbered = [(1, "flows"), (2, "version_names"), (3, "chain")]
     assert postgres_server.execute("SELECT * FROM helix_schema", database) == numbered
 
 
@@ -208,20 +208,14 @@ async def test_pgs8_a_later_start_finds_what_was_kept(url: str) -> None:
 
 @ensureDeferred
 async def test_pgs8_sto20_a_store_from_before_names_takes_them(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    postgres_server: PostgresServer, database: str
 ) -> None:
-    older = shipped_upgrades("postgresql")[:1]
-    with monkeypatch.context() as patch:
-        patch.setattr(schema, "shipped_upgrades", lambda folder: older)
-        store = PostgresStore(url, reactor)
-        await store.start()
-        await keep(store, "f", entries(1, 3))
-        await store.stop()
+    older.make_postgres(postgres_server, database, 1)
     named = NamedVersion(2, "Launch", "Ada", T0)
-    store = PostgresStore(url, reactor)
+    store = PostgresStore(postgres_server.url(database), reactor)
     await store.start()
-    assert await store.name_version("f", "e1", named) is None
-    assert await store.named_versions("f", "e1") == [named]
+    assert await store.name_version("f", older.EPOCH, named) is None
+    assert await store.named_versions("f", older.EPOCH) == [named]
     await store.stop()
 
 
@@ -233,10 +227,10 @@ async def test_pgs8_a_newer_schema_is_refused(
     store = PostgresStore(url, reactor)
     await store.start()
     await store.stop()
-    postgres_server.execute("INSERT INTO helix_schema VALUES (3, 'later')", database)
+    postgres_server.execute("INSERT INTO helix_schema VALUES (4, 'later')", database)
     error = await refusal(url)
     assert type(error) is SchemaMismatch
-    assert "schema 3" in error.message
+    assert "schema 4" in error.message
 
 
 @ensureDeferred

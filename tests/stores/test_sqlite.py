@@ -30,7 +30,8 @@ from helix.store.sqlite import SQLiteStore
 from helix.store.sqlite_reads import SQLiteReads
 from helix.store.sqlite_removed import RemovedFlows
 from helix.store.upgrades import Upgrade, shipped_upgrades
-from tests.stores.data import T0, entries, entry, keep
+from tests.stores import older
+from tests.stores.data import T0, add, entries, entry, keep, take_snapshot
 from tests.stores.sqlite import opened, query, running, until
 
 SUMMARY = Summary("Orders")
@@ -144,7 +145,7 @@ async def test_sto13_a_second_process_is_refused_while_the_first_lives(path: Pat
         async with opened(path, read_only=True) as reader:
             assert (await reader.load("theirs")).entries == entries(1, 3)
             with pytest.raises(StoreReadOnly):
-                await reader.append("theirs", "e1", 3, entries(4, 4), SUMMARY)
+                await add(reader, "theirs", "e1", 3, entries(4, 4), SUMMARY)
         other.kill()
         other.wait()
     async with opened(path) as store:
@@ -183,7 +184,7 @@ async def test_sto16_appends_of_many_flows_share_a_transaction(store: SQLiteStor
     begun, all_asked = threading.Event(), threading.Event()
     under_way = store._writer.submit(lambda _: (begun.set(), all_asked.wait(30.0)))
     assert begun.wait(30.0)
-    asked = [store.append(name, "e1", 0, entries(1, 2), Summary(name)) for name in names]
+    asked = [add(store, name, "e1", 0, entries(1, 2), Summary(name)) for name in names]
     all_asked.set()
     await gatherResults([under_way, *asked])
     assert store.transactions - before == 2
@@ -208,7 +209,7 @@ async def test_sto16_a_repeated_operation_among_many_fails_alone(store: SQLiteSt
     names = [f"flow {n}" for n in range(100)]
     await gatherResults([keep(store, name, [entry(1, ("c", 1))]) for name in names])
     asked = [
-        store.append(name, "e1", 1, [entry(2, ("c", 1 if name == "flow 70" else 2))], SUMMARY)
+        add(store, name, "e1", 1, [entry(2, ("c", 1 if name == "flow 70" else 2))], SUMMARY)
         for name in names
     ]
     with pytest.raises(DuplicateOperation):
@@ -230,7 +231,7 @@ async def test_sto16_what_the_writer_remembers_is_bounded(
     for base in range(8):
         await gatherResults(
             [
-                store.append(name, "e1", base, [log[base]], SUMMARY)
+                add(store, name, "e1", base, [log[base]], SUMMARY)
                 for name, log in zip(names, logs, strict=True)
             ]
         )
@@ -260,7 +261,7 @@ async def test_sto9_what_is_removed_is_cleared_away_bit_by_bit(
     store = SQLiteStore(path, reactor)
     await store.start()
     await keep(store, "f", entries(1, 5000))
-    await store.snapshot("f", "e1", 4000, b"{}")
+    await take_snapshot(store, "f", "e1", 4000, b"{}")
     await store.name_version("f", "e1", NamedVersion(7, "Launch", "Ada", T0))
     await keep(store, "g", [entry(1, ("c", 1))])
     await store.delete("f", T0)
@@ -290,7 +291,7 @@ async def test_sto9_an_append_does_not_wait_for_a_long_log_to_be_cleared(
     await store.delete("f", T0)
     steps.release(3)
     await store.purge(T0 + 1)
-    await store.append("g", "e1", 0, entries(1, 1), SUMMARY)
+    await add(store, "g", "e1", 0, entries(1, 1), SUMMARY)
     assert store._writes.unfinished
 
 
@@ -303,7 +304,7 @@ async def test_sto10_an_entry_takes_few_bytes(path: Path) -> None:
         for base in range(0, 1000, 20):
             for name in "abcdefghij":
                 log = [entry(base + n, (client, base + n)) for n in range(1, 21)]
-                await store.append(name, "e1", base, log, SUMMARY)
+                await add(store, name, "e1", base, log, SUMMARY)
     assert path.stat().st_size / 10_000 < 120
 
 
@@ -347,16 +348,15 @@ async def test_sto14_an_older_schema_is_upgraded_at_the_start(path: Path, ship: 
 
 @ensureDeferred
 async def test_sto14_sto20_a_store_from_before_names_takes_them(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path,
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(sqlite_store, "shipped_upgrades", lambda folder: shipped_upgrades(folder)[:1])
-        assert "version_names" not in await make_older(path)
+    path.parent.mkdir(exist_ok=True)
+    older.make_sqlite(path, 1)
     named = NamedVersion(2, "Launch", "Ada", T0)
     async with opened(path) as store:
-        assert await store.named_versions("f", "e1") == []
-        assert await store.name_version("f", "e1", named) is None
-        assert await store.named_versions("f", "e1") == [named]
+        assert await store.named_versions("f", older.EPOCH) == []
+        assert await store.name_version("f", older.EPOCH, named) is None
+        assert await store.named_versions("f", older.EPOCH) == [named]
 
 
 @ensureDeferred

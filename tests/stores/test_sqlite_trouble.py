@@ -21,7 +21,7 @@ from helix.errors import StoreCorrupt, StoreError, StoreFull, StoreReadOnly, Sto
 from helix.records import Entry, Summary
 from helix.store import sqlite_file
 from helix.store.sqlite import SQLiteStore
-from tests.stores.data import T0, entries, entry, keep
+from tests.stores.data import T0, add, chain_at, entries, entry, keep, take_snapshot
 from tests.stores.sqlite import damage, opened, query, run, running
 
 SUMMARY = Summary("Orders")
@@ -67,10 +67,10 @@ async def test_sto12_a_full_database_takes_what_still_has_room(store: SQLiteStor
         await keep(store, name)
     await limit_pages(store, 10)
     asked = [
-        store.append("f", "e1", 0, [large(1)], SUMMARY),
-        store.append("g", "e1", 0, [entry(1)], SUMMARY),
-        store.snapshot("h", "e1", 0, b"x" * 100_000),
-        store.append("h", "e1", 0, [entry(1)], SUMMARY),
+        add(store, "f", "e1", 0, [large(1)], SUMMARY),
+        add(store, "g", "e1", 0, [entry(1)], SUMMARY),
+        take_snapshot(store, "h", "e1", 0, b"x" * 100_000),
+        add(store, "h", "e1", 0, [entry(1)], SUMMARY),
     ]
     assert await outcomes(asked) == [StoreFull, None, StoreFull, None]
     assert StoreFull.retry
@@ -78,7 +78,7 @@ async def test_sto12_a_full_database_takes_what_still_has_room(store: SQLiteStor
     assert (await store.load("g")).entries == [entry(1)]
     assert await store.snapshot_versions("h", "e1") == []
     await limit_pages(store, 1000)
-    await store.append("f", "e1", 0, [large(1)], SUMMARY)
+    await add(store, "f", "e1", 0, [large(1)], SUMMARY)
     assert (await store.load("f")).entries == [large(1)]
 
 
@@ -99,16 +99,17 @@ async def main(path):
     version = 0
     try:
         while version < 1000:
-            log = [Entry(version + 1, b'{"d":"%b"}' % (b"x" * 20_000), T0)]
-            await store.append("f", "e1", version, log, Summary())
+            patch = b'{"d":"%b"}' % (b"x" * 20_000)
+            log = [Entry(version + 1, patch, T0, chain=chain_at(version + 1))]
+            await add(store, "f", "e1", version, log, Summary())
             version += 1
     except StoreFull as error:
         print("full", error.retry)
     assert (await store.head("f")).version == version > 3
     assert (await store.load("g")).entries == entries(1, 3)
     (path / "ballast").unlink()
-    await store.append("f", "e1", version, log, Summary())
-    await store.append("g", "e1", 3, entries(4, 4), Summary())
+    await add(store, "f", "e1", version, log, Summary())
+    await add(store, "g", "e1", 3, entries(4, 4), Summary())
     await store.stop()
     again = SQLiteStore(path / "flows.db", reactor)
     await again.start()
@@ -201,7 +202,7 @@ async def test_sto12_a_database_that_becomes_read_only_is_told(store: SQLiteStor
         of._database.execute("PRAGMA query_only = ON")
 
     await store._writer.submit(forbid)
-    asked = [store.append("f", "e1", 0, entries(1, 1), SUMMARY)]
+    asked = [add(store, "f", "e1", 0, entries(1, 1), SUMMARY)]
     assert await outcomes(asked) == [StoreReadOnly]
     assert (await store.load("f")).entries == []
 
@@ -210,7 +211,8 @@ async def test_sto12_a_database_that_becomes_read_only_is_told(store: SQLiteStor
 
 
 def marked(version: int, mark: str) -> Entry:
-    return Entry(version, b'{"data":"%b"}' % (mark.encode() * 100), T0 + version)
+    patch = b'{"data":"%b"}' % (mark.encode() * 100)
+    return Entry(version, patch, T0 + version, chain=chain_at(version))
 
 
 @ensureDeferred
@@ -226,8 +228,8 @@ async def test_sto12_a_damaged_page_harms_its_own_flow_alone(path: Path) -> None
             await store.load("f")
         assert (await store.load("g")).entries == logs["g"]
         asked = [
-            store.append("f", "e1", 200, [marked(201, "<one>")], SUMMARY),
-            store.append("g", "e1", 200, [marked(201, "[other]")], SUMMARY),
+            add(store, "f", "e1", 200, [marked(201, "<one>")], SUMMARY),
+            add(store, "g", "e1", 200, [marked(201, "[other]")], SUMMARY),
             store.create("h", "e1", T0),
         ]
         of_f, of_g, of_h = await outcomes(asked)
@@ -263,11 +265,11 @@ async def test_sto12_a_lock_of_another_program_is_waited_for_but_not_for_ever(
         await keep(store, "f")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            asked = [store.append("f", "e1", 0, [entry(1)], SUMMARY) for _ in range(3)]
+            asked = [add(store, "f", "e1", 0, [entry(1)], SUMMARY) for _ in range(3)]
             assert await outcomes(asked) == [StoreUnavailable] * 3
             assert (await store.load("f")).entries == []
             other.execute("ROLLBACK")
-        await store.append("f", "e1", 0, [entry(1)], SUMMARY)
+        await add(store, "f", "e1", 0, [entry(1)], SUMMARY)
 
 
 # What can't be stored at all.
@@ -278,9 +280,9 @@ async def test_sto12_what_cannot_be_stored_fails_alone(store: SQLiteStore) -> No
     for name in ("f", "g", "h"):
         await keep(store, name)
     asked = [
-        store.append("f", "e1", 0, [entry(1, ("c", 2**70))], SUMMARY),
-        store.append("g", "e1", 0, [entry(1)], Summary("half of a pair: \ud800")),
-        store.append("h", "e1", 0, [entry(1)], SUMMARY),
+        add(store, "f", "e1", 0, [entry(1, ("c", 2**70))], SUMMARY),
+        add(store, "g", "e1", 0, [entry(1)], Summary("half of a pair: \ud800")),
+        add(store, "h", "e1", 0, [entry(1)], SUMMARY),
     ]
     assert await outcomes(asked) == [StoreError, StoreError, None]
     for name in ("f", "g"):
@@ -295,7 +297,7 @@ async def write(store, flow_id):
     while True:
         size = version % 3 + 1
         log = [entry(version + n, (flow_id, version + n)) for n in range(1, size + 1)]
-        await store.append(flow_id, "e1", version, log, Summary(str(version + size)))
+        await add(store, flow_id, "e1", version, log, Summary(str(version + size)))
         version += size
         os.write(1, f"{flow_id} {version}\\n".encode())
 
@@ -332,6 +334,6 @@ async def test_sto1_what_was_confirmed_outlives_a_kill(path: Path, seed: int) ->
             assert last >= version
             assert stored.entries == log
             assert stored.head.summary == Summary(str(last))
-            await store.append(flow_id, "e1", last, entries(last + 1, last + 1), SUMMARY)
+            await add(store, flow_id, "e1", last, entries(last + 1, last + 1), SUMMARY)
     assert len(versions) == 20
     assert query(path, "PRAGMA integrity_check") == [("ok",)]

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import psycopg2.errors
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+
+from helix.chain import chained, origin_of
+from helix.document import FlowDocument, JsonObject, encode_document
 from helix.errors import SchemaMismatch
+from helix.ids import public_id
+from helix.interfaces import IFlowStore
+from helix.records import Entry, Summary
+from helix.store.postgres import PostgresStore
 from helix.store.upgrades import Upgrade, in_sequence, needed_upgrades, shipped_upgrades
+from helix.verify import Difference, verify_flow
+from tests.postgres import PostgresServer
+from tests.stores import older
+from tests.stores.data import T0
+from tests.stores.sqlite import opened, query
 
 THREE = [Upgrade(number, f"step {number}", "SELECT 1") for number in (1, 2, 3)]
 
@@ -31,3 +47,61 @@ def test_sto14_a_database_needs_what_follows_its_schema(current: int, needed: li
 def test_sto14_a_newer_schema_is_refused_with_what_to_do() -> None:
     with pytest.raises(SchemaMismatch, match=r"schema 4.*up to 3: run the version"):
         needed_upgrades(THREE, 4)
+
+
+# Logs from before there were chains.
+
+
+async def check_upgraded(store: IFlowStore) -> None:
+    """See that an older log is what it was, goes on with a chain, and knows its submissions."""
+    head = await store.head("f")
+    origin = origin_of(older.EPOCH)
+    assert (head.version, head.origin, head.chain) == (4, origin, origin)
+    log = (await store.load("f")).entries
+    publics = [public_id(name) for name in older.CLIENTS]
+    assert [entry.client_id for entry in log] == [*publics, None]
+    assert {entry.chain for entry in log} == {b""}
+    for version, public in enumerate(publics, 1):
+        assert await store.find("f", older.EPOCH, public, 7) == log[version - 1]
+    assert await verify_flow(store, "f") == 4
+    await store.snapshot("f", older.EPOCH, 2, origin, encode_document(made_by(2)))
+    assert await store.snapshot_versions("f", older.EPOCH) == [2]
+    added = chained(origin, [Entry(5, b'{"title":"5"}', T0, "Ada", publics[0], 8, ("/x",))])
+    await store.append("f", older.EPOCH, 4, origin, added, Summary("5"))
+    assert (await store.load("f")).entries[-1:] == added
+    assert await verify_flow(store, "f") == 5
+
+
+def made_by(version: int) -> JsonObject:
+    document = FlowDocument.empty()
+    document.apply({"title": str(version)})
+    return document.content
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+@ensureDeferred
+async def test_chn5_an_older_sqlite_file_gets_chains(tmp_path: Path, schema: int) -> None:
+    path = tmp_path / "flows.db"
+    older.make_sqlite(path, schema)
+    async with opened(path) as store:
+        await check_upgraded(store)
+    query(path, "UPDATE entries SET chain = NULL WHERE version = 5")
+    async with opened(path) as store:
+        with pytest.raises(Difference, match="f: version 5: the head's chain"):
+            await verify_flow(store, "f")
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+@ensureDeferred
+async def test_chn5_an_older_postgresql_database_gets_chains(
+    postgres_server: PostgresServer, database: str, schema: int
+) -> None:
+    older.make_postgres(postgres_server, database, schema)
+    store = PostgresStore(postgres_server.url(database), reactor)
+    await store.start()
+    await check_upgraded(store)
+    await store.stop()
+    # A node that was not upgraded leaves no entry without one behind the others.
+    insert = "INSERT INTO helix_entries (flow, version, at, by, patch) VALUES (1, 6, 0, '', '{}')"
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        postgres_server.execute(insert, database)

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 
 import msgspec
 
+from helix.chain import paths_text
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, Summary
 from helix.store.postgres.failures import Unfit
 from helix.store.postgres.wire import Row
 
 HEAD = """flow_id, epoch, version, title, description, node_count, edge_count,
-    created_at, updated_at, deleted_at"""
+    created_at, updated_at, origin, chain, deleted_at"""
 
-ENTRY = "version, patch, at, by, client_id, op_id"
+ENTRY = "version, patch, at, by, client_id, op_id, chain, dropped"
+
+# An entry on its way in; its chain is base64.
+_ADDED = """version bigint, patch text, at double precision, by text, client_id text, op_id bigint,
+        chain text, dropped text"""
+_NEW_ENTRY = "version, patch, at, by, client_id, op_id, decode(chain, 'base64'), dropped"
 
 # Locked in the order of their ids, so that no two batches wait for each other for ever. What
 # somebody else changed during the wait is seen after it. Joined row by row, through the index: the
@@ -23,9 +29,9 @@ WITH locked AS MATERIALIZED (
     SELECT asked.*, flow.key, flow.deleted
     FROM (
         SELECT * FROM json_to_recordset(%(asked)s) AS asked (
-            n bigint, flow_id text, epoch text, base bigint, size integer, at double precision,
-            title text, description text, node_count integer, edge_count integer, search text,
-            entries json)
+            n bigint, flow_id text, epoch text, base bigint, base_chain text, chain text,
+            size integer, at double precision, title text, description text,
+            node_count integer, edge_count integer, search text, entries json)
         ORDER BY flow_id COLLATE "C"
     ) AS asked LEFT JOIN LATERAL (
         SELECT key, deleted_at IS NOT NULL AS deleted FROM helix_flows
@@ -34,6 +40,7 @@ WITH locked AS MATERIALIZED (
 ), won AS (
     UPDATE helix_flows AS flows
     SET version = locked.base + locked.size, updated_at = locked.at,
+        chain = decode(locked.chain, 'base64'),
         node_count = locked.node_count, edge_count = locked.edge_count,
         -- What is the same stays where it is, however long.
         title = CASE WHEN flows.title = locked.title THEN flows.title ELSE locked.title END,
@@ -43,29 +50,29 @@ WITH locked AS MATERIALIZED (
             THEN flows.search ELSE decode(locked.search, 'base64') END
     FROM locked
     WHERE flows.flow_id = locked.flow_id AND flows.version = locked.base
+        AND flows.chain = decode(locked.base_chain, 'base64')
         AND flows.epoch = locked.epoch AND flows.deleted_at IS NULL
     RETURNING locked.n, flows.key, locked.entries
 ), added AS (
     INSERT INTO helix_entries (flow, {ENTRY})
-    SELECT won.key, {ENTRY}
-    FROM won CROSS JOIN LATERAL json_to_recordset(won.entries) AS added (
-        version bigint, patch text, at double precision, by text, client_id text, op_id bigint)
+    SELECT won.key, {_NEW_ENTRY}
+    FROM won CROSS JOIN LATERAL json_to_recordset(won.entries) AS added ({_ADDED})
 )
 SELECT n, deleted FROM locked WHERE n NOT IN (SELECT n FROM won)
 """
 
 CREATE = """
 INSERT INTO helix_flows (flow_id, epoch, version, created_at, updated_at, title, description,
-    node_count, edge_count, search)
+    node_count, edge_count, search, origin, chain)
 VALUES (%(flow_id)s, %(epoch)s, %(version)s, %(created_at)s, %(updated_at)s, %(title)s,
-    %(description)s, %(node_count)s, %(edge_count)s, decode(%(search)s, 'hex'))
+    %(description)s, %(node_count)s, %(edge_count)s, decode(%(search)s, 'hex'),
+    %(origin)s, %(chain)s)
 ON CONFLICT (flow_id) DO NOTHING RETURNING key
 """
 
 ADD_FIRST = f"""
 INSERT INTO helix_entries (flow, {ENTRY})
-SELECT %(key)s, {ENTRY} FROM json_to_recordset(%(added)s) AS added (
-    version bigint, patch text, at double precision, by text, client_id text, op_id bigint)
+SELECT %(key)s, {_NEW_ENTRY} FROM json_to_recordset(%(added)s) AS added ({_ADDED})
 """
 
 LOAD = f"""
@@ -105,9 +112,16 @@ SELECT max(op_id) FROM helix_entries WHERE flow = ({LOG}) AND client_id = %(clie
 """
 
 # What removes the flow waits for the lock, and then removes the snapshot too.
-KEEP_SNAPSHOT = f"""
+KEEP_SNAPSHOT = """
 INSERT INTO helix_snapshots (flow, version, document)
-SELECT key, %(version)s, %(document)s FROM ({LOG} FOR KEY SHARE) AS log
+SELECT key, %(version)s, %(document)s
+FROM (
+    SELECT key, version, origin FROM helix_flows
+    WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s FOR KEY SHARE
+) AS log
+WHERE %(version)s BETWEEN 0 AND version AND %(chain)s = COALESCE(
+    (SELECT chain FROM helix_entries WHERE flow = key AND helix_entries.version = %(version)s),
+    origin)
 ON CONFLICT DO NOTHING RETURNING flow
 """
 
@@ -122,6 +136,11 @@ THIN_OUT = "DELETE FROM helix_snapshots WHERE flow = %(key)s AND version = ANY(%
 LOCK_LOG = """
 SELECT key, version, deleted_at IS NOT NULL FROM helix_flows
 WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s FOR NO KEY UPDATE
+"""
+
+LOCK_FLOW = """
+SELECT key, epoch, version, chain, deleted_at IS NOT NULL FROM helix_flows
+WHERE flow_id = %(flow_id)s FOR NO KEY UPDATE
 """
 
 NAME_OF = """
@@ -168,6 +187,8 @@ DELETE FROM helix_flows WHERE flow_id IN (
     ORDER BY flow_id LIMIT %(limit)s FOR UPDATE
 ) RETURNING key
 """
+
+RENEW_EPOCH = "UPDATE helix_flows SET epoch = %(epoch)s WHERE key = %(key)s"
 
 # Locked in the order of their ids, as by appends.
 RENEW_EPOCHS = """
@@ -219,11 +240,13 @@ def write_head(head: FlowHead) -> dict[str, object]:
         "node_count": head.summary.node_count,
         "edge_count": head.summary.edge_count,
         "search": searchable(head.flow_id, head.summary).hex(),
+        "origin": head.origin,
+        "chain": head.chain,
     }
 
 
 class _Added(msgspec.Struct, gc=False):
-    """An entry on its way into `APPEND` or `ADD_FIRST`."""
+    """An entry on its way into `APPEND` or `ADD_FIRST`; msgspec writes bytes as base64."""
 
     version: int
     patch: str
@@ -231,6 +254,8 @@ class _Added(msgspec.Struct, gc=False):
     by: str
     client_id: str | None
     op_id: int | None
+    chain: bytes
+    dropped: str
 
 
 class _Asked(msgspec.Struct, gc=False):
@@ -238,13 +263,14 @@ class _Asked(msgspec.Struct, gc=False):
     An append as `APPEND` takes it.
 
     :ivar n: tells it from the others of its batch.
-    :ivar search: base64, as msgspec writes bytes.
     """
 
     n: int
     flow_id: str
     epoch: str
     base: int
+    base_chain: bytes
+    chain: bytes
     size: int
     at: float
     title: str
@@ -256,10 +282,17 @@ class _Asked(msgspec.Struct, gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
+_decode_paths = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def encode_append(
-    n: int, flow_id: str, epoch: str, base: int, entries: Sequence[Entry], summary: Summary
+    n: int,
+    flow_id: str,
+    epoch: str,
+    base: int,
+    base_chain: bytes,
+    entries: Sequence[Entry],
+    summary: Summary,
 ) -> bytes:
     """
     Give the JSON of one append for `APPEND`.
@@ -273,6 +306,8 @@ def encode_append(
             pack(flow_id),
             pack(epoch),
             base,
+            base_chain,
+            entries[-1].chain,
             len(entries),
             entries[-1].at,
             pack(summary.title),
@@ -302,7 +337,9 @@ def encode_entries(entries: Sequence[Entry]) -> str:
 def _added(entry: Entry) -> _Added:
     client_id = None if entry.client_id is None else pack(entry.client_id)
     patch = pack(entry.patch.decode())
-    return _Added(entry.version, patch, entry.at, pack(entry.by), client_id, entry.op_id)
+    dropped = pack(paths_text(entry.dropped).decode())
+    by = pack(entry.by)
+    return _Added(entry.version, patch, entry.at, by, client_id, entry.op_id, entry.chain, dropped)
 
 
 def searchable(flow_id: str, summary: Summary) -> bytes:
@@ -330,17 +367,37 @@ def unpack(text: str) -> str:
 
 def read_head(row: Row) -> FlowHead:
     """Give the head that the columns `HEAD` are."""
-    flow_id, epoch, version, title, description, nodes, edges, created, updated, deleted = row
+    flow_id, epoch, version, title, description, nodes, edges, created, updated, *rest = row
+    origin, chain, deleted = rest
     summary = Summary(unpack(title), unpack(description), nodes, edges)
-    return FlowHead(unpack(flow_id), unpack(epoch), version, summary, created, updated, deleted)
+    return FlowHead(
+        unpack(flow_id),
+        unpack(epoch),
+        version,
+        summary,
+        created,
+        updated,
+        bytes(origin),
+        bytes(chain),
+        deleted,
+    )
 
 
 def read_entry(row: Row) -> Entry:
     """Give the entry that the columns `ENTRY` are."""
-    version, patch, at, by, client_id, op_id = row
+    version, patch, at, by, client_id, op_id, chain, dropped = row
     if client_id is not None:
         client_id = unpack(client_id)
-    return Entry(version, unpack(patch).encode(), at, unpack(by), client_id, op_id)
+    return Entry(
+        version,
+        unpack(patch).encode(),
+        at,
+        unpack(by),
+        client_id,
+        op_id,
+        _decode_paths(unpack(dropped)) if dropped else (),
+        bytes(chain or b""),
+    )
 
 
 def read_name(row: Row) -> NamedVersion:

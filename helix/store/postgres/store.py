@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from helix.chain import origin_of
 from helix.errors import (
     DuplicateOperation,
     FlowDeleted,
@@ -117,7 +118,9 @@ class PostgresStore:
         replace_deleted: bool = False,
     ) -> Deferred[FlowHead]:
         updated_at = entries[-1].at if entries else at
-        head = FlowHead(flow_id, epoch, len(entries), summary, at, updated_at)
+        origin = origin_of(epoch)
+        chain = entries[-1].chain if entries else origin
+        head = FlowHead(flow_id, epoch, len(entries), summary, at, updated_at, origin, chain)
 
         attempts = count()
 
@@ -170,16 +173,20 @@ class PostgresStore:
         flow_id: str,
         epoch: str,
         base_version: int,
+        base_chain: bytes,
         entries: Sequence[Entry],
         summary: Summary,
     ) -> Deferred[None]:
         if not self._open:
             return fail(_closed())
         if not entries:
-            return self._do(lambda connection: _check(connection, flow_id, epoch, base_version))
+            base = (epoch, base_version, base_chain)
+            return self._do(lambda connection: _check(connection, flow_id, base))
         number = next(self._numbers)
         try:
-            asked = queries.encode_append(number, flow_id, epoch, base_version, entries, summary)
+            asked = queries.encode_append(
+                number, flow_id, epoch, base_version, base_chain, entries, summary
+            )
         except Unfit as error:
             return fail(error)
         deadline = self._clock.seconds() + self._bounds.wait
@@ -225,11 +232,13 @@ class PostgresStore:
 
         return self._do(newest_op)
 
-    def snapshot(self, flow_id: str, epoch: str, version: int, document: bytes) -> Deferred[None]:
+    def snapshot(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
+    ) -> Deferred[None]:
+        at = {**_log_of(flow_id, epoch), "version": version, "chain": chain}
+
         async def snapshot(connection: Connection) -> None:
-            await connection.transaction(
-                lambda: _keep_snapshot(connection, _log_of(flow_id, epoch), version, document)
-            )
+            await connection.transaction(lambda: _keep_snapshot(connection, at, document))
 
         return self._do(snapshot)
 
@@ -282,6 +291,16 @@ class PostgresStore:
 
         return self._do(purge)
 
+    def renew_epoch(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, new_epoch: str
+    ) -> Deferred[None]:
+        base = (epoch, version, chain)
+
+        async def renew(connection: Connection) -> None:
+            await connection.transaction(lambda: _renew_epoch(connection, flow_id, base, new_epoch))
+
+        return self._do(renew)
+
     def renew_epochs(self, epoch: str) -> Deferred[int]:
         async def renew(connection: Connection) -> int:
             named = {"epoch": pack(epoch)}
@@ -327,13 +346,30 @@ async def _head(connection: Connection, flow_id: str) -> FlowHead:
     return await _one_head(connection, queries.HEAD_OF, {"flow_id": pack(flow_id)})
 
 
-async def _check(connection: Connection, flow_id: str, epoch: str, base_version: int) -> None:
+async def _check(connection: Connection, flow_id: str, base: tuple[str, int, bytes]) -> None:
     """Do what an append of nothing does."""
     head = await _head(connection, flow_id)
     if head.deleted_at is not None:
         raise FlowDeleted()
-    if head.epoch != epoch or head.version != base_version:
+    if (head.epoch, head.version, head.chain) != base:
         raise VersionConflict()
+
+
+async def _renew_epoch(
+    connection: Connection, flow_id: str, base: tuple[str, int, bytes], new_epoch: str
+) -> None:
+    rows = await connection.ask(queries.LOCK_FLOW, {"flow_id": pack(flow_id)})
+    if not rows:
+        raise FlowNotFound()
+    key, epoch, version, chain, deleted = rows[0]
+    if deleted:
+        raise FlowDeleted()
+    found = (unpack(epoch), version, bytes(chain))
+    if found == (new_epoch, *base[1:]):
+        return  # it was done before the connection was lost
+    if found != base:
+        raise VersionConflict()
+    await connection.ask(queries.RENEW_EPOCH, {"key": key, "epoch": pack(new_epoch)})
 
 
 async def _load(connection: Connection, flow_id: str, version: int | None) -> StoredFlow:
@@ -365,19 +401,15 @@ async def _tail(connection: Connection, key: int, after: int, end: int) -> list[
     return entries
 
 
-async def _keep_snapshot(
-    connection: Connection, log: dict[str, object], version: int, document: bytes
-) -> None:
+async def _keep_snapshot(connection: Connection, at: dict[str, object], document: bytes) -> None:
     try:
         text = pack(document.decode())
     except UnicodeError:
         raise Unfit() from None
-    kept = await connection.ask(
-        queries.KEEP_SNAPSHOT, {**log, "version": version, "document": text}
-    )
+    kept = await connection.ask(queries.KEEP_SNAPSHOT, {**at, "document": text})
     if not kept:
         return
-    rows = await connection.ask(queries.SNAPSHOT_VERSIONS, log)
+    rows = await connection.ask(queries.SNAPSHOT_VERSIONS, at)
     gone = expendable([version for (version,) in rows])
     if gone:
         await connection.ask(queries.THIN_OUT, {"key": kept[0][0], "versions": gone})

@@ -1,0 +1,99 @@
+"""
+The chain of a log: a value for each version over all that led there. (docs/adr/0015-chain.md)
+
+Two logs with the same chain at a version are the same up to it; so (epoch, version, chain) says
+which past somebody has, where a store may have gone back in time and on another way.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from hashlib import sha256
+from struct import Struct
+
+import msgspec
+
+from helix.records import Entry
+
+CHAIN_BYTES = 8
+"""Of SHA-256 that are kept: nobody meets another past with the same by chance."""
+
+_NOBODY = 2**32 - 1
+"""Stands for the length of a ``client_id`` that there is none of."""
+
+# The chain before, the version, the time, the op_id, and the lengths of the texts that follow.
+_FIXED = Struct(">8sQdqIII").pack
+
+_encode_paths = msgspec.json.Encoder().encode
+
+
+def origin_of(epoch: str) -> bytes:
+    """Give the chain of version 0 of a log that begins in ``epoch``."""
+    return sha256(epoch.encode()).digest()[:CHAIN_BYTES]
+
+
+def follow(chain: bytes, entry: Entry) -> bytes:
+    """
+    Give the chain of an entry.
+
+    :param chain: that of the version before.
+    :param entry: all of it counts but its own ``chain``.
+    """
+    by = entry.by.encode("utf-8", "surrogatepass")
+    client, size = b"", _NOBODY
+    if entry.client_id is not None:
+        client = entry.client_id.encode("utf-8", "surrogatepass")
+        size = len(client)
+    op_id = -1 if entry.op_id is None else entry.op_id
+    fixed = _FIXED(chain, entry.version, entry.at, op_id, len(by), size, len(entry.patch))
+    text = b"".join((fixed, by, client, entry.patch, paths_text(entry.dropped)))
+    return sha256(text).digest()[:CHAIN_BYTES]
+
+
+def chained(chain: bytes, entries: Iterable[Entry]) -> list[Entry]:
+    """
+    Give ``entries`` with their chains.
+
+    :param chain: that of the version before them.
+    """
+    made = []
+    for entry in entries:
+        chain = follow(chain, entry)
+        made.append(msgspec.structs.replace(entry, chain=chain))
+    return made
+
+
+def continues(chain: bytes, entries: Iterable[Entry]) -> bool:
+    """
+    Tell whether ``entries`` follow what has this chain.
+
+    :param chain: that of the version before them.
+    """
+    for entry in entries:
+        chain = follow(chain, entry)
+        if entry.chain != chain:
+            return False
+    return True
+
+
+def paths_text(paths: tuple[str, ...]) -> bytes:
+    """Give what an entry dropped as it is kept: a JSON array, or nothing for none."""
+    return _encode_paths(paths) if paths else b""
+
+
+def chain_text(chain: bytes) -> str:
+    """Give a chain as clients are shown it: base64url, 11 characters."""
+    return urlsafe_b64encode(chain).rstrip(b"=").decode()
+
+
+def parse_chain(text: str) -> bytes:
+    """
+    Turn `chain_text` around.
+
+    :raises ValueError: when it can't be one.
+    """
+    chain = urlsafe_b64decode(text.encode("ascii") + b"=")
+    if len(chain) != CHAIN_BYTES or chain_text(chain) != text:
+        raise ValueError("a chain is 8 bytes as base64url")
+    return chain
