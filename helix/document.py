@@ -19,6 +19,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Self
 
+import attrs
 import msgspec
 
 from helix.mergepatch import (
@@ -32,6 +33,8 @@ from helix.mergepatch import (
     minimal,
     size_of,
 )
+from helix.nesting import Nesting, find_strays, without_strays
+from helix.regrouping import nest
 from helix.shape import (
     DocumentLimits,
     Path,
@@ -41,6 +44,7 @@ from helix.shape import (
     check_members,
     check_patch,
     check_patch_size,
+    invalid,
     pointer,
 )
 
@@ -88,7 +92,22 @@ def validate(document: object, limits: DocumentLimits = DEFAULT_LIMITS) -> JsonO
     :raises InvalidPatch: at the first thing in it that can't be.
     :raises DocumentTooLarge: when it has too many bytes or members.
     """
-    return check_document(document, limits)
+    whole = check_document(document, limits)
+    for node_id in find_strays(whole["nodes"]):
+        path = ("nodes", node_id, "parentId")
+        raise invalid(path, "is not the id of another node that doesn't lie in this one")
+    return whole
+
+
+def validate_past(document: JsonObject, limits: DocumentLimits = DEFAULT_LIMITS) -> JsonObject:
+    """
+    Check a whole document that a log made, perhaps before some of today's rules.
+
+    :return: the document as it is read: parents that can't be are gone. It shares what is same.
+    :raises InvalidPatch, DocumentTooLarge: as `validate`, but not for large numbers.
+    """
+    past = attrs.evolve(limits, max_number=sys.float_info.max)
+    return check_document(without_strays(document), past)
 
 
 class FlowDocument:
@@ -103,7 +122,7 @@ class FlowDocument:
     :ivar size_bytes: the bytes of its JSON text without white space; exact.
     """
 
-    __slots__ = ("_edges_of", "content", "limits", "size_bytes")
+    __slots__ = ("_edges_of", "_nesting", "content", "limits", "size_bytes")
 
     def __init__(self, content: JsonObject, limits: DocumentLimits = DEFAULT_LIMITS) -> None:
         self.content = content
@@ -113,6 +132,7 @@ class FlowDocument:
         self._edges_of: dict[str, dict[str, None]] = {}
         for edge_id, edge in content["edges"].items():
             self._link(edge_id, edge)
+        self._nesting = Nesting(content["nodes"])
 
     @classmethod
     def empty(cls, limits: DocumentLimits = DEFAULT_LIMITS) -> Self:
@@ -134,8 +154,9 @@ class FlowDocument:
         Reduce a patch to what it changes in the current document, which stays as it is.
 
         Values for absent nodes and edges that don't create them are dropped, and so are those that
-        would lead an edge to a missing node; with a node go its edges. All of the patch counts as
-        one change: an edge may lead to a node that the same patch creates.
+        would lead an edge to a missing node; with a node go its edges. Parents are kept true
+        (`helix.nesting`). All of the patch counts as one change: an edge may lead to a node that
+        the same patch creates.
 
         :param patch: a merge patch, from anybody.
         :param bounded: whether ``max_patch_bytes`` holds; not for what the server made itself.
@@ -151,7 +172,12 @@ class FlowDocument:
         # The document can't grow by more than what is put into it.
         most = check_patch_size(checked, limits) if bounded else sys.maxsize
         left_out: list[Path] = []
-        nodes = self._stage_nodes(checked.get("nodes", {}), left_out)
+        given = checked.get("nodes", {})
+        nodes = self._stage_nodes(given, left_out)
+        if self._nesting.is_concerned(given):
+            left_out += nest(self._nesting, given, nodes)
+            # What lies elsewhere now may have longer numbers.
+            most = sys.maxsize
         edges = self._stage_edges(checked.get("edges", {}), nodes, left_out)
         if dropped is not None:
             dropped += map(pointer, left_out)
@@ -177,6 +203,10 @@ class FlowDocument:
         """
         return diff(self.content, validate(document, self.limits))
 
+    def stage_past(self, document: JsonObject) -> JsonObject:
+        """As `stage_document`, for one that a log made. (`validate_past`)"""
+        return diff(self.content, validate_past(document, self.limits))
+
     def apply(self, effective: JsonObject) -> None:
         """
         Apply an effective patch, in place.
@@ -193,15 +223,14 @@ class FlowDocument:
         return undo
 
     def _apply(self, effective: JsonObject, undo: JsonObject | None) -> None:
-        touched = effective.get("edges")
-        if not touched:
-            self.size_bytes += merge_into(self.content, effective, undo)
-            return
         edges = self.content["edges"]
+        touched = effective.get("edges", ())
         for edge_id in touched:
             if edge_id in edges:
                 self._unlink(edge_id, edges[edge_id])
+        moved = self._nesting.before(effective.get("nodes", {}))
         self.size_bytes += merge_into(self.content, effective, undo)
+        self._nesting.after(moved)
         for edge_id in touched:
             if edge_id in edges:
                 self._link(edge_id, edges[edge_id])

@@ -23,6 +23,7 @@ from helix.document import JsonObject, empty_document, merge
 from helix.errors import InvalidPatch
 from helix.ids import MAX_ID_BYTES
 from helix.mergepatch import fresh
+from helix.nesting import find_strays, without_strays
 from helix.shape import FORBIDDEN_KEYS, is_number
 
 FORMAT = "helix-flow"
@@ -46,11 +47,13 @@ class Imported:
 
     :ivar dropped_nodes: how many nodes could not be kept.
     :ivar dropped_edges: likewise; those that led to no node count too.
+    :ivar dropped_parents: of nodes that were kept: where those could not lie in them.
     """
 
     document: JsonObject
     dropped_nodes: int = 0
     dropped_edges: int = 0
+    dropped_parents: int = 0
 
 
 def complete(given: Any) -> Any:
@@ -74,10 +77,19 @@ def read_import(given: object, new_id: Callable[[], str]) -> Imported:
             raise InvalidPatch("/format_version", f"must be {FORMAT_VERSION}")
         if "document" not in given:
             raise InvalidPatch("/document", "is missing")
-        return Imported(complete(given["document"]))
+        document, dropped = _with_parents_that_can_be(complete(given["document"]))
+        return Imported(document, dropped_parents=dropped)
     if type(given) is dict and type(given.get("nodes")) is list:
         return _Browser(new_id).read(given)
     raise InvalidPatch("", "is neither an export of a flow nor nodes and edges of a browser's")
+
+
+def _with_parents_that_can_be(document: Any) -> tuple[Any, int]:
+    """Take out the parents that can't be, which older logs may hold, and count them."""
+    nodes = document["nodes"] if type(document) is dict else None
+    if type(nodes) is not dict or any(type(node) is not dict for node in nodes.values()):
+        return document, 0  # that is said elsewhere
+    return without_strays(document), len(find_strays(nodes))
 
 
 def _without_forbidden(value: Any) -> Any:
@@ -116,6 +128,7 @@ class _Browser:
         self._new_id = new_id
         self._nodes: JsonObject = {}
         self._edges: JsonObject = {}
+        self._seen: JsonObject = {}
 
     def read(self, given: JsonObject) -> Imported:
         edges = given.get("edges")
@@ -127,7 +140,7 @@ class _Browser:
         dropped_edges = sum(not self._add_edge(edge) for edge in edges)
         document = empty_document() | {"nodes": self._nodes, "edges": self._edges}
         document["viewport"] = _numbers(given.get("viewport"), document["viewport"])
-        return Imported(document, dropped_nodes, dropped_edges)
+        return Imported(document, dropped_nodes, dropped_edges, self._settle_parents())
 
     def _add_node(self, given: object) -> bool:
         """Add a node unless it has no id, or that of another; tell whether it was."""
@@ -136,8 +149,14 @@ class _Browser:
         if node_id is None or node_id in self._nodes:
             return False
         if "positionAbsolute" in node:
+            self._seen[node_id] = node["positionAbsolute"]
             for name in _MEASUREMENTS:
                 node.pop(name, None)
+        parent = node.pop("parentNode", None)
+        if node.setdefault("parentId", parent) in (None, ""):
+            del node["parentId"]
+        elif type(node["parentId"]) is int:
+            node["parentId"] = str(node["parentId"])
         if type(node.get("type")) is not str:
             node.pop("type", None)
         if type(node.get("data")) is not dict:
@@ -149,6 +168,17 @@ class _Browser:
             "position": _numbers(node.get("position"), place),
         }
         return True
+
+    def _settle_parents(self) -> int:
+        """Take out the parents that can't be; count them."""
+        strays = find_strays(self._nodes)
+        for node_id in strays:
+            node = self._nodes[node_id]
+            del node["parentId"]
+            if node.get("extent") == "parent":
+                del node["extent"]
+            node["position"] = _numbers(self._seen.get(node_id), node["position"])
+        return len(strays)
 
     def _add_edge(self, given: object) -> bool:
         """Add an edge between nodes that are there; tell whether it was."""

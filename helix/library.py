@@ -11,12 +11,14 @@ from twisted.internet.defer import Deferred
 
 from helix.chain import chain_text, chained, origin_of
 from helix.document import (
+    DocumentLimits,
     FlowDocument,
     JsonObject,
     diff,
     empty_document,
     encode_document,
     validate,
+    validate_past,
 )
 from helix.duplicating import duplicate
 from helix.edits import Accepted, Check, FlowState, Submission, summary_of
@@ -35,6 +37,8 @@ MAX_ENTRIES_BYTES = 4 * 1024 * 1024
 """Bytes of patches after which a list of entries ends early."""
 
 _decode = msgspec.json.Decoder().decode
+
+_Validate = Callable[[JsonObject, DocumentLimits], JsonObject]
 
 
 @attrs.frozen
@@ -305,8 +309,10 @@ class FlowLibrary:
             "document": msgspec.Raw(state.document),
         }
 
-    async def _create(self, whole: Any, flow_id: str | None, by: str) -> FlowState:
-        document = FlowDocument(validate(whole, self.limits))
+    async def _create(
+        self, whole: Any, flow_id: str | None, by: str, check: _Validate = validate
+    ) -> FlowState:
+        document = FlowDocument(check(whole, self.limits))
         now = self._wall()
         patch = diff(empty_document(), document.content)
         epoch = self._new_epoch()
@@ -325,7 +331,8 @@ class FlowLibrary:
 
     async def _duplicate(self, flow_id: str, by: str) -> FlowState:
         state = await self._service.read(flow_id)
-        return await self._create(duplicate(_decode(state.document), self._new_id), None, by)
+        copy = duplicate(_decode(state.document), self._new_id)
+        return await self._create(copy, None, by, validate_past)
 
     async def _import(self, given: object, flow_id: str | None, by: str) -> ImportedFlow:
         found = read_import(given, self._new_id)
@@ -335,7 +342,7 @@ class FlowLibrary:
     async def _restore(self, flow_id: str, version: int, check: Check, by: str) -> Accepted:
         past = _decode((await self._service.read(flow_id, version)).document)
         return await self._service.submit(
-            flow_id, Submission(lambda current, _: current.stage_document(past), by, check=check)
+            flow_id, Submission(lambda current, _: current.stage_past(past), by, check=check)
         )
 
     async def _delete(self, flow_id: str, by: str) -> FlowHead:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -19,6 +17,9 @@ MEMBERS = ("title", "description", "viewport", "data", "nodes", "edges")
 FORBIDDEN_KEYS = frozenset({"__proto__", "constructor", "prototype"})
 """Names that reach an object's prototype in JavaScript: a client that merges them is taken over."""
 
+LARGEST_NUMBER = 2**53
+"""Up to here browsers, which have doubles, hold every whole number; beyond, not each."""
+
 Path = tuple[str | int, ...]
 
 
@@ -32,6 +33,7 @@ class DocumentLimits:
     :ivar max_members: nodes and edges together.
     :ivar max_depth: how deep arrays and objects may nest, the document itself counted.
     :ivar max_id_bytes: of the id of a node or an edge, as UTF-8.
+    :ivar max_number: how far from 0 a number may be.
     """
 
     max_patch_bytes: int = 256 * 1024
@@ -39,6 +41,7 @@ class DocumentLimits:
     max_members: int = 20_000
     max_depth: int = 32
     max_id_bytes: int = MAX_ID_BYTES
+    max_number: float = LARGEST_NUMBER
 
 
 def pointer(path: Path) -> str:
@@ -146,15 +149,11 @@ def _require(value: JsonObject, names: Iterable[str], path: Path) -> None:
             raise invalid((*path, name), "is missing")
 
 
-_LARGEST = int(sys.float_info.max)
-
-
-def is_number(value: object) -> bool:
-    """Tell whether a value is a number that a double can hold, as all clients have them."""
+def is_number(value: object, most: float = LARGEST_NUMBER) -> bool:
+    """Tell whether a value is a number that all clients have alike, at most so far from 0."""
     kind = type(value)
-    if kind is float:
-        return math.isfinite(value)  # type: ignore[arg-type]  # narrowed by its type just now
-    return kind is int and -_LARGEST <= value <= _LARGEST  # type: ignore[operator]  # likewise
+    # Not a number is within nothing.
+    return (kind is int or kind is float) and -most <= value <= most  # type: ignore[operator]
 
 
 def _is_text(value: object) -> bool:
@@ -219,8 +218,8 @@ class _Checker:
             if not _is_text(value):
                 raise invalid(path, "holds half of a surrogate pair")
         elif kind is int or kind is float:
-            if not is_number(value):
-                raise invalid(path, "is not a finite number")
+            if not is_number(value, self.limits.max_number):
+                raise invalid(path, "is not a number of at most 2^53, as browsers have it")
         elif value is None:
             if not self.nulls:
                 raise invalid(path, "must not be null: leave it out")
@@ -248,8 +247,10 @@ class _Checker:
         for name, number in self._object(value, path, room).items():
             if name not in names:
                 raise invalid((*path, name), f"is not one of {', '.join(names)}")
-            if not is_number(number):
-                raise invalid((*path, name), "must be a finite number")
+            if not is_number(number, self.limits.max_number):
+                raise invalid(
+                    (*path, name), "must be a number of at most 2^53, as browsers have it"
+                )
 
     def _position(self, value: object, path: Path, room: int) -> None:
         self._numbers(value, ("x", "y"), path, room)
@@ -257,7 +258,7 @@ class _Checker:
     def _viewport(self, value: object, path: Path, room: int) -> None:
         self._numbers(value, ("x", "y", "zoom"), path, room)
 
-    def _type(self, value: object, path: Path, room: int) -> None:
+    def _name(self, value: object, path: Path, room: int) -> None:
         if value is not None or not self.nulls:
             self._text(value, path, room)
 
@@ -294,7 +295,8 @@ _CHECKS: _Checks = {
 }
 _NODE_CHECKS: _Checks = {
     "id": _Checker._text,
-    "type": _Checker._type,
+    "type": _Checker._name,
+    "parentId": _Checker._name,
     "position": _Checker._position,
     "data": _Checker._data,
 }

@@ -14,7 +14,7 @@ from helix.document import (
     FlowDocument,
     JsonObject,
     encode_document,
-    validate,
+    validate_past,
 )
 from helix.errors import FlowNotFound, HelixError, StoreCorrupt, VersionNotFound
 from helix.interfaces import IFlowStore
@@ -180,7 +180,7 @@ class _Replay:
 
     def _check_valid(self) -> None:
         try:
-            validate(self.document.content, _UNBOUNDED)
+            validate_past(self.document.content, _UNBOUNDED)
         except HelixError as error:
             raise self._difference(f"the log makes no valid document: {error.message}") from None
 

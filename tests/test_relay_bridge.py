@@ -355,7 +355,16 @@ def _arrays() -> st.SearchStrategy[JsonObject]:
             "nodes": st.lists(nodes, max_size=3, unique_by=lambda member: member["id"]),
             "edges": st.lists(edges, max_size=2, unique_by=lambda member: member["id"]),
         }
-    )
+    ).map(_with_parents_that_can_be)
+
+
+def _with_parents_that_can_be(arrays: JsonObject) -> JsonObject:
+    listed: set[str] = set()
+    for member in arrays["nodes"]:
+        if member.get("parentId") not in listed:
+            member.pop("parentId", None)
+        listed.add(member["id"])
+    return arrays
 
 
 def _without_nulls(value: Any) -> Any:
