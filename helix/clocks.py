@@ -42,6 +42,7 @@ class ClockWatch(Service):
 
     :param clock: the reactor, which is steady.
     :param wall: tells the time, in Unix seconds.
+    :param memory: for how many seconds a setting counts that has ended (`earliest`).
     """
 
     name = "clock-watch"
@@ -49,11 +50,16 @@ class ClockWatch(Service):
     _log: Final = Logger(namespace="helix.clocks")
 
     def __init__(
-        self, clock: IReactorTime, wall: Callable[[], float], telemetry: Telemetry
+        self,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+        telemetry: Telemetry,
+        memory: float,
     ) -> None:
         self._clock = clock
         self._wall = wall
         self._telemetry = telemetry
+        self._memory = memory
         self._ahead = self._now_ahead()
         # How far it was ahead before it was set, and until when; each lower than those behind it.
         self._before: list[tuple[float, float]] = []
@@ -71,19 +77,18 @@ class ClockWatch(Service):
         if self._looking.running:
             self._looking.stop()
 
-    def earliest(self, within: float) -> float:
+    def earliest(self) -> float:
         """
         Give the time that it is at least, by every setting that the wall clock had lately.
 
         So it is never ahead of a clock that was right at some time, however it was set since, and
         what was stored by a clock that was behind isn't taken for older than it is.
 
-        :param within: how many seconds ago a setting may have ended to count.
         :return: Unix seconds.
         """
         self._look()
-        now = self._clock.seconds()
-        return now + min([self._ahead, *(a for a, until in self._before if until >= now - within)])
+        self._forget()
+        return self._clock.seconds() + min([self._ahead, *(ahead for ahead, _ in self._before)])
 
     def _now_ahead(self) -> float:
         return self._wall() - self._clock.seconds()
@@ -93,9 +98,14 @@ class ClockWatch(Service):
         change = ahead - self._ahead
         if abs(change) <= TOLERANCE:
             return
+        self._forget()
         while self._before and self._before[-1][0] >= self._ahead:
             self._before.pop()
         self._before.append((self._ahead, self._clock.seconds()))
         self._ahead = ahead
         self._telemetry.emit("helix.clock.set", {"seconds": change})
         self._log.warn("The wall clock was set by {seconds:+.0f} s", seconds=change)
+
+    def _forget(self) -> None:
+        oldest = self._clock.seconds() - self._memory
+        self._before = [(ahead, until) for ahead, until in self._before if until >= oldest]

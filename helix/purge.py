@@ -30,7 +30,7 @@ class PurgeService(Service):
     What fails is logged and tried again an hour later. A wall clock that was set isn't believed:
     what goes is overdue by every setting that it had within the days for which flows are kept.
 
-    :param watch: knows what time it is at least.
+    :param watch: knows what time it is at least, with a memory of those days.
     :param store: started before this, stopped after it.
     :param keep_deleted: for how many days a deleted flow can be brought back.
     """
@@ -65,7 +65,7 @@ class PurgeService(Service):
 
     async def _purged(self) -> None:
         try:
-            count = await self._store.purge(self._watch.earliest(self._seconds) - self._seconds)
+            count = await self._store.purge(self._watch.earliest() - self._seconds)
         except StoreError as error:
             self._log.warn("Deleted flows could not be purged: {code}", code=error.code)
         except Exception:

@@ -26,7 +26,7 @@ from helix.library import FlowLibrary
 from helix.livelog import LogSettings
 from helix.longpoll import LongPollResource
 from helix.metrics import Metrics
-from helix.purge import PurgeService
+from helix.purge import DAY, PurgeService
 from helix.router import Router
 from helix.service import FlowSessionService
 from helix.shape import DocumentLimits
@@ -143,7 +143,7 @@ def build_server(
     )
     http = HttpConnections(config.max_connections, config.max_connections_per_address)
     site = HelixSite(root, bodies, http, proxies, clock, telemetry)
-    watch = ClockWatch(clock, wall, telemetry)
+    watch = ClockWatch(clock, wall, telemetry, config.keep_deleted * DAY)
     purge = PurgeService(clock, watch, store, config.keep_deleted)
     watchdog = WatchdogService(clock, telemetry)
     return Server(telemetry, metrics, store, sessions, clients, watch, purge, watchdog, site)

@@ -217,7 +217,7 @@ class Watched:
         self.told: list[object] = []
         telemetry = Telemetry()
         telemetry.subscribe("helix.clock.set", lambda _, values, __: self.told.append({**values}))
-        self.watch = ClockWatch(self.clock, self.wall, telemetry)
+        self.watch = ClockWatch(self.clock, self.wall, telemetry, DAY)
         self.watch.startService()
 
 

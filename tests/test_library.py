@@ -335,7 +335,7 @@ class Purged:
         self.store = MemoryStore()
         self.store.start()
         self.wall = Wall(self.clock)
-        self.watch = ClockWatch(self.clock, self.wall, Telemetry())
+        self.watch = ClockWatch(self.clock, self.wall, Telemetry(), days * DAY)
         self.service = PurgeService(self.clock, self.watch, self.store, days)
 
     def add(self, flow_id: str, *, deleted: bool = True) -> None:
@@ -429,7 +429,7 @@ def test_clk4_what_is_deleted_while_the_clock_is_behind_is_kept_as_long(behind: 
     """The daemon starts on a machine that doesn't know the time, and is told it later."""
     purged = Purged()
     purged.wall.ahead = -behind
-    purged.watch = ClockWatch(purged.clock, purged.wall, Telemetry())
+    purged.watch = ClockWatch(purged.clock, purged.wall, Telemetry(), 30 * DAY)
     purged.service = PurgeService(purged.clock, purged.watch, purged.store, 30)
     purged.watch.startService()
     purged.service.startService()
@@ -447,7 +447,7 @@ def test_clk4_clock_that_was_wrong_at_the_start_and_is_set_within_an_hour() -> N
     purged = Purged()
     purged.add("old")
     purged.wall.ahead = 31 * DAY
-    purged.watch = ClockWatch(purged.clock, purged.wall, Telemetry())
+    purged.watch = ClockWatch(purged.clock, purged.wall, Telemetry(), 30 * DAY)
     purged.service = PurgeService(purged.clock, purged.watch, purged.store, 30)
     purged.watch.startService()
     purged.service.startService()
