@@ -280,7 +280,7 @@ def read_until(client: RawWebSocket, event: str, fits: Callable[[Any], bool]) ->
 def test_clk1_daemon_goes_on_however_the_clock_is_set(
     start_daemon: Callable[..., Daemon], machine: MachineClock, ahead: float
 ) -> None:
-    daemon = start_daemon("--session-idle-timeout", "3", before=machine.command)
+    daemon = start_daemon("--session-idle-timeout", "5", before=machine.command)
     with no_faults(daemon):
         ada, bob, member = join(daemon, "ada"), join(daemon, "bob"), RawWebSocket(daemon.port)
         member.join(FLOW)
