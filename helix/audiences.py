@@ -30,7 +30,7 @@ class Kind(Enum):
     CURSORS = "cursors"
 
 
-class _Entry(msgspec.Struct, gc=False):
+class _Entry(msgspec.Struct, gc=False, omit_defaults=True):
     """An entry on the wire."""
 
     version: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,6 +27,13 @@ MAX_BYTES_PER_SECOND = 64 * 1024 * 1024
 
 MAX_GREETING_BYTES = 2 * 1024 * 1024
 """What newcomers are sent in one tick, but for the first of them: a millisecond or two."""
+
+
+@attrs.define(eq=False)
+class _Visit:
+    """One client's stay, perhaps over several connections; what it shows belongs to this."""
+
+    person: Person
 
 
 class Awareness:
@@ -53,10 +61,10 @@ class Awareness:
         "_flow_id",
         "_newcomers",
         "_next_at",
-        "_people",
         "_presence",
         "_telemetry",
         "_timer",
+        "_visits",
     )
 
     _log: Final = Logger(namespace="helix.session")
@@ -79,45 +87,57 @@ class Awareness:
         self._active = active
         self._failed = failed
         self._cursors = Cursors()
-        self._people: dict[IMember, Person] = {}
+        self._visits: dict[IMember, _Visit] = {}
         self._newcomers: dict[IMember, None] = {}
         self._next_at = 0.0
         self._timer: IDelayedCall | None = None
 
     def enter(self, member: IMember, person: Person) -> None:
-        """Count in a member whose join has been answered."""
-        self._people[member] = person
-        self._newcomers[member] = None
-        self._presence.join(member, person)
+        """Count in a member whose join has been answered, unless it took another's place."""
+        if member not in self._visits:
+            visit = self._visits[member] = _Visit(person)
+            self._newcomers[member] = None
+            self._presence.join(visit, person)
+            self._tick_soon()
+
+    def replace(self, old: IMember, new: IMember, person: Person) -> None:
+        """
+        Let a member, whose join is answered in this turn, take the place of another that was the
+        same client: the others see neither of them come or go.
+        """
+        visit = self._visits.get(old)
+        if visit is None or visit.person.key != person.key:
+            self.leave(old)
+            return
+        self._forget(old)
+        self._visits[new] = visit
+        self._newcomers[new] = None
+        visit.person = person
+        self._presence.update(visit, person.meta())
         self._tick_soon()
 
     def leave(self, member: IMember) -> None:
         """Count a member out; without effect when it is none."""
-        person = self._people.pop(member, None)
-        if person is None:
-            return
-        if member in self._newcomers:
-            del self._newcomers[member]
-        else:
-            self._fanout.remove(member.outlet, member.topic)
-        self._presence.leave(member)
-        self._cursors.leave(member, person.client_id)
-        self._tick_soon()
+        visit = self._forget(member)
+        if visit is not None:
+            self._presence.leave(visit)
+            self._cursors.leave(visit, visit.person.client_id)
+            self._tick_soon()
 
     def show(self, member: IMember, meta: JsonObject) -> None:
         """Tell the others what a member says of itself, in place of what it said before."""
-        person = self._people.get(member)
-        if person is not None and self._presence.update(member, person.meta(meta)):
+        visit = self._visits.get(member)
+        if visit is not None and self._presence.update(visit, visit.person.meta(meta)):
             self._tick_soon()
 
     def point(self, member: IMember, cursor: Cursor | None) -> None:
         """Tell the others where a member points, if that is still so at the next tick."""
-        person = self._people.get(member)
+        visit = self._visits.get(member)
         if (
-            person is not None
-            and self._cursors.move(member, person.client_id, cursor)
+            visit is not None
+            and self._cursors.move(visit, visit.person.client_id, cursor)
             and self._timer is None
-            and len(self._people) > 1
+            and len(self._visits) > 1
         ):
             self._tick_soon()
 
@@ -126,13 +146,24 @@ class Awareness:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for member in self._people:
+        for member in self._visits:
             if member not in self._newcomers:
                 self._fanout.remove(member.outlet, member.topic)
-        self._people = {}
+        self._visits = {}
         self._newcomers = {}
 
     # inside
+
+    def _forget(self, member: IMember) -> _Visit | None:
+        """Send a member nothing more, and give its visit; ``None`` for one that is none."""
+        visit = self._visits.pop(member, None)
+        if visit is None:
+            return None
+        if member in self._newcomers:
+            del self._newcomers[member]
+        else:
+            self._fanout.remove(member.outlet, member.topic)
+        return visit
 
     def _tick_soon(self) -> None:
         if self._timer is None:
@@ -167,7 +198,7 @@ class Awareness:
             self._emit("helix.cursors.told", moves=moves, cursors=count)
         if size:
             self._active()
-        return size * (len(self._people) - len(self._newcomers))
+        return size * (len(self._visits) - len(self._newcomers))
 
     def _greet(self) -> int:
         """Send newcomers what is so now, and return how many bytes that took."""
@@ -196,7 +227,7 @@ class Awareness:
 
     def _all_cursors(self) -> Broadcast | None:
         """What a member that lagged gets in place of cursors: it can't know who is gone."""
-        present = [person.client_id for person in self._people.values()]
+        present = [visit.person.client_id for visit in self._visits.values()]
         cursors = self._cursors.current(present)
         if cursors is None:
             return None

@@ -9,7 +9,8 @@ with an inverse kept for when the append fails; what others are shown is the doc
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail
@@ -23,17 +24,16 @@ from helix.errors import (
     FlowExists,
     FlowNotFound,
     HelixError,
-    OutcomeUnknown,
     SessionCrashed,
     SessionEnded,
     StoreUnavailable,
     TooManyPending,
     VersionConflict,
 )
-from helix.groups import Group, Pending
+from helix.groups import Group
 from helix.livelog import LiveLog, LogSettings
 from helix.otherwriters import LogFollower, OtherWriters
-from helix.submitters import Submitters
+from helix.submitters import Pending, Submitter, Submitters
 
 MAX_GROUP = 500
 """Entries of one append."""
@@ -105,15 +105,18 @@ class CommitLoop:
     @property
     def is_busy(self) -> bool:
         """Whether anything is submitted or under way."""
-        return bool(self._queue) or self._group is not None or self._others.reading is not None
+        return (
+            bool(self._queue or self._submitters.held_count)
+            or self._group is not None
+            or self._others.reading is not None
+        )
 
     def submit(self, submission: Submission) -> Deferred[Accepted]:
         """
         Take an edit into the log. Those of one caller keep their order.
 
-        An ``op_id`` that is not larger than the newest of its client is a resend: it is answered
-        with what it became, or where the log doesn't hold it, with the current version, since then
-        it changed nothing.
+        What the log holds under the same ``client_id`` and ``op_id`` is not staged again: it is
+        answered with what it became. So is what is under way, once it is known what it becomes.
 
         :return: a Deferred that fires once the edit is durable, before anybody is told of it.
         :raises HelixError: (through the Deferred) what `Submission.check` and `Submission.stage`
@@ -122,9 +125,13 @@ class CommitLoop:
         """
         if self._closed:
             return fail(SessionEnded())
-        if len(self._queue) >= MAX_PENDING:
+        submitters = self._submitters
+        resent = submitters.resent(submission)
+        if resent is not None:
+            return resent
+        if len(self._queue) + submitters.held_count >= MAX_PENDING:
             return fail(TooManyPending())
-        pending = Pending(submission, Deferred())
+        pending = submitters.enter(submission)
         self._queue.append(pending)
         self._next()
         return pending.done
@@ -136,6 +143,13 @@ class CommitLoop:
         :raises StoreError: when the store can't tell what it submitted before.
         """
         await self._submitters.introduce(client_id)
+
+    def last_op_id(self, client_id: str) -> int | None:
+        """
+        The largest ``op_id`` of a client that was introduced, in the log or on its way into it;
+        ``None`` without any.
+        """
+        return self._submitters.last_op_id(client_id)
 
     def dismiss(self, client_id: str) -> None:
         """Forget a client that was introduced, once nobody is it any more."""
@@ -207,7 +221,7 @@ class CommitLoop:
                 else:
                     break
         except Exception:
-            self._crash(Failure())
+            self.crash(Failure())
             return
         finally:
             self._running = False
@@ -218,9 +232,11 @@ class CommitLoop:
     def _stage(self) -> Group:
         """Take the next submissions off the queue and apply what they change."""
         now = round(self._settings.wall(), 3)
-        self._group = group = Group(self.log, self._submitters, now)
+        self._group = group = Group(self.log, now)
         while self._queue and len(group.entries) < MAX_GROUP and group.size < MAX_GROUP_BYTES:
-            group.take(self._queue.popleft())
+            pending = self._queue.popleft()
+            if not self._submitters.holds_back(pending, self):
+                group.take(pending)
         return group
 
     def _append(self, group: Group) -> None:
@@ -242,7 +258,7 @@ class CommitLoop:
         self._appending = True
         appended.addCallbacks(
             self._appended, self._append_failed, (group,), {}, (group,)
-        ).addErrback(self._crash)
+        ).addErrback(self.crash)
 
     def _append_ended(self) -> bool:
         """Note that no append is under way; tell whether anybody still waits for what it did."""
@@ -257,6 +273,7 @@ class CommitLoop:
         self._group = None
         self._conflicts = 0
         self.log.extend(group.entries)
+        group.count()
         corked = group.cork()
         try:
             self._acknowledge(group)
@@ -271,34 +288,42 @@ class CommitLoop:
             self._next()
 
     def _acknowledge(self, group: Group) -> None:
-        resent = []
         for pending in group.pending:
-            if pending.accepted is not None:
-                pending.done.callback(pending.accepted)
-            else:
-                resent.append(pending)
-        if resent:
-            Deferred.fromCoroutine(self._answer(resent)).addErrback(self._crash)
+            if not self._accept_found(pending) and pending.accepted is not None:
+                pending.accept(pending.accepted)
 
-    async def _answer(self, resent: Iterable[Pending]) -> None:
-        """Tell those who sent something again what it became."""
-        for pending in resent:
-            client_id, op_id = pending.submission.client_id, pending.submission.op_id
-            assert client_id is not None
-            assert op_id is not None
-            epoch = self.log.epoch
-            try:
-                entry = await self._settings.store.find(self.log.flow_id, epoch, client_id, op_id)
-            except HelixError as error:
-                pending.done.errback(OutcomeUnknown() if error.retry else error)
-            else:
-                accepted = Accepted(epoch, self.log.version, b"{}", chain=self.log.chain)
-                if entry is not None:
-                    chain = self.log.chain_of(entry)
-                    accepted = Accepted(
-                        epoch, entry.version, entry.patch, entry.dropped, True, chain
-                    )
-                pending.done.callback(accepted)
+    def _accept_found(self, pending: Pending) -> bool:
+        """Answer a submission that the log holds already; tell whether it is one."""
+        entry = pending.found
+        if entry is None:
+            return False
+        log = self.log
+        chain = log.chain_of(entry)
+        pending.accept(Accepted(log.epoch, entry.version, entry.patch, entry.dropped, True, chain))
+        return True
+
+    # what is held back (`helix.submitters.Staging`)
+
+    def released(self, ready: Sequence[Pending]) -> None:
+        self._put_back(ready)
+        if any(one.found is not None and one.found.version > self.log.version for one in ready):
+            self._others.stale = True
+        self._next()
+
+    def unknown(self, submitter: Submitter, failure: Failure) -> None:
+        """Those behind are refused, too: else they would overtake who tries again."""
+        behind = [one for one in self._queue if one.submitter is submitter]
+        self._queue = deque(one for one in self._queue if one.submitter is not submitter)
+        error = failure.value
+        assert isinstance(error, HelixError)
+        self._refuse((*self._submitters.drop_held(submitter), *behind), error)
+        self._next()
+
+    def crash(self, failure: Failure) -> None:
+        """Something failed by a fault of ours: take nothing more, and tell the follower."""
+        if not self._closed:
+            self.close(SessionCrashed())
+            self._follower.crash(failure)
 
     # when the store says no
 
@@ -307,7 +332,7 @@ class CommitLoop:
             return
         self._group = None
         group.roll_back()
-        self._queue.extendleft(reversed(group.pending))
+        self._put_back(group.pending)
         if not failure.check(VersionConflict, FlowExists, DuplicateOperation):
             self._give_up(failure)
         else:
@@ -317,8 +342,7 @@ class CommitLoop:
                 self._refuse(self._drop_queue(), VersionConflict())
             self._others.stale = True
             if failure.check(DuplicateOperation):
-                named = (pending.submission.client_id for pending in self._queue)
-                self._submitters.doubt(one for one in named if one is not None)
+                self._submitters.doubt(self._queue)
         self._next()
 
     def _give_up(self, failure: Failure) -> None:
@@ -344,22 +368,27 @@ class CommitLoop:
                 error=error,
             )
 
+    def _put_back(self, pending: Sequence[Pending]) -> None:
+        """Queue again what was taken off the queue, before all that was submitted later."""
+        number = attrgetter("number")
+        self._queue = deque(sorted((*pending, *self._queue), key=number))
+
     def _drop_queue(self) -> list[Pending]:
-        dropped = list(self._queue)
+        dropped = [*self._submitters.drop_held(), *self._queue]
         self._queue.clear()
         return dropped
 
     def _refuse(self, pending: Iterable[Pending], error: HelixError) -> None:
         for one in pending:
-            known = error.retry and self._submitters.know(one.submission)
-            one.done.errback(OutcomeUnknown() if known else error)
+            if not self._accept_found(one):
+                one.refuse(error)
 
     # what other writers did
 
     def _catch_up(self) -> None:
         """Have what others wrote before anything more is staged."""
         self._others.catch_up().addCallbacks(self._caught_up, self._not_caught_up).addErrback(
-            self._crash
+            self.crash
         )
 
     def _caught_up(self, _: None) -> None:
@@ -370,10 +399,3 @@ class CommitLoop:
             self._give_up(failure)
             self._others.refuse(failure)
             self._next()
-
-    # the end of things
-
-    def _crash(self, failure: Failure) -> None:
-        if not self._closed:
-            self.close(SessionCrashed())
-            self._follower.crash(failure)

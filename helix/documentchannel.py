@@ -19,12 +19,12 @@ from helix.edits import Accepted, Submission
 from helix.errors import (
     HelixError,
     InvalidParameters,
-    OutcomeUnknown,
     OutOfOrder,
     SessionEnded,
     TooManyPending,
     UnknownEvent,
 )
+from helix.ids import public_id
 from helix.interfaces import IMember
 from helix.joining import Joined, Past
 from helix.presence import Person, check_key, check_user, parse_meta
@@ -34,6 +34,9 @@ from helix.session import FlowSession
 
 MAX_UNANSWERED = 1000
 """Patches of one member that may wait for the store."""
+
+MAX_FAILED = 2 * MAX_UNANSWERED
+"""Patches of one member that failed for now and are known to be sent again in their order."""
 
 MAX_OP_ID = 2**53
 """The largest integer that every client can count to."""
@@ -85,14 +88,17 @@ class DocumentChannel:
     """
     A member in document mode.
 
-    Its patches are taken in the order of their ``op_id``. Once one has failed for now, those behind
-    it are refused until it is sent again: else they would overtake it.
+    What its client calls itself is between the two: all others, and all that is kept, know the
+    public id of that alone (`helix.ids.public_id`).
+
+    Its patches are taken in the order in which they come. Once one has failed for now, those behind
+    it are refused until they are sent again, too: else they would overtake it.
 
     :param limits: what the client is told of them.
     """
 
     __slots__ = (
-        "_failed_op",
+        "_failed",
         "_flow_id",
         "_limits",
         "_person",
@@ -117,7 +123,7 @@ class DocumentChannel:
         self._limits = limits
         self._session: FlowSession | None = None
         self._person = Person("", "")
-        self._failed_op: int | None = None
+        self._failed: dict[int, None] = {}
         self._unanswered = 0
 
     @property
@@ -128,7 +134,7 @@ class DocumentChannel:
         given = _read_params(params)
         self._person = _person_of(given)
         self._session, joined = await self._service.join_document(
-            self._flow_id, self, given.client_id, _past_of(given)
+            self._flow_id, self, self._person, _past_of(given)
         )
         return self._response(joined)
 
@@ -154,7 +160,9 @@ class DocumentChannel:
         """A patch that was refused is to be sent again before those behind it."""
         if event == "patch":
             with suppress(msgspec.MsgspecError):
-                self._failed(_decode_op(payload).op_id)
+                op_id = _decode_op(payload).op_id
+                if 0 <= op_id <= MAX_OP_ID:
+                    self._fail(op_id)
 
     def refusal(self, error: HelixError) -> bytes:
         return full_refusal(error)
@@ -182,6 +190,7 @@ class DocumentChannel:
             "epoch": joined.epoch,
             "version": joined.version,
             "chain": chain_text(joined.chain),
+            "last_op_id": joined.last_op_id,
             "role": "editor",
             "recovered": joined.entries is not None,
             "limits": self._limits,
@@ -214,11 +223,9 @@ class DocumentChannel:
             raise InvalidParameters(f"A patch is {{op_id, patch}}: {error}") from None
         if not 0 <= given.op_id <= MAX_OP_ID:
             raise InvalidParameters(f"op_id is an integer from 0 to {MAX_OP_ID}")
-        if self._failed_op is not None and given.op_id > self._failed_op:
-            raise OutOfOrder()
-        self._failed_op = None
+        self._check_order(given.op_id)
         if self._unanswered >= MAX_UNANSWERED:
-            self._failed_op = given.op_id
+            self._fail(given.op_id)
             raise TooManyPending()
         self._unanswered += 1
         patch = given.patch
@@ -247,13 +254,32 @@ class DocumentChannel:
     def _refused(self, failure: Failure, op_id: int) -> Failure:
         self._unanswered -= 1
         error = failure.value
-        again = isinstance(error, HelixError) and error.retry
-        if again and not isinstance(error, OutcomeUnknown):
-            self._failed(op_id)
+        if isinstance(error, HelixError) and error.retry:
+            self._fail(op_id)
         return failure
 
-    def _failed(self, op_id: int) -> None:
-        self._failed_op = op_id if self._failed_op is None else min(op_id, self._failed_op)
+    def _check_order(self, op_id: int) -> None:
+        """
+        Refuse a patch that would overtake what failed for now.
+
+        Who sends one again that failed has had its refusal, and so those of all that failed before:
+        what of them isn't sent again by then is given up.
+
+        :raises OutOfOrder: when others are to be sent again first.
+        """
+        failed = self._failed
+        if not failed:
+            return
+        if op_id not in failed:
+            self._fail(op_id)
+            raise OutOfOrder()
+        while op_id in failed:
+            del failed[next(iter(failed))]
+
+    def _fail(self, op_id: int) -> None:
+        """Let a patch be the last that is to be sent again, if it isn't to be already."""
+        if len(self._failed) < MAX_FAILED:
+            self._failed[op_id] = None
 
 
 def _read_params(params: bytes) -> _Params:
@@ -288,7 +314,7 @@ def _person_of(given: _Params) -> Person:
     :raises InvalidParameters: when that can't be shown.
     """
     user = given.user or _User()
-    client_id = check_key("client_id", given.client_id)
+    client_id = public_id(check_key("client_id", given.client_id))
     key = client_id if user.id is None else check_key("user.id", user.id)
     check_user(user.name, user.color)
     return Person(key, client_id, user.name, user.color)

@@ -358,10 +358,6 @@ class StoreUnavailable(StoreError):
     default_message = "The store can't be reached, try again later"
 
 
-class OutcomeUnknown(StoreUnavailable):
-    """What became of a submission that was sent again can't be told now; it waits for nothing."""
-
-
 class StoreFull(StoreError):
     """There is no room for more; nothing was written."""
 

@@ -5,30 +5,16 @@ from __future__ import annotations
 import attrs
 import msgspec
 from msgspec import structs
-from twisted.internet.defer import Deferred
 
 from helix.chain import follow
 from helix.document import JsonObject
-from helix.edits import Accepted, Corkable, Submission
+from helix.edits import Accepted, Corkable
 from helix.errors import HelixError
 from helix.livelog import LiveLog
 from helix.records import Entry
-from helix.submitters import Submitters
+from helix.submitters import Pending
 
 _encode_patch = msgspec.json.Encoder().encode
-
-
-@attrs.define(eq=False)
-class Pending:
-    """
-    A submission that waits for its turn, then for its append.
-
-    :ivar accepted: what to acknowledge once the append is durable; ``None`` for a resend.
-    """
-
-    submission: Submission
-    done: Deferred[Accepted]
-    accepted: Accepted | None = None
 
 
 @attrs.define(eq=False)
@@ -38,27 +24,26 @@ class Group:
 
     :ivar at: when, in Unix seconds.
     :ivar pending: the submissions in order: those of the entries, those that change nothing (they
-        were judged by what the others make), and resends.
+        were judged by what the others make), and those that the log holds already.
     :ivar entries: what is to be appended.
     :ivar size: bytes of their patches.
+    :ivar _entering: the submissions of the entries.
     :ivar _changes: each effective patch and its inverse.
-    :ivar _newest_before: how far the clients of the submissions were. (`Submitters.put_back`)
     """
 
     _log: LiveLog
-    _submitters: Submitters
     at: float
     pending: list[Pending] = attrs.field(factory=list)
     entries: list[Entry] = attrs.field(factory=list)
     size: int = 0
+    _entering: list[Pending] = attrs.field(factory=list)
     _changes: list[tuple[JsonObject, JsonObject]] = attrs.field(factory=list)
-    _newest_before: dict[str, int] = attrs.field(factory=dict)
 
     def take(self, pending: Pending) -> None:
         """Stage a submission on those before it; who submitted what is refused is told so."""
         log, submission = self._log, pending.submission
         self.pending.append(pending)
-        if self._submitters.know(submission):
+        if pending.found is not None:
             return
         version = log.version + len(self.entries)
         dropped: list[str] = []
@@ -68,15 +53,14 @@ class Group:
             patch = submission.stage(log.document, dropped)
         except HelixError as error:
             self.pending.pop()
-            pending.done.errback(error)
+            pending.refuse(error)
             return
         text = b"{}"
         if patch:
             version += 1
             text = _encode_patch(patch)
-            self._add(version, patch, text, submission, tuple(dropped))
+            self._add(version, patch, text, pending, tuple(dropped))
         pending.accepted = Accepted(log.epoch, version, text, tuple(dropped), chain=self._chain)
-        self._submitters.count(submission, self._newest_before)
 
     @property
     def _chain(self) -> bytes:
@@ -88,14 +72,23 @@ class Group:
         version: int,
         patch: JsonObject,
         text: bytes,
-        submission: Submission,
+        pending: Pending,
         dropped: tuple[str, ...],
     ) -> None:
+        self._entering.append(pending)
         self._changes.append((patch, self._log.document.exchange(patch)))
         self.size += len(text)
+        submission = pending.submission
         client_id, op_id = submission.client_id, submission.op_id
         entry = Entry(version, text, self.at, submission.by, client_id, op_id, dropped)
         self.entries.append(structs.replace(entry, chain=follow(self._chain, entry)))
+
+    def count(self) -> None:
+        """Know, from now on, that the log holds what was to enter it."""
+        for pending in self._entering:
+            client, op_id = pending.submitter, pending.submission.op_id
+            if client is not None and op_id is not None and op_id > client.newest:
+                client.newest = op_id
 
     def undo(self) -> None:
         """Take it out of the document; `redo` puts it in again."""
@@ -110,7 +103,6 @@ class Group:
     def roll_back(self) -> None:
         """Let it be as if nothing had been taken; the submissions may be taken by another group."""
         self.undo()
-        self._submitters.put_back(self._newest_before)
         for pending in self.pending:
             pending.accepted = None
 

@@ -31,6 +31,8 @@ class Joined:
     :ivar chain: the log's at ``version``.
     :ivar entries: a JSON array; ``None`` where ``document`` is given.
     :ivar document: as JSON.
+    :ivar last_op_id: the largest ``op_id`` of the client that the log holds, or that is on its way
+        into it; ``None`` without any.
     """
 
     epoch: str
@@ -38,6 +40,7 @@ class Joined:
     chain: bytes
     entries: bytes | None
     document: bytes | None
+    last_op_id: int | None
 
 
 @attrs.define(eq=False)
@@ -46,10 +49,12 @@ class Joining:
     A member on its way into document mode: `prepare`, then `joined` in the turn that it is added.
 
     :param commits: the flow's.
+    :param client_id: the member's public id, which the flow has been introduced to.
     :param resume: what the member has; ``None`` for nothing.
     """
 
     _commits: CommitLoop
+    _client_id: str
     _resume: Past | None
     _fetched: list[Entry] | None = attrs.field(default=None, init=False)
 
@@ -86,10 +91,12 @@ class Joining:
 
     def _make(self) -> Joined:
         log, resume, fetched = self._commits.log, self._resume, self._fetched
+        last_op_id = self._commits.last_op_id(self._client_id)
+        begin = (log.epoch, log.version, log.chain)
         if resume is not None and fetched is not None and resume.epoch == log.epoch:
             at_hand = log.recent(resume.version + len(fetched))
             if at_hand is not None:
                 entries = wire_entries([*fetched, *at_hand])
                 if len(entries) < log.document.size_bytes or not (fetched or at_hand):
-                    return Joined(log.epoch, log.version, log.chain, entries, None)
-        return Joined(log.epoch, log.version, log.chain, None, log.encoded())
+                    return Joined(*begin, entries, None, last_op_id)
+        return Joined(*begin, None, log.encoded(), last_op_id)

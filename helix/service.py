@@ -30,6 +30,7 @@ from helix.fanout import Turns
 from helix.interfaces import IFlowStore, IMember
 from helix.joining import Joined, Past
 from helix.livelog import LiveLog, LogSettings, load_state
+from helix.presence import Person
 from helix.relayread import parse_changes
 from helix.session import End, FlowSession, Surroundings
 from helix.telemetry import Telemetry
@@ -139,7 +140,7 @@ class FlowSessionService(Service):
             return session
 
     async def join_document(
-        self, flow_id: str, member: IMember, client_id: str, resume: Past | None
+        self, flow_id: str, member: IMember, person: Person, resume: Past | None
     ) -> tuple[FlowSession, Joined]:
         """
         As `join`, in document mode; parameters and result as `FlowSession.join_document`.
@@ -148,7 +149,7 @@ class FlowSessionService(Service):
             session = await self._opened(flow_id)
             session.hold()
             try:
-                return session, await session.join_document(member, client_id, resume)
+                return session, await session.join_document(member, person, resume)
             finally:
                 session.release()
 

@@ -31,7 +31,7 @@ from helix.interfaces import IMember
 from helix.joining import Joined, Joining, Past
 from helix.livelog import LiveLog, LogSettings
 from helix.presence import Person, Presence
-from helix.protocol import encode_json
+from helix.protocol import EMPTY, encode_json
 from helix.records import Entry
 from helix.relayaudience import RelayAudience
 from helix.relayread import Arrays
@@ -66,6 +66,9 @@ _ERRORS: Mapping[End, type[HelixError]] = {
     End.DRAINED: Draining,
 }
 """What those are told whose edits were not stored before the end."""
+
+_REPLACED = Farewell("phx_close", "replaced", EMPTY)
+"""For good: if both went on joining in place of each other, neither would stay."""
 
 
 @attrs.frozen
@@ -108,6 +111,7 @@ class FlowSession:
         "_active_at",
         "_around",
         "_began",
+        "_clients",
         "_commits",
         "_documents",
         "_ended",
@@ -152,6 +156,7 @@ class FlowSession:
 
         self._commits = CommitLoop(log, around.logs, me)
         self._members: dict[IMember, Audience] = {}
+        self._clients: dict[str, IMember] = {}
         self._holds = 0
         self._lingers = False
         self._relays = RelayAudience(fanout(), self._commits, clock, around.logs.wall)
@@ -187,26 +192,38 @@ class FlowSession:
         self._check_room()
         self._add(member, self._relays)
 
-    async def join_document(self, member: IMember, client_id: str, resume: Past | None) -> Joined:
+    async def join_document(self, member: IMember, person: Person, resume: Past | None) -> Joined:
         """
         Add a member in document mode. It gets every entry that follows what this returns.
 
+        It takes the place of another member of the same client: that is where the client was before
+        its connection was lost, and is told ``replaced`` and closed for good.
+
         The session must be held meanwhile. `CommitLoop.dismiss` is done when the member leaves.
 
-        :param client_id: who it is, in what it submits.
+        :param person: who it is, in what it submits and to the others.
         :param resume: what it has, if anything.
         :raises MaxClientsReached, SessionEnded: as `join`.
         :raises StoreError: when the store can't tell what the client was.
         """
-        self._check_room()
+        client_id = person.client_id
+        self._check_room(client_id)
         await self._commits.introduce(client_id)
-        joining = Joining(self._commits, resume)
+        joining = Joining(self._commits, client_id, resume)
         try:
             await joining.prepare()
-            self._check_room()
+            self._check_room(client_id)
         except BaseException:
             self._commits.dismiss(client_id)
             raise
+        old = self._clients.get(client_id)
+        if old is not None:
+            self.awareness.replace(old, member, person)
+            self._remove(old)
+            self._commits.dismiss(client_id)
+            self._tell_count("client_left")
+            _REPLACED.tell(iter([old]), self._around.turns)
+        self._clients[client_id] = member
         self._add(member, self._documents)
         return joining.joined()
 
@@ -234,6 +251,7 @@ class FlowSession:
             return
         self._remove(member)
         if client_id is not None:
+            del self._clients[client_id]
             self._commits.dismiss(client_id)
         if self._members:
             self._touch()
@@ -393,9 +411,10 @@ class FlowSession:
         if self.end_reason is not None:
             raise SessionEnded()
 
-    def _check_room(self) -> None:
+    def _check_room(self, client_id: str = "") -> None:
+        """:param client_id: of who wants to join; who takes its own place always may."""
         self._check_alive()
-        if len(self._members) >= self._around.max_clients:
+        if len(self._members) >= self._around.max_clients and client_id not in self._clients:
             raise MaxClientsReached()
 
     def _add(self, member: IMember, audience: Audience) -> None:

@@ -1,47 +1,134 @@
-"""Who submits to a flow, and how far each has come: by that a resend is known."""
+"""Who submits to a flow, what they have under way, and how a resend is known."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import insort
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from operator import attrgetter
+from typing import Protocol
 
 import attrs
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
-from helix.edits import Submission
+from helix.edits import Accepted, Submission
+from helix.errors import HelixError
 from helix.interfaces import IFlowStore
 from helix.livelog import LiveLog
 from helix.records import Entry
 
+NONE_YET = -1
+"""Less than every ``op_id``."""
+
 
 @attrs.define(eq=False)
-class _Client:
+class Submitter:
     """
     What is known of a client's submissions.
 
     :ivar members: how many of the session's members are this client.
-    :ivar newest: the largest ``op_id`` that the log holds, that is on its way into it, or that
-        was found to change nothing.
+    :ivar newest: the largest ``op_id`` that the log holds; `NONE_YET` without any. What is not
+        larger may be a resend.
+    :ivar doubted: whether the log may hold a larger one after all.
+    :ivar under_way: what was submitted and is not answered, by its ``op_id``.
+    :ivar held: of that, what is not to be staged before the store has told of what it was asked, in
+        order.
     """
 
-    members: int
-    newest: int
+    members: int = 0
+    newest: int = NONE_YET
+    doubted: bool = False
+    under_way: dict[int, Pending] = attrs.field(factory=dict)
+    held: list[Pending] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class Pending:
+    """
+    A submission that waits for its turn, then for its append.
+
+    :ivar submitter: whose it is; ``None`` for one that has no name.
+    :ivar number: larger than those of all that were submitted before.
+    :ivar accepted: what to acknowledge once the append is durable.
+    :ivar found: the entry that it became earlier.
+    :ivar absent_from: the epoch of the log that didn't hold it when the store was asked.
+    :ivar is_sought: whether the store is being asked.
+    """
+
+    submission: Submission
+    submitter: Submitter | None
+    number: int
+    done: Deferred[Accepted] = attrs.field(factory=Deferred)
+    accepted: Accepted | None = None
+    found: Entry | None = None
+    absent_from: str | None = None
+    is_sought: bool = False
+    _resends: list[Deferred[Accepted]] | None = None
+
+    def again(self) -> Deferred[Accepted]:
+        """It was sent again: give a Deferred of what it becomes, as a duplicate."""
+        resent: Deferred[Accepted] = Deferred()
+        self._resends = [*(self._resends or ()), resent]
+        return resent
+
+    def accept(self, accepted: Accepted) -> None:
+        """Tell who submitted it."""
+        self._leave()
+        self.done.callback(accepted)
+        for resent in self._resends or ():
+            resent.callback(msgspec.structs.replace(accepted, duplicate=True))
+
+    def refuse(self, error: HelixError) -> None:
+        """Tell who submitted it that it is not in the log, as far as anybody knows."""
+        self._leave()
+        self.done.errback(error)
+        for resent in self._resends or ():
+            resent.errback(error)
+
+    def _leave(self) -> None:
+        op_id = self.submission.op_id
+        if self.submitter is not None and op_id is not None:
+            del self.submitter.under_way[op_id]
+
+
+class Staging(Protocol):
+    """Who stages submissions, and is told of those that were held back."""
+
+    def released(self, ready: Sequence[Pending]) -> None:
+        """These may be staged now, in this order, before any other of their client."""
+
+    def unknown(self, submitter: Submitter, failure: Failure) -> None:
+        """What is held of a client can't be staged: the store can't tell what the log holds."""
+
+    def crash(self, failure: Failure) -> None:
+        """Something failed by a fault of ours."""
 
 
 class Submitters:
     """
     The clients that submit to a flow.
 
+    What the log holds under a submission's name is never staged again. Only where the number is not
+    larger than the newest of its client the store has to be asked, and only what that client
+    submits waits meanwhile.
+
     :param log: the flow's.
-    :param store: is asked how far those have come who are new here.
+    :param store: is asked how far those have come who are new here, and for resends.
+
+    :ivar held_count: how many submissions wait for the store.
     """
 
-    __slots__ = ("_clients", "_doubted", "_has_orphans", "_log", "_store")
+    __slots__ = ("_clients", "_has_orphans", "_log", "_numbers", "_store", "held_count")
 
     def __init__(self, log: LiveLog, store: IFlowStore) -> None:
         self._log = log
         self._store = store
-        self._clients: dict[str, _Client] = {}
-        self._doubted: frozenset[str] = frozenset()
+        self._clients: dict[str, Submitter] = {}
         self._has_orphans = False
+        self._numbers = count()
+        self.held_count = 0
 
     async def introduce(self, client_id: str) -> None:
         """
@@ -50,15 +137,16 @@ class Submitters:
         :raises StoreError: when the store can't tell what it submitted before.
         """
         log = self._log
-        while client_id not in self._clients:
+        while (client := self._clients.get(client_id)) is None or client.doubted:
             epoch, version = log.epoch, log.version
             newest = await self._newest_op(client_id)
             # Another node may still have taken in what the client sent there.
             since = log.recent(version) if log.epoch == epoch else None
             if since is not None:
-                newest = max([newest, *_op_ids(since, client_id)])
-                self._clients.setdefault(client_id, _Client(0, newest))
-        self._clients[client_id].members += 1
+                client = self._clients.setdefault(client_id, Submitter())
+                client.newest = max([client.newest, newest, *_op_ids(since, client_id)])
+                client.doubted = False
+        client.members += 1
 
     def dismiss(self, client_id: str) -> None:
         """One member less is that client; `forget_orphans` follows when nothing is under way."""
@@ -74,51 +162,125 @@ class Submitters:
             for client_id in [one for one, client in self._clients.items() if not client.members]:
                 del self._clients[client_id]
 
+    def last_op_id(self, client_id: str) -> int | None:
+        """The largest ``op_id`` of a client that the log holds, or that is under way into it."""
+        client = self._clients[client_id]
+        last = max(client.newest, max(client.under_way, default=NONE_YET))
+        return None if last == NONE_YET else last
+
     # the submissions
 
-    def know(self, submission: Submission) -> bool:
-        """Whether it is a resend: the log holds it, or is to, or it was found to change nothing."""
-        if submission.client_id is None or submission.op_id is None:
-            return False
-        client = self._clients.get(submission.client_id)
-        return client is not None and submission.op_id <= client.newest
-
-    def count(self, submission: Submission, before: dict[str, int]) -> None:
-        """
-        Know the submission again when it is resent, also if it changes nothing.
-
-        :param before: is given how far the client was, for `put_back`, unless it has that already.
-        """
+    def resent(self, submission: Submission) -> Deferred[Accepted] | None:
+        """Give the answer to be to a submission that is under way already."""
         client_id, op_id = submission.client_id, submission.op_id
-        client = None if client_id is None else self._clients.get(client_id)
-        if client_id is not None and op_id is not None and client is not None:
-            before.setdefault(client_id, client.newest)
-            client.newest = op_id
+        if client_id is None or op_id is None:
+            return None
+        client = self._clients.get(client_id)
+        first = None if client is None else client.under_way.get(op_id)
+        return None if first is None else first.again()
 
-    def put_back(self, before: Mapping[str, int]) -> None:
-        """Forget again what was counted."""
-        for client_id, newest in before.items():
-            if client_id in self._clients:
-                self._clients[client_id].newest = newest
+    def enter(self, submission: Submission) -> Pending:
+        """Take a submission that is not under way."""
+        client_id, op_id = submission.client_id, submission.op_id
+        number = next(self._numbers)
+        if client_id is None or op_id is None:
+            return Pending(submission, None, number)
+        client = self._clients.get(client_id)
+        if client is None:
+            client = self._clients[client_id] = Submitter()
+            self._has_orphans = True
+        pending = client.under_way[op_id] = Pending(submission, client, number)
+        return pending
+
+    def holds_back(self, pending: Pending, staging: Staging) -> bool:
+        """
+        Tell whether a submission may not be staged yet, since it has to be known first whether the
+        log holds it, or one before it of the same client.
+
+        :param staging: is told when that is known.
+        """
+        client, op_id = pending.submitter, pending.submission.op_id
+        if client is None or op_id is None:
+            return False
+        is_unknown = (
+            op_id <= client.newest
+            and pending.found is None
+            and pending.absent_from != self._log.epoch
+        )
+        held = client.held
+        if not is_unknown and (not held or held[0].number > pending.number):
+            return False
+        insort(held, pending, key=attrgetter("number"))
+        self.held_count += 1
+        if is_unknown:
+            pending.is_sought = True
+            seeking = Deferred.fromCoroutine(self._seek(pending, client, op_id, staging))
+            seeking.addErrback(staging.crash)
+        return True
+
+    def drop_held(self, client: Submitter | None = None) -> list[Pending]:
+        """Give up on what is held, of one client or of all, in the order of each."""
+        clients = self._clients.values() if client is None else (client,)
+        dropped = [pending for one in clients for pending in one.held]
+        for one in clients:
+            one.held.clear()
+        self.held_count -= len(dropped)
+        return dropped
+
+    async def _seek(
+        self, pending: Pending, client: Submitter, op_id: int, staging: Staging
+    ) -> None:
+        """Find out whether the log holds a submission, and release what waits for that."""
+        log, client_id = self._log, pending.submission.client_id
+        epoch = log.epoch
+        assert client_id is not None
+        found = failure = None
+        try:
+            found = await self._store.find(log.flow_id, epoch, client_id, op_id)
+        except HelixError:
+            failure = Failure()
+        pending.is_sought = False
+        if client.under_way.get(op_id) is not pending:
+            return  # it was answered meanwhile
+        if failure is not None:
+            staging.unknown(client, failure)
+            return
+        if found is None:
+            pending.absent_from = epoch
+        elif log.epoch == epoch:
+            pending.found = found
+        ready = []
+        while client.held and not client.held[0].is_sought:
+            ready.append(client.held.pop(0))
+        self.held_count -= len(ready)
+        if ready:
+            staging.released(ready)
 
     # what came another way
 
     def count_in(self, entries: Iterable[Entry]) -> None:
         """Know what came into the log by other writers, should it be sent here too."""
         for entry in entries:
-            if entry.client_id in self._clients and entry.op_id is not None:
-                client = self._clients[entry.client_id]
+            client = None if entry.client_id is None else self._clients.get(entry.client_id)
+            if client is not None and entry.op_id is not None:
                 client.newest = max(client.newest, entry.op_id)
+                if entry.op_id in client.under_way:
+                    client.under_way[entry.op_id].found = entry
 
-    def doubt(self, client_ids: Iterable[str]) -> None:
-        """These may have come farther than is known: `ask_again` finds out."""
-        self._doubted = frozenset(client_ids)
+    def doubt(self, submissions: Iterable[Pending]) -> None:
+        """The log holds one of these, which was not known: `ask_again` finds out."""
+        for pending in submissions:
+            pending.absent_from = None
+            if pending.submitter is not None:
+                pending.submitter.doubted = True
 
     def begin_anew(self) -> None:
         """The log is another: nobody is known to have submitted anything to it."""
-        self.doubt(self._clients)
         for client in self._clients.values():
-            client.newest = -1
+            client.newest = NONE_YET
+            client.doubted = True
+            for pending in client.under_way.values():
+                pending.found = None
 
     async def ask_again(self) -> None:
         """
@@ -126,20 +288,20 @@ class Submitters:
 
         :raises StoreError: when it can't tell; the doubt is kept.
         """
-        for client_id in sorted(self._doubted):
+        doubted = sorted(one for one, client in self._clients.items() if client.doubted)
+        for client_id in doubted:
             newest = await self._newest_op(client_id)
-            client = self._clients.setdefault(client_id, _Client(0, -1))
+            client = self._clients[client_id]
             client.newest = max(client.newest, newest)
-        self._has_orphans = self._has_orphans or bool(self._doubted)
-        self._doubted = frozenset()
+            client.doubted = False
 
     async def _newest_op(self, client_id: str) -> int:
-        """The largest ``op_id`` of a client in the log; -1 when there is none."""
+        """The largest ``op_id`` of a client in the log; `NONE_YET` when there is none."""
         log = self._log
         if not log.is_stored:
-            return -1
+            return NONE_YET
         newest = await self._store.newest_op(log.flow_id, log.epoch, client_id)
-        return -1 if newest is None else newest
+        return NONE_YET if newest is None else newest
 
 
 def _op_ids(entries: Iterable[Entry], client_id: str) -> Iterator[int]:

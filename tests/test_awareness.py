@@ -14,9 +14,12 @@ from helix.errors import CloseCode
 from helix.metrics import Metrics
 from helix.presence import Presence
 from tests.phoenixpresence import PhoenixPresence
+from tests.publicids import Names
 from tests.world import V1, V2, Client, World
 
 FLOW = "flow:f"
+
+NAMES = Names()
 
 MakeWorld = Callable[..., World]
 
@@ -31,7 +34,7 @@ class Member:
 
     def __init__(self, world: World, client_id: str, client: Client | None = None, **user: Any):
         self.world = world
-        self.client_id = client_id
+        self.client_id = NAMES.learn(client_id)
         self.user = user
         self.client = client or world.client()
         self.presence = PhoenixPresence()
@@ -57,17 +60,15 @@ class Member:
         """Take what has arrived; give the new events."""
         new = []
         for message in self.client.received():
+            payload = NAMES.read(message.payload)
             if message.event == "phx_reply":
-                self.replies[message.ref] = (
-                    message.payload["status"],
-                    message.payload["response"],
-                )
+                self.replies[message.ref] = (payload["status"], payload["response"])
                 new += ["joined"] if message.ref == self.joining else []
                 continue
             new.append(message.event)
-            self.presence.receive(message.event, message.payload)
+            self.presence.receive(message.event, payload)
             if message.event == "cursors":
-                self.cursors.update(message.payload)
+                self.cursors.update(payload)
         self.events += new
         return new
 
@@ -166,15 +167,32 @@ def test_prs3_rejoin_while_the_leave_is_under_way(members: list[Member]) -> None
     assert "bob" not in {key for call, key, metas in bob.presence.calls if not metas}
 
 
-def test_prs3_client_that_is_back_before_its_old_connection_is_gone(members: list[Member]) -> None:
-    ada, bob, _ = members
+def test_idn3_client_that_is_back_before_its_old_connection_is_gone(members: list[Member]) -> None:
+    """The new one takes the place of the old at once, and others see neither come nor go."""
+    ada, bob, cy = members
     old, new = bob.client, bob.world.client()
     bob.join(new)
     rest(bob.world)
-    assert len(ada.people()["bob"]) == len(bob.people()["bob"]) == 2
+    assert [event for event, _ in old.events()] == ["replaced", "phx_close"]
+    assert bob.look() == ["joined", "presence_state"]
+    assert ada.people() == bob.people() == cy.people()
+    assert sorted(bob.people()) == ["ada", "bob", "cy"]
+    assert ada.presence.calls == []
     old.cut()
     rest(bob.world)
-    assert len(ada.people()["bob"]) == len(bob.people()["bob"]) == 1
+    assert ada.look() == []
+    assert sorted(ada.people()) == ["ada", "bob", "cy"]
+
+
+def test_idn3_who_is_back_as_somebody_else_leaves_as_who_it_was(members: list[Member]) -> None:
+    """The same client under another ``user.id``: one person goes, another comes."""
+    ada, bob, _ = members
+    bob.point({"x": 1, "y": 1})
+    bob.user = {"id": "robert", "name": "Robert"}
+    bob.join(bob.world.client())
+    rest(bob.world)
+    assert sorted(ada.people()) == sorted(bob.people()) == ["ada", "cy", "robert"]
+    assert ada.cursors == {"bob": None}
 
 
 def test_prs1_tabs_of_one_person_that_close_at_once(world: World) -> None:

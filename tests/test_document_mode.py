@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from helix.commits import MAX_CONFLICTS, MAX_GROUP
-from helix.document import encode_document, merge
+from helix.document import encode_document
 from helix.documentchannel import MAX_UNANSWERED
 from helix.edits import Submission
 from helix.errors import (
@@ -26,93 +26,11 @@ from helix.errors import (
 )
 from helix.livelog import LAST_SNAPSHOT_ENTRIES, RECENT_BYTES, SNAPSHOT_ENTRIES
 from helix.session import LINGER
+from tests.editors import FLOW, Editor, adding, join, logged, moving, node, refused
 from tests.heldstore import HeldStore
-from tests.world import Client, World
-
-FLOW = "flow:f"
+from tests.world import World
 
 MakeWorld = Callable[..., World]
-
-
-def node(node_id: str, x: float = 0) -> dict[str, Any]:
-    return {"id": node_id, "position": {"x": x, "y": 0}, "data": {}}
-
-
-def adding(*node_ids: str) -> dict[str, Any]:
-    """The patch that adds nodes."""
-    return {"nodes": {node_id: node(node_id) for node_id in node_ids}}
-
-
-def moving(node_id: str, x: float) -> dict[str, Any]:
-    return {"nodes": {node_id: {"position": {"x": x}}}}
-
-
-def join(client: Client, client_id: str = "c", **params: Any) -> dict[str, Any]:
-    """Join in document mode; give the reply's response."""
-    ref = client.join(FLOW, {"mode": "document", "client_id": client_id, **params})
-    status, response = client.answer(ref)
-    assert status == "ok", response
-    return response
-
-
-def refused(client: Client, params: dict[str, Any]) -> dict[str, Any]:
-    status, response = client.answer(client.join(FLOW, {"mode": "document", **params}))
-    assert status == "error"
-    return response
-
-
-class Editor:
-    """A client in document mode: what it was answered, and the document that it was told."""
-
-    def __init__(self, world: World, client_id: str, **params: Any) -> None:
-        self.world = world
-        self.client = world.client()
-        self.joined = join(self.client, client_id, **params)
-        self.epoch, self.version = self.joined["epoch"], self.joined["version"]
-        self.document = self.joined.get("document")
-        self.answers: dict[int, tuple[str, dict[str, Any]]] = {}
-        self.entries: list[dict[str, Any]] = []
-        self.events: list[str] = []
-        self._ops: dict[str, int] = {}
-
-    def patch(self, op_id: int, patch: object) -> None:
-        self._ops[self.client.push(FLOW, "patch", {"op_id": op_id, "patch": patch})] = op_id
-
-    def look(self) -> None:
-        """Take what arrived: entries have to be contiguous."""
-        self.world.settle()
-        for message in self.client.received():
-            payload = message.payload
-            if message.event == "phx_reply" and message.ref in self._ops:
-                op_id = self._ops.pop(message.ref)
-                self.answers[op_id] = (payload["status"], payload["response"])
-            elif message.event == "entries":
-                for entry in payload["entries"]:
-                    assert entry["version"] == self.version + 1
-                    self.version = entry["version"]
-                    self.entries.append(entry)
-                    self.document = merge(self.document, entry["patch"])
-            elif message.event == "reset":
-                self.epoch, self.version = payload["epoch"], payload["version"]
-                self.document = payload["document"]
-                self.events.append("reset")
-            elif not message.event.startswith("presence_"):
-                self.events.append(message.event)
-
-    def accepted(self) -> dict[int, int]:
-        """The versions that the patches were acknowledged with."""
-        self.look()
-        assert all(status == "ok" for status, _ in self.answers.values()), self.answers
-        return {op_id: response["version"] for op_id, (_, response) in self.answers.items()}
-
-    def refusals(self) -> dict[int, tuple[str, bool]]:
-        """The codes that patches were refused with, and whether to send them again."""
-        self.look()
-        return {
-            op_id: (response["code"], response["retry"])
-            for op_id, (status, response) in self.answers.items()
-            if status == "error"
-        }
 
 
 @pytest.fixture
@@ -123,12 +41,6 @@ def store() -> HeldStore:
 @pytest.fixture
 def world(make_world: MakeWorld, store: HeldStore) -> World:
     return make_world(store=store)
-
-
-def logged(world: World) -> list[tuple[str | None, int | None]]:
-    """Who wrote the entries of the flow's log."""
-    stored = world.store.load("f").result  # type: ignore[attr-defined]
-    return [(entry.client_id, entry.op_id) for entry in stored.entries]
 
 
 def failure_of(failed: Deferred[Any]) -> type[BaseException] | None:
@@ -583,7 +495,8 @@ def test_log7_append_of_unknown_outcome(
     assert reader.version == base + happens
     writer.patch(7, {"title": "t"})
     assert writer.refusals() == {}
-    assert writer.answers[7] == ("ok", {"version": base + 1})
+    known = {"duplicate": True} if happens else {}
+    assert writer.answers[7] == ("ok", {"version": base + 1, **known})
     assert logged(world).count(("w", 7)) == 1
 
 
@@ -600,77 +513,6 @@ def test_log7_store_that_is_away_is_asked_again(world: World, store: HeldStore) 
     world.settle()
     reader.look()
     assert (reader.version, reader.document["title"]) == (1, "t")
-
-
-# resends
-
-
-def test_log5_resend_is_acknowledged_with_its_version(world: World, store: HeldStore) -> None:
-    writer = Editor(world, "w")
-    writer.patch(1, {"title": "one"})
-    writer.patch(2, {"title": "two"})
-    writer.client.cut()
-    again = Editor(world, "w")
-    again.patch(1, {"title": "one"})
-    again.patch(2, {"title": "two"})
-    again.patch(3, {"title": "three"})
-    assert again.accepted() == {1: 1, 2: 2, 3: 3}
-    assert logged(world) == [("w", 1), ("w", 2), ("w", 3)]
-
-
-def test_log5_resend_after_a_restart(make_world: MakeWorld, store: HeldStore) -> None:
-    world = make_world(store=store)
-    writer = Editor(world, "w")
-    writer.patch(1, {"title": "one", "description": "d"})
-    writer.client.cut()
-    world = make_world(store=store)
-    again = Editor(world, "w", epoch=writer.epoch, version=0)
-    again.patch(1, {"title": "one", "description": "d"})
-    assert again.accepted() == {1: 1}
-
-
-def test_log5_resend_while_the_first_is_under_way(world: World, store: HeldStore) -> None:
-    first, second = Editor(world, "w"), Editor(world, "w")
-    store.holding = True
-    first.patch(1, {"title": "t"})
-    second.patch(1, {"title": "t"})
-    while store.waiting:
-        store.let_through()
-    assert first.accepted() == second.accepted() == {1: 1}
-    assert logged(world) == [("w", 1)]
-
-
-def test_log5_resend_of_what_changed_nothing_stays_nothing(world: World) -> None:
-    """Else it would undo what its own client did later."""
-    writer = Editor(world, "w")
-    writer.patch(1, {"title": "a"})
-    writer.patch(2, {"title": "a"})
-    writer.patch(3, {"title": "b"})
-    writer.client.cut()
-    again = Editor(world, "w")
-    for op_id, title in ((1, "a"), (2, "a"), (3, "b")):
-        again.patch(op_id, {"title": title})
-    assert again.accepted() == {1: 1, 2: 2, 3: 2}
-    assert join(world.client(), "r")["document"]["title"] == "b"
-
-
-def test_log5_two_members_of_one_client_of_whom_one_leaves(world: World) -> None:
-    first, second = Editor(world, "w"), Editor(world, "w")
-    first.patch(1, {"title": "t"})
-    first.client.cut()
-    second.patch(1, {"title": "t"})
-    assert second.accepted() == {1: 1}
-
-
-def test_log5_resend_that_the_store_cant_look_up(world: World, store: HeldStore) -> None:
-    writer = Editor(world, "w")
-    writer.patch(1, {"title": "t"})
-    writer.look()
-    store.fail("find", StoreUnavailable())
-    writer.patch(1, {"title": "t"})
-    assert writer.refusals() == {1: ("store_unavailable", True)}
-    writer.patch(1, {"title": "t"})
-    assert writer.accepted() == {1: 1}
 
 
 def test_dom2_join_while_the_store_is_away(world: World, store: HeldStore) -> None:
@@ -846,7 +688,7 @@ def test_log5_resend_of_what_came_by_another_node_during_the_join(
     slow.told.callback(None)
     assert again.answer(joining)[0] == "ok"
     resent = again.push(FLOW, "patch", {"op_id": 2, "patch": {"title": "u"}})
-    assert again.answer(resent) == ("ok", {"version": 2})
+    assert again.answer(resent) == ("ok", {"version": 2, "duplicate": True})
 
 
 def test_log5_same_operation_on_two_nodes(nodes: tuple[World, World], store: HeldStore) -> None:
