@@ -103,7 +103,7 @@ class Awareness:
     def replace(self, old: IMember, new: IMember, person: Person) -> None:
         """
         Let a member, whose join is answered in this turn, take the place of another that was the
-        same client: the others see neither of them come or go.
+        same client: the others see neither of them come or go. It points nowhere until it says so.
         """
         visit = self._visits.get(old)
         if visit is None or visit.person.key != person.key:
@@ -113,6 +113,7 @@ class Awareness:
         self._visits[new] = visit
         self._newcomers[new] = None
         visit.person = person
+        self._cursors.leave(visit, person.client_id)
         self._presence.update(visit, person.meta())
         self._tick_soon()
 

@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from helix.document import FlowDocument
 from helix.errors import HelixError
+from helix.ids import public_id
 from tests.memory import MemoryTransport
 
 FLOW = "f"
@@ -159,9 +160,10 @@ class Connection:
             return
         self.join_ref, self.client_id, self.failed_op = join_ref, payload["client_id"], None
         response = {
-            "client_id": self.client_id,
+            "client_id": public_id(self.client_id),
             "epoch": server.epoch,
             "version": len(server.log),
+            "last_op_id": max(server.known.get(self.client_id, ()), default=None),
             "role": "editor",
             "recovered": False,
             "limits": server.limits,
@@ -188,12 +190,12 @@ class Connection:
             self._refuse(join_ref, ref, "store_unavailable", True)
             return
         try:
-            version = self.server.take(self.client_id, op_id, payload["patch"])
+            response = self.server.take(self.client_id, op_id, payload["patch"])
         except HelixError as error:
             self._refuse(join_ref, ref, error.code, error.retry, error.message)
         else:
             if self.server.acknowledges:
-                self.reply(join_ref, ref, {"version": version})
+                self.reply(join_ref, ref, response)
 
     def _refuse(self, join_ref: Any, ref: Any, code: str, retry: bool, reason: str = "no") -> None:
         self.reply(join_ref, ref, {"reason": reason, "code": code, "retry": retry}, "error")
@@ -203,6 +205,8 @@ class FlowServer:
     """
     The server, with the network to it.
 
+    :ivar known: at which versions the log holds submissions, by client and number.
+    :ivar answered: the version that each submission was answered with last.
     :ivar connections: all that there ever were.
     :ivar refuses: whether nothing listens.
     :ivar hangs: whether connecting takes for ever.
@@ -217,7 +221,8 @@ class FlowServer:
         self.epoch = "e1"
         self.document = FlowDocument.empty()
         self.log: list[dict[str, Any]] = []
-        self.known: dict[tuple[str, int], int] = {}
+        self.known: dict[str, dict[int, int]] = {}
+        self.answered: dict[tuple[str | None, int | None], int] = {}
         self.connections: list[Connection] = []
         self.limits: dict[str, int] = {}
         self.refuses = self.hangs = False
@@ -229,26 +234,33 @@ class FlowServer:
     def open_connections(self) -> list[Connection]:
         return [one for one in self.connections if not one.is_gone]
 
-    def take(self, client_id: str | None, op_id: int | None, patch: Any) -> int:
-        """Take a patch into the log, or recognise it, and tell everybody."""
-        if client_id is not None and op_id is not None and (client_id, op_id) in self.known:
-            return self.known[client_id, op_id]
-        effective = self.document.stage(patch)
-        if effective:
-            self.document.apply(effective)
+    def take(self, client_id: str | None, op_id: int | None, patch: Any) -> dict[str, Any]:
+        """Take a patch into the log, or recognise it, and tell everybody; give the answer."""
+        known = {} if client_id is None else self.known.setdefault(client_id, {})
+        if op_id in known:
+            entry = self.log[known[op_id] - 1]
+            response = {"duplicate": True}
+        else:
+            dropped: list[str] = []
+            effective = self.document.stage(patch, dropped=dropped)
             entry = {
-                "version": len(self.log) + 1,
-                "client_id": client_id,
-                "op_id": op_id,
+                "version": len(self.log),
                 "patch": copy.deepcopy(effective),
-                "by": "",
-                "at": 0.5,
+                **({"dropped": dropped} if dropped else {}),
             }
-            self.log.append(entry)
-            self.broadcast("entries", {"entries": [entry]})
-        if client_id is not None and op_id is not None:
-            self.known[client_id, op_id] = len(self.log)
-        return len(self.log)
+            if effective:
+                self.document.apply(effective)
+                name = None if client_id is None else public_id(client_id)
+                made = {"version": len(self.log) + 1, "client_id": name, "op_id": op_id}
+                entry |= {**made, "by": "", "at": 0.5}
+                self.log.append(entry)
+                self.broadcast("entries", {"entries": [entry]})
+                if op_id is not None:
+                    known[op_id] = len(self.log)
+            response = {}
+        self.answered[client_id, op_id] = entry["version"]
+        told = {key: entry[key] for key in ("version", "patch", "dropped") if key in entry}
+        return {**told, **response}
 
     def broadcast(self, event: str, payload: Any) -> None:
         for connection in self.connections:

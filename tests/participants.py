@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import attrs
 
 from helix.document import FlowDocument, empty_document, encode_document
+from helix.ids import public_id
 from tests.daemon import Daemon
 from tests.rawsocket import RawWebSocket
 from tests.watched import eventually, get
@@ -147,7 +148,8 @@ def check(daemon: Daemon, participants: Participants) -> None:
         log = logs[one.flow_id]
         assert one.epoch == log.epoch
         entry = log.entries[one.version - 1]
-        assert (entry["client_id"], entry["patch"]["data"]) == (one.name, {one.name: one.number})
+        made = (entry["client_id"], entry["patch"]["data"])
+        assert made == (public_id(one.name), {one.name: one.number})
     for flow_id, log in logs.items():
         for name in participants.names:
             _check_report(log, name, reports[name][flow_id])
@@ -198,7 +200,8 @@ def _check_report(log: Log, name: str, report: dict[str, Any]) -> None:
         assert (entry["client_id"], entry["op_id"], entry["patch"]) == (client_id, op_id, patch)
     versions = [version for _, version, *_ in report["seen"]]
     assert all(a < b for a, b in pairwise(versions)), "an entry was told twice, or out of order"
-    numbers = [entry["patch"]["data"][name] for entry in log.entries if entry["client_id"] == name]
+    own = [entry for entry in log.entries if entry["client_id"] == public_id(name)]
+    numbers = [entry["patch"]["data"][name] for entry in own]
     assert numbers == list(range(1, report["newest"] + 1)), "lost, twice, or out of order"
 
 

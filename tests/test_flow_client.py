@@ -37,6 +37,7 @@ from helix.errors import (
     PatchTooLarge,
     Refused,
 )
+from helix.ids import public_id
 from tests.flowdata import FLOW_PATCHES, node
 from tests.flowserver import FLOW, URL, Connection, FlowEndpoint, FlowServer
 
@@ -165,7 +166,7 @@ def test_pyc1_patch_shows_before_the_server_knows(desk: Desk) -> None:
     desk.server.settle()
     assert client.pending == 0
     assert client.version == 1
-    assert desk.server.log[0]["client_id"] == "c0"
+    assert desk.server.log[0]["client_id"] == public_id("c0")
 
 
 def test_pyc1_patch_before_the_first_join(desk: Desk) -> None:
@@ -680,7 +681,7 @@ def test_pyc11_listeners_are_told_what_the_document_shows(desk: Desk) -> None:
     desk.server.settle()
     ((version, shown, (entry,)),) = seen
     assert (version, shown) == (1, "t")
-    assert (entry.version, entry.client_id, entry.op_id) == (1, "other", 7)
+    assert (entry.version, entry.client_id, entry.op_id) == (1, public_id("other"), 7)
     assert (entry.patch, entry.at) == ({"title": "t"}, 0.5)
     forget()
     desk.server.take("other", 8, title("u"))
@@ -908,10 +909,10 @@ class Storm:
         assert len(named) == len(set(named))
         for key, outcome in self.outcomes.items():
             if isinstance(outcome, int):
-                assert server.known[key] == outcome
+                assert server.answered[key] == outcome
             else:
                 assert outcome.check(Refused)
-                assert key not in named
+                assert (public_id(key[0]), key[1]) not in named
 
 
 @given(STEPS)

@@ -133,7 +133,7 @@ async def test_pyc10_what_a_killed_process_left_is_sent_by_the_next(
         check=False,
     )
     assert killed.returncode == -9, killed.stderr
-    client_id, pending = killed.stdout.split()
+    name, pending = killed.stdout.split()
     assert int(pending) == 21
 
     daemon = start_daemon()
@@ -141,7 +141,7 @@ async def test_pyc10_what_a_killed_process_left_is_sent_by_the_next(
         client = FlowClient(reactor, f"http://{daemon.address}", "f", outbox=outbox)
         try:
             await within(client.start())
-            assert client.client_id == client_id
+            assert client.client_id == name
             await caught_up(client, 21)
             assert client.document is not None
             assert client.document["data"] == {str(n): n for n in range(20)}

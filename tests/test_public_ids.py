@@ -151,21 +151,28 @@ def test_idn3_relay_members_are_told_of_both(world: World) -> None:
     ]
 
 
-def test_idn4_pointer_outlives_the_connection(world: World) -> None:
+def test_idn4_end_of_the_old_connection_takes_no_pointer_from_the_new(world: World) -> None:
     watcher, old = world.client(), world.client()
     join(watcher, "watcher")
     join(old, SECRET)
-    rest(world)
     old.push(FLOW, "cursor", {"x": 1, "y": 2})
     rest(world)
-    assert watcher.events()[-1] == ("cursors", {ADA: {"x": 1, "y": 2}})
     new = world.client()
     join(new, SECRET)
+    new.push(FLOW, "cursor", {"x": 3, "y": 4})
     rest(world)
+    assert watcher.events()[-1] == ("cursors", {ADA: {"x": 3, "y": 4}})
     old.cut()
     rest(world)
-    assert "cursors" not in events(watcher)
-    assert ("cursors", {ADA: {"x": 1, "y": 2}}) in new.events()
-    new.push(FLOW, "cursor", {})
+    assert watcher.events() == []
+
+
+def test_idn4_who_is_back_points_nowhere_until_it_says_so(world: World) -> None:
+    watcher, old = world.client(), world.client()
+    join(watcher, "watcher")
+    join(old, SECRET)
+    old.push(FLOW, "cursor", {"x": 1, "y": 2})
+    rest(world)
+    join(world.client(), SECRET)
     rest(world)
     assert watcher.events()[-1] == ("cursors", {ADA: None})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from helix.ids import public_id
 from tests.daemon import Daemon, run_twistd, start_daemon
 from tests.participants import read_log
 from tests.postgres import PostgresServer, as_somebody, postgres_server
@@ -92,9 +93,9 @@ def test_cra4_full_disk_is_told_and_costs_nothing_else(
         assert ask(daemon, "PATCH", "/api/flows/full", {"description": "z" * 100_000}).status == 200
         assert onlooker.patch({"title": "There is room"})[0] == "ok"
     assert [entry["client_id"] for entry in read_log(daemon, "full").entries] == [
-        "member",
+        public_id("member"),
         None,
-        "onlooker",
+        public_id("onlooker"),
     ]
     assert not faults_in(daemon.log)
 

@@ -35,7 +35,7 @@ from helix.errors import (
     HelixError,
     OutboxUnusable,
 )
-from helix.ids import new_id, parse_flow_id
+from helix.ids import new_id, parse_flow_id, public_id
 from helix.protocol import encode_json
 
 
@@ -46,8 +46,9 @@ class FlowClient:
     :param reactor: Twisted's.
     :param url: the server's, ``http://127.0.0.1:4000`` for one; ``ws`` and ``wss`` too.
     :param user: ``name`` and ``color``, to show to others.
-    :param client_id: this client's name in the log; with ``outbox`` the one that it keeps. No two
-        clients may have the same at once.
+    :param client_id: what this client calls itself to the server, 1 to 255 bytes; with ``outbox``
+        the one that it keeps. It is a secret: whoever has it can edit in this client's name. Of two
+        clients that have the same, the one that joins later takes the other's place.
     :param random: draws the id and the waits; a `Random`.
     :param outbox: a file that keeps what is not confirmed, for when the process ends. It is made
         when it isn't there, and belongs to one client at a time.
@@ -76,7 +77,8 @@ class FlowClient:
         self._reactor = reactor
         self._user = None if user is None else dict(user)
         self._given_client_id = client_id
-        self._replica = Replica(client_id or new_id(random))
+        self._secret = client_id or new_id(random)
+        self._replica = Replica(public_id(self._secret))
         self._keeper: Keeper = MemoryKeeper()
         if outbox is not None:
             self._keeper = FileKeeper(reactor, outbox, self._snapshot)
@@ -121,7 +123,7 @@ class FlowClient:
 
     @property
     def client_id(self) -> str:
-        """This client's name in the log."""
+        """What others call this client, in the entries of the log for one: its public id."""
         return self._replica.client_id
 
     @property
@@ -194,6 +196,8 @@ class FlowClient:
         if saved is not None:
             if self._given_client_id not in (None, saved.client_id):
                 raise OutboxUnusable("The outbox belongs to another client_id")
+            self._secret = saved.client_id
+            self._replica.client_id = public_id(saved.client_id)
             self._outgoing.restore(saved)
         self._is_open = True
         self._membership.start()
@@ -224,14 +228,14 @@ class FlowClient:
     def _snapshot(self) -> SavedOutbox:
         replica = self._replica
         operations = [SavedOperation(op.op_id, msgspec.Raw(op.text)) for op in replica.unconfirmed]
-        return SavedOutbox(self.flow_id, replica.client_id, replica.newest_op, operations)
+        return SavedOutbox(self.flow_id, self._secret, replica.newest_op, operations)
 
     # the membership's calls
 
     def _parameters(self) -> bytes:
         parameters: dict[str, object] = {
             "mode": "document",
-            "client_id": self._replica.client_id,
+            "client_id": self._secret,
         }
         if self._replica.epoch is not None:
             parameters |= {"epoch": self._replica.epoch, "version": self._replica.version}
@@ -271,6 +275,7 @@ class FlowClient:
 
     def _take_join(self, text: bytes) -> None:
         joined = decode_joined(text)
+        self._replica.client_id = joined.client_id or self._replica.client_id
         limits = joined.limits
         self._max_frame_bytes = limits.max_frame_bytes
         self._replica.limit(

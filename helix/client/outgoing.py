@@ -63,7 +63,6 @@ class Outgoing:
 
     def restore(self, saved: SavedOutbox) -> None:
         """Take over what was kept."""
-        self._replica.client_id = saved.client_id
         self._replica.newest_op = saved.newest_op
         for one in saved.operations:
             self._sending.add(self._replica.restore(one.op_id, bytes(one.patch)))

@@ -36,7 +36,8 @@ class FlowEntry(msgspec.Struct, frozen=True):
     :ivar patch: what it changed: plain data, not to be changed.
     :ivar at: when it was accepted, Unix seconds.
     :ivar by: who, as a name to show.
-    :ivar client_id: with ``op_id``, names the submission; ``None`` for one that has no name.
+    :ivar client_id: the public id of who submitted it; with ``op_id``, names the submission;
+        ``None`` for one that has no name.
     """
 
     version: int
@@ -99,7 +100,7 @@ class Replica:
     Taking an entry costs what the entry touches. Only where it touches what this client has changed
     too are its own patches taken off and put on again.
 
-    :param client_id: this client's name in the log.
+    :param client_id: this client's public id, by which its own entries are known.
 
     :ivar epoch: the identity of the log; ``None`` before the first `adopt`.
     :ivar version: what is confirmed.

@@ -21,12 +21,14 @@ class Joined(msgspec.Struct):
     """
     The answer to a join.
 
+    :ivar client_id: what others call this client.
     :ivar entries: what the client missed, where ``document`` is not given.
     :ivar version: of the log, after ``entries`` or in ``document``.
     """
 
     epoch: str
     version: int
+    client_id: str = ""
     entries: list[FlowEntry] | None = None
     document: JsonObject | None = None
     limits: Limits = msgspec.field(default_factory=Limits)
