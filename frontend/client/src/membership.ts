@@ -234,7 +234,7 @@ export class Membership {
       return;
     }
     this.#joins += 1;
-    this.#joinedAt = Date.now();
+    this.#joinedAt = performance.now();
     this.#hadPlace = true;
     this.#lastWords = null;
     this.#guarded(() => {
@@ -277,7 +277,7 @@ export class Membership {
     if (this.#joinedAt === null || this.standing.kind === "closed") {
       return;
     }
-    if (Date.now() - this.#joinedAt >= STABLE) {
+    if (performance.now() - this.#joinedAt >= STABLE) {
       this.#backoff.reset();
     }
     this.#joinedAt = null;

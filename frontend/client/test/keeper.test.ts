@@ -131,6 +131,16 @@ describe("the browser's keeper", () => {
     expect((await Promise.all(both)).filter((one) => one !== null)).toHaveLength(1);
     vi.clearAllTimers();
   });
+
+  test("clk1 a dead page's lease doesn't hold for longer because the clock was set back", async () => {
+    vi.useFakeTimers();
+    vi.stubGlobal("addEventListener", () => undefined);
+    localStorage.setItem("set back", JSON.stringify({ page: "dead", until: Date.now() + 3_600_000 }));
+    const held = holdByLease("set back");
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await held).not.toBeNull();
+    vi.clearAllTimers();
+  });
 });
 
 /** Browsers' storage for pages that may die, each with a keeper of its own. */

@@ -348,6 +348,21 @@ describe("the connection", () => {
     expect(waits[2]).toBeLessThanOrEqual(300);
     expect(Number(waits[2])).toBeGreaterThan(Number(waits[0]));
   });
+
+  test("clk1 waits are short again after a connection that lasted, though the clock was set back", async () => {
+    const desk = new Desk();
+    desk.network.isUp = false;
+    const ada = desk.open({ random: () => 0.9 });
+    await desk.until(() => ada.state.status.failedAttempts === 6);
+    desk.network.isUp = true;
+    await desk.until(() => ada.state.status.kind === "saved");
+    vi.setSystemTime(Date.now() - 3_600_000);
+    await desk.pass(11_000);
+    desk.network.isUp = false;
+    desk.network.cut();
+    await desk.until(() => ada.state.status.failedAttempts === 1);
+    expect(Number(ada.state.status.nextAttemptAt) - Date.now()).toBeLessThanOrEqual(200);
+  });
 });
 
 describe("gathering", () => {
