@@ -67,6 +67,8 @@ _ERRORS: Mapping[End, type[HelixError]] = {
 }
 """What those are told whose edits were not stored before the end."""
 
+_REJOIN = Farewell("phx_error")
+
 _REPLACED = Farewell("phx_close", "replaced", EMPTY)
 """For good: if both went on joining in place of each other, neither would stay."""
 
@@ -303,8 +305,12 @@ class FlowSession:
         self._relays.tell_edits()
 
     def deleted(self, by: str = "") -> None:
-        """The flow is deleted: end as `close` does. Edits that wait are refused for good."""
-        self._expel(End.DELETED, by)
+        """
+        The flow is deleted: its members get ``flow_deleted`` and their channels are closed. Edits
+        that wait are refused for good.
+        """
+        farewell = Farewell("phx_close", "flow_deleted", self._told_of_the_end(by))
+        self._dismiss(End.DELETED, farewell, farewell)
 
     def settled(self) -> None:
         if not self._members and not self._lingers:
@@ -357,21 +363,27 @@ class FlowSession:
 
     def close(self, by: str = "") -> int:
         """
-        End the session by force: its members get ``flow_deleted`` and their channels are closed.
+        End the session by force, not the flow: members in relay mode get ``flow_deleted`` and their
+        channels are closed, as their clients know it; those in document mode get ``session_ended``
+        and ``phx_error``, and so join again.
 
         :param by: who does so, as a name to show; empty where nobody knows.
         :return: how many members that were.
         """
-        return self._expel(End.FORCED, by)
+        count, told = len(self._members), self._told_of_the_end(by)
+        self._dismiss(
+            End.FORCED,
+            Farewell("phx_close", "flow_deleted", told),
+            Farewell("phx_error", "session_ended", told),
+        )
+        return count
 
-    def _expel(self, reason: End, by: str) -> int:
-        count = len(self._members)
+    def _told_of_the_end(self, by: str) -> bytes:
         now = int(self._around.logs.wall())
         told: dict[str, object] = {"flow_id": self.flow_id, "timestamp": now}
         if by:
             told["by"] = by
-        self._dismiss(reason, Farewell("phx_close", "flow_deleted", encode_json(told)))
-        return count
+        return encode_json(told)
 
     def drain(self) -> None:
         """End the session because the server stops; the connections are closed by their owner."""
@@ -384,7 +396,7 @@ class FlowSession:
         if self.end_reason is not None:
             return
         self._log.failure("The session of a flow crashed", failure, flow_id=self.flow_id)
-        self._dismiss(End.CRASHED, Farewell("phx_error"))
+        self._dismiss(End.CRASHED, _REJOIN, _REJOIN)
 
     def _idle(self) -> None:
         """
@@ -401,7 +413,7 @@ class FlowSession:
                 wait = left if left > 0 and self._members else LINGER
                 self._idle_timer = self._around.clock.callLater(wait, self._idle)
             else:
-                self._dismiss(End.IDLE, Farewell("phx_error"))
+                self._dismiss(End.IDLE, _REJOIN, _REJOIN)
 
     def _end_if_unused(self) -> None:
         if self.end_reason is None and not self._holds and not self._commits.is_busy:
@@ -438,18 +450,20 @@ class FlowSession:
             lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
 
-    def _dismiss(self, reason: End, farewell: Farewell) -> None:
-        """End the session and every member's channel."""
+    def _dismiss(self, reason: End, to_relays: Farewell, to_documents: Farewell) -> None:
+        """End the session and every member's channel, of those in either mode with a farewell."""
         if self.end_reason is not None:
             return
-        members = iter(list(self._members))
+        relays = [one for one, audience in self._members.items() if audience is self._relays]
+        documents = [one for one, audience in self._members.items() if audience is self._documents]
         if reason is not End.CRASHED:
             self._relays.flush()
             self._documents.flush()
             if self.end_reason is not None:  # a fault in the flush has ended it
                 return
         self._end(reason)
-        farewell.tell(members, self._around.turns)
+        to_relays.tell(iter(relays), self._around.turns)
+        to_documents.tell(iter(documents), self._around.turns)
 
     def _end(self, reason: End) -> None:
         """Leave nothing behind: no member, no timer."""

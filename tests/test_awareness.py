@@ -397,7 +397,9 @@ def test_prs8_forced_end_leaves_nothing(world: World, members: list[Member]) -> 
     members[0].point({"x": 1, "y": 1})
     world.service.close("f")
     rest(world)
-    assert [one.events[-2:] for one in members if one.look()] == [["flow_deleted", "phx_close"]] * 3
+    assert [one.events[-2:] for one in members if one.look()] == [
+        ["session_ended", "phx_error"]
+    ] * 3
     assert world.flow() is None
 
 

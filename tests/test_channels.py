@@ -354,10 +354,27 @@ def test_man1_a_member_in_document_mode_that_ends_its_own_flow(world: World) -> 
     member.received()
     member.push("flow_management", "flow_deleted", {"flow_id": "f"})
     world.settle()
-    assert member.events()[0] == (
-        "flow_deleted",
-        {"flow_id": "f", "timestamp": NOW, "by": "Ada"},
-    )
+    ended = {"flow_id": "f", "timestamp": NOW, "by": "Ada"}
+    assert member.events()[:2] == [("session_ended", ended), ("phx_error", {})]
+
+
+def test_man1_members_in_document_mode_join_again_and_find_the_flow(world: World) -> None:
+    """The session ends, not the flow; who is in relay mode is told what its client knows."""
+    member, [relay] = world.client(), world.members(1)
+    params = {"mode": "document", "client_id": "ada"}
+    member.join(FLOW, params)
+    member.push(FLOW, "patch", {"op_id": 1, "patch": {"title": "kept"}})
+    manager = manager_of(world)
+    world.settle()
+    member.received(), relay.received()
+    ref = manager.push("flow_management", "flow_deleted", {"flow_id": "f"})
+    world.settle()
+    reply(manager, ref, {"status": "session_closed", "clients_affected": 2})
+    ended = {"flow_id": "f", "timestamp": NOW}
+    assert member.events() == [("session_ended", ended), ("phx_error", {})]
+    assert relay.events() == [("flow_deleted", ended), ("phx_close", {})]
+    status, response = member.answer(member.join(FLOW, params))
+    assert (status, response["document"]["title"]) == ("ok", "kept")
 
 
 def test_man1_what_was_broadcast_before_comes_before(world: World) -> None:

@@ -248,7 +248,7 @@ def test_log5_look_up_that_is_overtaken_by_the_end_of_the_session(
     world.flow().close()
     store.answer()
     writer.look()
-    assert writer.events[-1] == "phx_close"
+    assert writer.events[-1] == "phx_error"
     assert logged(world) == [("w", 1)]
 
 
