@@ -302,7 +302,8 @@ def test_edi5_files_are_imported_and_bad_ones_harm_nothing(
 def test_edi5_what_an_earlier_editor_kept_is_imported_and_what_is_broken_stays(
     ada: Person, daemon: Daemon
 ) -> None:
-    registry = [{"id": "17", "title": "Lynx of before"}, None, {"id": 18, "name": "Lynx, broken"}]
+    named = [{"id": "17", "title": "Lynx of before"}, None, {"id": 18, "name": "Lynx, broken"}]
+    registry = {"flows": named, "version": 1}
     kept = {"flow-17": KEPT, "flow-18": KEPT[:40], "flows-registry": json.dumps(registry)}
     ada.page.goto("/")
     ada.page.evaluate("(kept) => { Object.assign(localStorage, kept) }", kept)
@@ -322,7 +323,7 @@ def test_edi5_what_an_earlier_editor_kept_is_imported_and_what_is_broken_stays(
     assert ada.page.evaluate("localStorage['flow-18']") == KEPT[:40]
     ada.page.evaluate(
         "(kept) => { Object.assign(localStorage, kept) }",
-        {"flows-registry": "{{", "flow-19": '{"nodes": []}'},
+        {"flows-registry": '{"flow-20": {"name": "Of an object"}', "flow-19": '{"nodes": []}'},
     )
     ada.page.reload()
     offer.get_by_role("button", name="Import").press("Enter")

@@ -72,15 +72,15 @@ def test_edi29_what_no_document_can_hold_stays_with_why(opened: Person) -> None:
     for text, why in (
         ('{"a": {"b": null}}', "“b” can't be null: leave it out"),
         ('{"__proto__": 1}', "“__proto__” can't be a name"),
-        ('{"a": [9007199254740993]}', "A number is too long to be kept as it is"),
-        ('{"a": 1e999}', "A number is too long to be kept as it is"),
+        ('{"a": [9007199254740993]}', "A number is too large to be kept as it is"),
+        ('{"a": 1e999}', "A number is too large to be kept as it is"),
     ):
         field.fill(text)
         expect(opened.page.get_by_role("alert")).to_have_text(why)
     assert "headers" not in document_of(opened)["nodes"]["left"]["data"]
-    field.fill('{"a": 1e300}')
+    field.fill('{"a": -1.5e15}')
     field.blur()
-    assert document_of(opened)["nodes"]["left"]["data"]["headers"] == {"a": 1e300}
+    assert document_of(opened)["nodes"]["left"]["data"]["headers"] == {"a": -1.5e15}
 
 
 @pytest.mark.case

@@ -2,7 +2,8 @@
 
 import type { FlowDocument, FlowEdge, FlowNode } from "helix-flows";
 
-import { kindOf, labelOf, textOf } from "./kinds";
+import { kindOfNode, labelOf, textOf, tintOf } from "./kinds";
+import { inOrder, levelOf, liftOf, type Place, placesIn } from "./nesting";
 
 export interface Box {
   x: number;
@@ -11,39 +12,60 @@ export interface Box {
   height: number;
 }
 
+/** What of a flow is drawn. */
+type Drawable = Pick<FlowDocument, "nodes" | "edges">;
+
 /** What a node takes that nobody has measured. */
 export const NODE_SIZE = { width: 216, height: 62 };
 
-function sizeOf(node: FlowNode): { width: number; height: number } {
-  const { width, height } = node as { width?: unknown; height?: unknown };
+/** Read a length: a number, or as a style has it, `"200px"`. */
+function lengthOf(value: unknown): number | undefined {
+  const number = typeof value === "string" ? Number(/^([\d.]+)(?:px)?$/.exec(value)?.[1]) : value;
+  return typeof number === "number" && Number.isFinite(number) && number > 0 ? number : undefined;
+}
+
+/** Tell how large a node is: by itself, or by its style, where an earlier generation's pages have it. */
+export function sizeOf(node: object): { width: number; height: number } {
+  const { width, height, style } = node as { width?: unknown; height?: unknown; style?: { width?: unknown; height?: unknown } | null };
   return {
-    width: typeof width === "number" ? width : NODE_SIZE.width,
-    height: typeof height === "number" ? height : NODE_SIZE.height,
+    width: lengthOf(width) ?? lengthOf(style?.width) ?? NODE_SIZE.width,
+    height: lengthOf(height) ?? lengthOf(style?.height) ?? NODE_SIZE.height,
   };
 }
 
-/** Tell where the nodes of a flow are, by id. */
-export function boxesOf(document: FlowDocument | undefined): Map<string, Box> {
-  const boxes = new Map<string, Box>();
-  const place = (node: FlowNode, depth: number): Box => {
-    const parent = document?.nodes[textOf(node["parentId"])];
-    const origin = parent !== undefined && depth < 32 ? place(parent, depth + 1) : { x: 0, y: 0 };
-    return { x: origin.x + node.position.x, y: origin.y + node.position.y, ...sizeOf(node) };
-  };
-  for (const node of Object.values(document?.nodes ?? {})) {
-    boxes.set(node.id, place(node, 0));
-  }
-  return boxes;
+/** Tell where the nodes of a flow are, by id: what lies above others comes after them. */
+export function boxesOf(document: Drawable | undefined, places = document && placesIn(document)): Map<string, Box> {
+  const fromBelow = [...(places ?? [])].toSorted(([, a], [, b]) => a.level - b.level);
+  return new Map(fromBelow.map(([id, { x, y }]) => [id, { x, y, ...sizeOf(document?.nodes[id] as FlowNode) }]));
 }
+
+/** A node or an edge to draw. */
+type Piece = { node: FlowNode; box: Box } | { edge: FlowEdge };
+
+/** List what is drawn of a flow, from below. */
+export function piecesOf(document: Drawable, boxes: ReadonlyMap<string, Box>, places: ReadonlyMap<string, Place>): Piece[] {
+  const edges = inOrder(document.edges).map((edge) => ({ level: levelOf(edge["zIndex"]) + liftOf(edge, places), piece: { edge } }));
+  const nodes = [...boxes].map(([id, box]) => ({ level: places.get(id)?.level ?? 0, piece: { node: document.nodes[id] as FlowNode, box } }));
+  return [...edges, ...nodes].toSorted((a, b) => a.level - b.level).map(({ piece }) => piece);
+}
+
+/** What React Flow knows of nodes, by id. */
+type Lookup = ReadonlyMap<string, { internals: { positionAbsolute: { x: number; y: number }; z: number }; measured: { width?: number; height?: number } }>;
 
 /** Tell where nodes are, by id, as React Flow has measured them. */
-export function placesOf(lookup: ReadonlyMap<string, { internals: { positionAbsolute: { x: number; y: number } }; measured: { width?: number; height?: number } }>): Map<string, Box> {
+export function placesOf(lookup: Lookup): Map<string, Box> {
   return new Map(
     [...lookup].map(([id, { internals, measured }]) => {
       const { width = NODE_SIZE.width, height = NODE_SIZE.height } = measured;
       return [id, { ...internals.positionAbsolute, width, height }];
     }),
   );
+}
+
+/** Sort nodes as React Flow has them above each other. */
+export function fromBelow<T extends { id: string }>(nodes: readonly T[], lookup: Lookup): T[] {
+  const level = ({ id }: T): number => lookup.get(id)?.internals.z ?? 0;
+  return nodes.toSorted((a, b) => level(a) - level(b));
 }
 
 /** Give the box around boxes and the edges between them, with a margin. */
@@ -130,16 +152,15 @@ export interface Look {
 /** Draw a flow. */
 export function draw(document: FlowDocument, look: Look): Drawing {
   const { color } = look;
-  const boxes = boxesOf(document);
-  const edges = Object.values(document.edges);
-  const { x, y, width, height } = frameOf(boxes, 48, edges);
-  const lines = edges.map((edge) => drawEdge(edge, boxes, look)).join("");
-  const nodes = [...boxes].map(([id, box]) => drawNode(document.nodes[id] as FlowNode, box, look)).join("");
+  const places = placesIn(document);
+  const boxes = boxesOf(document, places);
+  const { x, y, width, height } = frameOf(boxes, 48, Object.values(document.edges));
+  const drawn = piecesOf(document, boxes, places).map((piece) => ("edge" in piece ? drawEdge(piece.edge, boxes, look) : drawNode(piece.node, piece.box, look)));
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${x} ${y} ${width} ${height}" width="${width}" height="${height}" font-family="Inter, Open Sans, system-ui, sans-serif">` +
     `<title>${escaped(document.title)}</title>` +
     `<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="${color("--edge")}"/></marker></defs>` +
-    `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="${color("--bg")}"/>${lines}${nodes}</svg>`;
+    `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="${color("--bg")}"/>${drawn.join("")}</svg>`;
   return { svg, width, height };
 }
 
@@ -163,15 +184,15 @@ function drawEdge(edge: FlowEdge, boxes: ReadonlyMap<string, Box>, { color, line
 }
 
 function drawNode(node: FlowNode, box: Box, { color, icon }: Look): string {
-  const kind = kindOf(node.type);
-  const chosen = textOf(node.data["color"]);
-  const tint = color(`--${chosen === "" ? kind.type : kindOf(chosen).type}`);
+  const kind = kindOfNode(node);
+  const { own, kind: tinting, isChosen } = tintOf(node);
+  const tint = own ?? color(`--${tinting}`);
   const { x, y, width, height } = box;
   const frame = `x="${x}" y="${y}" width="${width}" height="${height}" rx="14"`;
   const second = [kind.name, textOf(node.data[kind.telling]) || textOf(node.data["description"])].filter(Boolean).join(" · ");
   return (
-    `<g><rect ${frame} fill="${color("--panel")}" stroke="${chosen === "" ? color("--line-strong") : tint}"/>` +
-    (chosen === "" ? "" : `<rect ${frame} fill="${tint}" opacity="0.06"/>`) +
+    `<g><rect ${frame} fill="${color("--panel")}" stroke="${isChosen ? tint : color("--line-strong")}"/>` +
+    (!isChosen ? "" : `<rect ${frame} fill="${tint}" opacity="0.06"/>`) +
     `<rect x="${x + 14}" y="${y + 12}" width="24" height="24" rx="6" fill="${tint}" opacity="0.14"/>` +
     `<g transform="translate(${x + 19} ${y + 17}) scale(0.583)" fill="none" stroke="${tint}" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round">${icon(kind.type)}</g>` +
     `<text x="${x + 50}" y="${y + 27}" font-size="13" font-weight="600" fill="${color("--text")}">${escaped(cut(labelOf(node), width, 7.2))}</text>` +

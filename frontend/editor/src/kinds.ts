@@ -4,6 +4,7 @@ import {
   ArrowRightFromLine, ArrowRightToLine, Bot, Braces, Database, Diamond, type LucideIcon, Radio, Repeat,
   SlidersHorizontal, Square, Zap,
 } from "lucide-react";
+import type { CSSProperties } from "react";
 
 /** How a field is edited: `list` one a line, `json` as it is written there. */
 export type FieldForm = "line" | "text" | "code" | "number" | "list" | "json" | readonly string[];
@@ -84,9 +85,55 @@ const OTHER: Kind = { type: "other", name: "Node", icon: Square, fields: [], tel
 
 const byType = new Map(KINDS.map((kind) => [kind.type, kind]));
 
-/** Give a node's kind; of a type that we don't know, a plain one. */
+/** Give the kind of a type; of one that we don't know, a plain one. */
 export function kindOf(type: string | undefined): Kind {
   return byType.get(type ?? "") ?? OTHER;
+}
+
+/** What a node is by: its type, and what an earlier generation's pages told its kind by. */
+interface Typed {
+  type?: unknown;
+  data?: Record<string, unknown>;
+}
+
+/** The type of all nodes of an earlier generation's pages. */
+const OLD_TYPE = "aiFlowNode";
+
+/** Tell whether a node's kind is in its data, where an earlier generation's pages have it. */
+export function hasKindInData({ type, data }: Typed): boolean {
+  return !byType.has(textOf(type)) && (type === OLD_TYPE || byType.has(textOf(data?.["type"])));
+}
+
+/** Give the kind of a node. */
+export function kindOfNode(node: Typed): Kind {
+  return kindOf(textOf(hasKindInData(node) ? node.data?.["type"] : node.type));
+}
+
+/** How a node is coloured. */
+export interface Tint {
+  /** The kind whose colour it has. */
+  kind: string;
+  /** A colour of its own in place of that, as `#rrggbb`. */
+  own: string | null;
+  /** Somebody has chosen it. */
+  isChosen: boolean;
+}
+
+const HEX = /^#(?:[\da-f]{3}|[\da-f]{6})$/i;
+
+/** Tell how a node is coloured: as its kind unless somebody chose another kind's colour, or any, as `#rrggbb`. */
+export function tintOf(node: Typed): Tint {
+  const kind = kindOfNode(node).type;
+  const chosen = textOf(node.data?.["color"]).trim();
+  if (HEX.test(chosen)) {
+    return { kind, own: chosen, isChosen: true };
+  }
+  return { kind: byType.has(chosen) ? chosen : kind, own: null, isChosen: byType.has(chosen) };
+}
+
+/** Give the class, beside another, and the style by which an element has a tint's colour. */
+export function tinted(name: string, { kind, own }: Tint): { className: string; style?: CSSProperties } {
+  return own === null ? { className: `${name} ${kind}` } : { className: `${name} own`, style: { "--own": own } as CSSProperties };
 }
 
 /** Say what a field is called, by its name. */
@@ -104,6 +151,6 @@ export function textOf(value: unknown): string {
 }
 
 /** Say what a node is called. */
-export function labelOf(node: { type?: string | undefined; data?: Record<string, unknown> }): string {
-  return textOf(node.data?.["label"]) || `Untitled ${kindOf(node.type).name.toLowerCase()}`;
+export function labelOf(node: Typed): string {
+  return textOf(node.data?.["label"]) || `Untitled ${kindOfNode(node).name.toLowerCase()}`;
 }

@@ -106,6 +106,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       edgesReconnectable={false}
       elementsSelectable={past === null}
       deleteKeyCode={null}
+      elevateNodesOnSelect={false}
       selectionMode={SelectionMode.Partial}
       multiSelectionKeyCode={MULTI_KEYS}
       selectionOnDrag={isBoxing}

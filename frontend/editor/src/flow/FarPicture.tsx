@@ -1,8 +1,8 @@
 import { type Edge, type Node, useStoreApi, ViewportPortal } from "@xyflow/react";
 import { useEffect, useRef } from "react";
 
-import { frameOf, placesOf } from "../drawing";
-import { kindOf } from "../kinds";
+import { frameOf, fromBelow, placesOf } from "../drawing";
+import { tintOf } from "../kinds";
 import { useTheme } from "../theme";
 
 /** Pixels for each of the flow's own units: as many as are seen from so far. */
@@ -30,7 +30,8 @@ export function FarPicture({ nodes, edges }: { nodes: readonly Node[]; edges: re
       if (canvas.current === null || context === null || context === undefined) {
         return;
       }
-      const boxes = placesOf(store.getState().nodeLookup);
+      const { nodeLookup } = store.getState();
+      const boxes = placesOf(nodeLookup);
       const frame = frameOf(boxes, MARGIN);
       const scale = Math.min(SCALE, MAX_SIDE / Math.max(frame.width, frame.height));
       Object.assign(canvas.current, { width: Math.ceil(frame.width * scale), height: Math.ceil(frame.height * scale) });
@@ -46,18 +47,24 @@ export function FarPicture({ nodes, edges }: { nodes: readonly Node[]; edges: re
           line.lineTo(to.x, to.y + to.height / 2);
         }
       }
-      context.lineWidth = 3;
-      context.strokeStyle = token("--edge");
-      context.stroke(line);
-      for (const node of nodes) {
+      const fill = (node: Node): void => {
         const { x, y, width, height } = boxes.get(node.id) ?? { x: 0, y: 0, width: 0, height: 0 };
+        const { own, kind } = tintOf(node);
         context.fillStyle = token("--panel");
         context.fillRect(x, y, width, height);
-        context.fillStyle = token(`--${kindOf(node.type).type}`);
+        context.fillStyle = own ?? token(`--${kind}`);
         context.globalAlpha = 0.4;
         context.fillRect(x, y, width, height);
         context.globalAlpha = 1;
-      }
+      };
+      // Edges run above what nodes lie in.
+      const around = new Set(nodes.map(({ parentId }) => parentId));
+      const sorted = fromBelow(nodes, nodeLookup);
+      sorted.filter(({ id }) => around.has(id)).forEach(fill);
+      context.lineWidth = 3;
+      context.strokeStyle = token("--edge");
+      context.stroke(line);
+      sorted.filter(({ id }) => !around.has(id)).forEach(fill);
     }, DELAY);
     return () => { clearTimeout(timer); };
   }, [nodes, edges, store, theme]);

@@ -4,9 +4,12 @@ import { memo } from "react";
 import { textOf } from "../kinds";
 import { lineBetween } from "./lines";
 
+/** A mark in the data that React Flow is given: how far above others the edge's label lies. */
+export const LEVEL = "#level";
+
 /** An edge of any shape. Its label lies above all lines, and leaves the mouse to the edge. */
 export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
-  const { type, label, selected, markerEnd, interactionWidth } = props;
+  const { type, label, data, selected, markerEnd, interactionWidth } = props;
   const { path, x, y } = lineBetween(type, props);
   const text = textOf(label);
   return (
@@ -16,7 +19,7 @@ export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
         <EdgeLabelRenderer>
           <span
             className={selected === true ? "edge-label selected" : "edge-label"}
-            style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}
+            style={{ zIndex: Number(data?.[LEVEL] ?? 0), transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}
             aria-hidden
           >
             {text}

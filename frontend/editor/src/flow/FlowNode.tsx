@@ -3,21 +3,21 @@ import { Lock } from "lucide-react";
 import { memo } from "react";
 
 import { NODE_SIZE } from "../drawing";
-import { kindOf, labelOf, textOf } from "../kinds";
+import { kindOf, labelOf, textOf, tinted, tintOf } from "../kinds";
 
 export const MIN_SIZE = { width: 160, height: NODE_SIZE.height };
 /** A mark in the data that React Flow is given: this node stays where it is. */
 export const LOCKED = "#locked";
-export const MAX_SIZE = { width: 640, height: 640 };
+export const MAX_SIZE = { width: 4_096, height: 4_096 };
 
 /** A node of any kind. */
 export const FlowNode = memo(function FlowNode({ type, data, selected, draggable, isConnectable }: NodeProps) {
   const kind = kindOf(type);
   const Icon = kind.icon;
-  const color = textOf(data["color"]);
+  const tint = tintOf({ type, data });
   const second = [kind.name, textOf(data[kind.telling]) || textOf(data["description"])].filter(Boolean).join(" · ");
   return (
-    <div className={`node ${color || kind.type}${color === "" ? "" : " tinted"}`}>
+    <div {...tinted(tint.isChosen ? "node tinted" : "node", tint)}>
       {selected && draggable && (
         <NodeResizer minWidth={MIN_SIZE.width} minHeight={MIN_SIZE.height} maxWidth={MAX_SIZE.width} maxHeight={MAX_SIZE.height} />
       )}

@@ -1,8 +1,8 @@
 import { type Node, useReactFlow, useStoreApi } from "@xyflow/react";
 import { type PointerEvent, useEffect, useRef } from "react";
 
-import { type Box, frameOf, placesOf } from "../drawing";
-import { kindOf } from "../kinds";
+import { type Box, frameOf, fromBelow, placesOf } from "../drawing";
+import { tintOf } from "../kinds";
 import { useTheme } from "../theme";
 import { MAX_ZOOM, MIN_ZOOM } from "./fit";
 
@@ -61,7 +61,8 @@ export function Minimap({ nodes }: { nodes: readonly Node[] }) {
       if (canvas.current === null || context === null || context === undefined) {
         return;
       }
-      const boxes = placesOf(store.getState().nodeLookup);
+      const { nodeLookup } = store.getState();
+      const boxes = placesOf(nodeLookup);
       const style = getComputedStyle(canvas.current);
       scale.current = scaleOf(boxes);
       const { by, x, y } = scale.current;
@@ -69,10 +70,11 @@ export function Minimap({ nodes }: { nodes: readonly Node[] }) {
       canvas.current.width = SIZE.width * ratio;
       canvas.current.height = SIZE.height * ratio;
       context.scale(ratio, ratio);
-      for (const node of nodes) {
+      for (const node of fromBelow(nodes, nodeLookup)) {
         const box = boxes.get(node.id);
         if (box !== undefined) {
-          context.fillStyle = style.getPropertyValue(`--${kindOf(node.type).type}`);
+          const { own, kind } = tintOf(node);
+          context.fillStyle = own ?? style.getPropertyValue(`--${kind}`);
           context.beginPath();
           context.roundRect(x + box.x * by, y + box.y * by, Math.max(2, box.width * by), Math.max(2, box.height * by), Math.min(2, 8 * by));
           context.fill();

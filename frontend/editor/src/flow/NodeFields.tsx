@@ -1,8 +1,8 @@
 import type { FlowNode, JsonObject, Member, SyncedFlow } from "helix-flows";
 import { memo } from "react";
 
-import { NODE_SIZE } from "../drawing";
-import { type Field, KINDS, kindOf, textOf } from "../kinds";
+import { sizeOf } from "../drawing";
+import { type Field, hasKindInData, KINDS, kindOfNode, textOf, tintOf } from "../kinds";
 import { MAX_SIZE, MIN_SIZE } from "./FlowNode";
 import { PropertyField } from "./PropertyField";
 import { Section } from "./Section";
@@ -34,10 +34,10 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
   if (node === undefined) {
     return null;
   }
-  const kind = kindOf(node.type);
-  const isOneKind = nodes.every(({ type }) => type === node.type);
+  const kind = kindOfNode(node);
+  const isOneKind = nodes.every((one) => kindOfNode(one) === kind);
   const known = new Set([...COMMON, ...kind.fields].map(({ name }) => name));
-  const others = nodes.length > 1 ? [] : Object.keys(node.data).filter((name) => !known.has(name) && name !== "color");
+  const others = nodes.length > 1 ? [] : Object.keys(node.data).filter((name) => !known.has(name) && name !== "color" && !(name === "type" && hasKindInData(node)));
   const fields = [...(isOneKind ? kind.fields : []), ...others.map((name): Field => ({ name, label: name, form: "json" }))];
   const ids = nodes.map(({ id }) => id);
   const change = (key: string, of: JsonObject | ((node: FlowNode) => JsonObject)): void => {
@@ -72,8 +72,8 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
         <PropertyField
           key={`type ${ids.join()}`}
           field={KIND}
-          {...shared(nodes.map(({ type }) => type))}
-          onChange={(type) => { change("type", { type }); }}
+          {...shared(nodes.map((one) => (hasKindInData(one) ? one.data["type"] : one.type)))}
+          onChange={(type) => { change("type", (one) => (hasKindInData(one) ? { data: { type } } : { type })); }}
           onBlur={() => { sync.flush(); }}
         />
         {fields.map(dataField)}
@@ -82,7 +82,7 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
         <PlaceFields sync={sync} nodes={nodes} change={change} />
       </Section>
       <Section title="Colour">
-        <Swatches sync={sync} color={shared(nodes.map(({ data }) => data["color"])).value} change={change} />
+        <Swatches sync={sync} color={shared(nodes.map(({ data }) => data["color"])).value} own={tintOf(node).own} change={change} />
       </Section>
     </>
   );
@@ -115,7 +115,7 @@ function PlaceFields({ sync, nodes, change }: PartProps & { nodes: readonly Flow
           key={`${field.name} ${ids}`}
           field={field}
           {...shared(nodes.map((node) => node[field.name]))}
-          placeholder={String(field.name === "width" ? NODE_SIZE.width : NODE_SIZE.height)}
+          placeholder={String(sizeOf(nodes[0] ?? {})[field.name as "width" | "height"])}
           isDisabled={isDisabled}
           onChange={(value) => { change(field.name, { [field.name]: value }); }}
           onBlur={flush}
@@ -125,9 +125,23 @@ function PlaceFields({ sync, nodes, change }: PartProps & { nodes: readonly Flow
   );
 }
 
-function Swatches({ sync, color, change }: PartProps & { color: unknown }) {
+function Swatches({ sync, color, own, change }: PartProps & { color: unknown; own: string | null }) {
   return (
     <div className="swatches" role="group" aria-label="Colour">
+      {own !== null && color === own && (
+        <button
+          type="button"
+          className="own"
+          style={{ "--own": own } as React.CSSProperties}
+          aria-label={`Its own: ${own}`}
+          title={`Its own: ${own}`}
+          aria-pressed
+          onClick={() => {
+            change("color", { data: { color: null } });
+            sync.flush();
+          }}
+        />
+      )}
       {KINDS.map(({ type, name }) => (
         <button
           key={type}

@@ -1,7 +1,7 @@
 import type { FlowEdge, FlowNode, Member, SyncedFlow } from "helix-flows";
 import { Spline, X } from "lucide-react";
 
-import { kindOf, labelOf } from "../kinds";
+import { kindOfNode, labelOf } from "../kinds";
 import type { Command } from "./commands";
 import { EdgeFields } from "./EdgeFields";
 import { keyWords } from "./keys";
@@ -34,8 +34,8 @@ export function Properties({ sync, nodes, edges, names, members, commands, isRea
   const count = nodes.length + edges.length;
   const isOne = count === 1;
   const title = isOne && node !== undefined ? labelOf(node) : isOne ? "Edge" : `${count} selected`;
-  const areKinds = new Set(nodes.map(({ type }) => type)).size;
-  const Icon = areKinds === 1 ? kindOf(node?.type).icon : Spline;
+  const areKinds = new Set(nodes.map((one) => kindOfNode(one))).size;
+  const Icon = areKinds === 1 ? kindOfNode(node ?? {}).icon : Spline;
   const first = nodes[0]?.id ?? edges[0]?.id ?? "";
   useGone(sync, first, title);
   return (
@@ -51,7 +51,7 @@ export function Properties({ sync, nodes, edges, names, members, commands, isRea
     >
       <header>
         {(areKinds === 1 || node === undefined) && (
-          <span className={`kind-icon ${node === undefined ? "other" : kindOf(node.type).type}`}>
+          <span className={`kind-icon ${node === undefined ? "other" : kindOfNode(node).type}`}>
             <Icon size={14} aria-hidden />
           </span>
         )}

@@ -43,7 +43,7 @@ function written({ form }: Field, value: unknown): string {
   return form === "json" && typeof value !== "string" && value !== undefined ? JSON.stringify(value, null, 1) : textOf(value);
 }
 
-function readNumber({ isOptional, range: [least, most] = [-Infinity, Infinity] }: Field, text: string): Reading {
+function readNumber({ isOptional, range: [least, most] = [-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] }: Field, text: string): Reading {
   const number = Number(text);
   if (text.trim() === "") {
     return isOptional === true ? { value: null } : { fault: "A number is needed" };

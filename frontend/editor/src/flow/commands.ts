@@ -4,7 +4,7 @@ import type { UseFlowResult } from "helix-flows/react";
 import {
   AlignCenterHorizontal, AlignCenterVertical, AlignEndHorizontal, AlignEndVertical, AlignHorizontalSpaceAround, AlignStartHorizontal,
   AlignStartVertical, AlignVerticalSpaceAround, ArrowDown, ArrowLeft, ArrowRight, ArrowUp, BoxSelect, ClipboardPaste, Copy, FileJson,
-  Focus, History as HistoryIcon, Image, Keyboard, Lock, Maximize, Moon, PanelRight, Redo2, Scan, Scissors, Search, Share2, Spline,
+  BringToFront, Focus, History as HistoryIcon, Image, Keyboard, Lock, Maximize, Moon, PanelRight, Redo2, Scan, Scissors, Search, SendToBack, Share2, Spline,
   SquareDashed, SquarePlus, SquareX, TextCursorInput, Trash2, Undo2, Workflow, ZoomIn, ZoomOut,
 } from "lucide-react";
 
@@ -99,7 +99,10 @@ function placesOf(actions: Actions, views: Views, { isReadOnly, isLocked }: Surr
   const group = "Arrange" as const;
   const areTwo = isEditable && actions.selectedNodes > 1;
   const areThree = isEditable && actions.selectedNodes > 2;
+  const isChosen = isEditable && actions.selected.length > 0;
   return [
+    { group, id: "front", label: "Bring to the front", icon: BringToFront, keys: ["]"], isEnabled: isChosen, run: () => { actions.send("front"); } },
+    { group, id: "back", label: "Send to the back", icon: SendToBack, keys: ["["], isEnabled: isChosen, run: () => { actions.send("back"); } },
     { group, id: "layout", label: "Arrange the flow", icon: Workflow, keys: ["Mod+Shift+L"], isEnabled: isEditable, run: () => { actions.layOut(views.fit); } },
     { group, id: "align-left", label: "Align to the left", icon: AlignStartVertical, keys: ["Alt+Shift+ArrowLeft"], isEnabled: areTwo, run: () => { actions.align("left"); } },
     { group, id: "align-center", label: "Align to the centre", icon: AlignCenterVertical, keys: ["Alt+Shift+C"], isEnabled: areTwo, run: () => { actions.align("center"); } },

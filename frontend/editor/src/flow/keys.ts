@@ -3,6 +3,7 @@
 const isMac = navigator.platform.startsWith("Mac");
 
 const ASCII = /^[\x20-\x7e]+$/;
+const BRACKETS: Readonly<Record<string, string>> = { BracketLeft: "[", BracketRight: "]" };
 const LETTER_OR_DIGIT = /^[a-z\d]$/i;
 
 /**
@@ -11,7 +12,7 @@ const LETTER_OR_DIGIT = /^[a-z\d]$/i;
  */
 function keyOf({ key, code, altKey }: KeyboardEvent): string {
   const isKnown = (altKey ? LETTER_OR_DIGIT : ASCII).test(key);
-  const placed = isKnown ? undefined : /^(?:Key|Digit)(.)$/.exec(code)?.[1];
+  const placed = isKnown ? undefined : (BRACKETS[code] ?? /^(?:Key|Digit)(.)$/.exec(code)?.[1]);
   return placed ?? (key.length === 1 ? key.toUpperCase() : key);
 }
 

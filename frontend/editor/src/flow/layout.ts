@@ -3,22 +3,29 @@
 import dagre from "@dagrejs/dagre";
 import type { FlowDocument, JsonObject } from "helix-flows";
 
-import { boxesOf } from "../drawing";
+import { boxesOf, NODE_SIZE } from "../drawing";
+import { placesIn } from "../nesting";
 
 const GAP = { nodesep: 40, ranksep: 96 };
 
-/** Give a patch that moves the nodes, those without a parent, to where they stand in order. */
+/** Give a patch that moves the nodes, those that lie in no other, to where they stand in order. */
 export function layoutPatch(document: FlowDocument): JsonObject {
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: "LR", ...GAP });
   graph.setDefaultEdgeLabel(() => ({}));
-  for (const [id, { width, height }] of boxesOf(document)) {
-    if (document.nodes[id]?.["parentId"] === undefined) {
+  const boxes = boxesOf(document);
+  /** The node itself, or the outermost one that it lies in. */
+  const around = new Map<string, string>();
+  for (const [id, { parent }] of placesIn(document)) {
+    around.set(id, around.get(parent ?? "") ?? id);
+    if (parent === undefined) {
+      const { width, height } = boxes.get(id) ?? NODE_SIZE;
       graph.setNode(id, { width, height });
     }
   }
-  for (const { source, target } of Object.values(document.edges)) {
-    if (graph.hasNode(source) && graph.hasNode(target)) {
+  for (const edge of Object.values(document.edges)) {
+    const [source, target] = [around.get(edge.source), around.get(edge.target)];
+    if (source !== undefined && target !== undefined && source !== target) {
       graph.setEdge(source, target);
     }
   }

@@ -2,8 +2,12 @@
 
 import type { FlowDocument, FlowEdge, FlowNode, JsonObject, Point } from "helix-flows";
 
-import { kindOf } from "../kinds";
+import { type Box, frameOf, NODE_SIZE, sizeOf } from "../drawing";
+import { kindOf, textOf } from "../kinds";
+import { inOrder, levelOf, nestingOf, type Place, placesIn, withInside } from "../nesting";
 import { randomId } from "../person";
+import { levelAbove } from "./levels";
+import { isObject } from "./values";
 
 /** What the clipboard holds begins with. */
 const FORMAT = "helix-flow-part";
@@ -21,10 +25,11 @@ export interface Addition {
 }
 
 /** Make a node of a kind. */
-export function newNode(type: string, position: Point): Addition {
+export function newNode(document: FlowDocument | null, type: string, position: Point): Addition {
   const id = randomId();
   const rounded = { x: Math.round(position.x), y: Math.round(position.y) };
-  const node = { id, type, position: rounded, data: { label: kindOf(type).name } };
+  const level = levelAbove(document, [{ ...rounded, ...NODE_SIZE }]);
+  const node = { id, type, position: rounded, data: { label: kindOf(type).name }, ...(level === 0 ? {} : { zIndex: level }) };
   return { patch: { nodes: { [id]: node } }, ids: [id] };
 }
 
@@ -34,12 +39,29 @@ export function newEdge(source: string, target: string): JsonObject {
   return { edges: { [id]: { id, source, target } } };
 }
 
-/** Take nodes out of a document, with all edges between them. */
-export function partOf(document: FlowDocument, ids: ReadonlySet<string>): Part {
-  return {
-    nodes: Object.values(document.nodes).filter(({ id }) => ids.has(id)),
-    edges: Object.values(document.edges).filter(({ source, target }) => ids.has(source) && ids.has(target)),
+/**
+ * Take nodes out of a document, with what lies in them, and with all edges between.
+ *
+ * @param isWhole what of them lies in another node is there by itself: placed on the canvas.
+ */
+export function partOf(document: FlowDocument, ids: readonly string[], isWhole: boolean): Part {
+  const places = placesIn(document);
+  const all = withInside(ids, places);
+  const taken = (id: string, { x, y, parent }: Place): FlowNode => {
+    const node = document.nodes[id] as FlowNode;
+    const isAlone = isWhole && parent !== undefined && !all.has(parent);
+    return isAlone ? ({ ...withoutParent(node), position: { x, y } } as FlowNode) : node;
   };
+  return {
+    nodes: [...places].filter(([id]) => all.has(id)).map(([id, place]) => taken(id, place)),
+    edges: inOrder(document.edges).filter(({ source, target }) => all.has(source) && all.has(target)),
+  };
+}
+
+/** Copy a node without what binds it to another. */
+function withoutParent(node: FlowNode): JsonObject {
+  const isBinding = (name: string, value: unknown): boolean => name === "parentId" || name === "expandParent" || (name === "extent" && value === "parent");
+  return Object.fromEntries(Object.entries(node).filter(([name, value]) => !isBinding(name, value)));
 }
 
 /** Write a part for the clipboard. */
@@ -51,47 +73,65 @@ export function writePart(part: Part): string {
 export function readPart(text: string): Part | null {
   try {
     const { format, nodes, edges } = JSON.parse(text) as Partial<Part> & { format?: string };
-    return format === FORMAT && Array.isArray(nodes) && Array.isArray(edges) ? { nodes, edges } : null;
+    return format === FORMAT && Array.isArray(nodes) && nodes.every(isNode) && Array.isArray(edges) && edges.every(isObject) ? { nodes, edges } : null;
   } catch {
     return null;
   }
 }
 
-/** Add a copy of a part, all of it moved by `by`. */
-export function copyOf(part: Part, by: Point): Addition {
+function isNode(node: unknown): boolean {
+  const { id, position, data } = isObject(node) ? node : {};
+  return typeof id === "string" && isObject(position) && Number.isFinite(position["x"]) && Number.isFinite(position["y"]) && isObject(data);
+}
+
+/**
+ * Add a copy of a part to a document, all of it moved by `by`, above what would hide it. What lies in a node of the
+ * document does so as a copy, too.
+ */
+export function copyOf(document: FlowDocument | null, part: Part, by: Point): Addition {
+  const around = document === null ? new Map<string, Place>() : placesIn(document);
+  const places = nestingOf(part.nodes);
   const ids = new Map(part.nodes.map(({ id }) => [id, randomId()]));
+  const outer = part.nodes.filter(({ id }) => places.get(id)?.parent === undefined);
+  const above = levelAbove(document, boxesIn(part, by, around));
+  const rise = Math.max(0, above - Math.min(...outer.map((node) => levelOf(node["zIndex"]))));
   const nodes = part.nodes.map((node) => {
-    const parentId = ids.get(node["parentId"] as string);
-    const isInside = parentId !== undefined;
-    const rest = Object.entries(node).filter(([name]) => name !== "parentId");
+    const inside = places.get(node.id)?.parent;
+    const isLoose = inside === undefined && !around.has(textOf(node["parentId"]));
+    const level = levelOf(node["zIndex"]) + rise;
     return {
-      ...Object.fromEntries(rest),
-      ...(isInside ? { parentId } : {}),
+      ...(isLoose ? withoutParent(node) : node),
       id: ids.get(node.id) as string,
-      position: isInside ? node.position : { x: node.position.x + by.x, y: node.position.y + by.y },
+      ...(inside === undefined ? { position: { x: node.position.x + by.x, y: node.position.y + by.y } } : { parentId: ids.get(inside) }),
+      ...(level !== 0 && (inside === undefined || node["zIndex"] !== undefined) ? { zIndex: level } : {}),
     };
   });
-  const edges = part.edges.map((edge) => ({
-    ...edge,
-    id: randomId(),
-    source: ids.get(edge.source) as string,
-    target: ids.get(edge.target) as string,
-  }));
+  const edges = part.edges
+    .filter(({ source, target }) => ids.has(source) && ids.has(target))
+    .map((edge) => ({ ...edge, id: randomId(), source: ids.get(edge.source), target: ids.get(edge.target) }));
   return {
     patch: {
       nodes: Object.fromEntries(nodes.map((node) => [node.id, node])),
       edges: Object.fromEntries(edges.map((edge) => [edge.id, edge])),
     },
-    ids: [...ids.values()],
+    ids: outer.map(({ id }) => ids.get(id) as string),
   };
+}
+
+/** Tell where a part will be on the canvas. */
+function boxesIn(part: Part, by: Point, around: ReadonlyMap<string, Place>): Box[] {
+  const byId = new Map(part.nodes.map((node) => [node.id, node]));
+  const origins = new Map<string, Point>();
+  return [...nestingOf(part.nodes)].map(([id, { x, y, parent }]) => {
+    const node = byId.get(id) as FlowNode;
+    const origin = (parent === undefined ? around.get(textOf(node["parentId"])) : origins.get(parent)) ?? { x: 0, y: 0 };
+    origins.set(id, origin);
+    return { x: x + origin.x + by.x, y: y + origin.y + by.y, ...sizeOf(node) };
+  });
 }
 
 /** Give the middle of a part, to put it somewhere. */
 export function middleOf(part: Part): Point {
-  const xs = part.nodes.map(({ position }) => position.x);
-  const ys = part.nodes.map(({ position }) => position.y);
-  return {
-    x: (Math.min(...xs) + Math.max(...xs)) / 2,
-    y: (Math.min(...ys) + Math.max(...ys)) / 2,
-  };
+  const { x, y, width, height } = frameOf(new Map(boxesIn(part, { x: 0, y: 0 }, new Map()).map((box, n) => [String(n), box])), 0);
+  return { x: x + width / 2, y: y + height / 2 };
 }

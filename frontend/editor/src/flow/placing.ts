@@ -3,6 +3,7 @@
 import type { FlowDocument, JsonObject, Point } from "helix-flows";
 
 import { type Box, boxesOf } from "../drawing";
+import { placesIn } from "../nesting";
 
 /** What of the boxes is brought in line. */
 export type Side = "left" | "center" | "right" | "top" | "middle" | "bottom";
@@ -20,13 +21,24 @@ function chosenOf(document: FlowDocument, ids: readonly string[]): [string, Box]
   });
 }
 
-/** Give a patch that moves nodes, but for the locked ones; their positions may be within a parent. */
+/** Give a patch that moves nodes, but for the locked ones; what they lie in may carry them part of the way. */
 function moved(document: FlowDocument, by: ReadonlyMap<string, Partial<Point>>): JsonObject {
   const nodes: JsonObject = {};
-  for (const [id, { x = 0, y = 0 }] of by) {
+  /** How far each node goes on the canvas. */
+  const ways = new Map<string | undefined, Point>();
+  for (const [id, { parent }] of placesIn(document)) {
     const node = document.nodes[id];
-    if (node !== undefined && !isLocked(document, id) && (x !== 0 || y !== 0)) {
-      nodes[id] = { position: { x: Math.round(node.position.x + x), y: Math.round(node.position.y + y) } };
+    const carried = ways.get(parent) ?? { x: 0, y: 0 };
+    const wanted = by.get(id);
+    if (node === undefined || wanted === undefined || isLocked(document, id)) {
+      ways.set(id, carried);
+      continue;
+    }
+    const way = { x: wanted.x ?? 0, y: wanted.y ?? 0 };
+    const own = { x: way.x - carried.x, y: way.y - carried.y };
+    ways.set(id, way);
+    if (own.x !== 0 || own.y !== 0) {
+      nodes[id] = { position: { x: Math.round(node.position.x + own.x), y: Math.round(node.position.y + own.y) } };
     }
   }
   return { nodes };

@@ -7,7 +7,9 @@ import { useRef } from "react";
 
 import { NODE_SIZE } from "../drawing";
 import { KINDS, kindOf } from "../kinds";
+import { outermost, type Place, placesIn } from "../nesting";
 import { announce, counted } from "./announce";
+import { sent } from "./levels";
 import { carryOut } from "./outputs";
 import { type Addition, copyOf, middleOf, newEdge, newNode, type Part, partOf, readPart, writePart } from "./parts";
 import { type Axis, evenly, inLine, type Side } from "./placing";
@@ -50,6 +52,8 @@ export interface Actions {
   /** Call a node or an edge something else, as one types; what no edge has to have may be `null`. */
   relabel: (id: string, label: unknown) => void;
   layOut: (then: () => void) => void;
+  /** Bring what is selected above or below all else. */
+  send: (to: "front" | "back") => void;
 }
 
 /** Do things to a flow. */
@@ -61,6 +65,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   const nodeIds = chosen.map(({ id }) => id);
   const edgeIds = edges.filter((edge) => edge.selected).map(({ id }) => id);
   const what = counted(nodeIds.length, edgeIds.length);
+  const places = document === null ? new Map<string, Place>() : placesIn(document);
 
   const select = (ids: readonly string[]): void => {
     const wanted = new Set(ids);
@@ -85,12 +90,13 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     const { left, top, width, height } = window.document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
     return screenToFlowPosition({ x: left + width / 2, y: top + height / 2 });
   };
-  /** Move a place until no other node hides what is put there. */
+  /** Move a place until it is no other node's. */
   const besideOthers = ({ x, y }: Point): Point => {
-    const isTaken = nodes.some(({ position }) => Math.hypot(position.x - Math.round(x), position.y - Math.round(y)) < GRID);
+    const taken = [...places.values()];
+    const isTaken = taken.some((place) => Math.hypot(place.x - Math.round(x), place.y - Math.round(y)) < GRID);
     return isTaken ? besideOthers({ x: x + STEP, y: y + STEP }) : { x, y };
   };
-  const part = (): Part => (document === null ? { nodes: [], edges: [] } : partOf(document, new Set(nodeIds)));
+  const part = (isWhole: boolean): Part => (document === null ? { nodes: [], edges: [] } : partOf(document, nodeIds, isWhole));
   const remove = (): void => {
     const gone = (ids: readonly string[]): JsonObject => Object.fromEntries(ids.map((id) => [id, null]));
     if (nodeIds.length + edgeIds.length > 0) {
@@ -99,7 +105,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   };
   const copy = (): string => {
     announce(`Copied ${counted(nodeIds.length, 0)}`);
-    return writePart(part());
+    return writePart(part(true));
   };
   const paste = (text: string): void => {
     const found = readPart(text);
@@ -108,7 +114,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       const [middle, target] = [middleOf(found), inSight()];
       const { x, y } = first.position;
       const to = besideOthers({ x: Math.round(x + target.x - middle.x), y: Math.round(y + target.y - middle.y) });
-      apply(copyOf(found, { x: to.x - x, y: to.y - y }));
+      apply(copyOf(document, found, { x: to.x - x, y: to.y - y }));
       announce(`Pasted ${counted(found.nodes.length, found.edges.length)}`);
     }
   };
@@ -116,7 +122,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   const add = (type: string, at?: Point): void => {
     const { x, y } = at ?? inSight();
     const place = at === undefined ? { x: x - NODE_SIZE.width / 2, y: y - NODE_SIZE.height / 2 } : { x, y };
-    apply(newNode(type, besideOthers(place)));
+    apply(newNode(document, type, besideOthers(place)));
     announce(`Added ${kindOf(type).name}`);
   };
 
@@ -136,7 +142,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     },
     remove,
     duplicate: () => {
-      apply(copyOf(part(), { x: STEP, y: STEP }));
+      apply(copyOf(document, part(false), { x: STEP, y: STEP }));
       announce(`Duplicated ${counted(nodeIds.length, 0)}`);
     },
     copy,
@@ -159,8 +165,8 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       );
     },
     connect: () => {
-      const inOrder = chosen.toSorted((a, b) => a.position.x - b.position.x);
-      const pairs = inOrder.slice(1).map((node, n) => newEdge(inOrder[n]?.id ?? "", node.id)["edges"] as JsonObject);
+      const fromLeft = nodeIds.toSorted((a, b) => (places.get(a)?.x ?? 0) - (places.get(b)?.x ?? 0));
+      const pairs = fromLeft.slice(1).map((id, n) => newEdge(fromLeft[n] ?? "", id)["edges"] as JsonObject);
       if (pairs.length > 0) {
         edit({ edges: Object.assign({}, ...pairs) as JsonObject }, `Connected ${what}`);
       }
@@ -171,7 +177,8 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       edit(patch, `${isLocked ? "Unlocked" : "Locked"} ${counted(nodeIds.length, 0)}`);
     },
     nudge: ({ x, y }) => {
-      const movable = chosen.filter((node) => node.draggable !== false);
+      const outer = new Set(outermost(nodeIds, places));
+      const movable = chosen.filter(({ id, draggable }) => draggable !== false && outer.has(id));
       if (!isReadOnly && movable.length > 0) {
         const to = ({ position }: { position: Point }): Point => ({ x: position.x + x, y: position.y + y });
         onNodesChange(movable.map((node) => ({ type: "position", id: node.id, position: to(node), dragging: false })));
@@ -192,6 +199,11 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       const isNode = document?.nodes[id] !== undefined;
       if (!isReadOnly) {
         sync.gather(`label:${id}`, isNode ? { nodes: { [id]: { data: { label } } } } : { edges: { [id]: { label: label === "" ? null : label } } });
+      }
+    },
+    send: (to) => {
+      if (document !== null) {
+        edit(sent(document, [...nodeIds, ...edgeIds], to), `${to === "front" ? "Brought" : "Sent"} ${what} to the ${to}`);
       }
     },
     layOut: (then) =>

@@ -4,8 +4,9 @@ import { useReactFlow } from "@xyflow/react";
 import type { Point } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 
-import { NODE_SIZE } from "../drawing";
-import { kindOf, labelOf } from "../kinds";
+import { sizeOf } from "../drawing";
+import { kindOfNode, labelOf } from "../kinds";
+import { placesIn } from "../nesting";
 import { announce } from "./announce";
 import type { Choice } from "./Choices";
 import { nameOf } from "./elements";
@@ -47,9 +48,10 @@ export function useViews({ document, nodes, edges }: UseFlowResult, { selected, 
     const stage = window.document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
     const isInSight = element !== null && left >= stage.left + free.x && right <= stage.left + free.x + free.width && top >= stage.top && bottom <= stage.top + free.height;
     if (isCentred || !isInSight) {
-      const { width = NODE_SIZE.width, height = NODE_SIZE.height } = node;
+      const { width, height } = sizeOf(node);
+      const { x, y } = (document === null ? undefined : placesIn(document).get(id)) ?? node.position;
       const zoom = isCentred ? 1 : getZoom();
-      void setCenter(node.position.x + width / 2, node.position.y + height / 2, { zoom, ...glide() });
+      void setCenter(x + width / 2, y + height / 2, { zoom, ...glide() });
     }
     // A node that wasn't in sight may have no element before the canvas is there, and takes no focus under a dialog.
     const focus = (tries: number): void => {
@@ -92,9 +94,9 @@ export function useViews({ document, nodes, edges }: UseFlowResult, { selected, 
     finds: () =>
       nodes.map((node) => ({
         id: node.id,
-        label: labelOf({ type: node.type, data: node.data }),
-        hint: kindOf(node.type).name,
-        icon: kindOf(node.type).icon,
+        label: labelOf(node),
+        hint: kindOfNode(node).name,
+        icon: kindOfNode(node).icon,
         words: JSON.stringify(node.data),
         run: () => { reveal(node.id, true); },
       })),

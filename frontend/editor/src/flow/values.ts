@@ -12,8 +12,7 @@ export function isObject(value: unknown): value is JsonObject {
 /** Say why no document holds a value; `null` where one does. Within a list, which is replaced whole, anything may be null. */
 export function faultIn(value: unknown, isInList = false): string | null {
   if (typeof value === "number") {
-    const isLong = !Number.isFinite(value) || (/^-?\d+$/.test(String(value)) && !Number.isSafeInteger(value));
-    return isLong ? "A number is too long to be kept as it is" : null;
+    return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? null : "A number is too large to be kept as it is";
   }
   if (typeof value !== "object" || value === null) {
     return null;

@@ -1,32 +1,31 @@
 import type { FlowDocument } from "helix-flows";
 import { memo } from "react";
 
-import { boxesOf, curveOf, frameOf } from "../drawing";
-import { kindOf } from "../kinds";
+import { boxesOf, curveOf, frameOf, piecesOf } from "../drawing";
+import { tinted, tintOf } from "../kinds";
+import { placesIn } from "../nesting";
 
 /** From how many nodes on edges are too many to tell anything. */
 const MANY_NODES = 400;
 
 /** A flow, drawn small. */
 export const Miniature = memo(function Miniature({ document }: { document: FlowDocument | undefined }) {
-  const boxes = boxesOf(document);
-  const edges = boxes.size > MANY_NODES ? [] : Object.values(document?.edges ?? {});
-  const { x, y, width, height } = frameOf(boxes, 80, edges);
+  const flow = document ?? { nodes: {}, edges: {} };
+  const places = placesIn(flow);
+  const boxes = boxesOf(flow, places);
+  const shown = boxes.size > MANY_NODES ? { ...flow, edges: {} } : flow;
+  const { x, y, width, height } = frameOf(boxes, 80, Object.values(shown.edges));
   const stroke = Math.max(width / 180, height / 90);
   return (
     <svg className="picture" viewBox={`${x} ${y} ${width} ${height}`} aria-hidden>
-      {edges.map((edge) => (
-        <path key={edge.id} className="mini-edge" strokeWidth={stroke} d={curveOf(boxes.get(edge.source), boxes.get(edge.target))} />
-      ))}
-      {[...boxes].map(([id, box]) => (
-        <rect
-          key={id}
-          className={`mini-node ${kindOf(document?.nodes[id]?.type).type}`}
-          {...box}
-          rx={Math.min(stroke * 3, 16)}
-          strokeWidth={stroke * 1.2}
-        />
-      ))}
+      {piecesOf(shown, boxes, places).map((piece) => {
+        if ("edge" in piece) {
+          const { id, source, target } = piece.edge;
+          return <path key={`edge ${id}`} className="mini-edge" strokeWidth={stroke} d={curveOf(boxes.get(source), boxes.get(target))} />;
+        }
+        const { node, box } = piece;
+        return <rect key={`node ${node.id}`} {...tinted("mini-node", tintOf(node))} {...box} rx={Math.min(stroke * 3, 16)} strokeWidth={stroke * 1.2} />;
+      })}
     </svg>
   );
 });

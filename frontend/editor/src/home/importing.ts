@@ -61,14 +61,22 @@ export interface LegacyFlow {
   text: string;
 }
 
-/** What the registry calls the flows, by id; it was a list, or an object by id. */
+/** How pages of earlier generations called a flow's id, and its title. */
+const ID_NAMES = ["id", "flowId", "flow_id", "key"];
+const TITLE_NAMES = ["title", "name", "label"];
+
+/** What the registry calls the flows, by id: it was a list, an object by id, or has either as its `flows`. */
 function titles(): Map<string, string> {
+  const registry = parsed(stored(REGISTRY) ?? "{}");
+  const { flows } = registry as { flows?: unknown };
+  const entries = typeof flows === "object" && flows !== null ? flows : registry;
   const found = new Map<string, string>();
-  for (const [key, entry] of Object.entries(parsed(stored(REGISTRY) ?? "{}"))) {
-    const { id, title, name } = (typeof entry === "object" && entry !== null ? entry : {}) as JsonObject;
-    const known = [title, name].find((one) => typeof one === "string" && one !== "");
-    if (typeof known === "string") {
-      found.set(typeof id === "string" || typeof id === "number" ? String(id) : key, known);
+  for (const [key, entry] of Object.entries(entries) as [string, unknown][]) {
+    const fields = (typeof entry === "object" && entry !== null ? entry : {}) as JsonObject;
+    const title = typeof entry === "string" ? entry : TITLE_NAMES.map((name) => fields[name]).find((one) => typeof one === "string" && one.trim() !== "");
+    const id = ID_NAMES.map((name) => fields[name]).find((one) => typeof one === "string" || typeof one === "number") ?? key;
+    if (typeof title === "string") {
+      found.set(String(id), title.trim());
     }
   }
   return found;
@@ -90,7 +98,10 @@ export function legacyFlows(): LegacyFlow[] {
   const imported = new Set((stored(IMPORTED) ?? "").split("\n"));
   return storedKeys()
     .filter((key) => key.startsWith(PREFIX) && !imported.has(key))
-    .map((key) => ({ key, text: stored(key) ?? "", title: names.get(key.slice(PREFIX.length)) ?? key.slice(PREFIX.length) }));
+    .map((key) => {
+      const id = key.slice(PREFIX.length);
+      return { key, text: stored(key) ?? "", title: names.get(id) ?? names.get(key) ?? id };
+    });
 }
 
 /** Import them; those that could be are not offered again. They stay where they are. */

@@ -1,0 +1,122 @@
+/** Nodes within nodes: who lies in whom, where that is, and what lies above what. Pure functions. */
+
+import type { FlowDocument, FlowEdge, Point } from "helix-flows";
+
+/** What of a node, React Flow's or the document's, says where it lies. */
+export interface Nested {
+  id: string;
+  parentId?: unknown;
+  position: Point;
+  zIndex?: unknown;
+}
+
+/** Where a node lies. */
+export interface Place extends Point {
+  /** In whom; `undefined` where in nobody. */
+  parent: string | undefined;
+  /** What of all has more lies above, as React Flow has it: a node above the one that it lies in. */
+  level: number;
+}
+
+/** The levels that can be given are between this and its negative: below what the editor itself draws above nodes. */
+export const MAX_LEVEL = 900;
+
+/** Read a node's or an edge's `zIndex`, which may be anything. */
+export function levelOf(zIndex: unknown): number {
+  return typeof zIndex === "number" && Number.isFinite(zIndex) ? Math.max(-MAX_LEVEL, Math.min(MAX_LEVEL, Math.round(zIndex))) : 0;
+}
+
+/**
+ * Tell in whom nodes lie, by id. As on the server, a parent that isn't there, or by which a node would lie in
+ * itself, counts for nothing.
+ */
+function parentsOf(nodes: readonly Nested[]): Map<string, string> {
+  const given = new Map(nodes.map(({ id, parentId }) => [id, parentId]));
+  const parents = new Map<string, string>();
+  const known = new Set<unknown>();
+  for (const { id } of nodes) {
+    const path = new Set<string>();
+    let at: unknown = id;
+    while (typeof at === "string" && given.has(at) && !known.has(at) && !path.has(at)) {
+      path.add(at);
+      at = given.get(at);
+    }
+    let isRing = false;
+    for (const one of path) {
+      // Where the path has met itself, it goes in a ring.
+      isRing ||= one === at;
+      const parent = given.get(one);
+      if (!isRing && typeof parent === "string" && given.has(parent)) {
+        parents.set(one, parent);
+      }
+      known.add(one);
+    }
+  }
+  return parents;
+}
+
+/** Tell where nodes lie, by id: those in nobody first, then those in them, and so on, each in the order given. */
+export function nestingOf(nodes: readonly Nested[]): Map<string, Place> {
+  const parents = nodes.some(({ parentId }) => parentId !== undefined) ? parentsOf(nodes) : new Map<string, string>();
+  const inside = new Map<string | undefined, [number, Nested][]>();
+  for (const [n, node] of nodes.entries()) {
+    const parent = parents.get(node.id);
+    const siblings = inside.get(parent);
+    if (siblings === undefined) {
+      inside.set(parent, [[n, node]]);
+    } else {
+      siblings.push([n, node]);
+    }
+  }
+  const places = new Map<string, Place>();
+  for (let now = inside.get(undefined) ?? []; now.length > 0;) {
+    for (const [, { id, position, zIndex }] of now) {
+      const parent = parents.get(id);
+      const around = parent === undefined ? undefined : places.get(parent);
+      const level = Math.max(levelOf(zIndex), around === undefined ? -MAX_LEVEL : around.level + 1);
+      places.set(id, { x: (around?.x ?? 0) + position.x, y: (around?.y ?? 0) + position.y, parent, level });
+    }
+    now = now.flatMap(([, { id }]) => inside.get(id) ?? []).toSorted(([a], [b]) => a - b);
+  }
+  return places;
+}
+
+/** List what a document holds by table, in the order in which everybody draws it: by id. */
+export function inOrder<T extends { id: string }>(members: Readonly<Record<string, T>>): T[] {
+  return Object.values(members).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+const known = new WeakMap<FlowDocument["nodes"], ReadonlyMap<string, Place>>();
+
+/** Tell where the nodes of a document, which never changes in place, lie. */
+export function placesIn({ nodes }: Pick<FlowDocument, "nodes">): ReadonlyMap<string, Place> {
+  const places = known.get(nodes) ?? nestingOf(inOrder(nodes));
+  known.set(nodes, places);
+  return places;
+}
+
+/** Tell how far above the canvas an edge lies for the nodes that it joins: not behind what they lie in. */
+export function liftOf({ source, target }: Pick<FlowEdge, "source" | "target">, places: ReadonlyMap<string, Place>): number {
+  const lifts = [source, target].map((id) => places.get(id)).filter((place) => place?.parent !== undefined);
+  return Math.max(0, ...lifts.map((place) => place?.level ?? 0));
+}
+
+/** Give nodes, and all that lies in them. */
+export function withInside(ids: Iterable<string>, places: ReadonlyMap<string, Place>): Set<string> {
+  const all = new Set(ids);
+  // Who lies in another is listed after that one.
+  for (const [id, { parent }] of places) {
+    if (parent !== undefined && all.has(parent)) {
+      all.add(id);
+    }
+  }
+  return all;
+}
+
+/** Leave out nodes that lie in others of them, and move with those. */
+export function outermost(ids: Iterable<string>, places: ReadonlyMap<string, Place>): string[] {
+  const all = new Set(ids);
+  const inside = withInside(all, places);
+  const isCarried = (parent: string | undefined): boolean => parent !== undefined && inside.has(parent);
+  return [...all].filter((id) => !isCarried(places.get(id)?.parent));
+}
