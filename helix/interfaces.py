@@ -60,6 +60,8 @@ class IFlowStore(Interface):
     the same. Times are Unix seconds.
     """
 
+    is_open = Attribute("Whether it was started and not stopped, so that it can be asked.")
+
     def start() -> Deferred[None]:
         """
         Open the store, and bring its schema to what this version needs, in one transaction.

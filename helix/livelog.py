@@ -13,9 +13,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from helix.chain import origin_of
-from helix.document import DocumentLimits, FlowDocument, encode_document
+from helix.document import DocumentLimits, FlowDocument, JsonObject, empty_document, encode_document
 from helix.edits import FlowState, summary_of
-from helix.errors import FlowDeleted, FlowNotFound
+from helix.errors import FlowDeleted, FlowNotFound, StoreCorrupt
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, StoredFlow
 
@@ -45,6 +45,11 @@ PAGE = 1000
 
 _decode = msgspec.json.Decoder(dict).decode
 
+_KINDS = {name: type(value) for name, value in empty_document().items()}
+
+_NONSENSE = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What reading and applying something raises that is no document, or no patch of one."""
+
 
 @attrs.frozen
 class LogSettings:
@@ -64,16 +69,51 @@ class LogSettings:
 
 
 async def replay(stored: StoredFlow, settings: LogSettings) -> FlowDocument:
-    """Make the document of a flow that was loaded. The reactor turns between slices."""
-    if stored.snapshot is None:
-        document = FlowDocument.empty(settings.limits)
-    else:
-        document = FlowDocument(_decode(stored.snapshot), settings.limits)
+    """
+    Make the document of a flow that was loaded. The reactor turns between slices.
+
+    :raises StoreCorrupt: when the snapshot or an entry is not what it was.
+    """
+    document = _first_document(stored, settings.limits)
     for done, entry in enumerate(stored.entries, 1):
-        document.apply(_decode(entry.patch))
+        apply_entry(document, entry)
         if done % REPLAYED_AT_ONCE == 0:
             await deferLater(settings.clock, 0)
     return document
+
+
+def _first_document(stored: StoredFlow, limits: DocumentLimits) -> FlowDocument:
+    if stored.snapshot is None:
+        return FlowDocument.empty(limits)
+    try:
+        content = _decode(stored.snapshot)
+        _check_members(content)
+        return FlowDocument(content, limits)
+    except _NONSENSE as error:
+        place = f"The snapshot of version {stored.snapshot_version}"
+        raise StoreCorrupt(f"{place} is damaged") from error
+
+
+def _check_members(content: JsonObject) -> None:
+    """See that a document's parts are there, without a look at all that is in them."""
+    kinds = {name: type(value) for name, value in content.items()}
+    if kinds != _KINDS:
+        raise TypeError("a document has other members")
+    for member_id, member in (*content["nodes"].items(), *content["edges"].items()):
+        if member["id"] != member_id:
+            raise ValueError("a node or an edge is none")
+
+
+def apply_entry(document: FlowDocument, entry: Entry) -> None:
+    """
+    Apply an entry as the store gave it.
+
+    :raises StoreCorrupt: when it is not what it was.
+    """
+    try:
+        document.apply(_decode(entry.patch))
+    except _NONSENSE as error:
+        raise StoreCorrupt(f"The entry of version {entry.version} is damaged") from error
 
 
 async def load_state(flow_id: str, version: int | None, settings: LogSettings) -> FlowState:
@@ -225,7 +265,7 @@ class LiveLog:
     def apply(self, entries: Sequence[Entry]) -> None:
         """Apply and count in ``entries`` that another writer added."""
         for entry in entries:
-            self.document.apply(_decode(entry.patch))
+            apply_entry(self.document, entry)
         self.extend(entries)
 
     def recent(self, after: int) -> list[Entry] | None:

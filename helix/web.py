@@ -24,6 +24,7 @@ from helix.errors import (
     Draining,
     OriginRefused,
     RateLimited,
+    StoreUnavailable,
     TooManyConnections,
 )
 from helix.etags import Conditions
@@ -129,6 +130,8 @@ class Web:
     def readyz(self, request: IRequest) -> bytes:
         if self._clients.draining:
             raise Draining()
+        if not self._sessions.store.is_open:
+            raise StoreUnavailable("The store is not open yet")
         return write_json(request, {"status": "ready"})
 
     @app.route("/metrics", methods=["GET"])

@@ -9,6 +9,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred, fail
 
 from helix.document import FlowDocument, empty_document, encode_document
@@ -94,6 +95,12 @@ class HeldStore(MemoryStore):
     def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
         find = super().find
         return self._met("find", lambda: find(flow_id, epoch, client_id, op_id))
+
+    def renew_epoch(
+        self, flow_id: str, epoch: str, version: int, chain: bytes, new_epoch: str
+    ) -> Deferred[None]:
+        renew = super().renew_epoch
+        return self._held("renew_epoch", lambda: renew(flow_id, epoch, version, chain, new_epoch))
 
     def _held(self, method: str, call: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         if not self.holding:
@@ -259,3 +266,12 @@ class StorePerFlow:
 
     def __getattr__(self, method: str) -> Callable[..., Deferred[Any]]:
         return lambda flow_id, *args: getattr(self.of(flow_id), method)(flow_id, *args)
+
+
+def go_back(store: MemoryStore, flow_id: str, version: int) -> None:
+    """Let the store lose what follows a version, as when a backup is put back."""
+    log = store._logs[flow_id]
+    head = log.head
+    before = msgspec.structs.replace(head, version=0, chain=head.origin)
+    earlier = store._logs[flow_id] = _Log(before)
+    earlier.add(log.entries[:version], head.summary)

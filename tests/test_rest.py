@@ -349,6 +349,14 @@ def test_res5_healthz_and_readyz(stack: Stack) -> None:
     assert_json(stack.get("/readyz"), {"status": "ready"})
 
 
+def test_res5_readyz_refuses_until_the_store_is_open(stack: Stack) -> None:
+    stack.store.stop()
+    assert_problem(stack.get("/readyz"), 503, "store_unavailable", retry=True)
+    assert_json(stack.get("/healthz"), {"status": "ok", "version": __version__})
+    stack.store.start()
+    assert_json(stack.get("/readyz"), {"status": "ready"})
+
+
 def test_res5_readyz_refuses_while_the_server_drains(stack: Stack) -> None:
     stack.poller()
     draining = Deferred.fromCoroutine(stack.clients.drain())

@@ -153,13 +153,8 @@ DAMAGES = {
         "UPDATE {entries} SET chain = (SELECT origin FROM {flows}) WHERE version = 2",
         *CHANGED,
     ),
-    "head with another chain": (
-        "UPDATE {flows} SET chain = origin",
-        5,
-        "the head's chain is not that of the log",
-    ),
     "log that began elsewhere": (
-        "UPDATE {flows} SET origin = chain",
+        "UPDATE {flows} SET origin = (SELECT chain FROM {entries} WHERE version = 1)",
         1,
         "the entry, or its chain, is not what was stored",
     ),

@@ -85,14 +85,14 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._logs: dict[str, _Log] = {}
-        self._open = False
+        self.is_open = False
 
     def start(self) -> Deferred[None]:
-        self._open = True
+        self.is_open = True
         return execute(lambda: None)
 
     def stop(self) -> Deferred[None]:
-        self._open = False
+        self.is_open = False
         return execute(lambda: None)
 
     def create(
@@ -298,7 +298,7 @@ class MemoryStore:
         return log
 
     def _do(self, call: Callable[[], T]) -> Deferred[T]:
-        if not self._open:
+        if not self.is_open:
             return execute(_refuse)
         return execute(call)
 

@@ -61,6 +61,7 @@ class SQLiteStore:
         self._path = path
         self._create = create
         self._read_only = read_only
+        self.is_open = False
         # Now, while the process may read its own files: a daemon may give up its rights later.
         self._upgrades = shipped_upgrades("sqlite")
         self._writes: SQLiteWrites | None = None
@@ -86,11 +87,13 @@ class SQLiteStore:
         except StoreError:
             await self._stop()
             raise
+        self.is_open = True
 
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self.is_open = False
         # The last connection that is closed puts the write-ahead log into the file: the writer's.
         await self._reader.stop()
         await self._writer.stop()

@@ -16,7 +16,7 @@ from helix.errors import (
     VersionNotFound,
 )
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
-from helix.store.sqlite_file import store_error
+from helix.store.sqlite_file import primary_code, store_error
 
 _BLOCK = 1000
 """
@@ -31,7 +31,10 @@ _BLOCK_BYTES = 4 * 2**20
 
 _HEAD = """
     SELECT flow, flow_id, epoch, version, title, description, node_count, edge_count,
-        created_at, updated_at, origin, chain, deleted_at
+        created_at, updated_at, origin,
+        IFNULL((SELECT chain FROM entries
+            WHERE entries.flow = flows.flow AND entries.version = flows.version), origin),
+        deleted_at
     FROM flows JOIN texts USING (flow)
 """
 
@@ -112,6 +115,13 @@ def _to_entries(block: str) -> list[Entry]:
     ]
 
 
+def damage(error: Exception) -> StoreCorrupt:
+    """Say that a row is not what was written."""
+    corrupt = StoreCorrupt()
+    corrupt.__cause__ = error
+    return corrupt
+
+
 class SQLiteReads:
     """
     The reads, each of one moment. (`helix.store.worker.Runner`)
@@ -139,7 +149,11 @@ class SQLiteReads:
         except HelixError as refused:
             return refused
         except (sqlite3.Error, ArithmeticError) as error:
+            if primary_code(error) == 0 and isinstance(error, sqlite3.OperationalError):
+                return damage(error)  # Python's own: a text that is none
             return store_error(error)
+        except (msgspec.MsgspecError, ValueError) as error:
+            return damage(error)
 
     @contextmanager
     def _one_moment(self) -> Iterator[None]:

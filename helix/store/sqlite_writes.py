@@ -103,10 +103,10 @@ _INSERT_ENTRIES = _Bulk.of(
     "(?,?,?,?,?,?,CAST(? AS TEXT),?,CAST(? AS TEXT))",
 )
 _UPDATE_FLOWS = _Bulk.of(
-    "WITH changed (flow, version, node_count, edge_count, updated_at, chain) AS (VALUES ",
-    "(?,?,?,?,?,?)",
+    "WITH changed (flow, version, node_count, edge_count, updated_at) AS (VALUES ",
+    "(?,?,?,?,?)",
     ") UPDATE flows SET version = changed.version, node_count = changed.node_count,"
-    " edge_count = changed.edge_count, updated_at = changed.updated_at, chain = changed.chain"
+    " edge_count = changed.edge_count, updated_at = changed.updated_at"
     " FROM changed WHERE flows.flow = changed.flow",
 )
 
@@ -244,7 +244,6 @@ class SQLiteWrites:
             summary.node_count,
             summary.edge_count,
             newest.at,
-            newest.chain,
         )
         texts = hash((summary.title, summary.description))
         if texts != log.texts:
@@ -268,8 +267,9 @@ class SQLiteWrites:
 
     def _find_log(self, flow_id: str) -> _Log | None:
         row = self._database.execute(
-            "SELECT flow, epoch, version, chain, deleted_at, title, description"
-            " FROM flows JOIN texts USING (flow) WHERE flow_id = ?",
+            "SELECT flow, epoch, version, IFNULL(entries.chain, origin), deleted_at, title,"
+            " description FROM flows JOIN texts USING (flow)"
+            " LEFT JOIN entries USING (flow, version) WHERE flow_id = ?",
             (flow_id,),
         ).fetchone()
         if row is None:
@@ -317,11 +317,10 @@ class SQLiteWrites:
             raise DuplicateOperation()
         if old is not None:
             self._remove(flow_id, old.flow)
-        origin = origin_of(epoch)
         flow = self._database.execute(
             "INSERT INTO flows (flow_id, epoch, version, node_count, edge_count, created_at,"
-            " updated_at, origin, chain) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)",
-            (flow_id, epoch, summary.node_count, summary.edge_count, at, at, origin, origin),
+            " updated_at, origin) VALUES (?, ?, 0, ?, ?, ?, ?, ?)",
+            (flow_id, epoch, summary.node_count, summary.edge_count, at, at, origin_of(epoch)),
         ).lastrowid
         self._database.execute(
             "INSERT INTO texts (flow, title, description, folded_id, folded_title,"

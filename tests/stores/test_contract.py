@@ -178,6 +178,22 @@ async def test_sto3_appends_that_wait_in_a_row_build_on_each_other(store: IFlowS
     assert (stored.entries, stored.head.summary) == (entries(1, 20), Summary("t", "", 19))
 
 
+@pytest.mark.parametrize("base", [0, 2])
+@ensureDeferred
+async def test_sto3_an_append_to_another_past_of_the_same_version_conflicts(
+    store: IFlowStore, base: int
+) -> None:
+    await keep(store, "f", entries(1, base))
+    before = await store.load("f")
+    for chain in (chain_at(9), b"", chain_at(base)[:-1] + b"?"):
+        for added in (entries(base + 1, base + 1), []):
+            asked = store.append("f", "e1", base, chain, added, SUMMARY)
+            await refused(VersionConflict, asked)
+    assert await store.load("f") == before
+    await add(store, "f", "e1", base, entries(base + 1, base + 1), SUMMARY)
+    assert (await store.head("f")).chain == chain_at(base + 1)
+
+
 # The names of submissions.
 
 
@@ -337,6 +353,65 @@ async def test_sto7_old_snapshots_are_thinned_out(store: IFlowStore) -> None:
     assert await store.snapshot_versions("f", "e1") == [far, 2 * far - 1, 2 * far + 5]
     await take_snapshot(store, "f", "e1", newest, b"{}")
     assert await store.snapshot_versions("f", "e1") == [far, 2 * far + 5, newest]
+
+
+@ensureDeferred
+async def test_chn6_a_snapshot_of_another_past_is_not_kept(store: IFlowStore) -> None:
+    await keep(store, "f", entries(1, 3))
+    for version in (0, 1, 3):
+        await store.snapshot("f", "e1", version, chain_at(7), b"{}")
+    for version in (-1, 4):
+        await take_snapshot(store, "f", "e1", version, b"{}")
+    assert await store.snapshot_versions("f", "e1") == []
+    for version in (0, 1, 3):
+        await take_snapshot(store, "f", "e1", version, b"{}")
+    assert await store.snapshot_versions("f", "e1") == [0, 1, 3]
+
+
+# Another epoch.
+
+
+@ensureDeferred
+async def test_chn4_a_log_goes_on_under_another_epoch(store: IFlowStore) -> None:
+    log = [entry(1, ("c", 1)), entry(2)]
+    await store.create("f", "e1", T0, log, SUMMARY)
+    await take_snapshot(store, "f", "e1", 1, b"{}")
+    await keep(store, "other", entries(1, 2))
+    before = await store.load("f")
+    assert await store.renew_epoch("f", "e1", 2, chain_at(2), "e2") is None
+    renewed = msgspec.structs.replace(before.head, epoch="e2")
+    assert await store.load("f") == msgspec.structs.replace(before, head=renewed)
+    assert (await store.head("other")).epoch == "e1"
+    await refused(FlowNotFound, store.entries("f", "e1", 0, 9))
+    assert await store.find("f", "e2", "c", 1) == log[0]
+    await refused(VersionConflict, add(store, "f", "e1", 2, entries(3, 3), SUMMARY))
+    await store.append("f", "e2", 2, chain_at(2), entries(3, 3), SUMMARY)
+    assert (await store.head("f")).chain == chain_at(3)
+
+
+@pytest.mark.parametrize("base", [("e1", 1, 2), ("e1", 2, 1), ("e1", 3, 2), ("e2", 2, 2)], ids=str)
+@ensureDeferred
+async def test_chn4_a_log_that_is_elsewhere_keeps_its_epoch(
+    store: IFlowStore, base: tuple[str, int, int]
+) -> None:
+    await keep(store, "f", entries(1, 2))
+    before = await store.load("f")
+    epoch, version, chained = base
+    asked = store.renew_epoch("f", epoch, version, chain_at(chained), "e3")
+    await refused(VersionConflict, asked)
+    assert await store.load("f") == before
+    await refused(FlowNotFound, store.renew_epoch("x", "e1", 2, chain_at(2), "e3"))
+    await store.delete("f", T0)
+    await refused(FlowDeleted, store.renew_epoch("f", "e1", 2, chain_at(2), "e3"))
+
+
+@ensureDeferred
+async def test_chn4_of_two_who_renew_an_epoch_one_is_first(store: IFlowStore) -> None:
+    await keep(store, "f", entries(1, 2))
+    asked = [store.renew_epoch("f", "e1", 2, chain_at(2), name) for name in ("e2", "e3")]
+    came = await outcomes(asked)
+    assert sorted(came, key=str) == [VersionConflict, None]
+    assert (await store.head("f")).epoch == ("e2" if came[0] is None else "e3")
 
 
 # Listing.

@@ -66,10 +66,11 @@ async def check_upgraded(store: IFlowStore) -> None:
     assert await verify_flow(store, "f") == 4
     await store.snapshot("f", older.EPOCH, 2, origin, encode_document(made_by(2)))
     assert await store.snapshot_versions("f", older.EPOCH) == [2]
-    added = chained(origin, [Entry(5, b'{"title":"5"}', T0, "Ada", publics[0], 8, ("/x",))])
+    new = [Entry(5, b'{"title":"5"}', T0, "Ada", publics[0], 8, ("/x",)), Entry(6, b"{}", T0)]
+    added = chained(origin, new)
     await store.append("f", older.EPOCH, 4, origin, added, Summary("5"))
-    assert (await store.load("f")).entries[-1:] == added
-    assert await verify_flow(store, "f") == 5
+    assert (await store.load("f")).entries[-2:] == added
+    assert await verify_flow(store, "f") == 6
 
 
 def made_by(version: int) -> JsonObject:
@@ -85,9 +86,9 @@ async def test_chn5_an_older_sqlite_file_gets_chains(tmp_path: Path, schema: int
     older.make_sqlite(path, schema)
     async with opened(path) as store:
         await check_upgraded(store)
-    query(path, "UPDATE entries SET chain = NULL WHERE version = 5")
+    query(path, "UPDATE entries SET chain = NULL WHERE version = 6")
     async with opened(path) as store:
-        with pytest.raises(Difference, match="f: version 5: the head's chain"):
+        with pytest.raises(Difference, match="f: version 6"):
             await verify_flow(store, "f")
 
 
@@ -102,6 +103,6 @@ async def test_chn5_an_older_postgresql_database_gets_chains(
     await check_upgraded(store)
     await store.stop()
     # A node that was not upgraded leaves no entry without one behind the others.
-    insert = "INSERT INTO helix_entries (flow, version, at, by, patch) VALUES (1, 6, 0, '', '{}')"
+    insert = "INSERT INTO helix_entries (flow, version, at, by, patch) VALUES (1, 7, 0, '', '{}')"
     with pytest.raises(psycopg2.errors.CheckViolation):
         postgres_server.execute(insert, database)

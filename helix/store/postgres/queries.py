@@ -7,12 +7,16 @@ from collections.abc import Sequence
 import msgspec
 
 from helix.chain import paths_text
+from helix.errors import StoreCorrupt
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, Summary
 from helix.store.postgres.failures import Unfit
 from helix.store.postgres.wire import Row
 
-HEAD = """flow_id, epoch, version, title, description, node_count, edge_count,
-    created_at, updated_at, origin, chain, deleted_at"""
+CHAIN = """COALESCE((SELECT chain FROM helix_entries WHERE helix_entries.flow = helix_flows.key
+        AND helix_entries.version = helix_flows.version), helix_flows.origin)"""
+
+HEAD = f"""flow_id, epoch, version, title, description, node_count, edge_count,
+    created_at, updated_at, origin, {CHAIN} AS chain, deleted_at"""
 
 ENTRY = "version, patch, at, by, client_id, op_id, chain, dropped"
 
@@ -29,7 +33,7 @@ WITH locked AS MATERIALIZED (
     SELECT asked.*, flow.key, flow.deleted
     FROM (
         SELECT * FROM json_to_recordset(%(asked)s) AS asked (
-            n bigint, flow_id text, epoch text, base bigint, base_chain text, chain text,
+            n bigint, flow_id text, epoch text, base bigint, base_chain text,
             size integer, at double precision, title text, description text,
             node_count integer, edge_count integer, search text, entries json)
         ORDER BY flow_id COLLATE "C"
@@ -40,7 +44,6 @@ WITH locked AS MATERIALIZED (
 ), won AS (
     UPDATE helix_flows AS flows
     SET version = locked.base + locked.size, updated_at = locked.at,
-        chain = decode(locked.chain, 'base64'),
         node_count = locked.node_count, edge_count = locked.edge_count,
         -- What is the same stays where it is, however long.
         title = CASE WHEN flows.title = locked.title THEN flows.title ELSE locked.title END,
@@ -50,7 +53,10 @@ WITH locked AS MATERIALIZED (
             THEN flows.search ELSE decode(locked.search, 'base64') END
     FROM locked
     WHERE flows.flow_id = locked.flow_id AND flows.version = locked.base
-        AND flows.chain = decode(locked.base_chain, 'base64')
+        AND decode(locked.base_chain, 'base64') = COALESCE(
+            (SELECT chain FROM helix_entries
+            WHERE helix_entries.flow = flows.key AND helix_entries.version = locked.base),
+            flows.origin)
         AND flows.epoch = locked.epoch AND flows.deleted_at IS NULL
     RETURNING locked.n, flows.key, locked.entries
 ), added AS (
@@ -63,10 +69,10 @@ SELECT n, deleted FROM locked WHERE n NOT IN (SELECT n FROM won)
 
 CREATE = """
 INSERT INTO helix_flows (flow_id, epoch, version, created_at, updated_at, title, description,
-    node_count, edge_count, search, origin, chain)
+    node_count, edge_count, search, origin)
 VALUES (%(flow_id)s, %(epoch)s, %(version)s, %(created_at)s, %(updated_at)s, %(title)s,
     %(description)s, %(node_count)s, %(edge_count)s, decode(%(search)s, 'hex'),
-    %(origin)s, %(chain)s)
+    %(origin)s)
 ON CONFLICT (flow_id) DO NOTHING RETURNING key
 """
 
@@ -138,8 +144,8 @@ SELECT key, version, deleted_at IS NOT NULL FROM helix_flows
 WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s FOR NO KEY UPDATE
 """
 
-LOCK_FLOW = """
-SELECT key, epoch, version, chain, deleted_at IS NOT NULL FROM helix_flows
+LOCK_FLOW = f"""
+SELECT key, epoch, version, {CHAIN}, deleted_at IS NOT NULL FROM helix_flows
 WHERE flow_id = %(flow_id)s FOR NO KEY UPDATE
 """
 
@@ -241,7 +247,6 @@ def write_head(head: FlowHead) -> dict[str, object]:
         "edge_count": head.summary.edge_count,
         "search": searchable(head.flow_id, head.summary).hex(),
         "origin": head.origin,
-        "chain": head.chain,
     }
 
 
@@ -270,7 +275,6 @@ class _Asked(msgspec.Struct, gc=False):
     epoch: str
     base: int
     base_chain: bytes
-    chain: bytes
     size: int
     at: float
     title: str
@@ -307,7 +311,6 @@ def encode_append(
             pack(epoch),
             base,
             base_chain,
-            entries[-1].chain,
             len(entries),
             entries[-1].at,
             pack(summary.title),
@@ -388,16 +391,12 @@ def read_entry(row: Row) -> Entry:
     version, patch, at, by, client_id, op_id, chain, dropped = row
     if client_id is not None:
         client_id = unpack(client_id)
-    return Entry(
-        version,
-        unpack(patch).encode(),
-        at,
-        unpack(by),
-        client_id,
-        op_id,
-        _decode_paths(unpack(dropped)) if dropped else (),
-        bytes(chain or b""),
-    )
+    try:
+        paths = _decode_paths(unpack(dropped)) if dropped else ()
+    except msgspec.MsgspecError:
+        raise StoreCorrupt() from None
+    patch = unpack(patch).encode()
+    return Entry(version, patch, at, unpack(by), client_id, op_id, paths, bytes(chain or b""))
 
 
 def read_name(row: Row) -> NamedVersion:

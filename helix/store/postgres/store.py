@@ -83,7 +83,7 @@ class PostgresStore:
         self._pool = Pool(Address.parse(url, read_only), reactor, bounds, CONNECTIONS)
         self._appends = Appends(self._pool, self._clock)
         self._numbers = count()
-        self._open = False
+        self.is_open = False
         self._under_way = 0
         self._idle: Deferred[None] | None = None
 
@@ -93,13 +93,13 @@ class PostgresStore:
     async def _start(self) -> None:
         await self._pool.first(check if self._read_only else bring_up_to_date)
         self._pool.start()
-        self._open = True
+        self.is_open = True
 
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        self._open = False
+        self.is_open = False
         if self._under_way:
             self._idle = Deferred()
             self._idle.addTimeout(self._bounds.wait + self._bounds.answer, self._clock)
@@ -177,7 +177,7 @@ class PostgresStore:
         entries: Sequence[Entry],
         summary: Summary,
     ) -> Deferred[None]:
-        if not self._open:
+        if not self.is_open:
             return fail(_closed())
         if not entries:
             base = (epoch, base_version, base_chain)
@@ -312,7 +312,7 @@ class PostgresStore:
 
     def _do(self, work: Work[T]) -> Deferred[T]:
         """Have something done on a connection. To cancel the Deferred doesn't cancel the work."""
-        if not self._open:
+        if not self.is_open:
             return fail(_closed())
         self._under_way += 1
         result: Deferred[T] = Deferred()

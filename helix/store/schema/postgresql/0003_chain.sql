@@ -1,12 +1,10 @@
--- What a log was before, in each entry and in its head (docs/adr/0015-chain.md); what an entry could
+-- What a log was before, in each entry (docs/adr/0015-chain.md); what an entry could
 -- not take of its patch; and clients by what others call them.
 
-ALTER TABLE helix_flows ADD COLUMN origin bytea, ADD COLUMN chain bytea;
-UPDATE helix_flows SET
-    origin = substring(sha256(convert_to(epoch, 'UTF8')) FOR 8),
-    chain = substring(sha256(convert_to(epoch, 'UTF8')) FOR 8);
 -- The chain of version 0.
-ALTER TABLE helix_flows ALTER COLUMN origin SET NOT NULL, ALTER COLUMN chain SET NOT NULL;
+ALTER TABLE helix_flows ADD COLUMN origin bytea;
+UPDATE helix_flows SET origin = substring(sha256(convert_to(epoch, 'UTF8')) FOR 8);
+ALTER TABLE helix_flows ALTER COLUMN origin SET NOT NULL;
 
 -- The table is written anew, once. A NUL and U+001A in a client_id are written as before.
 ALTER TABLE helix_entries

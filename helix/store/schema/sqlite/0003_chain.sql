@@ -1,9 +1,8 @@
--- What a log was before, in each entry and in its head (docs/adr/0015-chain.md); what an entry could
+-- What a log was before, in each entry (docs/adr/0015-chain.md); what an entry could
 -- not take of its patch; and clients by what others call them.
 
 ALTER TABLE flows ADD COLUMN origin BLOB NOT NULL DEFAULT x'';  -- the chain of version 0
-ALTER TABLE flows ADD COLUMN chain BLOB NOT NULL DEFAULT x'';
-UPDATE flows SET origin = helix_origin(epoch), chain = helix_origin(epoch);
+UPDATE flows SET origin = helix_origin(epoch);
 
 ALTER TABLE entries ADD COLUMN chain BLOB;  -- NULL: from before there were any
 ALTER TABLE entries ADD COLUMN dropped TEXT;  -- a JSON array; NULL for nothing
