@@ -111,7 +111,7 @@ class Nesting:
     @property
     def strays(self) -> dict[str, None]:
         if self._strays is None:
-            self._strays = find_strays(self.nodes) if self._children else {}
+            self._strays = find_strays(self.nodes)
         return self._strays
 
     def children(self, node_id: str) -> Iterable[str]:

@@ -1,11 +1,12 @@
 /**
  * A flow's document: what a patch really does to it.
  *
- * The rules are the server's (`helix/document.py`, docs/spec.md DOC1 to DOC6), so that what is shown
+ * The rules are the server's (`helix/document.py`, docs/spec.md DOC1 to DOC6, GRP), so that what is shown
  * before the server has answered is what it will be.
  */
 
 import { diff, fresh, isEmpty, isObject, mergeObjects, minimal, own } from "./mergepatch";
+import { isConcerned, nest } from "./nesting";
 import type { FlowDocument, FlowEdge, FlowNode, JsonObject } from "./types";
 
 /** Make the document that every log starts from. */
@@ -24,14 +25,18 @@ export function emptyDocument(): FlowDocument {
  * Reduce a patch to what it changes in a document; `{}` where that is nothing.
  *
  * Values for absent nodes and edges that don't create them are dropped, and so are those that would
- * lead an edge to a missing node; with a node go its edges.
+ * lead an edge to a missing node; with a node go its edges. Parents are kept true (`nest`).
  *
  * @throws TypeError where the document would be none afterwards.
  */
 export function stage(document: FlowDocument, patch: JsonObject): JsonObject {
   const { nodes: nodePatch, edges: edgePatch, ...rest } = patch;
   const effective = minimal(document, rest);
-  const nodes = stageNodes(document, objectOrNothing(nodePatch, "nodes"));
+  const givenNodes = objectOrNothing(nodePatch, "nodes");
+  const nodes = stageNodes(document, givenNodes);
+  if (isConcerned(document.nodes, givenNodes)) {
+    nest(document.nodes, givenNodes, nodes);
+  }
   const edges = stageEdges(document, objectOrNothing(edgePatch, "edges"), nodes);
   if (!isEmpty(nodes)) {
     effective["nodes"] = nodes;
@@ -43,9 +48,50 @@ export function stage(document: FlowDocument, patch: JsonObject): JsonObject {
   return effective;
 }
 
-/** Apply an effective patch. */
+/** Apply an effective patch. Nodes and edges stay in the order of their ids, by code points. */
 export function apply(document: FlowDocument, effective: JsonObject): FlowDocument {
-  return mergeObjects(document, effective);
+  const applied = mergeObjects(document, effective);
+  const nodes = inOrder(document.nodes, applied.nodes, effective["nodes"]);
+  const edges = inOrder(document.edges, applied.edges, effective["edges"]);
+  return nodes === applied.nodes && edges === applied.edges ? applied : { ...applied, nodes, edges };
+}
+
+/** Put members that came to be into the order of all; only then does it cost what there is. */
+function inOrder<T>(
+  before: Record<string, T>,
+  after: Record<string, T>,
+  patch: unknown,
+): Record<string, T> {
+  const isNew = (id: string): boolean => !Object.hasOwn(before, id) && Object.hasOwn(after, id);
+  if (!changed(patch).some(isNew)) {
+    return after;
+  }
+  const ids = Object.keys(after);
+  const isSorted = ids.every((id, n) => n === 0 || compareIds(ids[n - 1] ?? "", id) < 0);
+  return isSorted
+    ? after
+    : Object.fromEntries(ids.sort(compareIds).map((id) => [id, after[id] as T]));
+}
+
+/** Compare two ids by their code points, as the server sorts; JavaScript compares by halves of pairs. */
+export function compareIds(a: string, b: string): number {
+  if (a === b) {
+    return 0;
+  }
+  const length = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < length && a.charCodeAt(at) === b.charCodeAt(at)) {
+    at += 1;
+  }
+  if (at === length) {
+    return a.length - b.length;
+  }
+  return rank(a.charCodeAt(at)) - rank(b.charCodeAt(at));
+}
+
+/** Let halves of pairs rank above all that is no pair. */
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
 }
 
 /** Make the patch that turns one document into another. */
@@ -183,6 +229,7 @@ function isNode(id: string, value: unknown): boolean {
     value["id"] === id &&
     isPoint(value["position"]) &&
     isObject(value["data"]) &&
-    (value["type"] === undefined || isText(value["type"]))
+    (value["type"] === undefined || isText(value["type"])) &&
+    (value["parentId"] === undefined || isText(value["parentId"]))
   );
 }

@@ -1,7 +1,7 @@
 /** A client's copy of a flow: what the server confirmed, with what is on its way there on top. */
 
 import { apply, stage } from "./document";
-import { inverse, isEmpty, mergeObjects, share } from "./mergepatch";
+import { inverse, isEmpty, share } from "./mergepatch";
 import type { FlowDocument, FlowEntry, JsonObject } from "./types";
 
 /** A patch of a client on its way into the log. */
@@ -114,7 +114,7 @@ export class Replica {
         op.effective = entry.patch;
         op.inverse = inverse(confirmed, entry.patch);
       }
-      confirmed = mergeObjects(confirmed, entry.patch);
+      confirmed = apply(confirmed, entry.patch);
     }
     this.confirmed = confirmed;
     this.version += news.length;

@@ -104,6 +104,9 @@ describe("merge patches", () => {
     expect(() => copyPatch(JSON.parse('{"data": {"__proto__": 1}}') as object as never)).toThrow(
       "__proto__",
     );
+    expect(() => copyPatch({ data: { n: 2 ** 53 + 2 } })).toThrow("member n");
+    expect(() => copyPatch({ data: { n: [-1e300] } })).toThrow("-1e+300");
+    expect(copyPatch({ n: -(2 ** 53) })).toEqual({ n: -(2 ** 53) });
     expect(copyPatch({ a: undefined, b: 1 })).toEqual({ b: 1 });
   });
 });
