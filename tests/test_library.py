@@ -22,6 +22,7 @@ from helix.errors import HelixError, InvalidPatch, StoreUnavailable
 from helix.importing import complete, read_import
 from helix.purge import DAY, PURGE_INTERVAL, PurgeService
 from helix.records import HeadQuery
+from helix.shape import DocumentLimits, check_document
 from helix.store.memory import MemoryStore
 from helix.telemetry import Telemetry
 from tests.flowdata import FLOWS, by_id, edge, node
@@ -37,8 +38,8 @@ def new_ids() -> Iterator[str]:
 
 
 def copied(document: JsonObject) -> JsonObject:
-    """A copy with new ids, which is a document."""
-    return validate(duplicate(document, new_ids().__next__))
+    """A copy with new ids, which is a document; its parents are as good as they were."""
+    return check_document(duplicate(document, new_ids().__next__), DocumentLimits())
 
 
 # LIB3: copies
