@@ -36,6 +36,9 @@ POLL_TIMEOUT = 10.0
 SESSION_TIMEOUT = 15.0
 """Seconds after the last poll at which a session ends."""
 
+LAST_MESSAGES = 0.5
+"""Seconds for which posts are still taken that were on their way when the session was closed."""
+
 MAX_LINES = 100
 """Frames in one POST."""
 
@@ -118,6 +121,7 @@ class PollingClient:
             self._arrived,
         )
         self.connection = service.connections.make(self._mailbox, self.close, admission.budget)
+        self._is_closing = False
         self._poll: Request | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
@@ -130,6 +134,9 @@ class PollingClient:
 
     def poll(self, request: Request) -> None:
         """Answer ``request`` with what there is, or as soon as there is something."""
+        if self._is_closing:
+            write_answer(request, 500)
+            return
         self.connection.touch()
         self._expiry.reset(SESSION_TIMEOUT + POLL_TIMEOUT)
         self._answer(204)
@@ -159,9 +166,20 @@ class PollingClient:
             self.connection.receive_binary(data)
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """End the session; the client comes back without its token and joins again."""
+        """
+        End the session; the client comes back without its token and joins again. Where it did
+        nothing wrong, what it posts before it knows that is still taken.
+        """
+        if self._is_closing:
+            return
         self._service.clients.dropped(self, code)
-        self.abort()
+        if code is not CloseCode.RESTART:
+            self.abort()
+            return
+        self._is_closing = True
+        self._mailbox.shut()
+        self._answer(500)
+        self._expiry.reset(LAST_MESSAGES)
 
     def abort(self) -> None:
         if self._expiry.active():

@@ -11,6 +11,7 @@ import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -43,6 +44,12 @@ CRASH_WINDOW = 60.0
 
 LOAD_TIMEOUT = 9.0
 """Seconds that joins wait for a flow: less than the 10 for which clients wait for a reply."""
+
+SETTLE_TIMEOUT = 1.0
+"""Seconds that a stop waits for what was submitted before it to be stored."""
+
+SETTLE_INTERVAL = 0.02
+"""Seconds between two looks at whether it is."""
 
 MAX_LOADS = 3
 """How often a flow is loaded for one who asks, if its session ends before they have it."""
@@ -266,6 +273,15 @@ class FlowSessionService(Service):
         except Exception:
             session.crash(Failure())
             raise SessionCrashed() from None
+
+    async def settle(self) -> None:
+        """Wait until all that was submitted is stored or refused, `SETTLE_TIMEOUT` at most."""
+        deadline = self._clock.seconds() + SETTLE_TIMEOUT
+        while any(session.is_busy for session in self._sessions.values()):
+            if self._clock.seconds() >= deadline:
+                self._log.warn("What was submitted last could not be stored in time")
+                break
+            await deferLater(self._clock, SETTLE_INTERVAL)
 
     def stopService(self) -> None:
         """End all sessions and loads. Their connections have been closed before."""

@@ -181,6 +181,11 @@ class FlowSession:
     def client_count(self) -> int:
         return len(self._members)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is submitted and not yet stored or refused."""
+        return self._commits.is_busy
+
     # members
 
     def join(self, member: IMember) -> None:

@@ -238,6 +238,7 @@ class HelixService(MultiService):
             await listener.stopService()
             listener.disownServiceParent()
         await self._clients.drain()
+        await self._sessions.settle()
         await super().stopService()
         await self._store.stop()
 

@@ -83,6 +83,7 @@ class SocketProtocol(WebSocketServerProtocol):
     connection: Connection
     outlet: Outlet | None = None
     _partial = b""
+    _takes_last_messages = False
 
     def __init__(self, admission: Admission) -> None:
         super().__init__()
@@ -134,7 +135,7 @@ class SocketProtocol(WebSocketServerProtocol):
             outlet.uncork()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        if self.state != self.STATE_OPEN:
+        if self.state != self.STATE_OPEN and not self._takes_last_messages:
             return
         if self._perMessageCompress is not None:
             # No message needs what others left there (`_accept`): 40 KB for each connection.
@@ -176,7 +177,12 @@ class SocketProtocol(WebSocketServerProtocol):
     # Client
 
     def close(self, code: CloseCode, reason: str) -> None:
+        """
+        Send the close frame. Where the client did nothing wrong, what it had sent by the time that
+        it got this is still taken: only an answer can't be given any more.
+        """
         if self.state == self.STATE_OPEN:
+            self._takes_last_messages = code is CloseCode.RESTART
             self.sendCloseFrame(code, reason.encode())
 
     def abort(self) -> None:

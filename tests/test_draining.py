@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import Daemon, free_port, start_daemon
-from tests.rawsocket import CLOSE, EndOfStream, RawConnection, RawWebSocket, upgrade_request
+from tests.rawsocket import (
+    CLOSE,
+    CONTINUATION,
+    TEXT,
+    EndOfStream,
+    RawConnection,
+    RawWebSocket,
+    close_payload,
+    upgrade_request,
+)
 from tests.test_daemon import certificate, connect_tls, connect_unix, signal_daemon
 from tests.watched import eventually, faults_in, get
 
@@ -91,6 +100,37 @@ def test_ops4_a_request_whose_body_is_on_its_way_is_served(start_daemon: StartDa
             connection.send(whole[-5:])
             answer = connection.read_response()
             assert (answer.status, json.loads(answer.body)["success"]) == (200, True)
+
+
+def test_ops16_what_comes_before_the_clients_close_frame_is_taken(
+    start_daemon: StartDaemon,
+) -> None:
+    """Hundreds of patches, one in pieces; what comes behind the close frame is none of them."""
+    daemon = start_daemon()
+    wire = RawWebSocket(daemon.port)
+    with wire:
+        params = {"mode": "document", "client_id": "c"}
+        assert wire.ask("flow:f", "phx_join", params)[4]["status"] == "ok"  # type: ignore[index]
+
+        def patch(op_id: int) -> bytes:
+            payload = {"op_id": op_id, "patch": {"data": {f"{op_id}": op_id}}}
+            return json.dumps([None, f"{op_id}", "flow:f", "patch", payload]).encode()
+
+        wire.send_frame(TEXT, patch(1))
+        signal_daemon(daemon)
+        assert read_to_close_frame(wire) == 1012
+        for op_id in range(2, 700):
+            wire.send_frame(TEXT, patch(op_id))
+        wire.send_frame(TEXT, patch(700)[:20], fin=False)
+        wire.send_frame(CONTINUATION, patch(700)[20:])
+        wire.send_frame(CLOSE, close_payload(1012))
+        wire.send_frame(TEXT, patch(701))
+        assert wire.read_to_end() == b""
+    daemon.stop()
+    assert not faults_in(daemon.log)
+    daemon.start()
+    data = json.loads(get(daemon, "/api/flows/f")[1])["document"]["data"]
+    assert data == {f"{op_id}": op_id for op_id in range(1, 701)}
 
 
 def test_ops4_polls_that_wait_are_answered(start_daemon: StartDaemon) -> None:

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from helix.clients import DRAIN_INTERVAL
-from helix.longpoll import MAX_LINES, POLL_TIMEOUT, SESSION_TIMEOUT
+from helix.longpoll import LAST_MESSAGES, MAX_LINES, POLL_TIMEOUT, SESSION_TIMEOUT
 from tests.stack import NOW, Answer, Log, MemoryConnection, Stack, logged
 
 __all__ = ["logged"]
@@ -599,23 +599,43 @@ def test_ops4_draining_answers_the_polls_and_opens_nothing(stack: Stack) -> None
     draining = Deferred.fromCoroutine(stack.clients.drain())
     assert_answered(poll, 500)
     assert posting.poll()["status"] == 500
-    assert posting.post(frame(1)) == {"status": 410}
     answer = stack.get("/socket/longpoll?vsn=2.0.0")
     assert (answer.status, answer.json) == (200, {"status": 500})
+    stack.clock.advance(LAST_MESSAGES)
+    assert posting.post(frame(1)) == {"status": 410}
     stack.clock.advance(DRAIN_INTERVAL)
     assert draining.called
     assert len(stack.clients) == 0
+
+
+def test_ops16_what_is_posted_before_the_client_knows_is_taken(stack: Stack) -> None:
+    poller, other = stack.poller(), stack.poller()
+    poller.push("flow:a", "phx_join", {"mode": "document", "client_id": "c"})
+    stack.clock.advance(0.1)
+    poller.messages()
+    poll = poller.start_poll()
+    stack.sessions.draining = True
+    Deferred.fromCoroutine(stack.clients.drain())
+    assert_answered(poll, 500)
+    patch = json.dumps([None, "9", "flow:a", "patch", {"op_id": 1, "patch": {"title": "t"}}])
+    assert poller.post(patch.encode()) == {"status": 200}
+    assert other.poll()["status"] == 500
+    stack.clock.pump([0.05] * 40)
+    assert poller.post(patch.encode()) == {"status": 410}
+    loaded = stack.store.load("a").result  # type: ignore[attr-defined]
+    assert [entry.op_id for entry in loaded.entries] == [1]
 
 
 def test_ops4_no_join_succeeds_while_the_server_drains(stack: Stack) -> None:
     pollers = [stack.poller() for _ in range(300)]
     stack.sessions.draining = True
     Deferred.fromCoroutine(stack.clients.drain())
-    connected = [one for one in pollers if one.post(b"") == {"status": 200}]
-    assert 0 < len(connected) < 300
-    for poller in connected:
+    for poller in pollers:
         poller.push("flow:a", "phx_join")
-        (reply,) = poller.messages()
+    answers = [one for one in (poller.poll() for poller in pollers) if one["status"] == 200]
+    assert 0 < len(answers) < 300
+    for answer in answers:
+        (reply,) = map(json.loads, answer["messages"])
         assert reply[4] == {"status": "error", "response": {"reason": "The server is restarting"}}
     stack.clock.pump([0.05] * 90)
     assert len(stack.clients) == 0

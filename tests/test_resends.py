@@ -389,3 +389,34 @@ def test_dom1_last_op_id_counts_what_is_under_way(world: World, store: SlowToFin
 def test_dom1_last_op_id_after_a_restart(make_world: MakeWorld, store: SlowToFind) -> None:
     titles(make_world(store=store), store, 4)
     assert Editor(make_world(store=store), "w").joined["last_op_id"] == 4
+
+
+# the end of the server
+
+
+def test_ops16_stop_waits_for_what_was_submitted(world: World, store: SlowToFind) -> None:
+    """Also behind an append that is under way, for a second."""
+    writer = Editor(world, "w")
+    store.holding = True
+    for op_id in (1, 2):
+        writer.patch(op_id, {"title": f"{op_id}"})
+    writer.client.cut()
+    settled = Deferred.fromCoroutine(world.service.settle())
+    world.clock.advance(0.3)
+    assert not settled.called
+    store.let_through()
+    store.let_through()
+    world.clock.advance(0.3)
+    assert settled.called
+    assert logged(world) == [("w", 1), ("w", 2)]
+
+
+def test_ops16_stop_waits_a_second_at_most(world: World, store: SlowToFind) -> None:
+    writer = Editor(world, "w")
+    store.holding = True
+    writer.patch(1, {"title": "t"})
+    settled = Deferred.fromCoroutine(world.service.settle())
+    for _ in range(11):
+        world.clock.advance(0.1)
+    assert settled.called
+    store.let_through()
