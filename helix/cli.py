@@ -14,7 +14,7 @@ import msgspec
 from twisted.internet import defer
 
 from helix.client import FlowClient, FlowEvent, StatusChanged
-from helix.client.rest import FlowsApi
+from helix.client.rest import Dropped, FlowsApi
 from helix.commands import run_command
 from helix.config import read_config
 from helix.errors import Disconnected, HelixError
@@ -160,7 +160,7 @@ def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
                     try:
                         imported = await import_file(api, file, keep_ids, _user_name())
                         bar.say(imported.id)
-                        if any((imported.dropped.nodes, imported.dropped.edges)):
+                        if imported.dropped != Dropped():
                             bar.say(tell_dropped(file, imported), err=True)
                     except Disconnected:
                         raise

@@ -61,11 +61,13 @@ class ImportedFlow:
 
     :ivar dropped_nodes: how many nodes the file had that could not be kept.
     :ivar dropped_edges: likewise.
+    :ivar dropped_parents: likewise; the nodes were kept.
     """
 
     state: FlowState
     dropped_nodes: int
     dropped_edges: int
+    dropped_parents: int
 
 
 class FlowLibrary:
@@ -337,7 +339,7 @@ class FlowLibrary:
     async def _import(self, given: object, flow_id: str | None, by: str) -> ImportedFlow:
         found = read_import(given, self._new_id)
         state = await self._create(found.document, flow_id, by)
-        return ImportedFlow(state, found.dropped_nodes, found.dropped_edges)
+        return ImportedFlow(state, found.dropped_nodes, found.dropped_edges, found.dropped_parents)
 
     async def _restore(self, flow_id: str, version: int, check: Check, by: str) -> Accepted:
         past = _decode((await self._service.read(flow_id, version)).document)

@@ -79,4 +79,6 @@ def tell_dropped(file: str, imported: ImportedFlow) -> str:
     """Say how much of a file could not be kept."""
     nodes = counted(imported.dropped.nodes, "node", "nodes")
     edges = counted(imported.dropped.edges, "edge", "edges")
-    return shown(f"{file}: {nodes} and {edges} could not be kept")
+    parents = imported.dropped.parents
+    more = f", nor {counted(parents, 'parent', 'parents')} of nodes" if parents else ""
+    return shown(f"{file}: {nodes} and {edges} could not be kept{more}")

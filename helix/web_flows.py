@@ -189,7 +189,11 @@ class FlowRoutes:
         flow_id = None if wanted is None else parse_flow_id(wanted)
         by = read_user_name(request)
         imported = await _to_the_end(self._library.import_(given, flow_id, by))
-        dropped = {"nodes": imported.dropped_nodes, "edges": imported.dropped_edges}
+        dropped = {
+            "nodes": imported.dropped_nodes,
+            "edges": imported.dropped_edges,
+            "parents": imported.dropped_parents,
+        }
         return self._created(request, imported.state, dropped=dropped)
 
     # one flow
@@ -334,12 +338,12 @@ class FlowRoutes:
     def _accepted(self, request: IRequest, flow_id: str, accepted: Accepted) -> bytes:
         tag = tag_of(accepted.epoch, accepted.version, accepted.chain)
         request.setHeader(b"etag", tag.encode())
+        answer = {
+            "id": flow_id,
+            "epoch": accepted.epoch,
+            "version": accepted.version,
+            "patch": msgspec.Raw(accepted.patch),
+        }
         return write_json(
-            request,
-            {
-                "id": flow_id,
-                "epoch": accepted.epoch,
-                "version": accepted.version,
-                "patch": msgspec.Raw(accepted.patch),
-            },
+            request, answer | ({"dropped": accepted.dropped} if accepted.dropped else {})
         )

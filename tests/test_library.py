@@ -20,6 +20,7 @@ from helix.document import FlowDocument, JsonObject, empty_document, validate
 from helix.duplicating import duplicate
 from helix.errors import HelixError, InvalidPatch, StoreUnavailable
 from helix.importing import complete, read_import
+from helix.nesting import without_strays
 from helix.purge import DAY, PURGE_INTERVAL, PurgeService
 from helix.records import HeadQuery
 from helix.shape import DocumentLimits, check_document
@@ -59,6 +60,7 @@ def test_lib3_copy_is_the_same_graph_under_new_ids(
     for one in document["nodes"].values():
         names = st.sampled_from([*document["nodes"], "nobody"])
         one |= parents.draw(st.dictionaries(st.sampled_from(["parentId", "parentNode"]), names))
+    document = without_strays(document)
     before = copy.deepcopy(document)
     result = copied(document)
     assert document == before
@@ -288,6 +290,36 @@ BROWSERS = st.fixed_dictionaries(
     {"nodes": st.lists(ANY_NODE | JSON)},
     optional={"edges": st.lists(ANY_EDGE | JSON) | st.none(), "viewport": ANY_POSITION},
 )
+
+
+def test_lib5_parents_that_cant_be_are_dropped_and_counted() -> None:
+    seen = {"x": 105, "y": 7}
+    given_nodes = [
+        node("g"),
+        node("a", parentNode="g", extent="parent"),
+        node("b", parentId="lost", extent="parent", positionAbsolute=seen),
+        node("c", parentId="d"),
+        node("d", parentId="c"),
+        node("e", parentId=None),
+        node("f", parentNode=""),
+    ]
+    found = read_import({"nodes": given_nodes}, new_ids().__next__)
+    nodes = validate(found.document)["nodes"]
+    assert (found.dropped_nodes, found.dropped_parents) == (0, 3)
+    assert nodes == by_id(
+        node("g"),
+        node("a", parentId="g", extent="parent"),
+        node("b", position=seen),
+        *(node(one) for one in "cdef"),
+    )
+
+
+def test_lib4_grp6_a_file_of_an_older_flow_is_taken() -> None:
+    document = empty_document() | {"nodes": by_id(node("a", parentId="lost"), node("b"))}
+    value = {"format": "helix-flow", "format_version": 1, "document": document}
+    found = read_import(value, new_ids().__next__)
+    assert validate(found.document)["nodes"] == by_id(node("a"), node("b"))
+    assert found.dropped_parents == 1
 
 
 @given(value=BROWSERS)

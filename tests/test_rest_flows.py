@@ -503,9 +503,29 @@ def test_res13_patch_answers_what_it_really_changed(flows: Flows) -> None:
         "epoch": made["epoch"],
         "version": 2,
         "patch": {"nodes": {"a": {"position": {"x": 7}}, "b": None}, "edges": {"ab": None}},
+        "dropped": ["/nodes/c"],
     }
     assert tag(answer) == flows.get("/api/flows/f").headers["etag"]
     assert len(flows.entries()) == 2
+
+
+def test_res13_grp2_a_parent_that_cant_be_is_dropped_and_told(flows: Flows) -> None:
+    flows.make("f")
+    nodes = {"a": {"parentId": "b"}, "b": {"parentId": "nobody", "data": {"k": 1}}}
+    answer = flows.patch("f", {"nodes": nodes})
+    assert answer.json["patch"] == {"nodes": {"a": {"parentId": "b"}, "b": {"data": {"k": 1}}}}
+    assert answer.json["dropped"] == ["/nodes/b/parentId"]
+    assert "dropped" not in flows.patch("f", {"nodes": {"a": {"parentId": None}}}).json
+    replaced = flows.send("PUT", "/api/flows/f", {"nodes": {"n": node("n", parentId="x")}})
+    assert (replaced.status, replaced.json["path"]) == (422, "/nodes/n/parentId")
+
+
+def test_res13_numbers_that_browsers_dont_hold_are_refused(flows: Flows) -> None:
+    flows.make("f")
+    for number in ("9007199254740993", "-9007199254740994", "1e17"):
+        answer = flows.patch("f", b'{"data": {"order": %s}}' % number.encode())
+        assert (answer.status, answer.json.get("path")) == (422, "/data/order"), number
+    assert flows.patch("f", b'{"data": {"order": 9007199254740992}}').status == 200
 
 
 def test_res13_patch_that_changes_nothing_takes_no_version(flows: Flows) -> None:
@@ -768,7 +788,7 @@ def test_res18_lib4_export_is_imported_as_the_same_document(flows: Flows) -> Non
     assert imported.json["document"] == flow["document"]
     assert imported.json["id"] != "f"
     assert imported.json["epoch"] != flow["epoch"]
-    assert imported.json["dropped"] == {"nodes": 0, "edges": 0}
+    assert imported.json["dropped"] == {"nodes": 0, "edges": 0, "parents": 0}
     assert imported.headers["location"] == f"/api/flows/{imported.json['id']}"
     tag(imported)
     named = flows.send("POST", "/api/flows/import?id=a%2Fb", answer.body)

@@ -58,10 +58,11 @@ class ListedVersion(msgspec.Struct, frozen=True):
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """How many nodes and edges of a file could not be kept."""
+    """How many nodes and edges of a file could not be kept, and parents of nodes that were."""
 
     nodes: int = 0
     edges: int = 0
+    parents: int = 0
 
 
 class ImportedFlow(msgspec.Struct, frozen=True):
