@@ -19,13 +19,13 @@ export interface AwarenessOwner {
 export class Awareness {
   members: readonly Member[] = [];
   cursors: ReadonlyMap<string, Cursor> = NO_CURSORS;
-  readonly #clientId: string;
+  readonly #clientId: () => string;
   readonly #owner: AwarenessOwner;
   readonly #cursor: Throttle<Cursor | null>;
   readonly #presence: Throttle<PresenceMeta>;
   #meta: PresenceMeta = {};
 
-  constructor(clientId: string, owner: AwarenessOwner) {
+  constructor(clientId: () => string, owner: AwarenessOwner) {
     this.#clientId = clientId;
     this.#owner = owner;
     this.#cursor = new Throttle((cursor) => {
@@ -58,7 +58,7 @@ export class Awareness {
    */
   present(list: readonly { key: string; metas: JsonObject[] }[]): void {
     const before = this.members;
-    this.members = membersOf(list, this.#clientId);
+    this.members = membersOf(list, this.#clientId());
     const here = new Set(this.members.map(({ clientId }) => clientId));
     const gone = before.filter(({ clientId }) => !here.has(clientId) && this.cursors.has(clientId));
     if (gone.length > 0) {
@@ -70,7 +70,7 @@ export class Awareness {
 
   /** Take a frame of pointers. */
   moved(frame: JsonObject): void {
-    this.cursors = mergeCursors(this.cursors, frame, this.#clientId);
+    this.cursors = mergeCursors(this.cursors, frame, this.#clientId());
     this.#owner.changed();
   }
 

@@ -5,9 +5,13 @@ import { History } from "./history";
 import { compose, copyPatch, isEmpty } from "./mergepatch";
 import type { Operation, Replica } from "./replica";
 import type { FlowDocument, GatherOptions, JsonObject } from "./types";
+import { type Change, undoing } from "./undoing";
 
-/** Milliseconds that typing is gathered. */
+/** Milliseconds that typing is gathered ... */
 export const GATHER = 500;
+
+/** ... and may be gathered at most. */
+const LONGEST_GATHER = 1000;
 
 /** Milliseconds without a change after which gathering under the same key begins another step. */
 const STEP_PAUSE = 1000;
@@ -17,6 +21,8 @@ export interface ChangesOwner {
   /** Keep an operation, or what it has become. */
   keep(op: Operation): void;
   send(op: Operation): void;
+  /** Forget an operation that no server has. */
+  cancel(op: Operation): void;
   /** What is shown is another. */
   changed(): void;
 }
@@ -29,16 +35,18 @@ interface Gathered {
 
 /** Makes operations of what one person changes; what the calls mean is said at `SyncedFlow`. */
 export class Changes {
+  /** The name under which operations are made from now on. */
+  clientId: string;
   readonly history = new History();
-  readonly #clientId: string;
   readonly #replica: Replica;
   readonly #owner: ChangesOwner;
   #newestOp = 0;
+  #newestAt = 0;
   #gathered: Gathered | null = null;
   #gatheredAt = 0;
 
   constructor(clientId: string, replica: Replica, owner: ChangesOwner) {
-    this.#clientId = clientId;
+    this.clientId = clientId;
     this.#replica = replica;
     this.#owner = owner;
   }
@@ -53,30 +61,32 @@ export class Changes {
     const op = this.#submit(copyPatch(patch));
     if (op !== null) {
       this.history.add(op, null);
+      this.#owner.keep(op);
       this.#owner.send(op);
       this.#owner.changed();
     }
   }
 
-  /** Change what can't be undone. */
-  begin(patch: JsonObject): void {
+  /** Change what can't be undone, and isn't kept: whoever comes next would do the same. */
+  begin(patch: JsonObject): Operation | null {
     const op = this.#submit(copyPatch(patch));
     if (op !== null) {
       this.#owner.send(op);
       this.#owner.changed();
     }
+    return op;
   }
 
   gather(key: string, patch: JsonObject, { wait = GATHER }: GatherOptions): void {
     const copy = copyPatch(patch);
     const now = Date.now();
-    if (now - this.#gatheredAt > STEP_PAUSE) {
+    if (Math.abs(now - this.#gatheredAt) > STEP_PAUSE) {
       this.history.end();
     }
     this.#gatheredAt = now;
     if (!this.#grow(key, copy)) {
       this.seal();
-      this.#open(key, copy, wait);
+      this.#open(key, copy, Math.min(wait, LONGEST_GATHER));
     }
   }
 
@@ -87,28 +97,84 @@ export class Changes {
   }
 
   turn(way: "undo" | "redo"): boolean {
-    this.flush();
+    // What is gathered isn't sent yet, and isn't to be where it is what is undone.
+    let gathered = this.#endGathering();
+    const sendGathered = (): void => {
+      if (gathered !== undefined && this.#replica.has(gathered)) {
+        this.#owner.send(gathered);
+      }
+      gathered = undefined;
+    };
+    this.history.end();
     const { shown } = this.#replica;
-    if (shown === null) {
-      return false;
-    }
-    const isDone = this.history[way](shown, (patch) => {
-      const op = this.#take(patch);
-      this.#owner.send(op);
-      return op;
-    });
+    const isDone =
+      shown !== null &&
+      this.history[way](shown, (changes) => this.#takeBack(changes, sendGathered));
+    sendGathered();
     this.#owner.changed();
     return isDone;
   }
 
   /** Send what is gathered. */
   seal(): void {
-    const gathered = this.#gathered;
-    if (gathered !== null) {
-      this.#gathered = null;
-      clearTimeout(gathered.timer);
-      this.#owner.send(gathered.op);
+    const op = this.#endGathering();
+    if (op !== undefined) {
+      this.#owner.send(op);
     }
+  }
+
+  /** Make operations of the parts of one that is too large, in its place. */
+  split(op: Operation, patches: readonly JsonObject[]): Operation[] {
+    const given = patches.map((patch) => ({ ...this.#name(), at: op.at, patch }));
+    const parts = this.#replica.split(op, given);
+    this.history.replace(op, parts);
+    return parts;
+  }
+
+  /**
+   * Take changes back, and give those that do so, in order.
+   *
+   * What no server has yet is simply no more: its inverse would write old values over what others have
+   * done until it arrives. What is on its way is taken back by what it turns out to have changed.
+   */
+  #takeBack(changes: readonly Change[], sendGathered: () => void): Change[] {
+    const made: Change[] = [];
+    const rest = [...changes];
+    for (let last = rest.at(-1); this.#isUnsent(last); last = rest.at(-1)) {
+      rest.pop();
+      made.push(...this.#cancel(last));
+    }
+    sendGathered();
+    const { shown } = this.#replica;
+    const patch = shown === null ? {} : undoing(shown, rest);
+    if (!isEmpty(patch)) {
+      const isOnTheWay = rest.some((change) => this.#replica.has(change));
+      const op = this.#take(patch, isOnTheWay ? rest : null);
+      this.#owner.keep(op);
+      this.#owner.send(op);
+      made.push(op);
+    }
+    return made;
+  }
+
+  #isUnsent(change: Change | undefined): change is Operation {
+    return change !== undefined && this.#replica.has(change) && !(change as Operation).isSent;
+  }
+
+  /** Take an operation away as if it had never been; give the changes that do so. */
+  #cancel(op: Operation): readonly Change[] {
+    const { undoes, effective, inverse } = op;
+    this.#replica.refuse(op);
+    this.#owner.cancel(op);
+    // What it was to take back is there again.
+    return undoes ?? [{ durableAt: this.#replica.version, effective: inverse, inverse: effective }];
+  }
+
+  #endGathering(): Operation | undefined {
+    const gathered = this.#gathered;
+    this.#gathered = null;
+    clearTimeout(gathered?.timer);
+    return gathered?.op;
   }
 
   /** Add to what is gathered under a key, where one patch can tell both. */
@@ -134,20 +200,25 @@ export class Changes {
       this.seal();
     }, wait);
     this.#gathered = { key, op, timer };
+    this.#owner.keep(op);
     this.#owner.changed();
   }
 
   /** Take a patch; `null` where it changes nothing. */
   #submit(patch: JsonObject): Operation | null {
     const { shown } = this.#replica;
-    return shown !== null && isNothing(shown, patch) ? null : this.#take(patch);
+    return shown !== null && isNothing(shown, patch) ? null : this.#take(patch, null);
   }
 
-  #take(patch: JsonObject): Operation {
+  #take(patch: JsonObject, undoes: readonly Change[] | null): Operation {
+    // Also while a clock is set back, what is made later has the larger number.
+    this.#newestAt = Math.max(this.#newestAt + 1, Date.now());
+    return this.#replica.submit({ ...this.#name(), at: this.#newestAt, patch, undoes });
+  }
+
+  #name(): Pick<Operation, "clientId" | "opId"> {
     this.#newestOp += 1;
-    const op = this.#replica.submit(this.#clientId, this.#newestOp, patch);
-    this.#owner.keep(op);
-    return op;
+    return { clientId: this.clientId, opId: this.#newestOp };
   }
 }
 

@@ -1,23 +1,40 @@
 /** What pages that are gone have left unsent, and who takes it to the server. */
 
 import { Membership, type MembershipOptions } from "./membership";
-import { Outgoing } from "./outgoing";
-import type { Operation, Replica } from "./replica";
-import type { FlowError, FlowKeeper, JsonObject } from "./types";
+import { type Acceptance, Outgoing } from "./outgoing";
+import type { NewOperation, Operation, Replica } from "./replica";
+import type { FlowError, FlowKeeper, JsonObject, KeptOperation } from "./types";
+
+/** Milliseconds for which one's own changes wait for those of a page that is gone. */
+const PATIENCE = 10_000;
 
 /** What becomes of the operations. */
 export interface CouriersOwner {
   /** Give the parameters of a join under a client's name. */
   parameters(clientId: string): JsonObject;
-  accepted(op: Operation, version: number, effective: JsonObject | undefined): void;
+  accepted(op: Operation, acceptance: Acceptance): void;
   refused(op: Operation, error: FlowError): void;
+  /** Let these be operations in place of one that is too large. */
+  split(op: Operation, given: readonly NewOperation[]): Operation[];
+  /** Whether one's own changes are to wait is another. */
+  moved(): void;
+}
+
+/** What is on its way under one client's name. */
+interface Errand {
+  clientId: string;
+  membership: Membership;
+  outgoing: Outgoing;
+  /** Until when one's own changes wait for it; `undefined` once they don't. */
+  patience: ReturnType<typeof setTimeout> | undefined;
 }
 
 /**
  * Adopts operations whose page is gone: exactly one page holds their client's name.
  *
  * They are shown at once. They go out under that name, since only so does the server recognise those
- * that it had already; so each client's go over a connection of their own, one client after the other.
+ * that it had already; so each client's go over a connection of their own, in the order in which all of
+ * them were made, and before what this page has not sent yet.
  */
 export class Couriers {
   readonly #flowId: string;
@@ -28,7 +45,9 @@ export class Couriers {
   readonly #held = new Map<string, () => void>();
   /** Clients whose operations can't be delivered; they are left to another visit. */
   readonly #given = new Set<string>();
-  #under: { clientId: string; membership: Membership; outgoing: Outgoing } | null = null;
+  /** The largest number that an operation of a client has. */
+  readonly #newest = new Map<string, number>();
+  #under: Errand | null = null;
 
   constructor(
     flowId: string,
@@ -44,6 +63,11 @@ export class Couriers {
     this.#owner = owner;
   }
 
+  /** Whether what this page has not sent yet is to wait. */
+  get isFirst(): boolean {
+    return this.#under?.patience !== undefined;
+  }
+
   /**
    * Take over the operations of all clients that nobody holds.
    *
@@ -52,57 +76,52 @@ export class Couriers {
    */
   async adopt(clientIds: Iterable<string>): Promise<boolean> {
     const adopted = new Set<string>();
-    for (const clientId of new Set(clientIds)) {
+    const free = [...new Set(clientIds)].filter((clientId) => !this.#held.has(clientId));
+    const hold = async (clientId: string): Promise<void> => {
       const release = await this.#keeper.hold(this.#flowId, clientId);
       if (release !== null) {
         this.#held.set(clientId, release);
         adopted.add(clientId);
       }
-    }
+    };
+    await Promise.all(free.map(hold));
     if (adopted.size === 0) {
       return false;
     }
     // Until it was held, its page may have settled some.
     const { operations } = await this.#keeper.load(this.#flowId);
-    for (const { clientId, opId, patch } of operations) {
-      if (adopted.has(clientId)) {
-        this.#replica.submit(clientId, opId, patch);
-      }
-    }
+    const left = operations.filter(({ clientId }) => adopted.has(clientId)).sort(byTime);
+    this.#take(left.filter((one) => !this.#replica.operations.some((op) => isSame(op, one))));
     return true;
   }
 
   /** Deliver what there is, one client after the other. */
   deliver(): void {
-    if (this.#under !== null) {
-      return;
-    }
-    for (const [clientId, release] of this.#held) {
-      if (this.#given.has(clientId)) {
-        continue;
+    if (this.#under === null) {
+      const run = this.#nextRun();
+      if (run.length > 0) {
+        this.#send(run);
       }
-      const operations = this.#replica.unconfirmed.filter((op) => op.clientId === clientId);
-      if (operations.length > 0) {
-        this.#send(clientId, operations);
-        return;
-      }
-      this.#held.delete(clientId);
-      release();
     }
+    this.#owner.moved();
   }
 
   /** Be done with an operation that turned out to be durable. */
   settle(op: Operation): void {
-    if (this.#under?.clientId === op.clientId) {
-      this.#under.outgoing.settle(op);
-      this.#endIfDone();
-    }
+    this.#under?.outgoing.settle(op);
+    this.#endIfDone();
+  }
+
+  /** Send what may be sent now. */
+  pump(): void {
+    this.#under?.outgoing.pump();
   }
 
   /** End what is under way. */
   pause(): void {
     const under = this.#under;
     this.#under = null;
+    clearTimeout(under?.patience);
     under?.outgoing.pause();
     under?.membership.stop();
   }
@@ -114,29 +133,61 @@ export class Couriers {
       release();
     }
     this.#held.clear();
+    this.#given.clear();
   }
 
-  #send(clientId: string, operations: Operation[]): void {
+  #take(left: readonly KeptOperation[]): void {
+    const ops = this.#replica.submitBefore(
+      left.map(({ clientId, opId, patch, at = 0 }) => ({ clientId, opId, patch, at, isSent: true })),
+    );
+    left.forEach(({ clientId, opId, undoes }, n) => {
+      this.#newest.set(clientId, Math.max(opId, this.#newest.get(clientId) ?? 0));
+      const undone = ops.filter((op) => op.clientId === clientId && undoes?.includes(op.opId));
+      const op = ops[n];
+      if (op !== undefined && undone.length > 0) {
+        op.undoes = undone;
+      }
+    });
+  }
+
+  /** Let go of clients of whom nothing is left, and give what is to go out next under one name. */
+  #nextRun(): Operation[] {
+    const waiting = this.#replica.unconfirmed.filter(({ clientId }) => this.#held.has(clientId));
+    for (const [clientId, release] of this.#held) {
+      if (!waiting.some((op) => op.clientId === clientId)) {
+        this.#held.delete(clientId);
+        release();
+      }
+    }
+    const left = waiting.filter(({ clientId }) => !this.#given.has(clientId));
+    const other = left.findIndex(({ clientId }) => clientId !== left[0]?.clientId);
+    return other === -1 ? left : left.slice(0, other);
+  }
+
+  #send(operations: Operation[]): void {
+    const clientId = operations[0]?.clientId ?? "";
     const outgoing = new Outgoing(
       {
-        push: (event, payload, calls) => {
-          membership.push(event, payload, calls);
-        },
-        accepted: (op, version, effective) => {
-          this.#owner.accepted(op, version, effective);
+        push: (event, payload, calls) => membership.push(event, payload, calls),
+        accepted: (op, acceptance) => {
+          this.#owner.accepted(op, acceptance);
           this.#endIfDone();
         },
         refused: (op, error) => {
           this.#owner.refused(op, error);
           this.#endIfDone();
         },
+        split: (op, patches) => this.#split(op, patches),
       },
       this.#options.random,
     );
     const membership = new Membership(this.#options, {
       parameters: () => this.#owner.parameters(clientId),
-      joined: (response) => {
-        outgoing.resume(response["limits"]);
+      joined: ({ limits, last_op_id: last }) => {
+        if (typeof last === "number") {
+          this.#newest.set(clientId, Math.max(last, this.#newest.get(clientId) ?? 0));
+        }
+        outgoing.resume(limits);
       },
       // The page's own place tells of everything.
       received: () => undefined,
@@ -146,16 +197,32 @@ export class Couriers {
         }
         if (kind === "closed" && this.#under?.membership === membership) {
           this.#given.add(clientId);
+          clearTimeout(this.#under.patience);
           this.#under = null;
           this.deliver();
         }
       },
     });
-    this.#under = { clientId, membership, outgoing };
+    const errand: Errand = { clientId, membership, outgoing, patience: undefined };
+    errand.patience = setTimeout(() => {
+      errand.patience = undefined;
+      this.#owner.moved();
+    }, PATIENCE);
+    this.#under = errand;
     operations.forEach((op) => {
       outgoing.add(op);
     });
     membership.start();
+  }
+
+  #split(op: Operation, patches: readonly JsonObject[]): Operation[] {
+    const { clientId, at } = op;
+    const newest = this.#newest.get(clientId) ?? op.opId;
+    this.#newest.set(clientId, newest + patches.length);
+    return this.#owner.split(
+      op,
+      patches.map((patch, n) => ({ clientId, opId: newest + 1 + n, at, patch })),
+    );
   }
 
   #endIfDone(): void {
@@ -164,4 +231,16 @@ export class Couriers {
       this.deliver();
     }
   }
+}
+
+function isSame(a: Pick<KeptOperation, "clientId" | "opId">, b: KeptOperation): boolean {
+  return a.clientId === b.clientId && a.opId === b.opId;
+}
+
+function byTime(a: KeptOperation, b: KeptOperation): number {
+  const [one, other] = [a.at ?? 0, b.at ?? 0];
+  if (one !== other) {
+    return one - other;
+  }
+  return a.clientId === b.clientId ? a.opId - b.opId : a.clientId < b.clientId ? -1 : 1;
 }

@@ -10,11 +10,18 @@ const SETTLING = 50;
 
 type Release = () => void;
 
-/** Hold a name by the Web Locks API; `null` where another page holds it. */
-export function holdByLock(name: string): Promise<Release | null> {
+/**
+ * Hold a name by the Web Locks API.
+ *
+ * @param wait milliseconds to wait until it is free.
+ * @returns `null` where another page holds it.
+ */
+export function holdByLock(name: string, wait = 0): Promise<Release | null> {
+  const options: LockOptions =
+    wait === 0 ? { ifAvailable: true } : { signal: AbortSignal.timeout(wait) };
   return new Promise((resolve) => {
     navigator.locks
-      .request(name, { ifAvailable: true }, (lock) => {
+      .request(name, options, (lock) => {
         if (lock === null) {
           resolve(null);
           return undefined;
@@ -35,17 +42,20 @@ interface Lease {
 }
 
 /**
- * Hold a name by a note in localStorage that is renewed; `null` where another page holds it.
+ * Hold a name by a note in localStorage that is renewed; likewise.
  *
  * Should a page that still lives lose its name, its operations may be sent twice under the same ids,
  * which the server recognises.
  */
-export async function holdByLease(name: string): Promise<Release | null> {
+export async function holdByLease(name: string, wait = 0): Promise<Release | null> {
   const page = String(Math.random());
-  if (!write(name, page)) {
-    return null;
+  for (let waited = 0; !write(name, page); waited += SETTLING) {
+    if (waited >= wait) {
+      return null;
+    }
+    await pass(SETTLING);
   }
-  await new Promise((resolve) => setTimeout(resolve, SETTLING));
+  await pass(SETTLING);
   if (read(name)?.page !== page) {
     return null;
   }
@@ -59,6 +69,10 @@ export async function holdByLease(name: string): Promise<Release | null> {
   };
   globalThis.addEventListener("pagehide", release);
   return release;
+}
+
+function pass(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function write(name: string, page: string): boolean {

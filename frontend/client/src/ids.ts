@@ -1,4 +1,11 @@
+/** The names of clients: one that is a secret, and one for everybody. */
+
+import { sha256 } from "./sha256";
+
 const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+/** Bytes of a digest that make a public id. */
+const PUBLIC_BYTES = 16;
 
 /** Make an id that nobody else has: 120 bits, as 24 letters and digits. */
 export function newId(random: () => number): string {
@@ -7,6 +14,17 @@ export function newId(random: () => number): string {
     id += DIGITS.charAt(Math.floor(random() * DIGITS.length));
   }
   return id;
+}
+
+/**
+ * Tell what the server calls a client to others, from which nobody finds out its own name.
+ *
+ * @returns the first 16 bytes of its SHA-256 as base64url, 22 characters.
+ */
+export function publicId(secret: string): string {
+  const digest = sha256(new TextEncoder().encode(secret)).subarray(0, PUBLIC_BYTES);
+  const text = btoa(String.fromCharCode(...digest));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** Draw a number from 0 up to, not including, 1, as the platform's best source has it. */

@@ -1,13 +1,18 @@
 /** Keeps flows in the browser: documents in IndexedDB, what waits to be sent in localStorage. */
 
+import { Database } from "./database";
 import { holdByLease, holdByLock } from "./holding";
+import { isObject } from "./mergepatch";
 import type { FlowKeeper, KeptDocument, KeptOperation } from "./types";
 
 /** Operations of more characters than this go to IndexedDB: localStorage holds little. */
 const SMALL = 64 * 1024;
 
+/** Flows whose documents are kept; those that were opened least recently are forgotten. */
+export const MAX_DOCUMENTS = 50;
+
 const PREFIX = "helix-flows:op:";
-const DATABASE = "helix-flows";
+const OPENED = "helix-flows:opened";
 const DOCUMENTS = "documents";
 const OPERATIONS = "operations";
 
@@ -18,7 +23,7 @@ type Key = [flowId: string, clientId: string, opId: number];
  * doesn't fit there goes to IndexedDB. Where neither works, nothing is kept.
  */
 export class BrowserKeeper implements FlowKeeper {
-  #database: Promise<IDBDatabase | null> | undefined;
+  readonly #database = new Database("helix-flows", [DOCUMENTS, OPERATIONS]);
   /** The operations that are in IndexedDB, by their keys as text. */
   readonly #large = new Set<string>();
 
@@ -26,8 +31,8 @@ export class BrowserKeeper implements FlowKeeper {
     flowId: string,
   ): Promise<{ document: KeptDocument | null; operations: KeptOperation[] }> {
     const [document, large] = await Promise.all([
-      this.#ask<KeptDocument>(DOCUMENTS, (store) => store.get(flowId)),
-      this.#ask<KeptOperation[]>(OPERATIONS, (store) => store.getAll(allOf(flowId))),
+      this.#database.ask<KeptDocument>(DOCUMENTS, (store) => store.get(flowId)),
+      this.#database.ask<KeptOperation[]>(OPERATIONS, (store) => store.getAll(allOf(flowId))),
     ]);
     const operations = new Map<string, KeptOperation>();
     for (const operation of large ?? []) {
@@ -44,103 +49,63 @@ export class BrowserKeeper implements FlowKeeper {
     };
   }
 
-  put(flowId: string, operation: KeptOperation): void {
+  put(flowId: string, operation: KeptOperation): boolean | Promise<boolean> {
     const name = nameOf(flowId, operation);
     const text = JSON.stringify(operation);
     if (text.length <= SMALL && setItem(name, text)) {
-      return;
+      return true;
     }
     removeItem(name);
     this.#large.add(name);
     const { clientId, opId } = operation;
-    void this.#ask(OPERATIONS, (store) => store.put(operation, [flowId, clientId, opId]));
+    return this.#database
+      .ask(OPERATIONS, (store) => store.put(operation, [flowId, clientId, opId]))
+      .then((key) => key !== undefined);
   }
 
   remove(flowId: string, clientId: string, opId: number): void {
     const name = nameOf(flowId, { clientId, opId });
     removeItem(name);
     if (this.#large.delete(name)) {
-      void this.#ask(OPERATIONS, (store) => store.delete([flowId, clientId, opId]));
+      void this.#database.ask(OPERATIONS, (store) => store.delete([flowId, clientId, opId]));
     }
   }
 
   putDocument(flowId: string, document: KeptDocument): void {
-    void this.#ask(DOCUMENTS, (store) => store.put(document, flowId));
+    void this.#database
+      .ask(DOCUMENTS, (store) => store.put(document, flowId))
+      .then(() => this.#forgetOld(flowId));
   }
 
-  hold(flowId: string, clientId: string): Promise<(() => void) | null> {
+  hold(flowId: string, clientId: string, wait = 0): Promise<(() => void) | null> {
     const name = `helix-flows:${JSON.stringify([flowId, clientId])}`;
     // Browsers have locks only where the page came over HTTPS, or from this machine.
-    return "locks" in navigator ? holdByLock(name) : holdByLease(name);
+    return "locks" in navigator ? holdByLock(name, wait) : holdByLease(name, wait);
   }
 
-  /** Ask IndexedDB; `undefined` where that fails. */
-  async #ask<T>(
-    storeName: string,
-    ask: (store: IDBObjectStore) => IDBRequest,
-  ): Promise<T | undefined> {
-    const database = await (this.#database ??= open());
-    if (database === null) {
-      return undefined;
+  /** Forget the documents of flows that nobody has opened for long, but of those that are unsent. */
+  async #forgetOld(opened: string): Promise<void> {
+    const kept = await this.#database.ask<IDBValidKey[]>(DOCUMENTS, (store) => store.getAllKeys());
+    const flowIds = (kept ?? []).filter((key) => typeof key === "string");
+    const before = read(OPENED);
+    const times = new Map(flowIds.map((id) => [id, Number(before?.[id] ?? 0)]));
+    times.set(opened, Date.now());
+    const unsent = new Set(await this.unsentFlows());
+    const old = [...times].sort(([, a], [, b]) => b - a).slice(MAX_DOCUMENTS);
+    for (const [flowId] of old.filter(([id]) => !unsent.has(id))) {
+      times.delete(flowId);
+      void this.#database.ask(DOCUMENTS, (store) => store.delete(flowId));
     }
-    return new Promise((resolve) => {
-      try {
-        const transaction = database.transaction(storeName, "readwrite");
-        const request = ask(transaction.objectStore(storeName)) as IDBRequest<T>;
-        transaction.oncomplete = () => {
-          resolve(request.result);
-        };
-        transaction.onabort = () => {
-          resolve(undefined);
-        };
-      } catch {
-        resolve(undefined);
-      }
-    });
-  }
-}
-
-/** Keeps nothing: what isn't sent ends with the page. */
-export class NoKeeper implements FlowKeeper {
-  load(): Promise<{ document: null; operations: KeptOperation[] }> {
-    return Promise.resolve({ document: null, operations: [] });
+    setItem(OPENED, JSON.stringify(Object.fromEntries(times)));
   }
 
-  put(): void {
-    // As the class says.
+  /** List the flows of which this browser has something that no server has confirmed. */
+  async unsentFlows(): Promise<string[]> {
+    const large = await this.#database.ask<IDBValidKey[]>(OPERATIONS, (store) => store.getAllKeys());
+    const flowIds = (large ?? []).map((key) => (Array.isArray(key) ? key[0] : undefined));
+    const small = namesOfSmallOnes().map(([flowId]) => flowId);
+    return [...new Set([...flowIds, ...small])].filter((id) => typeof id === "string");
   }
-
-  remove(): void {
-    // As the class says.
-  }
-
-  putDocument(): void {
-    // As the class says.
-  }
-
-  hold(): Promise<() => void> {
-    return Promise.resolve(() => undefined);
-  }
-}
-
-function open(): Promise<IDBDatabase | null> {
-  return new Promise((resolve) => {
-    try {
-      const request = indexedDB.open(DATABASE, 1);
-      request.onupgradeneeded = () => {
-        request.result.createObjectStore(DOCUMENTS);
-        request.result.createObjectStore(OPERATIONS);
-      };
-      request.onsuccess = () => {
-        resolve(request.result);
-      };
-      request.onerror = () => {
-        resolve(null);
-      };
-    } catch {
-      resolve(null);
-    }
-  });
 }
 
 function allOf(flowId: string): IDBKeyRange {
@@ -153,21 +118,49 @@ function nameOf(flowId: string, { clientId, opId }: Pick<KeptOperation, "clientI
 }
 
 function smallOnes(flowId: string): [string, KeptOperation][] {
-  const found: [string, KeptOperation][] = [];
+  return namesOfSmallOnes().flatMap(([owner, name]) => {
+    const operation = owner === flowId ? read(name) : null;
+    return operation !== null && isOperation(operation) ? [[name, operation]] : [];
+  });
+}
+
+/** List what localStorage has, by flow; what isn't ours to read is passed over. */
+function namesOfSmallOnes(): [flowId: string, name: string][] {
+  let names: string[];
   try {
-    for (const name of Object.keys(localStorage)) {
-      if (name.startsWith(PREFIX)) {
-        const [owner] = JSON.parse(name.slice(PREFIX.length)) as Key;
-        const text = owner === flowId ? localStorage.getItem(name) : null;
-        if (text !== null) {
-          found.push([name, JSON.parse(text) as KeptOperation]);
-        }
-      }
-    }
+    names = Object.keys(localStorage);
   } catch {
-    // There is no localStorage, or it isn't ours to read.
+    return [];
   }
-  return found;
+  return names
+    .filter((name) => name.startsWith(PREFIX))
+    .flatMap((name) => {
+      const key = parse(name.slice(PREFIX.length));
+      return Array.isArray(key) && typeof key[0] === "string" ? [[key[0], name]] : [];
+    });
+}
+
+function isOperation(value: Partial<KeptOperation>): value is KeptOperation {
+  return (
+    typeof value.clientId === "string" && typeof value.opId === "number" && isObject(value.patch)
+  );
+}
+
+function read(name: string): Record<string, unknown> | null {
+  try {
+    const value = parse(localStorage.getItem(name) ?? "");
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function setItem(name: string, text: string): boolean {

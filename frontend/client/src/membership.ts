@@ -3,11 +3,24 @@
 import { type Channel, Presence, Socket, type SocketConnectOption } from "phoenix";
 
 import { Backoff, CAP } from "./backoff";
+import { deletion, ENDED, LOST, refusal, UNREACHABLE } from "./errors";
 import { isObject } from "./mergepatch";
 import type { FlowError, JsonObject } from "./types";
 
 /** Milliseconds that the server has to answer a push; it answers when the store has, or can't. */
 export const PUSH_TIMEOUT = 30_000;
+
+/** Milliseconds that a join may take: a large document comes slowly over a slow line. */
+const JOIN_TIMEOUT = 120_000;
+
+/** Milliseconds until a connection that is asked for must be there. */
+const OPEN_TIMEOUT = 20_000;
+
+/** Milliseconds that a connection has to show that it still is one. */
+const PROBE_TIMEOUT = 5000;
+
+/** Milliseconds that `setTimeout` can wait at most. */
+const NEVER = 2 ** 31 - 1;
 
 /** Milliseconds after which a join counts as one that lasted. */
 const STABLE = 10_000;
@@ -62,6 +75,7 @@ const EVENTS = [
   "version_named",
   "versions_changed",
   "flow_deleted",
+  "session_ended",
 ];
 
 /** Keeps a client joined to a topic, by the stock `phoenix` package, over one socket of its own. */
@@ -84,16 +98,21 @@ export class Membership {
   #joins = 0;
   #lastWords: FlowError | null = null;
   #connecting: ReturnType<typeof setTimeout> | undefined;
+  #opening: ReturnType<typeof setTimeout> | undefined;
+  #probing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: MembershipOptions, owner: MembershipOwner) {
     this.#owner = owner;
     this.#random = options.random;
     this.#backoff = new Backoff(options.random);
-    const wait = (): number => this.#wait();
     const settings: Partial<SocketConnectOption> = {
       transport: options.webSocket ?? globalThis.WebSocket,
-      reconnectAfterMs: wait,
-      rejoinAfterMs: wait,
+      // The package doesn't connect while its page is hidden; what is unsent must not wait for that.
+      reconnectAfterMs: () => {
+        this.#connectIn(this.#wait());
+        return NEVER;
+      },
+      rejoinAfterMs: () => this.#wait(),
     };
     const { token } = options;
     if (token !== undefined) {
@@ -101,7 +120,11 @@ export class Membership {
       settings.authToken = token as string;
     }
     this.#socket = new Socket(socketAddress(options.url), settings);
+    this.#socket.onOpen(() => {
+      clearTimeout(this.#opening);
+    });
     this.#socket.onClose((event) => {
+      clearTimeout(this.#opening);
       this.#cut(event);
     });
     this.#channel = this.#socket.channel(options.topic, () => this.#owner.parameters());
@@ -109,9 +132,9 @@ export class Membership {
   }
 
   start(): void {
-    this.#socket.connect();
+    this.#connect();
     this.#channel
-      .join()
+      .join(JOIN_TIMEOUT)
       .receive("ok", (response: unknown) => {
         this.#joined(response);
       })
@@ -131,10 +154,15 @@ export class Membership {
     this.#end({ reason: "The client was stopped", code: "client_stopped" });
   }
 
-  /** Tell the server something. Where it isn't joined, nothing happens. */
-  push(event: string, payload: JsonObject, calls: PushCalls): void {
-    if (this.#joinedAt === null) {
-      return;
+  /**
+   * Tell the server something. Where it isn't joined, or the connection is about to close, nothing
+   * happens: the package would keep it, and send it before what was pushed earlier and is sent again.
+   *
+   * @returns whether it went out.
+   */
+  push(event: string, payload: JsonObject, calls: PushCalls): boolean {
+    if (!this.#isOpen()) {
+      return false;
     }
     const join = this.#joins;
     const current = (): boolean => this.#joinedAt !== null && this.#joins === join;
@@ -161,11 +189,12 @@ export class Membership {
           this.rejoin(`No answer to ${event} in ${PUSH_TIMEOUT / 1000} s`);
         }
       });
+    return true;
   }
 
-  /** Tell the server what it doesn't answer. Where it isn't joined, nothing happens. */
+  /** Tell the server what it doesn't answer, likewise. */
   tell(event: string, payload: JsonObject): void {
-    if (this.#joinedAt !== null) {
+    if (this.#isOpen()) {
       // No reply is waited for: with no time to wait the package forgets it at once.
       this.#channel.push(event, payload, 0);
     }
@@ -190,11 +219,45 @@ export class Membership {
     }
   }
 
+  /** See whether the connection still is one; where there is none, try now. */
+  probe(): void {
+    if (this.standing.kind !== "joined") {
+      this.retryNow();
+      return;
+    }
+    clearTimeout(this.#probing);
+    this.#probing = setTimeout(() => {
+      if (this.standing.kind === "joined") {
+        this.rejoin(`No answer in ${PROBE_TIMEOUT / 1000} s`);
+      }
+    }, PROBE_TIMEOUT);
+    this.#socket.ping(() => {
+      clearTimeout(this.#probing);
+    });
+  }
+
   #connectIn(wait: number): void {
     clearTimeout(this.#connecting);
     this.#connecting = setTimeout(() => {
-      this.#socket.connect();
+      // When its page is shown again, the package connects by itself.
+      if (!this.#socket.isConnected()) {
+        this.#socket.disconnect();
+        this.#connect();
+      }
     }, wait);
+  }
+
+  #connect(): void {
+    clearTimeout(this.#opening);
+    this.#opening = setTimeout(() => {
+      this.rejoin("The server doesn't answer");
+    }, OPEN_TIMEOUT);
+    try {
+      this.#socket.connect();
+    } catch (error) {
+      // What was to give the token may do so the next time.
+      this.rejoin(`The connection can't be made: ${String(error)}`);
+    }
   }
 
   #hear(): void {
@@ -203,6 +266,8 @@ export class Membership {
         const payload = isObject(given) ? given : {};
         if (event === "flow_deleted") {
           this.#lastWords = deletion(payload["by"]);
+        } else if (event === "session_ended") {
+          this.#lastWords = ENDED;
         }
         if (this.#joinedAt !== null) {
           this.#guarded(() => {
@@ -249,6 +314,10 @@ export class Membership {
         nextAttemptAt: null,
       });
     }
+  }
+
+  #isOpen(): boolean {
+    return this.#joinedAt !== null && this.#socket.isConnected();
   }
 
   // What owners do may end the channel at once, which the type of a field doesn't show.
@@ -307,6 +376,8 @@ export class Membership {
     }
     this.#joinedAt = null;
     clearTimeout(this.#connecting);
+    clearTimeout(this.#opening);
+    clearTimeout(this.#probing);
     this.#move({ kind: "closed", error, nextAttemptAt: null });
     if (this.#channel.state !== "closed") {
       this.#channel.leave();
@@ -320,27 +391,7 @@ export class Membership {
   }
 }
 
-const LOST: FlowError = { reason: "The connection was lost", code: null };
-const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };
-
 function socketAddress(url: string): string {
   const address = url.replace(/^http/, "ws").replace(/\/+$/, "");
   return `${address}/socket`;
-}
-
-function deletion(by: unknown): FlowError {
-  return typeof by === "string" && by !== ""
-    ? { reason: `${by} deleted the flow`, code: "flow_deleted", by }
-    : { reason: "The flow is deleted", code: "flow_deleted" };
-}
-
-function refusal(response: unknown): FlowError & { retry: boolean } {
-  const given = isObject(response) ? response : {};
-  const { reason, code, retry } = given;
-  return {
-    reason: typeof reason === "string" ? reason : "The server gave no reason",
-    code: typeof code === "string" ? code : null,
-    // Where the server doesn't say, its phx_close will.
-    retry: retry !== false,
-  };
 }

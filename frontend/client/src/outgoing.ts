@@ -5,17 +5,29 @@ import type { PushCalls } from "./membership";
 import { isObject } from "./mergepatch";
 import type { Operation } from "./replica";
 import { Sending } from "./sending";
+import { sizeOf, split } from "./split";
 import type { FlowError, JsonObject } from "./types";
 
 /** Bytes of a frame beside its payload, at most. */
 const FRAME_ROOM = 2048;
 
+/** What the server said of an operation that it took. */
+export interface Acceptance {
+  version: number;
+  /** What of it counts, where that isn't all. */
+  effective: JsonObject | undefined;
+  /** JSON Pointers of what of it doesn't. */
+  dropped: readonly string[];
+}
+
 /** What becomes of the operations. */
 export interface OutgoingOwner {
-  push(event: string, payload: JsonObject, calls: PushCalls): void;
-  /** @param effective what of it counts, where that isn't all. */
-  accepted(op: Operation, version: number, effective: JsonObject | undefined): void;
+  /** @returns whether it went out. */
+  push(event: string, payload: JsonObject, calls: PushCalls): boolean;
+  accepted(op: Operation, acceptance: Acceptance): void;
   refused(op: Operation, error: FlowError): void;
+  /** Let these patches be operations in place of one that is too large. */
+  split(op: Operation, patches: readonly JsonObject[]): Operation[];
 }
 
 /** Takes a client's operations to the server: in order, `WINDOW` at once. */
@@ -25,7 +37,9 @@ export class Outgoing {
   readonly #retries: Backoff;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #maxFrameBytes = Infinity;
+  #maxPatchBytes = Infinity;
   #maySend = false;
+  #isWaiting = false;
 
   constructor(owner: OutgoingOwner, random: () => number) {
     this.#owner = owner;
@@ -39,17 +53,17 @@ export class Outgoing {
   /** Send an operation, behind all others. */
   add(op: Operation): void {
     this.#sending.add(op);
-    this.#pump();
+    this.pump();
   }
 
   /** Send everything, from the first on: the server's channel is a new one. */
   resume(limits: unknown): void {
-    const limit = isObject(limits) ? limits["max_frame_bytes"] : undefined;
-    this.#maxFrameBytes = typeof limit === "number" ? limit : Infinity;
+    this.#maxFrameBytes = limit(limits, "max_frame_bytes");
+    this.#maxPatchBytes = limit(limits, "max_patch_bytes");
     this.pause();
     this.#maySend = true;
     this.#sending.restart();
-    this.#pump();
+    this.pump();
   }
 
   /** Send nothing: there is no channel. */
@@ -59,67 +73,104 @@ export class Outgoing {
     this.#retry = undefined;
   }
 
-  /** Be done with an operation. */
-  settle(op: Operation): void {
-    this.#sending.settle(op.opId);
-    this.#pump();
+  /** Send nothing new while something else has to come before it. */
+  wait(isWaiting: boolean): void {
+    this.#isWaiting = isWaiting;
+    this.pump();
   }
 
-  #pump(): void {
+  /** Be done with an operation. */
+  settle(op: Operation): void {
+    this.#sending.settle(op);
+    this.pump();
+  }
+
+  /** Send what may be sent now. */
+  pump(): void {
     for (let next = this.#next(); next !== null; next = this.#next()) {
-      const { op, attempt } = next;
-      const payload = { op_id: op.opId, patch: op.patch };
-      if (sizeOf(payload) + FRAME_ROOM > this.#maxFrameBytes) {
-        // The server would close the connection, every time.
-        this.#refuse(op, { reason: "The change is too large", code: "patch_too_large" });
-        continue;
-      }
-      this.#owner.push("patch", payload, {
-        ok: (response) => {
-          this.#accepted(op, response);
-        },
-        refused: (error) => {
-          this.#failed(op, attempt, error);
-        },
-      });
+      this.#send(next.op, next.attempt);
     }
   }
 
   #next(): { op: Operation; attempt: number } | null {
-    return this.#maySend ? this.#sending.take() : null;
+    return this.#maySend && !this.#isWaiting ? this.#sending.take() : null;
   }
 
-  #accepted(op: Operation, response: JsonObject): void {
-    const { version, patch } = response;
+  #send(op: Operation, attempt: number): void {
+    const payload = { op_id: op.opId, patch: op.patch };
+    const size = sizeOf(payload);
+    if (size > this.#maxPatchBytes && this.#splits(op)) {
+      return;
+    }
+    if (size + FRAME_ROOM > this.#maxFrameBytes) {
+      // The server would close the connection, every time.
+      this.#refuse(op, { reason: "The change is too large", code: "patch_too_large" });
+      return;
+    }
+    const isOut = this.#owner.push("patch", payload, {
+      ok: (response) => {
+        this.#accepted(op, response);
+      },
+      refused: (error) => {
+        this.#failed(op, attempt, error);
+      },
+    });
+    if (isOut) {
+      op.isSent = true;
+    } else {
+      this.#maySend = false;
+    }
+  }
+
+  #splits(op: Operation): boolean {
+    const patches = split(op.patch, this.#maxPatchBytes);
+    if (patches.length < 2) {
+      return false;
+    }
+    this.#sending.replace(op, this.#owner.split(op, patches));
+    return true;
+  }
+
+  #accepted(op: Operation, { version, patch, dropped }: JsonObject): void {
     this.#retries.reset();
-    this.#sending.settle(op.opId);
-    this.#owner.accepted(op, Number(version), isObject(patch) ? patch : undefined);
-    this.#pump();
+    this.#sending.settle(op);
+    this.#owner.accepted(op, {
+      version: Number(version),
+      effective: isObject(patch) ? patch : undefined,
+      dropped: pointers(dropped),
+    });
+    this.pump();
   }
 
   #failed(op: Operation, attempt: number, error: FlowError & { retry: boolean }): void {
-    if (!this.#sending.isNewest(op.opId, attempt)) {
+    if (!this.#sending.isNewest(op, attempt)) {
       return;
     }
     if (!error.retry) {
       this.#refuse(op, { reason: error.reason, code: error.code });
-      this.#pump();
+      this.pump();
       return;
     }
-    this.#sending.hold(op.opId);
+    this.#sending.hold(op);
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined;
       this.#sending.resume();
-      this.#pump();
+      this.pump();
     }, this.#retries.next());
   }
 
   #refuse(op: Operation, error: FlowError): void {
-    this.#sending.settle(op.opId);
+    this.#sending.settle(op);
     this.#owner.refused(op, error);
   }
 }
 
-function sizeOf(payload: JsonObject): number {
-  return new TextEncoder().encode(JSON.stringify(payload)).length;
+/** Read the JSON Pointers of what was dropped. */
+export function pointers(given: unknown): readonly string[] {
+  return Array.isArray(given) ? given.filter((one) => typeof one === "string") : [];
+}
+
+function limit(limits: unknown, name: string): number {
+  const given = isObject(limits) ? limits[name] : undefined;
+  return typeof given === "number" ? given : Infinity;
 }

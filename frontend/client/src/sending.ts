@@ -9,21 +9,28 @@ export const WINDOW = 64;
  * The operations that the server is to be sent, or has not answered yet.
  *
  * They go out in order. When the server can't take one for now, nothing more is sent until `resume`,
- * and then everything from that one on again: the server refuses what would overtake it.
+ * and then everything from that one on again: the server refuses what would overtake it. What takes
+ * back something that is on its way waits for that, and all behind it too.
  */
 export class Sending {
-  readonly #operations = new Map<number, Operation>();
-  readonly #inFlight = new Map<number, number>();
+  #operations: Operation[] = [];
+  readonly #inFlight = new Map<Operation, number>();
   #attempts = 0;
   #isHeld = false;
 
   get isEmpty(): boolean {
-    return this.#operations.size === 0;
+    return this.#operations.length === 0;
   }
 
   /** Let an operation go out behind all others. */
   add(op: Operation): void {
-    this.#operations.set(op.opId, op);
+    this.#operations.push(op);
+  }
+
+  /** Let several operations go out in place of one. */
+  replace(op: Operation, parts: readonly Operation[]): void {
+    this.#inFlight.delete(op);
+    this.#operations.splice(this.#operations.indexOf(op), 1, ...parts);
   }
 
   /** Give the next operation to send and the number of this attempt; `null` where there is none now. */
@@ -31,34 +38,34 @@ export class Sending {
     if (this.#isHeld || this.#inFlight.size >= WINDOW) {
       return null;
     }
-    for (const op of this.#operations.values()) {
-      if (!this.#inFlight.has(op.opId)) {
-        this.#attempts += 1;
-        this.#inFlight.set(op.opId, this.#attempts);
-        return { op, attempt: this.#attempts };
-      }
+    const op = this.#operations.find((one) => !this.#inFlight.has(one));
+    if (op === undefined || op.undoes !== null) {
+      return null;
     }
-    return null;
+    this.#attempts += 1;
+    this.#inFlight.set(op, this.#attempts);
+    return { op, attempt: this.#attempts };
   }
 
   /** Tell whether a refusal of this attempt counts: a newer one gets an answer of its own. */
-  isNewest(opId: number, attempt: number): boolean {
-    return this.#inFlight.get(opId) === attempt;
+  isNewest(op: Operation, attempt: number): boolean {
+    return this.#inFlight.get(op) === attempt;
   }
 
   /** Be done with an operation. */
-  settle(opId: number): void {
-    this.#operations.delete(opId);
-    this.#inFlight.delete(opId);
+  settle(op: Operation): void {
+    const index = this.#operations.indexOf(op);
+    if (index !== -1) {
+      this.#operations.splice(index, 1);
+    }
+    this.#inFlight.delete(op);
   }
 
   /** Send nothing until `resume`, then from this operation on. */
-  hold(opId: number): void {
+  hold(op: Operation): void {
     this.#isHeld = true;
-    for (const behind of [...this.#inFlight.keys()]) {
-      if (behind >= opId) {
-        this.#inFlight.delete(behind);
-      }
+    for (const behind of this.#operations.slice(this.#operations.indexOf(op))) {
+      this.#inFlight.delete(behind);
     }
   }
 

@@ -3,19 +3,23 @@
 import { Awareness } from "./awareness";
 import { Changes } from "./changes";
 import { Couriers } from "./couriers";
-import { newId, secureRandom } from "./ids";
-import { BrowserKeeper, NoKeeper } from "./keeper";
+import { newId, publicId, secureRandom } from "./ids";
+import { BrowserKeeper } from "./keeper";
+import { Losses, restoring } from "./losses";
 import { Membership, type MembershipOptions, type Standing } from "./membership";
-import { isObject } from "./mergepatch";
-import { Outgoing } from "./outgoing";
+import { isEmpty, isObject } from "./mergepatch";
+import { type Acceptance, Outgoing, pointers } from "./outgoing";
+import { Page } from "./page";
 import { Gap, type Operation, Replica } from "./replica";
+import { Shelf } from "./shelf";
+import { undoing } from "./undoing";
 import type {
   Cursor,
+  Dropped,
   FlowDocument,
   FlowEntry,
   FlowError,
   FlowEvent,
-  FlowKeeper,
   FlowState,
   FlowStatus,
   FlowSyncOptions,
@@ -26,11 +30,11 @@ import type {
   SyncedFlow,
 } from "./types";
 
-/** Milliseconds until a confirmed document is kept. */
-const KEEP_AFTER = 2000;
-
 /** Milliseconds between looks for what pages that are gone have left. */
 const LOOK_AGAIN = 30_000;
+
+/** Milliseconds to wait for the name that this page has let go of a moment ago. */
+const NAME_PATIENCE = 500;
 
 const ON_THE_WAY: Standing = {
   kind: "offline",
@@ -43,11 +47,12 @@ const ON_THE_WAY: Standing = {
 /** Joins a flow and stays in it; what that means is said at `SyncedFlow`. */
 export class FlowSync implements SyncedFlow {
   readonly flowId: string;
-  readonly clientId: string;
   readonly #options: FlowSyncOptions;
   readonly #random: () => number;
-  readonly #keeper: FlowKeeper;
+  readonly #shelf: Shelf;
   readonly #replica = new Replica();
+  readonly #losses = new Losses();
+  readonly #page: Page;
   readonly #changes: Changes;
   readonly #outgoing: Outgoing;
   readonly #couriers: Couriers;
@@ -58,59 +63,80 @@ export class FlowSync implements SyncedFlow {
   #standing: Standing = ON_THE_WAY;
   #wasIn = false;
   #limits: unknown;
+  #initial: Operation | null = null;
   #role: string | null = null;
   #namesChanged = 0;
   #refusals: readonly Refusal[] = [];
   #state: FlowState;
   /** Counts the starts: what an earlier one has begun is given up. */
   #life = 0;
+  #isStarted = false;
   #release: (() => void) | null = null;
   #look: ReturnType<typeof setInterval> | undefined;
-  #keeping: ReturnType<typeof setTimeout> | undefined;
 
   constructor(flowId: string, options: FlowSyncOptions = {}) {
     this.flowId = flowId;
     this.#options = options;
     this.#random = options.random ?? secureRandom;
-    this.clientId = newId(this.#random);
-    this.#keeper =
-      options.keeper === undefined ? new BrowserKeeper() : (options.keeper ?? new NoKeeper());
+    const changed = (): void => {
+      this.#refresh();
+    };
+    const { keeper = new BrowserKeeper() } = options;
+    this.#shelf = new Shelf(keeper, changed);
+    this.#page = new Page({
+      hide: () => {
+        this.#hide();
+      },
+      wake: () => this.#membership?.probe(),
+    });
     const settled = {
-      accepted: (op: Operation, version: number, effective: JsonObject | undefined) => {
-        this.#accepted(op, version, effective);
+      accepted: (op: Operation, acceptance: Acceptance) => {
+        this.#accepted(op, acceptance);
       },
       refused: (op: Operation, error: FlowError) => {
         this.#refused(op, error);
       },
     };
     this.#outgoing = new Outgoing(
-      { ...settled, push: (...push) => this.#membership?.push(...push) },
+      {
+        ...settled,
+        push: (...push) => this.#membership?.push(...push) ?? false,
+        split: (op, patches) => this.#keepParts(op, this.#changes.split(op, patches)),
+      },
       this.#random,
     );
-    this.#changes = new Changes(this.clientId, this.#replica, {
-      keep: ({ clientId, opId, patch }) => {
-        this.#keeper.put(flowId, { clientId, opId, patch });
+    this.#changes = new Changes(newId(this.#random), this.#replica, {
+      keep: (op) => {
+        this.#keep(op);
       },
       send: (op) => {
         this.#outgoing.add(op);
       },
-      changed: () => {
-        this.#refresh();
+      cancel: (op) => {
+        this.#shelf.remove(flowId, op.clientId, op.opId);
+        this.#outgoing.settle(op);
       },
+      changed,
     });
-    this.#couriers = new Couriers(flowId, this.#keeper, this.#replica, this.#address(), {
+    this.#couriers = new Couriers(flowId, this.#shelf, this.#replica, this.#address(), {
       ...settled,
       parameters: (clientId) => this.#parameters(clientId),
+      split: (op, given) => this.#keepParts(op, this.#replica.split(op, given)),
+      moved: () => {
+        this.#outgoing.wait(this.#couriers.isFirst);
+      },
     });
-    this.#awareness = new Awareness(this.clientId, {
+    this.#awareness = new Awareness(() => this.clientId, {
       tell: (event, payload) => {
         this.#tellOf(event, payload);
       },
-      changed: () => {
-        this.#refresh();
-      },
+      changed,
     });
     this.#state = this.#snapshot();
+  }
+
+  get clientId(): string {
+    return publicId(this.#changes.clientId);
   }
 
   get state(): FlowState {
@@ -121,15 +147,17 @@ export class FlowSync implements SyncedFlow {
 
   start(): void {
     this.#life += 1;
+    this.#isStarted = true;
     this.#standing = ON_THE_WAY;
     void this.#open(this.#life);
-    this.#attend("addEventListener");
+    this.#page.attend();
     this.#refresh();
   }
 
   stop(): void {
     this.#life += 1;
-    this.#attend("removeEventListener");
+    this.#isStarted = false;
+    this.#page.leave();
     clearInterval(this.#look);
     this.#hide();
     this.#awareness.stop();
@@ -141,16 +169,13 @@ export class FlowSync implements SyncedFlow {
   }
 
   async #open(life: number): Promise<void> {
-    const release = await this.#keeper.hold(this.flowId, this.clientId);
-    const kept = await this.#keeper.load(this.flowId);
+    const [, kept] = await Promise.all([this.#holdName(life), this.#shelf.load(this.flowId)]);
     if (life !== this.#life) {
-      release?.();
       return;
     }
-    this.#release = release;
     if (this.#replica.confirmed === null && kept.document !== null) {
-      const { epoch, version, document } = kept.document;
-      this.#replica.adopt(epoch, version, document);
+      const { epoch, version, chain = null, document } = kept.document;
+      this.#replica.adopt({ epoch, version, chain }, document);
     }
     await this.#adoptOrphans(kept.operations.map(({ clientId }) => clientId));
     if (life !== this.#life) {
@@ -158,7 +183,7 @@ export class FlowSync implements SyncedFlow {
     }
     this.#refresh();
     this.#membership = new Membership(this.#address(), {
-      parameters: () => this.#parameters(this.clientId),
+      parameters: () => this.#parameters(this.#changes.clientId),
       joined: (response) => {
         this.#trusting(() => {
           this.#joined(response);
@@ -180,12 +205,25 @@ export class FlowSync implements SyncedFlow {
     this.#look = setInterval(() => void this.#lookForOrphans(), LOOK_AGAIN);
   }
 
-  /** Hear of what befalls the page, where there is one, or no more. */
-  #attend(way: "addEventListener" | "removeEventListener"): void {
-    if (typeof window !== "undefined") {
-      window[way]("pagehide", this.#hide);
-      window[way]("online", this.retryNow);
-      document[way]("visibilitychange", this.#hideIfHidden);
+  /** Hold the name of this page, or another one where another page has taken that over meanwhile. */
+  async #holdName(life: number): Promise<void> {
+    const release = await this.#shelf.hold(this.flowId, this.#changes.clientId, NAME_PATIENCE);
+    if (life !== this.#life) {
+      release?.();
+    } else if (release !== null) {
+      this.#release = release;
+    } else {
+      for (const op of this.#replica.operations) {
+        this.#outgoing.settle(op);
+      }
+      this.#changes.clientId = newId(this.#random);
+      void this.#shelf.hold(this.flowId, this.#changes.clientId).then((held) => {
+        if (life === this.#life) {
+          this.#release = held;
+        } else {
+          held?.();
+        }
+      });
     }
   }
 
@@ -201,11 +239,12 @@ export class FlowSync implements SyncedFlow {
   }
 
   #parameters(clientId: string): JsonObject {
-    const { epoch, version } = this.#replica;
+    const { epoch, version, chain } = this.#replica;
     return {
       mode: "document",
       client_id: clientId,
       ...(epoch === null ? {} : { epoch, version }),
+      ...(epoch === null || chain === null ? {} : { chain }),
       ...(this.#options.user === undefined ? {} : { user: this.#options.user }),
     };
   }
@@ -230,6 +269,8 @@ export class FlowSync implements SyncedFlow {
 
   #refresh(): void {
     this.#state = this.#snapshot();
+    const { unsent, kept } = this.#state.status;
+    this.#page.warn(this.#isStarted && unsent > 0 && !kept);
     for (const listener of [...this.#listeners]) {
       listener();
     }
@@ -241,24 +282,26 @@ export class FlowSync implements SyncedFlow {
       version: this.#replica.version,
       epoch: this.#replica.epoch,
       status: this.#status(),
-      canUndo: this.#changes.history.canUndo,
-      canRedo: this.#changes.history.canRedo,
+      canUndo: this.#changes.history.canUndo(this.#replica.shown),
+      canRedo: this.#changes.history.canRedo(this.#replica.shown),
       role: this.#role,
       members: this.#awareness.members,
       cursors: this.#awareness.cursors,
       namesChanged: this.#namesChanged,
       refusals: this.#refusals,
+      dropped: this.#losses.list,
     };
   }
 
   #status(): FlowStatus {
     const { kind, ...rest } = this.#standing;
-    const unsent = this.#replica.unconfirmed.length;
+    const { unsent } = this.#replica;
+    const kept = this.#shelf.isKeeping;
     if (kind === "joined") {
-      return { ...rest, kind: unsent === 0 ? "saved" : "saving", unsent };
+      return { ...rest, kind: unsent === 0 ? "saved" : "saving", unsent, kept };
     }
     const isLoading = kind === "offline" && !this.#wasIn && rest.error === null;
-    return { ...rest, kind: isLoading ? "loading" : kind, unsent };
+    return { ...rest, kind: isLoading ? "loading" : kind, unsent, kept };
   }
 
   // one's own changes
@@ -269,6 +312,10 @@ export class FlowSync implements SyncedFlow {
 
   gather(key: string, patch: JsonObject, options: GatherOptions = {}): void {
     this.#changes.gather(key, patch, options);
+    if (!this.#isStarted) {
+      // Nobody holds the name, so another page may send it as it is now.
+      this.#changes.seal();
+    }
   }
 
   flush(): void {
@@ -285,25 +332,69 @@ export class FlowSync implements SyncedFlow {
 
   // what becomes of them
 
-  #accepted(op: Operation, version: number, effective: JsonObject | undefined): void {
+  #accepted(op: Operation, { version, effective, dropped }: Acceptance): void {
     this.#replica.acknowledge(op, version, effective);
-    this.#keeper.remove(this.flowId, op.clientId, op.opId);
+    this.#shelf.remove(this.flowId, op.clientId, op.opId);
+    this.#ripen();
+    this.#tellDropped(op, dropped);
     this.#refresh();
   }
 
   #refused(op: Operation, error: FlowError): void {
-    this.#replica.refuse(op);
-    this.#changes.history.drop(op);
-    this.#keeper.remove(this.flowId, op.clientId, op.opId);
+    this.#forget(op);
+    this.#ripen();
     const refusal: Refusal = { ...error, opId: op.opId, patch: op.patch };
     this.#refusals = [...this.#refusals, refusal];
     this.#refresh();
     this.#tell({ type: "refused", refusal });
   }
 
+  #tellDropped(op: Operation, paths: readonly string[]): void {
+    const dropped = this.#losses.note(op, paths, this.#replica.shown);
+    if (dropped !== null) {
+      this.#refresh();
+      this.#tell({ type: "dropped", dropped });
+    }
+  }
+
+  /** Let go of an operation that will never be. */
+  #forget(op: Operation): void {
+    this.#replica.refuse(op);
+    this.#changes.history.drop(op);
+    this.#shelf.remove(this.flowId, op.clientId, op.opId);
+  }
+
+  /** Send what has waited for what it takes back, as far as it still takes something back. */
+  #ripen(): void {
+    const ripe = this.#replica.ripen();
+    for (const op of ripe) {
+      if (isEmpty(op.patch)) {
+        this.#forget(op);
+        this.#outgoing.settle(op);
+        this.#couriers.settle(op);
+      } else {
+        this.#keep(op);
+      }
+    }
+    if (ripe.length > 0) {
+      this.#outgoing.pump();
+      this.#couriers.pump();
+    }
+  }
+
   dismiss(opId?: number): void {
     this.#refusals = this.#refusals.filter((one) => opId !== undefined && one.opId !== opId);
+    this.#losses.dismiss(opId);
     this.#refresh();
+  }
+
+  restore(dropped: Dropped): boolean {
+    const { shown, unsent } = this.#replica;
+    if (shown !== null) {
+      this.patch(restoring(dropped, shown));
+    }
+    this.dismiss(dropped.opId);
+    return this.#replica.unsent > unsent;
   }
 
   // what the server tells
@@ -321,46 +412,69 @@ export class FlowSync implements SyncedFlow {
   }
 
   #joined(response: JsonObject): void {
-    const { epoch, version, document, entries, role, limits } = response;
+    const { epoch, version, chain, document, entries, role, limits } = response;
     if (document !== undefined) {
-      this.#adopt(epoch, version, document);
+      this.#adopt(response);
     } else {
       if (epoch !== this.#replica.epoch) {
         throw new Error("The server resumed another log");
       }
-      this.#grow(entries);
+      this.#grow(entries, chain);
       if (typeof version !== "number" || version > this.#replica.version) {
         throw new Gap();
       }
     }
+    this.#takeInitialBack(response["last_op_id"]);
     this.#namesChanged += 1;
     this.#role = typeof role === "string" ? role : null;
     this.#wasIn = true;
     this.#limits = limits;
   }
 
+  /** What an empty flow was to begin with isn't for one that somebody else has begun. */
+  #takeInitialBack(lastOpId: unknown): void {
+    const op = this.#initial;
+    const isDurable = typeof lastOpId === "number" && op !== null && lastOpId >= op.opId;
+    if (op !== null && !isDurable && this.#replica.version > 0 && this.#replica.has(op)) {
+      this.#forget(op);
+      this.#outgoing.settle(op);
+    }
+  }
+
+  /** It came behind what somebody else did meanwhile, which is to be as they have left it. */
+  #undoLateInitial(op: Operation): void {
+    const { shown } = this.#replica;
+    this.#changes.begin(shown === null ? {} : undoing(shown, [op]));
+  }
+
   #received(event: string, payload: JsonObject): void {
     if (event === "entries") {
-      this.#grow(payload["entries"]);
+      this.#grow(payload["entries"], payload["chain"]);
     } else if (event === "version_named" || event === "versions_changed") {
       this.#namesChanged += 1;
       this.#refresh();
     } else if (event === "reset") {
       this.#namesChanged += 1;
-      this.#adopt(payload["epoch"], payload["version"], payload["document"]);
+      this.#adopt(payload);
     } else if (event === "cursors") {
       this.#awareness.moved(payload);
     }
   }
 
-  #grow(given: unknown): void {
+  #grow(given: unknown, chain: unknown): void {
     if (!Array.isArray(given)) {
       throw new TypeError("The server sent no entries");
     }
-    const { news, settled } = this.#replica.receive(given as FlowEntry[]);
-    for (const op of settled) {
-      this.#keeper.remove(this.flowId, op.clientId, op.opId);
-      if (op.clientId === this.clientId) {
+    const { news, settled } = this.#replica.receive(
+      given as FlowEntry[],
+      chainOf(chain),
+      (entry, before) => {
+        this.#losses.watch(entry, before);
+      },
+    );
+    for (const { op } of settled) {
+      this.#shelf.remove(this.flowId, op.clientId, op.opId);
+      if (op.clientId === this.#changes.clientId) {
         this.#outgoing.settle(op);
       } else {
         this.#couriers.settle(op);
@@ -371,6 +485,13 @@ export class FlowSync implements SyncedFlow {
         this.#changes.history.overtake(patch, version);
       }
     }
+    this.#ripen();
+    for (const { op, entry } of settled) {
+      if (op === this.#initial && entry.version > 1) {
+        this.#undoLateInitial(op);
+      }
+      this.#tellDropped(op, pointers(entry.dropped));
+    }
     if (news.length > 0) {
       this.#keepDocument();
       this.#refresh();
@@ -378,14 +499,19 @@ export class FlowSync implements SyncedFlow {
     }
   }
 
-  #adopt(epoch: unknown, version: unknown, document: unknown): void {
+  #adopt({ epoch, version, chain, document }: JsonObject): void {
     if (typeof epoch !== "string" || typeof version !== "number" || !isObject(document)) {
       throw new TypeError("The server sent no document");
     }
     if (this.#replica.epoch !== null && this.#replica.epoch !== epoch) {
       this.#changes.history.clear();
     }
-    this.#replica.adopt(epoch, version, document as FlowDocument);
+    const before = this.#replica.confirmed;
+    this.#replica.adopt({ epoch, version, chain: chainOf(chain) }, document as FlowDocument);
+    if (before !== null) {
+      this.#losses.compare(before, document as FlowDocument);
+    }
+    this.#ripen();
     this.#keepDocument();
     this.#refresh();
     this.#tell({ type: "replaced", epoch, version });
@@ -413,11 +539,11 @@ export class FlowSync implements SyncedFlow {
   /** Say who one is, and send what waits. */
   #arrive(): void {
     this.#awareness.arrive();
-    this.#outgoing.resume(this.#limits);
     this.#couriers.deliver();
+    this.#outgoing.resume(this.#limits);
     const { initial } = this.#options;
     if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {
-      this.#changes.begin(initial);
+      this.#initial = this.#changes.begin(initial);
     }
   }
 
@@ -445,42 +571,48 @@ export class FlowSync implements SyncedFlow {
 
   // what is kept
 
+  #keep({ clientId, opId, at, patch, undoes }: Operation): void {
+    const undone = undoes?.filter((one): one is Operation => this.#replica.has(one));
+    this.#shelf.put(this.flowId, {
+      clientId,
+      opId,
+      at,
+      patch,
+      ...(undone === undefined ? {} : { undoes: undone.map((one) => one.opId) }),
+    });
+  }
+
+  #keepParts(op: Operation, parts: Operation[]): Operation[] {
+    parts.forEach((part) => {
+      this.#keep(part);
+    });
+    this.#shelf.remove(this.flowId, op.clientId, op.opId);
+    return parts;
+  }
+
   #keepDocument(): void {
-    this.#keeping ??= setTimeout(() => {
-      this.#keepNow();
-    }, KEEP_AFTER);
+    this.#shelf.keepDocument(this.flowId, () => {
+      const { epoch, version, chain, confirmed } = this.#replica;
+      return epoch === null || confirmed === null
+        ? null
+        : { epoch, version, chain, document: confirmed };
+    });
   }
 
-  #keepNow(): void {
-    clearTimeout(this.#keeping);
-    this.#keeping = undefined;
-    const { epoch, version, confirmed } = this.#replica;
-    if (epoch !== null && confirmed !== null) {
-      this.#keeper.putDocument(this.flowId, { epoch, version, document: confirmed });
-    }
-  }
-
-  #hide = (): void => {
+  #hide(): void {
     this.flush();
-    if (this.#keeping !== undefined) {
-      this.#keepNow();
-    }
-  };
-
-  #hideIfHidden = (): void => {
-    if (document.visibilityState === "hidden") {
-      this.#hide();
-    }
-  };
+    this.#shelf.flush();
+  }
 
   async #lookForOrphans(): Promise<void> {
-    const { operations } = await this.#keeper.load(this.flowId);
+    const { operations } = await this.#shelf.load(this.flowId);
     await this.#adoptOrphans(operations.map(({ clientId }) => clientId));
   }
 
   async #adoptOrphans(clientIds: string[]): Promise<void> {
     const life = this.#life;
-    const isNews = await this.#couriers.adopt(clientIds.filter((id) => id !== this.clientId));
+    const own = this.#changes.clientId;
+    const isNews = await this.#couriers.adopt(clientIds.filter((id) => id !== own));
     if (life !== this.#life) {
       this.#couriers.stop();
     } else if (isNews) {
@@ -490,4 +622,8 @@ export class FlowSync implements SyncedFlow {
       }
     }
   }
+}
+
+function chainOf(given: unknown): string | null {
+  return typeof given === "string" ? given : null;
 }

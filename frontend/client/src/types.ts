@@ -53,6 +53,8 @@ export interface FlowEntry {
   by: string;
   /** When it was accepted, Unix seconds. */
   at: number;
+  /** JSON Pointers of what of the patch that was sent doesn't count; see `Dropped`. */
+  dropped?: string[];
 }
 
 /** Why the server, or the connection, said no. */
@@ -78,6 +80,8 @@ export interface FlowStatus {
   kind: "loading" | "saved" | "saving" | "offline" | "closed";
   /** Changes that aren't known to be durable, those that are still being typed included. */
   unsent: number;
+  /** Whether what is unsent outlives the page; where it doesn't, leaving the page is warned of. */
+  kept: boolean;
   /** Why it is offline or closed; `null` otherwise. */
   error: FlowError | null;
   /** Attempts to join that failed since the last time it was joined. */
@@ -92,6 +96,30 @@ export interface FlowStatus {
 export interface Refusal extends FlowError {
   opId: number;
   patch: JsonObject;
+}
+
+/** A node or an edge that is no more, as far as this page has seen it go. */
+export interface Deletion {
+  kind: "nodes" | "edges";
+  id: string;
+  /** What it was last. */
+  value: FlowNode | FlowEdge;
+  /** Who deleted it, as a name to show; `null` where the document came whole, which doesn't say. */
+  by: string | null;
+  /** The edges that went with a node. */
+  edges: readonly FlowEdge[];
+}
+
+/** Changes of this browser that the log doesn't hold, because what they were made to was gone by then. */
+export interface Dropped {
+  /** Of the last of the changes. */
+  opId: number;
+  /** JSON Pointers of what doesn't count: of nodes that were deleted, of edges that would lead to such. */
+  paths: readonly string[];
+  /** What was sent. Changes of which the same was dropped are one. */
+  patch: JsonObject;
+  /** Of what it speaks: what somebody deleted meanwhile. */
+  deletions: readonly Deletion[];
 }
 
 /** Somebody's pointer, and what they drag at the moment. */
@@ -143,6 +171,8 @@ export interface FlowState {
   namesChanged: number;
   /** What was refused and not dismissed yet, oldest first. */
   refusals: readonly Refusal[];
+  /** What was dropped and not dismissed yet, likewise. */
+  dropped: readonly Dropped[];
   canUndo: boolean;
   canRedo: boolean;
 }
@@ -154,6 +184,7 @@ export type FlowEvent =
   /** The document came whole, so what changed is unknown. */
   | { type: "replaced"; epoch: string; version: number }
   | { type: "refused"; refusal: Refusal }
+  | { type: "dropped"; dropped: Dropped }
   | { type: "closed"; error: FlowError };
 
 /** Who one is, to others. */
@@ -170,34 +201,46 @@ export interface KeptOperation {
   clientId: string;
   opId: number;
   patch: JsonObject;
+  /** When it was made: what was made later has the larger number. */
+  at?: number;
+  /** The operations of the same client that it takes back, while those are on their way. */
+  undoes?: number[];
 }
 
 /** A confirmed document, as it is kept. */
 export interface KeptDocument {
   epoch: string;
   version: number;
+  /** What the log comes to up to there; see docs/protocol.md. */
+  chain?: string | null;
   document: FlowDocument;
 }
 
 /**
  * Keeps a flow for later visits: in the browser, as a rule.
  *
- * What fails to be kept is lost with the page, no more: no method throws or rejects.
+ * What fails to be kept is lost with the page, no more: no method throws or rejects. What isn't answered
+ * within some seconds is done without.
  */
 export interface FlowKeeper {
   /** Give what was kept of a flow: the document, and every client's operations by `opId`. */
   load(flowId: string): Promise<{ document: KeptDocument | null; operations: KeptOperation[] }>;
-  /** Keep an operation, or what it has become. It is durable at once where that can be. */
-  put(flowId: string, operation: KeptOperation): void;
+  /**
+   * Keep an operation, or what it has become. It is durable at once where that can be.
+   *
+   * @returns `false` where it could not be kept.
+   */
+  put(flowId: string, operation: KeptOperation): boolean | Promise<boolean>;
   remove(flowId: string, clientId: string, opId: number): void;
   /** Keep a confirmed document in place of the one before. */
   putDocument(flowId: string, document: KeptDocument): void;
   /**
    * Hold a client's name for as long as this page lives.
    *
+   * @param wait milliseconds to wait until it is free; none where nothing is said.
    * @returns lets go of it; `null` where another page holds it.
    */
-  hold(flowId: string, clientId: string): Promise<(() => void) | null>;
+  hold(flowId: string, clientId: string, wait?: number): Promise<(() => void) | null>;
 }
 
 /** What a `FlowSync` is made from. */
@@ -209,7 +252,10 @@ export interface FlowSyncOptions {
   token?: string | (() => string);
   /** Where it is kept; by default in the browser (IndexedDB, localStorage), `null` for nowhere. */
   keeper?: FlowKeeper | null;
-  /** What an empty flow is to begin with: a patch, sent once it turns out to have no entry. */
+  /**
+   * What an empty flow is to begin with: a patch, sent once it turns out to have no entry. It isn't kept,
+   * and taken back where somebody else's entry turns out to have come before.
+   */
   initial?: JsonObject;
   /** Another WebSocket than the platform's. */
   webSocket?: new (url: string, protocols?: string | string[]) => object;
@@ -231,7 +277,7 @@ export interface GatherOptions {
  */
 export interface SyncedFlow {
   readonly flowId: string;
-  /** This page's name in the log. */
+  /** What entries, members and cursors call this page. The name that it joins by is its secret. */
   readonly clientId: string;
   /** What is known now. It is another object after each change, and the same until then. */
   readonly state: FlowState;
@@ -277,6 +323,13 @@ export interface SyncedFlow {
 
   /** Try to connect now instead of later. */
   readonly retryNow: () => void;
-  /** Take a refusal out of `state.refusals`; without `opId` all of them. */
+  /** Take what is told of an operation out of `state.refusals` and `state.dropped`; without `opId` all. */
   dismiss(opId?: number): void;
+  /**
+   * Bring back what somebody deleted, with one's own changes that were dropped on top, and those of its
+   * edges whose ends exist, as one step of undo. It is dismissed by that.
+   *
+   * @returns whether there was something to bring back.
+   */
+  restore(dropped: Dropped): boolean;
 }

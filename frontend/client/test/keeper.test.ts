@@ -52,9 +52,9 @@ describe("the browser's keeper", () => {
   test("jsc8 what was kept is found by the next page, by its order", async () => {
     const keeper = new BrowserKeeper();
     const document = { epoch: "e", version: 3, document: emptyDocument() };
-    keeper.put("demo", SMALL);
-    keeper.put("demo", LARGE);
-    keeper.put("other", SMALL);
+    void keeper.put("demo", SMALL);
+    void keeper.put("demo", LARGE);
+    void keeper.put("other", SMALL);
     keeper.putDocument("demo", document);
     await keeper.load("demo");
     expect(Object.keys(localStorage)).toHaveLength(2);
@@ -64,9 +64,9 @@ describe("the browser's keeper", () => {
 
   test("jsc8 what was removed is gone, and what has grown is what it became", async () => {
     const keeper = new BrowserKeeper();
-    keeper.put("demo", SMALL);
-    keeper.put("demo", LARGE);
-    keeper.put("demo", { ...SMALL, patch: LARGE.patch });
+    void keeper.put("demo", SMALL);
+    void keeper.put("demo", LARGE);
+    void keeper.put("demo", { ...SMALL, patch: LARGE.patch });
     keeper.remove("demo", "c", 1);
     const { operations } = await new BrowserKeeper().load("demo");
     expect(operations).toEqual([{ ...SMALL, patch: LARGE.patch }]);
@@ -77,10 +77,10 @@ describe("the browser's keeper", () => {
 
   test("jsc8 small ones are kept at once, as long as there is room", async () => {
     const keeper = new BrowserKeeper();
-    keeper.put("demo", SMALL);
+    void keeper.put("demo", SMALL);
     expect(Object.keys(localStorage)).toHaveLength(1);
     for (let opId = 3; opId < 9; opId += 1) {
-      keeper.put("demo", { clientId: "c", opId, patch: { title: "x".repeat(30_000) } });
+      void keeper.put("demo", { clientId: "c", opId, patch: { title: "x".repeat(30_000) } });
     }
     expect((await new BrowserKeeper().load("demo")).operations).toHaveLength(7);
   });
@@ -89,7 +89,7 @@ describe("the browser's keeper", () => {
     vi.stubGlobal("indexedDB", undefined);
     vi.stubGlobal("localStorage", undefined);
     const keeper = new BrowserKeeper();
-    keeper.put("demo", SMALL);
+    void keeper.put("demo", SMALL);
     keeper.remove("demo", "c", 2);
     keeper.putDocument("demo", { epoch: "e", version: 0, document: emptyDocument() });
     expect(await keeper.load("demo")).toEqual({ document: null, operations: [] });
@@ -156,6 +156,7 @@ class Browser {
       put: (_, operation) => {
         this.#drop(operation.clientId, operation.opId);
         this.operations.push(operation);
+        return true;
       },
       remove: (_, clientId, opId) => {
         this.#drop(clientId, opId);

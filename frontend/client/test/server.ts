@@ -1,6 +1,7 @@
 /** A server of one flow, as docs/protocol.md has it, in the memory of a test. */
 
 import { apply, emptyDocument, stage } from "../src/document";
+import { publicId } from "../src/ids";
 import { isEmpty, isObject } from "../src/mergepatch";
 import type { FlowDocument, FlowEntry, JsonObject } from "../src/types";
 import type { Network, Wire } from "./network";
@@ -11,11 +12,15 @@ interface Channel {
   wire: Wire;
   joinRef: string | null;
   topic: string;
+  /** What others call it. */
   clientId: string;
   failedOp: number | null;
 }
 
-/** What the server does with a patch instead of taking it; `null` for what it should. */
+/**
+ * What the server does with a patch instead of taking it; `null` for what it should. Clients are named as
+ * others call them.
+ */
 export type Mood = (clientId: string, opId: number, patch: JsonObject) => Refused | null;
 
 interface Refused {
@@ -34,7 +39,9 @@ export class FlowServer {
   mood: Mood = () => null;
   /** What a join is answered instead; `null` for what it should. */
   joinMood: () => (Refused & { close?: boolean }) | null = () => null;
-  limits: JsonObject = { max_frame_bytes: 1024 * 1024 };
+  limits: JsonObject = { max_frame_bytes: 1024 * 1024, max_patch_bytes: 256 * 1024 };
+  /** Whether joins that resume are answered by the whole document. */
+  isWhole = false;
   readonly #channels = new Map<Wire, Channel>();
 
   constructor(network: Network) {
@@ -52,11 +59,18 @@ export class FlowServer {
     return this.log.length;
   }
 
+  /** What the log comes to up to a version. */
+  chain(version: number): string {
+    return this.log
+      .slice(0, version)
+      .reduce((chain, entry) => linked(chain, entry), linked(this.epoch, null));
+  }
+
   /** Append what somebody else has changed. */
-  edit(patch: JsonObject, clientId: string | null = null, opId: number | null = null): void {
+  edit(patch: JsonObject, by = "", clientId: string | null = null): void {
     const effective = stage(this.document, patch);
     if (!isEmpty(effective)) {
-      this.#append(effective, clientId, opId);
+      this.#append({ client_id: clientId, op_id: null, patch: effective, by });
     }
   }
 
@@ -131,14 +145,22 @@ export class FlowServer {
       }
       return;
     }
-    const clientId = String(payload["client_id"]);
+    const clientId = publicId(String(payload["client_id"]));
     this.#channels.set(wire, { wire, joinRef, topic, clientId, failedOp: null });
-    const { epoch, version } = payload;
-    const resumes = epoch === this.epoch && Number(version) <= this.version;
+    const { epoch, version, chain } = payload;
+    const resumes =
+      !this.isWhole &&
+      epoch === this.epoch &&
+      Number(version) <= this.version &&
+      chain === this.chain(Number(version));
+    const own = this.log.filter((entry) => entry.client_id === clientId);
+    const numbers = own.map(({ op_id }) => Number(op_id));
     reply("ok", {
       client_id: clientId,
       epoch: this.epoch,
       version: this.version,
+      chain: this.chain(this.version),
+      last_op_id: numbers.length === 0 ? null : Math.max(...numbers),
       role: "editor",
       recovered: resumes,
       limits: this.limits,
@@ -178,14 +200,10 @@ export class FlowServer {
     patch: JsonObject,
     reply: (status: "ok" | "error", response: JsonObject) => void,
   ): void {
-    const own = this.log.filter((entry) => entry.client_id === clientId);
-    const held = own.find((entry) => entry.op_id === opId);
+    const held = this.log.find((one) => one.client_id === clientId && one.op_id === opId);
     if (held !== undefined) {
-      reply("ok", { version: held.version, patch: held.patch });
-      return;
-    }
-    if (own.some((entry) => Number(entry.op_id) > opId)) {
-      reply("ok", { version: this.version, patch: {} });
+      const { version, dropped = [] } = held;
+      reply("ok", { version, patch: held.patch, dropped, duplicate: true });
       return;
     }
     let effective: JsonObject;
@@ -195,16 +213,39 @@ export class FlowServer {
       reply("error", { reason: String(error), code: "invalid_patch", retry: false });
       return;
     }
+    const dropped = droppedOf(this.document, patch, effective);
     if (!isEmpty(effective)) {
-      this.#append(effective, clientId, opId);
+      this.#append({
+        client_id: clientId,
+        op_id: opId,
+        patch: effective,
+        by: "",
+        ...(dropped.length === 0 ? {} : { dropped }),
+      });
     }
-    reply("ok", { version: this.version, patch: effective });
+    reply("ok", { version: this.version, patch: effective, dropped });
   }
 
-  #append(patch: JsonObject, client_id: string | null, op_id: number | null): void {
-    this.document = apply(this.document, patch);
-    const entry = { version: this.version + 1, client_id, op_id, patch, by: "", at: 0 };
+  #append(made: Omit<FlowEntry, "version" | "at">): void {
+    this.document = apply(this.document, made.patch);
+    const entry = { version: this.version + 1, at: 0, ...made };
     this.log.push(entry);
-    this.broadcast("entries", { entries: [entry] });
+    this.broadcast("entries", { entries: [entry], chain: this.chain(this.version) });
   }
+}
+
+/** Go on with a chain by an entry. */
+function linked(chain: string, entry: FlowEntry | null): string {
+  return publicId(chain + JSON.stringify(entry)).slice(0, 11);
+}
+
+/** List which nodes and edges of a patch the document could not take. */
+function droppedOf(document: FlowDocument, patch: JsonObject, effective: JsonObject): string[] {
+  return (["nodes", "edges"] as const).flatMap((kind) => {
+    const [asked, taken] = [patch[kind] ?? {}, effective[kind] ?? {}];
+    return Object.entries(asked)
+      .filter(([id, value]) => value !== null && !Object.hasOwn(taken, id))
+      .filter(([id]) => !Object.hasOwn(document[kind], id))
+      .map(([id]) => `/${kind}/${id}`);
+  });
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
+import { publicId } from "../src/ids";
 import type { FlowEvent } from "../src/types";
 import { Desk, node, NODE, standing } from "./desk";
 
@@ -148,7 +149,12 @@ describe("the connection", () => {
     await desk.until(() => ada.state.version === 2);
     const joins = desk.server.heardEvents("phx_join");
     expect(joins[0]).not.toHaveProperty("epoch");
-    expect(joins[1]).toMatchObject({ epoch: "epoch1", version: 1, client_id: ada.clientId });
+    const chain = desk.server.chain(1);
+    expect(joins[1]).toMatchObject({ epoch: "epoch1", version: 1, chain });
+    // What others call it tells nobody by what name it joins.
+    const names = joins.map(({ client_id }) => String(client_id));
+    expect(new Set(names).size).toBe(1);
+    expect(names.map(publicId)).toEqual([ada.clientId, ada.clientId]);
     expect(ada.state.document).toEqual(desk.server.document);
   });
 

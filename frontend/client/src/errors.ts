@@ -1,0 +1,27 @@
+/** Why the server, or the connection, says no: in the words of the library. */
+
+import { isObject } from "./mergepatch";
+import type { FlowError } from "./types";
+
+export const LOST: FlowError = { reason: "The connection was lost", code: null };
+export const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };
+export const ENDED: FlowError = { reason: "The session was ended", code: "session_ended" };
+
+/** Tell that a flow was deleted, and by whom where that is known. */
+export function deletion(by: unknown): FlowError {
+  return typeof by === "string" && by !== ""
+    ? { reason: `${by} deleted the flow`, code: "flow_deleted", by }
+    : { reason: "The flow is deleted", code: "flow_deleted" };
+}
+
+/** Read why the server refused something. */
+export function refusal(response: unknown): FlowError & { retry: boolean } {
+  const given = isObject(response) ? response : {};
+  const { reason, code, retry } = given;
+  return {
+    reason: typeof reason === "string" ? reason : "The server gave no reason",
+    code: typeof code === "string" ? code : null,
+    // Where the server doesn't say, its phx_close will.
+    retry: retry !== false,
+  };
+}

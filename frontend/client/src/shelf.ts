@@ -1,0 +1,162 @@
+/** What one page keeps of its flow, and what of that can be relied on. */
+
+import type { FlowKeeper, KeptDocument, KeptOperation } from "./types";
+
+/** Milliseconds until a confirmed document is kept. */
+const KEEP_AFTER = 2000;
+
+/** Milliseconds within which a keeper has to answer: a flow loads without what it has otherwise. */
+const PATIENCE = 2000;
+
+/** Milliseconds within which it has to hold a name, or say that another page does. */
+const HOLD_PATIENCE = 1000;
+
+/** A keeper that answers in time, whatever the one behind it does. */
+export class Shelf implements FlowKeeper {
+  readonly #keeper: FlowKeeper;
+  readonly #changed: () => void;
+  /** Operations that could not be kept. */
+  readonly #unkept = new Set<string>();
+  #isWorking: boolean;
+  #document: { timer: ReturnType<typeof setTimeout>; keep: () => void } | null = null;
+
+  /** @param keeper where things are kept; `null` for nowhere. */
+  constructor(keeper: FlowKeeper | null, changed: () => void) {
+    this.#keeper = keeper ?? new NoKeeper();
+    this.#isWorking = keeper !== null;
+    this.#changed = changed;
+  }
+
+  /** Whether all that was to be kept is. */
+  get isKeeping(): boolean {
+    return this.#isWorking && this.#unkept.size === 0;
+  }
+
+  async load(
+    flowId: string,
+  ): Promise<{ document: KeptDocument | null; operations: KeptOperation[] }> {
+    const nothing = { document: null, operations: [] };
+    return within(PATIENCE, this.#keeper.load(flowId), nothing);
+  }
+
+  put(flowId: string, operation: KeptOperation): boolean {
+    const { clientId, opId } = operation;
+    const name = nameOf(clientId, opId);
+    const kept = this.#keeper.put(flowId, operation);
+    if (kept instanceof Promise) {
+      void within(PATIENCE, kept, false).then((isKept) => {
+        this.#note(name, isKept);
+      });
+    } else {
+      this.#note(name, kept);
+    }
+    return this.isKeeping;
+  }
+
+  remove(flowId: string, clientId: string, opId: number): void {
+    this.#unkept.delete(nameOf(clientId, opId));
+    this.#keeper.remove(flowId, clientId, opId);
+  }
+
+  putDocument(flowId: string, document: KeptDocument): void {
+    this.#keeper.putDocument(flowId, document);
+  }
+
+  async hold(flowId: string, clientId: string, wait = 0): Promise<(() => void) | null> {
+    const held = this.#keeper.hold(flowId, clientId, wait);
+    let isLate = false;
+    const release = await within(wait + HOLD_PATIENCE, held, undefined);
+    if (release === undefined) {
+      isLate = true;
+      void held.then((one) => {
+        if (isLate) {
+          one?.();
+        }
+      });
+    }
+    return release ?? null;
+  }
+
+  /** Keep a document in a while; what `read` gives then. */
+  keepDocument(flowId: string, read: () => KeptDocument | null): void {
+    if (this.#document !== null) {
+      return;
+    }
+    const keep = (): void => {
+      clearTimeout(timer);
+      this.#document = null;
+      const document = read();
+      if (document !== null) {
+        this.putDocument(flowId, document);
+      }
+    };
+    const timer = setTimeout(keep, KEEP_AFTER);
+    this.#document = { timer, keep };
+  }
+
+  /** Keep it now, if it is to be kept. */
+  flush(): void {
+    this.#document?.keep();
+  }
+
+  #note(name: string, isKept: boolean): void {
+    const before = this.isKeeping;
+    // Keepers from before said nothing.
+    if ((isKept as boolean | undefined) === false) {
+      this.#isWorking = false;
+      this.#unkept.add(name);
+    } else {
+      this.#isWorking = true;
+      this.#unkept.delete(name);
+    }
+    if (this.isKeeping !== before) {
+      this.#changed();
+    }
+  }
+}
+
+/** Keeps nothing: what isn't sent ends with the page. */
+class NoKeeper implements FlowKeeper {
+  load(): Promise<{ document: null; operations: KeptOperation[] }> {
+    return Promise.resolve({ document: null, operations: [] });
+  }
+
+  put(): boolean {
+    return false;
+  }
+
+  remove(): void {
+    // As the class says.
+  }
+
+  putDocument(): void {
+    // As the class says.
+  }
+
+  hold(): Promise<() => void> {
+    return Promise.resolve(() => undefined);
+  }
+}
+
+function nameOf(clientId: string, opId: number): string {
+  return `${clientId} ${opId}`;
+}
+
+/** Give what is promised if it comes within so many milliseconds, and something else otherwise. */
+function within<T, E>(ms: number, promised: Promise<T>, otherwise: E): Promise<T | E> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      resolve(otherwise);
+    }, ms);
+    promised.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      () => {
+        clearTimeout(timer);
+        resolve(otherwise);
+      },
+    );
+  });
+}

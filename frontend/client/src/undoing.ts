@@ -1,0 +1,74 @@
+/** The patch that takes changes back, as far as they are still one's own. */
+
+import { apply, difference, stage } from "./document";
+import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch";
+import type { FlowDocument, JsonObject } from "./types";
+
+/** What counts of an operation here; it changes until the log has it. */
+export interface Change {
+  /** The version at which the log holds it; `null` while that isn't known. */
+  durableAt: number | null;
+  /** What it changed. */
+  effective: JsonObject;
+  /** What takes that away again. */
+  inverse: JsonObject;
+  /** What it takes back itself, while that isn't in the log. */
+  undoes?: readonly Change[] | null;
+}
+
+/** Make the patch that takes changes back from a document, as far as nobody has changed them since. */
+export function undoing(shown: FlowDocument, changes: readonly Change[]): JsonObject {
+  let document = shown;
+  for (const change of changes.toReversed()) {
+    const patch = stillOurs(document, change.effective, change.inverse);
+    document = apply(document, stage(document, sparing(document, patch)));
+  }
+  return difference(shown, document);
+}
+
+/** Reduce the inverse of a change to where the document still is as the change has left it. */
+function stillOurs(document: JsonObject, effective: JsonObject, inverse: JsonObject): JsonObject {
+  const result: JsonObject = {};
+  for (const [name, before] of Object.entries(inverse)) {
+    const after = effective[name];
+    const current = own(document, name);
+    if (isObject(after) && isObject(before)) {
+      const part = isObject(current) ? stillOurs(current, after, before) : {};
+      if (!isEmpty(part)) {
+        result[name] = part;
+      }
+    } else if (same(current, after === null ? undefined : fresh(after))) {
+      result[name] = before;
+    }
+  }
+  return result;
+}
+
+/** Reduce an inverse to what a later patch doesn't touch. */
+export function untouched(inverse: JsonObject, patch: JsonObject): JsonObject {
+  const result: JsonObject = {};
+  for (const [name, before] of Object.entries(inverse)) {
+    const touch = own(patch, name);
+    if (touch === undefined) {
+      result[name] = before;
+    } else if (isObject(before) && isObject(touch)) {
+      const part = untouched(before, touch);
+      if (!isEmpty(part)) {
+        result[name] = part;
+      }
+    }
+  }
+  return result;
+}
+
+/** Keep the nodes that others have connected since: with a node would go their edges. */
+function sparing(document: FlowDocument, patch: JsonObject): JsonObject {
+  const { nodes, edges } = patch;
+  if (!isObject(nodes) || !Object.values(nodes).includes(null)) {
+    return patch;
+  }
+  const edgesAfter = mergeObjects(document.edges, isObject(edges) ? edges : {});
+  const spared = new Set(Object.values(edgesAfter).flatMap(({ source, target }) => [source, target]));
+  const kept = Object.entries(nodes).filter(([id, value]) => value !== null || !spared.has(id));
+  return { ...patch, nodes: Object.fromEntries(kept) };
+}
