@@ -343,7 +343,14 @@ export class FlowSync implements SyncedFlow {
   #refused(op: Operation, error: FlowError): void {
     this.#forget(op);
     this.#ripen();
-    const refusal: Refusal = { ...error, opId: op.opId, patch: op.patch };
+    this.#tellRefused({ ...error, opId: op.opId, patch: op.patch });
+  }
+
+  refuse(error: FlowError, patch: JsonObject): void {
+    this.#tellRefused({ ...error, opId: 0, patch });
+  }
+
+  #tellRefused(refusal: Refusal): void {
     this.#refusals = [...this.#refusals, refusal];
     this.#refresh();
     this.#tell({ type: "refused", refusal });

@@ -94,6 +94,7 @@ export interface FlowStatus {
 
 /** A change that the server refused. It has been undone here. */
 export interface Refusal extends FlowError {
+  /** 0 for what was never sent. */
   opId: number;
   patch: JsonObject;
 }
@@ -265,7 +266,7 @@ export interface FlowSyncOptions {
 
 /** How changes are gathered before they are sent. */
 export interface GatherOptions {
-  /** Milliseconds after the first change at which they are sent: 500 where nothing else is said. */
+  /** Milliseconds after the first change at which they are sent: 500 as a rule, 1000 at most. */
   wait?: number;
 }
 
@@ -293,9 +294,12 @@ export interface SyncedFlow {
   listen(listener: (event: FlowEvent) => void): () => void;
 
   /**
-   * Change the document by a JSON Merge Patch of it. One patch is one step of undo.
+   * Change the document by a JSON Merge Patch of it. One patch is one step of undo, also where it is so
+   * large that it has to be sent in parts.
    *
    * Where there is nothing to change, nothing is sent.
+   *
+   * @throws TypeError where it can't be told in JSON.
    */
   patch(patch: JsonObject): void;
   /**
@@ -323,6 +327,8 @@ export interface SyncedFlow {
 
   /** Try to connect now instead of later. */
   readonly retryNow: () => void;
+  /** Tell of a change that can't be made, as of one that the server has refused. */
+  refuse(error: FlowError, patch: JsonObject): void;
   /** Take what is told of an operation out of `state.refusals` and `state.dropped`; without `opId` all. */
   dismiss(opId?: number): void;
   /**

@@ -104,10 +104,13 @@ export class FlowController<N extends Node, E extends Edge> {
   onConnect = (connection: Connection): void => {
     const { edges } = this.#shown;
     const added = addEdge(connection, edges).filter((edge) => !edges.includes(edge));
-    this.sync.patch({ edges: Object.fromEntries(added.map((edge) => [edge.id, shared(edge)])) });
+    this.#patch({ edges: Object.fromEntries(added.map((edge) => [edge.id, shared(edge)])) });
   };
 
   setCursor = (cursor: Cursor | null): void => {
+    if (cursor !== null && !isFinitePoint(cursor)) {
+      return;
+    }
     this.#pointer = cursor === null ? null : { x: cursor.x, y: cursor.y };
     this.#tellCursor();
   };
@@ -143,7 +146,8 @@ export class FlowController<N extends Node, E extends Edge> {
     isResizing: boolean,
     patches: NodePatches,
   ): void {
-    const { id, position, dragging } = change;
+    const { id, dragging } = change;
+    const position = isFinitePoint(change.position) ? change.position : undefined;
     if (dragging === true || isResizing) {
       this.#personal(id, {
         ...(position === undefined ? {} : { position }),
@@ -171,7 +175,8 @@ export class FlowController<N extends Node, E extends Edge> {
   }
 
   #resize(change: Change<NodeChange<N>, "dimensions">, patches: NodePatches): void {
-    const { id, dimensions, resizing, setAttributes } = change;
+    const { id, resizing, setAttributes } = change;
+    const dimensions = isFiniteSize(change.dimensions) ? change.dimensions : undefined;
     if (dimensions !== undefined) {
       this.#personal(id, { measured: { ...dimensions } });
     }
@@ -218,10 +223,10 @@ export class FlowController<N extends Node, E extends Edge> {
   #submit(patches: NodePatches): void {
     const { added, dropped, moved, replaced, removed } = patches;
     if (!isEmpty(added)) {
-      this.sync.patch({ nodes: added });
+      this.#patch({ nodes: added });
     }
     if (!isEmpty(dropped)) {
-      this.sync.patch({ nodes: dropped });
+      this.#patch({ nodes: dropped });
     }
     this.#gather("move", { nodes: moved });
     this.#gather(`nodes:${Object.keys(replaced).join()}`, { nodes: replaced });
@@ -236,7 +241,25 @@ export class FlowController<N extends Node, E extends Edge> {
   #gather(key: string, patch: JsonObject, wait?: number): void {
     const isNothing = Object.values(patch).every((members) => isEmpty(members as JsonObject));
     if (!isNothing) {
-      this.sync.gather(key, patch, wait === undefined ? {} : { wait });
+      this.#attempt(patch, () => {
+        this.sync.gather(key, patch, wait === undefined ? {} : { wait });
+      });
+    }
+  }
+
+  #patch(patch: JsonObject): void {
+    this.#attempt(patch, () => {
+      this.sync.patch(patch);
+    });
+  }
+
+  /** Who called React Flow isn't there any more to be told what can't be; an app would be blank by that. */
+  #attempt(patch: JsonObject, change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.sync.refuse({ reason, code: "invalid_patch" }, patch);
     }
   }
 
@@ -304,4 +327,12 @@ function forget(personals: Map<string, unknown>, members: Record<string, unknown
       personals.delete(id);
     }
   }
+}
+
+function isFinitePoint(point: Point | undefined): point is Point {
+  return point !== undefined && Number.isFinite(point.x) && Number.isFinite(point.y);
+}
+
+function isFiniteSize(size: { width: number; height: number } | undefined): boolean {
+  return size !== undefined && Number.isFinite(size.width) && Number.isFinite(size.height);
 }

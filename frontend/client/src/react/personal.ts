@@ -29,7 +29,32 @@ export function shared(element: Node | Edge): JsonObject {
   const members = Object.entries(element).filter(
     ([name, value]) => !PERSONAL.has(name) && value !== undefined,
   );
-  return Object.fromEntries(members);
+  return finite(Object.fromEntries(members)) as JsonObject;
+}
+
+/**
+ * Leave out the members that are numbers but not finite, which React Flow gives where it couldn't
+ * measure; the value itself where there is none.
+ */
+export function finite(value: unknown): unknown {
+  if (!isObject(value)) {
+    return value;
+  }
+  let result: JsonObject = value;
+  for (const [name, member] of Object.entries(value)) {
+    const isWrong = typeof member === "number" && !Number.isFinite(member);
+    const clean = finite(member);
+    if (isWrong || clean !== member) {
+      result = result === value ? { ...value } : result;
+      if (isWrong) {
+        // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- it is a copy of ours
+        delete result[name];
+      } else {
+        result[name] = clean;
+      }
+    }
+  }
+  return result;
 }
 
 /** As `shared`, for a node that is to be added. */
