@@ -98,19 +98,16 @@ export class Changes {
 
   turn(way: "undo" | "redo"): boolean {
     // What is gathered isn't sent yet, and isn't to be where it is what is undone.
-    let gathered = this.#endGathering();
-    const sendGathered = (): void => {
-      if (gathered !== undefined && this.#replica.has(gathered)) {
-        this.#owner.send(gathered);
-      }
-      gathered = undefined;
-    };
+    const gathered = this.#endGathering();
     this.history.end();
     const { shown } = this.#replica;
+    const made: Operation[] = gathered === undefined ? [] : [gathered];
     const isDone =
-      shown !== null &&
-      this.history[way](shown, (changes) => this.#takeBack(changes, sendGathered));
-    sendGathered();
+      shown !== null && this.history[way](shown, (changes) => this.#takeBack(changes, made));
+    // Only now, since what is sent may turn out to be several of the step.
+    for (const op of made.filter((one) => this.#replica.has(one))) {
+      this.#owner.send(op);
+    }
     this.#owner.changed();
     return isDone;
   }
@@ -137,21 +134,20 @@ export class Changes {
    * What no server has yet is simply no more: its inverse would write old values over what others have
    * done until it arrives. What is on its way is taken back by what it turns out to have changed.
    */
-  #takeBack(changes: readonly Change[], sendGathered: () => void): Change[] {
+  #takeBack(changes: readonly Change[], toSend: Operation[]): Change[] {
     const made: Change[] = [];
     const rest = [...changes];
     for (let last = rest.at(-1); this.#isUnsent(last); last = rest.at(-1)) {
       rest.pop();
       made.push(...this.#cancel(last));
     }
-    sendGathered();
     const { shown } = this.#replica;
     const patch = shown === null ? {} : undoing(shown, rest);
     if (!isEmpty(patch)) {
       const isOnTheWay = rest.some((change) => this.#replica.has(change));
       const op = this.#take(patch, isOnTheWay ? rest : null);
       this.#owner.keep(op);
-      this.#owner.send(op);
+      toSend.push(op);
       made.push(op);
     }
     return made;
