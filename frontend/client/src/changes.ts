@@ -79,8 +79,8 @@ export class Changes {
 
   gather(key: string, patch: JsonObject, { wait = GATHER }: GatherOptions): void {
     const copy = copyPatch(patch);
-    const now = Date.now();
-    if (Math.abs(now - this.#gatheredAt) > STEP_PAUSE) {
+    const now = performance.now();
+    if (now - this.#gatheredAt > STEP_PAUSE) {
       this.history.end();
     }
     this.#gatheredAt = now;
