@@ -241,9 +241,41 @@ describe("useFlow", () => {
     desk.server.edit({ nodes: { n1: { parentId: "n3" }, n3: { ...node("n3"), parentId: "n2" } } });
     await page.until(() => page.flow.nodes.length === 3);
     expect(page.flow.nodes.map(({ id }) => id)).toEqual(["n2", "n3", "n1"]);
-    desk.server.edit({ nodes: { n2: { parentId: "n1" } } });
-    await page.until(() => page.node("n2")?.parentId === "n1");
-    expect(page.flow.nodes).toHaveLength(3);
+  });
+
+  test("jsc12 nodes are drawn by their ids, and those whose parents can't be as if they had none", async () => {
+    const desk = new Desk();
+    const ids = ["z", "10", "9", "\uffff", "\u{1f600}", "a"];
+    const nodes = Object.fromEntries(ids.map((id) => [id, node(id)]));
+    // As logs hold it from before there was a rule.
+    const wrong = { a: { ...node("a"), parentId: "z" }, z: { ...node("z"), parentId: "a" } };
+    desk.server.document = { ...desk.server.document, nodes: { ...nodes, ...wrong } as never };
+    const page = await Page.open(desk);
+    expect(page.flow.nodes.map(({ id }) => id)).toEqual(["10", "9", "a", "z", "\uffff", "\u{1f600}"]);
+    expect(page.flow.nodes.map(({ parentId }) => parentId)).toEqual(ids.map(() => undefined));
+  });
+
+  test("jsc12 what isn't finite goes nowhere, and what can't be told is refused, not thrown", async () => {
+    const { desk, page } = await opened();
+    page.change(
+      { type: "position", id: "n1", position: { x: NaN, y: 1 }, dragging: true },
+      { type: "position", id: "n1", position: { x: NaN, y: 1 }, dragging: false },
+      { type: "position", id: "n2", position: { x: 1, y: Infinity } },
+      { type: "dimensions", id: "n2", dimensions: { width: NaN, height: 1 }, setAttributes: true },
+    );
+    act(() => {
+      page.flow.setCursor({ x: NaN, y: 0 });
+    });
+    const added = { ...node("n3"), width: NaN, data: { ratio: Infinity, label: "A" } };
+    page.change({ type: "add", item: added as unknown as Node });
+    await page.pass(2000);
+    expect(desk.sent.map(({ patch }) => patch)).toEqual([
+      { nodes: { n3: node("n3", { data: { label: "A" } }) } },
+    ]);
+    expect(desk.server.heardEvents("cursor").filter((cursor) => cursor["x"] === null)).toEqual([]);
+    page.change({ type: "add", item: { ...node("n4"), data: { big: 1n } } as unknown as Node });
+    expect(page.flow.sync.state.refusals).toMatchObject([{ code: "invalid_patch", opId: 0 }]);
+    expect(page.node("n4")).toBeUndefined();
   });
 
   test("jsc12 of a thousand nodes, one that moves is the only one that is another", async () => {

@@ -59,7 +59,7 @@ export function finite(value: unknown): unknown {
 
 /** As `shared`, for a node that is to be added. */
 export function sharedNode(node: Node): JsonObject {
-  return { ...shared(node), data: isObject(node.data) ? node.data : {} };
+  return { ...shared(node), data: isObject(node.data) ? finite(node.data) : {} };
 }
 
 /** Copy without a member. */

@@ -2,8 +2,10 @@
 
 import type { Edge, Node } from "@xyflow/react";
 
+import { compareIds } from "../document";
+import { strays } from "../nesting";
 import type { Cursor, FlowDocument, JsonObject, Point } from "../types";
-import type { PersonalEdge, PersonalNode } from "./personal";
+import { type PersonalEdge, type PersonalNode, without } from "./personal";
 
 interface Made<T> {
   document: JsonObject;
@@ -20,6 +22,9 @@ interface Made<T> {
  */
 export class FlowView<N extends Node, E extends Edge> {
   #document: FlowDocument | null = null;
+  /** The document's nodes as they are drawn. */
+  #members: Record<string, JsonObject> = {};
+  #ordered: [id: string, node: JsonObject][] = [];
   #madeNodes = new Map<string, Made<N>>();
   #madeEdges = new Map<string, Made<E>>();
   nodes: N[] = [];
@@ -34,11 +39,17 @@ export class FlowView<N extends Node, E extends Edge> {
   ): void {
     const isNew = document !== this.#document;
     this.#document = document;
-    const madeNodes = make<N>(document?.nodes ?? {}, this.#madeNodes, personalNodes, moving);
+    if (document !== null && document.nodes !== this.#members) {
+      this.#members = document.nodes;
+      this.#ordered = inOrder(document.nodes);
+    }
+    const ordered = document === null ? [] : this.#ordered;
+    const madeNodes = make<N>(ordered, this.#madeNodes, personalNodes, moving);
     this.#madeNodes = madeNodes;
     this.nodes = keep(this.nodes, parentsFirst(madeNodes));
     if (isNew || personalEdges.size > 0 || this.edges.some(({ selected }) => selected)) {
-      this.#madeEdges = make<E>(document?.edges ?? {}, this.#madeEdges, personalEdges, NOTHING);
+      const edges = Object.entries(document?.edges ?? {});
+      this.#madeEdges = make<E>(edges, this.#madeEdges, personalEdges, NOTHING);
       this.edges = keep(this.edges, [...this.#madeEdges.values()].map(({ element }) => element));
     }
   }
@@ -54,14 +65,25 @@ export class FlowView<N extends Node, E extends Edge> {
 
 const NOTHING: ReadonlyMap<string, Point> = new Map();
 
+/**
+ * List nodes in the order that is the same for everybody, that of their ids: what lies above is told by
+ * their `zIndex`. One whose parent can't be is read as if it had none.
+ */
+function inOrder(nodes: FlowDocument["nodes"]): [string, JsonObject][] {
+  const lost = strays(nodes);
+  return Object.entries(nodes)
+    .sort(([a], [b]) => compareIds(a, b))
+    .map(([id, node]) => [id, lost.has(id) ? without(node, "parentId") : node]);
+}
+
 function make<T>(
-  members: Record<string, JsonObject>,
+  members: readonly [string, JsonObject][],
   before: ReadonlyMap<string, Made<T>>,
   personals: ReadonlyMap<string, object>,
   movings: ReadonlyMap<string, Point>,
 ): Map<string, Made<T>> {
   const made = new Map<string, Made<T>>();
-  for (const [id, document] of Object.entries(members)) {
+  for (const [id, document] of members) {
     const personal = personals.get(id);
     const moving = movings.get(id);
     const old = before.get(id);
@@ -76,7 +98,7 @@ function make<T>(
   return made;
 }
 
-/** List nodes as React Flow wants them: each behind its parent, else in the document's order. */
+/** List nodes as React Flow wants them: each behind its parent, else in the order that they have. */
 function parentsFirst<N extends Node>(made: ReadonlyMap<string, Made<N>>): N[] {
   const listed = new Set<N>();
   const list = (node: N, under: ReadonlySet<N>): void => {
