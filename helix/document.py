@@ -17,6 +17,7 @@ and what isn't there is simply absent. Arrays are replaced whole and may hold nu
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any, Self
 
 import attrs
@@ -146,6 +147,16 @@ class FlowDocument:
     @property
     def edge_count(self) -> int:
         return len(self.content["edges"])
+
+    def outer_nodes(self, node_ids: Iterable[str]) -> set[str]:
+        """List all nodes in which some nodes lie, at whatever depth."""
+        outer: set[str] = set()
+        for node_id in node_ids:
+            at = self._nesting.parent(node_id)
+            while at is not None and at not in outer:
+                outer.add(at)
+                at = self._nesting.parent(at)
+        return outer
 
     def stage(
         self, patch: object, *, bounded: bool = True, dropped: list[str] | None = None

@@ -119,8 +119,8 @@ class Nesting:
         return self._children.get(node_id, ())
 
     def parent(self, node_id: str) -> str | None:
-        """Tell in whom a node of the document lies."""
-        parent: str | None = self.nodes[node_id].get(PARENT)
+        """Tell in whom a node lies; one that isn't there lies in nobody."""
+        parent: str | None = self.nodes.get(node_id, {}).get(PARENT)
         return None if parent is None or node_id in self.strays else parent
 
     def place(self, node_id: str, known: dict[str, Place]) -> Place:

@@ -54,13 +54,10 @@ class _Nester:
         """Tell whether a node is there after the patch."""
         return self.staged.get(node_id, self.nesting.nodes.get(node_id)) is not None
 
-    def _parent_before(self, node_id: str) -> str | None:
-        return self.nesting.parent(node_id) if node_id in self.nesting.nodes else None
-
     def _claim(self, node_id: str, parent: str) -> None:
         if not self._stays(parent) or parent == node_id:
             self.refused[node_id] = parent
-        elif parent != self._parent_before(node_id):
+        elif parent != self.nesting.parent(node_id):
             self.claims[node_id] = parent
 
     def _parent_after(self, node_id: str) -> str | None:
@@ -70,7 +67,7 @@ class _Nester:
         change = self.patch.get(node_id)
         if change and change.get(PARENT, node_id) is None:
             return None
-        parent = self._parent_before(node_id)
+        parent = self.nesting.parent(node_id)
         return parent if parent is not None and self._stays(parent) else None
 
     def _break_rings(self) -> None:
@@ -104,7 +101,7 @@ class _Nester:
     def _settle(self, node_id: str, change: JsonObject) -> None:
         """Let a node be where it is to be, in whom it is to be."""
         claim = self.refused.get(node_id)
-        before, after = self._parent_before(node_id), self._parent_after(node_id)
+        before, after = self.nesting.parent(node_id), self._parent_after(node_id)
         if claim is None and (PARENT in change or after == before):
             return
         frame: Place | None = self._place(before)

@@ -424,3 +424,21 @@ def test_pyc13_entries_elsewhere_leave_what_waits_alone(monkeypatch: pytest.Monk
     replica.receive([FlowEntry(4, move("n1", 9))])
     assert len(staged) == 19
     assert shown(replica, "n1")["position"]["x"] == 5
+
+
+def test_pyc1_grp2_a_ring_is_seen_though_its_halves_have_no_node_in_common() -> None:
+    nodes = by_id(node("a"), node("b", parentId="d"), node("d"), node("x", parentId="a"))
+    replica = replica_with({"nodes": nodes})
+    replica.submit({"nodes": {"a": {"parentId": "b"}}})
+    assert shown(replica, "a")["parentId"] == "b"
+    replica.receive([FlowEntry(2, {"nodes": {"d": {"parentId": "x"}}})])
+    assert shown(replica, "d")["parentId"] == "x"
+    assert "parentId" not in shown(replica, "a")
+
+
+def test_pyc1_grp4_what_a_deletion_frees_follows_what_it_lay_in() -> None:
+    nodes = by_id(node("a"), node("b", parentId="a"), node("c", parentId="b"))
+    replica = replica_with({"nodes": nodes})
+    replica.submit({"nodes": {"b": None}})
+    replica.receive([FlowEntry(2, move("a", 100))])
+    assert shown(replica, "c")["position"]["x"] == 100

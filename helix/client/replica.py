@@ -75,9 +75,10 @@ class Operation:
 
 def places_of(patch: JsonObject) -> set[Place]:
     """
-    List what a patch touches, and the nodes that its edges are led to.
+    List what a patch touches, and the nodes that its edges and nodes are led to.
 
-    Two patches with no place in common change a document to the same, in either order.
+    Two patches with no place in common change a document to the same, in either order; that of two
+    that put nodes into others is one, since they could make a ring.
     """
     places: set[Place] = set()
     for name, value in patch.items():
@@ -86,10 +87,15 @@ def places_of(patch: JsonObject) -> set[Place]:
             continue
         for member_id, member in value.items():
             places.add((name, member_id))
-            if name == "edges" and member is not None:
+            if member is None:
+                continue
+            if name == "edges":
                 places.update(
                     ("nodes", member[end]) for end in ("source", "target") if end in member
                 )
+            elif "parentId" in member:
+                places.add(("parents", ""))
+                places.add(("nodes", member["parentId"] or ""))
     return places
 
 
@@ -291,8 +297,12 @@ class Replica:
             op.effective = self._flow.stage(op.patch, bounded=False)
         except HelixError:
             op.effective = {}
+        places = places_of(op.patch) | places_of(op.effective)
+        if ("parents", "") in places:  # where what it frees comes to be depends on what that lay in
+            named = [place_id for name, place_id in places if name == "nodes"]
+            places.update(("nodes", outer) for outer in self._flow.outer_nodes(named))
         op.undo = self._flow.exchange(op.effective)
-        op.places = frozenset(places_of(op.patch) | places_of(op.effective))
+        op.places = frozenset(places)
         self._touched.update(op.places)
 
     def _hide(self, op: Operation) -> None:
