@@ -65,7 +65,7 @@ class Connection:
         self.seen: list[list[Any]] = []
         self.join_ref: str | None = None
         self.client_id = ""
-        self.failed_op: int | None = None
+        self.failed: dict[int, None] = {}
         self.is_gone = False
         factory = WebSocketServerFactory(reactor=server.clock)
         factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0)
@@ -158,11 +158,12 @@ class Connection:
         if server.join_error is not None:
             self.reply(join_ref, ref, server.join_error, "error")
             return
-        self.join_ref, self.client_id, self.failed_op = join_ref, payload["client_id"], None
+        self.join_ref, self.client_id, self.failed = join_ref, payload["client_id"], {}
         response = {
             "client_id": public_id(self.client_id),
             "epoch": server.epoch,
             "version": len(server.log),
+            "chain": server.chain,
             "last_op_id": max(server.known.get(self.client_id, ()), default=None),
             "role": "editor",
             "recovered": False,
@@ -180,13 +181,15 @@ class Connection:
             self.reply(None, ref, {"reason": "unmatched topic"}, "error")
             return
         op_id = payload["op_id"]
-        if self.failed_op is not None and op_id > self.failed_op:
+        if self.failed and op_id not in self.failed:
+            self.failed[op_id] = None
             self._refuse(join_ref, ref, "out_of_order", True)
             return
-        self.failed_op = None
+        while op_id in self.failed:
+            del self.failed[next(iter(self.failed))]
         if self.server.refuse_for_now:
             self.server.refuse_for_now -= 1
-            self.failed_op = op_id
+            self.failed[op_id] = None
             self._refuse(join_ref, ref, "store_unavailable", True)
             return
         try:
@@ -234,6 +237,11 @@ class FlowServer:
     def open_connections(self) -> list[Connection]:
         return [one for one in self.connections if not one.is_gone]
 
+    @property
+    def chain(self) -> str:
+        """Stands for the log's past: no two that differ have the same."""
+        return f"{self.epoch}/{len(self.log)}"
+
     def take(self, client_id: str | None, op_id: int | None, patch: Any) -> dict[str, Any]:
         """Take a patch into the log, or recognise it, and tell everybody; give the answer."""
         known = {} if client_id is None else self.known.setdefault(client_id, {})
@@ -254,7 +262,7 @@ class FlowServer:
                 made = {"version": len(self.log) + 1, "client_id": name, "op_id": op_id}
                 entry |= {**made, "by": "", "at": 0.5}
                 self.log.append(entry)
-                self.broadcast("entries", {"entries": [entry]})
+                self.broadcast("entries", {"entries": [entry], "chain": self.chain})
                 if op_id is not None:
                     known[op_id] = len(self.log)
             response = {}
@@ -272,7 +280,8 @@ class FlowServer:
         self.epoch, self.document, self.log = epoch, FlowDocument.empty(), []
         self.known.clear()
         content = self.document.content
-        self.broadcast("reset", {"epoch": epoch, "version": 0, "document": content})
+        reset = {"epoch": epoch, "version": 0, "chain": self.chain, "document": content}
+        self.broadcast("reset", reset)
 
     def carry(self) -> None:
         """Carry all bytes, and do what is due now; look at nothing and send nothing."""

@@ -17,6 +17,7 @@ from twisted.logger import globalLogPublisher
 
 from helix.client import (
     DocumentReplaced,
+    Dropped,
     EntriesArrived,
     FlowClient,
     FlowEvent,
@@ -34,6 +35,7 @@ from helix.errors import (
     FlowDeleted,
     HelixError,
     InvalidFlowId,
+    InvalidPatch,
     PatchTooLarge,
     Refused,
 )
@@ -125,7 +127,108 @@ def op_ids(connection: Connection) -> list[int]:
     return [payload["op_id"] for payload in connection.events("patch")]
 
 
+def dropped(desk: Desk) -> list[tuple[int, tuple[str, ...]]]:
+    """What listeners were told to be dropped: of which operation, and the paths."""
+    return [(event.op_id, event.paths) for event in desk.told if isinstance(event, Dropped)]
+
+
 # joining and patching
+
+
+def test_pyc14_client_with_an_id_of_its_own_counts_on(desk: Desk) -> None:
+    """A script that runs again under its ``client_id`` edits anew, also before it has joined."""
+    first = desk.joined(client_id="nightly")
+    for text in ("one", "two"):
+        first.patch(title(text))
+    desk.server.settle()
+    first.stop()
+    desk.server.run(3)
+    second = desk.client(client_id="nightly")
+    early = [second.patch(title(text)) for text in ("early", "earlier")]
+    desk.server.settle()
+    later = second.patch(title("later"))
+    desk.server.settle()
+    assert [result(done) for done in (*early, later)] == [3, 4, 5]
+    assert op_ids(desk.connection) == [3, 4, 5]
+    assert second.document is not None
+    assert second.document["title"] == desk.server.document.content["title"] == "later"
+
+
+def test_pyc14_what_may_have_been_sent_keeps_its_number(desk: Desk) -> None:
+    client = desk.joined(client_id="me")
+    desk.server.acknowledges = False
+    done = client.patch(title("sent"))
+    desk.server.carry()
+    assert desk.connection.arrived
+    desk.connection.cut()
+    desk.server.carry()
+    desk.server.take("me", 5, title("by another process"))
+    later = client.patch(title("not sent"))
+    desk.server.acknowledges = True
+    desk.until(client, Status.JOINED)
+    assert [one["op_id"] for one in desk.server.log] == [5, 1, 6]
+    assert (result(done), result(later)) == (2, 3)
+
+
+def test_pyc15_dropped_parts_are_told_by_the_answer_or_the_entry(desk: Desk) -> None:
+    client = desk.joined()
+    client.patch({"title": "t", "nodes": {"gone": {"position": {"x": 1}}}})
+    client.patch({"nodes": {"gone": {"position": {"x": 2}}}})
+    desk.server.settle()
+    assert dropped(desk) == [(1, ("/nodes/gone",)), (2, ("/nodes/gone",))]
+    desk.server.acknowledges = False
+    client.patch({"title": "u", "nodes": {"gone": {"position": {"x": 3}}}})
+    desk.server.settle()
+    assert dropped(desk)[2:] == [(3, ("/nodes/gone",))]
+    assert client.pending == 0
+
+
+def test_pyc3_resume_names_the_past_that_the_client_has(desk: Desk) -> None:
+    client = desk.joined()
+    client.patch(title("t"))
+    desk.server.settle()
+    desk.connection.cut()
+    desk.until(client, Status.JOINED)
+    desk.server.take(None, None, title("u"))
+    desk.server.settle()
+    desk.connection.cut()
+    desk.until(client, Status.JOINED)
+    joins = [one.events("phx_join")[0] for one in desk.server.connections]
+    assert [one.get("chain") for one in joins] == [None, "e1/1", "e1/2"]
+    desk.server.replace("e2")
+    desk.server.settle()
+    desk.connection.cut()
+    desk.until(client, Status.JOINED)
+    (join,) = desk.connection.events("phx_join")
+    assert (join["epoch"], join["version"], join["chain"]) == ("e2", 0, "e2/0")
+
+
+def test_pyc3_what_changed_nothing_undoes_nothing_when_its_answer_is_lost(desk: Desk) -> None:
+    """Its own client's later edit is in the log: sent again it would go before that."""
+    client = desk.joined()
+    desk.server.acknowledges = False
+    outcomes = [client.patch(title(text)) for text in ("a", "a", "b")]
+    desk.server.carry()
+    while desk.connection.look():
+        pass
+    desk.connection.cut()
+    desk.server.acknowledges = True
+    desk.until(client, Status.JOINED)
+    desk.server.run(1)
+    assert [result(done) for done in outcomes] == [1, 1, 2]
+    assert desk.server.document.content["title"] == "b"
+    assert client.document == desk.server.document.content
+    assert len(desk.server.log) == 2
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 2**53 + 1])
+def test_pyc9_numbers_that_no_document_holds_are_never_sent(desk: Desk, value: float) -> None:
+    client = desk.joined()
+    error = result(client.patch({"data": {"x": [1, value]}}))
+    assert isinstance(error, InvalidPatch)
+    assert "/data/x" in str(error)
+    desk.server.settle()
+    assert op_ids(desk.connection) == []
 
 
 def test_pyc1_start_fires_with_the_document(desk: Desk) -> None:
@@ -583,6 +686,34 @@ def test_pyc8_close_of_an_old_channel_is_nothing(desk: Desk) -> None:
     assert client.status is Status.JOINED
 
 
+def test_pyc8_session_that_is_ended_is_joined_again(desk: Desk) -> None:
+    client = desk.joined()
+    done = client.patch(title("t"))
+    desk.server.broadcast("session_ended", {"flow_id": FLOW, "timestamp": 1, "by": "Ada"})
+    desk.connection.end("phx_error")
+    desk.until(client, Status.JOINED)
+    desk.server.settle()
+    assert result(done) == 1
+    reasons = [event.reason for event in desk.told if isinstance(event, StatusChanged)]
+    assert [str(reason) for reason in reasons if reason] == ["the session was ended by Ada"]
+
+
+def test_pyc8_client_that_is_replaced_stays_away(desk: Desk) -> None:
+    """Else two with one ``client_id`` would take each other's place for ever."""
+    client = desk.joined()
+    desk.server.acknowledges = False
+    done = client.patch({"title": ""})
+    desk.server.settle()
+    desk.connection.push(desk.connection.join_ref, None, "replaced", {})
+    desk.connection.end("phx_close")
+    desk.server.run(60)
+    assert client.status is Status.CLOSED
+    error = result(done)
+    assert isinstance(error, Refused)
+    assert error.code == "replaced"
+    assert len(desk.server.connections) == 1
+
+
 def test_pyc8_deleted_flow(desk: Desk) -> None:
     client = desk.joined()
     desk.server.acknowledges = False
@@ -909,7 +1040,8 @@ class Storm:
         assert len(named) == len(set(named))
         for key, outcome in self.outcomes.items():
             if isinstance(outcome, int):
-                assert server.answered[key] == outcome
+                held = server.known.get(key[0], {}).get(key[1])
+                assert held == outcome if held is not None else key in server.answered
             else:
                 assert outcome.check(Refused)
                 assert (public_id(key[0]), key[1]) not in named

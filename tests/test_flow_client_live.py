@@ -152,6 +152,38 @@ async def test_pyc10_what_a_killed_process_left_is_sent_by_the_next(
 
 
 @ensureDeferred
+async def test_pyc14_what_was_never_sent_is_kept_under_its_new_number_before_it_is_sent(
+    start_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    outbox = tmp_path / "outbox.json"
+    daemon = start_daemon()
+    url = f"http://{daemon.address}"
+    first = FlowClient(reactor, url, "f", client_id="job")
+    await within(first.start())
+    for number in range(3):
+        await within(first.patch({"data": {f"first {number}": 1}}))
+    await within(first.stop())
+    daemon.kill()
+    second = FlowClient(reactor, url, "f", client_id="job", outbox=outbox)
+    try:
+        started = second.start()
+        while not second._is_open:
+            await deferLater(reactor, 0.01)
+        done = [second.patch({"data": {f"second {number}": 1}}) for number in range(3)]
+        while not outbox.exists() or json.loads(outbox.read_text())["newest_op"] < 3:
+            await deferLater(reactor, 0.01)
+        daemon.start()
+        await within(started)
+        assert [await within(one) for one in done] == [4, 5, 6]
+        await within(second.patch({"title": "t"}))
+    finally:
+        await within(second.stop())
+    assert [one["op_id"] for one in entries(daemon, "f")] == [1, 2, 3, 4, 5, 6, 7]
+    saved = json.loads(outbox.read_text())
+    assert (saved["newest_op"], saved["operations"]) == (7, [])
+
+
+@ensureDeferred
 async def test_pyc10_outbox_of_another_client_is_refused(tmp_path: Path) -> None:
     outbox = tmp_path / "outbox.json"
     outbox.write_text('{"flow_id":"f","client_id":"me","newest_op":1,"operations":[],"format":1}')

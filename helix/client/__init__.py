@@ -6,6 +6,7 @@ A flow from Python, on Twisted: read its document, patch it, be told of what oth
 
 from helix.client.events import (
     DocumentReplaced,
+    Dropped,
     EntriesArrived,
     FlowEvent,
     Listener,
@@ -18,6 +19,7 @@ from helix.client.replica import FlowEntry
 
 __all__ = [
     "DocumentReplaced",
+    "Dropped",
     "EntriesArrived",
     "FlowClient",
     "FlowEntry",

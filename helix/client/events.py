@@ -8,6 +8,7 @@ from enum import Enum
 import attrs
 
 from helix.client.replica import FlowEntry
+from helix.document import JsonObject
 from helix.errors import HelixError
 
 
@@ -59,5 +60,20 @@ class PatchRefused:
     error: HelixError
 
 
-FlowEvent = EntriesArrived | DocumentReplaced | StatusChanged | PatchRefused
+@attrs.frozen
+class Dropped:
+    """
+    A patch of this client is settled, but for a part that could not be taken: it changed, for one,
+    a node that somebody else has deleted.
+
+    :ivar patch: as it was submitted, not to be changed.
+    :ivar paths: to what of it was left out, as JSON Pointers.
+    """
+
+    op_id: int
+    patch: JsonObject
+    paths: tuple[str, ...]
+
+
+FlowEvent = EntriesArrived | DocumentReplaced | StatusChanged | PatchRefused | Dropped
 Listener = Callable[[FlowEvent], object]

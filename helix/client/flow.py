@@ -239,6 +239,8 @@ class FlowClient:
         }
         if self._replica.epoch is not None:
             parameters |= {"epoch": self._replica.epoch, "version": self._replica.version}
+            if self._replica.chain is not None:
+                parameters["chain"] = self._replica.chain
         if self._user is not None:
             parameters["user"] = self._user
         return encode_json(parameters)
@@ -282,29 +284,35 @@ class FlowClient:
             DocumentLimits(limits.max_patch_bytes, limits.max_document_bytes, limits.max_members)
         )
         if joined.document is not None:
-            self._adopt(joined.epoch, joined.version, joined.document)
-            return
-        if joined.epoch != self._replica.epoch:
+            self._adopt(joined.epoch, joined.version, joined.chain, joined.document)
+        elif joined.epoch != self._replica.epoch:
             raise ValueError("entries of another log")
-        self._grow(joined.entries or [])
-        if joined.version > self._replica.version:
-            raise Gap
+        else:
+            self._grow(joined.entries or [], joined.chain)
+            if joined.version > self._replica.version:
+                raise Gap
+        if joined.last_op_id is not None:
+            self._outgoing.count_on_from(joined.last_op_id)
 
     def _take_entries(self, text: bytes) -> None:
-        self._grow(decode_entries(text).entries)
+        told = decode_entries(text)
+        self._grow(told.entries, told.chain)
 
     def _take_reset(self, text: bytes) -> None:
         reset = decode_reset(text)
-        self._adopt(reset.epoch, reset.version, reset.document)
+        self._adopt(reset.epoch, reset.version, reset.chain, reset.document)
 
-    def _grow(self, entries: Sequence[FlowEntry]) -> None:
+    def _grow(self, entries: Sequence[FlowEntry], chain: str | None) -> None:
         new, settled = self._replica.receive(entries)
+        if new:
+            self._replica.chain = chain
         self._outgoing.settle(settled)
         if new:
             self._tell(EntriesArrived(tuple(new)))
 
-    def _adopt(self, epoch: str, version: int, document: JsonObject) -> None:
+    def _adopt(self, epoch: str, version: int, chain: str | None, document: JsonObject) -> None:
         self._replica.adopt(epoch, version, document)
+        self._replica.chain = chain
         self._tell(DocumentReplaced(epoch, version))
 
     def _tell(self, event: FlowEvent) -> None:

@@ -33,11 +33,11 @@ FIRST_FINAL_CODE = 4500
 """From this close code on, a client is not to come back."""
 
 
-class _Deletion(msgspec.Struct):
+class _By(msgspec.Struct):
     by: str = ""
 
 
-_decode_deletion = msgspec.json.Decoder(_Deletion).decode
+_decode_by = msgspec.json.Decoder(_By).decode
 
 
 @attrs.frozen
@@ -75,7 +75,8 @@ class _Channel:
 
     :ivar ended: fires with why when it is over.
     :ivar final: why there is to be no other, once that is known.
-    :ivar last_words: why it may be about to end.
+    :ivar last_words: why it may be about to end for good.
+    :ivar pause: why it may be about to end for a moment.
     """
 
     socket: PhoenixSocket
@@ -83,6 +84,7 @@ class _Channel:
     ended: Deferred[HelixError]
     final: HelixError | None = None
     last_words: HelixError | None = None
+    pause: HelixError | None = None
     is_joined: bool = False
 
     def end(self, why: HelixError) -> None:
@@ -238,12 +240,19 @@ class Membership:
         if message.event == "phx_close":
             channel.end_for_good()
         elif message.event == "phx_error":
-            channel.end(Disconnected("the server ended the channel"))
+            channel.end(channel.pause or Disconnected("the server ended the channel"))
         elif channel.is_joined:
+            payload = bytes(message.payload)
             if message.event == "flow_deleted":
-                channel.last_words = _deletion(bytes(message.payload))
+                channel.last_words = FlowDeleted(_told("The flow was deleted", payload))
+            elif message.event == "session_ended":
+                channel.pause = Disconnected(_told("the session was ended", payload))
+            elif message.event == "replaced":
+                channel.last_words = Refused(
+                    "Another client with the same client_id has taken this one's place", "replaced"
+                )
             try:
-                self._owner.received(message.event, bytes(message.payload))
+                self._owner.received(message.event, payload)
             except HelixError as error:
                 channel.end(error)
 
@@ -288,12 +297,13 @@ class Membership:
             self._owner.moved(status, reason)
 
 
-def _deletion(payload: bytes) -> FlowDeleted:
+def _told(what: str, payload: bytes) -> str:
+    """Say what happened, and by whom, where that is known."""
     try:
-        by = _decode_deletion(payload).by
+        by = _decode_by(payload).by
     except (msgspec.MsgspecError, UnicodeDecodeError):
         by = ""
-    return FlowDeleted(f"The flow was deleted by {by}" if by else None)
+    return f"{what} by {by}" if by else what
 
 
 def _refused(reply: Reply) -> Refused:

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from helix.client.backoff import Backoff
-from helix.client.events import FlowEvent, PatchRefused
+from helix.client.events import Dropped, FlowEvent, PatchRefused
 from helix.client.keeping import Keeper
 from helix.client.outbox import SavedOutbox
 from helix.client.replica import Operation, Replica
@@ -60,6 +60,7 @@ class Outgoing:
         self._max_frame_bytes = Limits().max_frame_bytes
         self._may_send = False
         self._done: dict[int, Deferred[int]] = {}
+        self._unkept: set[int] = set()
 
     def restore(self, saved: SavedOutbox) -> None:
         """Take over what was kept."""
@@ -78,6 +79,27 @@ class Outgoing:
             lambda _: self._send(op), lambda failure: self._refuse_now(op.op_id, failure.value)
         )
         return done
+
+    def count_on_from(self, last_op_id: int) -> None:
+        """
+        Let what was never sent have numbers above ``last_op_id``, which the log holds: else it
+        would be taken for what the log holds. It is sent once it is kept under its number.
+        """
+        renamed = self._replica.count_on_from(last_op_id)
+        if not renamed:
+            return
+        waiting = [(op, self._done.pop(before, None)) for before, op in renamed]
+        for before, _ in renamed:
+            self._sending.settle(before)
+        for op, done in waiting:
+            self._unkept.add(op.op_id)
+            if done is not None:
+                self._done[op.op_id] = done
+        operations = [op for op, _ in waiting]
+        self._keeper.save().addCallbacks(
+            lambda _: self._kept(operations),
+            lambda failure: self._not_kept(operations, failure.value),
+        )
 
     def resume(self, max_frame_bytes: int) -> None:
         """Send everything, from the first on: the server's channel is a new one."""
@@ -98,6 +120,8 @@ class Outgoing:
         for op in operations:
             self._sending.settle(op.op_id)
             self._keeper.save().addErrback(self._log_unkept)
+            if op.dropped:
+                self._tell(Dropped(op.op_id, op.patch, op.dropped))
             done = self._done.pop(op.op_id, None)
             if done is not None:
                 done.callback(op.durable_at or 0)
@@ -111,8 +135,14 @@ class Outgoing:
             done.errback(error)
 
     def _send(self, op: Operation) -> None:
-        self._sending.add(op)
-        self._pump()
+        if op.op_id not in self._unkept:  # which has another number meanwhile, to be kept first
+            self._sending.add(op)
+            self._pump()
+
+    def _kept(self, operations: Iterable[Operation]) -> None:
+        for op in operations:
+            self._unkept.discard(op.op_id)
+            self._send(op)
 
     def _pump(self) -> None:
         while self._may_send and (taken := self._sending.take()) is not None:
@@ -126,8 +156,14 @@ class Outgoing:
                 self._accepted, self._failed, (op.op_id,), {}, (op.op_id, attempt)
             ).addErrback(self._fault, op.op_id)
 
+    def _not_kept(self, operations: Iterable[Operation], error: HelixError) -> None:
+        for op in operations:
+            self._unkept.discard(op.op_id)
+            self._refuse_now(op.op_id, error)
+
     def _accepted(self, response: bytes, op_id: int) -> None:
-        op = self._replica.acknowledge(op_id, decode_accepted(response).version)
+        accepted = decode_accepted(response)
+        op = self._replica.acknowledge(op_id, accepted.version, accepted.dropped)
         self._retries.reset()
         if op is not None:
             self.settle([op])

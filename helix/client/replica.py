@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
@@ -38,6 +38,7 @@ class FlowEntry(msgspec.Struct, frozen=True):
     :ivar by: who, as a name to show.
     :ivar client_id: the public id of who submitted it; with ``op_id``, names the submission;
         ``None`` for one that has no name.
+    :ivar dropped: what of the submitted patch could not be taken, as JSON Pointers.
     """
 
     version: int
@@ -46,6 +47,7 @@ class FlowEntry(msgspec.Struct, frozen=True):
     by: str = ""
     client_id: str | None = None
     op_id: int | None = None
+    dropped: tuple[str, ...] = ()
 
 
 class Gap(Exception):  # as all errors here, named after what happened
@@ -58,7 +60,9 @@ class Operation:
     A patch of this client on its way into the log.
 
     :ivar text: the patch as JSON.
+    :ivar was_sent: whether a server may have seen it under its ``op_id``.
     :ivar durable_at: the version at which the log holds it; ``None`` while that isn't known.
+    :ivar dropped: what of it could not be taken, as JSON Pointers, once that is known.
     :ivar effective: what of it is shown; ``{}`` while it isn't shown.
     :ivar undo: takes ``effective`` away again.
     :ivar places: what it touches while it is shown.
@@ -67,7 +71,9 @@ class Operation:
     op_id: int
     patch: JsonObject
     text: bytes
+    was_sent: bool = False
     durable_at: int | None = None
+    dropped: tuple[str, ...] = ()
     effective: JsonObject = attrs.field(factory=dict)
     undo: JsonObject = attrs.field(factory=dict)
     places: frozenset[Place] = frozenset()
@@ -110,6 +116,7 @@ class Replica:
 
     :ivar epoch: the identity of the log; ``None`` before the first `adopt`.
     :ivar version: what is confirmed.
+    :ivar chain: the log's there, as the server told it; ``None`` where that isn't known.
     :ivar newest_op: the largest ``op_id`` so far.
     """
 
@@ -117,6 +124,7 @@ class Replica:
         self.client_id = client_id
         self.epoch: str | None = None
         self.version = 0
+        self.chain: str | None = None
         self.newest_op = 0
         self._flow: FlowDocument | None = None
         self._limits = DocumentLimits()
@@ -155,10 +163,37 @@ class Replica:
         text = encode_json(check_patch(patch, self._limits))
         if len(self._pending) >= MAX_PENDING or self._pending_bytes + len(text) > MAX_PENDING_BYTES:
             raise TooManyPending("Too many patches wait for the server's confirmation")
-        return self.restore(self.newest_op + 1, text)
+        return self._add(self.newest_op + 1, text)
 
     def restore(self, op_id: int, text: bytes) -> Operation:
-        """Take a patch (JSON) that was submitted before, in another process perhaps."""
+        """Take a patch (JSON) that was submitted, and perhaps sent, by another process."""
+        op = self._add(op_id, text)
+        op.was_sent = True
+        return op
+
+    def count_on_from(self, last_op_id: int) -> list[tuple[int, Operation]]:
+        """
+        Use no number that the log holds already for what was never sent.
+
+        :param last_op_id: the largest of this client's there.
+        :return: the operations that have another number now, in order, each with the one before.
+        """
+        if self.newest_op >= last_op_id and not any(
+            op.op_id <= last_op_id for op in self._pending.values() if not op.was_sent
+        ):
+            return []
+        unsent = [op for op in self._pending.values() if not op.was_sent]
+        renamed = [(op.op_id, op) for op in unsent]
+        for op in unsent:
+            del self._pending[op.op_id]
+        self.newest_op = max(self.newest_op, last_op_id)
+        for op in unsent:
+            self.newest_op += 1
+            op.op_id = self.newest_op
+            self._pending[op.op_id] = op
+        return renamed
+
+    def _add(self, op_id: int, text: bytes) -> Operation:
         op = Operation(op_id, _decode_object(text), text)
         self.newest_op = max(self.newest_op, op_id)
         self._pending[op_id] = op
@@ -167,9 +202,11 @@ class Replica:
             self._show(op)
         return op
 
-    def acknowledge(self, op_id: int, version: int) -> Operation | None:
+    def acknowledge(
+        self, op_id: int, version: int, dropped: tuple[str, ...] = ()
+    ) -> Operation | None:
         """
-        Note that the log holds an operation at ``version``.
+        Note that the log holds an operation at ``version``, but for what was dropped.
 
         It stays on top until that version has come.
 
@@ -178,7 +215,7 @@ class Replica:
         op = self._pending.get(op_id)
         if op is None or op.durable_at is not None:
             return None
-        op.durable_at = version
+        op.durable_at, op.dropped = version, dropped
         if version <= self.version:
             self._forget(op)
         return op
@@ -203,7 +240,7 @@ class Replica:
             op.effective, op.places = {}, frozenset()
             if op.durable_at is not None:
                 self._forget(op)
-        self.epoch, self.version = epoch, version
+        self.epoch, self.version, self.chain = epoch, version, None
         self._flow = FlowDocument(document, self._limits)
         for op in self._pending.values():
             self._show(op)
@@ -263,22 +300,44 @@ class Replica:
             if not same(op.effective, entry.patch):
                 return False
             op.effective = {}  # it is confirmed, and so to stay
-            self._settle(op, entry.version, settled)
+            self._settle(op, entry.version, entry.dropped, settled)
         self.version = entry.version
         return True
 
     def _take(self, entry: FlowEntry, settled: list[Operation]) -> None:
         """Take an entry while no operation is shown."""
         assert self._flow is not None
-        self._flow.apply(entry.patch)
-        self.version = entry.version
         op = self._own(entry)
         if op is not None:
-            self._settle(op, entry.version, settled)
+            self._settle_passed(op, settled)
+        self._flow.apply(entry.patch)
+        self.version = entry.version
+        if op is not None:
+            self._settle(op, entry.version, entry.dropped, settled)
 
-    def _settle(self, op: Operation, version: int, settled: list[Operation]) -> None:
+    def _settle_passed(self, op: Operation, settled: list[Operation]) -> None:
+        """
+        Settle what was sent before an operation that the log holds, and is not in it.
+
+        The server judges in order, so it has changed nothing, or was refused. Sent once more it
+        would be judged by a later document, and might undo what this client did after it. Only
+        what this document refuses, too, is: its refusal is still to be told.
+        """
+        assert self._flow is not None
+        for before in self.operations:
+            if before is op:
+                break
+            dropped: list[str] = []
+            if before.was_sent and before.durable_at is None:
+                with suppress(HelixError):
+                    self._flow.stage(before.patch, dropped=dropped)
+                    self._settle(before, self.version, tuple(dropped), settled)
+
+    def _settle(
+        self, op: Operation, version: int, dropped: tuple[str, ...], settled: list[Operation]
+    ) -> None:
         if op.durable_at is None:
-            op.durable_at = version
+            op.durable_at, op.dropped = version, dropped
             settled.append(op)
         self._forget(op)
 

@@ -38,6 +38,7 @@ class Sending:
             if op_id not in self._in_flight:
                 self._attempts += 1
                 self._in_flight[op_id] = self._attempts
+                op.was_sent = True
                 return op, self._attempts
         return None
 

@@ -24,10 +24,14 @@ class Joined(msgspec.Struct):
     :ivar client_id: what others call this client.
     :ivar entries: what the client missed, where ``document`` is not given.
     :ivar version: of the log, after ``entries`` or in ``document``.
+    :ivar chain: the log's at that version, as text.
+    :ivar last_op_id: the largest ``op_id`` of this client that the log holds; ``None`` without any.
     """
 
     epoch: str
     version: int
+    chain: str | None = None
+    last_op_id: int | None = None
     client_id: str = ""
     entries: list[FlowEntry] | None = None
     document: JsonObject | None = None
@@ -35,9 +39,14 @@ class Joined(msgspec.Struct):
 
 
 class Entries(msgspec.Struct):
-    """The log has grown."""
+    """
+    The log has grown.
+
+    :ivar chain: the log's after the last of the entries, as text.
+    """
 
     entries: list[FlowEntry]
+    chain: str | None = None
 
 
 class Reset(msgspec.Struct):
@@ -46,12 +55,18 @@ class Reset(msgspec.Struct):
     epoch: str
     version: int
     document: JsonObject
+    chain: str | None = None
 
 
 class Accepted(msgspec.Struct):
-    """A patch is durable."""
+    """
+    A patch is durable.
+
+    :ivar dropped: what of it could not be taken, as JSON Pointers.
+    """
 
     version: int
+    dropped: tuple[str, ...] = ()
 
 
 decode_joined = msgspec.json.Decoder(Joined).decode
