@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { holdByLease, LEASE } from "../src/holding";
 import { BrowserKeeper } from "../src/keeper";
-import type { FlowKeeper, KeptDocument, KeptOperation } from "../src/types";
 import { emptyDocument } from "../src/document";
+import { Browser } from "./browser";
 import { Desk, NODE } from "./desk";
 
 /** As browsers have it; `Object.keys` lists what is in it. */
@@ -142,51 +142,6 @@ describe("the browser's keeper", () => {
     vi.clearAllTimers();
   });
 });
-
-/** Browsers' storage for pages that may die, each with a keeper of its own. */
-class Browser {
-  operations: KeptOperation[] = [];
-  document: KeptDocument | null = null;
-  readonly holders = new Map<string, object>();
-
-  page(): FlowKeeper & { die(): void } {
-    const page = {};
-    return {
-      load: () => Promise.resolve({ document: this.document, operations: [...this.operations] }),
-      put: (_, operation) => {
-        this.#drop(operation.clientId, operation.opId);
-        this.operations.push(operation);
-        return true;
-      },
-      remove: (_, clientId, opId) => {
-        this.#drop(clientId, opId);
-      },
-      putDocument: (_, document) => {
-        this.document = document;
-      },
-      hold: (_, clientId) => {
-        if (this.holders.has(clientId)) {
-          return Promise.resolve(null);
-        }
-        this.holders.set(clientId, page);
-        return Promise.resolve(() => this.holders.delete(clientId));
-      },
-      die: () => {
-        for (const [clientId, holder] of this.holders) {
-          if (holder === page) {
-            this.holders.delete(clientId);
-          }
-        }
-      },
-    };
-  }
-
-  #drop(clientId: string, opId: number): void {
-    this.operations = this.operations.filter(
-      (one) => one.clientId !== clientId || one.opId !== opId,
-    );
-  }
-}
 
 describe("pages that are gone", () => {
   beforeEach(() => {

@@ -59,6 +59,13 @@ export class Network {
     this.#pipes.delete(pipe);
   }
 
+  /** Let the pages' connections be closing, as the server has begun to, until they are gone. */
+  drain(): void {
+    this.#pipes.forEach((pipe) => {
+      pipe.drain();
+    });
+  }
+
   /** Cut connections; what the server was sent before may arrive all the same. */
   cut(choose: (n: number) => boolean = () => true): void {
     [...this.#pipes].filter((_, n) => choose(n)).forEach((pipe) => {
@@ -110,6 +117,9 @@ class Pipe {
   }
 
   send(text: string): void {
+    if (this.readyState !== 1) {
+      return; // as browsers do
+    }
     this.#up(() => {
       this.#network.service.received(this.#wire, text);
     });
@@ -128,6 +138,14 @@ class Pipe {
       this.readyState = 3;
       this.onclose?.({ code, reason: "" });
     }, 1);
+  }
+
+  /** The server has said that it closes: nothing goes out any more, and the end comes later. */
+  drain(): void {
+    this.readyState = 2;
+    setTimeout(() => {
+      this.cut(1012);
+    }, 20);
   }
 
   /** The connection is no more; the page is told at once, the server when it has read what came. */

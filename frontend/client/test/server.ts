@@ -42,6 +42,7 @@ export class FlowServer {
   limits: JsonObject = { max_frame_bytes: 1024 * 1024, max_patch_bytes: 256 * 1024 };
   /** Whether joins that resume are answered by the whole document. */
   isWhole = false;
+  readonly #chains = new WeakMap<FlowEntry, string>();
   readonly #channels = new Map<Wire, Channel>();
 
   constructor(network: Network) {
@@ -61,9 +62,13 @@ export class FlowServer {
 
   /** What the log comes to up to a version. */
   chain(version: number): string {
-    return this.log
-      .slice(0, version)
-      .reduce((chain, entry) => linked(chain, entry), linked(this.epoch, null));
+    const entry = this.log[version - 1];
+    if (entry === undefined) {
+      return linked(this.epoch, null);
+    }
+    const known = this.#chains.get(entry) ?? linked(this.chain(version - 1), entry);
+    this.#chains.set(entry, known);
+    return known;
   }
 
   /** Append what somebody else has changed. */

@@ -1,0 +1,223 @@
+/** What was edited first is sent first, whatever happens to connections and pages. */
+
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { publicId } from "../src/ids";
+import { split } from "../src/split";
+import { Browser } from "./browser";
+import { Desk, node, NODE } from "./desk";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.clearAllTimers();
+  vi.useRealTimers();
+});
+
+describe("order", () => {
+  test("jsc3 what is edited while a connection closes comes behind what was on its way", async () => {
+    const desk = new Desk();
+    desk.server.edit({ nodes: { n1: NODE } });
+    const ada = await desk.join();
+    desk.network.delay = () => 50;
+    // The server closes, and takes nothing any more; the page knows that its connection is CLOSING.
+    desk.network.drain();
+    ada.patch({ nodes: { n1: { data: { label: "first" } } } });
+    ada.patch({ title: "second" });
+    await desk.until(() => ada.state.status.kind === "offline");
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.sent.map(({ op_id }) => op_id)).toEqual([1, 2]);
+    expect(desk.server.document.title).toBe("second");
+    expect(desk.server.document.nodes["n1"]?.data).toEqual({ label: "first" });
+  });
+
+  test("jsc3 what pages that are gone have edited comes first, in the order of the edits", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    desk.network.isUp = false;
+    const pages = [browser.page(), browser.page()];
+    const [ada, ben] = pages.map((keeper) => desk.open({ keeper }));
+    await desk.pass(10);
+    ada?.patch({ nodes: { n1: NODE }, title: "1" });
+    await desk.pass(10);
+    ben?.patch({ title: "2" });
+    await desk.pass(10);
+    ada?.patch({ title: "3" });
+    ada?.stop();
+    ben?.stop();
+    pages.forEach((page) => {
+      page.die();
+    });
+
+    const eve = desk.open({ keeper: browser.page() });
+    await desk.pass(10);
+    eve.patch({ title: "4", nodes: { n1: { data: { label: "on what isn't there yet" } } } });
+    desk.network.isUp = true;
+    eve.retryNow();
+    await desk.until(() => eve.state.status.kind === "saved");
+    expect(desk.server.log.map(({ patch }) => patch["title"])).toEqual(["1", "2", "3", "4"]);
+    expect(desk.server.log.map(({ op_id }) => op_id)).toEqual([1, 1, 2, 1]);
+    expect(desk.server.document.nodes["n1"]?.data).toEqual({ label: "on what isn't there yet" });
+    expect(browser.operations).toEqual([]);
+  });
+
+  test("jsc3 what a page that is gone can't deliver isn't waited for", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    desk.network.isUp = false;
+    const first = browser.page();
+    const ada = desk.open({ keeper: first });
+    ada.patch({ title: "stuck" });
+    ada.stop();
+    first.die();
+    const eve = desk.open({ keeper: browser.page() });
+    await desk.pass(10);
+    const away = { reason: "The store is away", code: "store_unavailable", retry: true };
+    desk.server.mood = (clientId) => (clientId === ada.clientId ? away : null);
+    desk.network.isUp = true;
+    eve.retryNow();
+    await desk.until(() => eve.state.status.kind === "saving");
+    eve.patch({ description: "mine" });
+    await desk.pass(5000);
+    expect(desk.server.document.description).toBe("");
+    await desk.pass(6000);
+    expect(desk.server.document.description).toBe("mine");
+    desk.server.mood = () => null;
+    await desk.until(() => eve.state.status.kind === "saved");
+    expect(desk.server.document.title).toBe("stuck");
+  });
+
+  test("jsc3 edits take time by their number, not by its square", async () => {
+    const desk = new Desk();
+    const nodes = Array.from({ length: 300 }, (_, n) => [`n${n}`, node(`n${n}`)]);
+    desk.server.edit({ nodes: Object.fromEntries(nodes) });
+    const ada = await desk.join();
+    const time = async (count: number): Promise<number> => {
+      desk.network.isUp = false;
+      desk.network.cut();
+      for (let n = 0; n < count; n += 1) {
+        ada.patch({ nodes: { [`n${n % 300}`]: { data: { count, n } } } });
+      }
+      desk.network.isUp = true;
+      ada.retryNow();
+      const before = process.cpuUsage().user;
+      await desk.until(() => ada.state.status.kind === "saved");
+      return process.cpuUsage().user - before;
+    };
+    await time(100);
+    const [few, many] = [await time(200), await time(1600)];
+    // Eight times as many; their square would be 64 times as much.
+    expect(many / few).toBeLessThan(24);
+  });
+
+  test("jsc4 parts of a patch come in an order in which each can be taken", () => {
+    const patch = {
+      title: "T",
+      nodes: { child: { ...node("child"), parentId: "group" }, gone: null, group: node("group") },
+      edges: { e1: { id: "e1", source: "child", target: "group" }, e2: null },
+    };
+    const parts = split(patch, 1);
+    expect(parts).toEqual([
+      { title: "T" },
+      { nodes: { group: patch.nodes.group } },
+      { nodes: { child: patch.nodes.child } },
+      { edges: { e1: patch.edges.e1 } },
+      { edges: { e2: null } },
+      { nodes: { gone: null } },
+    ]);
+    expect(split(patch, 10_000)).toEqual([patch]);
+  });
+
+  test("jsc4 a change too large for one patch goes out in parts, and is one step of undo", async () => {
+    const desk = new Desk();
+    desk.server.limits = { max_frame_bytes: 16 * 1024, max_patch_bytes: 2048 };
+    const browser = new Browser();
+    const ada = await desk.join({ keeper: browser.page() });
+    const ids = Array.from({ length: 100 }, (_, n) => `n${n}`);
+    ada.patch({ nodes: Object.fromEntries(ids.map((id) => [id, node(id)])) });
+    expect(browser.operations.length).toBeGreaterThan(2);
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(Object.keys(desk.server.document.nodes)).toHaveLength(100);
+    expect(browser.operations).toEqual([]);
+    ada.undo();
+    expect(ada.state.document?.nodes).toEqual({});
+  });
+});
+
+describe("names", () => {
+  test("jsc8 a page that stops and starts keeps its name, or takes another where it is taken", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const keeper = browser.page();
+    const ada = await desk.join({ keeper });
+    const { clientId } = ada;
+    ada.stop();
+    ada.start();
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(ada.clientId).toBe(clientId);
+    expect([...browser.holders.keys()].map(publicId)).toEqual([clientId]);
+
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.patch({ title: "left" });
+    ada.stop();
+    // Another page takes over what is unsent, and its name.
+    const ben = desk.open({ keeper: browser.page() });
+    await desk.pass(10);
+    ada.start();
+    await desk.pass(10);
+    expect(ada.clientId).not.toBe(clientId);
+    ada.patch({ description: "own" });
+    desk.network.isUp = true;
+    [ada, ben].forEach((page) => {
+      page.retryNow();
+    });
+    await desk.until(() => [ada, ben].every(({ state }) => state.status.kind === "saved"));
+    expect(desk.server.document).toMatchObject({ title: "left", description: "own" });
+    expect(desk.server.log.map(({ client_id }) => client_id).sort()).toEqual(
+      [clientId, ada.clientId].sort(),
+    );
+    expect(browser.operations).toEqual([]);
+  });
+});
+
+describe("what an empty flow begins with", () => {
+  const initial = { nodes: { n1: NODE } };
+
+  test("jsc16 is not kept, and not sent to a flow that has been begun meanwhile", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    desk.server.mood = () => ({ reason: "Away", code: "store_unavailable", retry: true });
+    const ada = desk.open({ keeper: browser.page(), initial });
+    await desk.until(() => ada.state.status.unsent === 1);
+    expect(browser.operations).toEqual([]);
+    desk.network.isUp = false;
+    desk.network.cut();
+    desk.server.edit({ nodes: { n1: { ...NODE, data: { label: "theirs" } } } });
+    desk.server.mood = () => null;
+    desk.network.isUp = true;
+    ada.retryNow();
+    await desk.until(() => ada.state.status.kind === "saved");
+    await desk.pass(1000);
+    expect(desk.server.log).toHaveLength(1);
+    expect(ada.state.document).toEqual(desk.server.document);
+  });
+
+  test("jsc16 takes itself back where somebody was faster by a moment", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.network.delay = () => 50;
+    const late = desk.open({ initial });
+    await desk.until(() => late.state.status.unsent === 1);
+    desk.server.edit({ nodes: { n1: { ...NODE, position: { x: 7, y: 7 } }, n2: node("n2") } });
+    await desk.until(() => late.state.status.kind === "saved" && late.state.version === 3);
+    await desk.until(() => ada.state.version === 3);
+    expect(ada.state.document?.nodes).toEqual({
+      n1: { ...NODE, position: { x: 7, y: 7 } },
+      n2: node("n2"),
+    });
+    expect(late.state.canUndo).toBe(false);
+  });
+});
