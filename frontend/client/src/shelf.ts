@@ -62,19 +62,28 @@ export class Shelf implements FlowKeeper {
     this.#keeper.putDocument(flowId, document);
   }
 
-  async hold(flowId: string, clientId: string, wait = 0): Promise<(() => void) | null> {
+  hold(flowId: string, clientId: string): Promise<(() => void) | null> {
+    return this.#hold(flowId, clientId, 0, null);
+  }
+
+  /** Hold the name of this page. Where that isn't answered, it is nobody's: so would others fare. */
+  holdOwn(flowId: string, clientId: string, wait = 0): Promise<(() => void) | null> {
+    return this.#hold(flowId, clientId, wait, () => undefined);
+  }
+
+  async #hold(
+    flowId: string,
+    clientId: string,
+    wait: number,
+    otherwise: (() => void) | null,
+  ): Promise<(() => void) | null> {
     const held = this.#keeper.hold(flowId, clientId, wait);
-    let isLate = false;
     const release = await within(wait + HOLD_PATIENCE, held, undefined);
     if (release === undefined) {
-      isLate = true;
-      void held.then((one) => {
-        if (isLate) {
-          one?.();
-        }
-      });
+      void held.then((late) => late?.(), () => undefined);
+      return otherwise;
     }
-    return release ?? null;
+    return release;
   }
 
   /** Keep a document in a while; what `read` gives then. */

@@ -207,7 +207,7 @@ export class FlowSync implements SyncedFlow {
 
   /** Hold the name of this page, or another one where another page has taken that over meanwhile. */
   async #holdName(life: number): Promise<void> {
-    const release = await this.#shelf.hold(this.flowId, this.#changes.clientId, NAME_PATIENCE);
+    const release = await this.#shelf.holdOwn(this.flowId, this.#changes.clientId, NAME_PATIENCE);
     if (life !== this.#life) {
       release?.();
     } else if (release !== null) {
@@ -217,7 +217,7 @@ export class FlowSync implements SyncedFlow {
         this.#outgoing.settle(op);
       }
       this.#changes.clientId = newId(this.#random);
-      void this.#shelf.hold(this.flowId, this.#changes.clientId).then((held) => {
+      void this.#shelf.holdOwn(this.flowId, this.#changes.clientId).then((held) => {
         if (life === this.#life) {
           this.#release = held;
         } else {

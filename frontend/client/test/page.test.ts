@@ -1,0 +1,118 @@
+// @vitest-environment jsdom
+/** What a page lives through: hidden, frozen, asleep, left. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { Browser } from "./browser";
+import { Desk } from "./desk";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  Reflect.deleteProperty(document, "visibilityState");
+  vi.clearAllTimers();
+  vi.useRealTimers();
+});
+
+function show(visibilityState: "hidden" | "visible"): void {
+  Object.defineProperty(document, "visibilityState", { configurable: true, value: visibilityState });
+  document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+}
+
+/** Tell whether the browser would ask before the page is left. */
+function asks(): boolean {
+  const event = new Event("beforeunload", { cancelable: true });
+  window.dispatchEvent(event);
+  return event.defaultPrevented;
+}
+
+describe("a page", () => {
+  test("jsc7 that is hidden connects again, too", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.patch({ title: "written before lunch" });
+    show("hidden");
+    await desk.pass(5000);
+    desk.network.isUp = true;
+    await desk.until(() => desk.server.document.title === "written before lunch");
+    expect(document.visibilityState).toBe("hidden");
+    ada.stop();
+  });
+
+  test.each(["pagehide", "freeze", "visibilitychange"])(
+    "jsc9 sends what is typed when it may be gone: %s",
+    async (type) => {
+      const desk = new Desk();
+      const ada = await desk.join();
+      ada.gather("title", { title: "typed" });
+      if (type === "visibilitychange") {
+        show("hidden");
+      } else {
+        (type === "freeze" ? document : window).dispatchEvent(new Event(type));
+      }
+      await desk.pass(50);
+      expect(desk.sent).toEqual([{ op_id: 1, patch: { title: "typed" } }]);
+      ada.stop();
+    },
+  );
+
+  test.each(["online", "offline", "pageshow", "resume", "visibilitychange"])(
+    "jsc5 that wakes notices within 5 s that its connection is none any more: %s",
+    async (type) => {
+      const desk = new Desk();
+      const ada = await desk.join();
+      const { connects } = desk.network;
+      desk.network.delay = () => 60_000;
+      if (type === "visibilitychange") {
+        show("visible");
+      } else {
+        (type === "resume" ? document : window).dispatchEvent(new Event(type));
+      }
+      await desk.pass(4900);
+      expect(ada.state.status.kind).toBe("saved");
+      desk.network.delay = () => 1;
+      await desk.pass(300);
+      expect(desk.network.connects).toBe(connects + 1);
+      await desk.until(() => ada.state.status.kind === "saved");
+      // Another that works is left alone.
+      window.dispatchEvent(new Event("online"));
+      await desk.pass(10_000);
+      expect(desk.network.connects).toBe(connects + 1);
+      ada.stop();
+    },
+  );
+
+  test("jsc7 that wakes while it is offline tries at once", async () => {
+    const desk = new Desk();
+    desk.network.isUp = false;
+    const ada = desk.open();
+    await desk.until(() => ada.state.status.isSlow);
+    desk.network.isUp = true;
+    window.dispatchEvent(new Event("online"));
+    await desk.pass(50);
+    expect(ada.state.status.kind).toBe("saved");
+    ada.stop();
+  });
+
+  test("jsc8 warns before it is left only while something would be lost", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    expect([ada.state.status.kept, asks()]).toEqual([false, false]);
+    ada.patch({ title: "unsent" });
+    expect(asks()).toBe(true);
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(asks()).toBe(false);
+    ada.gather("title", { title: "typed" });
+    expect(asks()).toBe(true);
+    ada.stop();
+    expect(asks()).toBe(false);
+
+    const ben = await desk.join({ keeper: new Browser().page() });
+    ben.patch({ title: "kept" });
+    expect([ben.state.status.kept, asks()]).toEqual([true, false]);
+    ben.stop();
+  });
+});

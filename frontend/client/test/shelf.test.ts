@@ -1,0 +1,156 @@
+/** A browser's storage that hangs, is full, or is damaged. */
+
+import "fake-indexeddb/auto";
+
+import { IDBFactory } from "fake-indexeddb";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { emptyDocument } from "../src/document";
+import { BrowserKeeper, MAX_DOCUMENTS } from "../src/keeper";
+import type { FlowKeeper } from "../src/types";
+import { Browser } from "./browser";
+import { Desk } from "./desk";
+import { FakeStorage } from "./storage";
+
+const LARGE = "x".repeat(70_000);
+
+/** Never answers. */
+function hang<T>(): Promise<T> {
+  return new Promise(() => undefined);
+}
+
+beforeEach(() => {
+  vi.stubGlobal("indexedDB", new IDBFactory());
+  vi.stubGlobal("localStorage", new FakeStorage());
+});
+
+afterEach(() => {
+  vi.clearAllTimers();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("storage that hangs", () => {
+  test.each(["load", "hold"] as const)("jsc8 is done without within 3 s: %s", async (which) => {
+    vi.useFakeTimers();
+    const desk = new Desk();
+    const keeper: FlowKeeper = { ...new Browser().page(), [which]: hang };
+    const ada = desk.open({ keeper });
+    ada.patch({ title: "A" });
+    await desk.pass(3000);
+    expect(ada.state.status.kind).toBe("saved");
+    expect(desk.server.document.title).toBe("A");
+  });
+
+  test("jsc8 a database that never opens is one that keeps nothing, and says so", async () => {
+    vi.stubGlobal("indexedDB", { open: () => ({}) });
+    vi.useFakeTimers();
+    const desk = new Desk();
+    const ada = desk.open({ keeper: new BrowserKeeper() });
+    await desk.pass(3000);
+    expect(ada.state.status).toMatchObject({ kind: "saved", kept: true });
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.patch({ title: "small" });
+    expect(ada.state.status.kept).toBe(true);
+    ada.patch({ data: { large: LARGE } });
+    await desk.pass(3000);
+    expect(ada.state.status).toMatchObject({ unsent: 2, kept: false });
+    desk.network.isUp = true;
+    ada.retryNow();
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.document.data).toEqual({ large: LARGE });
+  });
+
+  test("jsc8 a transaction that never completes isn't waited for twice", async () => {
+    const transaction = { objectStore: () => ({ getAll: () => ({}), get: () => ({}) }) };
+    const database = { transaction: () => transaction };
+    vi.stubGlobal("indexedDB", {
+      open: () => {
+        const request = { result: database, onsuccess: () => undefined };
+        setTimeout(() => {
+          request.onsuccess();
+        });
+        return request;
+      },
+    });
+    vi.useFakeTimers();
+    const keeper = new BrowserKeeper();
+    const loads = [0, 1].map(async () => {
+      const before = performance.now();
+      await keeper.load("demo");
+      return performance.now() - before;
+    });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await Promise.all(loads)).toEqual([1000, 1000]);
+    const before = performance.now();
+    await keeper.load("demo");
+    expect(performance.now()).toBe(before);
+  });
+
+  test("jsc8 a connection to the database that closes is followed by another", async () => {
+    let opened: IDBDatabase | undefined;
+    const factory = new IDBFactory();
+    vi.stubGlobal("indexedDB", {
+      open: (...given: [string, number]) => {
+        const request = factory.open(...given);
+        request.addEventListener("success", () => {
+          opened = request.result;
+        });
+        return request;
+      },
+    });
+    const keeper = new BrowserKeeper();
+    await keeper.load("demo");
+    opened?.close();
+    const large = { clientId: "c", opId: 1, patch: { title: LARGE } };
+    expect(await keeper.put("demo", large)).toBe(false);
+    expect(await keeper.put("demo", large)).toBe(true);
+    expect((await new BrowserKeeper().load("demo")).operations).toEqual([large]);
+  });
+});
+
+describe("storage that is damaged", () => {
+  test.each([
+    ['helix-flows:op:["demo","a",1]', '{"clientId":"a","opId":1,"pa'],
+    ['helix-flows:op:["demo","a",1]', '{"clientId":"a"}'],
+    ["helix-flows:op:[", "{}"],
+    ["helix-flows:op:7", "{}"],
+  ])("jsc8 what can't be read is passed over: %s %s", async (name, text) => {
+    localStorage.setItem(name, text);
+    const operation = { clientId: "z", opId: 1, patch: { title: "left" } };
+    expect(new BrowserKeeper().put("demo", operation)).toBe(true);
+    expect((await new BrowserKeeper().load("demo")).operations).toEqual([operation]);
+  });
+});
+
+describe("what is kept of flows", () => {
+  test("jsc8 is bounded: what was opened least recently goes, but nothing unsent", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const keeper = new BrowserKeeper();
+    const document = { epoch: "e", version: 0, document: emptyDocument() };
+    await keeper.put("flow0", { clientId: "c", opId: 1, patch: { title: "unsent" } });
+    for (let n = 0; n < MAX_DOCUMENTS + 3; n += 1) {
+      vi.setSystemTime(1000 * n);
+      keeper.putDocument(`flow${n}`, document);
+      await vi.waitFor(async () => {
+        expect((await keeper.load(`flow${n}`)).document).not.toBeNull();
+      });
+    }
+    const isKept = async (n: number): Promise<boolean> =>
+      (await keeper.load(`flow${n}`)).document !== null;
+    await vi.waitFor(async () => {
+      expect(await Promise.all([0, 1, 2, 3, 4].map(isKept))).toEqual([true, false, false, true, true]);
+    });
+    expect(await isKept(MAX_DOCUMENTS + 2)).toBe(true);
+  });
+
+  test("jsc8 which flows have something unsent can be listed", async () => {
+    const keeper = new BrowserKeeper();
+    await keeper.put("one", { clientId: "c", opId: 1, patch: { title: "A" } });
+    await keeper.put("two", { clientId: "c", opId: 1, patch: { title: LARGE } });
+    await keeper.put("three", { clientId: "c", opId: 1, patch: { title: "A" } });
+    keeper.remove("three", "c", 1);
+    expect((await keeper.unsentFlows()).sort()).toEqual(["one", "two"]);
+  });
+});
