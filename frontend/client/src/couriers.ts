@@ -90,6 +90,9 @@ export class Couriers {
     }
     // Until it was held, its page may have settled some.
     const { operations } = await this.#keeper.load(this.#flowId);
+    for (const { clientId, opId } of [...operations, ...this.#replica.operations]) {
+      this.#newest.set(clientId, Math.max(opId, this.#newest.get(clientId) ?? 0));
+    }
     const left = operations.filter(({ clientId }) => adopted.has(clientId)).sort(byTime);
     this.#take(left.filter((one) => !this.#replica.operations.some((op) => isSame(op, one))));
     return true;
@@ -140,8 +143,7 @@ export class Couriers {
     const ops = this.#replica.submitBefore(
       left.map(({ clientId, opId, patch, at = 0 }) => ({ clientId, opId, patch, at, isSent: true })),
     );
-    left.forEach(({ clientId, opId, undoes }, n) => {
-      this.#newest.set(clientId, Math.max(opId, this.#newest.get(clientId) ?? 0));
+    left.forEach(({ clientId, undoes }, n) => {
       const undone = ops.filter((op) => op.clientId === clientId && undoes?.includes(op.opId));
       const op = ops[n];
       if (op !== undefined && undone.length > 0) {

@@ -6,6 +6,10 @@ import type { FlowError } from "./types";
 export const LOST: FlowError = { reason: "The connection was lost", code: null };
 export const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };
 export const ENDED: FlowError = { reason: "The session was ended", code: "session_ended" };
+export const REPLACED: FlowError = {
+  reason: "Another page goes on under this page's name",
+  code: "replaced",
+};
 
 /** Tell that a flow was deleted, and by whom where that is known. */
 export function deletion(by: unknown): FlowError {

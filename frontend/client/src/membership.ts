@@ -3,7 +3,7 @@
 import { type Channel, Presence, Socket, type SocketConnectOption } from "phoenix";
 
 import { Backoff, CAP } from "./backoff";
-import { deletion, ENDED, LOST, refusal, UNREACHABLE } from "./errors";
+import { deletion, ENDED, LOST, refusal, REPLACED, UNREACHABLE } from "./errors";
 import { isObject } from "./mergepatch";
 import type { FlowError, JsonObject } from "./types";
 
@@ -76,6 +76,7 @@ const EVENTS = [
   "versions_changed",
   "flow_deleted",
   "session_ended",
+  "replaced",
 ];
 
 /** Keeps a client joined to a topic, by the stock `phoenix` package, over one socket of its own. */
@@ -268,6 +269,8 @@ export class Membership {
           this.#lastWords = deletion(payload["by"]);
         } else if (event === "session_ended") {
           this.#lastWords = ENDED;
+        } else if (event === "replaced") {
+          this.#lastWords = REPLACED;
         }
         if (this.#joinedAt !== null) {
           this.#guarded(() => {

@@ -3,6 +3,7 @@
 import { Awareness } from "./awareness";
 import { Changes } from "./changes";
 import { Couriers } from "./couriers";
+import { REPLACED } from "./errors";
 import { newId, publicId, secureRandom } from "./ids";
 import { BrowserKeeper } from "./keeper";
 import { Losses, restoring } from "./losses";
@@ -213,10 +214,7 @@ export class FlowSync implements SyncedFlow {
     } else if (release !== null) {
       this.#release = release;
     } else {
-      for (const op of this.#replica.operations) {
-        this.#outgoing.settle(op);
-      }
-      this.#changes.clientId = newId(this.#random);
+      this.#takeAnotherName();
       void this.#shelf.holdOwn(this.flowId, this.#changes.clientId).then((held) => {
         if (life === this.#life) {
           this.#release = held;
@@ -225,6 +223,14 @@ export class FlowSync implements SyncedFlow {
         }
       });
     }
+  }
+
+  /** Let what is unsent be that of a page that is gone: whoever has its name may send it already. */
+  #takeAnotherName(): void {
+    for (const op of this.#replica.operations) {
+      this.#outgoing.settle(op);
+    }
+    this.#changes.clientId = newId(this.#random);
   }
 
   #address(): MembershipOptions {
@@ -527,6 +533,13 @@ export class FlowSync implements SyncedFlow {
   #moved(standing: Standing): void {
     const before = this.#standing;
     this.#standing = standing;
+    if (standing.error?.code === REPLACED.code && standing.kind === "closed") {
+      // A page that slept so long that another took it for gone.
+      this.stop();
+      this.#takeAnotherName();
+      this.start();
+      return;
+    }
     if (standing.kind === "joined" && before.kind !== "joined") {
       this.#refresh();
       this.#arrive();
@@ -613,7 +626,8 @@ export class FlowSync implements SyncedFlow {
 
   async #lookForOrphans(): Promise<void> {
     const { operations } = await this.#shelf.load(this.flowId);
-    await this.#adoptOrphans(operations.map(({ clientId }) => clientId));
+    const left = [...operations, ...this.#replica.unconfirmed];
+    await this.#adoptOrphans(left.map(({ clientId }) => clientId));
   }
 
   async #adoptOrphans(clientIds: string[]): Promise<void> {

@@ -183,6 +183,28 @@ describe("names", () => {
   });
 });
 
+describe("a page that was taken for gone", () => {
+  test("jsc8 goes on under another name, and what it had not sent is sent once", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const keeper = browser.page();
+    const ada = await desk.join({ keeper });
+    const { clientId } = ada;
+    const away = { reason: "The store is away", code: "store_unavailable", retry: true };
+    desk.server.mood = (client) => (client === clientId && desk.sent.length < 3 ? away : null);
+    ada.patch({ title: "first" });
+    // It sleeps, and its lease of the name ends.
+    keeper.die();
+    const ben = desk.open({ keeper: browser.page() });
+    await desk.until(() => ada.clientId !== clientId);
+    ada.patch({ description: "more" });
+    await desk.until(() => [ada, ben].every(({ state }) => state.status.kind === "saved"));
+    expect(desk.server.document).toMatchObject({ title: "first", description: "more" });
+    expect(desk.server.log).toHaveLength(2);
+    expect(browser.operations).toEqual([]);
+  });
+});
+
 describe("what an empty flow begins with", () => {
   const initial = { nodes: { n1: NODE } };
 

@@ -151,6 +151,7 @@ export class FlowServer {
       return;
     }
     const clientId = publicId(String(payload["client_id"]));
+    this.#replace(clientId);
     this.#channels.set(wire, { wire, joinRef, topic, clientId, failedOp: null });
     const { epoch, version, chain } = payload;
     const resumes =
@@ -173,6 +174,19 @@ export class FlowServer {
         ? { entries: this.log.slice(Number(version)) }
         : { document: this.document }),
     });
+  }
+
+  /** Let go of the place of a client that is back over another connection. */
+  #replace(clientId: string): void {
+    for (const { wire, joinRef, topic } of this.#of(clientId)) {
+      this.#channels.delete(wire);
+      wire.send([joinRef, null, topic, "replaced", {}]);
+      wire.send([joinRef, joinRef, topic, "phx_close", {}]);
+    }
+  }
+
+  #of(clientId: string): Channel[] {
+    return [...this.#channels.values()].filter((channel) => channel.clientId === clientId);
   }
 
   #patch(
