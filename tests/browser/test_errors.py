@@ -142,7 +142,8 @@ def test_edi14_browser_that_keeps_nothing_can_edit_and_warns(
     wire.cut()
     expect(ada.status).to_contain_text("Offline")
     ada.drag("right", (-80, 160))
-    expect(ada.status).to_have_text("Offline, 1 unsent")
+    expect(ada.status).to_have_text("Offline, 1 not kept")
+    expect(ada.page.locator(".toasts")).to_contain_text("This browser keeps nothing")
     with ada.page.expect_event("dialog") as asking:
         ada.page.once("dialog", lambda dialog: dialog.dismiss())
         ada.page.evaluate("location.reload()")

@@ -3,7 +3,6 @@
 import type { FlowDocument, SyncedFlow } from "helix-flows";
 
 import { download } from "./files";
-import { canStore } from "./storage";
 
 export const open = {
   flow: null as SyncedFlow | null,
@@ -16,22 +15,16 @@ export const open = {
 
 /** Have a flow be the one that is open. Returns what ends that. */
 export function openFlow(flow: SyncedFlow): () => void {
-  const warn = (event: BeforeUnloadEvent): void => {
-    if (isAtRisk(flow)) {
-      event.preventDefault();
-    }
-  };
   open.flow = flow;
-  addEventListener("beforeunload", warn);
   return () => {
-    removeEventListener("beforeunload", warn);
     open.flow = null;
   };
 }
 
 /** Tell whether changes would be lost with the page: nobody else has them, and nothing can be kept here. */
 export function isAtRisk(flow: SyncedFlow): boolean {
-  return flow.state.status.unsent > 0 && !canStore();
+  const { unsent, kept } = flow.state.status;
+  return unsent > 0 && !kept;
 }
 
 /** Save a document as a file that can be imported. */

@@ -37,10 +37,3 @@ export function unstore(key: string): void {
     // There is none, so nothing is in it.
   }
 }
-
-/** Tell whether anything can be kept at the moment. */
-export function canStore(): boolean {
-  const isKept = store("helix-probe", "x");
-  unstore("helix-probe");
-  return isKept;
-}

@@ -22,6 +22,7 @@ import { Followed } from "./People";
 import { Properties } from "./Properties";
 import { TopBar } from "./TopBar";
 import { type Actions, useActions } from "./useActions";
+import { useDropped } from "./useDropped";
 import { useFollow } from "./useFollow";
 import { useKeptInSight } from "./useKeptInSight";
 import { useShortcuts } from "./useShortcuts";
@@ -62,6 +63,8 @@ export function Editor({ flowId }: { flowId: string }) {
   const follow = useFollow(sync);
   const actions = useActions(flow, isFixed);
   const views = useViews(flow, actions);
+  const { dropped } = sync.state;
+  useDropped(sync, dropped, views.restore);
   const latest = useLatest(actions);
 
   useEffect(() => openFlow(sync), [sync]);

@@ -1,5 +1,8 @@
 import { Check, CloudOff, LoaderCircle, TriangleAlert } from "lucide-react";
 import type { FlowError, FlowStatus, Refusal, SyncedFlow } from "helix-flows";
+import { useEffect } from "react";
+
+import { tell } from "../ui/Toasts";
 
 const ICONS = { loading: LoaderCircle, saved: Check, saving: LoaderCircle, offline: CloudOff, closed: TriangleAlert };
 
@@ -9,13 +12,16 @@ const WORDS: Readonly<Record<string, string>> = {
   too_many_sessions: "As many flows are open on this server as may be.",
 };
 
+const NOT_KEPT = "This browser keeps nothing at the moment: what is unsent is lost with this window.";
+
 /** Say why the server, or the connection, said no. */
 export function wordsFor({ code, reason }: FlowError): string {
   return WORDS[code ?? ""] ?? `${reason.replace(/\.$/, "")}.`;
 }
 
 /** Say it in two or three words. */
-function wordsOf({ kind, unsent }: FlowStatus, isViewer: boolean): string {
+function wordsOf({ kind, unsent, kept }: FlowStatus, isViewer: boolean): string {
+  const what = kept ? "unsent" : "not kept";
   switch (kind) {
     case "loading":
       return "Loading";
@@ -24,9 +30,9 @@ function wordsOf({ kind, unsent }: FlowStatus, isViewer: boolean): string {
     case "saving":
       return "Saving";
     case "offline":
-      return unsent > 0 ? `Offline, ${unsent} unsent` : "Offline";
+      return unsent > 0 ? `Offline, ${unsent} ${what}` : "Offline";
     case "closed":
-      return unsent > 0 ? `Closed, ${unsent} unsent` : "Closed";
+      return unsent > 0 ? `Closed, ${unsent} ${what}` : "Closed";
   }
 }
 
@@ -41,7 +47,13 @@ interface Props {
 export function Status({ sync, status, refusals, isViewer }: Props) {
   const Icon = ICONS[status.kind];
   const isBusy = status.kind === "loading" || status.kind === "saving";
-  const why = status.error === null ? undefined : wordsFor(status.error);
+  const isAtRisk = status.unsent > 0 && !status.kept && status.kind !== "saving";
+  const why = isAtRisk ? NOT_KEPT : status.error === null ? undefined : wordsFor(status.error);
+  useEffect(() => {
+    if (isAtRisk) {
+      tell(NOT_KEPT);
+    }
+  }, [isAtRisk]);
   return (
     <>
       <span className={`status ${status.kind}`} role="status" title={why}>

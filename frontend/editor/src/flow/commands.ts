@@ -3,7 +3,7 @@
 import type { UseFlowResult } from "helix-flows/react";
 import {
   AlignCenterHorizontal, AlignCenterVertical, AlignEndHorizontal, AlignEndVertical, AlignHorizontalSpaceAround, AlignStartHorizontal,
-  AlignStartVertical, AlignVerticalSpaceAround, ArrowDown, ArrowLeft, ArrowRight, ArrowUp, BoxSelect, ClipboardPaste, Copy, FileJson,
+  AlignStartVertical, AlignVerticalSpaceAround, ArchiveRestore, ArrowDown, ArrowLeft, ArrowRight, ArrowUp, BoxSelect, ClipboardPaste, Copy, FileJson,
   BringToFront, Focus, History as HistoryIcon, Image, Keyboard, Lock, Maximize, Moon, PanelRight, Redo2, Scan, Scissors, Search, SendToBack, Share2, Spline,
   SquareDashed, SquarePlus, SquareX, TextCursorInput, Trash2, Undo2, Workflow, ZoomIn, ZoomOut,
 } from "lucide-react";
@@ -56,13 +56,14 @@ const DIRECTIONS = [
 
 /** List the commands, as they are now. */
 export function commandsOf(actions: Actions, views: Views, flow: UseFlowResult, around: Surroundings): Command[] {
-  return [...editsOf(actions, flow, around), ...addsOf(actions, around), ...placesOf(actions, views, around), ...movesOf(actions, views, around), ...viewsOf(actions, views, around), ...outsOf(flow)];
+  return [...editsOf(actions, views, flow, around), ...addsOf(actions, around), ...placesOf(actions, views, around), ...movesOf(actions, views, around), ...viewsOf(actions, views, around), ...outsOf(flow)];
 }
 
-function editsOf(actions: Actions, flow: UseFlowResult, { isReadOnly, isLocked, rename, openProperties }: Surroundings): Command[] {
+function editsOf(actions: Actions, views: Views, flow: UseFlowResult, { isReadOnly, isLocked, rename, openProperties }: Surroundings): Command[] {
   const isEditable = !isReadOnly && !isLocked;
   const isChosen = actions.selected.length > 0;
   const areNodes = actions.selectedNodes > 0;
+  const lost = flow.sync.state.dropped.findLast(({ deletions }) => deletions.length > 0);
   const group = "Edit" as const;
   const undo = (): void => {
     flow.undo();
@@ -75,6 +76,7 @@ function editsOf(actions: Actions, flow: UseFlowResult, { isReadOnly, isLocked, 
   return [
     { group, id: "undo", label: "Undo", icon: Undo2, keys: ["Mod+Z"], isEnabled: isEditable && flow.canUndo, run: undo },
     { group, id: "redo", label: "Redo", icon: Redo2, keys: ["Mod+Shift+Z", "Mod+Y"], isEnabled: isEditable && flow.canRedo, run: redo },
+    { group, id: "restore", label: "Restore what others deleted, with my changes", icon: ArchiveRestore, keys: ["Alt+R"], isEnabled: !isReadOnly && lost !== undefined, run: () => { if (lost !== undefined) { views.restore(lost); } } },
     { group, id: "copy", label: "Copy", icon: Copy, keys: ["Mod+C"], isEnabled: areNodes, isNative: true, run: () => { actions.keep(actions.copy()); } },
     { group, id: "cut", label: "Cut", icon: Scissors, keys: ["Mod+X"], isEnabled: isEditable && areNodes, isNative: true, run: () => { actions.keep(actions.cut()); } },
     { group, id: "paste", label: "Paste", icon: ClipboardPaste, keys: ["Mod+V"], isEnabled: isEditable, isNative: true, run: actions.pasteKept },

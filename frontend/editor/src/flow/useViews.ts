@@ -1,12 +1,13 @@
 /** What one looks at: everything, what is selected, farther or nearer, the next node. */
 
 import { useReactFlow } from "@xyflow/react";
-import type { Point } from "helix-flows";
+import type { Dropped, Point } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 
 import { sizeOf } from "../drawing";
 import { kindOfNode, labelOf } from "../kinds";
 import { placesIn } from "../nesting";
+import { tell } from "../ui/Toasts";
 import { announce } from "./announce";
 import type { Choice } from "./Choices";
 import { nameOf } from "./elements";
@@ -14,6 +15,7 @@ import { freeArea, glide, MIN_ZOOM, viewOfFlow } from "./fit";
 import { elementOf } from "./LabelEditor";
 import { type Direction, nextOf } from "./placing";
 import type { Actions } from "./useActions";
+import { goneName } from "./useDropped";
 
 export interface Views {
   /** Bring everything into sight. */
@@ -28,10 +30,21 @@ export interface Views {
   /** Select the node that is next in a direction, and go there. */
   goTo: (direction: Direction) => void;
   finds: () => Choice[];
+  /** Bring back what somebody deleted, with one's own changes, and go there. */
+  restore: (dropped: Dropped) => void;
+}
+
+/** Give an element the focus: one that wasn't in sight may not be there before the canvas is, and none takes it under a dialog. */
+function focus(id: string, tries: number): void {
+  const found = elementOf(id);
+  found?.focus({ preventScroll: true });
+  if (tries > 0 && (found === null || window.document.activeElement !== found)) {
+    requestAnimationFrame(() => { focus(id, tries - 1); });
+  }
 }
 
 /** Look elsewhere. */
-export function useViews({ document, nodes, edges }: UseFlowResult, { selected, select }: Actions): Views {
+export function useViews({ sync, document, nodes, edges }: UseFlowResult, { selected, select }: Actions): Views {
   const { setCenter, setViewport, getViewport, getZoom, zoomIn, zoomOut, zoomTo } = useReactFlow();
 
   /** Select a node, have it in sight, and give it the focus. */
@@ -53,18 +66,20 @@ export function useViews({ document, nodes, edges }: UseFlowResult, { selected, 
       const zoom = isCentred ? 1 : getZoom();
       void setCenter(x + width / 2, y + height / 2, { zoom, ...glide() });
     }
-    // A node that wasn't in sight may have no element before the canvas is there, and takes no focus under a dialog.
-    const focus = (tries: number): void => {
-      const found = elementOf(id);
-      found?.focus({ preventScroll: true });
-      if (tries > 0 && (found === null || window.document.activeElement !== found)) {
-        requestAnimationFrame(() => { focus(tries - 1); });
-      }
-    };
-    focus(60);
+    focus(id, 60);
   };
 
   return {
+    restore: (dropped) => {
+      const [first] = dropped.deletions;
+      if (!sync.restore(dropped)) {
+        tell("There was nothing left to restore.");
+        return;
+      }
+      announce(`Restored ${dropped.deletions.map(goneName).join(" and ")}`);
+      select(dropped.deletions.map(({ id }) => id));
+      focus(first?.id ?? "", 60);
+    },
     fit: () => {
       if (document !== null) {
         void setViewport(viewOfFlow(document, MIN_ZOOM), glide());

@@ -1,10 +1,18 @@
 import { X } from "lucide-react";
 import { useEffect, useSyncExternalStore } from "react";
 
+interface Action {
+  label: string;
+  run: () => void;
+}
+
 interface Toast {
   id: number;
   text: string;
-  action?: { label: string; run: () => void };
+  /** What can be done about it. */
+  actions: readonly Action[];
+  /** It stays until one of these is. */
+  isAsked: boolean;
 }
 
 /** Milliseconds for which something is told; what can be undone, or asks to be read, stays longer. */
@@ -34,8 +42,11 @@ function close(id: number): void {
   set(toasts.filter((toast) => toast.id !== id));
 }
 
-function endLater({ id, text, action }: Toast): void {
-  const duration = action !== undefined || text.length > LONG_TEXT ? LONG_DURATION : DURATION;
+function endLater({ id, text, actions, isAsked }: Toast): void {
+  if (isAsked) {
+    return;
+  }
+  const duration = actions.length > 0 || text.length > LONG_TEXT ? LONG_DURATION : DURATION;
   clearTimeout(ends.get(id));
   ends.set(id, setTimeout(() => { close(id); }, duration));
 }
@@ -51,17 +62,29 @@ function go(): void {
   toasts.forEach(endLater);
 }
 
-function carryOut({ id, action }: Toast): void {
+function carryOut({ id }: Toast, { run }: Action): void {
   close(id);
-  action?.run();
+  run();
+}
+
+function show(text: string, actions: readonly Action[], isAsked: boolean): Toast {
+  last += 1;
+  const toast = { id: last, text, actions, isAsked };
+  const told = toasts.filter((one) => !one.isAsked).slice(1 - MOST);
+  set([...toasts.filter((one) => one.isAsked || told.includes(one)), toast]);
+  endLater(toast);
+  return toast;
 }
 
 /** Tell something for some seconds; with `action`, a button to do something about it. */
-export function tell(text: string, action?: Toast["action"]): void {
-  last += 1;
-  const toast = { id: last, text, ...(action === undefined ? {} : { action }) };
-  set([...toasts.slice(1 - MOST), toast]);
-  endLater(toast);
+export function tell(text: string, action?: Action): void {
+  show(text, action === undefined ? [] : [action], false);
+}
+
+/** Ask what is to be done, until it is. Returns what ends that. */
+export function ask(text: string, actions: readonly Action[]): () => void {
+  const { id } = show(text, actions, true);
+  return () => { close(id); };
 }
 
 function subscribe(listener: () => void): () => void {
@@ -75,12 +98,16 @@ export function Toasts() {
   return (
     <div className="toasts" role="status" onPointerEnter={stay} onPointerLeave={go} onFocus={stay} onBlur={go}>
       {shown.map((toast) => (
-        <div className="toast" key={toast.id}>
+        <div className={toast.isAsked ? "toast asked" : "toast"} key={toast.id}>
           <span>{toast.text}</span>
-          {toast.action !== undefined && <button onClick={() => { carryOut(toast); }}>{toast.action.label}</button>}
-          <button className="close" aria-label="Dismiss" onClick={() => { close(toast.id); }}>
-            <X size={14} aria-hidden />
-          </button>
+          {toast.actions.map((action) => (
+            <button key={action.label} onClick={() => { carryOut(toast, action); }}>{action.label}</button>
+          ))}
+          {!toast.isAsked && (
+            <button className="close" aria-label="Dismiss" onClick={() => { close(toast.id); }}>
+              <X size={14} aria-hidden />
+            </button>
+          )}
         </div>
       ))}
     </div>
@@ -91,11 +118,12 @@ export function Toasts() {
 export function useToastKeys(): void {
   useEffect(() => {
     const press = (event: KeyboardEvent): void => {
-      const newest = toasts.findLast(({ action }) => action !== undefined);
+      const newest = toasts.findLast(({ actions, isAsked }) => actions.length > 0 && !isAsked);
+      const action = newest?.actions[0];
       const isText = event.target instanceof HTMLInputElement;
-      if ((event.ctrlKey || event.metaKey) && event.key === "z" && newest !== undefined && !isText) {
+      if ((event.ctrlKey || event.metaKey) && event.key === "z" && newest !== undefined && action !== undefined && !isText) {
         event.preventDefault();
-        carryOut(newest);
+        carryOut(newest, action);
       }
     };
     addEventListener("keydown", press);
