@@ -367,9 +367,12 @@ class StoreFull(StoreError):
 
 
 class StoreReadOnly(StoreError):
-    """The store can't be written to; nothing was written."""
+    """
+    The store can't be written to for now, as in the middle of a failover; nothing was written.
+    """
 
     code = "store_read_only"
+    retry = True
     default_message = "The store can't be written to"
 
 

@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import attrs
 import psutil
 import psycopg2
 import pytest
@@ -32,6 +33,7 @@ local all all trust
 host all guard 127.0.0.1/32 scram-sha-256
 host all stranger 127.0.0.1/32 reject
 host all all 127.0.0.1/32 trust
+host replication helix 127.0.0.1/32 trust
 """
 
 _SETTINGS = {
@@ -111,6 +113,29 @@ class PostgresServer:
         self.execute("CREATE ROLE stranger LOGIN")
         self.execute("CREATE ROLE limited LOGIN")
         self.execute("CREATE ROLE idle")
+
+    def follow(self, primary: PostgresServer) -> None:
+        """Make the data directory as a copy of another server's, and start as its hot standby."""
+        done = subprocess.run(
+            [
+                *as_somebody(),
+                program("pg_basebackup"),
+                f"--dbname=postgresql://helix@127.0.0.1:{primary.port}/postgres",
+                f"--pgdata={self._data}",
+                "--checkpoint=fast",
+                "--write-recovery-conf",
+                "--no-sync",
+            ],
+            capture_output=True,
+            timeout=START_TIMEOUT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        self.start()
+
+    def promote(self) -> None:
+        """Let a standby take writes."""
+        assert self.execute("SELECT pg_promote()") == [(True,)]
 
     def start(self) -> None:
         """Start, and wait until it takes connections."""
@@ -230,13 +255,18 @@ def new_database(options: str = "") -> Iterator[str]:
         server.drop_database(name)
 
 
-def _make_server(call_at_end: Callable[..., object]) -> PostgresServer:
+def _make_server(
+    call_at_end: Callable[..., object], primary: PostgresServer | None = None
+) -> PostgresServer:
     # Not pytest's directory: the path of a unix socket has at most 107 bytes.
     directory = tempfile.mkdtemp(prefix="helix-pg-")
     call_at_end(shutil.rmtree, directory)
     server = PostgresServer(Path(directory))
     call_at_end(server.stop)
-    server.create()
+    if primary is None:
+        server.create()
+    else:
+        server.follow(primary)
     return server
 
 
@@ -264,3 +294,35 @@ def mortal_server() -> Iterator[PostgresServer]:
     """A server of the module's own, to be stopped and killed."""
     with ExitStack() as stack:
         yield _make_server(stack.callback)
+
+
+@attrs.frozen
+class Pair:
+    """
+    A primary and its hot standby, which gets what was committed a moment later.
+
+    :ivar primary: the first host of `url`.
+    """
+
+    primary: PostgresServer
+    standby: PostgresServer
+
+    @property
+    def url(self) -> str:
+        """The address of both."""
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in (self.primary, self.standby))
+        return f"postgresql://helix@{hosts}/postgres"
+
+    def wait_for_standby(self) -> None:
+        """Wait until the standby has what the primary has."""
+        (newest,) = self.primary.execute("SELECT pg_current_wal_lsn()")[0]
+        behind = f"SELECT pg_last_wal_replay_lsn() >= '{newest}'"
+        wait_until(lambda: self.standby.execute(behind) == [(True,)], START_TIMEOUT, "The standby")
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Two servers of the test's own, to fail over from one to the other."""
+    with ExitStack() as stack:
+        primary = _make_server(stack.callback)
+        yield Pair(primary, _make_server(stack.callback, primary))

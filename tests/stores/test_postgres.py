@@ -139,11 +139,41 @@ async def test_pgs5_a_transaction_waits_for_what_is_in_it(
 async def test_pgs5_what_is_confirmed_is_on_disk(
     postgres_server: PostgresServer, database: str
 ) -> None:
+    """Also where a pooler gives each transaction a connection whose settings are the database's."""
     postgres_server.execute(f"ALTER DATABASE {database} SET synchronous_commit = off")
-    connection = Connection(reactor, Bounds())
-    await connection.open(Address.parse(postgres_server.url(database)), 0)
-    assert await connection.ask("SHOW synchronous_commit") == [("on",)]
-    connection.discard()
+    store = PostgresStore(postgres_server.url(database), reactor)
+    await store.start()
+    postgres_server.execute(NOTE_WRITES, database)
+    await keep(store, "f", entries(1, 2))
+    await add(store, "f", "e1", 2, entries(3, 3), Summary("t"))
+    await take_snapshot(store, "f", "e1", 2, b"{}")
+    await store.name_version("f", "e1", NamedVersion(1, "Launch", "Ada", T0))
+    await store.unname_version("f", "e1", 1)
+    await store.renew_epoch("f", "e1", 3, chain_at(3), "e2")
+    await store.renew_epochs("e3")
+    await store.delete("f", T0)
+    await store.undelete("f")
+    await store.delete("f", T0)
+    await store.create("f", "e4", T0, replace_deleted=True)
+    await store.delete("f", T0)
+    await store.purge(T0 + 1)
+    noted = postgres_server.execute("SELECT operation, setting FROM noted", database)
+    assert len(noted) > 12
+    assert {setting for _, setting in noted} == {"on"}
+    await store.stop()
+
+
+NOTE_WRITES = """
+CREATE TABLE noted (operation text, setting text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO noted VALUES (TG_OP, current_setting('synchronous_commit')); RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON helix_flows EXECUTE FUNCTION note();
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON helix_entries EXECUTE FUNCTION note();
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON helix_snapshots EXECUTE FUNCTION note();
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON helix_version_names
+    EXECUTE FUNCTION note();
+"""
 
 
 # Several nodes.
@@ -279,20 +309,21 @@ async def test_pgs9_a_long_description_is_kept(store: PostgresStore) -> None:
 async def test_pgs10_a_database_that_only_reads(
     postgres_server: PostgresServer, database: str
 ) -> None:
-    store = PostgresStore(postgres_server.url(database), reactor)
+    store = PostgresStore(postgres_server.url(database), reactor, Bounds(wait=0.5))
     await store.start()
     await keep(store, "f")
     postgres_server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     postgres_server.cut(database)
-    with pytest.raises(StoreReadOnly):
-        await add(store, "f", "e1", 0, [entry(1)], Summary())
-    with pytest.raises(StoreReadOnly):
-        await store.delete("f", T0)
+    for asked in (add(store, "f", "e1", 0, [entry(1)], Summary()), store.delete("f", T0)):
+        with pytest.raises(StoreReadOnly) as caught:
+            await asked
+        assert caught.value.retry
     assert (await store.head("f")).version == 0
     # The connections that could only read were given up, as after another server took over.
+    asked = add(store, "f", "e1", 0, [entry(1)], Summary())
     postgres_server.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
     postgres_server.cut(database)
-    await add(store, "f", "e1", 0, [entry(1)], Summary())
+    await asked
     await store.stop()
 
 

@@ -85,7 +85,9 @@ async def test_pgs7_a_new_database_that_only_reads(
     postgres_server: PostgresServer, database: str
 ) -> None:
     postgres_server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
-    assert isinstance(await refusal(postgres_server.url(database)), StoreReadOnly)
+    assert isinstance(
+        await refusal(postgres_server.url(database), Bounds(start=0.3)), StoreReadOnly
+    )
 
 
 @pytest.mark.parametrize(

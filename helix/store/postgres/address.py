@@ -24,16 +24,40 @@ _DEFAULTS = {
     "tcp_user_timeout": "10000",
 }
 
+_PLACE = ("host", "hostaddr", "port")
+"""libpq's parameters that may be lists, of as many hosts."""
+
+
+def _places(parameters: dict[str, str]) -> list[dict[str, str]]:
+    """
+    Give what tells each host of a URL from the others; libpq's own way through a list would change
+    the socket under txpostgres.
+
+    :raises StoreError: when there are not as many ports, or addresses, as hosts.
+    """
+    lists = {name: parameters[name].split(",") for name in _PLACE if parameters.get(name)}
+    count = max([1, *map(len, lists.values())])
+    for name, values in lists.items():
+        if name == "port" and len(values) == 1:
+            lists[name] = values * count
+        elif len(values) != count:
+            raise StoreError("The PostgreSQL URL has not as many ports, or addresses, as hosts")
+    return [
+        {name: values[at] for name, values in lists.items() if values[at]} for at in range(count)
+    ]
+
 
 @attrs.frozen
 class Address:
     """
     A database's URL, taken apart.
 
-    :ivar parameters: libpq's, the password among them.
+    :ivar parameters: libpq's, the password among them; of one host, or of none that is named.
+    :ivar others: where else the database may be, in the order of the URL.
     """
 
     parameters: dict[str, str] = attrs.field(repr=False)
+    others: tuple[Address, ...] = ()
 
     @classmethod
     def parse(cls, url: str, read_only: bool = False) -> Address:
@@ -58,10 +82,21 @@ class Address:
         if read_only:
             given = parameters.get("options", "")
             parameters["options"] = f"{given} -c default_transaction_read_only=on".lstrip()
-        return cls({**_DEFAULTS, **parameters, "client_encoding": "UTF8"})
+        places = _places(parameters)
+        rest = {name: value for name, value in parameters.items() if name not in _PLACE}
+        common = {**_DEFAULTS, **rest, "client_encoding": "UTF8"}
+        first, *others = [cls({**common, **place}) for place in places]
+        return attrs.evolve(first, others=tuple(others))
+
+    @property
+    def places(self) -> tuple[Address, ...]:
+        """This one and the others: where the database may be."""
+        return (attrs.evolve(self, others=()), *self.others)
 
     def __str__(self) -> str:
         """The place in words, without the password."""
+        if self.others:
+            return " or ".join(map(str, self.places))
         host = self.parameters.get("host") or self.parameters.get("hostaddr") or "the local socket"
         return f"PostgreSQL at {host}:{self.parameters.get('port', '5432')}"
 
@@ -74,7 +109,7 @@ class Address:
     def _name(self) -> str | None:
         """The one name that a resolver has to be asked for, if there is one."""
         host = self.parameters.get("host", "")
-        if not host or host[0] in "/@" or "," in host or "hostaddr" in self.parameters:
+        if not host or host[0] in "/@" or "hostaddr" in self.parameters:
             return None
         try:
             ip_address(host)
@@ -86,8 +121,7 @@ class Address:
         """
         Ask for the host's address in a thread, where libpq would ask for it in ours.
 
-        Left to libpq, which blocks for it: a list of hosts, and hosts that only the environment
-        or a service file names.
+        Left to libpq, which blocks for it: hosts that only the environment or a service file names.
 
         :param attempt: of several addresses, each attempt takes the next.
         :param seconds: the time that the resolver has.

@@ -17,6 +17,7 @@ from helix.errors import (
     FlowNotFound,
     HelixError,
     StoreError,
+    StoreReadOnly,
     StoreUnavailable,
     VersionConflict,
 )
@@ -44,6 +45,7 @@ class Append:
     :ivar asked: it as JSON.
     :ivar deadline: until when it waits for a connection.
     :ivar tried: whether its connection was lost, so that nobody knows whether it is done.
+    :ivar told: what it fails with when there is no time left.
     """
 
     number: int
@@ -54,6 +56,7 @@ class Append:
     asked: bytes
     deadline: float
     tried: bool = False
+    told: StoreError = attrs.field(factory=StoreUnavailable)
     done: Deferred[None] = attrs.field(factory=Deferred)
 
 
@@ -138,9 +141,9 @@ class Appends:
             return
         try:
             asked = b",".join([append.asked for append in batch]).decode()
-            lost = await connection.ask(APPEND, {"asked": f"[{asked}]"})
-        except ConnectionGone:
-            self._again(batch)
+            lost = await connection.write(APPEND, {"asked": f"[{asked}]"})
+        except (ConnectionGone, StoreReadOnly) as error:
+            self._again(batch, error)
         except Unfit as error:
             if len(batch) == 1:
                 self._finish(batch[0], DuplicateOperation() if isinstance(error, Clash) else error)
@@ -174,20 +177,24 @@ class Appends:
         for append in doubtful:
             try:
                 done = await _is_done(connection, append)
-            except ConnectionGone:
-                self._again([append])
+            except ConnectionGone as error:
+                self._again([append], error)
             except StoreError as error:
                 self._finish(append, error)
             else:
                 self._finish(append, None if done else _reason(lost[append.number]))
 
-    def _again(self, batch: list[Append]) -> None:
-        """Queue what was lost with its connection again, if there is time."""
+    def _again(self, batch: list[Append], error: StoreError) -> None:
+        """
+        Queue again, if there is time, what was lost with its connection, or met a server that only
+        reads.
+        """
         now = self._clock.seconds()
         for append in reversed(batch):
             append.tried = True
+            append.told = error if isinstance(error, StoreReadOnly) else StoreUnavailable()
             if append.deadline <= now:
-                self._finish(append, StoreUnavailable())
+                self._finish(append, append.told)
             else:
                 self._queue.appendleft(append)
         if self._queue:
@@ -220,7 +227,8 @@ class Appends:
         self._expiry = None
         now = self._clock.seconds()
         while self._queue and self._queue[0].deadline <= now:
-            self._finish(self._queue.popleft(), StoreUnavailable())
+            append = self._queue.popleft()
+            self._finish(append, append.told)
         if self._queue:
             self._expire_later()
 

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from helix.errors import StoreError, StoreUnavailable
+from helix.errors import StoreError, StoreReadOnly, StoreUnavailable
 from helix.store.postgres.address import Address
 from helix.store.postgres.failures import ConnectionGone
 from helix.store.postgres.wire import Bounds, Connection
@@ -34,13 +34,26 @@ class Pool:
     """
     A few connections. One that is lost is opened again, for as long as that takes.
 
+    Of an address with several places the first is taken that takes writes, beginning with the one
+    that was taken last.
+
     :param size: how many.
+    :param read_only: whether nothing is to be written, so that any place is as good.
     """
 
     _log: Final = Logger(namespace="helix.store.postgres")
 
-    def __init__(self, address: Address, reactor: object, bounds: Bounds, size: int) -> None:
+    def __init__(
+        self,
+        address: Address,
+        reactor: object,
+        bounds: Bounds,
+        size: int,
+        read_only: bool = False,
+    ) -> None:
         self._address = address
+        self._places = deque(address.places)
+        self._picky = len(self._places) > 1 and not read_only
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
         self._bounds = bounds
@@ -70,9 +83,10 @@ class Pool:
                     return await work(connection)
                 finally:
                     connection.discard()
-            except StoreUnavailable as error:
+            except (StoreUnavailable, StoreReadOnly) as error:
                 if self._closed or self._clock.seconds() + pause > deadline:
-                    raise StoreUnavailable(error.message) from None
+                    kind = StoreReadOnly if isinstance(error, StoreReadOnly) else StoreUnavailable
+                    raise kind(error.message) from None
                 self._note(error)
             await self._sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -97,18 +111,25 @@ class Pool:
 
     async def run(self, work: Work[T]) -> T:
         """
-        Have ``work`` done, anew for each time that its connection is lost, while there is time.
+        Have ``work`` done, anew for each time that its connection is lost, or its server turns out
+        to only read, while there is time.
 
         :raises StoreUnavailable: when there was no connection in time.
+        :raises StoreReadOnly: when none took writes.
         """
         deadline = self._clock.seconds() + self._bounds.wait
+        told: StoreError = StoreUnavailable()
         while True:
-            connection = await self.take(max(0.0, deadline - self._clock.seconds()))
+            try:
+                connection = await self.take(max(0.0, deadline - self._clock.seconds()))
+            except StoreUnavailable:
+                raise told from None
             try:
                 return await work(connection)
             except ConnectionGone:
-                if self._clock.seconds() >= deadline:
-                    raise StoreUnavailable() from None
+                told = StoreUnavailable()
+            except StoreReadOnly as error:
+                told = error
             finally:
                 self.give_back(connection)
 
@@ -125,6 +146,8 @@ class Pool:
             connection = self._idle.pop()
             if not connection.is_gone:
                 return connection
+        if seconds is not None and seconds <= 0:
+            raise StoreUnavailable()
         waiter: Deferred[Connection] = Deferred(self._waiters.remove)
         self._waiters.append(waiter)
         if seconds is not None:
@@ -175,24 +198,57 @@ class Pool:
             self._pauses.discard(pause)
 
     async def _open(self) -> Connection:
+        """
+        Connect to the first place that will do.
+
+        :raises Refused: when each of them refuses.
+        :raises StoreReadOnly: when one could be reached, but takes no writes.
+        :raises StoreUnavailable: when none can be reached.
+        """
+        errors: list[StoreError] = []
+        for place in tuple(self._places):
+            try:
+                connection = await self._open_at(place)
+            except StoreError as error:
+                errors.append(error)
+                if self._closed:
+                    break
+                continue
+            if self._places[0] is not place:  # the next ones begin here
+                self._places.remove(place)
+                self._places.appendleft(place)
+            if self._trouble is not None:
+                self._trouble = None
+                self._log.info("{address} is back", address=str(place))
+            return connection
+        errors.sort(key=_hope)
+        raise errors[0]
+
+    async def _open_at(self, place: Address) -> Connection:
         connection = Connection(self._reactor, self._bounds)
         self._all.add(connection)
         connection.gone.addCallback(lambda _: self._all.discard(connection))
         self._attempts += 1
         try:
-            await connection.open(self._address, self._attempts)
+            await connection.open(place, self._attempts)
+            if self._picky and connection.only_reads:
+                raise StoreReadOnly(f"{place} takes no writes")
         except BaseException:
             connection.discard()
             raise
-        if self._trouble is not None:
-            self._trouble = None
-            self._log.info("{address} is back", address=str(self._address))
         return connection
 
     def _note(self, error: StoreError) -> None:
         if error.message != self._trouble and not self._closed:
             self._trouble = error.message
             self._log.warn("{reason}", reason=error.message)
+
+
+def _hope(error: StoreError) -> int:
+    """Give what error says most about whether to try again: the smallest."""
+    if isinstance(error, StoreReadOnly):
+        return 0
+    return 1 if isinstance(error, StoreUnavailable) else 2
 
 
 def _closed() -> StoreUnavailable:

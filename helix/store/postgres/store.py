@@ -80,7 +80,7 @@ class PostgresStore:
         self._read_only = read_only
         self._clock = IReactorTime(reactor)
         self._bounds = bounds
-        self._pool = Pool(Address.parse(url, read_only), reactor, bounds, CONNECTIONS)
+        self._pool = Pool(Address.parse(url, read_only), reactor, bounds, CONNECTIONS, read_only)
         self._appends = Appends(self._pool, self._clock)
         self._numbers = count()
         self.is_open = False
@@ -270,11 +270,11 @@ class PostgresStore:
 
     def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
         named = {"flow_id": pack(flow_id), "at": at}
-        return self._do(lambda connection: _one_head(connection, queries.DELETE, named))
+        return self._do(lambda connection: _change(connection, queries.DELETE, named))
 
     def undelete(self, flow_id: str) -> Deferred[FlowHead]:
         named = {"flow_id": pack(flow_id)}
-        return self._do(lambda connection: _one_head(connection, queries.UNDELETE, named))
+        return self._do(lambda connection: _change(connection, queries.UNDELETE, named))
 
     def purge(self, deleted_before: float) -> Deferred[int]:
         async def some(connection: Connection) -> int:
@@ -303,12 +303,15 @@ class PostgresStore:
 
     def renew_epochs(self, epoch: str) -> Deferred[int]:
         async def renew(connection: Connection) -> int:
-            named = {"epoch": pack(epoch)}
-            rows = await connection.ask(queries.RENEW_EPOCHS, named, self._bounds.long_answer)
-            count: int = rows[0][0]
-            return count
+            return await connection.transaction(lambda: self._renew_all(connection, epoch))
 
         return self._do(renew)
+
+    async def _renew_all(self, connection: Connection, epoch: str) -> int:
+        named = {"epoch": pack(epoch)}
+        rows = await connection.ask(queries.RENEW_EPOCHS, named, self._bounds.long_answer)
+        count: int = rows[0][0]
+        return count
 
     def _do(self, work: Work[T]) -> Deferred[T]:
         """Have something done on a connection. To cancel the Deferred doesn't cancel the work."""
@@ -335,15 +338,18 @@ def _log_of(flow_id: str, epoch: str) -> dict[str, object]:
     return {"flow_id": pack(flow_id), "epoch": pack(epoch)}
 
 
-async def _one_head(connection: Connection, sql: str, named: Mapping[str, object]) -> FlowHead:
-    rows = await connection.ask(sql, named)
+def _one_head(rows: list[Row]) -> FlowHead:
     if not rows:
         raise FlowNotFound()
     return read_head(rows[0])
 
 
+async def _change(connection: Connection, sql: str, named: Mapping[str, object]) -> FlowHead:
+    return _one_head(await connection.write(sql, named))
+
+
 async def _head(connection: Connection, flow_id: str) -> FlowHead:
-    return await _one_head(connection, queries.HEAD_OF, {"flow_id": pack(flow_id)})
+    return _one_head(await connection.ask(queries.HEAD_OF, {"flow_id": pack(flow_id)}))
 
 
 async def _check(connection: Connection, flow_id: str, base: tuple[str, int, bytes]) -> None:

@@ -25,14 +25,23 @@ GRACE = 0.5
 """Seconds after which a server that should have given up a statement is taken for dead."""
 
 _SET_UP = """
-SELECT set_config('statement_timeout', %(answer_ms)s::text, false),
+SELECT current_setting('transaction_read_only') = 'on',
+    set_config('statement_timeout', %(answer_ms)s::text, false),
     set_config('idle_in_transaction_session_timeout', %(answer_ms)s::text, false),
     set_config('enable_hashjoin', 'off', false),
-    set_config('enable_mergejoin', 'off', false),
-    set_config('synchronous_commit',
-        CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
-        ELSE current_setting('synchronous_commit') END, false)
+    set_config('enable_mergejoin', 'off', false)
 """
+
+# For the transaction that it is in alone: between PgBouncer and the server a connection may be
+# another one for each, with settings of its own.
+_DURABLE = """
+SELECT set_config('synchronous_commit',
+    CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+    ELSE current_setting('synchronous_commit') END, true)
+"""
+
+WRITING = f"BEGIN;{_DURABLE}"
+"""Begins a transaction whose commit is on the server's disk before it is confirmed."""
 
 
 @attrs.frozen
@@ -87,12 +96,13 @@ class Connection:
 
     :ivar gone: fires when it is closed, by whomever.
     :ivar is_gone: whether it is.
+    :ivar only_reads: whether the server took no writes when it was opened.
     :ivar bounds: what everything on it is held to.
     """
 
     def __init__(self, reactor: object, bounds: Bounds) -> None:
         self.gone: Deferred[None] = Deferred()
-        self.is_gone = False
+        self.is_gone = self.only_reads = False
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
         self.bounds = bounds
@@ -124,7 +134,8 @@ class Connection:
         finally:
             if timer.active():
                 timer.cancel()
-        await self.ask(_SET_UP, {"answer_ms": int(self.bounds.answer * 1000)})
+        set_up = await self.ask(_SET_UP, {"answer_ms": int(self.bounds.answer * 1000)})
+        self.only_reads = set_up[0][0]
 
     def discard(self) -> None:
         """Close it. What is under way fails."""
@@ -168,7 +179,13 @@ class Connection:
             if timer.active():
                 timer.cancel()
 
-    async def transaction(self, work: Callable[[], Awaitable[T]], begin: str = "BEGIN") -> T:
+    async def write(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        """
+        As `ask`, for a statement that is a transaction by itself, and durable once it is answered.
+        """
+        return await self.ask(f"{_DURABLE};{sql}", parameters)
+
+    async def transaction(self, work: Callable[[], Awaitable[T]], begin: str = WRITING) -> T:
         """
         Do ``work`` in a transaction: all that it asks for happens, or nothing.
 
