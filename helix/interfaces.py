@@ -191,7 +191,10 @@ class IFlowStore(Interface):
         """
 
     def heads(query: HeadQuery) -> Deferred[list[FlowHead]]:
-        """List flows, the newest change first, those of one moment by id, descending."""
+        """
+        List flows, the newest change first, those of one moment by id, descending; without their
+        chains.
+        """
 
     def delete(flow_id: str, at: float) -> Deferred[FlowHead]:
         """

@@ -64,7 +64,7 @@ class FlowHead(msgspec.Struct, frozen=True):
     :ivar created_at: Unix seconds, as the other times.
     :ivar updated_at: when the newest entry was accepted; ``created_at`` before the first.
     :ivar origin: the chain of version 0, by the epoch that the log began in. (`helix.chain`)
-    :ivar chain: that of ``version``.
+    :ivar chain: that of ``version``; empty in lists, and where the entry that has it is damaged.
     :ivar deleted_at: ``None`` while the flow is not deleted.
     """
 

@@ -426,7 +426,7 @@ def test_log2_patches_that_wait_are_bounded(world: World, store: HeldStore) -> N
     [
         (StoreUnavailable(), "store_unavailable", True),
         (StoreFull(), "store_full", True),
-        (StoreReadOnly(), "store_read_only", False),
+        (StoreReadOnly(), "store_read_only", True),
         (StoreCorrupt(), "store_corrupt", False),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import attrs
-import msgspec
+from msgspec import structs
 from twisted.internet.defer import Deferred, execute
 from zope.interface import implementer
 
@@ -70,7 +70,7 @@ class _Log:
                 self.operations.setdefault(entry.client_id, {})[entry.op_id] = entry.version
         if entries:
             newest = entries[-1]
-            self.head = msgspec.structs.replace(
+            self.head = structs.replace(
                 self.head,
                 version=len(self.entries),
                 summary=summary,
@@ -225,7 +225,7 @@ class MemoryStore:
         def heads() -> list[FlowHead]:
             found = [log.head for log in self._logs.values() if matches(log.head, query)]
             found.sort(key=lambda head: (head.updated_at, head.flow_id), reverse=True)
-            return found[: query.limit]
+            return [structs.replace(head, chain=b"") for head in found[: query.limit]]
 
         return self._do(heads)
 
@@ -233,7 +233,7 @@ class MemoryStore:
         def delete() -> FlowHead:
             log = self._log(flow_id)
             if log.head.deleted_at is None:
-                log.head = msgspec.structs.replace(log.head, deleted_at=at)
+                log.head = structs.replace(log.head, deleted_at=at)
             return log.head
 
         return self._do(delete)
@@ -241,7 +241,7 @@ class MemoryStore:
     def undelete(self, flow_id: str) -> Deferred[FlowHead]:
         def undelete() -> FlowHead:
             log = self._log(flow_id)
-            log.head = msgspec.structs.replace(log.head, deleted_at=None)
+            log.head = structs.replace(log.head, deleted_at=None)
             return log.head
 
         return self._do(undelete)
@@ -264,14 +264,14 @@ class MemoryStore:
     ) -> Deferred[None]:
         def renew() -> None:
             log = self._log_at(flow_id, epoch, version, chain)
-            log.head = msgspec.structs.replace(log.head, epoch=new_epoch)
+            log.head = structs.replace(log.head, epoch=new_epoch)
 
         return self._do(renew)
 
     def renew_epochs(self, epoch: str) -> Deferred[int]:
         def renew() -> int:
             for log in self._logs.values():
-                log.head = msgspec.structs.replace(log.head, epoch=epoch)
+                log.head = structs.replace(log.head, epoch=epoch)
             return len(self._logs)
 
         return self._do(renew)

@@ -31,10 +31,7 @@ _BLOCK_BYTES = 4 * 2**20
 
 _HEAD = """
     SELECT flow, flow_id, epoch, version, title, description, node_count, edge_count,
-        created_at, updated_at, origin,
-        IFNULL((SELECT chain FROM entries
-            WHERE entries.flow = flows.flow AND entries.version = flows.version), origin),
-        deleted_at
+        created_at, updated_at, origin, x'', deleted_at
     FROM flows JOIN texts USING (flow)
 """
 
@@ -81,14 +78,33 @@ Read = Callable[["SQLiteReads"], object]
 
 def read_head(database: sqlite3.Connection, flow_id: str) -> tuple[int, FlowHead]:
     """
-    Give a flow's key and head.
+    Give a flow's key and head; without its chain where the entry that has that is damaged.
 
     :raises FlowNotFound: when there is none.
     """
     row = database.execute(_HEAD + "WHERE flow_id = ?", (flow_id,)).fetchone()
     if row is None:
         raise FlowNotFound()
-    return row[0], _to_head(row)
+    head = _to_head(row)
+    try:
+        chain = read_chain(database, row[0], head.version)
+    except sqlite3.DatabaseError as error:
+        if primary_code(error) != sqlite3.SQLITE_CORRUPT:
+            raise
+    else:
+        head = msgspec.structs.replace(head, chain=chain or b"")
+    return row[0], head
+
+
+def read_chain(database: sqlite3.Connection, flow: int, version: int) -> bytes | None:
+    """Give a log's chain at a version, if it reaches that."""
+    row = database.execute(
+        "SELECT IFNULL(entries.chain, origin) FROM flows LEFT JOIN entries"
+        " ON entries.flow = flows.flow AND entries.version = ?1"
+        " WHERE flows.flow = ?2 AND ?1 BETWEEN 0 AND flows.version",
+        (version, flow),
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 def _to_head(row: Any) -> FlowHead:

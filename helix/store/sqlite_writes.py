@@ -21,7 +21,7 @@ from helix.records import Entry, FlowHead, NamedVersion, Summary
 from helix.store.rules import expendable
 from helix.store.sqlite_file import WriterLock, primary_code, store_error
 from helix.store.sqlite_names import drop_name, keep_name
-from helix.store.sqlite_reads import read_head, read_snapshot_versions
+from helix.store.sqlite_reads import read_chain, read_head, read_snapshot_versions
 from helix.store.sqlite_removed import RemovedFlows
 
 _KNOWN_LOGS = 20_000
@@ -51,20 +51,18 @@ class _Log:
     A flow as the writer remembers it.
 
     :ivar texts: a hash of the title and the description.
+    :ivar chain: of the version; ``None`` before it is asked for: damage there is no other write's
+        concern.
     :ivar clients: client id -> key, of some.
     """
 
     flow: int
     epoch: str
     version: int
-    chain: bytes
     deleted: bool
     texts: int
+    chain: bytes | None = None
     clients: dict[str, int] = attrs.field(factory=dict)
-
-    def is_at(self, epoch: str, version: int, chain: bytes) -> bool:
-        """Whether this is its head."""
-        return self.version == version and self.chain == chain and self.epoch == epoch
 
 
 @attrs.frozen
@@ -209,7 +207,7 @@ class SQLiteWrites:
             return FlowNotFound()
         if log.deleted:
             return FlowDeleted()
-        if not log.is_at(append.epoch, append.base_version, append.base_chain):
+        if not self._is_at(log, append.epoch, append.base_version, append.base_chain):
             return VersionConflict()
         if append.entries:
             self._stage_entries(log, append.entries)
@@ -267,17 +265,24 @@ class SQLiteWrites:
 
     def _find_log(self, flow_id: str) -> _Log | None:
         row = self._database.execute(
-            "SELECT flow, epoch, version, IFNULL(entries.chain, origin), deleted_at, title,"
-            " description FROM flows JOIN texts USING (flow)"
-            " LEFT JOIN entries USING (flow, version) WHERE flow_id = ?",
+            "SELECT flow, epoch, version, deleted_at, title, description"
+            " FROM flows JOIN texts USING (flow) WHERE flow_id = ?",
             (flow_id,),
         ).fetchone()
         if row is None:
             return None
-        flow, epoch, version, chain, deleted_at, *texts = row
-        log = _Log(flow, epoch, version, chain, deleted_at is not None, hash(tuple(texts)))
+        flow, epoch, version, deleted_at, *texts = row
+        log = _Log(flow, epoch, version, deleted_at is not None, hash(tuple(texts)))
         self._logs[flow_id] = log
         return log
+
+    def _is_at(self, log: _Log, epoch: str, version: int, chain: bytes) -> bool:
+        """Tell whether this is a log's head."""
+        if log.version != version or log.epoch != epoch:
+            return False
+        if log.chain is None:
+            log.chain = read_chain(self._database, log.flow, version)
+        return log.chain == chain
 
     def _client(self, log: _Log, client_id: str) -> int:
         """Give a client's key in a log; it gets one with its first entry."""
@@ -339,7 +344,9 @@ class SQLiteWrites:
         self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
     ) -> None:
         log = self._find_log(flow_id)
-        if log is None or log.epoch != epoch or self._chain(log, version) != chain:
+        if log is None or log.epoch != epoch:
+            return
+        if read_chain(self._database, log.flow, version) != chain:
             return
         self._database.execute(
             "INSERT OR IGNORE INTO snapshots (flow, version, document)"
@@ -351,16 +358,6 @@ class SQLiteWrites:
             "DELETE FROM snapshots WHERE flow = ? AND version = ?",
             [(log.flow, version) for version in old],
         )
-
-    def _chain(self, log: _Log, version: int) -> bytes | None:
-        """Give a log's chain at a version, if it reaches that."""
-        row = self._database.execute(
-            "SELECT IFNULL(entries.chain, origin) FROM flows LEFT JOIN entries"
-            " ON entries.flow = flows.flow AND entries.version = ?1"
-            " WHERE flows.flow = ?2 AND ?1 BETWEEN 0 AND flows.version",
-            (version, log.flow),
-        ).fetchone()
-        return None if row is None else row[0]
 
     def name_version(self, flow_id: str, epoch: str, named: NamedVersion) -> NamedVersion | None:
         return keep_name(self._database, flow_id, epoch, named)
@@ -399,7 +396,7 @@ class SQLiteWrites:
             raise FlowNotFound()
         if log.deleted:
             raise FlowDeleted()
-        if not log.is_at(epoch, version, chain):
+        if not self._is_at(log, epoch, version, chain):
             raise VersionConflict()
         log.epoch = new_epoch
         self._database.execute("UPDATE flows SET epoch = ? WHERE flow = ?", (new_epoch, log.flow))

@@ -426,8 +426,8 @@ async def test_sto8_flows_are_listed_newest_change_first(store: IFlowStore) -> N
     found = await store.heads(HeadQuery())
     order = ["b", "\U0001f600", "\uffee", "\u00e9", "a", "Z", "older"]
     assert [head.flow_id for head in found] == order
-    assert found[0] == await store.head("b")
-    assert found[-1] == await store.head("older")
+    for head in (found[0], found[-1]):
+        assert head == msgspec.structs.replace(await store.head(head.flow_id), chain=b"")
     pages: list[FlowHead] = []
     before = None
     while page := await store.heads(HeadQuery(limit=2, before=before)):
@@ -717,7 +717,7 @@ async def test_sto10_everything_comes_back_as_it_was(store: IFlowStore) -> None:
     assert await store.load(head.flow_id) == StoredFlow(head, 0, patch, log)
     assert await store.entries(head.flow_id, epoch, 0, 9) == log
     assert await store.find(head.flow_id, epoch, ODD_TEXT, 2**53) == log[0]
-    assert await store.heads(HeadQuery()) == [head]
+    assert await store.heads(HeadQuery()) == [msgspec.structs.replace(head, chain=b"")]
     given = NamedVersion(2, ODD_TEXT, ODD_TEXT, T0 + 1 / 3)
     await store.name_version(head.flow_id, epoch, given)
     assert await store.named_versions(head.flow_id, epoch) == [given]

@@ -103,7 +103,7 @@ async def outcome(asked: Deferred[Any]) -> Any:
 
 async def known_heads(model: MemoryStore) -> dict[str, FlowHead]:
     heads = await model.heads(HeadQuery()) + await model.heads(HeadQuery(deleted=True))
-    return {head.flow_id: head for head in heads}
+    return {head.flow_id: await model.head(head.flow_id) for head in heads}
 
 
 async def remove_all(store: IFlowStore) -> None:

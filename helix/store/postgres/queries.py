@@ -15,8 +15,10 @@ from helix.store.postgres.wire import Row
 CHAIN = """COALESCE((SELECT chain FROM helix_entries WHERE helix_entries.flow = helix_flows.key
         AND helix_entries.version = helix_flows.version), helix_flows.origin)"""
 
-HEAD = f"""flow_id, epoch, version, title, description, node_count, edge_count,
-    created_at, updated_at, origin, {CHAIN} AS chain, deleted_at"""
+_HEAD = """flow_id, epoch, version, title, description, node_count, edge_count,
+    created_at, updated_at, origin, {} AS chain, deleted_at"""
+HEAD = _HEAD.format(CHAIN)
+HEAD_IN_LIST = _HEAD.format("NULL::bytea")
 
 ENTRY = "version, patch, at, by, client_id, op_id, chain, dropped"
 
@@ -229,7 +231,7 @@ def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
     if query.text:
         where.append("position(decode(%(text)s, 'hex') IN search) > 0")
         parameters["text"] = _fold(query.text).hex()
-    listed = f"SELECT {HEAD} FROM helix_flows WHERE {' AND '.join(where)}"
+    listed = f"SELECT {HEAD_IN_LIST} FROM helix_flows WHERE {' AND '.join(where)}"
     return f"{listed} ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s", parameters
 
 
@@ -381,7 +383,7 @@ def read_head(row: Row) -> FlowHead:
         created,
         updated,
         bytes(origin),
-        bytes(chain),
+        bytes(chain or b""),
         deleted,
     )
 
