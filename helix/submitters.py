@@ -68,7 +68,7 @@ class Pending:
     _resends: list[Deferred[Accepted]] | None = None
 
     def again(self) -> Deferred[Accepted]:
-        """It was sent again: give a Deferred of what it becomes, as a duplicate."""
+        """It was sent again: give a Deferred of what it becomes."""
         resent: Deferred[Accepted] = Deferred()
         self._resends = [*(self._resends or ()), resent]
         return resent
@@ -77,8 +77,10 @@ class Pending:
         """Tell who submitted it."""
         self._leave()
         self.done.callback(accepted)
+        # What changed nothing is not in the log, however often it was sent.
+        is_logged = accepted.patch != b"{}"
         for resent in self._resends or ():
-            resent.callback(msgspec.structs.replace(accepted, duplicate=True))
+            resent.callback(msgspec.structs.replace(accepted, duplicate=is_logged))
 
     def refuse(self, error: HelixError) -> None:
         """Tell who submitted it that it is not in the log, as far as anybody knows."""
