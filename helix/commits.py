@@ -125,11 +125,13 @@ class CommitLoop:
         """
         if self._closed:
             return fail(SessionEnded())
-        if len(self._queue) + self._submitters.held_count >= MAX_PENDING:
+        submitters = self._submitters
+        resent = submitters.resent(submission)
+        if resent is not None:
+            return resent
+        if len(self._queue) + submitters.held_count >= MAX_PENDING:
             return fail(TooManyPending())
-        pending = self._submitters.enter(submission)
-        if pending.submission is not submission:
-            return pending.again()
+        pending = submitters.enter(submission)
         self._queue.append(pending)
         self._next()
         return pending.done

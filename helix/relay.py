@@ -22,6 +22,12 @@ Members = dict[str, JsonObject]
 PERSONAL: Final = ("selected", "dragging", "resizing", "measured", "positionAbsolute")
 """Fields of React Flow's nodes and edges that are of one person's screen; documents lack them."""
 
+OLD_TYPE: Final = "aiFlowNode"
+"""The ``type`` that the first generation's page gives each node; the kind is in ``data.type``."""
+
+GIVEN: Final = ("type", "label")
+"""Of a node's data: what that page can't do without, and is given where it isn't there."""
+
 _PERSONAL: Final = frozenset(PERSONAL)
 
 Place = tuple[str, ...]
@@ -106,8 +112,13 @@ def difference(base: RelayState, sent: RelayState) -> JsonObject:
 
 
 def changes_of(state: RelayState) -> bytes:
-    """Write a state as the ``changes`` of a ``flow_update``; parents precede their children."""
-    return encode_json({"nodes": _parents_first(state.nodes), "edges": list(state.edges.values())})
+    """
+    Write a state as the ``changes`` of a ``flow_update``; parents precede their children.
+
+    Nodes that weren't made by the first generation's page are given what that needs (`GIVEN`).
+    """
+    nodes = [*map(_given, _parents_first(state.nodes))]
+    return encode_json({"nodes": nodes, "edges": list(state.edges.values())})
 
 
 def merged(sent: RelayState, document: RelayState) -> bytes | None:
@@ -138,6 +149,13 @@ def sharing(sent: RelayState, known: RelayState) -> RelayState:
         sent.personal,
         sent.silent,
     )
+
+
+def _given(node: JsonObject) -> JsonObject:
+    kind, data = node.get("type"), node["data"]
+    if type(kind) is not str or not kind or kind == OLD_TYPE or {*GIVEN} <= data.keys():
+        return node
+    return node | {"data": dict.fromkeys(GIVEN, kind) | data}
 
 
 def _sharing(sent: Members, known: Members) -> Members:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import attrs
@@ -19,15 +19,22 @@ from helix.edits import Submission
 from helix.errors import DocumentTooLarge, InvalidPatch
 from helix.fanout import Fanout
 from helix.interfaces import IMember
-from helix.livelog import LiveLog
+from helix.livelog import LiveLog, LogSettings
+from helix.outlet import Flow, Outlet
 from helix.protocol import encode_json
-from helix.relay import RelayState, changes_of, merged, state_of
+from helix.records import Entry
+from helix.relay import OLD_TYPE, RelayState, changes_of, merged, state_of
+from helix.relayhistory import RelayHistory
 from helix.relayread import Arrays, read
+from helix.relayrepeats import Hearing
 from helix.relaystage import RelayEdit
 from helix.relayview import MAX_UPDATES, RelayView
 
 MIN_INTERVAL = 0.1
 """Seconds between the updates that tell of edits made in document mode."""
+
+GREETING_WAIT = 0.3
+"""Seconds for which who has joined may send something, before it is sent what the flow holds."""
 
 MAX_TOLD = 100
 """How many things that are not stored an answer tells of."""
@@ -56,11 +63,25 @@ class _Sent:
 class _Member:
     """
     :ivar noted: the number of the last update that the view knows of.
+    :ivar joined_at: when it joined, seconds of the reactor.
     :ivar view: what the member may have before it; made when it first edits or is greeted.
+    :ivar hearing: what of the updates it may have missed.
+    :ivar greeting: will send it what the flow holds.
+    :ivar takes_echoes: whether it is a page that shows what comes back as it had sent it.
     """
 
     noted: int
+    joined_at: float
     view: RelayView | None = None
+    hearing: Hearing = attrs.field(factory=Hearing)
+    greeting: IDelayedCall | None = None
+    takes_echoes: bool = False
+
+    def end_wait(self) -> None:
+        """Don't send it what the flow holds."""
+        if self.greeting is not None and self.greeting.active():
+            self.greeting.cancel()
+        self.greeting = None
 
 
 class RelayAudience:
@@ -69,8 +90,7 @@ class RelayAudience:
 
     :param fanout: the way to them.
     :param commits: takes their edits.
-    :param clock: the reactor.
-    :param wall: tells the time that updates carry.
+    :param logs: the clocks, and the store, where the log is read for what was before.
     """
 
     __slots__ = (
@@ -78,7 +98,11 @@ class RelayAudience:
         "_commits",
         "_count",
         "_fanout",
+        "_history",
+        "_left",
         "_members",
+        "_newest",
+        "_repeat_timer",
         "_sent",
         "_state",
         "_state_at",
@@ -90,17 +114,15 @@ class RelayAudience:
 
     _log: Final = Logger(namespace="helix.session")
 
-    def __init__(
-        self,
-        fanout: Fanout,
-        commits: CommitLoop,
-        clock: IReactorTime,
-        wall: Callable[[], float],
-    ) -> None:
+    def __init__(self, fanout: Fanout, commits: CommitLoop, logs: LogSettings) -> None:
         self._fanout = fanout
         self._commits = commits
-        self._clock = clock
-        self._wall = wall
+        self._clock: IReactorTime = logs.clock
+        self._wall = logs.wall
+        self._history = RelayHistory(commits.log, logs)
+        self._left: dict[Outlet, Hearing] = {}
+        self._newest = b""
+        self._repeat_timer: IDelayedCall | None = None
         self._members: dict[IMember, _Member] = {}
         self._sent: list[_Sent] = []
         self._count = 0
@@ -111,19 +133,27 @@ class RelayAudience:
         self._timer: IDelayedCall | None = None
 
     def add(self, member: IMember) -> None:
-        self._members[member] = _Member(self._count)
+        known = self._members[member] = _Member(self._count, self._clock.seconds())
+        known.hearing = self._left.pop(member.outlet, known.hearing)
         self._fanout.add(member.outlet, member.topic)
 
     def remove(self, member: IMember) -> None:
-        del self._members[member]
+        known = self._members.pop(member)
+        known.end_wait()
+        # Whose user has another name leaves, and joins at once: it is as deaf as it was.
+        self._left = {out: one for out, one in self._left.items() if out.state is not Flow.SHUT}
+        if member.outlet.state is not Flow.SHUT:
+            self._left[member.outlet] = known.hearing
         self._fanout.remove(member.outlet, member.topic)
+        if not self._members:
+            self._history.forget()
 
     def greet(self, member: IMember) -> None:
-        """Send a member that has joined what the flow holds."""
-        if self._log_of_flow.version:
-            state = self._document()
-            member.push("flow_update", self._payload(changes_of(state)))
-            self._view(member).was_sent(state, self._clock.seconds())
+        """
+        Send a member that has joined what the flow holds, once it has sent what it has, or
+        `GREETING_WAIT` later.
+        """
+        self._members[member].greeting = self._clock.callLater(GREETING_WAIT, self._greet, member)
 
     def change(self, changes: bytes) -> Deferred[None]:
         """Broadcast ``changes`` (JSON, verbatim) as a ``flow_update``."""
@@ -136,13 +166,28 @@ class RelayAudience:
         :param arrays: what they hold. A member that shows it has not edited that.
         """
         limits = self._log_of_flow.document.limits
-        self._note(read(arrays, self._document(), limits, []), None)
-        return self.change(changes)
+        return self._send(read(arrays, self._document(), limits, []), None, changes)
+
+    def prepared(self, member: IMember) -> Deferred[None] | None:
+        """
+        Prepare for an edit by a member, which may come with an old copy of the flow.
+
+        :return: ``None`` where the edit can be taken at once; else a Deferred that fires when it
+            can. Edits of one member wait, each in its turn.
+        :raises HelixError: (through the Deferred) when the log can't be read.
+        """
+        known = self._members[member]
+        known.end_wait()
+        view = self._member_view(member, known)
+        if view.is_unsettled(self._clock.seconds()) and self._history.past is None:
+            return self._history.read()
+        return None
 
     def edit(self, member: IMember, arrays: Arrays, changes: bytes) -> Deferred[list[str]]:
         """
-        Take an edit of the document, and broadcast it once it is durable.
+        Take an edit of the document, and broadcast it once it is durable. It must be `prepared`.
 
+        :param member: whose it is; it may have left since it was sent.
         :param arrays: what ``changes`` hold.
         :param changes: as they came. They are broadcast verbatim, unless others' edits had to be
             merged in, also where no document can hold them.
@@ -150,10 +195,17 @@ class RelayAudience:
             what no document can hold, which is not stored: some of them, where they are many.
         :raises HelixError: (through the Deferred) when the edit can't be stored; nobody was told.
         """
-        view = self._view(member)
+        document, now = self._document(), self._clock.seconds()
+        known = self._members.get(member) or _Member(self._count, now)
+        view = self._member_view(member, known)
         left_out: list[str] = []
-        sent = read(arrays, self._document(), self._log_of_flow.document.limits, left_out)
-        sent, patch = view.sends(sent, self._clock.seconds())
+        sent = read(arrays, document, self._log_of_flow.document.limits, left_out)
+        known.takes_echoes = any(node.get("type") == OLD_TYPE for node in sent.nodes.values())
+        past = self._history.past if view.is_unsettled(now) else None
+        if past is not None:
+            sent, patch = view.begins(sent, now, document, past)
+        else:
+            sent, patch = view.sends(sent, now)
         edit = RelayEdit(patch)
         edited = self._commits.submit(Submission(edit.stage, outlet=member.outlet))
         edited.addBoth(self._answered, member, view, edit)
@@ -167,11 +219,15 @@ class RelayAudience:
         """Broadcast ``data`` as a binary ``flow_update``."""
         return self._fanout.broadcast(Broadcast("flow_update", data, Kind.UPDATE, binary=True))
 
-    def tell_edits(self) -> None:
-        """Something was edited: tell the members, soon, of what they don't know yet."""
-        if self._timer is None and not self._fanout.is_empty:
-            wait = self._told_at + MIN_INTERVAL - self._clock.seconds()
-            self._timer = self._clock.callLater(max(0.0, wait), self._tell)
+    def committed(self, entries: Sequence[Entry]) -> None:
+        """The log has grown: tell the members, soon, of what they don't know yet."""
+        self._history.committed(entries)
+        self._tell_soon()
+
+    def replaced(self) -> None:
+        """The log is another."""
+        self._history.forget()
+        self._tell_soon()
 
     def tell_count(self, event: str, flow_id: str, count: int) -> Deferred[None]:
         """Broadcast how many members the flow has."""
@@ -184,9 +240,13 @@ class RelayAudience:
 
     def close(self) -> None:
         """Leave no timer behind."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._repeat_timer):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._timer = self._repeat_timer = None
+        for known in self._members.values():
+            known.end_wait()
+        self._history.close()
 
     # inside
 
@@ -215,16 +275,28 @@ class RelayAudience:
         self._state, self._state_at = state, at
         return state
 
-    def _view(self, member: IMember) -> RelayView:
+    def _member_view(self, member: IMember, known: _Member) -> RelayView:
         """What a member may have before it, with all that it was sent."""
-        known = self._members[member]
         if known.view is None:
-            known.view = RelayView()
+            known.view = RelayView(known.joined_at)
         for one in self._sent:
             if one.number > known.noted and one.author is not member:
                 known.view.was_sent(one.state, one.at)
         known.noted = self._count
         return known.view
+
+    def _greet(self, member: IMember) -> None:
+        """The timer's call: send what the flow holds, unless that was just sent to all."""
+        known = self._members[member]
+        if not self._log_of_flow.version:
+            return
+        state, now = self._document(), self._clock.seconds()
+        if known.noted < self._count and state is self._told:
+            return
+        member.push("flow_update", self._payload(changes_of(state)))
+        self._member_view(member, known).was_sent(state, now)
+        known.hearing.was_sent(now, False)
+        self._repeat_later()
 
     def _answered(self, result: T, member: IMember, view: RelayView, edit: RelayEdit) -> T:
         """An edit is in the document but for what is unfit in it, or was refused."""
@@ -233,10 +305,10 @@ class RelayAudience:
             return result
         if isinstance(result, Failure):
             # The document lacks it, whatever the member shows: what it sends next tells.
-            known.view = RelayView()
+            known.view = RelayView(known.joined_at)
             known.view.was_sent(self._document(), self._clock.seconds())
         else:
-            self._view(member).answered(edit.unfit)
+            self._member_view(member, known).answered(edit.unfit)
         return result
 
     def _refused(self, failure: Failure, changes: bytes, edit: RelayEdit) -> None:
@@ -249,22 +321,81 @@ class RelayAudience:
     def _tell_of(self, sent: RelayState, changes: bytes, member: IMember) -> None:
         state = self._document()
         others = merged(sent, state)
-        self._note(state, member if others is None else None)
-        self._log_failure(self.change(changes if others is None else others))
+        if others is None:
+            self._log_failure(self._send(state, member, changes))
+        else:
+            self._log_failure(self._send(state, None, others))
+
+    def _tell_soon(self) -> None:
+        if self._timer is None and not self._fanout.is_empty:
+            wait = self._told_at + MIN_INTERVAL - self._clock.seconds()
+            self._timer = self._clock.callLater(max(0.0, wait), self._tell)
 
     def _tell(self) -> None:
         """The timer's call."""
         self._timer = None
         state = self._document()
         if state is not self._told and not self._fanout.is_empty:
-            self._note(state, None)
-            self._log_failure(self.change(changes_of(state)))
+            self._log_failure(self._send(state, None, changes_of(state)))
 
-    def _note(self, state: RelayState, author: IMember | None) -> None:
+    def _send(self, state: RelayState, author: IMember | None, changes: bytes) -> Deferred[None]:
+        """
+        Broadcast what shows a state of the flow.
+
+        :param author: whose own message it is, as it came.
+        """
         self._told, self._told_at = state, self._clock.seconds()
         self._count += 1
         self._sent.append(_Sent(self._count, state, self._told_at, author))
         del self._sent[:-MAX_UPDATES]
+        for member, known in self._members.items():
+            takes = known.hearing.was_sent(self._told_at, member is author)
+            if takes and member is author and known.takes_echoes:
+                # It may replace by it what the page has changed since.
+                self._sent[-1] = attrs.evolve(self._sent[-1], author=None)
+        self._newest = changes
+        self._repeat_later()
+        return self.change(changes)
+
+    def _repeat_later(self) -> None:
+        """See to it that who may have missed the newest update is sent it again."""
+        times = (known.hearing.repeat_at for known in self._members.values())
+        at = min((time for time in times if time is not None), default=None)
+        timer, self._repeat_timer = self._repeat_timer, None
+        if at is None:
+            self._newest = b""
+        elif timer is not None and timer.active() and timer.getTime() <= at:
+            self._repeat_timer = timer
+            return
+        else:
+            wait = max(0.0, at - self._clock.seconds())
+            self._repeat_timer = self._clock.callLater(wait, self._repeat)
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _repeat(self) -> None:
+        """The timer's call."""
+        now, state = self._clock.seconds(), self._document()
+        is_told = self._newest and state is self._told
+        payload = self._payload(self._newest if is_told else changes_of(state))
+        due = {
+            member: known
+            for member, known in self._members.items()
+            if (at := known.hearing.repeat_at) is not None and at <= now
+        }
+        if 2 * len(due) > len(self._members):
+            self._log_failure(
+                self._fanout.broadcast(Broadcast("flow_update", payload, Kind.UPDATE))
+            )
+            for known in self._members.values():
+                known.hearing.was_sent_the_same(now)
+        for member, known in due.items():
+            if 2 * len(due) <= len(self._members) and member.outlet.state is not Flow.LAGGING:
+                member.push("flow_update", payload)
+            known.hearing.was_sent_again(now)
+            if known.view is not None:
+                self._member_view(member, known).was_sent_again(now)
+        self._repeat_later()
 
     def _log_failure(self, told: Deferred[None]) -> None:
         told.addErrback(

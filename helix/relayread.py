@@ -14,11 +14,18 @@ import msgspec
 
 from helix.errors import InvalidPatch
 from helix.mergepatch import JsonObject, fresh
-from helix.relay import PERSONAL, Members, Place, RelayState, Silence, is_among, sharing
+from helix.relay import (
+    GIVEN,
+    OLD_TYPE,
+    PERSONAL,
+    Members,
+    Place,
+    RelayState,
+    Silence,
+    is_among,
+    sharing,
+)
 from helix.shape import DocumentLimits, check_patch, pointer
-
-OLD_TYPE: Final = "aiFlowNode"
-"""The ``type`` that the first generation's page gives each node; the kind is in ``data.type``."""
 
 MEASURED: Final = ("width", "height")
 """What React Flow 11 writes over with what it has measured."""
@@ -85,13 +92,13 @@ def read(
         _take_personal(key, node, personal[0])
         _take_measured(key, node, personal[0], silent)
         _complete(node)
+        _take_given(key, node, known.nodes.get(key), silent)
     for key, edge in edges.items():
         _take_personal(key, edge, personal[1])
     state = sharing(RelayState(nodes, edges, personal, silent), known)
     _cut(state.nodes, True, known.nodes, limits, silent, left_out)
     for key in [*_loose(state.nodes, state.edges)]:
         del state.edges[key]
-        silent[False, key] = ((),)
         left_out.append(pointer(("edges", key)))
     _cut(state.edges, False, known.edges, limits, silent, left_out)
     return state
@@ -201,6 +208,17 @@ def _take_measured(key: str, node: JsonObject, personal: Members, silent: Silenc
     if is_sized or node.get("type") == OLD_TYPE or "positionAbsolute" in personal.get(key, ()):
         personal.setdefault(key, {}).update({name: node.pop(name) for name in measured})
         silent[True, key] = tuple((name,) for name in measured)
+
+
+def _take_given(key: str, node: JsonObject, there: JsonObject | None, silent: Silence) -> None:
+    """Take out what only relay clients are given (`helix.relay.changes_of`)."""
+    data, kind = node.get("data"), node.get("type")
+    if there is None or type(data) is not dict or type(kind) is not str:
+        return
+    given = [name for name in GIVEN if data.get(name) == kind and there["data"].get(name) != kind]
+    if given:
+        node["data"] = {name: value for name, value in data.items() if name not in given}
+        silent[True, key] = (*silent.get((True, key), ()), *(("data", name) for name in given))
 
 
 # What can be in a document

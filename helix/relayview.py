@@ -14,12 +14,19 @@ import attrs
 
 from helix.mergepatch import JsonObject, diff
 from helix.relay import NOTHING, RelayState, difference, sharing
+from helix.relaypast import RelayPast, news
 
 MAX_UPDATES = 32
 """How many updates that a client may not have seen yet are remembered, the newest."""
 
 SURELY_SEEN = 5.0
 """Seconds after which a client has what it was sent."""
+
+SETTLED = 1.2
+"""
+Seconds behind its join from which on what a client sends tells what it has taken of what it was
+sent. Before, the first generation's page sends its own copy, and may still show what it had before.
+"""
 
 _Change = tuple[bool, str, JsonObject | None, JsonObject | None]
 """Whether a member is a node, its id, and what it was and is."""
@@ -55,16 +62,35 @@ class RelayView:
     What one relay client may have before it.
 
     Calls come in the order in which the server takes frames from the client and sends it some.
+
+    :param joined_at: when the client joined, seconds of any clock.
     """
 
-    __slots__ = ("_known", "_last", "_last_at", "_pending", "_updates")
+    __slots__ = (
+        "_is_new",
+        "_joined_at",
+        "_known",
+        "_last",
+        "_last_at",
+        "_pending",
+        "_proven",
+        "_updates",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, joined_at: float) -> None:
+        self._joined_at = joined_at
+        self._is_new = True
         self._last: RelayState | None = NOTHING
         self._last_at = float("-inf")
         self._known = NOTHING
         self._pending: list[JsonObject] = []
         self._updates: list[_Update] = []
+        # Whether it has ever shown that it takes what it is sent.
+        self._proven = False
+
+    def is_unsettled(self, at: float) -> bool:
+        """Tell whether nothing tells yet what the client has taken: `begins` is to be asked."""
+        return self._is_new or (bool(self._updates) and at - self._joined_at < SETTLED)
 
     def was_sent(self, state: RelayState, at: float) -> None:
         """
@@ -85,6 +111,41 @@ class RelayView:
         self._known = kept
         del self._updates[:-MAX_UPDATES]
 
+    def was_sent_again(self, at: float) -> None:
+        """Note that the client was sent the newest update once more."""
+        if self._updates:
+            self._updates[-1].at = at
+
+    def begins(
+        self, sent: RelayState, at: float, document: RelayState, past: RelayPast
+    ) -> tuple[RelayState, JsonObject]:
+        """
+        Find out what a client that `is_unsettled` changes.
+
+        It may come with an old copy, which is judged by what was before (`helix.relaypast.news`),
+        unless it shows that it has taken what it was sent.
+
+        :param document: the document's state now.
+        :param past: what was before.
+        :return: as `sends`.
+        """
+        self._is_new = False
+        if at - self._joined_at >= SETTLED and (base := self._taken(sent, at, past)) is not None:
+            self._last = None
+            self._proven = True
+            del self._updates[: self._updates.index(base)]
+            return self.sends(sent, at)
+        sent = sharing(sent, document)
+        patch, _ = news(sent, document, past)
+        self._proven = not difference(document, sent)
+        self._last, self._last_at = sent, at
+        self._known = sent
+        self._pending.append(patch)
+        updates, self._updates = self._updates, []
+        if updates:
+            self.was_sent(updates[-1].shown, updates[-1].at)
+        return sent, patch
+
     def sends(self, sent: RelayState, at: float) -> tuple[RelayState, JsonObject]:
         """
         Find out what the client changes.
@@ -94,11 +155,13 @@ class RelayView:
         :return: ``sent``, sharing what it can with what is known; and the patch, ``{}`` where
             nothing changes. It is under way until `answered`.
         """
-        self._forget(at)
         sent = sharing(sent, self._known)
+        insists = self._last is not None and not difference(self._last, sent)
+        if self._proven or insists:
+            self._forget(at)
         base, seen = self._base(sent)
         patch = difference(base, sent)
-        if self._last is None or difference(self._last, sent):
+        if not insists:
             self._last_at = at
         self._last = sent
         self._known = self._known.patched(patch)
@@ -120,6 +183,19 @@ class RelayView:
             if self._last is not None:
                 self._last = self._last.without(unfit)
 
+    def _taken(self, sent: RelayState, at: float, past: RelayPast) -> _Update | None:
+        """
+        Find the first update of which a client that has sent nothing before may have gone on.
+
+        It shows some of it and, until it has surely seen it, nothing that ever was otherwise.
+        """
+        for update in self._updates:
+            if update.shown.nodes.keys().isdisjoint(sent.nodes):
+                continue
+            if at - update.at >= SURELY_SEEN or not news(sent, update.shown, past)[1]:
+                return update
+        return None
+
     def _forget(self, at: float) -> None:
         """Forget what the client no longer has, since it has surely seen something newer."""
         seen = [i for i, update in enumerate(self._updates) if at - update.at >= SURELY_SEEN]
@@ -135,6 +211,7 @@ class RelayView:
         :return: that, and how many of the updates it has seen, at the least.
         """
         scores = [0, *_scores(self._updates, sent)]
+        self._proven = self._proven or max(scores) > 0
         if self._last is None:
             scores[0] = -len(scores)
         likely = [seen for seen, score in enumerate(scores) if score == max(scores)]

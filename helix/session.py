@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 from weakref import proxy
 
 import attrs
@@ -38,6 +38,8 @@ from helix.relayread import Arrays
 from helix.telemetry import Telemetry
 
 Audience = DocumentAudience | RelayAudience
+
+T = TypeVar("T")
 
 LINGER = 10.0
 """Seconds for which a session without members is kept for who asks next."""
@@ -161,7 +163,7 @@ class FlowSession:
         self._clients: dict[str, IMember] = {}
         self._holds = 0
         self._lingers = False
-        self._relays = RelayAudience(fanout(), self._commits, clock, around.logs.wall)
+        self._relays = RelayAudience(fanout(), self._commits, around.logs)
         self._documents = DocumentAudience(fanout(), log, lambda: me.state())
         self.awareness = Awareness(
             fanout(),
@@ -300,14 +302,14 @@ class FlowSession:
 
     def committed(self, entries: Sequence[Entry]) -> None:
         self._documents.tell(entries)
-        self._relays.tell_edits()
+        self._relays.committed(entries)
         self._around.telemetry.emit(
             "helix.flow.appended", {"entries": len(entries)}, {"flow_id": self.flow_id}
         )
 
     def replaced(self) -> None:
         self._documents.reset()
-        self._relays.tell_edits()
+        self._relays.replaced()
 
     def deleted(self, by: str = "") -> None:
         """
@@ -356,7 +358,16 @@ class FlowSession:
         """
         self._check_alive()
         self._touch()
-        return self._relays.edit(member, arrays, changes)
+        waiting = self._relays.prepared(member)
+        if waiting is None:
+            return self._relays.edit(member, arrays, changes)
+        self.hold()
+        edited = waiting.addCallback(lambda _: self._relays.edit(member, arrays, changes))
+        return edited.addBoth(self._released)
+
+    def _released(self, result: T) -> T:
+        self.release()
+        return result
 
     def change_binary(self, data: bytes) -> Deferred[None]:
         """As `change`, for data that is relayed as a binary frame, without a timestamp."""

@@ -20,9 +20,16 @@ from helix.relay import (
     merged,
     state_of,
 )
+from helix.relaypast import RelayPast
 from helix.relayread import parse_changes, read
-from helix.relayview import MAX_UPDATES, SURELY_SEEN, RelayView
-from tests.flowdata import FLOW_PATCHES, FLOWS, PATCHES, by_id, edge, flow, node
+from helix.relayview import MAX_UPDATES, SETTLED, SURELY_SEEN, RelayView
+from tests import flowdata
+from tests.flowdata import FLOW_PATCHES, FLOWS, PATCHES, by_id, edge, flow
+
+
+def node(node_id: str, **fields: Any) -> JsonObject:
+    """Make a node without a type."""
+    return {key: value for key, value in flowdata.node(node_id).items() if key != "type"} | fields
 
 
 def changes(*members: JsonObject) -> bytes:
@@ -49,6 +56,8 @@ class Flow:
         self.document = document
         self.state = state_of(document.content)
         self.now = 1_000.0
+        self.past = RelayPast()
+        self.past.add(document.content)
         self.clients: list[Client] = []
 
     def join(self, **kind: bool) -> Client:
@@ -65,7 +74,11 @@ class Flow:
             self._update(client, changes_of(self.state))
 
     def change(self, sender: Client, sent: bytes) -> bytes:
-        shared, patch = sender.view.sends(parsed(sent, self.state), self.now)
+        found = parsed(sent, self.state)
+        if sender.view.is_unsettled(self.now):
+            shared, patch = sender.view.begins(found, self.now, self.state, self.past)
+        else:
+            shared, patch = sender.view.sends(found, self.now)
         self._apply(patch)
         sender.view.answered()
         update = merged(shared, self.state)
@@ -79,6 +92,7 @@ class Flow:
     def _apply(self, patch: JsonObject) -> None:
         effective = self.document.stage(patch)
         self.document.apply(effective)
+        self.past.add(effective)
         self.state = self.state.patched(effective)
 
     def _update(self, client: Client, update: bytes) -> None:
@@ -95,7 +109,7 @@ class Client:
 
     def __init__(self, flow: Flow, echoes: bool = True) -> None:
         self.flow = flow
-        self.view = RelayView()
+        self.view = RelayView(flow.now)
         self.queue: deque[bytes] = deque()
         self.nodes: JsonObject = {}
         self.edges: JsonObject = {}
@@ -125,6 +139,7 @@ def two_clients(*members: JsonObject) -> tuple[Flow, Client, Client]:
     a, b = shared.join(), shared.join()
     a.receive()
     b.receive()
+    shared.now += SETTLED
     return shared, a, b
 
 
@@ -537,6 +552,7 @@ def test_bri4_edits_of_different_nodes_survive_all_delays(actions: Any) -> None:
     clients = {name: shared.join(echoes=False) for name in "ab"}
     for client in clients.values():
         client.receive()
+    shared.now += SETTLED
     for own in _play(shared, clients, actions[: MAX_UPDATES - 1]).values():
         assert {key: _found(shared, key) for key in own} == own, str(actions)
     for client in clients.values():
@@ -560,6 +576,7 @@ def test_bri4_a_client_undoes_nobody_elses_edits_whatever_echoes_show(actions: A
     clients = {name: shared.join() for name in "ab"}
     for client in clients.values():
         client.receive()
+    shared.now += SETTLED
     whole = shared.change
 
     def change(sender: Client, sent: bytes) -> bytes:
@@ -693,7 +710,7 @@ def test_bri7_the_first_to_join_brings_what_it_has() -> None:
 
 def test_bri4_an_update_may_lack_edits_that_are_under_way() -> None:
     document = state(node("n"), node("m"), node("o"))
-    view = RelayView()
+    view = RelayView(0)
     view.was_sent(document, 0)
     view.sends(document, 0)
     view.answered()
@@ -710,7 +727,7 @@ def test_bri4_an_update_may_lack_edits_that_are_under_way() -> None:
 
 
 def test_bri4_no_more_than_so_many_updates_are_remembered() -> None:
-    view = RelayView()
+    view = RelayView(0)
     for count in range(MAX_UPDATES * 2):
         view.was_sent(state(node("n", position={"x": count, "y": 0})), 0)
     sent = state(node("n", position={"x": MAX_UPDATES, "y": 0}), node("m"))

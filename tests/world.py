@@ -219,8 +219,7 @@ class Client:
     One client: a `Connection` over an outlet, as the transport wires them, and what its peer does.
 
     :ivar close_code: with what the server closed it.
-    :ivar answers_close: whether it goes when the server closes it.
-    :ivar close_delay: in how many seconds.
+    :ivar answers_close: whether it goes, a moment later, when the server closes it.
     """
 
     transport_name = "websocket"
@@ -240,7 +239,6 @@ class Client:
         self.address = address
         self.close_code: CloseCode | None = None
         self.answers_close = False
-        self.close_delay = 0.01
         self.lost = False
         self.lagged: list[bool] = []
         self.socket = Socket(world.clock)
@@ -369,7 +367,7 @@ class Client:
             self.close_code = code
             self.outlet.shut()
             if self.answers_close:
-                self.world.clock.callLater(self.close_delay, self.cut)
+                self.world.clock.callLater(0.01, self.cut)
 
     def abort(self) -> None:
         self.wire.abortConnection()

@@ -136,10 +136,7 @@ export class FlowController<N extends Node, E extends Edge> {
         patches.added[change.item.id] = sharedNode(change.item);
         break;
       case "replace":
-        patches.replaced[change.id] = placed(
-          this.#difference(this.#view.node(change.id), change.item),
-          change.item,
-        );
+        patches.replaced[change.id] = this.#difference(this.#view.node(change.id), change.item);
         break;
     }
   }
@@ -168,7 +165,7 @@ export class FlowController<N extends Node, E extends Edge> {
     if (end === undefined) {
       return;
     }
-    const patch = { position: { x: end.x, y: end.y }, parentId: this.#parentOf(id) };
+    const patch = { position: { x: end.x, y: end.y } };
     if (before?.dragging === true) {
       this.#dragged[id] = patch.position;
       patches.dropped[id] = patch;
@@ -204,19 +201,12 @@ export class FlowController<N extends Node, E extends Edge> {
         continue;
       }
       patches.dropped[id] = {
-        ...(position === undefined
-          ? {}
-          : { position: { x: position.x, y: position.y }, parentId: this.#parentOf(id) }),
+        ...(position === undefined ? {} : { position: { x: position.x, y: position.y } }),
         ...(width === undefined ? {} : { width }),
         ...(height === undefined ? {} : { height }),
       };
       this.#nodes.set(id, without(personal, "position", "width", "height", "resizing"));
     }
-  }
-
-  /** Tell what a node's position is relative to: that is sent with it, since others may change it. */
-  #parentOf(id: string): string | null {
-    return this.#view.node(id)?.parentId ?? null;
   }
 
   /** Tell what somebody changed in an element that they were shown. */
@@ -328,12 +318,6 @@ class NodePatches {
   readonly moved: JsonObject = {};
   readonly replaced: JsonObject = {};
   readonly removed: JsonObject = {};
-}
-
-/** Let a change that puts a node elsewhere say both, the place and the parent that it is relative to. */
-function placed(change: JsonObject, { position: { x, y }, parentId }: Node): JsonObject {
-  const isMoved = Object.hasOwn(change, "position") || Object.hasOwn(change, "parentId");
-  return isMoved ? { ...change, position: { x, y }, parentId: parentId ?? null } : change;
 }
 
 /** Forget what is one's own of members that are gone. */
