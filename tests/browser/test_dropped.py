@@ -7,6 +7,8 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import MakeFlow, MakePerson, document_of, node, rest
 from tests.browser.person import Person
+from tests.browser.test_layers import group, inside
+from tests.browser.test_mouse import position
 from tests.browser.wire import Wire
 
 
@@ -95,13 +97,33 @@ def test_edi34_who_types_is_asked_by_keyboard_and_may_leave_it(
     expect(bob.edge("left, and more to last")).to_have_count(1)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_edi34_question_fits_on_a_phone_and_axe_finds_nothing(
-    make_person: MakePerson, bob: Person, make_flow: MakeFlow, theme: str, chromium: object
+def test_edi34_what_was_moved_in_a_group_that_is_gone_is_told_of(
+    ada: Person, bob: Person, make_flow: MakeFlow
 ) -> None:
-    ada = make_person(
-        color_scheme=theme, bypass_csp=True, viewport={"width": 360, "height": 740}, has_touch=True
-    )
+    flow_id = make_flow(group("group", 96, 96), inside("inner", 32, 80, "group"))
+    wire = Wire(ada.page)
+    ada.open(flow_id)
+    bob.open(flow_id)
+    wire.cut()
+    expect(ada.status).to_contain_text("Offline")
+    ada.node("inner").click()
+    ada.page.get_by_label("X", exact=True).fill("232")
+    ada.page.get_by_label("X", exact=True).blur()
+    bob.page.locator('[data-id="group"]').focus()
+    bob.press("Enter", "Delete")
+    bob.sees_saved()
+    wire.mend()
+    ada.sees_same_as(bob)
+    expect(ada.page.locator(".toasts")).to_contain_text("the group in which you moved “inner”")
+    expect(toast(ada)).to_have_count(0)
+    assert position(document_of(ada), "inner") == (328, 176)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_edi34_question_fits_on_a_phone(
+    make_person: MakePerson, bob: Person, make_flow: MakeFlow, theme: str
+) -> None:
+    ada = make_person(color_scheme=theme, viewport={"width": 360, "height": 740}, has_touch=True)
     flow_id = make_flow(node("a node with quite a long name", 0, 0), node("right", 0, 240))
     wire = Wire(ada.page)
     ada.open(flow_id)

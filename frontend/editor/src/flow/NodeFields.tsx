@@ -3,6 +3,7 @@ import { memo } from "react";
 
 import { sizeOf } from "../drawing";
 import { type Field, hasKindInData, KINDS, kindOfNode, textOf, tintOf } from "../kinds";
+import { placesIn } from "../nesting";
 import { MAX_SIZE, MIN_SIZE } from "./FlowNode";
 import { PropertyField } from "./PropertyField";
 import { Section } from "./Section";
@@ -90,13 +91,14 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
 
 interface PartProps {
   sync: SyncedFlow;
-  change: (key: string, of: JsonObject) => void;
+  change: (key: string, of: JsonObject | ((node: FlowNode) => JsonObject)) => void;
 }
 
 /** Where nodes are, and how large; locked ones stay as they are. */
 function PlaceFields({ sync, nodes, change }: PartProps & { nodes: readonly FlowNode[] }) {
   const ids = nodes.map(({ id }) => id).join();
   const isDisabled = nodes.some((node) => node["draggable"] === false);
+  const places = placesIn(sync.state.document ?? { nodes: {} });
   const flush = (): void => { sync.flush(); };
   return (
     <div className="pair">
@@ -106,7 +108,7 @@ function PlaceFields({ sync, nodes, change }: PartProps & { nodes: readonly Flow
           field={{ name: axis, label: axis.toUpperCase(), form: "number" }}
           {...shared(nodes.map(({ position }) => position[axis]))}
           isDisabled={isDisabled}
-          onChange={(value) => { change(axis, { position: { [axis]: value } }); }}
+          onChange={(value) => { change(axis, ({ id }) => ({ position: { [axis]: value }, parentId: places.get(id)?.parent ?? null })); }}
           onBlur={flush}
         />
       ))}

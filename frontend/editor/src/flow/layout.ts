@@ -32,7 +32,7 @@ export function layoutPatch(document: FlowDocument): JsonObject {
   dagre.layout(graph);
   const nodes = graph.nodes().map((id) => {
     const { x, y, width, height } = graph.node(id) as { x: number; y: number; width: number; height: number };
-    return [id, { position: { x: Math.round(x - width / 2), y: Math.round(y - height / 2) } }] as const;
+    return [id, { position: { x: Math.round(x - width / 2), y: Math.round(y - height / 2) }, parentId: null }] as const;
   });
   return { nodes: Object.fromEntries(nodes) };
 }

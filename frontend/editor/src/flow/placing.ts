@@ -38,7 +38,9 @@ function moved(document: FlowDocument, by: ReadonlyMap<string, Partial<Point>>):
     const own = { x: way.x - carried.x, y: way.y - carried.y };
     ways.set(id, way);
     if (own.x !== 0 || own.y !== 0) {
-      nodes[id] = { position: { x: Math.round(node.position.x + own.x), y: Math.round(node.position.y + own.y) } };
+      const position = { x: Math.round(node.position.x + own.x), y: Math.round(node.position.y + own.y) };
+      // With what it is relative to, which others may change meanwhile.
+      nodes[id] = { position, parentId: parent ?? null };
     }
   }
   return { nodes };

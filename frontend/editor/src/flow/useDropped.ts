@@ -5,7 +5,7 @@ import { useEffect, useRef } from "react";
 
 import { api } from "../api";
 import { labelOf, textOf } from "../kinds";
-import { ask } from "../ui/Toasts";
+import { ask, tell } from "../ui/Toasts";
 
 /** Names that are told at most, and how long each may be. */
 const MOST_NAMES = 2;
@@ -29,15 +29,18 @@ export function goneName({ kind, value }: Pick<Deletion, "kind" | "value">): str
   return label === "" ? "an edge" : `the edge ${quoted(label)}`;
 }
 
+function atMost(names: readonly string[]): string[] {
+  const more = names.length - MOST_NAMES;
+  return more > 0 ? [...names.slice(0, MOST_NAMES), `${more} more`] : [...names];
+}
+
 /** Say who deleted what; `null` where that isn't known. */
 function whatIsGone(deletions: readonly Deletion[]): string | null {
   if (deletions.length === 0) {
     return null;
   }
-  const names = deletions.slice(0, MOST_NAMES).map(goneName);
-  const more = deletions.length - names.length;
   const makers = [...new Set(deletions.map(({ by }) => by ?? "").filter(Boolean))];
-  return `${listed(makers) || "Somebody"} deleted ${listed(more > 0 ? [...names, `${more} more`] : names)}`;
+  return `${listed(makers) || "Somebody"} deleted ${listed(atMost(deletions.map(goneName)))}`;
 }
 
 /** How far back it is looked for who deleted something. */
@@ -60,10 +63,23 @@ async function withMakers({ flowId, state }: SyncedFlow, one: Dropped): Promise<
 /** Say what was dropped, and who deleted it. */
 export function wordsForDropped({ paths, deletions }: Dropped): string {
   // An edge's end that is gone was connected, rather than edited.
-  const isEdited = deletions.some(({ kind, id }) => paths.some((path) => path.startsWith(`/${kind}/${id.replaceAll("~", "~0").replaceAll("/", "~1")}`)));
+  const isEdited = deletions.some(({ kind, id }) => {
+    const path = `/${kind}/${id.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    return paths.some((one) => one === path || one.startsWith(`${path}/`));
+  });
   const them = deletions.length === 1 ? "it" : "them";
   const gone = whatIsGone(deletions);
-  return gone === null ? "Somebody deleted what you were editing." : `${gone} while you were ${isEdited ? "editing" : "connecting"} ${them}.`;
+  return gone === null ? "Part of what you did isn't kept: what it was made to is gone." : `${gone} while you were ${isEdited ? "editing" : "connecting"} ${them}.`;
+}
+
+const PLACE = /^\/nodes\/([^/]+)\/(?:parentId|position)$/;
+
+/** Say that nodes don't lie in what one has moved them in; `null` where something else was dropped, too. */
+function wordsForPlaces({ state }: SyncedFlow, { paths }: Dropped): string | null {
+  const ids = paths.map((path) => PLACE.exec(path)?.[1]?.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const names = [...new Set(ids)].map((id) => quoted(labelOf(state.document?.nodes[id ?? ""] ?? {})));
+  const where = names.length === 1 ? "it lies" : "they lie";
+  return ids.includes(undefined) ? null : `Others have deleted or moved the group in which you moved ${listed(atMost(names))}: see where ${where} now.`;
 }
 
 interface Question {
@@ -87,6 +103,12 @@ export function useDropped(sync: SyncedFlow, dropped: readonly Dropped[], restor
       }
     }
     for (const [key, one] of wanted) {
+      const places = wordsForPlaces(sync, one);
+      if (places !== null) {
+        tell(places);
+        sync.dismiss(one.opId);
+        continue;
+      }
       const known = asked.current.get(key);
       if (known !== undefined) {
         // More of the same.
