@@ -319,6 +319,13 @@ class Pair:
         behind = f"SELECT pg_last_wal_replay_lsn() >= '{newest}'"
         wait_until(lambda: self.standby.execute(behind) == [(True,)], START_TIMEOUT, "The standby")
 
+    def part(self) -> None:
+        """Let the standby get nothing more."""
+        self.standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        self.standby.execute("SELECT pg_reload_conf()")
+        receiving = "SELECT 1 FROM pg_stat_wal_receiver"
+        wait_until(lambda: not self.standby.execute(receiving), STOP_TIMEOUT, "The parting")
+
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
