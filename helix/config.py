@@ -278,6 +278,13 @@ SETTINGS: Sequence[Setting] = (
         "Days for which a deleted flow can be brought back.",
     ),
     Setting(
+        "management-deletes",
+        "0",
+        _flag,
+        "Delete the flow, too, when a client of flow_management tells that it was deleted.",
+        flag=True,
+    ),
+    Setting(
         "log-format",
         "text",
         _choice("text", "json"),
@@ -321,6 +328,7 @@ class Config:
     max_document_bytes: int
     max_document_members: int
     keep_deleted: float
+    management_deletes: bool
     log_format: str
     allow_slow_websocket: bool
 

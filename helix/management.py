@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from helix.channels import Port, plain_refusal
 from helix.errors import (
+    FlowNotFound,
     HelixError,
     InvalidFlowId,
     InvalidFlowIdParameter,
@@ -24,16 +30,27 @@ class _FlowDeleted(msgspec.Struct):
 _decode_deleted = msgspec.json.Decoder(_FlowDeleted).decode
 
 
+Delete = Callable[[str, str], Deferred[Any]]
+"""Deletes a stored flow: its id, and by whom, as a name to show."""
+
+
 class ManagementChannel:
-    """``flow_management``: ends the sessions of flows that were deleted elsewhere."""
+    """
+    ``flow_management``: ends the sessions of flows that were deleted elsewhere.
+
+    :param delete: deletes the flow, too; ``None`` where that isn't wanted.
+    """
 
     user_name = ""
 
-    __slots__ = ("_port", "_service")
+    __slots__ = ("_delete", "_port", "_service")
 
-    def __init__(self, service: FlowSessionService, port: Port) -> None:
+    def __init__(
+        self, service: FlowSessionService, port: Port, delete: Delete | None = None
+    ) -> None:
         self._service = service
         self._port = port
+        self._delete = delete
 
     async def join(self, params: bytes) -> bytes:
         return EMPTY
@@ -41,18 +58,33 @@ class ManagementChannel:
     def joined(self) -> None:
         """Nobody is told."""
 
-    def handle(self, event: str, payload: bytes, binary: bool) -> bytes:
+    def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes]:
         if event != "flow_deleted":
             raise UnknownEvent()
         try:
             flow_id = parse_flow_id(None if binary else _decode_deleted(payload).flow_id)
         except (msgspec.MsgspecError, InvalidFlowId):
             raise InvalidFlowIdParameter() from None
+        by = self._port.user_name
+        if self._delete is None:
+            return self._close(flow_id, by)
+        session = self._service.get(flow_id)
+        count = 0 if session is None else session.client_count
+        deleted = self._delete(flow_id, by)
+        return deleted.addCallbacks(
+            lambda _: _closed(count), self._not_there, errbackArgs=(flow_id, by)
+        )
+
+    def _close(self, flow_id: str, by: str) -> bytes:
         try:
-            count = self._service.close(flow_id, self._port.user_name)
+            return _closed(self._service.close(flow_id, by))
         except SessionNotFound:
-            count = 0
-        return encode_json({"status": "session_closed", "clients_affected": count})
+            return _closed(0)
+
+    def _not_there(self, failure: Failure, flow_id: str, by: str) -> bytes:
+        """What isn't stored may be open all the same."""
+        failure.trap(FlowNotFound)
+        return self._close(flow_id, by)
 
     def limited(self, event: str, payload: bytes) -> None:
         """Nothing depends on the order of what is refused."""
@@ -62,3 +94,7 @@ class ManagementChannel:
 
     def leave(self) -> None:
         """Nothing is held."""
+
+
+def _closed(count: int) -> bytes:
+    return encode_json({"status": "session_closed", "clients_affected": count})

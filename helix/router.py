@@ -9,7 +9,7 @@ from helix.channels import Channel, Port
 from helix.documentchannel import DocumentChannel, PatchLimits
 from helix.errors import InvalidParameters, UnmatchedTopic
 from helix.ids import parse_flow_id
-from helix.management import ManagementChannel
+from helix.management import Delete, ManagementChannel
 from helix.protocol import EMPTY
 from helix.relaychannel import RelayChannel
 from helix.service import FlowSessionService
@@ -32,10 +32,12 @@ class Router:
 
     :ivar service: whose flows are joined.
     :ivar limits: what members in document mode are told of them.
+    :ivar delete: deletes a flow of which management is told so; ``None`` where that isn't wanted.
     """
 
     service: FlowSessionService
     limits: PatchLimits
+    delete: Delete | None = None
 
     def channel(self, port: Port, params: bytes) -> Channel:
         """
@@ -52,7 +54,7 @@ class Router:
                 return DocumentChannel(self.service, flow_id, port, self.limits)
             return RelayChannel(self.service, flow_id, port)
         if port.topic == MANAGEMENT_TOPIC:
-            return ManagementChannel(self.service, port)
+            return ManagementChannel(self.service, port, self.delete)
         raise UnmatchedTopic()
 
 

@@ -123,9 +123,10 @@ def build_server(
         logs.limits.max_members,
         config.max_frame_bytes,
     )
-    connections = Connections(clock, Router(sessions, patches), limits, telemetry)
-    sizes = (config.max_frame_bytes, config.high_water_mark)
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
+    router = Router(sessions, patches, library.delete if config.management_deletes else None)
+    connections = Connections(clock, router, limits, telemetry)
+    sizes = (config.max_frame_bytes, config.high_water_mark)
     root = Root(
         Web(sessions, clients, metrics, origins, status, editor),
         FlowRoutes(

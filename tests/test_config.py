@@ -26,6 +26,7 @@ OTHER_VALUES = {
     "session-idle-timeout": "2.5",
     "log-format": "json",
     "allow-slow-websocket": "1",
+    "management-deletes": "1",
 }
 """A value that is not the default, for the settings that don't take 20000."""
 

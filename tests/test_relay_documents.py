@@ -320,6 +320,31 @@ def test_res2_who_goes_on_from_what_was_shown_undoes_nothing(world: World) -> No
     assert document(world)["nodes"]["n2"] == node("n2", 3)
 
 
+def test_man3_deletion_told_to_management_deletes_where_that_is_wanted(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(management_deletes=True)
+    a = relay(world)
+    a.change(FLOW, arrays([node("n")]))
+    updates(a)
+    manager = world.client()
+    manager.join("flow_management")
+    for flow_id, count in (("f", 1), ("f", 0), ("never", 0)):
+        world.settle()
+        manager.received()
+        ref = manager.push("flow_management", "flow_deleted", {"flow_id": flow_id})
+        world.settle()
+        answer = {"status": "session_closed", "clients_affected": count}
+        assert manager.answer(ref) == ("ok", answer)
+    assert [event for event, _ in a.events()] == ["flow_deleted", "phx_close"]
+    assert world.store.head("f").result.deleted_at  # type: ignore[attr-defined]
+    a.join("flow:g")
+    world.settle()
+    manager.received()
+    ref = manager.push("flow_management", "flow_deleted", {"flow_id": "g"})
+    assert manager.answer(ref) == ("ok", {"status": "session_closed", "clients_affected": 1})
+
+
 def test_ses4_session_ends_with_an_update_due(world: World) -> None:
     a, editor = relay(world), Editor(world, "e")
     editor.patch(1, adding("n"))

@@ -34,6 +34,7 @@ from helix.fanout import MAX_HOLD
 from helix.framing import ENCODINGS
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
+from helix.library import FlowLibrary
 from helix.livelog import LiveLog, LogSettings
 from helix.outlet import Outlet
 from helix.protocol import V1, V2, Serializer
@@ -413,6 +414,7 @@ class World:
         seed: int = 0,
         store: IFlowStore | None = None,
         document_limits: DocumentLimits | None = None,
+        management_deletes: bool = False,
     ) -> None:
         self.clock = Reactor()
         self.wall = Wall(self.clock)
@@ -440,7 +442,12 @@ class World:
         self.service = FlowSessionService(
             self.clock, self.telemetry, self.logs, max_clients, idle_timeout, max_sessions, loaded
         )
-        self.router = Router(self.service, PatchLimits(1 << 18, 1 << 24, 20_000, 1 << 20))
+        self.library = FlowLibrary(self.service, self.logs, partial(new_id, Random(seed + 1)), [])
+        self.router = Router(
+            self.service,
+            PatchLimits(1 << 18, 1 << 24, 20_000, 1 << 20),
+            self.library.delete if management_deletes else None,
+        )
         self.registry = ClientService(
             self.clock, self.telemetry, client_limits or ClientLimits(), Random(seed)
         )
