@@ -125,13 +125,11 @@ class CommitLoop:
         """
         if self._closed:
             return fail(SessionEnded())
-        submitters = self._submitters
-        resent = submitters.resent(submission)
-        if resent is not None:
-            return resent
-        if len(self._queue) + submitters.held_count >= MAX_PENDING:
+        if len(self._queue) + self._submitters.held_count >= MAX_PENDING:
             return fail(TooManyPending())
-        pending = submitters.enter(submission)
+        pending = self._submitters.enter(submission)
+        if pending.submission is not submission:
+            return pending.again()
         self._queue.append(pending)
         self._next()
         return pending.done

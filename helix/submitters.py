@@ -68,7 +68,7 @@ class Pending:
     _resends: list[Deferred[Accepted]] | None = None
 
     def again(self) -> Deferred[Accepted]:
-        """It was sent again: give a Deferred of what it becomes, as a duplicate."""
+        """It was sent again: give a Deferred of what it becomes."""
         resent: Deferred[Accepted] = Deferred()
         self._resends = [*(self._resends or ()), resent]
         return resent
@@ -77,8 +77,10 @@ class Pending:
         """Tell who submitted it."""
         self._leave()
         self.done.callback(accepted)
+        # What changed nothing is not in the log, however often it was sent.
+        is_logged = accepted.patch != b"{}"
         for resent in self._resends or ():
-            resent.callback(msgspec.structs.replace(accepted, duplicate=True))
+            resent.callback(msgspec.structs.replace(accepted, duplicate=is_logged))
 
     def refuse(self, error: HelixError) -> None:
         """Tell who submitted it that it is not in the log, as far as anybody knows."""
@@ -170,26 +172,23 @@ class Submitters:
 
     # the submissions
 
-    def resent(self, submission: Submission) -> Deferred[Accepted] | None:
-        """Give the answer to be to a submission that is under way already."""
-        client_id, op_id = submission.client_id, submission.op_id
-        if client_id is None or op_id is None:
-            return None
-        client = self._clients.get(client_id)
-        first = None if client is None else client.under_way.get(op_id)
-        return None if first is None else first.again()
-
     def enter(self, submission: Submission) -> Pending:
-        """Take a submission that is not under way."""
+        """
+        Take a submission.
+
+        :return: where one of that name is under way already, that: the new one isn't taken then.
+        """
         client_id, op_id = submission.client_id, submission.op_id
-        number = next(self._numbers)
         if client_id is None or op_id is None:
-            return Pending(submission, None, number)
+            return Pending(submission, None, next(self._numbers))
         client = self._clients.get(client_id)
         if client is None:
             client = self._clients[client_id] = Submitter()
             self._has_orphans = True
-        pending = client.under_way[op_id] = Pending(submission, client, number)
+        pending = client.under_way.get(op_id)
+        if pending is None:
+            pending = Pending(submission, client, next(self._numbers))
+            client.under_way[op_id] = pending
         return pending
 
     def holds_back(self, pending: Pending, staging: Staging) -> bool:

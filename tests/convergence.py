@@ -1,16 +1,19 @@
 """
 Many clients of one flow in a world where everything that can go wrong does, from one seed.
 
-Frames are flushed by hand, a few bytes at a time; clients in both modes edit, go, leave dead
-connections behind, and come back; what the store is asked waits, fails, or happens without anybody
-being told, in any order; sessions crash; one or two servers on the store restart; the flow is
-deleted, comes back, or gives way to another. In the end everything is let through, and what was
-promised has to hold:
+Frames are flushed by hand, a few bytes at a time; clients in both modes edit, undo, group, go,
+leave dead connections behind, and come back; their pages die and leave it to others to send what
+they had not sent, or begin anew under the same name and remember nothing; some send in no order;
+some claim the names of others. What the store is asked waits, fails, or happens without anybody
+being told, in any order, and the store forgets what it had confirmed; sessions crash; one or two
+servers on the store drain or die, and others go on; the flow is deleted, comes back, or gives way
+to another. In the end everything is let through, and what was promised has to hold:
 
 - a log's versions are contiguous, and it holds no submission twice, each client's in their order;
-- what is acknowledged is in a log at that moment, at the version that it is acknowledged with, and
-  stays there;
-- what wasn't is not lost either: the clients have sent it again;
+- what became of each edit of everybody is what its author was told (`tests.fates`): it is in the
+  log, as it was sent but for what was dropped, or changed nothing, or was refused, or went with
+  what a store forgot;
+- nobody's name is on an edit that they didn't make;
 - whatever document or entries anybody is told are what the log makes at that version;
 - every client ends with the document that the log makes;
 - nothing fails but what was made to.
@@ -33,9 +36,14 @@ from helix.edits import FlowState, Submission
 from helix.errors import HelixError, StoreFull, StoreUnavailable
 from helix.library import FlowLibrary
 from helix.verify import verify_flow
-from tests.fuzzclients import FuzzClient, RelayReplica, Replica, random_patch
-from tests.heldstore import HeldStore, LateStore, Logs
+from tests.fates import Author, check_fates
+from tests.fuzzclients import FuzzClient, RelayReplica, random_patch
+from tests.heldstore import HeldStore, LateStore
+from tests.replicas import Replica
 from tests.world import Client, World
+
+STEPS = 400
+"""How much happens in a run."""
 
 SMALL = {
     "helix.livelog.RECENT_BYTES": 1500,
@@ -81,13 +89,20 @@ class Convergence:
         self.nodes = [self._make_node(None)]
         if random.random() < 0.5:
             self.nodes.append(self._make_node(self.nodes[0].store))
-        self.logs = Logs(self.nodes[0].store)
-        names = [f"c{n}" for n in range(random.randrange(2, 7))]
-        self.replicas = [Replica(client_id=name, truth=self.logs) for name in names]
+        self._forgetful = random.choice([0, 0, 0.3, 1])
+        self.truth = self.nodes[0].store.truth
+        self.authors: list[Author] = []
+        self.replicas: list[Replica] = []
         self.relays = [RelayReplica() for _ in range(random.choice([0, 0, 1, 3]))]
-        self.clients: list[FuzzClient] = [*self.replicas, *self.relays]
+        for _ in range(random.randrange(2, 7)):
+            self._add_replica(self._new_author())
+        for replica in self.replicas:
+            replica.lingers = random.random() < 0.3
+            if random.random() < 0.2:
+                replica.disorder = random
+                replica.author.is_orderly = False
         if random.random() < 0.5:  # a document that is more than the entries that one misses
-            self.replicas[0].outbox[0] = {"description": "x" * 3000, "data": {"c0": 0}}
+            self.replicas[0].add({"description": "x" * 3000, "data": {"c0": 0}})
 
     def run(self, steps: int) -> None:
         """Let things happen, then let all come to rest, and check what was promised."""
@@ -102,6 +117,11 @@ class Convergence:
             self._abandon: 1,
             self._crash: 1,
             self._restart: 1,
+            self._drain: 1,
+            self._reload: 1,
+            self._begin_anew: 0.5,
+            self._hijack: 0.5,
+            self._go_back: self._forgetful,
             self._submit: 3,
             self._read: 3,
             self._refresh: 2,
@@ -118,8 +138,7 @@ class Convergence:
     # what happens
 
     def _edit(self) -> None:
-        client = self.random.choice([*self.replicas, *self.relays])
-        client.edit(self.random)
+        self.random.choice(self.clients).edit(self.random)
 
     def _flush(self) -> None:
         for client in self.random.sample(self.clients, 2):
@@ -164,13 +183,81 @@ class Convergence:
 
     def _restart(self) -> None:
         """Another server on the same store; of what the old one was writing some came to be."""
+        self._replace(self.random.choice(self.nodes))
+
+    def _drain(self) -> None:
+        """As `_restart`, but in good order, while the clients go on."""
         old = self.random.choice(self.nodes)
+        drained = Deferred.fromCoroutine(old.world.registry.drain())
+        while not drained.called:
+            for client in self.clients:
+                if self.random.random() < 0.3:
+                    client.edit(self.random)
+                client.look()
+            if old.store.waiting and self.random.random() < 0.5:
+                old.store.go_on()
+            old.world.clock.advance(0.05)
+            old.world.settle()
+        self._replace(old)
+
+    def _replace(self, old: Node) -> None:
         for client in self.clients:
             if client.wire is not None and client.wire.world is old.world:
                 client.cut()
         old.world.service.stopService()
         old.store.die()
         self.nodes[self.nodes.index(old)] = self._make_node(old.store)
+
+    def _reload(self) -> None:
+        """A page is loaded anew: it gets a name of its own, and has the rest sent by another."""
+        page = self.random.choice(self.replicas)
+        if page.only_sends:
+            return
+        heir = self._add_replica(page.author)
+        heir.only_sends = True
+        heir.disorder = page.disorder
+        heir.next_op = page.next_op
+        heir.outbox, page.outbox = page.outbox, []
+        wire = page.abandon()
+        if wire is not None:
+            self._abandoned.append(wire)
+        page.author, page.next_op = self._new_author(), 1
+        page.author.is_orderly = page.disorder is None
+
+    def _begin_anew(self) -> None:
+        """A program is started again that keeps nothing but its name."""
+        program = self.random.choice(self.replicas)
+        if program.only_sends or any(
+            one.author is program.author for one in self.replicas if one is not program
+        ):
+            return
+        wire = program.abandon()
+        if wire is not None:
+            self._abandoned.append(wire)
+        program.forget()
+
+    def _hijack(self) -> None:
+        """Somebody calls themselves what others call somebody."""
+        victim = self.random.choice(self.replicas)
+        if victim.name and not any(one.client_id == victim.name for one in self.authors):
+            hijacker = self._add_replica(self._new_author(victim.name))
+            hijacker.next_op = self.random.choice([1, 2**53 - STEPS])
+
+    def _go_back(self) -> None:
+        """The store has lost its newest entries."""
+        self.random.choice(self.nodes).store.go_back("f", self.random.randrange(1, 9))
+
+    def _new_author(self, client_id: str = "") -> Author:
+        self.authors.append(Author(client_id or f"c{len(self.authors)}", self.truth))
+        return self.authors[-1]
+
+    def _add_replica(self, author: Author) -> Replica:
+        self.replicas.append(Replica(author=author))
+        return self.replicas[-1]
+
+    @property
+    def clients(self) -> list[FuzzClient]:
+        return [*self.replicas, *self.relays]
 
     def _submit(self) -> None:
         """An edit by REST: it has no name, so nobody sends it again."""
@@ -184,7 +271,7 @@ class Convergence:
         )
 
     def _check_read(self, state: FlowState) -> None:
-        assert state.document == self.logs.document(state.head.epoch, state.version)
+        assert state.document in self.truth.documents(state.head.epoch, state.version)
 
     def _refresh(self) -> None:
         if len(self.nodes) > 1:
@@ -219,7 +306,8 @@ class Convergence:
             wire.socket.room = None
         for _ in range(300):
             self._ease()
-            if len(self.nodes) > 1:  # what the other one did, a server learns by an edit, or so
+            # What the other one did, or the store lost, a server learns by an edit, or so.
+            if len(self.nodes) > 1 or self.truth.went_back:
                 for node in self.nodes:
                     node.world.service.refresh("f")
             for world in self._worlds:
@@ -227,6 +315,7 @@ class Convergence:
                 world.settle()
             for client in self.clients:
                 client.look()
+            self._dismiss_heirs()
             if self._is_at_rest():
                 for node in self.nodes:
                     node.store.holding = node.store.late = False
@@ -246,6 +335,14 @@ class Convergence:
             client.wire.socket.room = None
         if self._is_deleted():
             self._undelete()
+
+    def _dismiss_heirs(self) -> None:
+        """Who has sent all that it was there to send, goes."""
+        for heir in [one for one in self.replicas if one.only_sends and one.is_at_rest]:
+            heir.cut()
+            self.replicas.remove(heir)
+            for edit in heir.author.edits:
+                edit.given_up = True
 
     def _is_deleted(self) -> bool:
         log = self.nodes[0].store.flow("f")
@@ -267,15 +364,11 @@ class Convergence:
             unforeseen = [event for event in world.failures if not is_asked_for(event)]
             assert not unforeseen, unforeseen[0]
             world.failures.clear()
-        self.logs.check()
+        self.nodes[0].store.check()
+        check_fates(self.authors, self.truth)
         document = self.replicas[0].document
         for replica in self.replicas:
             assert encode_document(replica.document) == encode_document(document)
-            for op_id, version in replica.accepted.items():
-                assert self.logs.holds(version, replica.name, op_id), "it is no longer there"
-            if len(self.nodes) == 1 and len(self.nodes[0].store.epochs) == 1:
-                name, changed_nothing = replica.name, replica.changed_nothing
-                assert not any(self.logs.knows(name, op_id) for op_id in changed_nothing)
         for relay in self.relays:
             assert relay.shows(document), (relay.nodes, relay.edges, document)
         if self.nodes[0].store.flow("f") is not None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import attrs
 
-from tests.fuzzclients import NODES, Replica
+from tests.fuzzclients import NODES
 from tests.phoenixpresence import PhoenixPresence
+from tests.replicas import Replica
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -25,6 +26,8 @@ class Guest(Replica):
     :ivar shown: what it last said of itself.
     :ivar cursors: where the others point.
     :ivar cursor: where it last pointed in this visit.
+    :ivar old_cursor: where it last pointed before, which others may see until it does so again: who
+        is back before it was missed takes its own place.
     :ivar gone: the visits that it has seen end.
     """
 
@@ -35,6 +38,7 @@ class Guest(Replica):
     shown: dict[str, Any] = attrs.field(factory=dict)
     cursors: dict[str, Any] = attrs.field(factory=dict)
     cursor: dict[str, Any] | None = None
+    old_cursor: dict[str, Any] | None = None
     gone: set[str] = attrs.field(factory=set)
 
     # what it does
@@ -44,11 +48,13 @@ class Guest(Replica):
         self.presence.rejoin()
         self.greeted = False
         self.cursors.clear()
+        if self.cursor is not None:
+            self.old_cursor = self.cursor
         self.cursor = None
         super().join()
 
     def parameters(self) -> dict[str, Any]:
-        user = {"name": f"{self.client_id}/{self.visits}"}
+        user = {"name": f"{self.author.client_id}/{self.visits}"}
         if self.person is not None:
             user["id"] = self.person
         return {**super().parameters(), "user": user}
@@ -69,6 +75,7 @@ class Guest(Replica):
         if not self.joined or self.wire is None:
             return
         place = {"x": random.randrange(99), "y": random.randrange(99)}
+        self.old_cursor = None
         self.cursor = None if random.random() < 0.1 else dict(place)
         if self.cursor is not None and random.random() < 0.5:
             self.cursor["moving"] = {f"{node}{'.' * 80}": place for node in NODES}
@@ -88,7 +95,7 @@ class Guest(Replica):
     @property
     def meta(self) -> dict[str, Any]:
         """What others are to see of it."""
-        name = f"{self.client_id}/{self.visits}"
+        name = f"{self.author.client_id}/{self.visits}"
         return {"client_id": self.name, "name": name, "color": "", **self.shown}
 
     def people(self) -> dict[str, list[dict[str, Any]]]:

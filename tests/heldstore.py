@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from random import Random
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, fail
 
-from helix.document import FlowDocument, empty_document, encode_document
+from helix.document import FlowDocument
+from helix.edits import summary_of
 from helix.errors import HelixError
 from helix.records import Entry, FlowHead, StoredFlow, Summary
 from helix.store.memory import MemoryStore, _Log
+from tests.truth import Truth
 
 
 class HeldStore(MemoryStore):
@@ -123,13 +124,13 @@ class LateStore(HeldStore):
     """
     A store whose writes are held, and many of its answers too; both go on in any order.
 
-    :ivar epochs: all logs that there ever were, by their epochs.
+    :ivar truth: what it has, and ever had.
     :ivar late: whether answers are held.
     """
 
     def __init__(self, random: Random, beside: LateStore | None = None) -> None:
         super().__init__(beside)
-        self.epochs: dict[str, _Log] = {} if beside is None else beside.epochs
+        self.truth = Truth() if beside is None else beside.truth
         self.holding = self.late = True
         self._random = random
         self._answers: list[tuple[Deferred[Any], Deferred[Any]]] = []
@@ -162,8 +163,26 @@ class LateStore(HeldStore):
 
     def let_through(self) -> None:
         super().let_through()
-        for log in self._logs.values():
-            self.epochs[log.head.epoch] = log
+        self.truth.look(self._logs.values())
+
+    def check(self) -> None:
+        """See to what holds for each log in itself."""
+        self.truth.look(self._logs.values())
+        self.truth.check(self._logs.values())
+
+    def go_back(self, flow_id: str, count: int) -> None:
+        """
+        Forget a flow's newest entries, as a failover does to a standby that lacked them.
+
+        :param count: how many.
+        """
+        log = self._logs.get(flow_id)
+        if log is None:
+            return
+        self.truth.look([log])
+        version = max(0, len(log.entries) - count)
+        go_back(self, flow_id, version)
+        self.truth.go_back(log.head.epoch, version)
 
     def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
         load = super().load
@@ -194,48 +213,6 @@ class LateStore(HeldStore):
         waiting: Deferred[Any] = Deferred()
         self._answers.append((done, waiting))
         return waiting
-
-
-class Logs:
-    """What the store has, by the epochs. (`tests.fuzzclients.Truth`)"""
-
-    def __init__(self, store: LateStore) -> None:
-        self._logs = store.epochs
-        self._made: dict[str, tuple[FlowDocument, list[bytes]]] = {}
-
-    def document(self, epoch: str, version: int) -> bytes:
-        log = self._logs.get(epoch)
-        entries = [] if log is None else log.entries
-        assert version <= len(entries), "told before it was stored"
-        first = FlowDocument(empty_document())
-        document, made = self._made.setdefault(epoch, (first, [encode_document(first.content)]))
-        for entry in entries[len(made) - 1 : version]:
-            document.apply(json.loads(entry.patch))
-            made.append(encode_document(document.content))
-        return made[version]
-
-    def holds(self, version: int, client_id: str, op_id: int) -> bool:
-        return any(
-            version == log.operations.get(client_id, {}).get(op_id) for log in self._logs.values()
-        )
-
-    def knows(self, client_id: str, op_id: int) -> bool:
-        return any(op_id in log.operations.get(client_id, {}) for log in self._logs.values())
-
-    def check(self) -> None:
-        """See to what holds for a log in itself."""
-        for log in self._logs.values():
-            assert [e.version for e in log.entries] == list(range(1, len(log.entries) + 1))
-            named: dict[str, list[tuple[int, bool]]] = {}
-            for entry in log.entries:
-                if entry.client_id is not None and entry.op_id is not None:
-                    marked = "data" in json.loads(entry.patch)
-                    named.setdefault(entry.client_id, []).append((entry.op_id, marked))
-            for ops in named.values():
-                assert len(dict(ops)) == len(ops), "a submission twice"
-                # What changes something whatever happens is never judged again behind a later one.
-                certain = [op_id for op_id, marked in ops if marked]
-                assert all(a < b for a, b in pairwise(certain)), "a submission was overtaken"
 
 
 class StorePerFlow:
@@ -271,7 +248,15 @@ class StorePerFlow:
 def go_back(store: MemoryStore, flow_id: str, version: int) -> None:
     """Let the store lose what follows a version, as when a backup is put back."""
     log = store._logs[flow_id]
-    head = log.head
-    before = msgspec.structs.replace(head, version=0, chain=head.origin)
+    document = FlowDocument.empty()
+    for entry in log.entries[:version]:
+        document.apply(json.loads(entry.patch))
+    before = msgspec.structs.replace(
+        log.head,
+        version=0,
+        chain=log.head.origin,
+        summary=Summary(),
+        updated_at=log.head.created_at,
+    )
     earlier = store._logs[flow_id] = _Log(before)
-    earlier.add(log.entries[:version], head.summary)
+    earlier.add(log.entries[:version], summary_of(document))

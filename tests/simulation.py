@@ -2,16 +2,18 @@
 A server full of people, from one seed, on which everything that can go wrong does.
 
 Hundreds of clients of both modes, in several flows: they join, edit, point, show themselves, stop
-reading, read a little, join again, leave in order or without a word, and come back. Of the store
-what is asked waits, fails, or happens without anybody being told; sessions crash, are ended by
-force, or idle; the clock jumps; the server drains or dies, and another one goes on. One flow is
-*calm*: nothing of that is done to it, and its members must not notice what others suffer.
+reading, read a little, join again, leave in order or without a word, and come back; their pages
+die, and others send what those had not sent; some send in no order, forget how far they had come,
+or call themselves what others are called. Of the store what is asked waits, fails, or happens
+without anybody being told, and what it had is lost; sessions crash, are ended by force, or idle;
+the clock jumps; the server drains or dies, and another one goes on. One flow is *calm*: nothing of
+that is done to it, and its members must not notice what others suffer.
 
-Time and again all come to rest, and then, beside what `tests.fuzzclients` and `tests.guests` check
-all along:
+Time and again all come to rest, and then, beside what `tests.replicas` and `tests.guests` check all
+along:
 
-- every client has the document that its flow's log makes; each log holds what was acknowledged,
-  once, at its version;
+- every client has the document that its flow's log makes; what became of each edit of everybody is
+  what its author was told (`tests.fates`);
 - everybody sees who is connected, says what of themselves, and points where; and is told how many;
 - nobody's slowness has cost more memory than the mark and what must arrive;
 - the calm flow's members were answered at once, and it had no other end than that of the server;
@@ -36,6 +38,7 @@ from helix.outlet import Flow as State
 from helix.session import LINGER
 from tests.convergence import AskedFor, is_asked_for
 from tests.crowdedflow import Flow
+from tests.fates import Author
 from tests.fuzzclients import FuzzClient, RelayReplica
 from tests.guests import Guest
 from tests.heldstore import StorePerFlow
@@ -83,19 +86,28 @@ class Simulation:
             "high_water_mark": random.choice([1 << 20, 20_000, 3000]),
             "idle_timeout": random.choice([1800.0, 1800.0, 40.0]),
         }
+        self._forgetful = random.choice([0, 0, 0.05, 0.2])
         self._store = StorePerFlow(random)
         self._worlds: list[World] = []
         self.world = self._start()
         self._dead: list[Client] = []
         self._faults: list[Failure] = []
         self._slow = SlowWatch(self._settings["high_water_mark"])
-        self._unanswered: dict[Guest, set[str]] = {}
+        self._unanswered: dict[Guest, set[tuple[int, str]]] = {}
         ids = [f"f{n}" for n in range(FLOWS)]
         self.flows = [Flow(flow_id, self._store.of(flow_id)) for flow_id in ids]
         for number in range(clients):
             self._add_client(number)
-        self.guests = [guest for flow in self.flows for guest in flow.guests]
-        self.clients = [client for flow in self.flows for client in flow.clients]
+
+    @property
+    def guests(self) -> list[Guest]:
+        """Those in document mode."""
+        return [guest for flow in self.flows for guest in flow.guests]
+
+    @property
+    def clients(self) -> list[FuzzClient]:
+        """All of them."""
+        return [client for flow in self.flows for client in flow.clients]
 
     def run(self, turns: int) -> None:
         """Let things happen, let all come to rest, and see to it that what was promised holds."""
@@ -129,9 +141,13 @@ class Simulation:
             flow.relays.append(RelayReplica(topic=topic))
             return
         person = f"p{number % 7}" if self.random.random() < 0.3 else None
-        flow.guests.append(
-            Guest(topic=topic, client_id=f"c{number}", truth=flow.logs, person=person)
-        )
+        author = Author(f"c{number}", flow.store.truth)
+        guest = Guest(topic=topic, author=author, person=person)
+        guest.lingers = self.random.random() < 0.3
+        if self.random.random() < 0.1:
+            guest.disorder = self.random
+            author.is_orderly = False
+        flow.guests.append(guest)
 
     # what happens
 
@@ -154,7 +170,11 @@ class Simulation:
             self._meet_a_fault: 0.1,
             self._close_flow: 0.1,
             self._jump: 0.15,
-            self._restart: 0.04,
+            self._restart: 0.06,
+            self._reload: 0.3,
+            self._begin_anew: 0.1,
+            self._hijack: 0.05,
+            self._go_back: self._forgetful,
         }
         some = self.random.randrange(1, ACTIONS)
         for action in self.random.choices(list(actions), list(actions.values()), k=some):
@@ -182,10 +202,7 @@ class Simulation:
 
     def _vanish(self) -> None:
         """Go without a word: the server finds out by itself."""
-        wire = self.random.choice(self.clients).abandon()
-        if wire is not None:
-            wire.socket.room = self.random.choice([0, 5000, None])
-            self._dead.append(wire)
+        self._abandon(self.random.choice(self.clients))
 
     def _rejoin(self) -> None:
         client = self.random.choice(self.clients)
@@ -255,6 +272,8 @@ class Simulation:
         if self.random.random() < 0.5:
             drained = Deferred.fromCoroutine(old.registry.drain())
             while not drained.called:
+                for client in self.random.sample(self.clients, len(self.clients) // 10):
+                    client.edit(self.random)
                 old.clock.advance(0.05)
                 old.settle()
         for client in self.clients:
@@ -270,6 +289,36 @@ class Simulation:
         self._store = StorePerFlow(self.random, self._store)
         self.world = self._start()
 
+    def _reload(self) -> None:
+        """A page is loaded anew, under another name; what it had not sent is left to a third."""
+        flow = self.random.choice(self.flows)
+        page = self.random.choice(flow.guests)
+        self._abandon(page)
+        flow.reload(page)
+
+    def _begin_anew(self) -> None:
+        """A program is started again that keeps nothing but its name."""
+        program = self.random.choice(self.guests)
+        self._abandon(program)
+        program.forget()
+
+    def _hijack(self) -> None:
+        """Somebody calls themselves what others call somebody."""
+        flow = self.random.choice(self.flows)
+        victim = self.random.choice(flow.guests)
+        flow.hijack(victim, self.random.choice([1, 2**53 - 10_000]))
+
+    def _go_back(self) -> None:
+        """A store has lost the newest entries of a flow."""
+        flow_id = self._troubled()
+        self._store.of(flow_id).go_back(flow_id, self.random.randrange(1, 9))
+
+    def _abandon(self, client: FuzzClient) -> None:
+        wire = client.abandon()
+        if wire is not None:
+            wire.socket.room = self.random.choice([0, 5000, None])
+            self._dead.append(wire)
+
     # time
 
     def _turn(self) -> None:
@@ -278,9 +327,10 @@ class Simulation:
             self._send_heartbeats()
         world.clock.advance(self.random.choice([0, 0.005, 0.02, 0.04]))
         calm = self._store.of(CALM)
-        while calm.waiting:
-            calm.go_on()
-        world.clock.turn()
+        for _ in range(3):  # what may have been sent before waits, is looked for, and is stored
+            while calm.waiting:
+                calm.go_on()
+            world.clock.turn()
         for client in self.clients:
             if client.topic == f"flow:{CALM}" or self.random.random() < 0.5:
                 client.look()
@@ -319,6 +369,9 @@ class Simulation:
             store.errors.clear()
             while store.waiting:
                 store.go_on()
+        for flow in self.flows:
+            if flow.store.truth.went_back:  # which a server learns by an edit, or so
+                self.world.service.refresh(flow.flow_id)
         for client in self.clients:
             if client.wire is None and everybody:
                 client.connect(self.world, None)
@@ -338,9 +391,9 @@ class Simulation:
     def _check_calm(self) -> None:
         """Who reads, in the calm flow, is answered before the next turn is over."""
         for guest in self.flows[0].guests:
-            unanswered = set()
+            unanswered: set[tuple[int, str]] = set()
             if guest.joined and _keeps_up(guest):
-                unanswered = set(guest.unanswered)
+                unanswered = {(guest.visits, ref) for ref in guest.unanswered}
             assert not unanswered & self._unanswered.get(guest, set()), f"{guest} had to wait"
             self._unanswered[guest] = unanswered
 
@@ -368,6 +421,7 @@ class Simulation:
         for client in self.random.sample(self.clients, len(self.clients)):
             self.random.choice([client.cut, client.leave])()
         self._ease(everybody=False)
+        self.world.clock.advance(1)  # by then those who linger are gone
         self.world.settle()
         for client in self.clients:
             client.look()

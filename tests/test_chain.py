@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 
 from helix.chain import chain_text, chained, continues, follow, origin_of, parse_chain
 from helix.document import empty_document, encode_document
 from helix.errors import StoreCorrupt, StoreUnavailable
 from helix.livelog import LAST_SNAPSHOT_ENTRIES, RECENT_BYTES
-from helix.records import Entry
+from helix.records import Entry, FlowHead
 from tests.heldstore import HeldStore, go_back
 from tests.test_document_mode import Editor, MakeWorld, adding, failure_of, join, moving, refused
 from tests.world import World
@@ -255,6 +256,32 @@ def test_chn4_an_epoch_is_made_new_though_the_store_was_away_meanwhile(
     assert (editor.events, editor.version) == (["reset"], 1)
     editor.patch(3, {"description": "three"})
     assert editor.accepted()[3] == 2
+
+
+def test_chn4_a_store_that_goes_back_between_two_reads_is_not_damaged(
+    nodes: tuple[World, World], store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its head told of an entry that is there no more when the entries are read."""
+    here, there = Editor(nodes[0], "here"), Editor(nodes[1], "there")
+    here.patch(1, {"title": "one"})
+    here.look()
+    nodes[1].service.refresh("f")
+    there.look()
+    here.patch(2, {"title": "two"})
+    here.look()
+    head = store.head
+
+    def head_before(flow_id: str) -> Deferred[FlowHead]:
+        monkeypatch.undo()
+        told = head(flow_id)
+        go_back(store, "f", 1)
+        return told
+
+    monkeypatch.setattr(store, "head", head_before)
+    nodes[1].service.refresh("f")
+    there.patch(1, {"description": "there"})
+    assert there.accepted() == {1: 2}
+    assert there.document["title"] == "one"
 
 
 def test_chn4_a_join_alone_makes_no_new_epoch(world: World, store: HeldStore) -> None:

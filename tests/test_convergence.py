@@ -7,10 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.convergence import SMALL, Convergence
+from tests.convergence import SMALL, STEPS, Convergence
 from tests.world import World
-
-STEPS = 400
 
 SEEDS = int(os.environ.get("HELIX_CONVERGENCE_SEEDS", "60"))
 """How many runs; ``tox -e convergence`` makes many."""

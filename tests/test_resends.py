@@ -112,6 +112,23 @@ def test_log5_resend_while_the_first_is_under_way(world: World, store: SlowToFin
     assert store.groups == [[1], [2, 3]]
 
 
+def test_log5_resend_of_what_changes_nothing_is_no_duplicate(
+    world: World, store: SlowToFind
+) -> None:
+    """The log doesn't hold it, also when it was sent twice before it was judged."""
+    first = Editor(world, "w")
+    store.holding = True
+    first.patch(1, {"title": "t"})
+    first.patch(2, {"title": "t"})
+    second = Editor(world, "w")
+    second.patch(2, {"title": "t"})
+    while store.waiting:
+        store.let_through()
+    assert second.accepted() == {2: 1}
+    assert "duplicate" not in second.answers[2][1]
+    assert logged(world) == [("w", 1)]
+
+
 def test_log5_resend_while_the_first_fails(world: World, store: SlowToFind) -> None:
     first = Editor(world, "w")
     store.holding = True

@@ -220,7 +220,8 @@ class Client:
     One client: a `Connection` over an outlet, as the transport wires them, and what its peer does.
 
     :ivar close_code: with what the server closed it.
-    :ivar answers_close: whether it goes, a moment later, when the server closes it.
+    :ivar answers_close: whether it goes when the server closes it.
+    :ivar close_delay: in how many seconds.
     """
 
     transport_name = "websocket"
@@ -240,6 +241,7 @@ class Client:
         self.address = address
         self.close_code: CloseCode | None = None
         self.answers_close = False
+        self.close_delay = 0.01
         self.lost = False
         self.lagged: list[bool] = []
         self.socket = Socket(world.clock)
@@ -368,7 +370,7 @@ class Client:
             self.close_code = code
             self.outlet.shut()
             if self.answers_close:
-                self.world.clock.callLater(0.01, self.cut)
+                self.world.clock.callLater(self.close_delay, self.cut)
 
     def abort(self) -> None:
         self.wire.abortConnection()

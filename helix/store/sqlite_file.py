@@ -33,6 +33,12 @@ _WRITER_CACHE_KIB = 32 * 1024
 _CHECKPOINT_PAGES = 4000
 """At which length of the write-ahead log its pages are copied to the database."""
 
+MAX_LOG_BYTES = 16 * 2**20
+"""
+What the write-ahead log is cut to when it begins anew: about `_CHECKPOINT_PAGES`. It grows beyond
+while another program reads for long, as a backup does.
+"""
+
 _ERRORS: dict[int, type[StoreError]] = {
     sqlite3.SQLITE_FULL: StoreFull,
     sqlite3.SQLITE_READONLY: StoreReadOnly,
@@ -140,6 +146,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA foreign_keys = ON")
         database.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        database.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
         database.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
     except BaseException:
         database.close()

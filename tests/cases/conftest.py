@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cases.bundle import bundle
 from tests.cases.network import Network, network
 from tests.cases.pages import Pages
 from tests.daemon import Daemon, start_daemon
 
 __all__ = ["start_daemon"]
-
-NPM = Path(__file__).resolve().parents[2] / "build_backend" / "npm.py"
-
-BUNDLE_TIMEOUT = 110.0
-"""Seconds, the installation of npm's packages included."""
 
 
 @pytest.fixture(scope="session")
@@ -27,25 +21,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("library") / "helix-flows.mjs"
     bundle(path, "esm", "neutral")
     return path
-
-
-def bundle(path: Path, *shape: str) -> None:
-    """
-    Bundle the client library into a file.
-
-    :param shape: the module's format, the platform, and a global name, if it gets one.
-    """
-    form, platform, *name = shape
-    options = ["--format", form, "--platform", platform, "--file", str(path)]
-    options += ["--name", *name] if name else []
-    done = subprocess.run(
-        [sys.executable, NPM, "exec", "--", "rolldown", "client/src/index.ts", *options],
-        capture_output=True,
-        text=True,
-        timeout=BUNDLE_TIMEOUT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture

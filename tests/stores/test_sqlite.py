@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor
@@ -306,6 +307,28 @@ async def test_sto10_an_entry_takes_few_bytes(path: Path) -> None:
                 log = [entry(base + n, (client, base + n)) for n in range(1, 21)]
                 await add(store, name, "e1", base, log, SUMMARY)
     assert path.stat().st_size / 10_000 < 120
+
+
+@ensureDeferred
+async def test_sto21_the_write_ahead_log_is_short_again_after_a_backup(path: Path) -> None:
+    """A backup reads one moment for as long as it takes, and nothing behind it can be let go."""
+    log = path.with_name(f"{path.name}-wal")
+    large = [
+        msgspec.structs.replace(entry(n), patch=b'{"data":{"x":"%b"}}' % (b"x" * 500_000))
+        for n in range(1, 81)
+    ]
+    async with opened(path) as store:
+        await keep(store, "f")
+        with closing(sqlite3.connect(path, isolation_level=None)) as backup:
+            backup.execute("BEGIN")
+            backup.execute("SELECT count(*) FROM flows").fetchone()
+            for base in range(0, 80, 8):
+                await add(store, "f", "e1", base, large[base : base + 8], SUMMARY)
+            assert log.stat().st_size > 2 * sqlite_file.MAX_LOG_BYTES
+        for base in (80, 81):
+            await add(store, "f", "e1", base, [entry(base + 1)], SUMMARY)
+        assert log.stat().st_size <= sqlite_file.MAX_LOG_BYTES
+        assert (await store.load("f")).entries[:80] == large
 
 
 # The schema.

@@ -44,7 +44,7 @@ export function stage(document: FlowDocument, patch: JsonObject): JsonObject {
   if (!isEmpty(edges)) {
     effective["edges"] = edges;
   }
-  checkShape(apply(document, effective), effective);
+  checkShape(mergeObjects(document, effective), effective);
   return effective;
 }
 

@@ -2,7 +2,7 @@
 
 import { apply, difference, stage } from "./document";
 import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch";
-import type { FlowDocument, JsonObject } from "./types";
+import type { FlowDocument, FlowNode, JsonObject } from "./types";
 
 /** What counts of an operation here; it changes until the log has it. */
 export interface Change {
@@ -23,7 +23,33 @@ export function undoing(shown: FlowDocument, changes: readonly Change[]): JsonOb
     const patch = stillOurs(document, change.effective, change.inverse);
     document = apply(document, stage(document, sparing(document, patch)));
   }
-  return difference(shown, document);
+  return framed(document, difference(shown, document));
+}
+
+/** Say with each position the parent that it is relative to: meanwhile somebody may give another. */
+function framed(document: FlowDocument, patch: JsonObject): JsonObject {
+  return ofNodes(patch, (id, change) => {
+    const node = own(document.nodes, id) as FlowNode | undefined;
+    return Object.hasOwn(change, "position") && !Object.hasOwn(change, "id")
+      ? { parentId: node?.["parentId"] ?? null, ...change }
+      : change;
+  });
+}
+
+/** Make a patch in which the nodes that it changes have other changes. */
+function ofNodes(
+  patch: JsonObject,
+  of: (id: string, change: JsonObject) => JsonObject,
+): JsonObject {
+  const { nodes } = patch;
+  if (!isObject(nodes)) {
+    return patch;
+  }
+  const changes = Object.entries(nodes).map(([id, change]) => [
+    id,
+    isObject(change) ? of(id, change) : change,
+  ]);
+  return { ...patch, nodes: Object.fromEntries(changes) as JsonObject };
 }
 
 /** Reduce the inverse of a change to where the document still is as the change has left it. */
@@ -44,15 +70,31 @@ function stillOurs(document: JsonObject, effective: JsonObject, inverse: JsonObj
   return result;
 }
 
-/** Reduce an inverse to what a later patch doesn't touch. */
+/**
+ * Reduce an inverse to what a later patch doesn't touch. A node's position and its parent are one: who
+ * has changed either has changed where the node is.
+ */
 export function untouched(inverse: JsonObject, patch: JsonObject): JsonObject {
+  const { nodes } = patch;
+  return ofNodes(rest(inverse, patch), (id, change) => {
+    const touch = isObject(nodes) ? own(nodes, id) : undefined;
+    const isMoved = isObject(touch) && PLACE.some((name) => Object.hasOwn(touch, name));
+    return isMoved
+      ? Object.fromEntries(Object.entries(change).filter(([name]) => !PLACE.includes(name)))
+      : change;
+  });
+}
+
+const PLACE = ["position", "parentId"];
+
+function rest(inverse: JsonObject, patch: JsonObject): JsonObject {
   const result: JsonObject = {};
   for (const [name, before] of Object.entries(inverse)) {
     const touch = own(patch, name);
     if (touch === undefined) {
       result[name] = before;
     } else if (isObject(before) && isObject(touch)) {
-      const part = untouched(before, touch);
+      const part = rest(before, touch);
       if (!isEmpty(part)) {
         result[name] = part;
       }

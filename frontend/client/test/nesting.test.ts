@@ -5,8 +5,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { apply, compareIds, emptyDocument, stage } from "../src/document";
+import { inverse } from "../src/mergepatch";
 import { strays } from "../src/nesting";
 import type { FlowDocument, FlowNode, JsonObject } from "../src/types";
+import { undoing, untouched } from "../src/undoing";
 
 interface Case {
   name: string;
@@ -59,6 +61,41 @@ describe("groups", () => {
       n0: { parentId: "n19999" },
       n9999: null,
       n10000: { parentId: null, position: { x: 10_001 } },
+    });
+  });
+});
+
+describe("undoing what becomes of groups", () => {
+  const document = documentOf({
+    c: { id: "c", position: { x: 1, y: 2 }, data: {}, parentId: "g", extent: "parent" },
+    g: { id: "g", position: { x: 100, y: 100 }, data: {} },
+  });
+  const effective = stage(document, { nodes: { g: null } });
+  const after = apply(document, effective);
+  const change = { durableAt: 1, effective, inverse: inverse(document, effective) };
+
+  test("jsc10 grp4 a deletion is taken back with where all was", () => {
+    expect(after.nodes).toEqual({ c: { id: "c", position: { x: 101, y: 102 }, data: {} } });
+    const patch = undoing(after, [change]);
+    expect(apply(after, stage(after, patch))).toEqual(document);
+  });
+
+  test("jsc10 grp3 what somebody has moved since stays there, in what they saw it in", () => {
+    const move = { nodes: { c: { position: { x: 9 } } } };
+    const moved = apply(after, move);
+    const left = { ...change, inverse: untouched(change.inverse, move) };
+    const undone = apply(moved, stage(moved, undoing(moved, [left])));
+    expect(undone.nodes["g"]).toEqual(document.nodes["g"]);
+    expect(undone.nodes["c"]).toMatchObject({ position: { x: 9, y: 102 } });
+    expect(undone.nodes["c"]).not.toHaveProperty("parentId");
+  });
+
+  test("jsc10 grp3 the undo of a move says what it is relative to", () => {
+    const move = { nodes: { c: { position: { x: 9 } } } };
+    const moved = apply(document, move);
+    const back = { durableAt: 1, effective: move, inverse: inverse(document, move) };
+    expect(undoing(moved, [back])).toEqual({
+      nodes: { c: { position: { x: 1 }, parentId: "g" } },
     });
   });
 });

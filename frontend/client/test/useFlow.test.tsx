@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { useFlow } from "../src/react/useFlow";
 import type { UseFlowResult } from "../src/react/types";
+import type { JsonObject } from "../src/types";
 import { Desk, node, NODE } from "./desk";
 
 const roots: Root[] = [];
@@ -137,12 +138,32 @@ describe("useFlow", () => {
     desk.network.delay = () => 1;
     await page.until(() => page.flow.status.kind === "saved");
     await page.pass(100);
-    expect(desk.sent.map(({ patch }) => patch)).toEqual([{ nodes: { n1: { position: { x: 6, y: 0 } } } }]);
+    expect(desk.sent.map(({ patch }) => patch)).toEqual([
+      { nodes: { n1: { position: { x: 6, y: 0 }, parentId: null } } },
+    ]);
     expect(desk.server.heardEvents("cursor").at(-1)).toEqual({});
     act(() => {
       page.flow.undo();
     });
     expect(page.node("n1")?.position).toEqual({ x: 0, y: 0 });
+  });
+
+  test("jsc12 grp3 a place is told with the parent that it is relative to", async () => {
+    const { desk, page } = await opened();
+    const group = { ...NODE, id: "g" };
+    desk.server.edit({ nodes: { g: group, n1: { parentId: "g" } } });
+    await page.pass(10);
+    page.change({ type: "position", id: "n1", position: { x: 6, y: 0 }, dragging: false });
+    await page.pass(2000);
+    page.change({ type: "replace", id: "n1", item: { ...NODE, position: { x: 7, y: 0 } } });
+    await page.pass(2000);
+    page.change({ type: "replace", id: "n1", item: { ...NODE, data: { label: "x" }, position: { x: 7, y: 0 } } });
+    await page.pass(2000);
+    expect(desk.sent.map(({ patch }) => (patch["nodes"] as JsonObject)["n1"])).toEqual([
+      { position: { x: 6, y: 0 }, parentId: "g" },
+      { position: { x: 7, y: 0 }, parentId: null },
+      { data: { label: "x" } },
+    ]);
   });
 
   test("jsc12 where others drag is shown, until they have dropped it", async () => {

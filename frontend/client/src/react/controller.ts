@@ -136,7 +136,10 @@ export class FlowController<N extends Node, E extends Edge> {
         patches.added[change.item.id] = sharedNode(change.item);
         break;
       case "replace":
-        patches.replaced[change.id] = this.#difference(this.#view.node(change.id), change.item);
+        patches.replaced[change.id] = placed(
+          this.#difference(this.#view.node(change.id), change.item),
+          change.item,
+        );
         break;
     }
   }
@@ -165,7 +168,7 @@ export class FlowController<N extends Node, E extends Edge> {
     if (end === undefined) {
       return;
     }
-    const patch = { position: { x: end.x, y: end.y } };
+    const patch = { position: { x: end.x, y: end.y }, parentId: this.#parentOf(id) };
     if (before?.dragging === true) {
       this.#dragged[id] = patch.position;
       patches.dropped[id] = patch;
@@ -201,12 +204,19 @@ export class FlowController<N extends Node, E extends Edge> {
         continue;
       }
       patches.dropped[id] = {
-        ...(position === undefined ? {} : { position: { x: position.x, y: position.y } }),
+        ...(position === undefined
+          ? {}
+          : { position: { x: position.x, y: position.y }, parentId: this.#parentOf(id) }),
         ...(width === undefined ? {} : { width }),
         ...(height === undefined ? {} : { height }),
       };
       this.#nodes.set(id, without(personal, "position", "width", "height", "resizing"));
     }
+  }
+
+  /** Tell what a node's position is relative to: that is sent with it, since others may change it. */
+  #parentOf(id: string): string | null {
+    return this.#view.node(id)?.parentId ?? null;
   }
 
   /** Tell what somebody changed in an element that they were shown. */
@@ -318,6 +328,12 @@ class NodePatches {
   readonly moved: JsonObject = {};
   readonly replaced: JsonObject = {};
   readonly removed: JsonObject = {};
+}
+
+/** Let a change that puts a node elsewhere say both, the place and the parent that it is relative to. */
+function placed(change: JsonObject, { position: { x, y }, parentId }: Node): JsonObject {
+  const isMoved = Object.hasOwn(change, "position") || Object.hasOwn(change, "parentId");
+  return isMoved ? { ...change, position: { x, y }, parentId: parentId ?? null } : change;
 }
 
 /** Forget what is one's own of members that are gone. */
