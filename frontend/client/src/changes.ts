@@ -112,6 +112,19 @@ export class Changes {
     return isDone;
   }
 
+  /** Let what was made here be later than what was made before, also where the clock was set back. */
+  follow(newestAt: number): void {
+    let last = newestAt;
+    for (const op of this.#replica.operations.filter((one) => one.clientId === this.clientId)) {
+      if (op.at <= last) {
+        op.at = last + 1;
+        this.#owner.keep(op);
+      }
+      last = op.at;
+    }
+    this.#newestAt = Math.max(this.#newestAt, last);
+  }
+
   /** Send what is gathered. */
   seal(): void {
     const op = this.#endGathering();

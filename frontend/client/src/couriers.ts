@@ -1,5 +1,6 @@
 /** What pages that are gone have left unsent, and who takes it to the server. */
 
+import { REPLACED } from "./errors";
 import { Membership, type MembershipOptions } from "./membership";
 import { type Acceptance, Outgoing } from "./outgoing";
 import type { NewOperation, Operation, Replica } from "./replica";
@@ -7,6 +8,9 @@ import type { FlowError, FlowKeeper, JsonObject, KeptOperation } from "./types";
 
 /** Milliseconds for which one's own changes wait for those of a page that is gone. */
 const PATIENCE = 10_000;
+
+/** Milliseconds that somebody who is back under the same name is left to it. */
+const REPLACED_FOR = 1000;
 
 /** What becomes of the operations. */
 export interface CouriersOwner {
@@ -66,6 +70,11 @@ export class Couriers {
   /** Whether what this page has not sent yet is to wait. */
   get isFirst(): boolean {
     return this.#under?.patience !== undefined;
+  }
+
+  /** Whether this page acts under a client's name. */
+  holds(clientId: string): boolean {
+    return this.#held.has(clientId);
   }
 
   /**
@@ -170,7 +179,7 @@ export class Couriers {
     const clientId = operations[0]?.clientId ?? "";
     const outgoing = new Outgoing(
       {
-        push: (event, payload, calls) => membership.push(event, payload, calls),
+        push: (...push) => errand.membership.push(...push),
         accepted: (op, acceptance) => {
           this.#owner.accepted(op, acceptance);
           this.#endIfDone();
@@ -183,38 +192,61 @@ export class Couriers {
       },
       this.#options.random,
     );
-    const membership = new Membership(this.#options, {
+    const patience = setTimeout(() => {
+      errand.patience = undefined;
+      this.#owner.moved();
+    }, PATIENCE);
+    const errand: Errand = {
+      clientId,
+      outgoing,
+      patience,
+      membership: this.#member(clientId, () => errand),
+    };
+    this.#under = errand;
+    operations.forEach((op) => {
+      outgoing.add(op);
+    });
+    errand.membership.start();
+  }
+
+  #member(clientId: string, errand: () => Errand): Membership {
+    return new Membership(this.#options, {
       parameters: () => this.#owner.parameters(clientId),
       joined: ({ limits, last_op_id: last }) => {
         if (typeof last === "number") {
           this.#newest.set(clientId, Math.max(last, this.#newest.get(clientId) ?? 0));
         }
-        outgoing.resume(limits);
+        errand().outgoing.resume(limits);
       },
       // The page's own place tells of everything.
       received: () => undefined,
-      moved: ({ kind }) => {
+      moved: ({ kind, error }) => {
         if (kind !== "joined") {
-          outgoing.pause();
+          errand().outgoing.pause();
         }
-        if (kind === "closed" && this.#under?.membership === membership) {
-          this.#given.add(clientId);
-          clearTimeout(this.#under.patience);
-          this.#under = null;
-          this.deliver();
+        if (kind === "closed" && this.#under === errand()) {
+          this.#close(errand(), error?.code === REPLACED.code);
         }
       },
     });
-    const errand: Errand = { clientId, membership, outgoing, patience: undefined };
-    errand.patience = setTimeout(() => {
-      errand.patience = undefined;
-      this.#owner.moved();
-    }, PATIENCE);
-    this.#under = errand;
-    operations.forEach((op) => {
-      outgoing.add(op);
-    });
-    membership.start();
+  }
+
+  /** Give an errand up, or go on with it where somebody was back for a moment who is gone, too. */
+  #close(errand: Errand, isReplaced: boolean): void {
+    const { clientId, patience } = errand;
+    if (isReplaced) {
+      setTimeout(() => {
+        if (this.#under === errand) {
+          errand.membership = this.#member(clientId, () => errand);
+          errand.membership.start();
+        }
+      }, REPLACED_FOR);
+      return;
+    }
+    this.#given.add(clientId);
+    clearTimeout(patience);
+    this.#under = null;
+    this.deliver();
   }
 
   #split(op: Operation, patches: readonly JsonObject[]): Operation[] {

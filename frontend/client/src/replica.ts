@@ -12,7 +12,7 @@ export interface Operation extends Change {
   readonly clientId: string;
   readonly opId: number;
   /** When it was made, as this browser's pages count: see `Changes`. */
-  readonly at: number;
+  at: number;
   /** It may still grow while it isn't sent. */
   patch: JsonObject;
   /** Whether a server may have it. */

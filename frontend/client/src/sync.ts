@@ -26,6 +26,7 @@ import type {
   FlowSyncOptions,
   GatherOptions,
   JsonObject,
+  KeptOperation,
   PresenceMeta,
   Refusal,
   SyncedFlow,
@@ -72,6 +73,7 @@ export class FlowSync implements SyncedFlow {
   /** Counts the starts: what an earlier one has begun is given up. */
   #life = 0;
   #isStarted = false;
+  #turn: Promise<void> = Promise.resolve();
   #release: (() => void) | null = null;
   #look: ReturnType<typeof setInterval> | undefined;
 
@@ -150,7 +152,8 @@ export class FlowSync implements SyncedFlow {
     this.#life += 1;
     this.#isStarted = true;
     this.#standing = ON_THE_WAY;
-    void this.#open(this.#life);
+    const life = this.#life;
+    this.#inTurn(() => this.#open(life));
     this.#page.attend();
     this.#refresh();
   }
@@ -169,7 +172,15 @@ export class FlowSync implements SyncedFlow {
     this.#release = null;
   }
 
+  /** Do what waits for what is kept, one after the other: an earlier start lets go of names first. */
+  #inTurn(act: () => Promise<void>): void {
+    this.#turn = this.#turn.then(act);
+  }
+
   async #open(life: number): Promise<void> {
+    if (life !== this.#life) {
+      return;
+    }
     const [, kept] = await Promise.all([this.#holdName(life), this.#shelf.load(this.flowId)]);
     if (life !== this.#life) {
       return;
@@ -178,7 +189,11 @@ export class FlowSync implements SyncedFlow {
       const { epoch, version, chain = null, document } = kept.document;
       this.#replica.adopt({ epoch, version, chain }, document);
     }
-    await this.#adoptOrphans(kept.operations.map(({ clientId }) => clientId));
+    this.#forgetSettled(kept.operations);
+    const own = this.#changes.clientId;
+    const others = kept.operations.filter(({ clientId }) => clientId !== own);
+    this.#changes.follow(others.reduce((newest, { at = 0 }) => Math.max(newest, at), 0));
+    await this.#adoptOrphans(others.map(({ clientId }) => clientId));
     if (life !== this.#life) {
       return;
     }
@@ -203,7 +218,9 @@ export class FlowSync implements SyncedFlow {
       },
     });
     this.#membership.start();
-    this.#look = setInterval(() => void this.#lookForOrphans(), LOOK_AGAIN);
+    this.#look = setInterval(() => {
+      this.#inTurn(() => this.#lookForOrphans(life));
+    }, LOOK_AGAIN);
   }
 
   /** Hold the name of this page, or another one where another page has taken that over meanwhile. */
@@ -624,10 +641,27 @@ export class FlowSync implements SyncedFlow {
     this.#shelf.flush();
   }
 
-  async #lookForOrphans(): Promise<void> {
+  async #lookForOrphans(life: number): Promise<void> {
     const { operations } = await this.#shelf.load(this.flowId);
+    if (life !== this.#life) {
+      return;
+    }
+    this.#forgetSettled(operations);
     const left = [...operations, ...this.#replica.unconfirmed];
     await this.#adoptOrphans(left.map(({ clientId }) => clientId));
+  }
+
+  /** Let go of what was another page's, once that has settled it: its answer may have come there alone. */
+  #forgetSettled(kept: readonly KeptOperation[]): void {
+    const isKept = (op: Operation): boolean =>
+      kept.some(({ clientId, opId }) => clientId === op.clientId && opId === op.opId);
+    for (const op of this.#replica.unconfirmed) {
+      const isOthers = op.clientId !== this.#changes.clientId && !this.#couriers.holds(op.clientId);
+      if (isOthers && this.#shelf.isKeeping && !isKept(op)) {
+        this.#forget(op);
+        this.#refresh();
+      }
+    }
   }
 
   async #adoptOrphans(clientIds: string[]): Promise<void> {
@@ -636,11 +670,13 @@ export class FlowSync implements SyncedFlow {
     const isNews = await this.#couriers.adopt(clientIds.filter((id) => id !== own));
     if (life !== this.#life) {
       this.#couriers.stop();
-    } else if (isNews) {
+      return;
+    }
+    if (isNews) {
       this.#refresh();
-      if (this.#standing.kind === "joined") {
-        this.#couriers.deliver();
-      }
+    }
+    if (this.#standing.kind === "joined") {
+      this.#couriers.deliver();
     }
   }
 }

@@ -9,9 +9,13 @@ export class Browser {
 
   page(): FlowKeeper & { die(): void } {
     const page = {};
+    let isDead = false;
     return {
       load: () => Promise.resolve({ document: this.document, operations: [...this.operations] }),
       put: (_, operation) => {
+        if (isDead) {
+          return false;
+        }
         this.#drop(operation.clientId, operation.opId);
         this.operations.push(operation);
         return true;
@@ -22,14 +26,24 @@ export class Browser {
       putDocument: (_, document) => {
         this.document = document;
       },
-      hold: (_, clientId) => {
-        if (this.holders.has(clientId)) {
-          return Promise.resolve(null);
+      hold: async (_, clientId, wait = 0) => {
+        for (let waited = 0; this.holders.has(clientId); waited += 10) {
+          if (waited >= wait) {
+            return null;
+          }
+          await new Promise((resolve) => setTimeout(resolve, 10));
         }
-        this.holders.set(clientId, page);
-        return Promise.resolve(() => this.holders.delete(clientId));
+        if (!isDead) {
+          this.holders.set(clientId, page);
+        }
+        return () => {
+          if (this.holders.get(clientId) === page) {
+            this.holders.delete(clientId);
+          }
+        };
       },
       die: () => {
+        isDead = true;
         for (const [clientId, holder] of this.holders) {
           if (holder === page) {
             this.holders.delete(clientId);

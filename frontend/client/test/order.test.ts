@@ -167,7 +167,7 @@ describe("names", () => {
     const ben = desk.open({ keeper: browser.page() });
     await desk.pass(10);
     ada.start();
-    await desk.pass(10);
+    await desk.pass(1000);
     expect(ada.clientId).not.toBe(clientId);
     ada.patch({ description: "own" });
     desk.network.isUp = true;
