@@ -13,8 +13,8 @@ import click
 import msgspec
 from twisted.internet import defer
 
-from helix.client import FlowClient, FlowEvent, StatusChanged
-from helix.client.rest import Dropped, FlowsApi
+from helix.client import Dropped, FlowClient, FlowEvent, StatusChanged
+from helix.client.rest import FlowsApi
 from helix.commands import run_command
 from helix.config import read_config
 from helix.errors import Disconnected, HelixError
@@ -160,7 +160,7 @@ def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
                     try:
                         imported = await import_file(api, file, keep_ids, _user_name())
                         bar.say(imported.id)
-                        if imported.dropped != Dropped():
+                        if any(msgspec.structs.astuple(imported.dropped)):
                             bar.say(tell_dropped(file, imported), err=True)
                     except Disconnected:
                         raise
@@ -223,6 +223,10 @@ def patch(flow: str, patch: str, timeout: float, server: str) -> None:
         try:
             await _start(reactor, client, timeout)
             before = client.version
+            dropped: list[str] = []
+            client.listen(
+                lambda event: dropped.extend(event.paths) if isinstance(event, Dropped) else None
+            )
             try:
                 version = await client.patch(given).addTimeout(timeout, reactor)
             except defer.TimeoutError:
@@ -233,6 +237,8 @@ def patch(flow: str, patch: str, timeout: float, server: str) -> None:
             click.echo(str(version))
             if version <= before:
                 click.echo("The patch changes nothing.", err=True)
+            for path in dropped:
+                click.echo(shown(f"Dropped: {path}"), err=True)
         finally:
             await client.stop()
 

@@ -113,12 +113,20 @@ def difference(base: RelayState, sent: RelayState) -> JsonObject:
 
 def changes_of(state: RelayState) -> bytes:
     """
-    Write a state as the ``changes`` of a ``flow_update``; parents precede their children.
+    Write a state as ``changes`` of a ``flow_update``: by ids, but parents before their children.
 
     Nodes that weren't made by the first generation's page are given what that needs (`GIVEN`).
     """
-    nodes = [*map(_given, _parents_first(state.nodes))]
-    return encode_json({"nodes": nodes, "edges": list(state.edges.values())})
+    return _write(_sorted(state.nodes), _sorted(state.edges))
+
+
+def _write(nodes: Members, edges: Members) -> bytes:
+    given = [*map(_given, _parents_first(nodes))]
+    return encode_json({"nodes": given, "edges": list(edges.values())})
+
+
+def _sorted(members: Members) -> Members:
+    return {key: members[key] for key in sorted(members)}
 
 
 def merged(sent: RelayState, document: RelayState) -> bytes | None:
@@ -133,11 +141,9 @@ def merged(sent: RelayState, document: RelayState) -> bytes | None:
     """
     if not difference(document, sent):
         return None
-    return changes_of(
-        RelayState(
-            _in_order(sent.nodes, document.nodes, sent.personal[0]),
-            _in_order(sent.edges, document.edges, sent.personal[1]),
-        )
+    return _write(
+        _in_order(sent.nodes, document.nodes, sent.personal[0]),
+        _in_order(sent.edges, document.edges, sent.personal[1]),
     )
 
 
@@ -214,7 +220,7 @@ def _forget(patch: JsonObject, path: Place) -> None:
 
 
 def _in_order(sent: Members, members: Members, personal: Members) -> Members:
-    ordered = {key: members[key] for key in sent if key in members} | members
+    ordered = {key: members[key] for key in sent if key in members} | _sorted(members)
     for key, fields in personal.items():
         if key in ordered:
             ordered[key] = fields | ordered[key]

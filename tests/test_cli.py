@@ -446,7 +446,8 @@ def test_cli7_patch_is_confirmed_with_its_version(cli: Cli, daemon: Daemon) -> N
 def test_cli7_patch_that_changes_nothing_says_so(cli: Cli) -> None:
     cli.run("patch", "idle", '{"title": "t"}')
     ended = cli.run("patch", "idle", '{"nodes": {"ghost": {"position": {"x": 1}}}}')
-    assert (ended.stdout, ended.stderr) == ("1\n", "The patch changes nothing.\n")
+    said = "The patch changes nothing.\nDropped: /nodes/ghost\n"
+    assert (ended.stdout, ended.stderr) == ("1\n", said)
 
 
 @pytest.mark.parametrize(

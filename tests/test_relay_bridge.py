@@ -669,7 +669,7 @@ def test_bri6_parents_precede_their_children(field: str) -> None:
     ]
     written = json.loads(changes_of(state(*members)))["nodes"]
     assert [member["id"] for member in written] == [
-        *("root", "parent", "child", "own", "y", "x", "odd", "lost")
+        *("root", "parent", "child", "lost", "odd", "own", "y", "x")
     ]
 
 
@@ -734,3 +734,13 @@ def test_bri4_no_more_than_so_many_updates_are_remembered() -> None:
     assert view.sends(sent, 0)[1].keys() == {"nodes"}
     assert view.sends(sent, 0)[1] == {}
     assert NOTHING.nodes == {}
+
+
+def test_doc12_what_relay_members_are_sent_is_in_the_order_of_ids() -> None:
+    document = FlowDocument.empty()
+    for one in (node("z"), node("m"), node("b", parentId="m"), node("a")):
+        document.apply(document.stage({"nodes": {one["id"]: one}}))
+    document.apply({"edges": {"y": edge("y", "z", "a"), "e": edge("e", "a", "m")}})
+    changes = json.loads(changes_of(state_of(document.content)))
+    assert [one["id"] for one in changes["nodes"]] == ["a", "m", "b", "z"]
+    assert [one["id"] for one in changes["edges"]] == ["e", "y"]
