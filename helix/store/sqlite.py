@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from helix.errors import StoreError, StoreReadOnly
@@ -25,6 +26,7 @@ from helix.store.sqlite_file import (
     start_error,
     upgrade,
 )
+from helix.store.sqlite_place import FileReplaced, Place
 from helix.store.sqlite_reads import Read, SQLiteReads
 from helix.store.sqlite_writes import Append, SQLiteWrites, Write
 from helix.store.upgrades import shipped_upgrades
@@ -62,6 +64,7 @@ class SQLiteStore:
         self._create = create
         self._read_only = read_only
         self.is_open = False
+        self._place = Place(path)
         # Now, while the process may read its own files: a daemon may give up its rights later.
         self._upgrades = shipped_upgrades("sqlite")
         self._writes: SQLiteWrites | None = None
@@ -125,19 +128,19 @@ class SQLiteStore:
         return self._write(work, _size(entries))
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:
-        return self._reader.submit(lambda of: of.head(flow_id))
+        return self._read(lambda of: of.head(flow_id))
 
     def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
-        return self._reader.submit(lambda of: of.load(flow_id, version))
+        return self._read(lambda of: of.load(flow_id, version))
 
     def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
-        return self._reader.submit(lambda of: of.entries(flow_id, epoch, after, limit))
+        return self._read(lambda of: of.entries(flow_id, epoch, after, limit))
 
     def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
-        return self._reader.submit(lambda of: of.find(flow_id, epoch, client_id, op_id))
+        return self._read(lambda of: of.find(flow_id, epoch, client_id, op_id))
 
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
-        return self._reader.submit(lambda of: of.newest_op(flow_id, epoch, client_id))
+        return self._read(lambda of: of.newest_op(flow_id, epoch, client_id))
 
     def snapshot(
         self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
@@ -147,7 +150,7 @@ class SQLiteStore:
         )
 
     def snapshot_versions(self, flow_id: str, epoch: str) -> Deferred[list[int]]:
-        return self._reader.submit(lambda of: of.snapshot_versions(flow_id, epoch))
+        return self._read(lambda of: of.snapshot_versions(flow_id, epoch))
 
     def name_version(
         self, flow_id: str, epoch: str, named: NamedVersion
@@ -158,10 +161,10 @@ class SQLiteStore:
         return self._write(lambda to: to.unname_version(flow_id, epoch, version))
 
     def named_versions(self, flow_id: str, epoch: str) -> Deferred[list[NamedVersion]]:
-        return self._reader.submit(lambda of: of.named_versions(flow_id, epoch))
+        return self._read(lambda of: of.named_versions(flow_id, epoch))
 
     def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
-        return self._reader.submit(lambda of: of.heads(query))
+        return self._read(lambda of: of.heads(query))
 
     def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
         return self._write(lambda to: to.mark_deleted(flow_id, at))
@@ -185,6 +188,14 @@ class SQLiteStore:
             return fail(StoreReadOnly("The store was opened to be read only"))
         return self._writer.submit(work, size)
 
+    def _read(self, work: Read) -> Deferred[Any]:
+        return self._reader.submit(work).addErrback(self._read_again, work)
+
+    def _read_again(self, failure: Failure, work: Read) -> Deferred[Any]:
+        """Another file is there: let the writer see that before anything is read."""
+        failure.trap(FileReplaced)
+        return self._writer.submit(lambda _: None).addCallback(lambda _: self._reader.submit(work))
+
     # In the threads.
 
     def _open_writes(self) -> SQLiteWrites:
@@ -197,10 +208,10 @@ class SQLiteStore:
                 # By whatever name it is opened, there is one lock.
                 lock = WriterLock(self._path.resolve())
                 opened.callback(lock.release)
-                database = connect_writer(self._path)
+                database = self._connect_writer()
                 opened.callback(database.close)
-                upgrade(database, self._upgrades)
-                self._writes = SQLiteWrites(database, lock)
+                self._place.opened()
+                self._writes = SQLiteWrites(database, lock, self._place, self._connect_writer)
             except (OSError, sqlite3.Error) as error:
                 raise start_error(error, self._path) from error
             opened.pop_all()
@@ -209,14 +220,31 @@ class SQLiteStore:
     def _open_reads(self) -> SQLiteReads:
         with ExitStack() as opened:
             try:
-                database = connect_reader(self._path)
+                database = self._connect_reader()
                 opened.callback(database.close)
-                check_owner(database, self._path)
-                check_schema(database, self._upgrades)
             except (OSError, sqlite3.Error) as error:
                 raise start_error(error, self._path) from error
             opened.pop_all()
-            return SQLiteReads(database)
+            if self._read_only:
+                return SQLiteReads(database)
+            return SQLiteReads(database, self._place, self._connect_reader)
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        database = connect_writer(self._path)
+        with ExitStack() as opened:
+            opened.callback(database.close)
+            upgrade(database, self._upgrades)
+            opened.pop_all()
+        return database
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        database = connect_reader(self._path)
+        with ExitStack() as opened:
+            opened.callback(database.close)
+            check_owner(database, self._path)
+            check_schema(database, self._upgrades)
+            opened.pop_all()
+        return database
 
 
 def _size(entries: Sequence[Entry]) -> int:

@@ -13,10 +13,12 @@ from helix.errors import (
     FlowNotFound,
     HelixError,
     StoreCorrupt,
+    StoreUnavailable,
     VersionNotFound,
 )
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
 from helix.store.sqlite_file import primary_code, store_error
+from helix.store.sqlite_place import FileReplaced, Place
 
 _BLOCK = 1000
 """
@@ -146,18 +148,51 @@ class SQLiteReads:
     gives up the interpreter a few times, and waits for it again.
 
     :param database: this thread's own connection.
+    :param place: where the file is; ``None`` to stay with it whatever is put there.
+    :param reopen: gives a connection to another file that was put there.
     """
 
     unfinished = False
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        place: Place | None = None,
+        reopen: Callable[[], sqlite3.Connection] | None = None,
+    ) -> None:
         self._database = database
+        self._place = place
+        self._reopen = reopen
+        self._current = None if place is None else place.current
 
     def run(self, works: Sequence[Read]) -> list[object]:
+        try:
+            self._follow()
+        except StoreUnavailable as error:
+            return [error for _ in works]
         return [self._run(work) for work in works]
 
     def close(self) -> None:
         self._database.close()
+
+    def _follow(self) -> None:
+        """
+        Go on with the file that is written to.
+
+        :raises FileReplaced: when another one is there, which nobody writes to yet.
+        :raises StoreUnavailable: when there is none, or it can't be used.
+        """
+        if self._place is None or self._reopen is None:
+            return
+        if self._place.found() != self._place.current:
+            raise FileReplaced()
+        if self._place.current != self._current:
+            self._database.close()
+            try:
+                self._database = self._reopen()
+            except (HelixError, OSError, sqlite3.Error) as error:
+                raise StoreUnavailable() from error
+            self._current = self._place.current
 
     def _run(self, work: Read) -> object:
         try:

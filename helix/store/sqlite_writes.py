@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import attrs
 import msgspec
@@ -15,12 +16,14 @@ from helix.errors import (
     FlowExists,
     FlowNotFound,
     HelixError,
+    StoreUnavailable,
     VersionConflict,
 )
 from helix.records import Entry, FlowHead, NamedVersion, Summary
 from helix.store.rules import expendable
 from helix.store.sqlite_file import WriterLock, primary_code, store_error
 from helix.store.sqlite_names import drop_name, keep_name
+from helix.store.sqlite_place import Place
 from helix.store.sqlite_reads import read_chain, read_head, read_snapshot_versions
 from helix.store.sqlite_removed import RemovedFlows
 
@@ -123,25 +126,40 @@ class SQLiteWrites:
 
     :param database: this thread's own connection.
     :param lock: what keeps other processes from writing.
+    :param place: where the file is.
+    :param reopen: gives a connection to another file that was put there.
     :ivar transactions: how many with something in them were committed.
     :ivar unfinished: whether something of removed flows is left to clear away.
     """
 
-    def __init__(self, database: sqlite3.Connection, lock: WriterLock) -> None:
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        lock: WriterLock,
+        place: Place,
+        reopen: Callable[[], sqlite3.Connection],
+    ) -> None:
         self.transactions = 0
         self._database = database
         self._lock = lock
+        self._place = place
+        self._reopen = reopen
         self._logs: dict[str, _Log] = {}
         self._removed = RemovedFlows(database)
+        self._is_lost = False
         # What the transaction under way has yet to write.
         self._entry_values: list[object] = []
         self._changed: dict[int, tuple[object, ...]] = {}
 
     @property
     def unfinished(self) -> bool:
-        return self._removed.are_left
+        return self._removed.are_left and not self._is_lost
 
     def run(self, works: Sequence[Write]) -> list[object]:
+        try:
+            self._follow()
+        except StoreUnavailable as error:
+            return [error for _ in works]
         outcomes = self._run(works) if works else []
         if self._removed.are_left:
             self._removed.clear_some()
@@ -150,6 +168,32 @@ class SQLiteWrites:
     def close(self) -> None:
         self._database.close()
         self._lock.release()
+
+    def _follow(self) -> None:
+        """
+        See whether another file was put in the place of the database, and go on with that.
+
+        :raises StoreUnavailable: when there is none, or none that can be used.
+        """
+        self._is_lost = True
+        if self._place.found() == self._place.current:
+            self._is_lost = False
+            return
+        self._place.check()
+        with suppress(sqlite3.Error):  # what is there is of the old one's time
+            self._database.execute("PRAGMA wal_checkpoint")
+        self._logs.clear()
+        self._database.close()
+        self._place.current = None
+        self._place.clear()
+        try:
+            self._database = self._reopen()
+        except (HelixError, OSError, sqlite3.Error) as error:
+            what = "Another file was put in the place of the database, and can't be used"
+            raise StoreUnavailable(f"{what}: {error}") from error
+        self._removed = RemovedFlows(self._database)
+        self._place.opened()
+        self._is_lost = False
 
     # Transactions.
 

@@ -22,6 +22,8 @@ from helix.errors import (
     StoreCorrupt,
     StoreError,
     StoreReadOnly,
+    StoreUnavailable,
+    VersionConflict,
 )
 from helix.records import HeadQuery, NamedVersion, Summary
 from helix.store import open_store, sqlite_file
@@ -329,6 +331,53 @@ async def test_sto21_the_write_ahead_log_is_short_again_after_a_backup(path: Pat
             await add(store, "f", "e1", base, [entry(base + 1)], SUMMARY)
         assert log.stat().st_size <= sqlite_file.MAX_LOG_BYTES
         assert (await store.load("f")).entries[:80] == large
+
+
+# Another file in its place.
+
+
+@ensureDeferred
+async def test_sto22_a_backup_that_is_put_back_under_a_running_store_is_followed(
+    path: Path,
+) -> None:
+    backup = path.with_name("backup.db")
+    async with opened(path) as store:
+        await keep(store, "f", entries(1, 2))
+        query(path, f"VACUUM INTO '{backup}'")
+        await add(store, "f", "e1", 2, entries(3, 4), SUMMARY)
+        backup.rename(path)
+        # Whoever comes first.
+        assert (await store.load("f")).entries == entries(1, 2)
+        with pytest.raises(VersionConflict):
+            await add(store, "f", "e1", 4, entries(5, 5), SUMMARY)
+        await add(store, "f", "e1", 2, entries(3, 3), SUMMARY)
+        assert (await store.head("f")).version == 3
+        query(path, f"VACUUM INTO '{backup}'")
+        await add(store, "f", "e1", 3, entries(4, 4), SUMMARY)
+        backup.rename(path)
+        await add(store, "f", "e1", 3, [entry(4, ("c", 1))], SUMMARY)
+        assert await store.find("f", "e1", "c", 1) == entry(4, ("c", 1))
+    async with opened(path) as store:
+        assert (await store.load("f")).entries == [*entries(1, 3), entry(4, ("c", 1))]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+@ensureDeferred
+async def test_sto22_a_file_that_is_gone_takes_nothing(path: Path) -> None:
+    away = path.with_name("away.db")
+    async with opened(path) as store:
+        await keep(store, "f", entries(1, 2))
+        path.rename(away)
+        for asked in (add(store, "f", "e1", 2, entries(3, 3), SUMMARY), store.head("f")):
+            with pytest.raises(StoreUnavailable):
+                await asked
+        path.write_bytes(b"nonsense" * 1000)
+        for asked in (add(store, "f", "e1", 2, entries(3, 3), SUMMARY), store.head("f")):
+            with pytest.raises(StoreUnavailable):
+                await asked
+        away.rename(path)
+        await add(store, "f", "e1", 2, entries(3, 3), SUMMARY)
+        assert (await store.load("f")).entries == entries(1, 3)
 
 
 # The schema.
