@@ -1,7 +1,7 @@
 /** Who is in the flow, as one page knows it and tells it. */
 
 import { isEmpty } from "./mergepatch";
-import { CURSOR_INTERVAL, membersOf, mergeCursors, Throttle } from "./presence";
+import { CURSOR_INTERVAL, fittingCursor, fittingMeta, membersOf, mergeCursors, Throttle } from "./presence";
 import type { Cursor, JsonObject, Member, PresenceMeta } from "./types";
 
 /** Milliseconds between what is told of oneself. */
@@ -29,7 +29,7 @@ export class Awareness {
     this.#clientId = clientId;
     this.#owner = owner;
     this.#cursor = new Throttle((cursor) => {
-      owner.tell("cursor", cursor === null ? {} : { ...cursor });
+      owner.tell("cursor", cursor === null ? {} : { ...fittingCursor(cursor) });
     }, CURSOR_INTERVAL);
     this.#presence = new Throttle(() => {
       this.arrive();
@@ -39,7 +39,7 @@ export class Awareness {
   /** Say again, after a join, what that doesn't say. */
   arrive(): void {
     if (!isEmpty(this.#meta)) {
-      this.#owner.tell("presence", this.#meta);
+      this.#owner.tell("presence", fittingMeta(this.#meta));
     }
   }
 

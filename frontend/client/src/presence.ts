@@ -1,10 +1,17 @@
 /** Who else is in a flow, and where their pointers are. */
 
 import { isObject } from "./mergepatch";
-import type { Cursor, JsonObject, Member } from "./types";
+import { sizeOf } from "./split";
+import type { Cursor, JsonObject, Member, PresenceMeta } from "./types";
 
 /** Milliseconds between cursors that are sent: not more than 30 a second. */
 export const CURSOR_INTERVAL = 34;
+
+/** Nodes that a cursor may tell of (CUR2). */
+const MAX_MOVING = 100;
+
+/** Bytes of what one shows of oneself, at most: the server takes 4 KiB. */
+const MAX_META = 4000;
 
 /** What members get who give no colour; all stand out on white and on black. */
 const COLORS = ["#e5484d", "#d6409f", "#8e4ec6", "#3e63dd", "#0588f0", "#12a594", "#30a46c", "#f76b15"];
@@ -64,6 +71,25 @@ export function mergeCursors(
     }
   }
   return merged;
+}
+
+/** Tell of as many nodes that one drags as others can be told of: the first are better than none. */
+export function fittingCursor(cursor: Cursor): Cursor {
+  const moving = Object.entries(cursor.moving ?? {});
+  return moving.length > MAX_MOVING
+    ? { ...cursor, moving: Object.fromEntries(moving.slice(0, MAX_MOVING)) }
+    : cursor;
+}
+
+/** Tell of as much of a selection as others can be told of, likewise. */
+export function fittingMeta(meta: PresenceMeta): PresenceMeta {
+  let { selection = [] } = meta;
+  let fitting = meta;
+  while (selection.length > 0 && sizeOf(fitting) > MAX_META) {
+    selection = selection.slice(0, Math.floor(0.8 * selection.length));
+    fitting = { ...meta, selection };
+  }
+  return fitting;
 }
 
 /** Calls at most once in an interval, with the newest of what it was given. */

@@ -221,6 +221,46 @@ describe("the connection", () => {
     await desk.until(() => ada.state.status.kind === "saved");
   });
 
+  test("jsc6 the end of a session is followed by another join", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.server.broadcast("session_ended", { flow_id: "demo", timestamp: 0 });
+    desk.server.end("phx_error");
+    await desk.until(() => ada.state.status.kind === "offline");
+    expect(ada.state.status.error?.code).toBe("session_ended");
+    ada.patch({ title: "meanwhile" });
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.document.title).toBe("meanwhile");
+  });
+
+  test("jsc7 a token that can't be had once is asked for again", async () => {
+    const desk = new Desk();
+    let calls = 0;
+    const ada = desk.open({
+      token: () => {
+        calls += 1;
+        if (calls < 3) {
+          throw new Error("not signed in yet");
+        }
+        return "token";
+      },
+    });
+    await desk.pass(10);
+    expect(ada.state.status.error?.reason).toContain("not signed in yet");
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(calls).toBe(3);
+  });
+
+  test("jsc5 a connection that isn't there in 20 s is given up, and that is told", async () => {
+    const desk = new Desk();
+    desk.network.delay = () => 50_000;
+    const ada = desk.open();
+    await desk.pass(20_200);
+    expect(ada.state.status.error?.reason).toBe("The server doesn't answer");
+    desk.network.delay = () => 1;
+    await desk.until(() => ada.state.status.kind === "saved");
+  });
+
   test("jsc6 phx_close is the end, and a deleted flow says so; what isn't saved stays in sight", async () => {
     const desk = new Desk();
     const ada = await desk.join();
@@ -529,6 +569,22 @@ describe("presence", () => {
     ada.setCursor(null);
     await desk.pass(50);
     expect(desk.server.heardEvents("cursor").at(-1)).toEqual({});
+  });
+
+  test("jsc11 of what is too much to be told, as much is told as may be", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    const ids = Array.from({ length: 300 }, (_, n) => `a-node-with-a-long-name-${n}`);
+    ada.setPresence({ editing: null, selection: ids });
+    ada.setCursor({ x: 0, y: 0, moving: Object.fromEntries(ids.map((id) => [id, { x: 1, y: 1 }])) });
+    await desk.pass(200);
+    const [meta] = desk.server.heardEvents("presence");
+    expect(JSON.stringify(meta).length).toBeLessThanOrEqual(4096);
+    const selection = meta?.["selection"] as string[];
+    expect(selection.length).toBeGreaterThan(80);
+    expect(selection).toEqual(ids.slice(0, selection.length));
+    const moving = Object.keys(desk.server.heardEvents("cursor")[0]?.["moving"] ?? {});
+    expect(moving).toEqual(ids.slice(0, 100));
   });
 
   test("jsc11 others' cursors are shown, one's own isn't, and those who are gone have none", async () => {
