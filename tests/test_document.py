@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import json
 import random
 import tracemalloc
 from typing import Any
@@ -319,6 +320,14 @@ def test_doc10_equal_documents_encode_to_the_same_bytes_whatever_their_histories
             document.apply(document.stage({"nodes": {one["id"]: value}}))
         texts.add(encode_document(document.content))
     assert len(texts) == 1
+
+
+def test_doc12_documents_list_nodes_by_the_code_points_of_their_ids() -> None:
+    document = FlowDocument.empty()
+    for name in ("z", "10", "\N{GRINNING FACE}", "9", "\N{REPLACEMENT CHARACTER}", "a"):
+        document.apply(document.stage({"nodes": {name: node(name)}}))
+    listed = list(json.loads(encode_document(document.content))["nodes"])
+    assert listed == ["10", "9", "a", "z", "\N{REPLACEMENT CHARACTER}", "\N{GRINNING FACE}"]
 
 
 def test_doc11_what_a_patch_does_not_name_stays_the_same_object() -> None:

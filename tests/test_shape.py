@@ -117,6 +117,12 @@ FAULTS: list[tuple[Any, str]] = [
     ({"data": {"k": b"x"}}, "/data/k"),
     ({"data": {"k": {1, 2}}}, "/data/k"),
     # Depth: what stands in `data` has 30 levels left, what stands in a node's 28.
+    # Numbers that browsers would show, and write back, as others.
+    ({"data": {"k": 2**53 + 1}}, "/data/k"),
+    ({"data": {"k": [{"l": -(2**53) - 1}]}}, "/data/k/0/l"),
+    ({"data": {"k": 1e17}}, "/data/k"),
+    (a_node(position={"y": 2**60}), "/nodes/n1/position/y"),
+    ({"viewport": {"zoom": 1e300}}, "/viewport/zoom"),
     ({"data": {"k": deep(31)}}, "/data" + "/k" + "/k/0" * 15),
     (a_node(data={"k": deep(29)}), "/nodes/n1/data/k" + "/k/0" * 14),
     (a_node(style=deep(30)), None),
