@@ -6,7 +6,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from helix.errors import HelixError
+from helix.errors import FrameTooLarge, HelixError
 from helix.outlet import Outlet
 from helix.protocol import encode_json
 
@@ -68,7 +68,7 @@ class Channel(Protocol):
 
 def plain_refusal(error: HelixError) -> bytes:
     """What the first generation of clients is told of an error, with when to try again if known."""
-    if error.retry_after is not None:
+    if error.retry_after is not None or isinstance(error, FrameTooLarge):
         return full_refusal(error)
     return encode_json({"reason": error.message})
 

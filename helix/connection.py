@@ -18,6 +18,7 @@ from helix.clientbudget import ClientBudget, ConnectionLimits
 from helix.errors import (
     CloseCode,
     FlowDeleted,
+    FrameTooLarge,
     HelixError,
     InvalidFlowId,
     InvalidParameters,
@@ -167,6 +168,38 @@ class Connection:
             self.malformed(error)
         else:
             self._receive(message, len(data))
+
+    def receive_too_large(self, head: bytes, tail: bytes, size: int, is_binary: bool) -> bool:
+        """
+        Answer a message that is larger than a frame may be, of which only the ends were kept.
+
+        :param head: its first `helix.protocol.HEAD_BYTES`.
+        :param tail: its last `helix.protocol.TAIL_BYTES`.
+        :param size: its bytes.
+        :return: whether it could be told what it was.
+        """
+        if self._closed:
+            return True
+        message: _AnyMessage
+        try:
+            if is_binary:
+                message = decode_binary(head)
+            else:
+                message = self._encoding.serializer.decode_ends(head, tail)
+        except MalformedFrame:
+            return False
+        self._budget.spend(False, size, self.last_seen)
+        port = self._ports.get(message.topic)
+        if message.event == "phx_join":
+            self._refuse(_join_ref_of(message), message, FrameTooLarge())
+        elif port is None:
+            self._refuse(None, message, FrameTooLarge())
+        elif message.join_ref is None or message.join_ref == port.join_ref:
+            refusal = port.channel.refusal(FrameTooLarge())
+            self._reply_error(port.join_ref, message, refusal)
+        if not self._budget.bears_refusal(self.last_seen):
+            self._close(CloseCode.RATE_LIMITED, "far too many messages")
+        return True
 
     def malformed(self, error: MalformedFrame) -> None:
         """Count a frame that can't be read; many close the connection."""

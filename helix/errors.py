@@ -242,6 +242,13 @@ class InvalidPatch(HelixError):
         super().__init__(f"{shown}: {problem}" if path else f"The whole {problem}")
 
 
+class FrameTooLarge(HelixError):
+    """A message is larger than a frame may be; nothing of it was taken."""
+
+    code = "frame_too_large"
+    default_message = "The message is too large"
+
+
 class PatchTooLarge(HelixError):
     """A patch is larger than a patch may be."""
 

@@ -174,6 +174,19 @@ def decode_binary(data: bytes) -> BinaryMessage:
         raise MalformedFrame("a binary push's strings are not UTF-8") from None
 
 
+HEAD_BYTES = 8 * 1024
+"""Of a frame's beginning: what comes before the payload is in it."""
+
+TAIL_BYTES = 8 * 1024
+"""Of a frame's end: what comes behind the payload is in it."""
+
+_STRING = rb'"(?:[^"\\]|\\.)*"'
+_REF = rb"(?:%b|null|-?\d+)" % _STRING
+_HEAD_V2 = re.compile(rb"\s*\[(?:\s*%b\s*,){4}" % _REF)
+_HEAD_V1 = re.compile(rb'\s*\{(?:\s*"(?:topic|event|ref|join_ref)"\s*:\s*%b\s*,)*' % _REF)
+_TAIL_V1 = re.compile(rb'(?:,\s*"(?:topic|event|ref|join_ref)"\s*:\s*%b\s*)*\}\s*\Z' % _REF)
+
+
 class BinaryKind(IntEnum):
     """What a binary frame from the server is; `encode_binary` says which strings each carries."""
 
@@ -209,6 +222,16 @@ class Serializer(Protocol):
         """Decode one text frame; `MalformedFrame` when it isn't one."""
 
     @staticmethod
+    def decode_ends(head: bytes, tail: bytes) -> Message:
+        """
+        Decode a text frame without its payload, for which ``{}`` stands.
+
+        :param head: its first `HEAD_BYTES`.
+        :param tail: its last `TAIL_BYTES`.
+        :raises MalformedFrame: when that can't be told.
+        """
+
+    @staticmethod
     def reply(join_ref: Ref, ref: Ref, topic: str, status: str, response: bytes) -> bytes:
         """Answer the push ``ref``; ``status`` is ``ok`` or ``error``."""
 
@@ -231,6 +254,11 @@ class V2:
     @staticmethod
     def decode(text: bytes) -> Message:
         return decode_json(_decode_v2, text)
+
+    @staticmethod
+    def decode_ends(head: bytes, tail: bytes) -> Message:
+        found = _HEAD_V2.match(head)
+        return V2.decode(found[0] + b"{}]" if found else b"")
 
     @staticmethod
     def reply(join_ref: Ref, ref: Ref, topic: str, status: str, response: bytes) -> bytes:
@@ -268,6 +296,11 @@ class V1:
     def decode(text: bytes) -> Message:
         m = decode_json(_decode_v1, text)
         return Message(m.join_ref, m.ref, m.topic, m.event, m.payload)
+
+    @staticmethod
+    def decode_ends(head: bytes, tail: bytes) -> Message:
+        first, last = _HEAD_V1.match(head), _TAIL_V1.search(tail)
+        return V1.decode(first[0] + b'"payload":{}' + last[0] if first and last else b"")
 
     @staticmethod
     def _frame(ref: Ref, topic: str, event: str, payload: bytes) -> bytes:

@@ -28,6 +28,7 @@ from helix.errors import CloseCode, ConnectionRefused, Draining, RateLimited
 from helix.framing import ENCODINGS, WINDOW_BITS, deflating
 from helix.outlet import Outlet
 from helix.problems import write_error, write_not_found, write_problem
+from helix.protocol import HEAD_BYTES, TAIL_BYTES
 from helix.streams import DirectOutlet, TransportOutlet
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
@@ -44,6 +45,23 @@ _HANDSHAKE_STATE = (
 )
 
 _TEXT = 0x81
+
+ANSWERED_OVER = 4
+"""Times the largest frame: a message up to that is answered, larger ones close the WebSocket."""
+
+
+class _Ends:
+    """What is kept of a message that is larger than it may be: its beginning and its end."""
+
+    __slots__ = ("head", "tail")
+
+    def __init__(self) -> None:
+        self.head = self.tail = b""
+
+    def add(self, data: bytes) -> None:
+        if len(self.head) < HEAD_BYTES:
+            self.head += data[: HEAD_BYTES - len(self.head)]
+        self.tail = (self.tail + data[-TAIL_BYTES:])[-TAIL_BYTES:]
 
 
 def unmask(mask: bytes, data: bytes) -> bytes:
@@ -80,9 +98,13 @@ class SocketProtocol(WebSocketServerProtocol):
 
     transport: Any  # the interfaces of a stream transport, all at once
     maxFramePayloadSize: int
+    maxMessagePayloadSize: int
+    message_data: Any
+    frame_data: Any
     connection: Connection
     outlet: Outlet | None = None
     _partial = b""
+    _ends: _Ends | None = None
     _takes_last_messages = False
 
     def __init__(self, admission: Admission) -> None:
@@ -106,6 +128,9 @@ class SocketProtocol(WebSocketServerProtocol):
         self.connection = self.factory.connections.make(
             self.outlet, self.close, self.admission.budget
         )
+        if self._perMessageCompress is not None:
+            # No more than a frame is ever inflated.
+            self.maxFramePayloadSize = self.maxMessagePayloadSize = self.factory.max_frame_bytes
         # What the handshake needed is of no use any more: 1.5 KB for each connection.
         for name in _HANDSHAKE_STATE:
             setattr(self, name, None)
@@ -133,6 +158,30 @@ class SocketProtocol(WebSocketServerProtocol):
                 super().dataReceived(data)
         finally:
             outlet.uncork()
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        if self.message_data_total_length <= self.factory.max_frame_bytes:
+            super().onMessageFrameData(payload)
+        elif not self.failedByMe:
+            if self._ends is None:
+                self._ends = _Ends()
+                for part in (*self.message_data, *self.frame_data):
+                    self._ends.add(part)
+                self.message_data.clear()
+                self.frame_data.clear()
+            self._ends.add(payload)
+
+    def onMessageEnd(self) -> None:
+        ends, self._ends = self._ends, None
+        if ends is None or self.failedByMe or self.state != self.STATE_OPEN:
+            super().onMessageEnd()
+            return
+        size = self.message_data_total_length
+        self.message_data = None
+        is_binary = self.message_is_binary
+        if not self.connection.receive_too_large(ends.head, ends.tail, size, is_binary):
+            limit = self.factory.max_frame_bytes
+            self._max_message_size_exceeded(size, limit, f"more than {limit} bytes")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.state != self.STATE_OPEN and not self._takes_last_messages:
@@ -229,7 +278,7 @@ class SocketProtocol(WebSocketServerProtocol):
         :return: what Autobahn is to see to: the first frame of another kind and all behind it.
         """
         receive = self.connection.receive
-        largest = min(self.maxFramePayloadSize, 0xFFFF)
+        largest = min(self.factory.max_frame_bytes, 0xFFFF)
         at, end = 0, len(data)
         while end - at >= 2:
             size = data[at + 1] - 0x80
@@ -283,10 +332,11 @@ class SocketFactory(WebSocketServerFactory):
         self.connections = connections
         self.clients = clients
         self.high_water_mark = high_water_mark
+        self.max_frame_bytes = max_frame_bytes
         self.setProtocolOptions(
             webStatus=False,
-            maxFramePayloadSize=max_frame_bytes,
-            maxMessagePayloadSize=max_frame_bytes,
+            maxFramePayloadSize=ANSWERED_OVER * max_frame_bytes,
+            maxMessagePayloadSize=ANSWERED_OVER * max_frame_bytes,
             failByDrop=False,
             openHandshakeTimeout=OPEN_HANDSHAKE_TIMEOUT,
             closeHandshakeTimeout=CLOSE_HANDSHAKE_TIMEOUT,

@@ -472,7 +472,7 @@ def test_ops9_what_is_refused_is_counted(start_daemon: StartDaemon) -> None:
         client.send(b"\x81\x05hello")  # not masked
         assert client.read_close() == 1002
     with RawWebSocket(daemon.port) as client:
-        client.send_json([None, "1", "phoenix", "heartbeat", {"pad": "x" * 5000}])
+        client.send_json([None, "1", "phoenix", "heartbeat", {"pad": "x" * 20000}])
         assert client.read_close() == 1009
     with RawConnection(daemon.port) as rest:
         rest.send(b"POST /api/flows/x/sync HTTP/1.1\r\nContent-Length: 99999\r\n\r\n")

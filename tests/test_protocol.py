@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from helix.errors import MalformedFrame, UnsupportedVersion
 from helix.protocol import (
+    HEAD_BYTES,
     MAX_DEPTH,
+    TAIL_BYTES,
     V1,
     V2,
     BinaryKind,
@@ -394,3 +396,26 @@ def test_con1_versions(vsn: str | None, serializer: type[Serializer]) -> None:
 def test_con2_other_versions(vsn: str) -> None:
     with pytest.raises(UnsupportedVersion):
         serializer_for(vsn)
+
+
+@pytest.mark.parametrize("more", [{}, {"join_ref": "4"}])
+@pytest.mark.parametrize("order", [1, -1])
+def test_frm6_v1_frame_is_told_by_its_ends(more: dict[str, str], order: int) -> None:
+    frame = {"topic": 'flow:\u00fc"', "event": "flow_change", "ref": 7, **more}
+    names = [*frame][::order]
+    split = len(names) // 2
+    parts = {name: frame[name] for name in names[:split]}
+    parts |= {"payload": {"x": "}" * 50_000}} | {name: frame[name] for name in names[split:]}
+    text = json.dumps(parts).encode()
+    found = V1.decode_ends(text[:HEAD_BYTES], text[-TAIL_BYTES:])
+    assert (found.topic, found.event, found.ref) == (frame["topic"], "flow_change", 7)
+    assert found.join_ref == more.get("join_ref")
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[", b"{", b'["1","2","t"', b'{"topic":"t"}', b"[1,2,3,4,5]"]
+)
+@pytest.mark.parametrize("serializer", [V1, V2])
+def test_frm6_what_its_ends_do_not_tell(serializer: Any, text: bytes) -> None:
+    with pytest.raises(MalformedFrame):
+        serializer.decode_ends(text, text)

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import pytest
 
+from helix.transport import ANSWERED_OVER
 from tests.conformance.conftest import MAX_FRAME_BYTES
 from tests.rawsocket import (
     BINARY,
@@ -689,9 +690,39 @@ def test_message_of_just_the_limit(websocket: RawWebSocket) -> None:
     assert_answered(websocket)
 
 
+@pytest.mark.parametrize("size", [1, MAX_FRAME_BYTES, 3 * MAX_FRAME_BYTES])
+@pytest.mark.parametrize("part", [10_000, 100_000, 10_000_000])
+def test_frm6_message_over_the_limit_is_answered(
+    websocket: RawWebSocket, size: int, part: int
+) -> None:
+    """The client learns of it, and goes on over the same WebSocket."""
+    first, *rest = chopped(heartbeat("large", MAX_FRAME_BYTES + size), part)
+    websocket.send_frame(TEXT, first, fin=not rest)
+    for fragment in rest:
+        websocket.send_frame(CONTINUATION, fragment, fin=fragment is rest[-1])
+    reply = websocket.read_json()
+    assert reply[1:4] == ["large", "phoenix", "phx_reply"]
+    assert reply[4]["response"]["code"] == "frame_too_large"
+    websocket.send_frame(TEXT, heartbeat("small"))
+    assert_answered(websocket, "small")
+
+
+def test_frm6_binary_message_over_the_limit_is_answered(websocket: RawWebSocket) -> None:
+    websocket.send_frame(BINARY, heartbeat_binary(b"large", bytes(MAX_FRAME_BYTES)))
+    assert websocket.read_json()[4]["response"]["code"] == "frame_too_large"
+    websocket.send_frame(TEXT, heartbeat("small"))
+    assert_answered(websocket, "small")
+
+
+@pytest.mark.parametrize("text", [b"x" * (MAX_FRAME_BYTES + 1), b"[1," * MAX_FRAME_BYTES])
+def test_frm6_what_cannot_be_told_closes(websocket: RawWebSocket, text: bytes) -> None:
+    websocket.send_frame(TEXT, text)
+    assert_failed(websocket, TOO_BIG)
+
+
 def test_message_over_the_limit(websocket: RawWebSocket) -> None:
     """9.1: and it is refused before it has come."""
-    frame = build_frame(TEXT, b"", length=MAX_FRAME_BYTES + 1)
+    frame = build_frame(TEXT, b"", length=ANSWERED_OVER * MAX_FRAME_BYTES + 1)
     websocket.send(build_frame(TEXT, heartbeat("before")) + frame)
     assert_answered(websocket, "before")
     assert_failed(websocket, TOO_BIG)
@@ -711,7 +742,7 @@ def test_fragments_of_just_the_limit(websocket: RawWebSocket, part: int) -> None
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_fragments_over_the_limit(websocket: RawWebSocket, opcode: int) -> None:
     """9.3: at the fragment that goes over it."""
-    first, *rest = chopped(b" " * MAX_FRAME_BYTES, 32768)
+    first, *rest = chopped(b" " * (ANSWERED_OVER * MAX_FRAME_BYTES), 32768)
     websocket.send_frame(opcode, first, fin=False)
     for fragment in rest:
         websocket.send_frame(CONTINUATION, fragment, fin=False)
