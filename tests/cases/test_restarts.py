@@ -10,7 +10,9 @@ import pytest
 from tests.cases.network import Network
 from tests.cases.pages import Pages
 from tests.daemon import Daemon
-from tests.watched import rest
+from tests.flowdata import node
+from tests.test_daemon import signal_daemon
+from tests.watched import eventually, rest
 
 pytestmark = pytest.mark.case
 
@@ -21,8 +23,32 @@ LONG = 1800
 """Seconds that so many restarts may take."""
 
 
+def test_jsc3_edit_made_while_the_connection_closes_overtakes_none(
+    daemon: Daemon, pages: Pages, net: Network
+) -> None:
+    """phoenix.js sends what it buffered meanwhile before what was on its way is sent again."""
+    far = net.link(daemon.port, 0.1)
+    page = pages.open(far.url, "demo")
+    page.saved()
+    page.patch({"nodes": {"n1": node("n1")}})
+    page.saved()
+    signal_daemon(daemon)
+    # The server has sent its close frame by now, and the page doesn't know yet.
+    page.run("await sleep(60)")
+    page.patch({"nodes": {"n1": {"data": {"label": "in flight"}}}})
+    eventually(lambda: pages.is_closing(far.port), "the close frame")
+    page.patch({"title": "made while closing"})
+    daemon.stop()
+    daemon.start()
+    page.saved(60)
+    document = rest(daemon, "GET", "/flows/demo")["document"]
+    assert document["nodes"]["n1"]["data"] == {"label": "in flight"}
+    assert document["title"] == "made while closing"
+    assert page.document == document
+
+
 @pytest.mark.timeout(LONG)
-@pytest.mark.parametrize("how", ["killed", "cut"])
+@pytest.mark.parametrize("how", ["drained", "killed", "cut"])
 def test_jsc3_no_edit_is_lost_however_often_the_daemon_restarts(
     daemon: Daemon, pages: Pages, net: Network, how: str
 ) -> None:
@@ -37,7 +63,7 @@ def test_jsc3_no_edit_is_lost_however_often_the_daemon_restarts(
         if how == "cut":
             random.choice(links).cut()
             continue
-        daemon.kill()
+        daemon.stop() if how == "drained" else daemon.kill()
         daemon.start()
         for person in people:
             person.run("page.retryNow()")
