@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MakeFlow, document_of, node, rest
@@ -254,31 +253,43 @@ def test_edi32_history_and_pictures_have_groups_as_the_canvas_has(
     assert drawn == [[96, 96], [128, 176], "edge", [138, 186]]
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"parentId": "toString"},
-        {"parentId": "odd"},
-        {"parentId": "gone", "extent": "parent", "expandParent": True},
-        {"style": "x", "className": {}, "dragHandle": "[[["},
-        {"extent": [[0]], "width": "wide", "zIndex": {}},
-        {"type": "valueOf", "domAttributes": {"dangerouslySetInnerHTML": {"__html": "x"}}},
-    ],
-    ids=lambda odd: next(iter(odd)) + str(next(iter(odd.values())))[:5],
-)
-def test_edi32_node_that_another_program_made_odd_harms_no_other(
-    ada: Person, make_flow: MakeFlow, odd: dict[str, Any]
+ODD: list[dict[str, Any]] = [
+    {"parentId": "toString"},
+    {"parentId": "node1"},
+    {"parentId": "gone", "extent": "parent", "expandParent": True},
+    {"style": "x", "className": {}, "dragHandle": "[[["},
+    {"extent": [[0]], "width": "wide", "zIndex": {}},
+    {"type": "valueOf", "domAttributes": {"dangerouslySetInnerHTML": {"__html": "x"}}},
+    {"domAttributes": {"style": "x"}, "type": "constructor"},
+]
+"""What other programs have written into nodes, and tried to."""
+
+
+def test_edi32_nodes_that_another_program_made_odd_harm_no_other(
+    ada: Person, make_flow: MakeFlow
 ) -> None:
-    ada.open(make_flow(node("odd", 0, 0), node("right", 480, 0), edges=("odd>right",)))
-    rest(ada.daemon, "PATCH", f"/flows/{ada.flow_id}", {"nodes": {"odd": odd}})
-    ada.page.reload()
-    ada.sees_saved()
+    names = [f"node{n}" for n in range(len(ODD))]
+    edges = tuple(f"right>{name}" for name in names)
+    flow_id = make_flow(
+        *[node(name, 0, 96 * n) for n, name in enumerate(names)], node("right", 480, 0), edges=edges
+    )
+    for name, odd in zip(names, ODD, strict=True):
+        rest(ada.daemon, "PATCH", f"/flows/{flow_id}", {"nodes": {name: odd}})
+    strange = {
+        "type": "valueOf",
+        "markerStart": {},
+        "pathOptions": 5,
+        "domAttributes": {"style": "x"},
+    }
+    rest(ada.daemon, "PATCH", f"/flows/{flow_id}", {"edges": dict.fromkeys(edges, strange)})
+    ada.open(flow_id)
     expect(ada.node("right")).to_be_visible()
-    ada.node("odd").click()
-    ada.press("]")
-    ada.hears("Brought 1 node to the front")
-    ada.press("Delete")
-    ada.hears("Deleted 1 node")
+    for name in names:
+        ada.node(name).click()
+        ada.press("]")
+        ada.hears("Brought 1 node to the front")
+        ada.press("Delete")
+        ada.hears("Deleted 1 node")
     assert set(document_of(ada)["nodes"]) == {"right"}
 
 

@@ -28,6 +28,10 @@ JOIN = """async ([flowId, count]) => {
 }"""
 """Has programs join a flow, each as somebody else."""
 
+TELL = """([flowId, selections]) => selections.forEach((selection, n) =>
+    guests[n].send(JSON.stringify(['1', '2', `flow:${flowId}`, 'presence', {selection}])))"""
+"""Has these programs tell what they have selected."""
+
 VIEW = "() => document.querySelector('.react-flow__viewport').style.transform"
 
 MIDDLE = """() => {
@@ -236,6 +240,9 @@ def test_edi9_each_person_has_one_picture_and_many_have_a_list(
     tab.page.evaluate(JOIN, [flow_id, 7])
     expect(ada.page.get_by_role("group", name="People here: 9")).to_be_visible()
     expect(avatars).to_have_count(6)
+    # What their programs tell of themselves may be anything.
+    tab.page.evaluate(TELL, [flow_id, [5, {}, True, [5], ["left"]]])
+    expect(ada.page.locator(".others-rings")).to_contain_text("Guest 4")
     ada.button("4 more people").press("Enter")
     expect(ada.page.get_by_role("menuitem")).to_have_count(4)
     ada.press("ArrowDown")

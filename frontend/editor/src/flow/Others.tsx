@@ -15,6 +15,12 @@ const IDLE = 5_000;
 const GAP = 5;
 const RING_STEP = 4;
 
+/** Give what somebody has selected; their program may tell anything. */
+function selectionOf({ meta }: Member): Set<string> {
+  const told: unknown = meta.selection;
+  return new Set(Array.isArray(told) ? told.filter((id) => typeof id === "string") : []);
+}
+
 /** The others on the canvas: their pointers, what they have selected, and what of it they edit. */
 export function Others({ sync }: { sync: SyncedFlow }) {
   const members = useFlowState(sync, (state) => state.members);
@@ -25,7 +31,7 @@ export function Others({ sync }: { sync: SyncedFlow }) {
   const others = members.filter(({ isSelf }) => !isSelf);
   const selecting = new Map<string, Member[]>();
   for (const member of others) {
-    for (const id of new Set(member.meta.selection ?? [])) {
+    for (const id of selectionOf(member)) {
       selecting.set(id, [...(selecting.get(id) ?? []), member]);
     }
   }
