@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import attrs
@@ -267,6 +267,11 @@ class LiveLog:
         for entry in entries:
             apply_entry(self.document, entry)
         self.extend(entries)
+
+    @property
+    def at_hand(self) -> Iterable[Entry]:
+        """The newest entries, as far as they are kept in memory, in order."""
+        return self._recent or ()
 
     def recent(self, after: int) -> list[Entry] | None:
         """Give the entries that follow version ``after``, if they are at hand."""

@@ -122,13 +122,24 @@ class Submitters:
     :ivar held_count: how many submissions wait for the store.
     """
 
-    __slots__ = ("_clients", "_has_orphans", "_log", "_numbers", "_store", "held_count")
+    __slots__ = (
+        "_at_hand",
+        "_at_hand_of",
+        "_clients",
+        "_has_orphans",
+        "_log",
+        "_numbers",
+        "_store",
+        "held_count",
+    )
 
     def __init__(self, log: LiveLog, store: IFlowStore) -> None:
         self._log = log
         self._store = store
         self._clients: dict[str, Submitter] = {}
         self._has_orphans = False
+        self._at_hand: dict[tuple[str | None, int | None], Entry] = {}
+        self._at_hand_of: tuple[str, int] | None = None
         self._numbers = count()
         self.held_count = 0
 
@@ -205,6 +216,7 @@ class Submitters:
             op_id <= client.newest
             and pending.found is None
             and pending.absent_from != self._log.epoch
+            and not self._finds_at_hand(pending)
         )
         held = client.held
         if not is_unknown and (not held or held[0].number > pending.number):
@@ -225,6 +237,21 @@ class Submitters:
             one.held.clear()
         self.held_count -= len(dropped)
         return dropped
+
+    def _finds_at_hand(self, pending: Pending) -> bool:
+        """
+        Tell whether the entries in memory say what became of a submission: what is sent again after
+        a reconnect is nearly always among them, and to ask the store takes long when it is busy.
+        """
+        log, at = self._log, (self._log.epoch, self._log.version)
+        if self._at_hand_of != at:
+            self._at_hand = {(entry.client_id, entry.op_id): entry for entry in log.at_hand}
+            self._at_hand_of = at
+        name = pending.submission.client_id, pending.submission.op_id
+        pending.found = self._at_hand.get(name)
+        if pending.found is None and log.recent(0) is not None:
+            pending.absent_from = log.epoch  # these are all that there are
+        return pending.found is not None or pending.absent_from is not None
 
     async def _seek(
         self, pending: Pending, client: Submitter, op_id: int, staging: Staging

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from helix.errors import StoreUnavailable, VersionConflict
+from helix.livelog import RECENT_BYTES
 from helix.records import Entry
 from tests.editors import Editor, adding, logged
 from tests.heldstore import HeldStore
@@ -42,7 +43,9 @@ class SlowToFind(HeldStore):
 
 
 @pytest.fixture
-def store() -> SlowToFind:
+def store(monkeypatch: pytest.MonkeyPatch) -> SlowToFind:
+    """No entries are at hand: whatever is looked up, the store is asked for."""
+    monkeypatch.setattr("helix.livelog.RECENT_BYTES", 0)
     return SlowToFind()
 
 
@@ -196,6 +199,30 @@ def test_log5_only_numbers_that_may_be_known_are_looked_up(world: World, store: 
         writer.patch(op_id, {"title": f"{op_id}"})
     assert [op_id for op_id, _ in store.sought] == [3, 9]
     store.answer()
+
+
+def test_log5_what_is_at_hand_is_not_looked_up_in_the_store(make_world: MakeWorld) -> None:
+    """The entries in memory hold all of a short log, and the newest of a long one."""
+    store = SlowToFind()
+    world = make_world(store=store)
+    Editor(world, "keeps the session")
+    titles(world, store, 2, 5)
+    writer = Editor(world, "w")
+    for op_id in (2, 3, 5):
+        writer.patch(op_id, {"title": f"{op_id}"})
+    assert writer.accepted() == {2: 1, 3: 3, 5: 2}
+    for op_id in range(6, 8 + RECENT_BYTES // 110):
+        writer.patch(op_id, {"data": {"n": op_id}})
+    writer.look()
+    assert world.flow().log.recent(0) is None
+    writer.client.cut()
+    again = Editor(world, "w")
+    again.patch(op_id, {"data": {"n": op_id}})
+    again.patch(2, {"title": "2"})
+    assert [sought for sought, _ in store.sought] == [2]
+    assert again.accepted() == {op_id: writer.version}
+    store.answer()
+    assert again.accepted()[2] == 1
 
 
 def test_log5_look_up_keeps_a_clients_order_and_holds_up_nobody_else(
