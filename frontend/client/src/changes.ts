@@ -1,7 +1,7 @@
 /** One's own changes: made, gathered, undone, and on their way. */
 
 import { stage } from "./document";
-import { History } from "./history";
+import type { History } from "./history";
 import { compose, copyPatch, isEmpty } from "./mergepatch";
 import type { Operation, Replica } from "./replica";
 import type { FlowDocument, GatherOptions, JsonObject } from "./types";
@@ -37,7 +37,7 @@ interface Gathered {
 export class Changes {
   /** The name under which operations are made from now on. */
   clientId: string;
-  readonly history = new History();
+  readonly history: History;
   readonly #replica: Replica;
   readonly #owner: ChangesOwner;
   #newestOp = 0;
@@ -45,9 +45,10 @@ export class Changes {
   #gathered: Gathered | null = null;
   #gatheredAt = 0;
 
-  constructor(clientId: string, replica: Replica, owner: ChangesOwner) {
+  constructor(clientId: string, replica: Replica, history: History, owner: ChangesOwner) {
     this.clientId = clientId;
     this.#replica = replica;
+    this.history = history;
     this.#owner = owner;
   }
 
@@ -67,14 +68,14 @@ export class Changes {
     }
   }
 
-  /** Change what can't be undone, and isn't kept: whoever comes next would do the same. */
-  begin(patch: JsonObject): Operation | null {
+  /** Make a change that is no step of undo; `made` is given its operation before it is sent. */
+  begin(patch: JsonObject, made: (op: Operation) => void): void {
     const op = this.#submit(copyPatch(patch));
     if (op !== null) {
+      made(op);
       this.#owner.send(op);
       this.#owner.changed();
     }
-    return op;
   }
 
   gather(key: string, patch: JsonObject, { wait = GATHER }: GatherOptions): void {

@@ -26,7 +26,16 @@ export class Page {
     };
     this.#listeners = [
       [() => window, "pagehide", hide],
-      [() => window, "pageshow", wake],
+      [
+        () => window,
+        "pageshow",
+        (event) => {
+          // A page that has just been loaded is told so, too.
+          if ((event as PageTransitionEvent).persisted) {
+            wake();
+          }
+        },
+      ],
       [() => window, "online", wake],
       [() => window, "offline", wake],
       [() => document, "freeze", hide],

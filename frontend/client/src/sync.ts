@@ -4,11 +4,13 @@ import { Awareness } from "./awareness";
 import { Changes } from "./changes";
 import { Couriers } from "./couriers";
 import { REPLACED } from "./errors";
+import { Fates } from "./fates";
+import { History } from "./history";
 import { newId, publicId, secureRandom } from "./ids";
 import { BrowserKeeper } from "./keeper";
-import { Losses, restoring } from "./losses";
+import { restoring } from "./losses";
 import { Membership, type MembershipOptions, type Standing } from "./membership";
-import { isEmpty, isObject } from "./mergepatch";
+import { isObject } from "./mergepatch";
 import { type Acceptance, Outgoing, pointers } from "./outgoing";
 import { Page } from "./page";
 import { Gap, type Operation, Replica } from "./replica";
@@ -26,9 +28,7 @@ import type {
   FlowSyncOptions,
   GatherOptions,
   JsonObject,
-  KeptOperation,
   PresenceMeta,
-  Refusal,
   SyncedFlow,
 } from "./types";
 
@@ -53,7 +53,7 @@ export class FlowSync implements SyncedFlow {
   readonly #random: () => number;
   readonly #shelf: Shelf;
   readonly #replica = new Replica();
-  readonly #losses = new Losses();
+  readonly #fates: Fates;
   readonly #page: Page;
   readonly #changes: Changes;
   readonly #outgoing: Outgoing;
@@ -65,10 +65,8 @@ export class FlowSync implements SyncedFlow {
   #standing: Standing = ON_THE_WAY;
   #wasIn = false;
   #limits: unknown;
-  #initial: Operation | null = null;
   #role: string | null = null;
   #namesChanged = 0;
-  #refusals: readonly Refusal[] = [];
   #state: FlowState;
   /** Counts the starts: what an earlier one has begun is given up. */
   #life = 0;
@@ -92,31 +90,46 @@ export class FlowSync implements SyncedFlow {
       },
       wake: () => this.#membership?.probe(),
     });
+    const history = new History();
+    this.#fates = new Fates(flowId, this.#replica, history, this.#shelf, {
+      changed,
+      tell: (event) => {
+        this.#tell(event);
+      },
+      settle: (op) => {
+        this.#outgoing.settle(op);
+        this.#couriers.settle(op);
+      },
+      pump: () => {
+        this.#outgoing.pump();
+        this.#couriers.pump();
+      },
+    });
     const settled = {
       accepted: (op: Operation, acceptance: Acceptance) => {
-        this.#accepted(op, acceptance);
+        this.#fates.accepted(op, acceptance);
       },
       refused: (op: Operation, error: FlowError) => {
-        this.#refused(op, error);
+        this.#fates.refused(op, error);
       },
     };
     this.#outgoing = new Outgoing(
       {
         ...settled,
         push: (...push) => this.#membership?.push(...push) ?? false,
-        split: (op, patches) => this.#keepParts(op, this.#changes.split(op, patches)),
+        split: (op, patches) => this.#fates.keepParts(op, this.#changes.split(op, patches)),
       },
       this.#random,
     );
-    this.#changes = new Changes(newId(this.#random), this.#replica, {
+    this.#changes = new Changes(newId(this.#random), this.#replica, history, {
       keep: (op) => {
-        this.#keep(op);
+        this.#fates.keep(op);
       },
       send: (op) => {
         this.#outgoing.add(op);
       },
       cancel: (op) => {
-        this.#shelf.remove(flowId, op.clientId, op.opId);
+        this.#fates.remove(op);
         this.#outgoing.settle(op);
       },
       changed,
@@ -124,7 +137,7 @@ export class FlowSync implements SyncedFlow {
     this.#couriers = new Couriers(flowId, this.#shelf, this.#replica, this.#address(), {
       ...settled,
       parameters: (clientId) => this.#parameters(clientId),
-      split: (op, given) => this.#keepParts(op, this.#replica.split(op, given)),
+      split: (op, given) => this.#fates.keepParts(op, this.#replica.split(op, given)),
       moved: () => {
         this.#outgoing.wait(this.#couriers.isFirst);
       },
@@ -189,7 +202,7 @@ export class FlowSync implements SyncedFlow {
       const { epoch, version, chain = null, document } = kept.document;
       this.#replica.adopt({ epoch, version, chain }, document);
     }
-    this.#forgetSettled(kept.operations);
+    this.#fates.forgetSettled(kept.operations, this.#isOthers);
     const own = this.#changes.clientId;
     const others = kept.operations.filter(({ clientId }) => clientId !== own);
     this.#changes.follow(others.reduce((newest, { at = 0 }) => Math.max(newest, at), 0));
@@ -311,8 +324,8 @@ export class FlowSync implements SyncedFlow {
       members: this.#awareness.members,
       cursors: this.#awareness.cursors,
       namesChanged: this.#namesChanged,
-      refusals: this.#refusals,
-      dropped: this.#losses.list,
+      refusals: this.#fates.refusals,
+      dropped: this.#fates.losses.list,
     };
   }
 
@@ -355,67 +368,12 @@ export class FlowSync implements SyncedFlow {
 
   // what becomes of them
 
-  #accepted(op: Operation, { version, effective, dropped }: Acceptance): void {
-    this.#replica.acknowledge(op, version, effective);
-    this.#shelf.remove(this.flowId, op.clientId, op.opId);
-    this.#ripen();
-    this.#tellDropped(op, dropped);
-    this.#refresh();
-  }
-
-  #refused(op: Operation, error: FlowError): void {
-    this.#forget(op);
-    this.#ripen();
-    this.#tellRefused({ ...error, opId: op.opId, patch: op.patch });
-  }
-
   refuse(error: FlowError, patch: JsonObject): void {
-    this.#tellRefused({ ...error, opId: 0, patch });
-  }
-
-  #tellRefused(refusal: Refusal): void {
-    this.#refusals = [...this.#refusals, refusal];
-    this.#refresh();
-    this.#tell({ type: "refused", refusal });
-  }
-
-  #tellDropped(op: Operation, paths: readonly string[]): void {
-    const dropped = this.#losses.note(op, paths, this.#replica.shown);
-    if (dropped !== null) {
-      this.#refresh();
-      this.#tell({ type: "dropped", dropped });
-    }
-  }
-
-  /** Let go of an operation that will never be. */
-  #forget(op: Operation): void {
-    this.#replica.refuse(op);
-    this.#changes.history.drop(op);
-    this.#shelf.remove(this.flowId, op.clientId, op.opId);
-  }
-
-  /** Send what has waited for what it takes back, as far as it still takes something back. */
-  #ripen(): void {
-    const ripe = this.#replica.ripen();
-    for (const op of ripe) {
-      if (isEmpty(op.patch)) {
-        this.#forget(op);
-        this.#outgoing.settle(op);
-        this.#couriers.settle(op);
-      } else {
-        this.#keep(op);
-      }
-    }
-    if (ripe.length > 0) {
-      this.#outgoing.pump();
-      this.#couriers.pump();
-    }
+    this.#fates.refuse(error, patch);
   }
 
   dismiss(opId?: number): void {
-    this.#refusals = this.#refusals.filter((one) => opId !== undefined && one.opId !== opId);
-    this.#losses.dismiss(opId);
-    this.#refresh();
+    this.#fates.dismiss(opId);
   }
 
   restore(dropped: Dropped): boolean {
@@ -453,6 +411,9 @@ export class FlowSync implements SyncedFlow {
       if (typeof version !== "number" || version > this.#replica.version) {
         throw new Gap();
       }
+      if (version < this.#replica.version) {
+        throw new Error("The server has less than it had");
+      }
     }
     this.#takeInitialBack(response["last_op_id"]);
     this.#namesChanged += 1;
@@ -463,18 +424,12 @@ export class FlowSync implements SyncedFlow {
 
   /** What an empty flow was to begin with isn't for one that somebody else has begun. */
   #takeInitialBack(lastOpId: unknown): void {
-    const op = this.#initial;
-    const isDurable = typeof lastOpId === "number" && op !== null && lastOpId >= op.opId;
-    if (op !== null && !isDurable && this.#replica.version > 0 && this.#replica.has(op)) {
-      this.#forget(op);
-      this.#outgoing.settle(op);
+    for (const op of this.#replica.version > 0 ? this.#fates.initial : []) {
+      if (typeof lastOpId !== "number" || lastOpId < op.opId) {
+        this.#fates.forget(op);
+        this.#outgoing.settle(op);
+      }
     }
-  }
-
-  /** It came behind what somebody else did meanwhile, which is to be as they have left it. */
-  #undoLateInitial(op: Operation): void {
-    const { shown } = this.#replica;
-    this.#changes.begin(shown === null ? {} : undoing(shown, [op]));
   }
 
   #received(event: string, payload: JsonObject): void {
@@ -499,11 +454,11 @@ export class FlowSync implements SyncedFlow {
       given as FlowEntry[],
       chainOf(chain),
       (entry, before) => {
-        this.#losses.watch(entry, before);
+        this.#fates.losses.watch(entry, before);
       },
     );
     for (const { op } of settled) {
-      this.#shelf.remove(this.flowId, op.clientId, op.opId);
+      this.#fates.remove(op);
       if (op.clientId === this.#changes.clientId) {
         this.#outgoing.settle(op);
       } else {
@@ -515,12 +470,16 @@ export class FlowSync implements SyncedFlow {
         this.#changes.history.overtake(patch, version);
       }
     }
-    this.#ripen();
+    this.#fates.ripen();
     for (const { op, entry } of settled) {
-      if (op === this.#initial && entry.version > 1) {
-        this.#undoLateInitial(op);
+      const { shown } = this.#replica;
+      if (entry.version > 1 && shown !== null && this.#fates.isInitial(op)) {
+        // It came behind what somebody else did meanwhile, which is to be as they have left it.
+        this.#changes.begin(undoing(shown, [op]), (undo) => {
+          this.#fates.keep(undo);
+        });
       }
-      this.#tellDropped(op, pointers(entry.dropped));
+      this.#fates.drop(op, pointers(entry.dropped));
     }
     if (news.length > 0) {
       this.#keepDocument();
@@ -539,9 +498,9 @@ export class FlowSync implements SyncedFlow {
     const before = this.#replica.confirmed;
     this.#replica.adopt({ epoch, version, chain: chainOf(chain) }, document as FlowDocument);
     if (before !== null) {
-      this.#losses.compare(before, document as FlowDocument);
+      this.#fates.losses.compare(before, document as FlowDocument);
     }
-    this.#ripen();
+    this.#fates.ripen();
     this.#keepDocument();
     this.#refresh();
     this.#tell({ type: "replaced", epoch, version });
@@ -580,7 +539,9 @@ export class FlowSync implements SyncedFlow {
     this.#outgoing.resume(this.#limits);
     const { initial } = this.#options;
     if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {
-      this.#initial = this.#changes.begin(initial);
+      this.#changes.begin(initial, (op) => {
+        this.#fates.addInitial(op);
+      });
     }
   }
 
@@ -608,25 +569,6 @@ export class FlowSync implements SyncedFlow {
 
   // what is kept
 
-  #keep({ clientId, opId, at, patch, undoes }: Operation): void {
-    const undone = undoes?.filter((one): one is Operation => this.#replica.has(one));
-    this.#shelf.put(this.flowId, {
-      clientId,
-      opId,
-      at,
-      patch,
-      ...(undone === undefined ? {} : { undoes: undone.map((one) => one.opId) }),
-    });
-  }
-
-  #keepParts(op: Operation, parts: Operation[]): Operation[] {
-    parts.forEach((part) => {
-      this.#keep(part);
-    });
-    this.#shelf.remove(this.flowId, op.clientId, op.opId);
-    return parts;
-  }
-
   #keepDocument(): void {
     this.#shelf.keepDocument(this.flowId, () => {
       const { epoch, version, chain, confirmed } = this.#replica;
@@ -646,23 +588,13 @@ export class FlowSync implements SyncedFlow {
     if (life !== this.#life) {
       return;
     }
-    this.#forgetSettled(operations);
+    this.#fates.forgetSettled(operations, this.#isOthers);
     const left = [...operations, ...this.#replica.unconfirmed];
     await this.#adoptOrphans(left.map(({ clientId }) => clientId));
   }
 
-  /** Let go of what was another page's, once that has settled it: its answer may have come there alone. */
-  #forgetSettled(kept: readonly KeptOperation[]): void {
-    const isKept = (op: Operation): boolean =>
-      kept.some(({ clientId, opId }) => clientId === op.clientId && opId === op.opId);
-    for (const op of this.#replica.unconfirmed) {
-      const isOthers = op.clientId !== this.#changes.clientId && !this.#couriers.holds(op.clientId);
-      if (isOthers && this.#shelf.isKeeping && !isKept(op)) {
-        this.#forget(op);
-        this.#refresh();
-      }
-    }
-  }
+  #isOthers = (clientId: string): boolean =>
+    clientId !== this.#changes.clientId && !this.#couriers.holds(clientId);
 
   async #adoptOrphans(clientIds: string[]): Promise<void> {
     const life = this.#life;

@@ -69,7 +69,8 @@ describe("a page", () => {
       if (type === "visibilitychange") {
         show("visible");
       } else {
-        (type === "resume" ? document : window).dispatchEvent(new Event(type));
+        const event = Object.assign(new Event(type), { persisted: true });
+        (type === "resume" ? document : window).dispatchEvent(event);
       }
       await desk.pass(4900);
       expect(ada.state.status.kind).toBe("saved");

@@ -1,0 +1,168 @@
+/** What becomes of the operations of a browser: kept, taken, refused, dropped, given up. */
+
+import type { History } from "./history";
+import { Losses } from "./losses";
+import { isEmpty } from "./mergepatch";
+import type { Acceptance } from "./outgoing";
+import type { Operation, Replica } from "./replica";
+import type { Shelf } from "./shelf";
+import type { FlowError, FlowEvent, JsonObject, KeptOperation, Refusal } from "./types";
+
+/** Who is told of it, and who sends them. */
+export interface FatesOwner {
+  /** What is known is another. */
+  changed(): void;
+  tell(event: FlowEvent): void;
+  /** Send an operation no more. */
+  settle(op: Operation): void;
+  /** Send what may be sent now. */
+  pump(): void;
+}
+
+/** Keeps operations until it is known what became of them, and tells what wasn't as it was meant. */
+export class Fates {
+  refusals: readonly Refusal[] = [];
+  readonly losses = new Losses();
+  readonly #flowId: string;
+  readonly #replica: Replica;
+  readonly #history: History;
+  readonly #shelf: Shelf;
+  readonly #owner: FatesOwner;
+  /** What an empty flow is to begin with, which nobody has made, and so isn't kept. */
+  readonly #initial = new Set<Operation>();
+
+  constructor(
+    flowId: string,
+    replica: Replica,
+    history: History,
+    shelf: Shelf,
+    owner: FatesOwner,
+  ) {
+    this.#flowId = flowId;
+    this.#replica = replica;
+    this.#history = history;
+    this.#shelf = shelf;
+    this.#owner = owner;
+  }
+
+  /** Let an operation be one with which an empty flow is to begin. */
+  addInitial(op: Operation): void {
+    this.#initial.add(op);
+  }
+
+  /** List those, as far as they are on their way. */
+  get initial(): Operation[] {
+    return [...this.#initial].filter((op) => this.#replica.has(op));
+  }
+
+  isInitial(op: Operation): boolean {
+    return this.#initial.has(op);
+  }
+
+  keep(op: Operation): void {
+    if (this.#initial.has(op)) {
+      return;
+    }
+    const { clientId, opId, at, patch, undoes } = op;
+    const undone = undoes?.filter((one): one is Operation => this.#replica.has(one));
+    this.#shelf.put(this.#flowId, {
+      clientId,
+      opId,
+      at,
+      patch,
+      ...(undone === undefined ? {} : { undoes: undone.map((one) => one.opId) }),
+    });
+  }
+
+  /** Keep several in place of one. */
+  keepParts(op: Operation, parts: Operation[]): Operation[] {
+    if (this.#initial.has(op)) {
+      parts.forEach((part) => this.#initial.add(part));
+    }
+    parts.forEach((part) => {
+      this.keep(part);
+    });
+    this.remove(op);
+    return parts;
+  }
+
+  /** Keep an operation no more. */
+  remove({ clientId, opId }: Operation): void {
+    this.#shelf.remove(this.#flowId, clientId, opId);
+  }
+
+  accepted(op: Operation, { version, effective, dropped }: Acceptance): void {
+    this.#replica.acknowledge(op, version, effective);
+    this.remove(op);
+    this.ripen();
+    this.drop(op, dropped);
+    this.#owner.changed();
+  }
+
+  refused(op: Operation, error: FlowError): void {
+    this.forget(op);
+    this.ripen();
+    this.refuse(error, op.patch, op.opId);
+  }
+
+  /** Tell of what can't be. */
+  refuse(error: FlowError, patch: JsonObject, opId = 0): void {
+    const refusal: Refusal = { ...error, opId, patch };
+    this.refusals = [...this.refusals, refusal];
+    this.#owner.changed();
+    this.#owner.tell({ type: "refused", refusal });
+  }
+
+  /** Tell what of an operation was dropped, if anything was. */
+  drop(op: Operation, paths: readonly string[]): void {
+    const dropped = this.losses.note(op, paths, this.#replica.shown);
+    if (dropped !== null) {
+      this.#owner.changed();
+      this.#owner.tell({ type: "dropped", dropped });
+    }
+  }
+
+  /** Let go of an operation that will never be. */
+  forget(op: Operation): void {
+    this.#replica.refuse(op);
+    this.#history.drop(op);
+    this.remove(op);
+  }
+
+  /** Let go of what was another page's, once that has settled it: its answer may have come there alone. */
+  forgetSettled(kept: readonly KeptOperation[], isOthers: (clientId: string) => boolean): void {
+    const names = new Set(kept.map(nameOf));
+    for (const op of this.#replica.unconfirmed) {
+      if (isOthers(op.clientId) && this.#shelf.isKeeping && !names.has(nameOf(op))) {
+        this.forget(op);
+        this.#owner.changed();
+      }
+    }
+  }
+
+  /** Send what has waited for what it takes back, as far as it still takes something back. */
+  ripen(): void {
+    const ripe = this.#replica.ripen();
+    for (const op of ripe) {
+      if (isEmpty(op.patch)) {
+        this.forget(op);
+        this.#owner.settle(op);
+      } else {
+        this.keep(op);
+      }
+    }
+    if (ripe.length > 0) {
+      this.#owner.pump();
+    }
+  }
+
+  dismiss(opId?: number): void {
+    this.refusals = this.refusals.filter((one) => opId !== undefined && one.opId !== opId);
+    this.losses.dismiss(opId);
+    this.#owner.changed();
+  }
+}
+
+function nameOf({ clientId, opId }: Pick<KeptOperation, "clientId" | "opId">): string {
+  return `${clientId} ${opId}`;
+}
