@@ -142,6 +142,11 @@ class IFlowStore(Interface):
     def find(flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
         """Give the entry that a submission became, if it did."""
 
+    def find_all(
+        flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
+    ) -> Deferred[list[Entry]]:
+        """Give the entries that submissions of a client became, of those that did, in order."""
+
     def newest_op(flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         """Give the largest ``op_id`` of a client in a log, if it has any."""
 

@@ -35,6 +35,7 @@ class Submitter:
     :ivar under_way: what was submitted and is not answered, by its ``op_id``.
     :ivar held: of that, what is not to be staged before the store has told of what it was asked, in
         order.
+    :ivar is_seeking: whether the store is being asked of that.
     """
 
     members: int = 0
@@ -42,6 +43,7 @@ class Submitter:
     doubted: bool = False
     under_way: dict[int, Pending] = attrs.field(factory=dict)
     held: list[Pending] = attrs.field(factory=list)
+    is_seeking: bool = False
 
 
 @attrs.define(eq=False)
@@ -225,8 +227,9 @@ class Submitters:
         self.held_count += 1
         if is_unknown:
             pending.is_sought = True
-            seeking = Deferred.fromCoroutine(self._seek(pending, client, op_id, staging))
-            seeking.addErrback(staging.crash)
+            if not client.is_seeking:
+                client.is_seeking = True
+                Deferred.fromCoroutine(self._seek(client, staging)).addErrback(staging.crash)
         return True
 
     def drop_held(self, client: Submitter | None = None) -> list[Pending]:
@@ -235,6 +238,8 @@ class Submitters:
         dropped = [pending for one in clients for pending in one.held]
         for one in clients:
             one.held.clear()
+        for pending in dropped:
+            pending.is_sought = False
         self.held_count -= len(dropped)
         return dropped
 
@@ -253,34 +258,45 @@ class Submitters:
             pending.absent_from = log.epoch  # these are all that there are
         return pending.found is not None or pending.absent_from is not None
 
-    async def _seek(
-        self, pending: Pending, client: Submitter, op_id: int, staging: Staging
-    ) -> None:
-        """Find out whether the log holds a submission, and release what waits for that."""
-        log, client_id = self._log, pending.submission.client_id
-        epoch = log.epoch
+    async def _seek(self, client: Submitter, staging: Staging) -> None:
+        """
+        Find out which of what is held the log holds, and release what needn't wait any more.
+
+        The store is asked one question at a time, for all that has come to be asked by then.
+        """
+        log = self._log
+        while sought := [one for one in client.held if one.is_sought]:
+            epoch, failure = log.epoch, None
+            found: dict[int | None, Entry] = {}
+            try:
+                found = await self._find(sought)
+            except HelixError:
+                failure = Failure()
+            waiting = [one for one in sought if one.is_sought]
+            for pending in waiting:
+                pending.is_sought = False
+                entry = found.get(pending.submission.op_id)
+                if entry is None:
+                    pending.absent_from = None if failure else epoch
+                elif log.epoch == epoch:
+                    pending.found = entry
+            if failure is not None and waiting:
+                staging.unknown(client, failure)
+                continue
+            ready = []
+            while client.held and not client.held[0].is_sought:
+                ready.append(client.held.pop(0))
+            self.held_count -= len(ready)
+            if ready:
+                staging.released(ready)
+        client.is_seeking = False
+
+    async def _find(self, sought: Sequence[Pending]) -> dict[int | None, Entry]:
+        log, client_id = self._log, sought[0].submission.client_id
         assert client_id is not None
-        found = failure = None
-        try:
-            found = await self._store.find(log.flow_id, epoch, client_id, op_id)
-        except HelixError:
-            failure = Failure()
-        pending.is_sought = False
-        if client.under_way.get(op_id) is not pending:
-            return  # it was answered meanwhile
-        if failure is not None:
-            staging.unknown(client, failure)
-            return
-        if found is None:
-            pending.absent_from = epoch
-        elif log.epoch == epoch:
-            pending.found = found
-        ready = []
-        while client.held and not client.held[0].is_sought:
-            ready.append(client.held.pop(0))
-        self.held_count -= len(ready)
-        if ready:
-            staging.released(ready)
+        op_ids = [one.submission.op_id for one in sought if one.submission.op_id is not None]
+        entries = await self._store.find_all(log.flow_id, log.epoch, client_id, op_ids)
+        return {entry.op_id: entry for entry in entries}
 
     # what came another way
 

@@ -103,6 +103,12 @@ class HeldStore(MemoryStore):
         renew = super().renew_epoch
         return self._held("renew_epoch", lambda: renew(flow_id, epoch, version, chain, new_epoch))
 
+    def find_all(
+        self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
+    ) -> Deferred[list[Entry]]:
+        find_all = super().find_all
+        return self._met("find", lambda: find_all(flow_id, epoch, client_id, op_ids))
+
     def _held(self, method: str, call: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         if not self.holding:
             return self._met(method, call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -21,25 +21,32 @@ class SlowToFind(HeldStore):
     """
     A store whose look-ups are answered by hand.
 
-    :ivar sought: the numbers that were asked for and are not answered, each with what answers.
+    :ivar questions: the numbers that were asked for and are not answered, each time those of one.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.sought: list[tuple[int, Callable[[], None]]] = []
+        self.questions: list[list[int]] = []
+        self._answers: list[Callable[[], None]] = []
 
-    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
-        answer: Deferred[Entry | None] = Deferred()
-        found = super().find(flow_id, epoch, client_id, op_id)
-        self.sought.append((op_id, lambda: found.chainDeferred(answer)))
+    def find_all(
+        self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
+    ) -> Deferred[list[Entry]]:
+        answer: Deferred[list[Entry]] = Deferred()
+        found = super().find_all(flow_id, epoch, client_id, op_ids)
+        self.questions.append(list(op_ids))
+        self._answers.append(lambda: found.chainDeferred(answer))
         return answer
 
-    def answer(self, op_id: int | None = None) -> None:
-        """Answer what was asked for one number, or all."""
-        answered = [one for one in self.sought if op_id in (None, one[0])]
-        self.sought = [one for one in self.sought if one not in answered]
-        for _, answer in answered:
-            answer()
+    def answer(self) -> None:
+        """Answer everything, also what is asked then."""
+        while self._answers:
+            self.answer_one()
+
+    def answer_one(self) -> None:
+        """Answer what was asked first."""
+        self.questions.pop(0)
+        self._answers.pop(0)()
 
 
 @pytest.fixture
@@ -197,7 +204,9 @@ def test_log5_only_numbers_that_may_be_known_are_looked_up(world: World, store: 
     writer = Editor(world, "w")
     for op_id in (10, 3, 11, 9):
         writer.patch(op_id, {"title": f"{op_id}"})
-    assert [op_id for op_id, _ in store.sought] == [3, 9]
+    assert store.questions == [[3]]
+    store.answer_one()
+    assert store.questions == [[9]]
     store.answer()
 
 
@@ -219,7 +228,7 @@ def test_log5_what_is_at_hand_is_not_looked_up_in_the_store(make_world: MakeWorl
     again = Editor(world, "w")
     again.patch(op_id, {"data": {"n": op_id}})
     again.patch(2, {"title": "2"})
-    assert [sought for sought, _ in store.sought] == [2]
+    assert store.questions == [[2]]
     assert again.accepted() == {op_id: writer.version}
     store.answer()
     assert again.accepted()[2] == 1
@@ -234,11 +243,11 @@ def test_log5_look_up_keeps_a_clients_order_and_holds_up_nobody_else(
         writer.patch(op_id, {"title": f"{op_id}"})
     other.patch(1, {"description": "o"})
     assert other.accepted() == {1: 3}
-    assert [op_id for op_id, _ in store.sought] == [1, 3, 9, 4], "one after another"
-    for op_id in (4, 9, 3):
-        store.answer(op_id)
-        assert writer.accepted() == {}
-    store.answer(1)
+    assert store.questions == [[1]]
+    store.answer_one()
+    assert writer.accepted() == {1: 1}
+    assert store.questions == [[3, 9, 4]], "one after another"
+    store.answer_one()
     assert writer.accepted() == {1: 1, 3: 4, 10: 5, 9: 2, 4: 6}
     assert logged(world)[3:] == [("w", 3), ("w", 10), ("w", 4)]
 
@@ -259,7 +268,7 @@ def test_log5_what_is_released_overtakes_nothing_that_is_staged_again(
     store._waiting.rotate(-1)
     while store.waiting:
         store.let_through()
-    assert [op_id for op_id, _ in store.sought] == [3]
+    assert store.questions == [[3]]
     store.answer()
     assert list(writer.accepted()) == [10, 3, 11]
     assert [op_id for name, op_id in logged(here) if name == "w"] == [9, 10, 3, 11]

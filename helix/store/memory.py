@@ -162,6 +162,19 @@ class MemoryStore:
 
         return self._do(find)
 
+    def find_all(
+        self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
+    ) -> Deferred[list[Entry]]:
+        def find_all() -> list[Entry]:
+            log = self._logs.get(flow_id)
+            if log is None or log.head.epoch != epoch:
+                return []
+            versions = log.operations.get(client_id, {})
+            found = sorted(versions[op_id] for op_id in set(op_ids) if op_id in versions)
+            return [log.entries[version - 1] for version in found]
+
+        return self._do(find_all)
+
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         def newest_op() -> int | None:
             log = self._logs.get(flow_id)

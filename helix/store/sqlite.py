@@ -139,6 +139,11 @@ class SQLiteStore:
     def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
         return self._read(lambda of: of.find(flow_id, epoch, client_id, op_id))
 
+    def find_all(
+        self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
+    ) -> Deferred[list[Entry]]:
+        return self._read(lambda of: of.find_all(flow_id, epoch, client_id, op_ids))
+
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         return self._read(lambda of: of.newest_op(flow_id, epoch, client_id))
 

@@ -68,6 +68,9 @@ _CLIENT = """
 
 _ENTRIES_AFTER = _ENTRIES.format(condition="entries.flow = ? AND version > ?")
 _ENTRY_OF_OPERATION = _ENTRIES.format(condition=f"client = {_CLIENT} AND op_id = ?4")
+_ENTRIES_OF_OPERATIONS = _ENTRIES.format(
+    condition=f"client = {_CLIENT} AND op_id IN (SELECT value FROM json_each(?4))"
+)
 _NEWEST_OPERATION = f"SELECT max(op_id) FROM entries WHERE client = {_CLIENT}"
 
 _decode_entries = msgspec.json.Decoder(
@@ -245,6 +248,14 @@ class SQLiteReads:
         operation = (flow_id, epoch, client_id, op_id, 1)
         row = self._database.execute(_ENTRY_OF_OPERATION, operation).fetchone()
         return next(iter(_to_entries(row[0])), None)
+
+    def find_all(
+        self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
+    ) -> list[Entry]:
+        asked = msgspec.json.encode(list(op_ids)).decode()
+        operations = (flow_id, epoch, client_id, asked, len(op_ids))
+        row = self._database.execute(_ENTRIES_OF_OPERATIONS, operations).fetchone()
+        return _to_entries(row[0])
 
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> int | None:
         newest: int | None = self._database.execute(

@@ -218,6 +218,10 @@ async def test_sto4_it_is_known_what_a_submission_became(store: IFlowStore) -> N
     await keep(store, "g", [entry(1, ("c", 77))])
     assert await store.find("f", "e1", "c", 5) == log[0]
     assert await store.find("f", "e1", "c", 2) == log[1]
+    assert await store.find_all("f", "e1", "c", [2, 77, 9, 5, 2]) == log[:2]
+    assert await store.find_all("f", "e1", "c", []) == []
+    for unknown_log in [("f", "e2", "c"), ("x", "e1", "c"), ("f", "e1", "x")]:
+        assert await store.find_all(*unknown_log, [5]) == []
     assert await store.newest_op("f", "e1", "c") == 5
     assert await store.newest_op("f", "e1", "d") == 9
     for unknown in [("f", "e1", "c", 9), ("f", "e2", "c", 5), ("x", "e1", "c", 5)]:

@@ -115,6 +115,12 @@ SELECT {ENTRY} FROM helix_entries
 WHERE flow = ({LOG}) AND client_id = %(client_id)s AND op_id = %(op_id)s
 """
 
+FIND_ALL = f"""
+SELECT {ENTRY} FROM helix_entries
+WHERE flow = ({LOG}) AND client_id = %(client_id)s AND op_id = ANY(%(op_ids)s)
+ORDER BY version
+"""
+
 NEWEST_OP = f"""
 SELECT max(op_id) FROM helix_entries WHERE flow = ({LOG}) AND client_id = %(client_id)s
 """

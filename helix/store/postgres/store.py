@@ -224,6 +224,16 @@ class PostgresStore:
 
         return self._do(find)
 
+    def find_all(
+        self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
+    ) -> Deferred[list[Entry]]:
+        async def find_all(connection: Connection) -> list[Entry]:
+            named = {**_log_of(flow_id, epoch), "client_id": pack(client_id)}
+            rows = await connection.ask(queries.FIND_ALL, {**named, "op_ids": list(op_ids)})
+            return [read_entry(row) for row in rows]
+
+        return self._do(find_all)
+
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         async def newest_op(connection: Connection) -> int | None:
             named = {**_log_of(flow_id, epoch), "client_id": pack(client_id)}
