@@ -24,6 +24,7 @@ from helix.errors import InvalidPatch
 from helix.ids import MAX_ID_BYTES
 from helix.mergepatch import fresh
 from helix.nesting import find_strays, without_strays
+from helix.relay import is_measured
 from helix.shape import FORBIDDEN_KEYS, is_number
 
 FORMAT = "helix-flow"
@@ -33,7 +34,7 @@ _OWN = ("selected", "dragging", "resizing", "measured")
 """What belonged to one browser: it is no part of a flow."""
 
 _MEASUREMENTS = ("width", "height", "positionAbsolute")
-"""What React Flow 11 measured; ``positionAbsolute`` tells that it did."""
+"""What React Flow 11 measured."""
 
 _COLUMNS = 4
 _COLUMN_WIDTH = 320
@@ -150,6 +151,7 @@ class _Browser:
             return False
         if "positionAbsolute" in node:
             self._seen[node_id] = node["positionAbsolute"]
+        if is_measured(node):
             for name in _MEASUREMENTS:
                 node.pop(name, None)
         parent = node.pop("parentNode", None)
@@ -185,12 +187,24 @@ class _Browser:
         edge = _fields(given)
         edge_id = _id_of(edge["id"]) if "id" in edge else self._new_id()
         source, target = _id_of(edge.get("source")), _id_of(edge.get("target"))
-        if edge_id is None or edge_id in self._edges:
+        if edge_id is None:
             return False
         if source not in self._nodes or target not in self._nodes:
             return False
+        if (other := self._edges.get(edge_id)) is not None:
+            if (source, target) == (other["source"], other["target"]):
+                return False
+            edge_id = self._own_id(edge_id)
         self._edges[edge_id] = edge | {"id": edge_id, "source": source, "target": target}
         return True
+
+    def _own_id(self, edge_id: str) -> str:
+        """Give an edge that has the id of another one of its own, as the bridge does (BRI12)."""
+        own, count = edge_id, 1
+        while own in self._edges:
+            count += 1
+            own = f"{edge_id}~{count}"
+        return own
 
 
 def _fields(given: object) -> JsonObject:

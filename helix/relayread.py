@@ -16,19 +16,17 @@ from helix.errors import InvalidPatch
 from helix.mergepatch import JsonObject, fresh
 from helix.relay import (
     GIVEN,
-    OLD_TYPE,
+    MEASURED,
     PERSONAL,
     Members,
     Place,
     RelayState,
     Silence,
     is_among,
+    is_measured,
     sharing,
 )
 from helix.shape import DocumentLimits, check_patch, pointer
-
-MEASURED: Final = ("width", "height")
-"""What React Flow 11 writes over with what it has measured."""
 
 MAX_CUTS = 8
 """Faults of one node or edge that are cut out of it; one with more is left out as a whole."""
@@ -89,8 +87,8 @@ def read(
     nodes = _by_id(arrays.nodes, True, known.nodes, left_out)
     edges = _by_id(arrays.edges, False, known.edges, left_out)
     for key, node in nodes.items():
-        _take_personal(key, node, personal[0])
         _take_measured(key, node, personal[0], silent)
+        _take_personal(key, node, personal[0])
         _complete(node)
         _take_given(key, node, known.nodes.get(key), silent)
     for key, edge in edges.items():
@@ -195,18 +193,14 @@ def _ends(edge: JsonObject) -> object:
 def _take_personal(key: str, member: JsonObject, personal: Members) -> None:
     """Move the fields of one person's screen into ``personal``."""
     if not _PERSONAL.isdisjoint(member):
-        personal[key] = {name: member.pop(name) for name in PERSONAL if name in member}
+        fields = {name: member.pop(name) for name in PERSONAL if name in member}
+        personal[key] = personal.get(key, {}) | fields
 
 
 def _take_measured(key: str, node: JsonObject, personal: Members, silent: Silence) -> None:
-    """Likewise for what React Flow 11 has measured, about which the node says nothing, then."""
-    measured = [name for name in MEASURED if name in node]
-    if not measured:
-        return
-    style = node.get("style")
-    is_sized = type(style) is dict and any(name in style for name in MEASURED)
-    if is_sized or node.get("type") == OLD_TYPE or "positionAbsolute" in personal.get(key, ()):
-        personal.setdefault(key, {}).update({name: node.pop(name) for name in measured})
+    """Likewise for what React Flow 11 has measured: about that the node says nothing."""
+    if (measured := [name for name in MEASURED if name in node]) and is_measured(node):
+        personal[key] = {name: node.pop(name) for name in measured}
         silent[True, key] = tuple((name,) for name in measured)
 
 

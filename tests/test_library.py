@@ -199,6 +199,17 @@ def test_lib5_what_is_no_node_is_dropped_and_counted(bad: object) -> None:
     assert (dropped_nodes, dropped_edges) == (1, 0)
 
 
+def test_lib5_what_an_old_page_kept_is_read_as_it_meant_it() -> None:
+    size = {"width": 151.5, "height": 41}
+    old = node("a") | {"type": "aiFlowNode", **size}
+    styled = node("b") | {"style": {"width": 200}, **size}
+    edges = [edge("t", "a", "b"), edge("t", "b", "a"), edge("t", "a", "a")]
+    document, _, dropped = imported({"nodes": [old, styled], "edges": edges})
+    assert not any(size.keys() & one.keys() for one in document["nodes"].values())
+    assert [*document["edges"]] == ["t", "t~2", "t~3"]
+    assert dropped == 0
+
+
 @pytest.mark.parametrize(
     "bad", [None, 1, "x", [], {}, {"id": "e2", "source": "a"}, edge("e2", "a", "nobody"),
             edge("e2", "nobody", "a"), edge("e1", "a", "b"), edge("", "a", "b")],
