@@ -132,6 +132,8 @@ class Pool:
                 told = error
             finally:
                 self.give_back(connection)
+            if self._clock.seconds() >= deadline:
+                raise told
 
     async def take(self, seconds: float | None = None) -> Connection:
         """
@@ -146,8 +148,6 @@ class Pool:
             connection = self._idle.pop()
             if not connection.is_gone:
                 return connection
-        if seconds is not None and seconds <= 0:
-            raise StoreUnavailable()
         waiter: Deferred[Connection] = Deferred(self._waiters.remove)
         self._waiters.append(waiter)
         if seconds is not None:
