@@ -420,6 +420,8 @@ export class FlowSync implements SyncedFlow {
     this.#role = typeof role === "string" ? role : null;
     this.#wasIn = true;
     this.#limits = limits;
+    // Also where nothing is new: it is kept as one that was opened now.
+    this.#keepDocument();
   }
 
   /** What an empty flow was to begin with isn't for one that somebody else has begun. */
