@@ -76,9 +76,12 @@ export class Losses {
   ): Deletion[] {
     const members = new Set<string>();
     for (const [kind, id] of paths.map(memberOf)) {
-      members.add(pathOf(kind, id));
-      const edge = kind === "edges" ? memberIn(patch, kind, id) : undefined;
-      for (const end of [edge?.["source"], edge?.["target"]]) {
+      const path = pathOf(kind, id);
+      members.add(path);
+      // Without its ends an edge can't be brought back.
+      const gone = this.#deletions.get(path)?.value;
+      const edge: JsonObject = kind === "edges" ? { ...gone, ...memberIn(patch, kind, id) } : {};
+      for (const end of [edge["source"], edge["target"]]) {
         if (typeof end === "string" && !Object.hasOwn(shown?.nodes ?? {}, end)) {
           members.add(pathOf("nodes", end));
         }

@@ -44,6 +44,17 @@ function write(ada: FlowSync): void {
 }
 
 describe("what was dropped", () => {
+  test("jsc15 an edge that went with a node is brought back with it", async () => {
+    const { ada } = await lost((one) => {
+      one.patch({ edges: { e1: { label: "mine" } } });
+    });
+    const [dropped] = ada.state.dropped;
+    expect(dropped?.deletions.map(({ id }) => id)).toEqual(["e1", "n1"]);
+    expect(dropped !== undefined && ada.restore(dropped)).toBe(true);
+    expect(ada.state.document?.nodes).toHaveProperty("n1");
+    expect(ada.state.document?.edges["e1"]).toEqual({ ...EDGE, label: "mine" });
+  });
+
   test("jsc15 is told, with who deleted what it was made to, until it is dismissed", async () => {
     const { ada, events } = await lost(write);
     expect(ada.state.dropped).toMatchObject([

@@ -39,8 +39,9 @@ function whatIsGone(deletions: readonly Deletion[]): string | null {
   if (deletions.length === 0) {
     return null;
   }
+  const nodesFirst = deletions.toSorted((a, b) => Number(a.kind === "edges") - Number(b.kind === "edges"));
   const makers = [...new Set(deletions.map(({ by }) => by ?? "").filter(Boolean))];
-  return `${listed(makers) || "Somebody"} deleted ${listed(atMost(deletions.map(goneName)))}`;
+  return `${listed(makers) || "Somebody"} deleted ${listed(atMost(nodesFirst.map(goneName)))}`;
 }
 
 /** How far back it is looked for who deleted something. */
