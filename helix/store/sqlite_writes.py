@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import attrs
@@ -21,6 +21,7 @@ from helix.errors import (
 )
 from helix.records import Entry, FlowHead, NamedVersion, Summary
 from helix.store.rules import expendable
+from helix.store.sqlite_bulk import INSERT_ENTRIES, UPDATE_FLOWS
 from helix.store.sqlite_file import WriterLock, primary_code, store_error
 from helix.store.sqlite_names import drop_name, keep_name
 from helix.store.sqlite_place import Place
@@ -66,50 +67,6 @@ class _Log:
     texts: int
     chain: bytes | None = None
     clients: dict[str, int] = attrs.field(factory=dict)
-
-
-@attrs.frozen
-class _Bulk:
-    """
-    A statement for many rows, in several sizes.
-
-    Every statement that Python executes gives up the interpreter and waits for it again, behind
-    whatever the reactor does: so a thousand rows take a few statements.
-
-    :ivar width: the number of values in a row.
-    :ivar by_size: rows -> SQL, the most rows first.
-    """
-
-    width: int
-    by_size: dict[int, str]
-
-    @classmethod
-    def of(cls, before: str, row: str, after: str = "") -> _Bulk:
-        sizes = (256, 64, 16, 4, 1)
-        return cls(row.count("?"), {n: before + ",".join([row] * n) + after for n in sizes})
-
-    def pieces(self, values: list[object]) -> Iterator[tuple[str, list[object]]]:
-        """Give the statements for rows that are laid end to end, and each one's values."""
-        start = 0
-        for size, sql in self.by_size.items():
-            count = size * self.width
-            while len(values) - start >= count:
-                yield sql, values[start : start + count]
-                start += count
-
-
-_INSERT_ENTRIES = _Bulk.of(
-    "INSERT INTO entries (flow, version, at, by_name, client, op_id, patch, chain,"
-    " dropped) VALUES ",
-    "(?,?,?,?,?,?,CAST(? AS TEXT),?,CAST(? AS TEXT))",
-)
-_UPDATE_FLOWS = _Bulk.of(
-    "WITH changed (flow, version, node_count, edge_count, updated_at) AS (VALUES ",
-    "(?,?,?,?,?)",
-    ") UPDATE flows SET version = changed.version, node_count = changed.node_count,"
-    " edge_count = changed.edge_count, updated_at = changed.updated_at"
-    " FROM changed WHERE flows.flow = changed.flow",
-)
 
 
 def _texts(flow_id: str, summary: Summary) -> tuple[str, ...]:
@@ -298,12 +255,12 @@ class SQLiteWrites:
 
     def _write_staged(self) -> None:
         if self._entry_values:
-            for sql, values in _INSERT_ENTRIES.pieces(self._entry_values):
+            for sql, values in INSERT_ENTRIES.pieces(self._entry_values):
                 self._database.execute(sql, values)
             self._entry_values.clear()
         if self._changed:
             changed = [value for row in self._changed.values() for value in row]
-            for sql, values in _UPDATE_FLOWS.pieces(changed):
+            for sql, values in UPDATE_FLOWS.pieces(changed):
                 self._database.execute(sql, values)
             self._changed.clear()
 

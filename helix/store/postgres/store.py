@@ -18,10 +18,8 @@ from helix.errors import (
     FlowDeleted,
     FlowExists,
     FlowNotFound,
-    StoreCorrupt,
     StoreUnavailable,
     VersionConflict,
-    VersionNotFound,
 )
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
@@ -29,6 +27,7 @@ from helix.store.postgres import queries
 from helix.store.postgres.address import Address
 from helix.store.postgres.appends import Append, Appends
 from helix.store.postgres.failures import Clash, Unfit
+from helix.store.postgres.loading import load_flow
 from helix.store.postgres.names import drop_name, keep_name, list_names
 from helix.store.postgres.pool import Pool, Work
 from helix.store.postgres.queries import pack, read_entry, read_head, unpack
@@ -41,15 +40,6 @@ T = TypeVar("T")
 CONNECTIONS = 4
 
 ONE_MOMENT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-
-MANY_ROWS = 1000
-"""Entries that one statement of a load gives at most, so that other work gets its turn."""
-
-FEW_ROWS = 100
-"""The same for the first one, when nobody knows yet how large they are."""
-
-BYTES_AT_ONCE = 4 << 20
-"""What the patches of one statement take, by the size of those before."""
 
 FLOWS_AT_ONCE = 20
 """Flows that one transaction of a purge removes."""
@@ -201,7 +191,7 @@ class PostgresStore:
     def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
         async def load(connection: Connection) -> StoredFlow:
             return await connection.transaction(
-                lambda: _load(connection, flow_id, version), ONE_MOMENT
+                lambda: load_flow(connection, flow_id, version), ONE_MOMENT
             )
 
         return self._do(load)
@@ -386,35 +376,6 @@ async def _renew_epoch(
     if found != base:
         raise VersionConflict()
     await connection.ask(queries.RENEW_EPOCH, {"key": key, "epoch": pack(new_epoch)})
-
-
-async def _load(connection: Connection, flow_id: str, version: int | None) -> StoredFlow:
-    rows = await connection.ask(queries.LOAD, {"flow_id": pack(flow_id), "version": version})
-    if not rows:
-        raise FlowNotFound()
-    *columns, key, base, document = rows[0]
-    head = read_head(tuple(columns))
-    end = head.version if version is None else version
-    if not 0 <= end <= head.version:
-        raise VersionNotFound()
-    entries = await _tail(connection, key, base, end)
-    return StoredFlow(head, base, None if document is None else unpack(document).encode(), entries)
-
-
-async def _tail(connection: Connection, key: int, after: int, end: int) -> list[Entry]:
-    """Give a log's entries from ``after`` (excluded) to ``end``, a bounded block at a time."""
-    entries: list[Entry] = []
-    limit = FEW_ROWS
-    while after < end:
-        asked = {"key": key, "after": after, "end": end, "limit": limit}
-        block = [read_entry(row) for row in await connection.ask(queries.TAIL, asked)]
-        if not block or block[-1].version != after + len(block):
-            raise StoreCorrupt()
-        entries += block
-        after += len(block)
-        size = sum(len(entry.patch) for entry in block) // len(block) + 1
-        limit = max(1, min(MANY_ROWS, BYTES_AT_ONCE // size))
-    return entries
 
 
 async def _keep_snapshot(connection: Connection, at: dict[str, object], document: bytes) -> None:
