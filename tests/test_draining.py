@@ -70,7 +70,7 @@ def test_ops4_res5_connections_that_were_there_are_told(start_daemon: StartDaemo
     with ExitStack() as opened:
         connections = [opened.enter_context(RawConnection(daemon.port)) for _ in range(4)]
         for connection in connections:
-            connection.send(request("GET", "/readyz"))
+            connection.send(request("GET", "/healthz"))
             assert connection.read_response().status == 200
         ready, alive, websocket, polling = connections
         with draining(daemon):
