@@ -361,12 +361,21 @@ class FlowSession:
         waiting = self._relays.prepared(member)
         if waiting is None:
             return self._relays.edit(member, arrays, changes)
-        self.hold()
-        edited = waiting.addCallback(lambda _: self._relays.edit(member, arrays, changes))
-        return edited.addBoth(self._released)
+        self._holds += 1
 
-    def _released(self, result: T) -> T:
-        self.release()
+        def edit(_: None) -> Deferred[list[str]]:
+            try:
+                return self._relays.edit(member, arrays, changes)
+            finally:
+                self._end_wait(None)
+
+        return waiting.addCallbacks(edit, self._end_wait)
+
+    def _end_wait(self, result: T) -> T:
+        """Undo a hold for an edit that is submitted by now, or refused."""
+        self._holds -= 1
+        if not self._members and not self._lingers:
+            self._end_if_unused()
         return result
 
     def change_binary(self, data: bytes) -> Deferred[None]:
