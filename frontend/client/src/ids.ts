@@ -1,6 +1,6 @@
 /** The names of clients: one that is a secret, and one for everybody. */
 
-import { sha256 } from "./sha256";
+import { sha256 } from "@noble/hashes/sha2.js";
 
 const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -18,6 +18,8 @@ export function newId(random: () => number): string {
 
 /**
  * Tell what the server calls a client to others, from which nobody finds out its own name.
+ *
+ * (`crypto.subtle` would tell later, and only where the page came over HTTPS.)
  *
  * @returns the first 16 bytes of its SHA-256 as base64url, 22 characters.
  */
