@@ -320,8 +320,8 @@ class Replica:
         Settle what was sent before an operation that the log holds, and is not in it.
 
         The server judges in order, so it has changed nothing, or was refused. Sent once more it
-        would be judged by a later document, and might undo what this client did after it. Only
-        what this document refuses, too, is: its refusal is still to be told.
+        would be judged by a later document, and might undo what this client did after it. What
+        would change this document, or be refused by it, is sent again all the same.
         """
         assert self._flow is not None
         for before in self.operations:
@@ -330,8 +330,8 @@ class Replica:
             dropped: list[str] = []
             if before.was_sent and before.durable_at is None:
                 with suppress(HelixError):
-                    self._flow.stage(before.patch, dropped=dropped)
-                    self._settle(before, self.version, tuple(dropped), settled)
+                    if not self._flow.stage(before.patch, dropped=dropped):
+                        self._settle(before, self.version, tuple(dropped), settled)
 
     def _settle(
         self, op: Operation, version: int, dropped: tuple[str, ...], settled: list[Operation]
