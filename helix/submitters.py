@@ -152,15 +152,17 @@ class Submitters:
         :raises StoreError: when the store can't tell what it submitted before.
         """
         log = self._log
-        while (client := self._clients.get(client_id)) is None or client.doubted:
+        while True:
             epoch, version = log.epoch, log.version
+            # Also where the client is known: it may have been at another node meanwhile.
             newest = await self._newest_op(client_id)
             # Another node may still have taken in what the client sent there.
             since = log.recent(version) if log.epoch == epoch else None
             if since is not None:
-                client = self._clients.setdefault(client_id, Submitter())
-                client.newest = max([client.newest, newest, *_op_ids(since, client_id)])
-                client.doubted = False
+                break
+        client = self._clients.setdefault(client_id, Submitter())
+        client.newest = max([client.newest, newest, *_op_ids(since, client_id)])
+        client.doubted = False
         client.members += 1
 
     def dismiss(self, client_id: str) -> None:
@@ -256,7 +258,7 @@ class Submitters:
         pending.found = self._at_hand.get(name)
         if pending.found is None and log.recent(0) is not None:
             pending.absent_from = log.epoch  # these are all that there are
-        return pending.found is not None or pending.absent_from is not None
+        return pending.found is not None or pending.absent_from == log.epoch
 
     async def _seek(self, client: Submitter, staging: Staging) -> None:
         """

@@ -14,6 +14,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from helix.errors import SchemaMismatch, StoreError, StoreReadOnly, StoreUnavailable
 from helix.records import HeadQuery, NamedVersion
 from helix.store.postgres import Bounds, PostgresStore
+from helix.store.postgres.schema import UPGRADE_LOCK
 from tests.daemon import free_port
 from tests.postgres import PASSWORD, PostgresServer
 from tests.stores import older
@@ -195,6 +196,23 @@ async def test_pgs8_of_several_nodes_one_makes_the_tables(
     ]
     numbered = [(1, "flows"), (2, "version_names"), (3, "chain")]
     assert postgres_server.execute("SELECT * FROM helix_schema", database) == numbered
+
+
+@ensureDeferred
+async def test_pgs8_who_waits_for_an_upgrade_waits_longer_than_for_other_answers(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    bounds = Bounds(start=0.5, wait=0.5, answer=0.5)
+    store = PostgresStore(postgres_server.url(database), reactor, bounds)
+    busy = f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK}); SELECT pg_sleep(2)"
+    upgrading = deferToThread(postgres_server.execute, busy, database)
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    while (await deferToThread(postgres_server.execute, held, database)) == [(0,)]:
+        pass
+    await store.start()
+    await upgrading
+    assert tables(postgres_server, database)
+    await store.stop()
 
 
 @ensureDeferred

@@ -6,7 +6,7 @@ from helix.errors import StoreError
 from helix.store.postgres.wire import Connection
 from helix.store.upgrades import check_current, needed_upgrades, shipped_upgrades
 
-_LOCK = 0x68656C6978  # "helix"; who upgrades this database holds it
+UPGRADE_LOCK = 0x68656C6978  # "helix"; who upgrades this database holds it
 
 _ENCODING = "SELECT current_setting('server_encoding')"
 _HAS_NUMBER = "SELECT to_regclass('helix_schema') IS NOT NULL"
@@ -54,7 +54,7 @@ async def _number(connection: Connection) -> int:
 
 
 async def _upgrade(connection: Connection) -> None:
-    await connection.ask("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _LOCK})
+    await connection.ask("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": UPGRADE_LOCK})
     needed = needed_upgrades(shipped_upgrades("postgresql"), await _number(connection))
     if needed and not (await connection.ask(_HAS_NUMBER))[0][0]:
         await connection.ask(_MAKE_NUMBER)
