@@ -320,6 +320,32 @@ def test_log10_look_up_in_a_log_that_gives_way(world: World, store: SlowToFind) 
     assert logged(world) == [("w", 1), ("w", 2)]
 
 
+def test_log5_what_one_log_lacked_is_looked_up_in_the_next(
+    make_world: MakeWorld, store: SlowToFind
+) -> None:
+    """Though nothing would tell that it is there: it would change nothing any more."""
+    here, there = make_world(store=store), make_world(store=store, seed=1)
+    titles(here, store, 9)
+    writer, other = Editor(here, "w"), Editor(here, "o")
+    store.holding = True
+    other.patch(1, {"description": "o"})
+    writer.patch(3, {"title": "3"})
+    store.let_through()
+    store.answer()
+    assert store.waiting, "the log lacked it"
+    store.holding = False
+    store.renew_epochs("another")
+    elsewhere = Editor(there, "w")
+    elsewhere.patch(3, {"title": "3"})
+    store.answer()
+    assert elsewhere.accepted() == {3: 3}
+    store.let_through()
+    store.answer()
+    assert writer.accepted() == {3: 3}
+    assert writer.answers[3][1] == {"version": 3, "duplicate": True}
+    assert writer.events == ["reset"]
+
+
 def test_log5_session_stays_while_the_store_is_asked(world: World, store: SlowToFind) -> None:
     titles(world, store, 1, 9)
     writer = Editor(world, "w")
@@ -437,6 +463,17 @@ def test_dom1_last_op_id_counts_what_is_under_way(world: World, store: SlowToFin
     while store.waiting:
         store.let_through()
     assert again.accepted() == {3: 3}
+
+
+def test_dom1_last_op_id_counts_what_another_node_took(make_world: MakeWorld) -> None:
+    """Also where the client's connection from before hasn't ended yet."""
+    store = HeldStore()
+    here, there = make_world(store=store), make_world(store=store, seed=1)
+    for world, op_id in ((here, 1), (there, 2)):
+        editor = Editor(world, "w")
+        editor.patch(op_id, {"title": f"{op_id}"})
+        editor.look()
+    assert Editor(here, "w").joined["last_op_id"] == 2
 
 
 def test_dom1_last_op_id_after_a_restart(make_world: MakeWorld, store: SlowToFind) -> None:
