@@ -54,10 +54,12 @@ async def _number(connection: Connection) -> int:
 
 
 async def _upgrade(connection: Connection) -> None:
-    await connection.ask("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": UPGRADE_LOCK})
+    # Another node may be at it; this and all that follows may take as long as an upgrade does.
+    seconds = connection.bounds.upgrade
+    await connection.ask("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": UPGRADE_LOCK}, seconds)
     needed = needed_upgrades(shipped_upgrades("postgresql"), await _number(connection))
     if needed and not (await connection.ask(_HAS_NUMBER))[0][0]:
         await connection.ask(_MAKE_NUMBER)
     for upgrade in needed:
-        await connection.ask(upgrade.sql, seconds=connection.bounds.long_answer)
+        await connection.ask(upgrade.sql, seconds=seconds)
         await connection.ask(_ADD_NUMBER, {"number": upgrade.number, "name": upgrade.name})

@@ -53,12 +53,14 @@ class Bounds:
     :ivar wait: seconds that work waits for a connection, and is tried again after losing one.
     :ivar answer: seconds that one statement may take.
     :ivar long_answer: the same for one that removes whole logs.
+    :ivar upgrade: the same for one that changes the schema, and so may write all logs anew.
     """
 
     start: float = 30.0
     wait: float = 5.0
     answer: float = 8.0
     long_answer: float = 120.0
+    upgrade: float = 3600.0
 
 
 class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
