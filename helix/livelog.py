@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from helix.chain import origin_of
+from helix.chain import continues, origin_of
 from helix.document import DocumentLimits, FlowDocument, JsonObject, empty_document, encode_document
 from helix.edits import FlowState, summary_of
 from helix.errors import FlowDeleted, FlowNotFound, StoreCorrupt
@@ -313,6 +313,7 @@ class LiveLog:
 
         :return: entries from ``after`` on, which `recent` goes on from; ``None`` where they would
             be more bytes than the document.
+        :raises FlowNotFound: when the store has another log by now.
         """
         epoch = self.epoch
         fetched: list[Entry] = []
@@ -325,7 +326,16 @@ class LiveLog:
             size += sum(len(entry.patch) + ENTRY_BYTES for entry in page)
             if not page or size > self.document.size_bytes or self.epoch != epoch:
                 return None
+        if fetched and not self._goes_on_from(fetched[-1]):
+            raise FlowNotFound()
         return fetched
+
+    def _goes_on_from(self, entry: Entry) -> bool:
+        """Tell whether an entry that the store gave, and what led to it, is of this log's past."""
+        following = self.recent(entry.version)
+        if not following:
+            return self.chain_of(entry) == self.chain
+        return not following[0].chain or continues(self.chain_of(entry), following[:1])
 
     def snapshot_if_due(self) -> None:
         """Let the store keep the document when its tail has grown long. It must be durable."""

@@ -177,6 +177,29 @@ def test_chn3_a_resume_compares_a_chain_that_is_not_at_hand(world: World, store:
     assert resume(world, editor, 2, chain_of(store, 3))["recovered"] is False
 
 
+def test_chn3_a_resume_holds_no_two_pasts(nodes: tuple[World, World], store: HeldStore) -> None:
+    """What is no longer at hand is read from a store that went back, and on another way."""
+    here = Editor(nodes[0], "here")
+    count = 3 + RECENT_BYTES // 110
+    for op_id in range(1, 3):
+        here.patch(op_id, {"data": {f"long {op_id}": "x" * 200_000}})
+    for op_id in range(3, count):
+        here.patch(op_id, {"data": {"here": op_id}})
+    here.look()
+    chain = chain_of(store, 2)
+    go_back(store, "f", 3)
+    there = Editor(nodes[1], "there")
+    for op_id in range(1, count):
+        there.patch(op_id, {"data": {"there": op_id}})
+    there.look()
+    assert nodes[0].flow().log.recent(2) is None
+    again = Editor(nodes[0], "again", epoch=here.epoch, version=2, chain=chain)
+    assert again.joined["recovered"] is False
+    here.look()
+    assert here.events[-1:] == ["reset"]
+    assert here.document == there.document
+
+
 # A store that went back in time.
 
 
