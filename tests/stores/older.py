@@ -6,14 +6,18 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from helix.ids import public_id
 from helix.store.sqlite_file import APPLICATION_ID
 from helix.store.upgrades import shipped_upgrades
 from tests.postgres import PostgresServer
 
 T0 = 1_700_000_000.25
 
-CLIENTS = ("page-1", "caf\u00e9 \U0001f600", "a\0b\x1ac\x1a")
-"""Who submitted the entries 1, 2, 3, ... with the ``op_id`` 7, by names that are secrets now."""
+CLIENTS = ("page-1", "caf\u00e9 \U0001f600", "a\0b\x1ac\x1a", public_id("page-1"))
+"""
+Who submitted the entries 1, 2, 3, ... with the ``op_id`` 7, by names that are secrets now: the last
+by what the first is called from then on.
+"""
 
 EPOCH = "Hk3m1s0aTqmQ0VbP7cXrWg"
 PATCH = '{{"title":"{version}"}}'
@@ -36,7 +40,9 @@ def make_sqlite(path: Path, schema: int, flow_id: str = "f") -> None:
             " updated_at) VALUES (1, ?, ?, ?, 0, 0, ?, ?)",
             (flow_id, EPOCH, newest, T0, T0 + newest),
         )
-        database.execute("INSERT INTO texts VALUES (1, ?, '', ?, ?, '')", ("4", flow_id, "4"))
+        database.execute(
+            "INSERT INTO texts VALUES (1, ?, '', ?, ?, '')", (str(newest), flow_id, str(newest))
+        )
         for client, name in enumerate(CLIENTS, 1):
             database.execute("INSERT INTO clients VALUES (?, 1, ?)", (client, name))
         for version in range(1, newest + 1):

@@ -56,21 +56,25 @@ async def check_upgraded(store: IFlowStore) -> None:
     """See that an older log is what it was, goes on with a chain, and knows its submissions."""
     head = await store.head("f")
     origin = origin_of(older.EPOCH)
-    assert (head.version, head.origin, head.chain) == (4, origin, origin)
+    newest = len(older.CLIENTS) + 1
+    assert (head.version, head.origin, head.chain) == (newest, origin, origin)
     log = (await store.load("f")).entries
     publics = [public_id(name) for name in older.CLIENTS]
     assert [entry.client_id for entry in log] == [*publics, None]
     assert {entry.chain for entry in log} == {b""}
     for version, public in enumerate(publics, 1):
         assert await store.find("f", older.EPOCH, public, 7) == log[version - 1]
-    assert await verify_flow(store, "f") == 4
+    assert await verify_flow(store, "f") == newest
     await store.snapshot("f", older.EPOCH, 2, origin, encode_document(made_by(2)))
     assert await store.snapshot_versions("f", older.EPOCH) == [2]
-    new = [Entry(5, b'{"title":"5"}', T0, "Ada", publics[0], 8, ("/x",)), Entry(6, b"{}", T0)]
+    new = [
+        Entry(newest + 1, b'{"title":"5"}', T0, "Ada", publics[0], 8, ("/x",)),
+        Entry(newest + 2, b"{}", T0),
+    ]
     added = chained(origin, new)
-    await store.append("f", older.EPOCH, 4, origin, added, Summary("5"))
+    await store.append("f", older.EPOCH, newest, origin, added, Summary("5"))
     assert (await store.load("f")).entries[-2:] == added
-    assert await verify_flow(store, "f") == 6
+    assert await verify_flow(store, "f") == newest + 2
 
 
 def made_by(version: int) -> JsonObject:
@@ -86,9 +90,9 @@ async def test_chn5_an_older_sqlite_file_gets_chains(tmp_path: Path, schema: int
     older.make_sqlite(path, schema)
     async with opened(path) as store:
         await check_upgraded(store)
-    query(path, "UPDATE entries SET chain = NULL WHERE version = 6")
+    query(path, "UPDATE entries SET chain = NULL WHERE version = 7")
     async with opened(path) as store:
-        with pytest.raises(Difference, match="f: version 6"):
+        with pytest.raises(Difference, match="f: version 7"):
             await verify_flow(store, "f")
 
 
