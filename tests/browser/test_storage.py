@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MakeFlow, MakePerson, node, stored_nodes
 from tests.browser.person import Person
+from tests.browser.wire import Wire
 from tests.cases.bundle import bundle
 from tests.daemon import Daemon
 from tests.watched import eventually, rest
@@ -106,6 +107,25 @@ def test_jsc8_one_damaged_entry_hides_none_of_the_others(ada: Person, make_flow:
     expect(ada.page.get_by_label("Title of the flow")).to_have_value("left unsent")
     ada.sees_saved()
     assert rest(ada.daemon, "GET", f"/flows/{flow_id}")["document"]["title"] == "left unsent"
+
+
+def test_jsc8_reload_right_after_the_first_opening_shows_what_is_unsent(
+    ada: Person, make_flow: MakeFlow
+) -> None:
+    """A browser writes nothing to its database that a page asks for when it ends."""
+    flow_id = make_flow(node("left", 0, 0), node("right", 480, 0))
+    wire = Wire(ada.page)
+    ada.open(flow_id)
+    wire.cut()
+    expect(ada.status).to_contain_text("Offline")
+    ada.node("left").dblclick()
+    ada.page.keyboard.type("typed in a tunnel")
+    ada.page.reload()
+    expect(ada.node("typed in a tunnel")).to_be_visible()
+    expect(ada.status).to_have_text("Offline, 1 unsent")
+    wire.mend()
+    ada.sees_saved()
+    assert stored_nodes(ada.daemon, flow_id)["left"]["data"]["label"] == "typed in a tunnel"
 
 
 def test_jsc8_storage_that_never_answers_is_done_without(ada: Person, make_flow: MakeFlow) -> None:

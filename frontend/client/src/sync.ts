@@ -414,14 +414,14 @@ export class FlowSync implements SyncedFlow {
       if (version < this.#replica.version) {
         throw new Error("The server has less than it had");
       }
+      // Also where nothing is new: it is kept as one that was opened now.
+      this.#keepDocument();
     }
     this.#takeInitialBack(response["last_op_id"]);
     this.#namesChanged += 1;
     this.#role = typeof role === "string" ? role : null;
     this.#wasIn = true;
     this.#limits = limits;
-    // Also where nothing is new: it is kept as one that was opened now.
-    this.#keepDocument();
   }
 
   /** What an empty flow was to begin with isn't for one that somebody else has begun. */
@@ -504,6 +504,8 @@ export class FlowSync implements SyncedFlow {
     }
     this.#fates.ripen();
     this.#keepDocument();
+    // At once: what is edited from now on is shown to another visit on top of it alone.
+    this.#shelf.flush();
     this.#refresh();
     this.#tell({ type: "replaced", epoch, version });
   }

@@ -183,6 +183,24 @@ describe("pages that are gone", () => {
     expect(desk.server.document).toMatchObject({ title: "offline", description: "more" });
   });
 
+  test("jsc8 a document that came whole is kept before anything is edited on top of it", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const first = browser.page();
+    desk.server.edit({ nodes: { n1: NODE } });
+    const ada = await desk.join({ keeper: first });
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.patch({ title: "at once" });
+    // No last words: a browser may not write what its page asks for when it ends.
+    first.die();
+    vi.clearAllTimers();
+
+    const eve = desk.open({ keeper: browser.page() });
+    await desk.until(() => eve.state.status.kind === "offline");
+    expect(eve.state.document).toMatchObject({ title: "at once", nodes: { n1: NODE } });
+  });
+
   test("jsc8 what a tab leaves is taken over by one that is open already", async () => {
     const desk = new Desk();
     const browser = new Browser();
