@@ -88,9 +88,10 @@ class Author:
         if not told_of:
             assert "duplicate" not in answer, f"a duplicate of nothing: {edit}, {answer}"
             assert answer.get("patch", edit.patch) == {}, f"{edit} is not in the log: {answer}"
-            staged = [
-                _staged(document, edit.patch) for document in self.truth.documents(epoch, version)
-            ]
+            # An answer may come before the reset that tells of the log that it speaks of.
+            logs = dict.fromkeys((epoch, *self.truth.epochs))
+            documents = (one for log in logs for one in self.truth.documents(log, version))
+            staged = [_staged(document, edit.patch) for document in documents]
             assert told in staged, f"{edit} is lost: {answer}"
             return
         self._stored[version] = edit
