@@ -139,10 +139,7 @@ class IFlowStore(Interface):
         :raises FlowNotFound: when there is no such log.
         """
 
-    def find(flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
-        """Give the entry that a submission became, if it did."""
-
-    def find_all(
+    def find(
         flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
     ) -> Deferred[list[Entry]]:
         """Give the entries that submissions of a client became, of those that did, in order."""

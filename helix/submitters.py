@@ -22,6 +22,9 @@ from helix.records import Entry
 NONE_YET = -1
 """Less than every ``op_id``."""
 
+MAX_SOUGHT = 100
+"""Submissions that the store is asked for at once: they may have become as many large patches."""
+
 
 @attrs.define(eq=False)
 class Submitter:
@@ -264,10 +267,10 @@ class Submitters:
         """
         Find out which of what is held the log holds, and release what needn't wait any more.
 
-        The store is asked one question at a time, for all that has come to be asked by then.
+        The store is asked one question at a time, for what has come to be asked by then.
         """
         log = self._log
-        while sought := [one for one in client.held if one.is_sought]:
+        while sought := [one for one in client.held if one.is_sought][:MAX_SOUGHT]:
             epoch, failure = log.epoch, None
             found: dict[int | None, Entry] = {}
             try:
@@ -297,7 +300,7 @@ class Submitters:
         log, client_id = self._log, sought[0].submission.client_id
         assert client_id is not None
         op_ids = [one.submission.op_id for one in sought if one.submission.op_id is not None]
-        entries = await self._store.find_all(log.flow_id, log.epoch, client_id, op_ids)
+        entries = await self._store.find(log.flow_id, log.epoch, client_id, op_ids)
         return {entry.op_id: entry for entry in entries}
 
     # what came another way

@@ -93,21 +93,17 @@ class HeldStore(MemoryStore):
         newest_op = super().newest_op
         return self._met("newest_op", lambda: newest_op(flow_id, epoch, client_id))
 
-    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
-        find = super().find
-        return self._met("find", lambda: find(flow_id, epoch, client_id, op_id))
-
     def renew_epoch(
         self, flow_id: str, epoch: str, version: int, chain: bytes, new_epoch: str
     ) -> Deferred[None]:
         renew = super().renew_epoch
         return self._held("renew_epoch", lambda: renew(flow_id, epoch, version, chain, new_epoch))
 
-    def find_all(
+    def find(
         self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
     ) -> Deferred[list[Entry]]:
-        find_all = super().find_all
-        return self._met("find", lambda: find_all(flow_id, epoch, client_id, op_ids))
+        find = super().find
+        return self._met("find", lambda: find(flow_id, epoch, client_id, op_ids))
 
     def _held(self, method: str, call: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         if not self.holding:

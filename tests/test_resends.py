@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from helix.errors import StoreUnavailable, VersionConflict
 from helix.livelog import RECENT_BYTES
 from helix.records import Entry
+from helix.submitters import MAX_SOUGHT
 from tests.editors import Editor, adding, logged
 from tests.heldstore import HeldStore
 from tests.world import World
@@ -29,11 +30,11 @@ class SlowToFind(HeldStore):
         self.questions: list[list[int]] = []
         self._answers: list[Callable[[], None]] = []
 
-    def find_all(
+    def find(
         self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
     ) -> Deferred[list[Entry]]:
         answer: Deferred[list[Entry]] = Deferred()
-        found = super().find_all(flow_id, epoch, client_id, op_ids)
+        found = super().find(flow_id, epoch, client_id, op_ids)
         self.questions.append(list(op_ids))
         self._answers.append(lambda: found.chainDeferred(answer))
         return answer
@@ -272,6 +273,20 @@ def test_log5_what_is_released_overtakes_nothing_that_is_staged_again(
     store.answer()
     assert list(writer.accepted()) == [10, 3, 11]
     assert [op_id for name, op_id in logged(here) if name == "w"] == [9, 10, 3, 11]
+
+
+def test_log5_much_is_looked_up_in_parts(world: World, store: SlowToFind) -> None:
+    """What a client sends again in few bytes may have become as many large patches."""
+    writer = Editor(world, "w")
+    writer.patch(999, {"title": "999"})
+    for op_id in range(MAX_SOUGHT + 3):
+        writer.patch(op_id, {"data": {f"{op_id}": op_id}})
+    store.answer_one()
+    assert [len(asked) for asked in store.questions] == [MAX_SOUGHT]
+    store.answer_one()
+    assert [len(asked) for asked in store.questions] == [2]
+    store.answer_one()
+    assert list(writer.accepted()) == [999, *range(MAX_SOUGHT + 3)]
 
 
 def test_log5_resend_that_the_store_cant_look_up(world: World, store: SlowToFind) -> None:

@@ -152,20 +152,10 @@ class MemoryStore:
 
         return self._do(entries)
 
-    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
-        def find() -> Entry | None:
-            log = self._logs.get(flow_id)
-            if log is None or log.head.epoch != epoch:
-                return None
-            version = log.operations.get(client_id, {}).get(op_id)
-            return None if version is None else log.entries[version - 1]
-
-        return self._do(find)
-
-    def find_all(
+    def find(
         self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
     ) -> Deferred[list[Entry]]:
-        def find_all() -> list[Entry]:
+        def find() -> list[Entry]:
             log = self._logs.get(flow_id)
             if log is None or log.head.epoch != epoch:
                 return []
@@ -173,7 +163,7 @@ class MemoryStore:
             found = sorted(versions[op_id] for op_id in set(op_ids) if op_id in versions)
             return [log.entries[version - 1] for version in found]
 
-        return self._do(find_all)
+        return self._do(find)
 
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         def newest_op() -> int | None:

@@ -136,13 +136,10 @@ class SQLiteStore:
     def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
         return self._read(lambda of: of.entries(flow_id, epoch, after, limit))
 
-    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
-        return self._read(lambda of: of.find(flow_id, epoch, client_id, op_id))
-
-    def find_all(
+    def find(
         self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
     ) -> Deferred[list[Entry]]:
-        return self._read(lambda of: of.find_all(flow_id, epoch, client_id, op_ids))
+        return self._read(lambda of: of.find(flow_id, epoch, client_id, op_ids))
 
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         return self._read(lambda of: of.newest_op(flow_id, epoch, client_id))

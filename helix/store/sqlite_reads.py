@@ -67,7 +67,6 @@ _CLIENT = """
 """
 
 _ENTRIES_AFTER = _ENTRIES.format(condition="entries.flow = ? AND version > ?")
-_ENTRY_OF_OPERATION = _ENTRIES.format(condition=f"client = {_CLIENT} AND op_id = ?4")
 _ENTRIES_OF_OPERATIONS = _ENTRIES.format(
     condition=f"client = {_CLIENT} AND op_id IN (SELECT value FROM json_each(?4))"
 )
@@ -244,14 +243,7 @@ class SQLiteReads:
                 found += _to_entries(self._database.execute(_ENTRIES_AFTER, rest).fetchone()[0])
             return found
 
-    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Entry | None:
-        operation = (flow_id, epoch, client_id, op_id, 1)
-        row = self._database.execute(_ENTRY_OF_OPERATION, operation).fetchone()
-        return next(iter(_to_entries(row[0])), None)
-
-    def find_all(
-        self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
-    ) -> list[Entry]:
+    def find(self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]) -> list[Entry]:
         asked = msgspec.json.encode(list(op_ids)).decode()
         operations = (flow_id, epoch, client_id, asked, len(op_ids))
         row = self._database.execute(_ENTRIES_OF_OPERATIONS, operations).fetchone()

@@ -47,7 +47,7 @@ CALLS = st.one_of(
     call("head", FLOW_IDS),
     call("load", FLOW_IDS, st.none() | st.integers(-1, 9)),
     call("entries", FLOW_IDS, EPOCHS, st.integers(0, 6), st.integers(1, 4)),
-    call("find", FLOW_IDS, EPOCHS, CLIENTS, OPS),
+    call("find", FLOW_IDS, EPOCHS, CLIENTS, st.lists(OPS, max_size=3)),
     call("newest_op", FLOW_IDS, EPOCHS, CLIENTS),
     call("snapshot", FLOW_IDS, EPOCHS, st.integers(0, 6), CHAINS, TEXTS.map(str.encode)),
     call("renew_epoch", FLOW_IDS, EPOCHS, st.integers(0, 6), CHAINS, EPOCHS),

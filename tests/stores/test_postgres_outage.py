@@ -238,7 +238,7 @@ async def write(
         while True:
             try:
                 head = await store.head(flow_id)
-                if await store.find(flow_id, "e1", flow_id, op_id):
+                if await store.find(flow_id, "e1", flow_id, [op_id]):
                     break
                 added = entry(head.version + 1, (flow_id, op_id))
                 await add(store, flow_id, "e1", head.version, [added], Summary())

@@ -203,7 +203,7 @@ async def test_sto4_a_submission_is_found_without_a_look_through_the_log(
         database.set_progress_handler(lambda: steps.append(None), 1)
         reads = SQLiteReads(database)
         assert reads.newest_op("f", "e1", "c") == 3000
-        assert reads.find("f", "e1", "c", 1500) == entry(1500, ("c", 1500))
+        assert reads.find("f", "e1", "c", [1500]) == [entry(1500, ("c", 1500))]
     assert len(steps) < 300
 
 
@@ -356,7 +356,7 @@ async def test_sto22_a_backup_that_is_put_back_under_a_running_store_is_followed
         await add(store, "f", "e1", 3, entries(4, 4), SUMMARY)
         backup.rename(path)
         await add(store, "f", "e1", 3, [entry(4, ("c", 1))], SUMMARY)
-        assert await store.find("f", "e1", "c", 1) == entry(4, ("c", 1))
+        assert await store.find("f", "e1", "c", [1]) == [entry(4, ("c", 1))]
     async with opened(path) as store:
         assert (await store.load("f")).entries == [*entries(1, 3), entry(4, ("c", 1))]
     assert query(path, "PRAGMA integrity_check") == [("ok",)]

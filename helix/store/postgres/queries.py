@@ -112,11 +112,6 @@ WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s ORDER BY entry.version
 
 FIND = f"""
 SELECT {ENTRY} FROM helix_entries
-WHERE flow = ({LOG}) AND client_id = %(client_id)s AND op_id = %(op_id)s
-"""
-
-FIND_ALL = f"""
-SELECT {ENTRY} FROM helix_entries
 WHERE flow = ({LOG}) AND client_id = %(client_id)s AND op_id = ANY(%(op_ids)s)
 ORDER BY version
 """

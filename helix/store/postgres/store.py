@@ -206,23 +206,15 @@ class PostgresStore:
 
         return self._do(entries)
 
-    def find(self, flow_id: str, epoch: str, client_id: str, op_id: int) -> Deferred[Entry | None]:
-        async def find(connection: Connection) -> Entry | None:
-            named = {**_log_of(flow_id, epoch), "client_id": pack(client_id), "op_id": op_id}
-            rows = await connection.ask(queries.FIND, named)
-            return read_entry(rows[0]) if rows else None
-
-        return self._do(find)
-
-    def find_all(
+    def find(
         self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
     ) -> Deferred[list[Entry]]:
-        async def find_all(connection: Connection) -> list[Entry]:
+        async def find(connection: Connection) -> list[Entry]:
             named = {**_log_of(flow_id, epoch), "client_id": pack(client_id)}
-            rows = await connection.ask(queries.FIND_ALL, {**named, "op_ids": list(op_ids)})
+            rows = await connection.ask(queries.FIND, {**named, "op_ids": list(op_ids)})
             return [read_entry(row) for row in rows]
 
-        return self._do(find_all)
+        return self._do(find)
 
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         async def newest_op(connection: Connection) -> int | None:
