@@ -100,6 +100,7 @@ class DocumentChannel:
     __slots__ = (
         "_failed",
         "_flow_id",
+        "_is_resending",
         "_limits",
         "_person",
         "_port",
@@ -124,6 +125,7 @@ class DocumentChannel:
         self._session: FlowSession | None = None
         self._person = Person("", "")
         self._failed: dict[int, None] = {}
+        self._is_resending = False
         self._unanswered = 0
 
     @property
@@ -255,6 +257,10 @@ class DocumentChannel:
         self._unanswered -= 1
         error = failure.value
         if isinstance(error, HelixError) and error.retry:
+            if self._is_resending:
+                # Those behind it are on their way again, though this one isn't taken after all.
+                self._is_resending = False
+                self._failed.clear()
             self._fail(op_id)
         return failure
 
@@ -275,6 +281,7 @@ class DocumentChannel:
             raise OutOfOrder()
         while op_id in failed:
             del failed[next(iter(failed))]
+        self._is_resending = bool(failed)
 
     def _fail(self, op_id: int) -> None:
         """Let a patch be the last that is to be sent again, if it isn't to be already."""

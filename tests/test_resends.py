@@ -442,6 +442,26 @@ def test_dom6_what_is_not_sent_again_holds_up_nothing_for_ever(
     assert [writer.answers[op_id][1]["version"] for op_id in (2, 7)] == [1, 2]
 
 
+def test_dom6_none_overtakes_what_fails_again(world: World, store: SlowToFind) -> None:
+    """Those behind it are on their way again by then."""
+    writer = titles(world, store, 1)
+    again = Editor(world, "w")
+    store.fail("append", StoreUnavailable())
+    for op_id in (2, 3, 4):
+        again.patch(op_id, {"data": {f"{op_id}": True}})
+    assert list(again.refusals()) == [2, 3, 4]
+    for op_id in (2, 3, 4):
+        if op_id == 2:
+            store.fail("head", StoreUnavailable())
+        again.patch(op_id, {"data": {f"{op_id}": True}})
+    assert again.refusals()[2] == ("store_unavailable", True)
+    assert again.refusals()[3] == ("out_of_order", True)
+    for op_id in (2, 3, 4):
+        again.patch(op_id, {"data": {f"{op_id}": True}})
+    assert again.accepted() == {2: 2, 3: 3, 4: 4}
+    assert writer.accepted() == {1: 1}
+
+
 def test_dom6_none_overtakes_whatever_the_numbers(world: World, store: SlowToFind) -> None:
     writer = Editor(world, "w")
     store.fail("create", StoreUnavailable())
