@@ -19,7 +19,6 @@ from helix.edits import Accepted, Submission
 from helix.errors import (
     HelixError,
     InvalidParameters,
-    OutOfOrder,
     SessionEnded,
     TooManyPending,
     UnknownEvent,
@@ -27,6 +26,7 @@ from helix.errors import (
 from helix.ids import public_id
 from helix.interfaces import IMember
 from helix.joining import Joined, Past
+from helix.patchorder import PatchOrder
 from helix.presence import Person, check_key, check_user, parse_meta
 from helix.protocol import EMPTY, encode_json
 from helix.service import FlowSessionService
@@ -34,9 +34,6 @@ from helix.session import FlowSession
 
 MAX_UNANSWERED = 1000
 """Patches of one member that may wait for the store."""
-
-MAX_FAILED = 2 * MAX_UNANSWERED
-"""Patches of one member that failed for now and are known to be sent again in their order."""
 
 MAX_OP_ID = 2**53
 """The largest integer that every client can count to."""
@@ -98,10 +95,9 @@ class DocumentChannel:
     """
 
     __slots__ = (
-        "_failed",
         "_flow_id",
-        "_is_resending",
         "_limits",
+        "_order",
         "_person",
         "_port",
         "_service",
@@ -124,8 +120,7 @@ class DocumentChannel:
         self._limits = limits
         self._session: FlowSession | None = None
         self._person = Person("", "")
-        self._failed: dict[int, None] = {}
-        self._is_resending = False
+        self._order = PatchOrder()
         self._unanswered = 0
 
     @property
@@ -164,7 +159,7 @@ class DocumentChannel:
             with suppress(msgspec.MsgspecError):
                 op_id = _decode_op(payload).op_id
                 if 0 <= op_id <= MAX_OP_ID:
-                    self._fail(op_id)
+                    self._order.fail(op_id)
 
     def refusal(self, error: HelixError) -> bytes:
         return full_refusal(error)
@@ -225,9 +220,9 @@ class DocumentChannel:
             raise InvalidParameters(f"A patch is {{op_id, patch}}: {error}") from None
         if not 0 <= given.op_id <= MAX_OP_ID:
             raise InvalidParameters(f"op_id is an integer from 0 to {MAX_OP_ID}")
-        self._check_order(given.op_id)
+        place = self._order.take_turn(given.op_id)
         if self._unanswered >= MAX_UNANSWERED:
-            self._fail(given.op_id)
+            self._order.fail(given.op_id, place)
             raise TooManyPending()
         self._unanswered += 1
         patch = given.patch
@@ -239,7 +234,7 @@ class DocumentChannel:
             outlet=self.outlet,
         )
         return self._service.guard(session, session.submit, submission).addCallbacks(
-            self._accepted, self._refused, (patch,), {}, (given.op_id,)
+            self._accepted, self._refused, (patch,), {}, (given.op_id, place)
         )
 
     def _accepted(self, accepted: Accepted, patch: object) -> bytes:
@@ -253,40 +248,12 @@ class DocumentChannel:
             answer += b',"duplicate":true'
         return answer + b"}"
 
-    def _refused(self, failure: Failure, op_id: int) -> Failure:
+    def _refused(self, failure: Failure, op_id: int, place: int) -> Failure:
         self._unanswered -= 1
         error = failure.value
         if isinstance(error, HelixError) and error.retry:
-            if self._is_resending:
-                # Those behind it are on their way again, though this one isn't taken after all.
-                self._is_resending = False
-                self._failed.clear()
-            self._fail(op_id)
+            self._order.fail(op_id, place)
         return failure
-
-    def _check_order(self, op_id: int) -> None:
-        """
-        Refuse a patch that would overtake what failed for now.
-
-        Who sends one again that failed has had its refusal, and so those of all that failed before:
-        what of them isn't sent again by then is given up.
-
-        :raises OutOfOrder: when others are to be sent again first.
-        """
-        failed = self._failed
-        if not failed:
-            return
-        if op_id not in failed:
-            self._fail(op_id)
-            raise OutOfOrder()
-        while op_id in failed:
-            del failed[next(iter(failed))]
-        self._is_resending = bool(failed)
-
-    def _fail(self, op_id: int) -> None:
-        """Let a patch be the last that is to be sent again, if it isn't to be already."""
-        if len(self._failed) < MAX_FAILED:
-            self._failed[op_id] = None
 
 
 def _read_params(params: bytes) -> _Params:

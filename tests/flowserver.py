@@ -20,8 +20,9 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from helix.document import FlowDocument
-from helix.errors import HelixError
+from helix.errors import HelixError, OutOfOrder
 from helix.ids import public_id
+from helix.patchorder import PatchOrder
 from tests.memory import MemoryTransport
 
 FLOW = "f"
@@ -65,7 +66,7 @@ class Connection:
         self.seen: list[list[Any]] = []
         self.join_ref: str | None = None
         self.client_id = ""
-        self.failed: dict[int, None] = {}
+        self.order = PatchOrder()
         self.is_gone = False
         factory = WebSocketServerFactory(reactor=server.clock)
         factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0)
@@ -158,7 +159,8 @@ class Connection:
         if server.join_error is not None:
             self.reply(join_ref, ref, server.join_error, "error")
             return
-        self.join_ref, self.client_id, self.failed = join_ref, payload["client_id"], {}
+        self.join_ref, self.client_id = join_ref, payload["client_id"]
+        self.order = PatchOrder()
         response = {
             "client_id": public_id(self.client_id),
             "epoch": server.epoch,
@@ -181,15 +183,14 @@ class Connection:
             self.reply(None, ref, {"reason": "unmatched topic"}, "error")
             return
         op_id = payload["op_id"]
-        if self.failed and op_id not in self.failed:
-            self.failed[op_id] = None
+        try:
+            place = self.order.take_turn(op_id)
+        except OutOfOrder:
             self._refuse(join_ref, ref, "out_of_order", True)
             return
-        while op_id in self.failed:
-            del self.failed[next(iter(self.failed))]
         if self.server.refuse_for_now:
             self.server.refuse_for_now -= 1
-            self.failed[op_id] = None
+            self.order.fail(op_id, place)
             self._refuse(join_ref, ref, "store_unavailable", True)
             return
         try:
@@ -209,7 +210,7 @@ class FlowServer:
     The server, with the network to it.
 
     :ivar known: at which versions the log holds submissions, by client and number.
-    :ivar answered: the version that each submission was answered with last.
+    :ivar judged: the submissions that were taken or refused for good, answered or not.
     :ivar connections: all that there ever were.
     :ivar refuses: whether nothing listens.
     :ivar hangs: whether connecting takes for ever.
@@ -225,7 +226,7 @@ class FlowServer:
         self.document = FlowDocument.empty()
         self.log: list[dict[str, Any]] = []
         self.known: dict[str, dict[int, int]] = {}
-        self.answered: dict[tuple[str | None, int | None], int] = {}
+        self.judged: set[tuple[str | None, int | None]] = set()
         self.connections: list[Connection] = []
         self.limits: dict[str, int] = {}
         self.refuses = self.hangs = False
@@ -244,6 +245,7 @@ class FlowServer:
 
     def take(self, client_id: str | None, op_id: int | None, patch: Any) -> dict[str, Any]:
         """Take a patch into the log, or recognise it, and tell everybody; give the answer."""
+        self.judged.add((client_id, op_id))
         known = {} if client_id is None else self.known.setdefault(client_id, {})
         if op_id in known:
             entry = self.log[known[op_id] - 1]
@@ -266,7 +268,6 @@ class FlowServer:
                 if op_id is not None:
                     known[op_id] = len(self.log)
             response = {}
-        self.answered[client_id, op_id] = entry["version"]
         told = {key: entry[key] for key in ("version", "patch", "dropped") if key in entry}
         return {**told, **response}
 

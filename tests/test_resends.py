@@ -476,6 +476,21 @@ def test_dom6_none_overtakes_whatever_the_numbers(world: World, store: SlowToFin
     assert writer.accepted() == {5: 1, 2: 2, 9: 3, 1: 4}
 
 
+def test_dom6_what_fails_twice_is_not_overtaken_either(world: World, store: SlowToFind) -> None:
+    writer = Editor(world, "w")
+    store.fail("create", StoreUnavailable())
+    writer.patch(1, {"title": "1"})
+    writer.patch(2, {"title": "2"})
+    store.fail("create", StoreUnavailable())
+    writer.patch(1, {"title": "1"})
+    writer.patch(2, {"title": "2"})
+    assert writer.refusals()[2] == ("out_of_order", True)
+    for op_id in (1, 2):
+        writer.patch(op_id, {"title": f"{op_id}"})
+        store.answer()
+    assert writer.accepted() == {1: 1, 2: 2}
+
+
 # where to count on
 
 

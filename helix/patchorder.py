@@ -1,0 +1,92 @@
+"""In which order a member's patches may be taken, once some failed for now; with no I/O."""
+
+from __future__ import annotations
+
+from itertools import count
+from operator import attrgetter
+
+import attrs
+
+from helix.errors import OutOfOrder
+
+MAX_FAILED = 2000
+"""Patches of one member that failed for now and are known to be sent again in their order."""
+
+
+@attrs.define
+class _Failed:
+    """
+    A patch that is to be sent again.
+
+    :ivar op_id: its number, which says nothing of its place.
+    :ivar place: when it first came, among the patches of its member.
+    :ivar told: when it was last refused, likewise.
+    """
+
+    op_id: int
+    place: int
+    told: int
+
+
+class PatchOrder:
+    """
+    Lets no patch overtake one that came before it, failed, and is to be sent again.
+
+    Patches count in the order in which they come. Who sends one again that failed has had its
+    refusal, and so those of all that failed before it; what of these isn't sent again by then is
+    given up. But one that was sent before its sender knew that an earlier one has failed once more
+    is refused, too.
+    """
+
+    __slots__ = ("_failed", "_moments")
+
+    def __init__(self) -> None:
+        self._moments = count()
+        self._failed: dict[int, _Failed] = {}  # in the order of their places
+
+    def take_turn(self, op_id: int) -> int:
+        """
+        Let a patch be taken that came.
+
+        :return: its place, for `fail`.
+        :raises OutOfOrder: when others are to be sent again first.
+        """
+        failed = self._failed
+        known = failed.get(op_id)
+        if known is None:
+            place = next(self._moments)
+            if failed:
+                self.fail(op_id, place)
+                raise OutOfOrder()
+            return place
+        for earlier in failed.values():
+            if earlier is known:
+                break
+            if earlier.told > known.told:
+                known.told = next(self._moments)
+                raise OutOfOrder()
+        while op_id in failed:
+            del failed[next(iter(failed))]
+        return known.place
+
+    def fail(self, op_id: int, place: int | None = None) -> None:
+        """
+        Note that a patch was refused for now.
+
+        :param place: what `take_turn` gave; ``None`` for one that wasn't let so far.
+        """
+        failed = self._failed
+        told = next(self._moments)
+        known = failed.get(op_id)
+        if known is not None:
+            known.told = told
+            return
+        if len(failed) >= MAX_FAILED:
+            return
+        if place is None:
+            place = told
+        is_last = not failed or next(reversed(failed.values())).place < place
+        failed[op_id] = _Failed(op_id, place, told)
+        if not is_last:
+            in_order = sorted(failed.values(), key=attrgetter("place"))
+            self._failed = {one.op_id: one for one in in_order}
