@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -95,6 +97,44 @@ def test_edi34_who_types_is_asked_by_keyboard_and_may_leave_it(
     expect(toast(ada)).to_contain_text(f"{bob.name} deleted “last” while you were connecting it.")
     toast(ada).get_by_role("button", name="Restore").click()
     expect(bob.edge("left, and more to last")).to_have_count(1)
+
+
+def test_edi34_all_that_was_lost_is_one_question(
+    ada: Person, bob: Person, make_flow: MakeFlow
+) -> None:
+    names = ("one", "two", "three", "four")
+    pairs = itertools.pairwise(names)
+    flow_id = make_flow(
+        *(node(name, 0, 160 * n) for n, name in enumerate(names)),
+        edges=tuple(f"{a}>{b}" for a, b in pairs),
+    )
+    wire = Wire(ada.page)
+    ada.open(flow_id)
+    bob.open(flow_id)
+    wire.cut()
+    expect(ada.status).to_contain_text("Offline")
+    for name in names[:3]:
+        ada.node(name).focus()
+        ada.press("Enter", "ArrowRight", "Escape")
+    bob.node("one").focus()
+    bob.press("Control+a", "Delete")
+    bob.sees_saved()
+    wire.mend()
+    ada.sees_saved()
+    expect(toast(ada)).to_have_count(1)
+    expect(toast(ada)).to_contain_text(
+        f"{bob.name} deleted “one”, “two” and 1 more while you were editing them."
+    )
+    toast(ada).get_by_role("button", name="Restore them with my changes").click()
+    ada.hears("Restored “one”, “two” and 1 more")
+    ada.sees_same_as(bob)
+    expect(ada.page.locator(".toasts .toast")).to_have_count(0)
+    stored = document_of(ada)
+    assert sorted(stored["nodes"]) == ["one", "three", "two"]
+    assert sorted(stored["edges"]) == ["one>two", "two>three"]
+    ada.press("Control+z")
+    expect(ada.page.locator(".react-flow__node")).to_have_count(0)
+    ada.sees_same_as(bob)
 
 
 def test_edi34_what_was_moved_in_a_group_that_is_gone_is_told_of(

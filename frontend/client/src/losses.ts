@@ -92,28 +92,37 @@ export class Losses {
   }
 }
 
-/** Make the patch that brings back what was dropped, on top of what it was when it was deleted. */
-export function restoring({ paths, patch, deletions }: Dropped, shown: FlowDocument): JsonObject {
-  const nodes: JsonObject = {};
-  const edges: JsonObject = {};
-  for (const deletion of deletions) {
-    const { kind, id, value } = deletion;
+/**
+ * Make the patch that brings back what was dropped, on top of what it was when it was deleted, with those of
+ * its edges that have both ends then.
+ */
+export function restoring(all: readonly Dropped[], shown: FlowDocument): JsonObject {
+  const back: Record<Deletion["kind"], JsonObject> = { nodes: {}, edges: {} };
+  const deletions = all.flatMap((one) => one.deletions);
+  for (const { kind, id, value } of deletions) {
     if (!Object.hasOwn(shown[kind], id)) {
-      (kind === "nodes" ? nodes : edges)[id] = value;
-    }
-    for (const edge of deletion.edges.filter((one) => !Object.hasOwn(shown.edges, one.id))) {
-      edges[edge.id] = edge;
+      back[kind][id] = value;
     }
   }
-  for (const [kind, id] of paths.map(memberOf)) {
-    const mine = memberIn(patch, kind, id);
-    const members = kind === "nodes" ? nodes : edges;
-    const value = own(members, id);
-    if (mine !== undefined) {
-      members[id] = isObject(value) ? mergeObjects(value, mine) : mine;
+  const isThere = (id: string): boolean =>
+    Object.hasOwn(shown.nodes, id) || Object.hasOwn(back.nodes, id);
+  for (const edge of deletions.flatMap(({ edges }) => edges)) {
+    const isWhole = isThere(edge.source) && isThere(edge.target);
+    if (isWhole && !Object.hasOwn(shown.edges, edge.id)) {
+      back.edges[edge.id] = edge;
     }
   }
-  return { ...(isEmpty(nodes) ? {} : { nodes }), ...(isEmpty(edges) ? {} : { edges }) };
+  for (const { paths, patch } of all) {
+    for (const [kind, id] of paths.map(memberOf)) {
+      const mine = memberIn(patch, kind, id);
+      const members = back[kind === "nodes" ? "nodes" : "edges"];
+      const value = own(members, id);
+      if (mine !== undefined) {
+        members[id] = isObject(value) ? mergeObjects(value, mine) : mine;
+      }
+    }
+  }
+  return Object.fromEntries(Object.entries(back).filter(([, members]) => !isEmpty(members)));
 }
 
 function deletedOf<T>(members: Record<string, T>, patch: unknown): [string, T][] {

@@ -376,12 +376,14 @@ export class FlowSync implements SyncedFlow {
     this.#fates.dismiss(opId);
   }
 
-  restore(dropped: Dropped): boolean {
+  restore(...dropped: readonly Dropped[]): boolean {
     const { shown, unsent } = this.#replica;
     if (shown !== null) {
       this.patch(restoring(dropped, shown));
     }
-    this.dismiss(dropped.opId);
+    dropped.forEach(({ opId }) => {
+      this.dismiss(opId);
+    });
     return this.#replica.unsent > unsent;
   }
 

@@ -333,9 +333,9 @@ export interface SyncedFlow {
   dismiss(opId?: number): void;
   /**
    * Bring back what somebody deleted, with one's own changes that were dropped on top, and those of its
-   * edges whose ends exist, as one step of undo. It is dismissed by that.
+   * edges whose ends exist then, as one step of undo. It is dismissed by that.
    *
    * @returns whether there was something to bring back.
    */
-  restore(dropped: Dropped): boolean;
+  restore(...dropped: readonly Dropped[]): boolean;
 }

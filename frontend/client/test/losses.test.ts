@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { FlowSync } from "../src/sync";
-import type { FlowEvent } from "../src/types";
+import type { FlowEvent, JsonObject } from "../src/types";
 import { Desk, node, NODE } from "./desk";
 
 beforeEach(() => {
@@ -15,10 +15,16 @@ afterEach(() => {
 
 const EDGE = { id: "e1", source: "n1", target: "n2" };
 
+/** Ada edits nodes, far away; Ben has deleted all. */
+function lostAll(edit: (ada: FlowSync) => void): ReturnType<typeof lost> {
+  return lost(edit, false, { n1: null, n2: null });
+}
+
 /** Ada edits a node, far away; Ben has deleted it meanwhile. */
 async function lost(
   edit: (ada: FlowSync) => void,
   isWhole = false,
+  gone: JsonObject = { n1: null },
 ): Promise<{ desk: Desk; ada: FlowSync; events: FlowEvent[] }> {
   const desk = new Desk();
   desk.server.edit({ nodes: { n1: NODE, n2: node("n2") }, edges: { e1: EDGE } });
@@ -29,7 +35,7 @@ async function lost(
   desk.network.cut();
   edit(ada);
   desk.server.edit({ nodes: { n1: { data: { seen: true } } } }, "Ben");
-  desk.server.edit({ nodes: { n1: null } }, "Ben");
+  desk.server.edit({ nodes: gone }, "Ben");
   desk.server.isWhole = isWhole;
   desk.network.isUp = true;
   ada.retryNow();
@@ -53,6 +59,31 @@ describe("what was dropped", () => {
     expect(dropped !== undefined && ada.restore(dropped)).toBe(true);
     expect(ada.state.document?.nodes).toHaveProperty("n1");
     expect(ada.state.document?.edges["e1"]).toEqual({ ...EDGE, label: "mine" });
+  });
+
+  test("jsc15 edges come back where both ends do, and nothing is asked of others", async () => {
+    const { desk, ada } = await lostAll((one) => {
+      one.patch({ nodes: { n1: { data: { label: "one" } } } });
+    });
+    expect(ada.restore(...ada.state.dropped)).toBe(true);
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(ada.state.dropped).toEqual([]);
+    expect(desk.server.document).toMatchObject({ nodes: { n1: { data: { label: "one" } } }, edges: {} });
+    expect(Object.keys(desk.server.document.nodes)).toEqual(["n1"]);
+  });
+
+  test("jsc15 several are brought back as one step, with the edges between them", async () => {
+    const { desk, ada } = await lostAll((one) => {
+      one.patch({ nodes: { n1: { data: { label: "one" } } } });
+      one.patch({ nodes: { n2: { data: { label: "two" } } } });
+    });
+    expect(ada.restore(...ada.state.dropped)).toBe(true);
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(ada.state.dropped).toEqual([]);
+    const labels = Object.values(desk.server.document.nodes).map(({ data }) => data["label"]);
+    expect([labels, Object.keys(desk.server.document.edges)]).toEqual([["one", "two"], ["e1"]]);
+    ada.undo();
+    expect(ada.state.document).toMatchObject({ nodes: {}, edges: {} });
   });
 
   test("jsc15 is told, with who deleted what it was made to, until it is dismissed", async () => {

@@ -15,6 +15,7 @@ import type { Choice } from "./Choices";
 import type { Sheet } from "./Editor";
 import { copyPicture, saveFile, savePicture, share } from "./outputs";
 import { type Actions, KIND_KEYS } from "./useActions";
+import { isRestorable } from "./useDropped";
 import type { Views } from "./useViews";
 
 /** Under what heading the sheet of keys has it. */
@@ -63,7 +64,7 @@ function editsOf(actions: Actions, views: Views, flow: UseFlowResult, { isReadOn
   const isEditable = !isReadOnly && !isLocked;
   const isChosen = actions.selected.length > 0;
   const areNodes = actions.selectedNodes > 0;
-  const lost = flow.sync.state.dropped.findLast(({ deletions }) => deletions.length > 0);
+  const lost = flow.sync.state.dropped.filter(isRestorable);
   const group = "Edit" as const;
   const undo = (): void => {
     flow.undo();
@@ -76,7 +77,7 @@ function editsOf(actions: Actions, views: Views, flow: UseFlowResult, { isReadOn
   return [
     { group, id: "undo", label: "Undo", icon: Undo2, keys: ["Mod+Z"], isEnabled: isEditable && flow.canUndo, run: undo },
     { group, id: "redo", label: "Redo", icon: Redo2, keys: ["Mod+Shift+Z", "Mod+Y"], isEnabled: isEditable && flow.canRedo, run: redo },
-    { group, id: "restore", label: "Restore what others deleted, with my changes", icon: ArchiveRestore, keys: ["Alt+R"], isEnabled: !isReadOnly && lost !== undefined, run: () => { if (lost !== undefined) { views.restore(lost); } } },
+    { group, id: "restore", label: "Restore what others deleted, with my changes", icon: ArchiveRestore, keys: ["Alt+R"], isEnabled: !isReadOnly && lost.length > 0, run: () => { views.restore(lost); } },
     { group, id: "copy", label: "Copy", icon: Copy, keys: ["Mod+C"], isEnabled: areNodes, isNative: true, run: () => { actions.keep(actions.copy()); } },
     { group, id: "cut", label: "Cut", icon: Scissors, keys: ["Mod+X"], isEnabled: isEditable && areNodes, isNative: true, run: () => { actions.keep(actions.cut()); } },
     { group, id: "paste", label: "Paste", icon: ClipboardPaste, keys: ["Mod+V"], isEnabled: isEditable, isNative: true, run: actions.pasteKept },

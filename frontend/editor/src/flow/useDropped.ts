@@ -21,7 +21,7 @@ function quoted(name: string): string {
 }
 
 /** Say what a node or an edge that is gone was called. */
-export function goneName({ kind, value }: Pick<Deletion, "kind" | "value">): string {
+function goneName({ kind, value }: Pick<Deletion, "kind" | "value">): string {
   if (kind === "nodes") {
     return quoted(labelOf(value as FlowNode));
   }
@@ -34,23 +34,24 @@ function atMost(names: readonly string[]): string[] {
   return more > 0 ? [...names.slice(0, MOST_NAMES), `${more} more`] : [...names];
 }
 
-/** Say who deleted what; `null` where that isn't known. */
-function whatIsGone(deletions: readonly Deletion[]): string | null {
-  if (deletions.length === 0) {
-    return null;
-  }
-  const nodesFirst = deletions.toSorted((a, b) => Number(a.kind === "edges") - Number(b.kind === "edges"));
-  const makers = [...new Set(deletions.map(({ by }) => by ?? "").filter(Boolean))];
-  return `${listed(makers) || "Somebody"} deleted ${listed(atMost(nodesFirst.map(goneName)))}`;
+/** List what everything that was dropped was made to, nodes first. */
+function deletionsOf(all: readonly Dropped[]): Deletion[] {
+  const byMember = new Map(all.flatMap((one) => one.deletions).map((deletion) => [`${deletion.kind} ${deletion.id}`, deletion]));
+  return [...byMember.values()].toSorted((a, b) => Number(a.kind === "edges") - Number(b.kind === "edges"));
+}
+
+/** Say what is gone, or was. */
+export function goneNames(all: readonly Dropped[]): string {
+  return listed(atMost(deletionsOf(all).map(goneName)));
 }
 
 /** How far back it is looked for who deleted something. */
 const MOST_ENTRIES = 1_000;
 
 /** Find out who deleted what, where one's own page didn't see it. */
-async function withMakers({ flowId, state }: SyncedFlow, one: Dropped): Promise<Dropped> {
-  if (one.deletions.every(({ by }) => by !== null)) {
-    return one;
+async function withMakers({ flowId, state }: SyncedFlow, all: readonly Dropped[]): Promise<readonly Dropped[]> {
+  if (deletionsOf(all).every(({ by }) => by !== null)) {
+    return all;
   }
   const since = Math.max(0, state.version - MOST_ENTRIES);
   const { entries } = await api.entries(flowId, since, MOST_ENTRIES).catch(() => ({ entries: [] }));
@@ -58,19 +59,26 @@ async function withMakers({ flowId, state }: SyncedFlow, one: Dropped): Promise<
     const found = entries.findLast(({ patch }) => (patch[kind] as Record<string, unknown> | undefined)?.[id] === null);
     return found?.by ?? null;
   };
-  return { ...one, deletions: one.deletions.map((deletion) => ({ ...deletion, by: deletion.by ?? makerOf(deletion) })) };
+  return all.map((one) => ({ ...one, deletions: one.deletions.map((deletion) => ({ ...deletion, by: deletion.by ?? makerOf(deletion) })) }));
 }
 
-/** Say what was dropped, and who deleted it. */
-export function wordsForDropped({ paths, deletions }: Dropped): string {
-  // An edge's end that is gone was connected, rather than edited.
-  const isEdited = deletions.some(({ kind, id }) => {
+/** Tell whether something is dropped itself, rather than an edge to it. */
+function isEdited({ paths, deletions }: Dropped): boolean {
+  return deletions.some(({ kind, id }) => {
     const path = `/${kind}/${id.replaceAll("~", "~0").replaceAll("/", "~1")}`;
     return paths.some((one) => one === path || one.startsWith(`${path}/`));
   });
+}
+
+/** Say what was dropped, and who deleted it. */
+function wordsForDropped(all: readonly Dropped[]): string {
+  const deletions = deletionsOf(all);
+  if (deletions.length === 0) {
+    return "Part of what you did isn't kept: what it was made to is gone.";
+  }
+  const makers = [...new Set(deletions.map(({ by }) => by ?? "").filter(Boolean))];
   const them = deletions.length === 1 ? "it" : "them";
-  const gone = whatIsGone(deletions);
-  return gone === null ? "Part of what you did isn't kept: what it was made to is gone." : `${gone} while you were ${isEdited ? "editing" : "connecting"} ${them}.`;
+  return `${listed(makers) || "Somebody"} deleted ${goneNames(all)} while you were ${all.some(isEdited) ? "editing" : "connecting"} ${them}.`;
 }
 
 const PLACE = /^\/nodes\/([^/]+)\/(?:parentId|position)$/;
@@ -83,49 +91,57 @@ function wordsForPlaces({ state }: SyncedFlow, { paths }: Dropped): string | nul
   return ids.includes(undefined) ? null : `Others have deleted or moved the group in which you moved ${listed(atMost(names))}: see where ${where} now.`;
 }
 
+/** One question about all that was dropped and can be restored, or about all that can't. */
 interface Question {
-  one: Dropped;
+  all: readonly Dropped[];
+  /** Tells whether another question is about the same. */
+  key: string;
   end: () => void;
 }
 
-/** Ask about everything that was dropped whether it is to be restored. */
-export function useDropped(sync: SyncedFlow, dropped: readonly Dropped[], restore: (one: Dropped) => void): void {
+/** Tell whether it can be restored: what it was made to is known. */
+export function isRestorable({ deletions }: Dropped): boolean {
+  return deletions.length > 0;
+}
+
+/** Ask whether what was dropped is to be restored, all of it at once: there may be an hour's work. */
+export function useDropped(sync: SyncedFlow, dropped: readonly Dropped[], restore: (all: readonly Dropped[]) => void): void {
   const latest = useRef(restore);
-  const asked = useRef(new Map<string, Question>());
+  const asked = useRef(new Map<boolean, Question>());
   useEffect(() => {
     latest.current = restore;
   }, [restore]);
   useEffect(() => {
-    const wanted = new Map(dropped.map((one) => [one.paths.join(), one]));
-    for (const [key, { end }] of asked.current) {
-      if (!wanted.has(key)) {
-        asked.current.delete(key);
-        end();
+    const misplaced = new Map(dropped.map((one) => [one, wordsForPlaces(sync, one)]));
+    for (const [{ opId }, words] of misplaced) {
+      if (words !== null) {
+        tell(words);
+        sync.dismiss(opId);
       }
     }
-    for (const [key, one] of wanted) {
-      const places = wordsForPlaces(sync, one);
-      if (places !== null) {
-        tell(places);
-        sync.dismiss(one.opId);
+    const rest = dropped.filter((one) => misplaced.get(one) === null);
+    for (const canRestore of [true, false]) {
+      const all = rest.filter((one) => isRestorable(one) === canRestore);
+      const key = all.map(({ paths }) => paths.join()).toSorted().join(" ");
+      const before = asked.current.get(canRestore);
+      if (before !== undefined && before.key === key) {
+        // At most more of the same.
+        before.all = all;
         continue;
       }
-      const known = asked.current.get(key);
-      if (known !== undefined) {
-        // More of the same.
-        known.one = one;
-        continue;
+      asked.current.delete(canRestore);
+      before?.end();
+      if (all.length > 0) {
+        const question: Question = { all, key, end: () => undefined };
+        asked.current.set(canRestore, question);
+        const bringBack = { label: `Restore ${deletionsOf(all).length === 1 ? "it" : "them"} with my changes`, run: () => { latest.current(question.all); } };
+        const leave = { label: "Leave it", run: () => { question.all.forEach(({ opId }) => { sync.dismiss(opId); }); } };
+        void withMakers(sync, all).then((told) => {
+          if (asked.current.get(canRestore) === question) {
+            question.end = ask(wordsForDropped(told), canRestore ? [bringBack, leave] : [leave]);
+          }
+        });
       }
-      const now = (): Dropped => asked.current.get(key)?.one ?? one;
-      const leave = { label: "Leave it", run: () => { sync.dismiss(now().opId); } };
-      const bringBack = { label: `Restore ${one.deletions.length === 1 ? "it" : "them"} with my changes`, run: () => { latest.current(now()); } };
-      const question: Question = { one, end: () => undefined };
-      asked.current.set(key, question);
-      void withMakers(sync, one).then((told) => {
-        if (asked.current.get(key) === question) {
-          question.end = ask(wordsForDropped(told), one.deletions.length === 0 ? [leave] : [bringBack, leave]);
-        }
-      });
     }
   }, [sync, dropped]);
   useEffect(() => {

@@ -15,7 +15,7 @@ import { freeArea, glide, MIN_ZOOM, viewOfFlow } from "./fit";
 import { elementOf } from "./LabelEditor";
 import { type Direction, nextOf } from "./placing";
 import type { Actions } from "./useActions";
-import { goneName } from "./useDropped";
+import { goneNames } from "./useDropped";
 
 export interface Views {
   /** Bring everything into sight. */
@@ -31,7 +31,7 @@ export interface Views {
   goTo: (direction: Direction) => void;
   finds: () => Choice[];
   /** Bring back what somebody deleted, with one's own changes, and go there. */
-  restore: (dropped: Dropped) => void;
+  restore: (all: readonly Dropped[]) => void;
 }
 
 /** Give an element the focus: one that wasn't in sight may not be there before the canvas is, and none takes it under a dialog. */
@@ -70,15 +70,15 @@ export function useViews({ sync, document, nodes, edges }: UseFlowResult, { sele
   };
 
   return {
-    restore: (dropped) => {
-      const [first] = dropped.deletions;
-      if (!sync.restore(dropped)) {
+    restore: (all) => {
+      const ids = all.flatMap(({ deletions }) => deletions.map(({ id }) => id));
+      if (!sync.restore(...all)) {
         tell("There was nothing left to restore.");
         return;
       }
-      announce(`Restored ${dropped.deletions.map(goneName).join(" and ")}`);
-      select(dropped.deletions.map(({ id }) => id));
-      focus(first?.id ?? "", 60);
+      announce(`Restored ${goneNames(all)}`);
+      select(ids);
+      focus(ids[0] ?? "", 60);
     },
     fit: () => {
       if (document !== null) {
