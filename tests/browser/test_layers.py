@@ -253,6 +253,21 @@ def test_edi32_history_and_pictures_have_groups_as_the_canvas_has(
     assert drawn == [[96, 96], [128, 176], "edge", [138, 186]]
 
 
+def test_edi31_pictures_have_the_order_of_the_canvas(
+    ada: Person, make_flow: MakeFlow, daemon: Daemon
+) -> None:
+    # By code points: by halves of pairs, as JavaScript compares, it would be the other way round.
+    flow_id = make_flow(node("\U0001f600", 0, 0), node("\ufb01", 40, 20))
+    rest(daemon, "PATCH", f"/flows/{flow_id}", {"title": "Quokka"})
+    ada.open(flow_id)
+    assert top_of(ada, "\U0001f600", "\ufb01") == "\U0001f600"
+    ada.page.goto("/")
+    ada.page.get_by_label("Search flows").fill("quokka")
+    nodes = ada.page.locator(".card", has_text="Quokka").locator(".picture rect")
+    expect(nodes).to_have_count(2)
+    assert nodes.evaluate_all("(all) => all.map(({x}) => x.baseVal.value)") == [40, 0]
+
+
 ODD: list[dict[str, Any]] = [
     {"parentId": "toString"},
     {"parentId": "node1"},

@@ -1,6 +1,6 @@
 /** The client of Helix: a flow in step with its server, without React. */
 
-export { emptyDocument } from "./document";
+export { compareIds, emptyDocument } from "./document";
 export { BrowserKeeper } from "./keeper";
 export { diff, inverse, merge } from "./mergepatch";
 export { FlowSync } from "./sync";

@@ -1,6 +1,6 @@
 /** Nodes within nodes: who lies in whom, where that is, and what lies above what. Pure functions. */
 
-import type { FlowDocument, FlowEdge, Point } from "helix-flows";
+import { compareIds, type FlowDocument, type FlowEdge, type Point } from "helix-flows";
 
 /** What of a node, React Flow's or the document's, says where it lies. */
 export interface Nested {
@@ -83,7 +83,7 @@ export function nestingOf(nodes: readonly Nested[]): Map<string, Place> {
 
 /** List what a document holds by table, in the order in which everybody draws it: by id. */
 export function inOrder<T extends { id: string }>(members: Readonly<Record<string, T>>): T[] {
-  return Object.values(members).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  return Object.values(members).toSorted((a, b) => compareIds(a.id, b.id));
 }
 
 const known = new WeakMap<FlowDocument["nodes"], ReadonlyMap<string, Place>>();
