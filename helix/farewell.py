@@ -1,16 +1,44 @@
-"""How the members of a session that has ended are told so."""
+"""Why a session ends, and how its members are told so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from enum import Enum
 
 import attrs
 
+from helix.errors import Draining, FlowDeleted, HelixError, SessionCrashed, SessionEnded
 from helix.fanout import Turns
 from helix.interfaces import IMember
+from helix.protocol import EMPTY
 
 MEMBERS_ENDED_AT_ONCE = 100
 """How many members of an ended session are told so in one turn of the reactor."""
+
+
+class End(Enum):
+    """Why a session ended; the values are the ``reason`` of ``helix.session.ended``."""
+
+    EMPTY = "empty"
+    IDLE = "idle"
+    FORCED = "forced"
+    DELETED = "deleted"
+    CRASHED = "crashed"
+    DRAINED = "drained"
+
+    def refusal(self) -> HelixError:
+        """Make what those are told whose edits were not stored before it."""
+        return _REFUSALS[self]()
+
+
+_REFUSALS: Mapping[End, type[HelixError]] = {
+    End.EMPTY: SessionEnded,
+    End.IDLE: SessionEnded,
+    End.FORCED: SessionEnded,
+    End.DELETED: FlowDeleted,
+    End.CRASHED: SessionCrashed,
+    End.DRAINED: Draining,
+}
 
 
 @attrs.frozen
@@ -36,3 +64,9 @@ class Farewell:
             if count == MEMBERS_ENDED_AT_ONCE:
                 turns.at_end(lambda: self.tell(members, turns))
                 return
+
+
+REJOIN = Farewell("phx_error")
+
+REPLACED = Farewell("phx_close", "replaced", EMPTY)
+"""For good: if both went on joining in place of each other, neither would stay."""

@@ -28,12 +28,13 @@ from helix.errors import (
     TooManySessions,
 )
 from helix.fanout import Turns
+from helix.farewell import End
 from helix.interfaces import IFlowStore, IMember
 from helix.joining import Joined, Past
 from helix.livelog import LiveLog, LogSettings, load_state
 from helix.presence import Person
 from helix.relayread import parse_changes
-from helix.session import End, FlowSession, Surroundings
+from helix.session import FlowSession, Surroundings
 from helix.telemetry import Telemetry
 
 MAX_CRASHES = 10

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 from weakref import proxy
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -17,21 +16,15 @@ from helix.audiences import DocumentAudience
 from helix.awareness import Awareness
 from helix.commits import CommitLoop
 from helix.edits import Accepted, FlowState, Submission
-from helix.errors import (
-    Draining,
-    FlowDeleted,
-    HelixError,
-    MaxClientsReached,
-    SessionCrashed,
-    SessionEnded,
-)
+from helix.errors import MaxClientsReached, SessionEnded
 from helix.fanout import Fanout, Turns
-from helix.farewell import Farewell
+from helix.farewell import REJOIN, REPLACED, End, Farewell
 from helix.interfaces import IMember
 from helix.joining import Joined, Joining, Past
+from helix.lifetime import Lifetime
 from helix.livelog import LiveLog, LogSettings
 from helix.presence import Person, Presence
-from helix.protocol import EMPTY, encode_json
+from helix.protocol import encode_json
 from helix.records import Entry
 from helix.relayaudience import RelayAudience
 from helix.relayread import Arrays
@@ -41,38 +34,8 @@ Audience = DocumentAudience | RelayAudience
 
 T = TypeVar("T")
 
-LINGER = 10.0
-"""Seconds for which a session without members is kept for who asks next."""
-
 PREFIX_CHARACTERS = 8
 """Of what tells a session's presence from those before it: 48 bits."""
-
-
-class End(Enum):
-    """Why a session ended; the values are the ``reason`` of ``helix.session.ended``."""
-
-    EMPTY = "empty"
-    IDLE = "idle"
-    FORCED = "forced"
-    DELETED = "deleted"
-    CRASHED = "crashed"
-    DRAINED = "drained"
-
-
-_ERRORS: Mapping[End, type[HelixError]] = {
-    End.EMPTY: SessionEnded,
-    End.IDLE: SessionEnded,
-    End.FORCED: SessionEnded,
-    End.DELETED: FlowDeleted,
-    End.CRASHED: SessionCrashed,
-    End.DRAINED: Draining,
-}
-"""What those are told whose edits were not stored before the end."""
-
-_REJOIN = Farewell("phx_error")
-
-_REPLACED = Farewell("phx_close", "replaced", EMPTY)
-"""For good: if both went on joining in place of each other, neither would stay."""
 
 
 @attrs.frozen
@@ -97,7 +60,7 @@ class FlowSession:
     """
     A flow that somebody has open.
 
-    It lives while it has members, is held, or has something to commit.
+    It lives while it has members, is held, or has something to commit. (`helix.lifetime`)
 
     :param log: the flow's, as it was loaded.
     :param around: what the sessions of the server share.
@@ -105,31 +68,22 @@ class FlowSession:
 
     :ivar awareness: what its members in document mode see of each other.
     :ivar unsettled: set when it has ended with an append under way: fires when that has ended too.
-    :ivar started_at: Unix seconds.
-    :ivar last_activity: when a member last joined, left, changed something or was seen to move,
-        Unix seconds.
     """
 
     __slots__ = (
         "__weakref__",
-        "_active_at",
         "_around",
-        "_began",
         "_clients",
         "_commits",
         "_documents",
         "_ended",
-        "_holds",
-        "_idle_timer",
-        "_lingers",
+        "_lifetime",
         "_members",
         "_relays",
         "awareness",
         "end_reason",
         "flow_id",
-        "last_activity",
         "log",
-        "started_at",
         "unsettled",
     )
 
@@ -161,8 +115,6 @@ class FlowSession:
         self._commits = CommitLoop(log, around.logs, me)
         self._members: dict[IMember, Audience] = {}
         self._clients: dict[str, IMember] = {}
-        self._holds = 0
-        self._lingers = False
         self._relays = RelayAudience(fanout(), self._commits, around.logs)
         self._documents = DocumentAudience(fanout(), log, lambda: me.state())
         self.awareness = Awareness(
@@ -171,17 +123,25 @@ class FlowSession:
             clock,
             around.telemetry,
             self.flow_id,
-            lambda: me._touch(),
+            lambda: me._lifetime.touch(),
             crash,
         )
-        self._began = self._active_at = clock.seconds()
-        self.started_at = self.last_activity = around.logs.wall()
-        self._idle_timer: IDelayedCall = clock.callLater(around.idle_timeout, self._idle)
+        self._lifetime = Lifetime(clock, around.logs.wall, around.idle_timeout, me)
         around.telemetry.emit("helix.session.started", metadata={"flow_id": self.flow_id})
 
     @property
     def client_count(self) -> int:
         return len(self._members)
+
+    @property
+    def started_at(self) -> float:
+        """Unix seconds."""
+        return self._lifetime.started_at
+
+    @property
+    def last_activity(self) -> float:
+        """When a member last joined, left, changed something or was seen to move, Unix seconds."""
+        return self._lifetime.last_activity
 
     @property
     def is_busy(self) -> bool:
@@ -231,7 +191,7 @@ class FlowSession:
             self._remove(old)
             self._commits.dismiss(client_id)
             self._tell_count("client_left")
-            _REPLACED.tell(iter([old]), self._around.turns)
+            REPLACED.tell(iter([old]), self._around.turns)
         self._clients[client_id] = member
         self._add(member, self._documents)
         return joining.joined()
@@ -262,30 +222,23 @@ class FlowSession:
         if client_id is not None:
             del self._clients[client_id]
             self._commits.dismiss(client_id)
+        self._lifetime.left()
         if self._members:
-            self._touch()
             self._tell_count("client_left")
-        else:
-            self._end_if_unused()
 
     def hold(self) -> None:
         """Keep the session alive without a member, until `release`."""
-        self._holds += 1
+        self._lifetime.hold()
 
     def release(self) -> None:
-        """
-        Undo a `hold`. Without members the session stays a little, for who asks next.
-        """
-        self._holds -= 1
-        if self.end_reason is None and not self._holds and not self._members:
-            self._lingers = True
-            self._idle_timer.reset(min(LINGER, self._around.idle_timeout))
+        """Undo a `hold`. Without members the session stays a little, for who asks next."""
+        self._lifetime.release()
 
     # the document
 
     def submit(self, submission: Submission) -> Deferred[Accepted]:
         """Take an edit into the log, as `CommitLoop.submit`."""
-        self._touch()
+        self._lifetime.touch()
         return self._commits.submit(submission)
 
     def state(self) -> FlowState | None:
@@ -320,12 +273,20 @@ class FlowSession:
         self._dismiss(End.DELETED, farewell, farewell)
 
     def settled(self) -> None:
-        if not self._members and not self._lingers:
-            self._end_if_unused()
+        self._lifetime.settled()
 
     def tell_name(self, payload: bytes) -> None:
         """Tell the members in document mode that a version was named (JSON)."""
         self._documents.tell_name(payload)
+
+    # Living
+
+    def unused(self) -> None:
+        self._end(End.EMPTY)
+
+    def idle(self) -> None:
+        """Who is still here joins again."""
+        self._dismiss(End.IDLE, REJOIN, REJOIN)
 
     # relay mode
 
@@ -337,7 +298,7 @@ class FlowSession:
         :raises SessionEnded: when the session has ended meanwhile.
         """
         self._check_alive()
-        self._touch()
+        self._lifetime.touch()
         return self._relays.change(changes)
 
     def show(self, arrays: Arrays, changes: bytes) -> Deferred[None]:
@@ -347,7 +308,7 @@ class FlowSession:
         :raises SessionEnded: when the session has ended meanwhile.
         """
         self._check_alive()
-        self._touch()
+        self._lifetime.touch()
         return self._relays.show(arrays, changes)
 
     def edit(self, member: IMember, arrays: Arrays, changes: bytes) -> Deferred[list[str]]:
@@ -357,11 +318,11 @@ class FlowSession:
         :raises SessionEnded: when the session has ended meanwhile.
         """
         self._check_alive()
-        self._touch()
+        self._lifetime.touch()
         waiting = self._relays.prepared(member)
         if waiting is None:
             return self._relays.edit(member, arrays, changes)
-        self._holds += 1
+        self._lifetime.hold()
 
         def edit(_: None) -> Deferred[list[str]]:
             try:
@@ -373,15 +334,13 @@ class FlowSession:
 
     def _end_wait(self, result: T) -> T:
         """Undo a hold for an edit that is submitted by now, or refused."""
-        self._holds -= 1
-        if not self._members and not self._lingers:
-            self._end_if_unused()
+        self._lifetime.let_go()
         return result
 
     def change_binary(self, data: bytes) -> Deferred[None]:
         """As `change`, for data that is relayed as a binary frame, without a timestamp."""
         self._check_alive()
-        self._touch()
+        self._lifetime.touch()
         return self._relays.change_binary(data)
 
     # the end
@@ -421,28 +380,7 @@ class FlowSession:
         if self.end_reason is not None:
             return
         self._log.failure("The session of a flow crashed", failure, flow_id=self.flow_id)
-        self._dismiss(End.CRASHED, _REJOIN, _REJOIN)
-
-    def _idle(self) -> None:
-        """
-        The timer's call: end the session if it was idle all the time, else wait for the rest.
-
-        Who is still here joins again, which costs little. (To move the timer at each activity
-        would cost every change something.)
-        """
-        left = self._active_at + self._around.idle_timeout - self._around.clock.seconds()
-        if not self._members:
-            self._end_if_unused()
-        if self.end_reason is None:
-            if left > 0 or self._commits.is_busy:
-                wait = left if left > 0 and self._members else LINGER
-                self._idle_timer = self._around.clock.callLater(wait, self._idle)
-            else:
-                self._dismiss(End.IDLE, _REJOIN, _REJOIN)
-
-    def _end_if_unused(self) -> None:
-        if self.end_reason is None and not self._holds and not self._commits.is_busy:
-            self._end(End.EMPTY)
+        self._dismiss(End.CRASHED, REJOIN, REJOIN)
 
     def _check_alive(self) -> None:
         if self.end_reason is not None:
@@ -456,14 +394,9 @@ class FlowSession:
 
     def _add(self, member: IMember, audience: Audience) -> None:
         self._members[member] = audience
-        self._lingers = False
         audience.add(member)
-        self._touch()
+        self._lifetime.joined()
         self._emit("helix.session.client_joined")
-
-    def _touch(self) -> None:
-        self._active_at = self._around.clock.seconds()
-        self.last_activity = self._around.logs.wall()
 
     def _remove(self, member: IMember) -> None:
         self._members.pop(member).remove(member)
@@ -493,22 +426,20 @@ class FlowSession:
     def _end(self, reason: End) -> None:
         """Leave nothing behind: no member, no timer."""
         self.end_reason = reason
-        self.unsettled = self._commits.close(_ERRORS[reason]())
+        self._lifetime.close()
+        self.unsettled = self._commits.close(reason.refusal())
         if reason not in (End.CRASHED, End.FORCED, End.DELETED):
             self.log.snapshot_at_end()
         self._relays.close()
         self.awareness.close()
-        if self._idle_timer.active():
-            self._idle_timer.cancel()
         try:
             for member in list(self._members):
                 self._remove(member)
         finally:
             self._ended(self, reason)
-        seconds = self._around.clock.seconds() - self._began
         self._around.telemetry.emit(
             "helix.session.ended",
-            {"seconds": seconds},
+            {"seconds": self._lifetime.seconds},
             {"flow_id": self.flow_id, "reason": reason.value},
         )
 

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from helix.edits import Submission
 from helix.errors import HelixError, StoreFull, StoreUnavailable
-from helix.session import LINGER
+from helix.lifetime import LINGER
 from tests.convergence import AskedFor
 from tests.crowdedflow import Flow
 from tests.fates import Author

@@ -28,8 +28,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from helix.lifetime import LINGER
 from helix.outlet import Flow as State
-from helix.session import LINGER
 from tests.convergence import is_asked_for
 from tests.crowd import HEARTBEAT, Crowd
 from tests.fuzzclients import FuzzClient

@@ -24,8 +24,8 @@ from helix.errors import (
     StoreUnavailable,
     VersionConflict,
 )
+from helix.lifetime import LINGER
 from helix.livelog import LAST_SNAPSHOT_ENTRIES, RECENT_BYTES, SNAPSHOT_ENTRIES
-from helix.session import LINGER
 from tests.editors import FLOW, Editor, adding, join, logged, moving, node, refused
 from tests.heldstore import HeldStore
 from tests.world import World

@@ -8,10 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from helix.errors import MaxClientsReached, SessionEnded
-from helix.farewell import MEMBERS_ENDED_AT_ONCE
+from helix.farewell import MEMBERS_ENDED_AT_ONCE, End
 from helix.framing import frame_binary, frame_text
 from helix.protocol import V2, Encoding
-from helix.session import End
 from tests.world import START, Client, World
 
 FLOW = "flow:f"

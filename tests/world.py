@@ -35,12 +35,12 @@ from helix.framing import ENCODINGS
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
 from helix.library import FlowLibrary
+from helix.lifetime import LINGER
 from helix.livelog import LiveLog, LogSettings
 from helix.outlet import Outlet
 from helix.protocol import V1, V2, Serializer
 from helix.router import Router
 from helix.service import FlowSessionService
-from helix.session import LINGER
 from helix.shape import DocumentLimits
 from helix.store.memory import MemoryStore
 from helix.streams import DirectOutlet, TransportOutlet
