@@ -94,6 +94,9 @@ class Author:
             staged = [_staged(document, edit.patch) for document in documents]
             assert told in staged, f"{edit} is lost: {answer}"
             return
+        other = self._stored.get(version)
+        if other is not None and other is not edit:
+            other.is_missed = True  # told to be where this one is
         self._stored[version] = edit
         if not (edit.reused and "duplicate" in answer):
             staged = [_staged(record.before, edit.patch) for record in told_of]
