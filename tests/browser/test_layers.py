@@ -253,6 +253,20 @@ def test_edi32_history_and_pictures_have_groups_as_the_canvas_has(
     assert drawn == [[96, 96], [128, 176], "edge", [138, 186]]
 
 
+def test_edi32_group_is_cut_with_what_lies_in_it(ada: Person, make_flow: MakeFlow) -> None:
+    ada.open(make_flow(group("group", 96, 96), inside("inner", 32, 80, "group")))
+    ada.page.locator('[data-id="group"]').focus()
+    ada.press("Enter", "Control+x")
+    expect(ada.page.locator(".react-flow__node")).to_have_count(0)
+    ada.press("Control+v")
+    ada.hears("Pasted 2 nodes")
+    stored = document_of(ada)["nodes"].values()
+    assert sorted(one["data"]["label"] for one in stored) == ["group", "inner"]
+    assert {one["id"] for one in stored if "parentId" not in one} == {
+        one["parentId"] for one in stored if "parentId" in one
+    }
+
+
 def test_edi31_pictures_have_the_order_of_the_canvas(
     ada: Person, make_flow: MakeFlow, daemon: Daemon
 ) -> None:

@@ -7,7 +7,7 @@ import { useRef } from "react";
 
 import { NODE_SIZE } from "../drawing";
 import { KINDS, kindOf } from "../kinds";
-import { outermost, type Place, placesIn } from "../nesting";
+import { outermost, type Place, placesIn, withInside } from "../nesting";
 import { announce, counted } from "./announce";
 import { sent } from "./levels";
 import { carryOut } from "./outputs";
@@ -97,10 +97,10 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     return isTaken ? besideOthers({ x: x + STEP, y: y + STEP }) : { x, y };
   };
   const part = (isWhole: boolean): Part => (document === null ? { nodes: [], edges: [] } : partOf(document, nodeIds, isWhole));
-  const remove = (): void => {
-    const gone = (ids: readonly string[]): JsonObject => Object.fromEntries(ids.map((id) => [id, null]));
+  const remove = (gone: Iterable<string>): void => {
+    const nulls = (ids: Iterable<string>): JsonObject => Object.fromEntries([...ids].map((id) => [id, null]));
     if (nodeIds.length + edgeIds.length > 0) {
-      edit({ nodes: gone(nodeIds), edges: gone(edgeIds) }, `Deleted ${what}`);
+      edit({ nodes: nulls(gone), edges: nulls(edgeIds) }, `Deleted ${what}`);
     }
   };
   const copy = (): string => {
@@ -140,7 +140,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       const onGrid = (to: number): number => Math.round(to / GRID) * GRID;
       add(type, { x: onGrid(x - NODE_SIZE.width / 2), y: onGrid(y - NODE_SIZE.height / 2) });
     },
-    remove,
+    remove: () => { remove(nodeIds); },
     duplicate: () => {
       apply(copyOf(document, part(false), { x: STEP, y: STEP }));
       announce(`Duplicated ${counted(nodeIds.length, 0)}`);
@@ -148,7 +148,8 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     copy,
     cut: () => {
       const text = copy();
-      remove();
+      // Pasting brings back what lies in it as well.
+      remove(withInside(nodeIds, places));
       return text;
     },
     paste,
