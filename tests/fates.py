@@ -164,10 +164,13 @@ class Author:
             assert {} in staged, f"{edits[number]} was overtaken"
 
     def _in_log(self, edit: Edit) -> list[Record]:
-        """What an edit was answered to have become."""
+        """What an edit was answered to have become; nothing where its number was another's."""
         if edit.answered is None or edit.op_id is None:
             return []
-        return self.truth.find(self.name, edit.op_id, edit.answered)
+        found = self.truth.find(self.name, edit.op_id, edit.answered)
+        if not edit.reused:
+            return found
+        return [one for one in found if _staged(one.before, edit.patch) == _stored(one)]
 
 
 def check_fates(
