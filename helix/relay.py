@@ -114,6 +114,20 @@ def difference(base: RelayState, sent: RelayState) -> JsonObject:
     return patch
 
 
+def with_parents(patch: JsonObject, sent: RelayState) -> JsonObject:
+    """
+    Say of each node that a patch moves what its position is relative to: the parent that the node
+    has for who sent it.
+
+    :param patch: a `difference` to ``sent``; it is changed.
+    """
+    for key, change in patch.get("nodes", {}).items():
+        if change is not None and "position" in change and "id" not in change:
+            if ("parentId",) not in sent.silent.get((True, key), ()):
+                change.setdefault("parentId", sent.nodes[key].get("parentId"))
+    return patch
+
+
 def changes_of(state: RelayState) -> bytes:
     """
     Write a state as ``changes`` of a ``flow_update``: by ids, but parents before their children.

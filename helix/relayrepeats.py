@@ -16,15 +16,19 @@ REPEAT_AFTER = 1.1
 CROSSING = 0.5
 """Seconds in which an update and a message of the page may cross each other."""
 
+SURELY_DEAF = 2 * DEAF - REPEAT_AFTER
+"""Seconds after an update that it has taken for which it takes no other, whatever the network."""
+
 
 @attrs.define(eq=False)
 class Hearing:
     """
     What a page hears, if it is one of those.
 
-    :ivar _taken_at: when it was sent the last update that it has taken, seconds of any clock.
+    :ivar _taken_at: when it was sent the last update that it has taken, or may have, seconds of
+        any clock.
     :ivar _missed: whether it was sent others since.
-    :ivar _doubtful: whether it may have taken one of these.
+    :ivar _doubtful: whether it may have taken another than that of `_taken_at`.
     """
 
     _taken_at: float = float("-inf")
@@ -44,20 +48,27 @@ class Hearing:
         :return: whether it may have taken it.
         """
         since = at - self._taken_at
+        takes = since >= SURELY_DEAF or self._doubtful
         if since >= REPEAT_AFTER:
-            self._taken_at, self._missed, self._doubtful = at, False, False
+            self._takes(at)
         elif is_own and since >= CROSSING:
-            self._missed = self._doubtful = False
+            self._missed = False
+            if since >= SURELY_DEAF:
+                self._taken_at, self._doubtful = at, True
         else:
-            self._missed = True
-            self._doubtful = self._doubtful or since >= 2 * DEAF - REPEAT_AFTER
-        return since >= 2 * DEAF - REPEAT_AFTER
+            self._missed, self._doubtful = True, takes
+        return takes
 
     def was_sent_again(self, at: float) -> None:
         """Note that it was sent the newest update again: once more, if it was deaf even then."""
-        self._taken_at, self._missed, self._doubtful = at, self._doubtful, False
+        self._takes(at)
 
     def was_sent_the_same(self, at: float) -> None:
         """Note that it was sent the newest update for the sake of others."""
         if at - self._taken_at >= REPEAT_AFTER:
-            self._taken_at, self._missed, self._doubtful = at, False, False
+            self._takes(at)
+
+    def _takes(self, at: float) -> None:
+        """It takes an update, unless it is deaf from one of which that was in doubt."""
+        self._missed = self._missed and self._doubtful
+        self._taken_at, self._doubtful = at, False

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from helix.mergepatch import JsonObject, diff
-from helix.relay import NOTHING, RelayState, difference, sharing
+from helix.relay import NOTHING, RelayState, difference, sharing, with_parents
 from helix.relaypast import RelayPast, news
 
 MAX_UPDATES = 32
@@ -136,7 +136,7 @@ class RelayView:
             del self._updates[: self._updates.index(base)]
             return self.sends(sent, at)
         sent = sharing(sent, document)
-        patch, _ = news(sent, document, past)
+        patch = with_parents(news(sent, document, past)[0], sent)
         self._proven = not difference(document, sent)
         self._last, self._last_at = sent, at
         self._known = sent
@@ -160,7 +160,7 @@ class RelayView:
         if self._proven or insists:
             self._forget(at)
         base, seen = self._base(sent)
-        patch = difference(base, sent)
+        patch = with_parents(difference(base, sent), sent)
         if not insists:
             self._last_at = at
         self._last = sent
@@ -216,7 +216,8 @@ class RelayView:
             scores[0] = -len(scores)
         likely = [seen for seen, score in enumerate(scores) if score == max(scores)]
         # Among these only the client's own edits differ: an update without the newest of them may
-        # have replaced what it showed. Then it is from there that it touched the fewest members.
+        # have replaced what it showed. Then it is from there that it touched the fewest members,
+        # and the fewest fields of those.
         base, seen = self._kept(likely[0]), likely[0]
         if len(likely) == 1 and (not seen or self._updates[seen - 1].shown is base):
             return base, seen
@@ -226,7 +227,7 @@ class RelayView:
         for count in filter(None, reversed(likely)):
             shown = self._updates[count - 1].shown
             touched = _touched(shown, sent)
-            if 0 < touched < fewest:
+            if (0, 0) < touched < fewest:
                 base, seen, fewest = shown, count, touched
             elif touched == fewest and base is not self._last:
                 seen = min(seen, count)
@@ -282,9 +283,20 @@ def _changes(a: RelayState, b: RelayState) -> Iterator[_Change]:
                 yield is_node, key, before[key], None
 
 
-def _touched(base: RelayState, sent: RelayState) -> int:
-    """Count the nodes and edges that differ."""
-    return sum(1 for _ in _changes(base, sent))
+def _touched(base: RelayState, sent: RelayState) -> tuple[int, int]:
+    """Count the nodes and edges that differ, and the fields of those: a position is one."""
+    members = fields = 0
+    for _, _, before, now in _changes(base, sent):
+        members += 1
+        fields += _fields(before, now)
+    return members, fields
+
+
+def _fields(before: JsonObject | None, now: JsonObject | None) -> int:
+    if before is None or now is None:
+        return 1
+    change = diff(before, now)
+    return sum(1 if name == "position" else _leaves(value) for name, value in change.items())
 
 
 def _distance(before: JsonObject | None, now: JsonObject | None) -> int:

@@ -403,6 +403,14 @@ def _expected(arrays: JsonObject) -> JsonObject:
     return {"nodes": nodes, "edges": edges}
 
 
+LEADS_NOWHERE_NOW: list[JsonObject] = [
+    {"nodes": [{"id": "n1"}], "edges": [{"id": "e1", "source": end, "target": end}]}
+    for end in ("n1", None)
+]
+
+
+@example(LEADS_NOWHERE_NOW, False)
+@example(LEADS_NOWHERE_NOW, True)
 @given(st.lists(_arrays(), min_size=1, max_size=6), st.booleans())
 def test_bri3_the_document_is_what_a_client_alone_sent(
     several: list[JsonObject], joined_late: bool
@@ -594,6 +602,59 @@ def test_bri4_a_client_undoes_nobody_elses_edits_whatever_echoes_show(actions: A
     _play(shared, clients, actions[: MAX_UPDATES - 1])
 
 
+def test_bri4_an_edit_of_a_node_that_an_echo_reset_takes_nothing_back() -> None:
+    shared, a, b = two_clients(node("n"), node("m"))
+    a.move("n", 1)
+    b.move("m", 2)  # without a's
+    b.receive(1)  # a's update, without b's own edit
+    b.nodes["m"] = b.nodes["m"] | {"data": {"label": "new"}}
+    b.send()
+    assert shared.document.content["nodes"]["m"] == node(
+        "m", position={"x": 2, "y": 0}, data={"label": "new"}
+    )
+
+
+# Groups
+
+
+def test_grp3_a_move_says_the_parent_that_the_client_sees() -> None:
+    shared, a, b = two_clients(node("g"), node("h"), node("n", parentId="g"))
+    a.nodes["n"] = a.nodes["n"] | {"parentId": "h"}
+    a.send()
+    b.move("n", 5)  # in g
+    moved = shared.document.content["nodes"]["n"]
+    assert (moved["parentId"], moved["position"]) == ("g", {"x": 5, "y": 0})
+    b.receive()
+    del b.nodes["n"]["parentId"]
+    b.move("n", 6)
+    a.move("n", 7)  # still in h
+    assert shared.document.content["nodes"]["n"]["parentId"] == "h"
+
+
+def test_grp3_an_old_copy_says_the_parent_of_what_it_moved_and_of_nothing_else() -> None:
+    shared = Flow(flow(by_id(node("g"), node("n", parentId="g"), node("m"))))
+    old = shared.join()
+    old.receive()
+    shared.edit({"nodes": {"m": {"position": {"x": 1}}, "n": {"parentId": None}}})
+    effective = shared.document.content["nodes"]["m"]
+    old.move("n", 9)
+    moved = shared.document.content["nodes"]["n"]
+    assert (moved["parentId"], moved["position"]) == ("g", {"x": 9, "y": 0})
+    assert shared.document.content["nodes"]["m"] is effective
+
+
+def test_grp5_a_child_of_a_group_that_was_just_deleted_does_not_jump() -> None:
+    group = node("g", position={"x": 100, "y": 50})
+    shared, a, b = two_clients(group, node("n", parentId="g"))
+    del a.nodes["g"]
+    a.send()
+    b.move("n", 5)  # the group is there yet
+    moved = shared.document.content["nodes"]["n"]
+    assert ("parentId" in moved, moved["position"]) == (False, {"x": 105, "y": 50})
+    b.receive()
+    assert b.nodes == shared.document.content["nodes"]
+
+
 # Time
 
 
@@ -723,7 +784,7 @@ def test_bri4_an_update_may_lack_edits_that_are_under_way() -> None:
     view.was_sent(document, 1)
     # It goes back with its own edit, and has the other's.
     both = state(node("n", position={"x": 5, "y": 0}), node("m"), node("o"))
-    assert view.sends(both, 1)[1] == {"nodes": {"m": {"position": {"x": 0}}}}
+    assert view.sends(both, 1)[1] == {"nodes": {"m": {"position": {"x": 0}, "parentId": None}}}
 
 
 def test_bri4_no_more_than_so_many_updates_are_remembered() -> None:
