@@ -173,14 +173,17 @@ class Fanout:
 
     def remove(self, outlet: Outlet, topic: str) -> None:
         """Remove a member, also from what is still to be delivered."""
-        del self._members[outlet, topic]
-        self._audience = None
+        self._remove(outlet, topic)
         outlet.forget(topic)
-        for batch in self._batches:
-            for wire, outlets in batch.audience:
-                if wire == (outlet.encoding, topic) and outlet in outlets:
-                    outlets[outlets.index(outlet)] = _GONE
-            batch.newcomers = deque(one for one in batch.newcomers if one[:2] != (outlet, topic))
+
+    def hand_over(self, outlet: Outlet, topic: str, to: Fanout) -> None:
+        """
+        Let a member be one of another fan-out, and have what that broadcasts from here on.
+
+        It gets nothing more of what is still to be delivered here, unless it was lagging.
+        """
+        self._remove(outlet, topic)
+        to.add(outlet, topic)
 
     def broadcast(self, broadcast: Broadcast) -> Deferred[None]:
         """
@@ -223,6 +226,15 @@ class Fanout:
             self._failed(Failure())
             return succeed(None)
         return gatherResults(untaken).addCallback(lambda _: None) if untaken else succeed(None)
+
+    def _remove(self, outlet: Outlet, topic: str) -> None:
+        del self._members[outlet, topic]
+        self._audience = None
+        for batch in self._batches:
+            for wire, outlets in batch.audience:
+                if wire == (outlet.encoding, topic) and outlet in outlets:
+                    outlets[outlets.index(outlet)] = _GONE
+            batch.newcomers = deque(one for one in batch.newcomers if one[:2] != (outlet, topic))
 
     def _open_batch(self) -> _Batch | None:
         """The batch that broadcasts can still be added to."""

@@ -122,9 +122,9 @@ def with_parents(patch: JsonObject, sent: RelayState) -> JsonObject:
     :param patch: a `difference` to ``sent``; it is changed.
     """
     for key, change in patch.get("nodes", {}).items():
-        if change is not None and "position" in change and "id" not in change:
-            if ("parentId",) not in sent.silent.get((True, key), ()):
-                change.setdefault("parentId", sent.nodes[key].get("parentId"))
+        is_move = change is not None and "position" in change and "id" not in change
+        if is_move and ("parentId",) not in sent.silent.get((True, key), ()):
+            change.setdefault("parentId", sent.nodes[key].get("parentId"))
     return patch
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import attrs
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -23,8 +22,11 @@ from helix.livelog import LiveLog, LogSettings
 from helix.outlet import Flow, Outlet
 from helix.protocol import encode_json
 from helix.records import Entry
-from helix.relay import OLD_TYPE, RelayState, changes_of, merged, state_of
+from helix.relay import OLD_TYPE, RelayState, changes_of, merged
+from helix.relaydelivery import RelayDelivery
+from helix.relaydocument import DurableState
 from helix.relayhistory import RelayHistory
+from helix.relaymember import RelayMember, SentUpdate
 from helix.relayread import Arrays, read
 from helix.relayrepeats import Hearing
 from helix.relaystage import RelayEdit
@@ -41,54 +43,12 @@ MAX_TOLD = 100
 
 T = TypeVar("T")
 
-_decode = msgspec.json.Decoder(dict).decode
-
-
-@attrs.frozen
-class _Sent:
-    """
-    An update that all members were sent.
-
-    :ivar number: counts the updates.
-    :ivar author: whose own message it was, as it came; ``None`` for nobody's.
-    """
-
-    number: int
-    state: RelayState
-    at: float
-    author: IMember | None
-
-
-@attrs.define(eq=False)
-class _Member:
-    """
-    :ivar noted: the number of the last update that the view knows of.
-    :ivar joined_at: when it joined, seconds of the reactor.
-    :ivar view: what the member may have before it; made when it first edits or is greeted.
-    :ivar hearing: what of the updates it may have missed.
-    :ivar greeting: will send it what the flow holds.
-    :ivar takes_echoes: whether it is a page that shows what comes back as it had sent it.
-    """
-
-    noted: int
-    joined_at: float
-    view: RelayView | None = None
-    hearing: Hearing = attrs.field(factory=Hearing)
-    greeting: IDelayedCall | None = None
-    takes_echoes: bool = False
-
-    def end_wait(self) -> None:
-        """Don't send it what the flow holds."""
-        if self.greeting is not None and self.greeting.active():
-            self.greeting.cancel()
-        self.greeting = None
-
 
 class RelayAudience:
     """
     The members in relay mode.
 
-    :param fanout: the way to them.
+    :param fanout: makes a way to members of the flow.
     :param commits: takes their edits.
     :param logs: the clocks, and the store, where the log is read for what was before.
     """
@@ -97,15 +57,14 @@ class RelayAudience:
         "_clock",
         "_commits",
         "_count",
-        "_fanout",
+        "_delivery",
+        "_document",
         "_history",
         "_left",
         "_members",
         "_newest",
         "_repeat_timer",
         "_sent",
-        "_state",
-        "_state_at",
         "_timer",
         "_told",
         "_told_at",
@@ -114,28 +73,30 @@ class RelayAudience:
 
     _log: Final = Logger(namespace="helix.session")
 
-    def __init__(self, fanout: Fanout, commits: CommitLoop, logs: LogSettings) -> None:
-        self._fanout = fanout
+    def __init__(
+        self, fanout: Callable[[], Fanout], commits: CommitLoop, logs: LogSettings
+    ) -> None:
+        self._delivery = RelayDelivery(fanout)
         self._commits = commits
+        self._document = DurableState(commits)
         self._clock: IReactorTime = logs.clock
         self._wall = logs.wall
         self._history = RelayHistory(commits.log, logs)
         self._left: dict[Outlet, Hearing] = {}
         self._newest = b""
         self._repeat_timer: IDelayedCall | None = None
-        self._members: dict[IMember, _Member] = {}
-        self._sent: list[_Sent] = []
+        self._members: dict[IMember, RelayMember] = {}
+        self._sent: list[SentUpdate] = []
         self._count = 0
-        self._state: RelayState | None = None
-        self._state_at = ("", 0)
         self._told: RelayState | None = None
         self._told_at = 0.0
         self._timer: IDelayedCall | None = None
 
     def add(self, member: IMember) -> None:
-        known = self._members[member] = _Member(self._count, self._clock.seconds())
-        known.hearing = self._left.pop(member.outlet, known.hearing)
-        self._fanout.add(member.outlet, member.topic)
+        known = self._members[member] = RelayMember(self._count, self._clock.seconds())
+        if (hearing := self._left.pop(member.outlet, None)) is not None:
+            known.hearing, known.is_back = hearing, True
+        self._delivery.add(member)
 
     def remove(self, member: IMember) -> None:
         known = self._members.pop(member)
@@ -144,20 +105,21 @@ class RelayAudience:
         self._left = {out: one for out, one in self._left.items() if out.state is not Flow.SHUT}
         if member.outlet.state is not Flow.SHUT:
             self._left[member.outlet] = known.hearing
-        self._fanout.remove(member.outlet, member.topic)
+        self._delivery.remove(member)
         if not self._members:
             self._history.forget()
 
     def greet(self, member: IMember) -> None:
         """
         Send a member that has joined what the flow holds, once it has sent what it has, or
-        `GREETING_WAIT` later.
+        `GREETING_WAIT` later. Before, it is sent nothing that would replace what it shows.
         """
+        self._delivery.hold(member)
         self._members[member].greeting = self._clock.callLater(GREETING_WAIT, self._greet, member)
 
     def change(self, changes: bytes) -> Deferred[None]:
         """Broadcast ``changes`` (JSON, verbatim) as a ``flow_update``."""
-        return self._fanout.broadcast(Broadcast("flow_update", self._payload(changes), Kind.UPDATE))
+        return self._delivery.tell(self._update(changes))
 
     def show(self, arrays: Arrays, changes: bytes) -> Deferred[None]:
         """
@@ -166,7 +128,7 @@ class RelayAudience:
         :param arrays: what they hold. A member that shows it has not edited that.
         """
         limits = self._log_of_flow.document.limits
-        return self._send(read(arrays, self._document(), limits, []), None, changes)
+        return self._send(read(arrays, self._document.now(), limits, []), None, changes)
 
     def prepared(self, member: IMember) -> Deferred[None] | None:
         """
@@ -177,7 +139,6 @@ class RelayAudience:
         :raises HelixError: (through the Deferred) when the log can't be read.
         """
         known = self._members[member]
-        known.end_wait()
         view = self._member_view(member, known)
         if view.is_unsettled(self._clock.seconds()) and self._history.past is None:
             return self._history.read()
@@ -195,8 +156,9 @@ class RelayAudience:
             what no document can hold, which is not stored: some of them, where they are many.
         :raises HelixError: (through the Deferred) when the edit can't be stored; nobody was told.
         """
-        document, now = self._document(), self._clock.seconds()
-        known = self._members.get(member) or _Member(self._count, now)
+        document, now = self._document.now(), self._clock.seconds()
+        known = self._members.get(member) or RelayMember(self._count, now)
+        known.end_wait()
         view = self._member_view(member, known)
         left_out: list[str] = []
         sent = read(arrays, document, self._log_of_flow.document.limits, left_out)
@@ -217,7 +179,7 @@ class RelayAudience:
 
     def change_binary(self, data: bytes) -> Deferred[None]:
         """Broadcast ``data`` as a binary ``flow_update``."""
-        return self._fanout.broadcast(Broadcast("flow_update", data, Kind.UPDATE, binary=True))
+        return self._delivery.tell(Broadcast("flow_update", data, Kind.UPDATE, binary=True))
 
     def committed(self, entries: Sequence[Entry]) -> None:
         """The log has grown: tell the members, soon, of what they don't know yet."""
@@ -232,11 +194,11 @@ class RelayAudience:
     def tell_count(self, event: str, flow_id: str, count: int) -> Deferred[None]:
         """Broadcast how many members the flow has."""
         payload = encode_json({"client_count": count, "flow_id": flow_id})
-        return self._fanout.broadcast(Broadcast(event, payload, Kind.CLIENT_COUNT))
+        return self._delivery.tell(Broadcast(event, payload, Kind.CLIENT_COUNT))
 
     def flush(self) -> None:
         """Deliver at once what waits."""
-        self._fanout.flush()
+        self._delivery.flush()
 
     def close(self) -> None:
         """Leave no timer behind."""
@@ -257,58 +219,52 @@ class RelayAudience:
     def _payload(self, changes: bytes) -> bytes:
         return b'{"changes":%b,"timestamp":%d}' % (changes, self._wall())
 
-    def _document(self) -> RelayState:
-        """The document's nodes and edges as they are durable."""
-        log = self._log_of_flow
-        at = (log.epoch, log.version)
-        if self._state is not None and self._state_at == at:
-            return self._state
-        state = None
-        if self._state is not None and self._state_at[0] == log.epoch:
-            missed = log.recent(self._state_at[1])
-            if missed is not None:
-                state = self._state
-                for entry in missed:
-                    state = state.patched(_decode(entry.patch))
-        if state is None:
-            state = self._commits.confirmed(lambda: state_of(log.document.content))
-        self._state, self._state_at = state, at
-        return state
+    def _update(self, changes: bytes) -> Broadcast:
+        return Broadcast("flow_update", self._payload(changes), Kind.UPDATE)
 
-    def _member_view(self, member: IMember, known: _Member) -> RelayView:
+    def _member_view(self, member: IMember, known: RelayMember) -> RelayView:
         """What a member may have before it, with all that it was sent."""
         if known.view is None:
-            known.view = RelayView(known.joined_at)
-        for one in self._sent:
-            if one.number > known.noted and one.author is not member:
-                known.view.was_sent(one.state, one.at)
+            known.view = RelayView(known.joined_at, known.is_back)
+        if not self._delivery.is_held(member):
+            for one in self._sent:
+                if one.number > known.noted and one.author is not member:
+                    known.view.was_sent(one.state, one.at)
         known.noted = self._count
         return known.view
 
     def _greet(self, member: IMember) -> None:
-        """The timer's call: send what the flow holds, unless that was just sent to all."""
+        """Send what the flow holds, and hold nothing back any more."""
         known = self._members[member]
-        if not self._log_of_flow.version:
-            return
-        state, now = self._document(), self._clock.seconds()
-        if known.noted < self._count and state is self._told:
-            return
-        member.push("flow_update", self._payload(changes_of(state)))
-        self._member_view(member, known).was_sent(state, now)
-        known.hearing.was_sent(now, False)
+        view = self._member_view(member, known)
+        if self._log_of_flow.version:
+            state, now = self._document.now(), self._clock.seconds()
+            member.push("flow_update", self._payload(changes_of(state)))
+            view.was_sent(state, now)
+            known.hearing.was_sent(now, False)
+        self._delivery.release(member)
         self._repeat_later()
 
     def _answered(self, result: T, member: IMember, view: RelayView, edit: RelayEdit) -> T:
         """An edit is in the document but for what is unfit in it, or was refused."""
         known = self._members.get(member)
-        if known is None or known.view is not view:
+        if known is None:
             return result
-        if isinstance(result, Failure):
+        is_held = self._delivery.is_held(member)
+        if known.view is not view:
+            pass
+        elif isinstance(result, Failure):
             # The document lacks it, whatever the member shows: what it sends next tells.
-            known.view = RelayView(known.joined_at)
-            known.view.was_sent(self._document(), self._clock.seconds())
+            known.view = RelayView(known.joined_at, known.is_back)
+            if not is_held:
+                known.view.was_sent(self._document.now(), self._clock.seconds())
         else:
             self._member_view(member, known).answered(edit.unfit)
+        if is_held and isinstance(result, Failure):
+            self._greet(member)
+        elif is_held:
+            self._member_view(member, known)
+            self._delivery.release(member)
         return result
 
     def _refused(self, failure: Failure, changes: bytes, edit: RelayEdit) -> None:
@@ -319,7 +275,7 @@ class RelayAudience:
         self._log_failure(self.change(changes))
 
     def _tell_of(self, sent: RelayState, changes: bytes, member: IMember) -> None:
-        state = self._document()
+        state = self._document.now()
         others = merged(sent, state)
         if others is None:
             self._log_failure(self._send(state, member, changes))
@@ -327,15 +283,15 @@ class RelayAudience:
             self._log_failure(self._send(state, None, others))
 
     def _tell_soon(self) -> None:
-        if self._timer is None and not self._fanout.is_empty:
+        if self._timer is None and not self._delivery.shows_nobody:
             wait = self._told_at + MIN_INTERVAL - self._clock.seconds()
             self._timer = self._clock.callLater(max(0.0, wait), self._tell)
 
     def _tell(self) -> None:
         """The timer's call."""
         self._timer = None
-        state = self._document()
-        if state is not self._told and not self._fanout.is_empty:
+        state = self._document.now()
+        if state is not self._told and not self._delivery.shows_nobody:
             self._log_failure(self._send(state, None, changes_of(state)))
 
     def _send(self, state: RelayState, author: IMember | None, changes: bytes) -> Deferred[None]:
@@ -346,20 +302,26 @@ class RelayAudience:
         """
         self._told, self._told_at = state, self._clock.seconds()
         self._count += 1
-        self._sent.append(_Sent(self._count, state, self._told_at, author))
+        self._sent.append(SentUpdate(self._count, state, self._told_at, author))
         del self._sent[:-MAX_UPDATES]
         for member, known in self._members.items():
+            if self._delivery.is_held(member):
+                continue
             takes = known.hearing.was_sent(self._told_at, member is author)
             if takes and member is author and known.takes_echoes:
                 # It may replace by it what the page has changed since.
                 self._sent[-1] = attrs.evolve(self._sent[-1], author=None)
         self._newest = changes
         self._repeat_later()
-        return self.change(changes)
+        return self._delivery.show(self._update(changes))
 
     def _repeat_later(self) -> None:
         """See to it that who may have missed the newest update is sent it again."""
-        times = (known.hearing.repeat_at for known in self._members.values())
+        times = (
+            known.hearing.repeat_at
+            for member, known in self._members.items()
+            if not self._delivery.is_held(member)
+        )
         at = min((time for time in times if time is not None), default=None)
         timer, self._repeat_timer = self._repeat_timer, None
         if at is None:
@@ -375,26 +337,27 @@ class RelayAudience:
 
     def _repeat(self) -> None:
         """The timer's call."""
-        now, state = self._clock.seconds(), self._document()
+        now, state = self._clock.seconds(), self._document.now()
         is_told = self._newest and state is self._told
-        payload = self._payload(self._newest if is_told else changes_of(state))
+        changes = self._newest if is_told else changes_of(state)
+        shown = [one for one in self._members.items() if not self._delivery.is_held(one[0])]
         due = {
             member: known
-            for member, known in self._members.items()
+            for member, known in shown
             if (at := known.hearing.repeat_at) is not None and at <= now
         }
-        if 2 * len(due) > len(self._members):
-            self._log_failure(
-                self._fanout.broadcast(Broadcast("flow_update", payload, Kind.UPDATE))
-            )
-            for known in self._members.values():
+        is_for_all = 2 * len(due) > len(shown)
+        if is_for_all:
+            self._log_failure(self._delivery.show(self._update(changes)))
+        for member, known in shown if is_for_all else due.items():
+            if member in due:
+                known.hearing.was_sent_again(now)
+            else:
                 known.hearing.was_sent_the_same(now)
-        for member, known in due.items():
-            if 2 * len(due) <= len(self._members) and member.outlet.state is not Flow.LAGGING:
-                member.push("flow_update", payload)
-            known.hearing.was_sent_again(now)
+            if not is_for_all and member.outlet.state is not Flow.LAGGING:
+                member.push("flow_update", self._payload(changes))
             if known.view is not None:
-                self._member_view(member, known).was_sent_again(now)
+                self._member_view(member, known).was_sent_again(state, now)
         self._repeat_later()
 
     def _log_failure(self, told: Deferred[None]) -> None:

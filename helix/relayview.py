@@ -64,9 +64,11 @@ class RelayView:
     Calls come in the order in which the server takes frames from the client and sends it some.
 
     :param joined_at: when the client joined, seconds of any clock.
+    :param is_back: whether it had just left: then it may show what it did before, and not its copy.
     """
 
     __slots__ = (
+        "_is_back",
         "_is_new",
         "_joined_at",
         "_known",
@@ -77,8 +79,9 @@ class RelayView:
         "_updates",
     )
 
-    def __init__(self, joined_at: float) -> None:
+    def __init__(self, joined_at: float, is_back: bool = False) -> None:
         self._joined_at = joined_at
+        self._is_back = is_back
         self._is_new = True
         self._last: RelayState | None = NOTHING
         self._last_at = float("-inf")
@@ -90,7 +93,8 @@ class RelayView:
 
     def is_unsettled(self, at: float) -> bool:
         """Tell whether nothing tells yet what the client has taken: `begins` is to be asked."""
-        return self._is_new or (bool(self._updates) and at - self._joined_at < SETTLED)
+        is_early = at - self._joined_at < SETTLED
+        return self._is_new or (is_early and (self._is_back or bool(self._updates)))
 
     def was_sent(self, state: RelayState, at: float) -> None:
         """
@@ -111,10 +115,11 @@ class RelayView:
         self._known = kept
         del self._updates[:-MAX_UPDATES]
 
-    def was_sent_again(self, at: float) -> None:
-        """Note that the client was sent the newest update once more."""
+    def was_sent_again(self, state: RelayState, at: float) -> None:
+        """Note that the client was sent the newest update once more: `was_sent` with the state."""
         if self._updates:
             self._updates[-1].at = at
+        self.was_sent(state, at)
 
     def begins(
         self, sent: RelayState, at: float, document: RelayState, past: RelayPast

@@ -115,7 +115,7 @@ class FlowSession:
         self._commits = CommitLoop(log, around.logs, me)
         self._members: dict[IMember, Audience] = {}
         self._clients: dict[str, IMember] = {}
-        self._relays = RelayAudience(fanout(), self._commits, around.logs)
+        self._relays = RelayAudience(fanout, self._commits, around.logs)
         self._documents = DocumentAudience(fanout(), log, lambda: me.state())
         self.awareness = Awareness(
             fanout(),

@@ -187,6 +187,55 @@ def test_bri8_joiners_edit_is_one_of_what_it_was_sent(world: World) -> None:
     assert editor.entries[-1]["patch"] == moving("n1", 3)
 
 
+@pytest.mark.parametrize("sends", [True, False])
+def test_bri13_nothing_replaces_what_a_joiner_shows_before_it_is_greeted(
+    world: World, sends: bool
+) -> None:
+    editor, other = Editor(world, "e"), relay(world)
+    editor.patch(1, adding("n"))
+    client = world.client()
+    client.join(FLOW)
+    editor.patch(2, adding("m"))
+    world.settle()
+    world.clock.advance(GREETING_WAIT / 2)
+    other.change(FLOW, 4)
+    assert updates(client) == [4], "what shows no flow is held back"
+    assert len(updates(other)) == 2
+    if sends:
+        client.change(FLOW, arrays([node("own")]))
+        assert updates(client) == [arrays([node("own"), node("m"), node("n")])]
+    else:
+        world.clock.advance(GREETING_WAIT / 2)
+        assert updates(client) == [arrays([node("m"), node("n")])]
+    world.clock.advance(SETTLED)
+    updates(client)
+    other.change(FLOW, arrays([node("m", 3), node("n")]))
+    assert len(updates(client)) == 1
+
+
+def test_bri13_who_could_not_be_stored_is_greeted(world: World, store: HeldStore) -> None:
+    other, client = relay(world), world.client()
+    client.join(FLOW)
+    store.fail("create", StoreUnavailable())
+    assert client.answer(client.change(FLOW, arrays([node("own")])))[0] == "error"
+    other.change(FLOW, arrays([node("n")]))
+    assert updates(client) == [arrays([node("n")])]
+
+
+def test_bri13_who_leaves_before_the_greeting_is_sent_nothing(world: World) -> None:
+    other, client = relay(world), world.client()
+    client.join(FLOW)
+    world.settle()
+    client.leave(FLOW)
+    other.change(FLOW, arrays([node("n")]))
+    world.settle()
+    client.join(FLOW)
+    world.settle()
+    client.received()
+    world.clock.advance(GREETING_WAIT)
+    assert updates(client) == [arrays([node("n")])]
+
+
 def test_bri9_what_no_document_can_hold_is_relayed_and_told(world: World) -> None:
     a, b = relay(world), relay(world)
     bad = arrays([{**node("n"), "data": {"__proto__": 1, "x": 1}}, node("m")])

@@ -227,7 +227,7 @@ def test_ses4_nothing_is_left(world: World, end: str) -> None:
     joined = world.events("helix.session.client_joined")
     assert len(world.events("helix.session.client_left")) == len(joined)
     assert not world.clock.getDelayedCalls()
-    assert not session._relays._fanout._members
+    assert not session._relays._delivery._fanout._members
     client = world.client()
     assert client.answer(client.join(FLOW)) == ("ok", {})
 
@@ -244,7 +244,7 @@ def test_ses4_many_members_are_told_in_slices(world: World, end: str) -> None:
         world.clock.turn()
     else:
         members[0].outlet.encoding = fail_at(b"flow_update")
-        session._relays._fanout._audience = None
+        session._relays._delivery._fanout._audience = None
         session.change(b"1")
         world.failures.clear()
     told = [sum(bool(member.socket.taken) for member in members)]

@@ -1,0 +1,55 @@
+"""What is known of each member of a flow in relay mode, and of what it was sent."""
+
+from __future__ import annotations
+
+import attrs
+from twisted.internet.interfaces import IDelayedCall
+
+from helix.interfaces import IMember
+from helix.relay import RelayState
+from helix.relayrepeats import Hearing
+from helix.relayview import RelayView
+
+
+@attrs.frozen
+class SentUpdate:
+    """
+    An update that all members were sent.
+
+    :ivar number: counts the updates.
+    :ivar author: whose own message it was, as it came; ``None`` for nobody's.
+    """
+
+    number: int
+    state: RelayState
+    at: float
+    author: IMember | None
+
+
+@attrs.define(eq=False)
+class RelayMember:
+    """
+    A member.
+
+    :ivar noted: the number of the last update that the view knows of.
+    :ivar joined_at: when it joined, seconds of the reactor.
+    :ivar view: what the member may have before it; made when it first edits or is greeted.
+    :ivar hearing: what of the updates it may have missed.
+    :ivar greeting: will send it what the flow holds.
+    :ivar is_back: whether it is a page that has just left, and shows yet what it did then.
+    :ivar takes_echoes: whether it is a page that shows what comes back as it had sent it.
+    """
+
+    noted: int
+    joined_at: float
+    view: RelayView | None = None
+    hearing: Hearing = attrs.field(factory=Hearing)
+    greeting: IDelayedCall | None = None
+    is_back: bool = False
+    takes_echoes: bool = False
+
+    def end_wait(self) -> None:
+        """Don't send it what the flow holds."""
+        if self.greeting is not None and self.greeting.active():
+            self.greeting.cancel()
+        self.greeting = None
