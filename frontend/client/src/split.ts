@@ -24,14 +24,14 @@ export function split(patch: JsonObject, maxBytes: number): JsonObject[] {
   if (!isEmpty(rest)) {
     parts.begin(rest);
   }
-  const [made, gone] = [isObject(nodes) ? nodes : {}, isObject(edges) ? edges : {}];
-  for (const [id, value] of parentsFirst(made)) {
+  const ofNodes = isObject(nodes) ? nodes : {};
+  for (const [id, value] of parentsFirst(ofNodes)) {
     parts.add("nodes", id, value);
   }
-  for (const [id, value] of Object.entries(gone)) {
+  for (const [id, value] of Object.entries(isObject(edges) ? edges : {})) {
     parts.add("edges", id, value);
   }
-  for (const [id, value] of Object.entries(made)) {
+  for (const [id, value] of Object.entries(ofNodes)) {
     if (value === null) {
       parts.add("nodes", id, null);
     }

@@ -7,20 +7,17 @@ import { REPLACED } from "./errors";
 import { Fates } from "./fates";
 import { History } from "./history";
 import { newId, publicId, secureRandom } from "./ids";
+import { Incoming } from "./incoming";
 import { BrowserKeeper } from "./keeper";
 import { restoring } from "./losses";
 import { Membership, type MembershipOptions, type Standing } from "./membership";
-import { isObject } from "./mergepatch";
-import { type Acceptance, Outgoing, pointers } from "./outgoing";
+import { type Acceptance, Outgoing } from "./outgoing";
 import { Page } from "./page";
-import { Gap, type Operation, Replica } from "./replica";
+import { type Operation, Replica } from "./replica";
 import { Shelf } from "./shelf";
-import { undoing } from "./undoing";
 import type {
   Cursor,
   Dropped,
-  FlowDocument,
-  FlowEntry,
   FlowError,
   FlowEvent,
   FlowState,
@@ -58,15 +55,12 @@ export class FlowSync implements SyncedFlow {
   readonly #changes: Changes;
   readonly #outgoing: Outgoing;
   readonly #couriers: Couriers;
+  readonly #incoming: Incoming;
   readonly #awareness: Awareness;
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: FlowEvent) => void>();
   #membership: Membership | null = null;
   #standing: Standing = ON_THE_WAY;
-  #wasIn = false;
-  #limits: unknown;
-  #role: string | null = null;
-  #namesChanged = 0;
   #state: FlowState;
   /** Counts the starts: what an earlier one has begun is given up. */
   #life = 0;
@@ -82,6 +76,13 @@ export class FlowSync implements SyncedFlow {
     const changed = (): void => {
       this.#refresh();
     };
+    const tell = (event: FlowEvent): void => {
+      this.#tell(event);
+    };
+    const settle = (op: Operation): void => {
+      this.#outgoing.settle(op);
+      this.#couriers.settle(op);
+    };
     const { keeper = new BrowserKeeper() } = options;
     this.#shelf = new Shelf(keeper, changed);
     this.#page = new Page({
@@ -93,13 +94,8 @@ export class FlowSync implements SyncedFlow {
     const history = new History();
     this.#fates = new Fates(flowId, this.#replica, history, this.#shelf, {
       changed,
-      tell: (event) => {
-        this.#tell(event);
-      },
-      settle: (op) => {
-        this.#outgoing.settle(op);
-        this.#couriers.settle(op);
-      },
+      tell,
+      settle,
       pump: () => {
         this.#outgoing.pump();
         this.#couriers.pump();
@@ -140,6 +136,14 @@ export class FlowSync implements SyncedFlow {
       split: (op, given) => this.#fates.keepParts(op, this.#replica.split(op, given)),
       moved: () => {
         this.#outgoing.wait(this.#couriers.isFirst);
+      },
+    });
+    this.#incoming = new Incoming(this.#replica, this.#changes, this.#fates, {
+      changed,
+      tell,
+      settle,
+      keepDocument: (isAtOnce) => {
+        this.#keepDocument(isAtOnce);
       },
     });
     this.#awareness = new Awareness(() => this.clientId, {
@@ -214,14 +218,14 @@ export class FlowSync implements SyncedFlow {
     this.#membership = new Membership(this.#address(), {
       parameters: () => this.#parameters(this.#changes.clientId),
       joined: (response) => {
-        this.#trusting(() => {
-          this.#joined(response);
-        });
+        this.#incoming.joined(response);
       },
       received: (event, payload) => {
-        this.#trusting(() => {
-          this.#received(event, payload);
-        });
+        if (event === "cursors") {
+          this.#awareness.moved(payload);
+        } else {
+          this.#incoming.received(event, payload);
+        }
       },
       moved: (standing) => {
         this.#moved(standing);
@@ -320,10 +324,10 @@ export class FlowSync implements SyncedFlow {
       status: this.#status(),
       canUndo: this.#changes.history.canUndo(this.#replica.shown),
       canRedo: this.#changes.history.canRedo(this.#replica.shown),
-      role: this.#role,
+      role: this.#incoming.role,
       members: this.#awareness.members,
       cursors: this.#awareness.cursors,
-      namesChanged: this.#namesChanged,
+      namesChanged: this.#incoming.namesChanged,
       refusals: this.#fates.refusals,
       dropped: this.#fates.losses.list,
     };
@@ -336,7 +340,7 @@ export class FlowSync implements SyncedFlow {
     if (kind === "joined") {
       return { ...rest, kind: unsent === 0 ? "saved" : "saving", unsent, kept };
     }
-    const isLoading = kind === "offline" && !this.#wasIn && rest.error === null;
+    const isLoading = kind === "offline" && !this.#incoming.wasJoined && rest.error === null;
     return { ...rest, kind: isLoading ? "loading" : kind, unsent, kept };
   }
 
@@ -387,130 +391,7 @@ export class FlowSync implements SyncedFlow {
     return this.#replica.unsent > unsent;
   }
 
-  // what the server tells
-
-  /** Take what the server tells; where that can't be, the next join begins anew. */
-  #trusting(take: () => void): void {
-    try {
-      take();
-    } catch (error) {
-      if (!(error instanceof Gap)) {
-        this.#replica.distrust();
-      }
-      throw error;
-    }
-  }
-
-  #joined(response: JsonObject): void {
-    const { epoch, version, chain, document, entries, role, limits } = response;
-    if (document !== undefined) {
-      this.#adopt(response);
-    } else {
-      if (epoch !== this.#replica.epoch) {
-        throw new Error("The server resumed another log");
-      }
-      this.#grow(entries, chain);
-      if (typeof version !== "number" || version > this.#replica.version) {
-        throw new Gap();
-      }
-      if (version < this.#replica.version) {
-        throw new Error("The server has less than it had");
-      }
-      // Also where nothing is new: it is kept as one that was opened now.
-      this.#keepDocument();
-    }
-    this.#takeInitialBack(response["last_op_id"]);
-    this.#namesChanged += 1;
-    this.#role = typeof role === "string" ? role : null;
-    this.#wasIn = true;
-    this.#limits = limits;
-  }
-
-  /** What an empty flow was to begin with isn't for one that somebody else has begun. */
-  #takeInitialBack(lastOpId: unknown): void {
-    for (const op of this.#replica.version > 0 ? this.#fates.initial : []) {
-      if (typeof lastOpId !== "number" || lastOpId < op.opId) {
-        this.#fates.forget(op);
-        this.#outgoing.settle(op);
-      }
-    }
-  }
-
-  #received(event: string, payload: JsonObject): void {
-    if (event === "entries") {
-      this.#grow(payload["entries"], payload["chain"]);
-    } else if (event === "version_named" || event === "versions_changed") {
-      this.#namesChanged += 1;
-      this.#refresh();
-    } else if (event === "reset") {
-      this.#namesChanged += 1;
-      this.#adopt(payload);
-    } else if (event === "cursors") {
-      this.#awareness.moved(payload);
-    }
-  }
-
-  #grow(given: unknown, chain: unknown): void {
-    if (!Array.isArray(given)) {
-      throw new TypeError("The server sent no entries");
-    }
-    const { news, settled } = this.#replica.receive(
-      given as FlowEntry[],
-      chainOf(chain),
-      (entry, before) => {
-        this.#fates.losses.watch(entry, before);
-      },
-    );
-    for (const { op } of settled) {
-      this.#fates.remove(op);
-      if (op.clientId === this.#changes.clientId) {
-        this.#outgoing.settle(op);
-      } else {
-        this.#couriers.settle(op);
-      }
-    }
-    for (const { client_id, patch, version } of news) {
-      if (client_id !== this.clientId) {
-        this.#changes.history.overtake(patch, version);
-      }
-    }
-    this.#fates.ripen();
-    for (const { op, entry } of settled) {
-      const { shown } = this.#replica;
-      if (entry.version > 1 && shown !== null && this.#fates.isInitial(op)) {
-        // It came behind what somebody else did meanwhile, which is to be as they have left it.
-        this.#changes.begin(undoing(shown, [op]), (undo) => {
-          this.#fates.keep(undo);
-        });
-      }
-      this.#fates.drop(op, pointers(entry.dropped));
-    }
-    if (news.length > 0) {
-      this.#keepDocument();
-      this.#refresh();
-      this.#tell({ type: "entries", entries: news });
-    }
-  }
-
-  #adopt({ epoch, version, chain, document }: JsonObject): void {
-    if (typeof epoch !== "string" || typeof version !== "number" || !isObject(document)) {
-      throw new TypeError("The server sent no document");
-    }
-    if (this.#replica.epoch !== null && this.#replica.epoch !== epoch) {
-      this.#changes.history.clear();
-    }
-    const before = this.#replica.confirmed;
-    this.#replica.adopt({ epoch, version, chain: chainOf(chain) }, document as FlowDocument);
-    if (before !== null) {
-      this.#fates.losses.compare(before, document as FlowDocument);
-    }
-    this.#fates.ripen();
-    this.#keepDocument();
-    // At once: what is edited from now on is shown to another visit on top of it alone.
-    this.#shelf.flush();
-    this.#refresh();
-    this.#tell({ type: "replaced", epoch, version });
-  }
+  // where one stands
 
   #moved(standing: Standing): void {
     const before = this.#standing;
@@ -542,7 +423,7 @@ export class FlowSync implements SyncedFlow {
   #arrive(): void {
     this.#awareness.arrive();
     this.#couriers.deliver();
-    this.#outgoing.resume(this.#limits);
+    this.#outgoing.resume(this.#incoming.limits);
     const { initial } = this.#options;
     if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {
       this.#changes.begin(initial, (op) => {
@@ -575,13 +456,16 @@ export class FlowSync implements SyncedFlow {
 
   // what is kept
 
-  #keepDocument(): void {
+  #keepDocument(isAtOnce: boolean): void {
     this.#shelf.keepDocument(this.flowId, () => {
       const { epoch, version, chain, confirmed } = this.#replica;
       return epoch === null || confirmed === null
         ? null
         : { epoch, version, chain, document: confirmed };
     });
+    if (isAtOnce) {
+      this.#shelf.flush();
+    }
   }
 
   #hide(): void {
@@ -617,8 +501,4 @@ export class FlowSync implements SyncedFlow {
       this.#couriers.deliver();
     }
   }
-}
-
-function chainOf(given: unknown): string | null {
-  return typeof given === "string" ? given : null;
 }
