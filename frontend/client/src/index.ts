@@ -3,5 +3,6 @@
 export { compareIds, emptyDocument } from "./document";
 export { BrowserKeeper } from "./keeper";
 export { diff, inverse, merge } from "./mergepatch";
+export { strays } from "./nesting";
 export { FlowSync } from "./sync";
 export type * from "./types";

@@ -10,6 +10,12 @@ import type { FlowNode, JsonObject } from "./types";
 
 type Nodes = Record<string, FlowNode>;
 
+/** What of a node, the document's or React Flow's, says in which other it lies. */
+interface Nested {
+  id: string;
+  parentId?: unknown;
+}
+
 /** Where a node's upper left corner is on the canvas. */
 type Place = readonly [number, number];
 
@@ -20,11 +26,11 @@ const AXES = ["x", "y"] as const;
  * List the nodes whose parent can't be: it is missing, or it is the node itself or lies in it. They are
  * to be read as if they had none.
  */
-export function strays(nodes: Nodes): ReadonlySet<string> {
+export function strays(nodes: Readonly<Record<string, Nested>>): ReadonlySet<string> {
   const found = new Set<string>();
   const known = new Set<string>();
   for (const [id, node] of Object.entries(nodes)) {
-    if (node["parentId"] === undefined) {
+    if (node.parentId === undefined) {
       continue;
     }
     const path = new Set<string>();
@@ -35,8 +41,7 @@ export function strays(nodes: Nodes): ReadonlySet<string> {
         break;
       }
       path.add(at);
-      const parent = own(nodes, at) as FlowNode;
-      const above = parent["parentId"];
+      const above = nodes[at]?.parentId;
       if (above === undefined) {
         break;
       }
@@ -80,7 +85,7 @@ function ringOf(path: Iterable<string>, first: string): string[] {
   return ids.slice(ids.indexOf(first));
 }
 
-function isAmong(nodes: Nodes, id: unknown): id is string {
+function isAmong(nodes: object, id: unknown): id is string {
   return typeof id === "string" && Object.hasOwn(nodes, id);
 }
 

@@ -1,6 +1,6 @@
 /** Nodes within nodes: who lies in whom, where that is, and what lies above what. Pure functions. */
 
-import { compareIds, type FlowDocument, type FlowEdge, type Point } from "helix-flows";
+import { compareIds, type FlowDocument, type FlowEdge, type Point, strays } from "helix-flows";
 
 /** What of a node, React Flow's or the document's, says where it lies. */
 export interface Nested {
@@ -26,33 +26,10 @@ export function levelOf(zIndex: unknown): number {
   return typeof zIndex === "number" && Number.isFinite(zIndex) ? Math.max(-MAX_LEVEL, Math.min(MAX_LEVEL, Math.round(zIndex))) : 0;
 }
 
-/**
- * Tell in whom nodes lie, by id. As on the server, a parent that isn't there, or by which a node would lie in
- * itself, counts for nothing.
- */
+/** Tell in whom nodes lie, by id. */
 function parentsOf(nodes: readonly Nested[]): Map<string, string> {
-  const given = new Map(nodes.map(({ id, parentId }) => [id, parentId]));
-  const parents = new Map<string, string>();
-  const known = new Set<unknown>();
-  for (const { id } of nodes) {
-    const path = new Set<string>();
-    let at: unknown = id;
-    while (typeof at === "string" && given.has(at) && !known.has(at) && !path.has(at)) {
-      path.add(at);
-      at = given.get(at);
-    }
-    let isRing = false;
-    for (const one of path) {
-      // Where the path has met itself, it goes in a ring.
-      isRing ||= one === at;
-      const parent = given.get(one);
-      if (!isRing && typeof parent === "string" && given.has(parent)) {
-        parents.set(one, parent);
-      }
-      known.add(one);
-    }
-  }
-  return parents;
+  const lost = strays(Object.fromEntries(nodes.map((node) => [node.id, node])));
+  return new Map(nodes.flatMap(({ id, parentId }) => (typeof parentId === "string" && !lost.has(id) ? [[id, parentId]] : [])));
 }
 
 /** Tell where nodes lie, by id: those in nobody first, then those in them, and so on, each in the order given. */
