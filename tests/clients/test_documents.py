@@ -49,8 +49,9 @@ def test_dom1_dom4_edits_of_all_reach_all(connect: Connect, daemon: Daemon, flow
         "ok", {"version": 1}
     )
     late = {"nodes": {"n": {"position": {"x": 5, "y": 0}}, "gone": {"position": {"x": 1}}}}
+    counts = {"nodes": {"n": {"position": {"x": 5}}}}
     assert bob.push("patch", {"op_id": 1, "patch": late}).reply() == Reply(
-        "ok", {"version": 2, "patch": {"nodes": {"n": {"position": {"x": 5}}}}}
+        "ok", {"version": 2, "patch": counts, "dropped": ["/nodes/gone"]}
     )
     rest(daemon, "PATCH", flow_id, {"title": "From a script"})
     for member in (ada, bob):
@@ -92,7 +93,7 @@ def test_dom3_log5_resume_after_a_kill(
     assert status == "ok"
     assert (rejoined["recovered"], rejoined["entries"]) == (True, [])
     again = channel.push("patch", {"op_id": 2, "patch": label}).reply()
-    assert again == Reply("ok", {"version": 2})
+    assert again == Reply("ok", {"version": 2, "duplicate": True})
 
     channel.set_params({"mode": "document", "client_id": "ada"} | has | {"version": 1})
     daemon.kill()
