@@ -161,7 +161,7 @@ class RelayAudience:
         known.end_wait()
         view = self._member_view(member, known)
         left_out: list[str] = []
-        sent = read(arrays, document, self._log_of_flow.document.limits, left_out)
+        sent = read(arrays, document, self._log_of_flow.document.limits, left_out, view.had)
         known.takes_echoes = any(node.get("type") == OLD_TYPE for node in sent.nodes.values())
         past = self._history.past if view.is_unsettled(now) else None
         if past is not None:

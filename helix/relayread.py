@@ -7,7 +7,7 @@ What no document can hold is left out, and told: docs/adr/0016-old-pages.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -67,8 +67,16 @@ def parse_changes(changes: bytes | msgspec.Raw) -> Arrays | None:
     return arrays
 
 
+def had_none(_: str) -> None:
+    """A client that never was sent a node."""
+
+
 def read(
-    arrays: Arrays, known: RelayState, limits: DocumentLimits, left_out: list[str]
+    arrays: Arrays,
+    known: RelayState,
+    limits: DocumentLimits,
+    left_out: list[str],
+    had: Callable[[str], JsonObject | None] = had_none,
 ) -> RelayState:
     """
     Make of what a client sent the state that a document can hold of it.
@@ -81,6 +89,7 @@ def read(
     :param known: the document's state; what is the same in it is shared, and not checked again.
     :param left_out: is given the JSON Pointers of what was left out; an index stands for a member
         without an id.
+    :param had: gives a node, by its id, as the client was sent it, where the document lacks it.
     """
     personal: tuple[Members, Members] = ({}, {})
     silent: Silence = {}
@@ -90,7 +99,7 @@ def read(
         _take_measured(key, node, personal[0], silent)
         _take_personal(key, node, personal[0])
         _complete(node)
-        _take_given(key, node, known.nodes.get(key), silent)
+        _take_given(key, node, known.nodes.get(key) or had(key), silent)
     for key, edge in edges.items():
         _take_personal(key, edge, personal[1])
     state = sharing(RelayState(nodes, edges, personal, silent), known)

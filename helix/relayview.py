@@ -115,6 +115,14 @@ class RelayView:
         self._known = kept
         del self._updates[:-MAX_UPDATES]
 
+    def had(self, key: str) -> JsonObject | None:
+        """Give a node as the client last had it, as far as that is remembered."""
+        states = [update.shown for update in reversed(self._updates)]
+        for state in (*states, self._last or NOTHING):
+            if (node := state.nodes.get(key)) is not None:
+                return node
+        return None
+
     def was_sent_again(self, state: RelayState, at: float) -> None:
         """Note that the client was sent the newest update once more: `was_sent` with the state."""
         if self._updates:

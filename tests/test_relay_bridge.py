@@ -21,7 +21,7 @@ from helix.relay import (
     state_of,
 )
 from helix.relaypast import RelayPast
-from helix.relayread import parse_changes, read
+from helix.relayread import had_none, parse_changes, read
 from helix.relayview import MAX_UPDATES, SETTLED, SURELY_SEEN, RelayView
 from tests import flowdata
 from tests.flowdata import FLOW_PATCHES, FLOWS, PATCHES, by_id, edge, flow
@@ -38,11 +38,11 @@ def changes(*members: JsonObject) -> bytes:
     return json.dumps({"nodes": nodes, "edges": [m for m in members if m not in nodes]}).encode()
 
 
-def parsed(sent: bytes, known: RelayState = NOTHING) -> RelayState:
+def parsed(sent: bytes, known: RelayState = NOTHING, view: RelayView | None = None) -> RelayState:
     """Read what a client sent; all of it can be in a document."""
     arrays = parse_changes(sent)
     assert arrays is not None
-    return read(arrays, known, DEFAULT_LIMITS, [])
+    return read(arrays, known, DEFAULT_LIMITS, [], had_none if view is None else view.had)
 
 
 def state(*members: JsonObject) -> RelayState:
@@ -74,7 +74,7 @@ class Flow:
             self._update(client, changes_of(self.state))
 
     def change(self, sender: Client, sent: bytes) -> bytes:
-        found = parsed(sent, self.state)
+        found = parsed(sent, self.state, sender.view)
         if sender.view.is_unsettled(self.now):
             shared, patch = sender.view.begins(found, self.now, self.state, self.past)
         else:
@@ -612,6 +612,20 @@ def test_bri4_an_edit_of_a_node_that_an_echo_reset_takes_nothing_back() -> None:
     assert shared.document.content["nodes"]["m"] == node(
         "m", position={"x": 2, "y": 0}, data={"label": "new"}
     )
+
+
+def test_bri16_what_a_deleted_node_was_given_makes_no_other_of_it() -> None:
+    shared, a, b = two_clients(*map(flowdata.node, "nmo"))
+    assert a.nodes["n"]["data"] == {"type": "agent", "label": "agent"}
+    b.move("o", 1)
+    del a.nodes["n"]
+    a.send()
+    a.receive(1)  # b's update, with the node
+    a.move("m", 4)
+    assert shared.document.content["nodes"].keys() == {"m", "o"}, "it is made again"
+    b.move("o", 5)  # without any of this
+    assert shared.document.content["nodes"].keys() == {"m", "o"}
+    assert (x_of(shared, "m"), x_of(shared, "o")) == (4, 5)
 
 
 # Groups
