@@ -1,8 +1,9 @@
 /*
  * Finds the entries in what a member in document mode is sent, without parsing it.
  *
- * Clients are called c0000, c0001 ..., and count their operations from FIRST_OP_ID on, so that each
- * name of an operation has the same length. What doesn't look so is passed over.
+ * Whose an entry is, its op_id tells: OP_START, the client's number, and the operation's, with
+ * leading zeros, so that all have the same length. (What clients call themselves nobody is told.)
+ * What doesn't look so is passed over.
  */
 #ifndef BENCH_ENTRIES_H
 #define BENCH_ENTRIES_H
@@ -10,20 +11,19 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FIRST_OP_ID UINT32_C(10000000)
-#define CLIENT_KEY "\"client_id\":\"c"
-#define OP_KEY "\",\"op_id\":"
+#define OP_START "1"
+#define OP_KEY "\"op_id\":" OP_START
 
 enum {
     CLIENT_DIGITS = 4,
     OP_DIGITS = 8,
-    OP_KEY_AT = sizeof CLIENT_KEY - 1 + CLIENT_DIGITS,
-    OP_AT = OP_KEY_AT + sizeof OP_KEY - 1,
-    NAME_BYTES = OP_AT + OP_DIGITS,
+    CLIENT_AT = sizeof OP_KEY - 1,
+    OP_AT = CLIENT_AT + CLIENT_DIGITS,
+    NAME_BYTES = OP_AT + OP_DIGITS + 1, /* with the comma behind it */
     MAX_CLIENTS = 10000, /* what CLIENT_DIGITS can tell apart */
 };
 
-typedef void entry_found(uint32_t client, uint32_t op_id);
+typedef void entry_found(uint32_t client, uint32_t operation);
 
 /* The end of what a frame has shown, where a name may have begun. */
 struct entry_scanner {
@@ -45,10 +45,10 @@ static inline int64_t read_decimal(const uint8_t *text, int count)
 
 static inline void read_name(const uint8_t *name, entry_found *found)
 {
-    int64_t client = read_decimal(name + sizeof CLIENT_KEY - 1, CLIENT_DIGITS);
-    int64_t op_id = read_decimal(name + OP_AT, OP_DIGITS);
-    if (client >= 0 && op_id >= FIRST_OP_ID && !memcmp(name + OP_KEY_AT, OP_KEY, sizeof OP_KEY - 1))
-        found((uint32_t)client, (uint32_t)op_id);
+    int64_t client = read_decimal(name + CLIENT_AT, CLIENT_DIGITS);
+    int64_t operation = read_decimal(name + OP_AT, OP_DIGITS);
+    if (client >= 0 && operation >= 0 && name[NAME_BYTES - 1] == ',')
+        found((uint32_t)client, (uint32_t)operation);
 }
 
 /* Calls `found` for the names that begin in the first `starts` bytes and are whole. */
@@ -56,11 +56,11 @@ static inline void find_names(const uint8_t *bytes, size_t length, size_t starts
                               entry_found *found)
 {
     const uint8_t *at = bytes, *end = bytes + length;
-    while ((at = memmem(at, end - at, CLIENT_KEY, sizeof CLIENT_KEY - 1))) {
+    while ((at = memmem(at, end - at, OP_KEY, sizeof OP_KEY - 1))) {
         if (at >= bytes + starts || (size_t)(end - at) < NAME_BYTES)
             return;
         read_name(at, found);
-        at += sizeof CLIENT_KEY - 1;
+        at += sizeof OP_KEY - 1;
     }
 }
 

@@ -329,10 +329,12 @@ static int write_patch(const struct sender *sender, uint32_t number)
     uint32_t index = (uint32_t)(sender - senders);
     uint32_t node = flow_count > 1 ? number : number * sender_count + index;
     return snprintf(push_text, push_capacity,
-                    "[\"1\",\"%u\",\"flow:bench%d\",\"patch\",{\"op_id\":%u,\"patch\":{\"nodes\":"
+                    "[\"1\",\"%u\",\"flow:bench%d\",\"patch\","
+                    "{\"op_id\":" OP_START "%0*d%0*u,\"patch\":{\"nodes\":"
                     "{\"n%u\":{\"position\":{\"x\":%u,\"y\":%u}}}}}]",
-                    number + FIRST_REF, connections[sender->connection].flow, FIRST_OP_ID + number,
-                    node % options.nodes, number + 1, node % 1000 + 1);
+                    number + FIRST_REF, connections[sender->connection].flow, CLIENT_DIGITS,
+                    (int)sender->connection, OP_DIGITS, number, node % options.nodes, number + 1,
+                    node % 1000 + 1);
 }
 
 static int write_change(const struct sender *sender, uint32_t number)
@@ -453,14 +455,14 @@ static void on_update(const uint8_t *digits)
 }
 
 /* One member has an entry. */
-static void on_entry(uint32_t client, uint32_t op_id)
+static void on_entry(uint32_t client, uint32_t operation)
 {
     int count = options.members + options.warm_members;
     struct sender *sender = client < (uint32_t)count ? connections[client].sender : NULL;
     if (!sender)
         fail("an entry by a client that sends none: %u", client);
     totals.deliveries++;
-    count_change(sender, op_id - FIRST_OP_ID);
+    count_change(sender, operation);
 }
 
 /* One member has a cursor. */

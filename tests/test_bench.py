@@ -151,7 +151,7 @@ SCANNER = """
 #include <stdio.h>
 #include <stdlib.h>
 #include "entries.h"
-static void found(uint32_t client, uint32_t op_id) { printf("%u %u\\n", client, op_id); }
+static void found(uint32_t client, uint32_t operation) { printf("%u %u\\n", client, operation); }
 int main(int argc, char **argv)
 {
     static uint8_t text[100000];
@@ -169,15 +169,15 @@ def test_entries_are_found_however_a_frame_is_cut(tmp_path: Path) -> None:
     entries = [
         {
             "version": n,
-            "client_id": f"c{n % 7:04}",
-            "op_id": 10_000_000 + n,
+            "client_id": "47DEQpj8HBSa-_TImW-5JA",
+            "op_id": int(f"1{n % 7:04}{n:08}"),
             "patch": {"x": "y" * n},
         }
         for n in range(60)
     ]
-    others = [{"client_id": "c0001", "op_id": 1}, {"client_id": "cat", "op_id": 10_000_001}]
+    others = [{"op_id": 1, "by": ""}, {"op_id": 100_000_001, "by": ""}, {"op_id": 10**13, "by": ""}]
     text = json.dumps([*entries[:30], *others, *entries[30:]], separators=(",", ":"))
-    expected = [f"{n % 7} {10_000_000 + n}" for n in range(60)]
+    expected = [f"{n % 7} {n}" for n in range(60)]
     for step in [*range(1, 100), 1000, 100_000]:
         assert scan(program, text, step) == expected, step
 

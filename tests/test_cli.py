@@ -722,7 +722,9 @@ def test_ver2_ver4_first_difference_ends_it(
         with closing(psycopg2.connect(store)) as database, database, database.cursor() as one:
             one.execute("UPDATE helix_entries SET patch = 'x' WHERE flow = 2")
     error = cli.error("verify", "--store", store)
-    assert error == "Error: odd\\u202e: version 1: the patch can't be applied\n"
+    assert error == (
+        "Error: odd\\u202e: version 1: the entry, or its chain, is not what was stored\n"
+    )
 
 
 def test_ver4_server_writes_meanwhile(start_daemon: Callable[..., Daemon], tmp_path: Path) -> None:

@@ -296,8 +296,9 @@ def test_clk1_daemon_goes_on_however_the_clock_is_set(
         told = read_until(member, "flow_update", lambda told: len(told["changes"]["nodes"]) == 2)
         assert abs(told["timestamp"] - time.time() - ahead) < 60
         read_until(bob, "cursors", lambda told: {"x": 2, "y": 2} in told.values())
-        join(daemon, "cy").close()
+        cy = join(daemon, "cy")  # who came and went at once would not be told of
         read_until(bob, "presence_diff", lambda told: bool(told["joins"]))
+        cy.close()
         (_, entry) = rest(daemon, "GET", "/flows/f/entries")["entries"]
         assert abs(entry["at"] - time.time() - ahead) < 60
         eventually(lambda: daemon.metric("helix_clock_sets_total") == 1, "the setting is counted")

@@ -403,6 +403,17 @@ def test_edi7_after_ten_attempts_one_may_try_now(
     assert stored_nodes(daemon, flow_id)["left"]["position"]["y"] > 80
 
 
+def comes_back(person: Person) -> None:
+    """Don't wait for the next attempt, which may be 30 s away (JSC7), nor for one that fails."""
+    for _ in range(10):
+        person.page.evaluate("dispatchEvent(new Event('online'))")
+        try:
+            expect(person.status).to_have_text("Saved", timeout=4000)
+        except AssertionError:
+            continue
+        return
+
+
 @pytest.mark.parametrize("way", ["stop", "kill"])
 def test_edi7_edits_while_the_daemon_restarts_are_kept(
     make_person: MakePerson, make_flow: MakeFlow, start_daemon: Callable[..., Daemon], way: str
@@ -423,7 +434,7 @@ def test_edi7_edits_while_the_daemon_restarts_are_kept(
     expect(bob.status).to_have_text("Offline, 2 unsent")
     daemon.start()
     for person in (ada, bob):
-        person.page.evaluate("dispatchEvent(new Event('online'))")
+        comes_back(person)
     ada.sees_same_as(bob)
     nodes = stored_nodes(daemon, flow_id)
     assert nodes["left"]["position"]["y"] > 80
