@@ -309,7 +309,7 @@ async def test_pgs9_a_long_description_is_kept(store: PostgresStore) -> None:
 async def test_pgs10_a_database_that_only_reads(
     postgres_server: PostgresServer, database: str
 ) -> None:
-    store = PostgresStore(postgres_server.url(database), reactor, Bounds(wait=0.5))
+    store = PostgresStore(postgres_server.url(database), reactor, Bounds(wait=2.0))
     await store.start()
     await keep(store, "f")
     postgres_server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
