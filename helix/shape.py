@@ -152,7 +152,7 @@ def _require(value: JsonObject, names: Iterable[str], path: Path) -> None:
 def is_number(value: object, most: float = LARGEST_NUMBER) -> bool:
     """Tell whether a value is a number that all clients have alike, at most so far from 0."""
     kind = type(value)
-    # Not a number is within nothing.
+    # Not a number is within nothing. (That `kind` narrows `value`, mypy doesn't see.)
     return (kind is int or kind is float) and -most <= value <= most  # type: ignore[operator]
 
 

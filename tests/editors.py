@@ -97,5 +97,5 @@ class Editor:
 
 def logged(world: World) -> list[tuple[str | None, int | None]]:
     """Who wrote the entries of the flow's log."""
-    stored = world.store.load("f").result  # type: ignore[attr-defined]
+    stored = world.store.load("f").result  # type: ignore[attr-defined]  # it has fired
     return [(NAMES.read(entry.client_id), entry.op_id) for entry in stored.entries]

@@ -65,7 +65,7 @@ def test_idn1_nobody_is_told_what_a_client_calls_itself(world: World) -> None:
     assert diff["joins"][ADA]["metas"][0]["client_id"] == ADA
     late = join(world.client(), "late", epoch=world.flow().log.epoch, version=1)
     assert late["entries"][0]["client_id"] == ADA
-    stored = world.store.load("f").result  # type: ignore[attr-defined]
+    stored = world.store.load("f").result  # type: ignore[attr-defined]  # it has fired
     assert stored.entries[1].client_id == ADA
     frames = [m.payload for m in [*told, *ada.received()]]
     assert SECRET not in json.dumps([frames, late, str(stored)])
