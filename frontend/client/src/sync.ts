@@ -12,7 +12,9 @@ import { BrowserKeeper } from "./keeper";
 import { restoring } from "./losses";
 import { Membership, type MembershipOptions, type Standing } from "./membership";
 import { type Acceptance, Outgoing } from "./outgoing";
+import { Orphans } from "./orphans";
 import { Page } from "./page";
+import { PageName } from "./pagename";
 import { type Operation, Replica } from "./replica";
 import { Shelf } from "./shelf";
 import type {
@@ -28,12 +30,6 @@ import type {
   PresenceMeta,
   SyncedFlow,
 } from "./types";
-
-/** Milliseconds between looks for what pages that are gone have left. */
-const LOOK_AGAIN = 30_000;
-
-/** Milliseconds to wait for the name that this page has let go of a moment ago. */
-const NAME_PATIENCE = 500;
 
 const ON_THE_WAY: Standing = {
   kind: "offline",
@@ -52,9 +48,11 @@ export class FlowSync implements SyncedFlow {
   readonly #replica = new Replica();
   readonly #fates: Fates;
   readonly #page: Page;
+  readonly #name: PageName;
   readonly #changes: Changes;
   readonly #outgoing: Outgoing;
   readonly #couriers: Couriers;
+  readonly #orphans: Orphans;
   readonly #incoming: Incoming;
   readonly #awareness: Awareness;
   readonly #listeners = new Set<() => void>();
@@ -66,8 +64,6 @@ export class FlowSync implements SyncedFlow {
   #life = 0;
   #isStarted = false;
   #turn: Promise<void> = Promise.resolve();
-  #release: (() => void) | null = null;
-  #look: ReturnType<typeof setInterval> | undefined;
 
   constructor(flowId: string, options: FlowSyncOptions = {}) {
     this.flowId = flowId;
@@ -138,6 +134,24 @@ export class FlowSync implements SyncedFlow {
         this.#outgoing.wait(this.#couriers.isFirst);
       },
     });
+    this.#orphans = new Orphans(
+      flowId,
+      this.#replica,
+      this.#changes,
+      this.#fates,
+      this.#shelf,
+      this.#couriers,
+      {
+        changed,
+        isJoined: () => this.#standing.kind === "joined",
+        inTurn: (act) => {
+          this.#inTurn(act);
+        },
+      },
+    );
+    this.#name = new PageName(flowId, this.#shelf, this.#changes, () => {
+      this.#takeAnotherName();
+    });
     this.#incoming = new Incoming(this.#replica, this.#changes, this.#fates, {
       changed,
       tell,
@@ -179,14 +193,12 @@ export class FlowSync implements SyncedFlow {
     this.#life += 1;
     this.#isStarted = false;
     this.#page.leave();
-    clearInterval(this.#look);
     this.#hide();
     this.#awareness.stop();
-    this.#couriers.stop();
+    this.#orphans.stop();
     this.#membership?.stop();
     this.#membership = null;
-    this.#release?.();
-    this.#release = null;
+    this.#name.letGo();
   }
 
   /** Do what waits for what is kept, one after the other: an earlier start lets go of names first. */
@@ -198,7 +210,7 @@ export class FlowSync implements SyncedFlow {
     if (life !== this.#life) {
       return;
     }
-    const [, kept] = await Promise.all([this.#holdName(life), this.#shelf.load(this.flowId)]);
+    const [, kept] = await Promise.all([this.#name.hold(), this.#shelf.load(this.flowId)]);
     if (life !== this.#life) {
       return;
     }
@@ -206,11 +218,7 @@ export class FlowSync implements SyncedFlow {
       const { epoch, version, chain = null, document } = kept.document;
       this.#replica.adopt({ epoch, version, chain }, document);
     }
-    this.#fates.forgetSettled(kept.operations, this.#isOthers);
-    const own = this.#changes.clientId;
-    const others = kept.operations.filter(({ clientId }) => clientId !== own);
-    this.#changes.follow(others.reduce((newest, { at = 0 }) => Math.max(newest, at), 0));
-    await this.#adoptOrphans(others.map(({ clientId }) => clientId));
+    await this.#orphans.adopt(kept.operations);
     if (life !== this.#life) {
       return;
     }
@@ -235,28 +243,7 @@ export class FlowSync implements SyncedFlow {
       },
     });
     this.#membership.start();
-    this.#look = setInterval(() => {
-      this.#inTurn(() => this.#lookForOrphans(life));
-    }, LOOK_AGAIN);
-  }
-
-  /** Hold the name of this page, or another one where another page has taken that over meanwhile. */
-  async #holdName(life: number): Promise<void> {
-    const release = await this.#shelf.holdOwn(this.flowId, this.#changes.clientId, NAME_PATIENCE);
-    if (life !== this.#life) {
-      release?.();
-    } else if (release !== null) {
-      this.#release = release;
-    } else {
-      this.#takeAnotherName();
-      void this.#shelf.holdOwn(this.flowId, this.#changes.clientId).then((held) => {
-        if (life === this.#life) {
-          this.#release = held;
-        } else {
-          held?.();
-        }
-      });
-    }
+    this.#orphans.watch();
   }
 
   /** Let what is unsent be that of a page that is gone: whoever has its name may send it already. */
@@ -471,34 +458,5 @@ export class FlowSync implements SyncedFlow {
   #hide(): void {
     this.flush();
     this.#shelf.flush();
-  }
-
-  async #lookForOrphans(life: number): Promise<void> {
-    const { operations } = await this.#shelf.load(this.flowId);
-    if (life !== this.#life) {
-      return;
-    }
-    this.#fates.forgetSettled(operations, this.#isOthers);
-    const left = [...operations, ...this.#replica.unconfirmed];
-    await this.#adoptOrphans(left.map(({ clientId }) => clientId));
-  }
-
-  #isOthers = (clientId: string): boolean =>
-    clientId !== this.#changes.clientId && !this.#couriers.holds(clientId);
-
-  async #adoptOrphans(clientIds: string[]): Promise<void> {
-    const life = this.#life;
-    const own = this.#changes.clientId;
-    const isNews = await this.#couriers.adopt(clientIds.filter((id) => id !== own));
-    if (life !== this.#life) {
-      this.#couriers.stop();
-      return;
-    }
-    if (isNews) {
-      this.#refresh();
-    }
-    if (this.#standing.kind === "joined") {
-      this.#couriers.deliver();
-    }
   }
 }
