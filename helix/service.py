@@ -46,8 +46,11 @@ CRASH_WINDOW = 60.0
 LOAD_TIMEOUT = 9.0
 """Seconds that joins wait for a flow: less than the 10 for which clients wait for a reply."""
 
-SETTLE_TIMEOUT = 1.0
-"""Seconds that a stop waits for what was submitted before it to be stored."""
+SETTLE_PATIENCE = 1.0
+"""Seconds without progress after which a stop waits no longer for what was submitted before it."""
+
+SETTLE_TIMEOUT = 10.0
+"""Seconds after which it doesn't in any case."""
 
 SETTLE_INTERVAL = 0.02
 """Seconds between two looks at whether it is."""
@@ -276,10 +279,18 @@ class FlowSessionService(Service):
             raise SessionCrashed() from None
 
     async def settle(self) -> None:
-        """Wait until all that was submitted is stored or refused, `SETTLE_TIMEOUT` at most."""
-        deadline = self._clock.seconds() + SETTLE_TIMEOUT
-        while any(session.is_busy for session in self._sessions.values()):
-            if self._clock.seconds() >= deadline:
+        """
+        Wait until all that was submitted is stored or refused: `SETTLE_TIMEOUT` at most, and
+        `SETTLE_PATIENCE` with a store that takes nothing.
+        """
+        began = progressed = self._clock.seconds()
+        stored = -1
+        while busy := [session for session in self._sessions.values() if session.is_busy]:
+            now = self._clock.seconds()
+            before, stored = stored, sum(session.log.version for session in busy)
+            if stored != before:
+                progressed = now
+            if now - progressed >= SETTLE_PATIENCE or now - began >= SETTLE_TIMEOUT:
                 self._log.warn("What was submitted last could not be stored in time")
                 break
             await deferLater(self._clock, SETTLE_INTERVAL)

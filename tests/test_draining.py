@@ -20,6 +20,7 @@ from tests.rawsocket import (
     EndOfStream,
     RawConnection,
     RawWebSocket,
+    build_frame,
     close_payload,
     upgrade_request,
 )
@@ -116,15 +117,18 @@ def test_ops16_what_comes_before_the_clients_close_frame_is_taken(
             payload = {"op_id": op_id, "patch": {"data": {f"{op_id}": op_id}}}
             return json.dumps([None, f"{op_id}", "flow:f", "patch", payload]).encode()
 
+        # It has a second for them, so they are all sent at once.
+        last_words = [
+            *(build_frame(TEXT, patch(op_id)) for op_id in range(2, 700)),
+            build_frame(TEXT, patch(700)[:20], fin=False),
+            build_frame(CONTINUATION, patch(700)[20:]),
+            build_frame(CLOSE, close_payload(1012)),
+            build_frame(TEXT, patch(701)),
+        ]
         wire.send_frame(TEXT, patch(1))
         signal_daemon(daemon)
         assert read_to_close_frame(wire) == 1012
-        for op_id in range(2, 700):
-            wire.send_frame(TEXT, patch(op_id))
-        wire.send_frame(TEXT, patch(700)[:20], fin=False)
-        wire.send_frame(CONTINUATION, patch(700)[20:])
-        wire.send_frame(CLOSE, close_payload(1012))
-        wire.send_frame(TEXT, patch(701))
+        wire.send(b"".join(last_words))
         assert wire.read_to_end() == b""
     daemon.stop()
     assert not faults_in(daemon.log)

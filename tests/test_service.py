@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
+from helix.commits import MAX_GROUP
 from helix.errors import (
     Draining,
     FlowUnavailable,
@@ -16,8 +17,16 @@ from helix.errors import (
     SessionCrashed,
     SessionNotFound,
 )
-from helix.service import CRASH_WINDOW, LOAD_TIMEOUT, MAX_CRASHES
+from helix.service import (
+    CRASH_WINDOW,
+    LOAD_TIMEOUT,
+    MAX_CRASHES,
+    SETTLE_INTERVAL,
+    SETTLE_PATIENCE,
+)
 from helix.session import FlowSession
+from tests.editors import Editor
+from tests.heldstore import HeldStore
 from tests.test_session import Member
 from tests.world import Client, World
 
@@ -382,3 +391,59 @@ def test_ops4_drain_while_a_load_is_under_way(slow: World, loads: Loads) -> None
     loads.finish()
     assert client.answer(ref) == ("error", {"reason": Draining.default_message})
     assert slow.flow() is None
+
+
+# What was submitted last.
+
+
+@pytest.fixture
+def store() -> HeldStore:
+    return HeldStore()
+
+
+@pytest.fixture
+def submitting(make_world: Callable[..., World], store: HeldStore) -> Editor:
+    """Somebody whose patches take three writes."""
+    editor = Editor(make_world(store=store), "c")
+    store.holding = True
+    for op_id in range(1, MAX_GROUP + 3):
+        editor.patch(op_id, {"data": {"n": op_id}})
+    return editor
+
+
+def test_ops16_what_was_submitted_is_waited_for_while_some_of_it_is_stored(
+    submitting: Editor, store: HeldStore
+) -> None:
+    world = submitting.world
+    settled = Deferred.fromCoroutine(world.service.settle())
+    for _ in range(3):
+        world.clock.pump([SETTLE_INTERVAL] * round(0.8 * SETTLE_PATIENCE / SETTLE_INTERVAL))
+        assert not settled.called
+        store.let_through()
+    world.clock.advance(SETTLE_INTERVAL)
+    assert settled.called
+    assert submitting.accepted() == {op_id: op_id for op_id in range(1, MAX_GROUP + 3)}
+
+
+def test_ops16_a_store_that_takes_nothing_is_not_waited_for(
+    submitting: Editor, store: HeldStore
+) -> None:
+    world = submitting.world
+    settled = Deferred.fromCoroutine(world.service.settle())
+    world.clock.pump([SETTLE_INTERVAL] * (1 + round(SETTLE_PATIENCE / SETTLE_INTERVAL)))
+    assert settled.called
+    for _ in range(3):
+        store.let_through()
+
+
+def test_ops16_a_store_that_takes_little_is_not_waited_for_long(
+    submitting: Editor, store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("helix.service.SETTLE_TIMEOUT", 1.5 * SETTLE_PATIENCE)
+    world = submitting.world
+    settled = Deferred.fromCoroutine(world.service.settle())
+    for _ in range(2):
+        world.clock.pump([SETTLE_INTERVAL] * round(0.8 * SETTLE_PATIENCE / SETTLE_INTERVAL))
+        store.let_through()
+    assert settled.called
+    store.let_through()
