@@ -18,11 +18,18 @@ MAX_MOVING = 100
 """Nodes that a cursor may move."""
 
 
-class Position(msgspec.Struct, gc=False):
-    """A place in the flow. (msgspec takes no number that isn't finite.)"""
+class Moving(msgspec.Struct, gc=False, omit_defaults=True):
+    """
+    Where somebody has a node at the moment. (msgspec takes no number that isn't finite.)
+
+    :ivar x: with ``y`` its place, as the node's ``position`` has it.
+    :ivar width: with ``height`` how large it is while they resize it; ``None`` for as it was.
+    """
 
     x: float
     y: float
+    width: float | None = None
+    height: float | None = None
 
 
 class Cursor(msgspec.Struct, gc=False, omit_defaults=True):
@@ -30,12 +37,12 @@ class Cursor(msgspec.Struct, gc=False, omit_defaults=True):
     Where a member points.
 
     :ivar x: with ``y`` the place in the flow; both ``None`` for nowhere.
-    :ivar moving: where the nodes are that are being dragged and not yet dropped, by their ids.
+    :ivar moving: where nodes are, by their ids, that are dragged or resized and not yet dropped.
     """
 
     x: float | None = None
     y: float | None = None
-    moving: dict[str, Position] = {}
+    moving: dict[str, Moving] = {}
 
 
 _decode = msgspec.json.Decoder(Cursor).decode
@@ -66,7 +73,7 @@ def parse_cursor(text: bytes) -> Cursor | None:
     return None
 
 
-def _check_moving(moving: dict[str, Position]) -> None:
+def _check_moving(moving: dict[str, Moving]) -> None:
     if len(moving) > MAX_MOVING:
         raise InvalidParameters(f"A cursor moves {len(moving)} nodes, more than {MAX_MOVING}")
     for node_id in moving:

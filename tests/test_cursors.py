@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helix.cursors import MAX_CURSOR_BYTES, MAX_MOVING, Cursor, Cursors, Position, parse_cursor
+from helix.cursors import MAX_CURSOR_BYTES, MAX_MOVING, Cursor, Cursors, Moving, parse_cursor
 from helix.errors import InvalidParameters
 
 
@@ -34,7 +34,11 @@ def at(x: float) -> Cursor:
         ('{"x":1,"y":-2.5}', Cursor(1, -2.5)),
         ('{"x":1,"y":2,"moving":{}}', Cursor(1, 2)),
         ('{"x":1,"y":2,"other":[]}', Cursor(1, 2)),
-        ('{"x":1,"y":2,"moving":{"n":{"x":3,"y":4}}}', Cursor(1, 2, {"n": Position(3, 4)})),
+        ('{"x":1,"y":2,"moving":{"n":{"x":3,"y":4}}}', Cursor(1, 2, {"n": Moving(3, 4)})),
+        (
+            '{"x":1,"y":2,"moving":{"n":{"x":3,"y":4,"width":5,"height":6.5}}}',
+            Cursor(1, 2, {"n": Moving(3, 4, 5, 6.5)}),
+        ),
         ("{}", None),
         ('{"x":null,"y":null}', None),
     ],
@@ -58,6 +62,7 @@ def moving(count: int) -> str:
         ('{"moving":{"n":{"x":1,"y":1}}}', "both"),
         ('{"x":1,"y":"2"}', r"$.y"),
         ('{"x":1,"y":true}', r"$.y"),
+        ('{"x":1,"y":2,"moving":{"n":{"x":1,"y":1,"width":"5"}}}', r"$.moving[...].width"),
         ('{"x":1e999,"y":1}', r"$.x"),
         ('{"x":1,"y":2,"moving":{"n":{"x":1}}}', "moving"),
         ('{"x":1,"y":2,"moving":{"n":null}}', "moving"),
@@ -84,7 +89,7 @@ def test_cur3_only_the_newest_of_each_is_told_and_once() -> None:
     cursors = Cursors()
     for x in range(5):
         cursors.move("A", "a", at(x))
-    cursors.move("B", "b", Cursor(1, 2, {"n": Position(3, 4)}))
+    cursors.move("B", "b", Cursor(1, 2, {"n": Moving(3, 4)}))
     assert cursors.moves == 6
     told = {"a": {"x": 4, "y": 0}, "b": {"x": 1, "y": 2, "moving": {"n": {"x": 3, "y": 4}}}}
     assert moved(cursors) == told

@@ -123,10 +123,16 @@ export interface Dropped {
   deletions: readonly Deletion[];
 }
 
-/** Somebody's pointer, and what they drag at the moment. */
+/** Where somebody drags a node at the moment, and how large they make it; a place as the node's `position`. */
+export interface Moving extends Point {
+  width?: number;
+  height?: number;
+}
+
+/** Somebody's pointer, and what they drag or resize at the moment. */
 export interface Cursor extends Point {
-  /** By node: where it is being dragged, not yet dropped. */
-  moving?: Record<string, Point>;
+  /** By node: what isn't dropped yet. */
+  moving?: Record<string, Moving>;
 }
 
 /** What a member shows of itself to others; at most 4 KiB. */

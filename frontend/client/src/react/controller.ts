@@ -10,7 +10,8 @@ import {
 } from "@xyflow/react";
 
 import { diff, isEmpty } from "../mergepatch";
-import type { Cursor, JsonObject, Point, SyncedFlow } from "../types";
+import type { Cursor, JsonObject, Moving, Point, SyncedFlow } from "../types";
+import { type Course, courseOf, isHolding } from "./gesture";
 import {
   type PersonalEdge,
   type PersonalNode,
@@ -35,10 +36,10 @@ export class FlowController<N extends Node, E extends Edge> {
   readonly #listeners = new Set<() => void>();
   #nodes = new Map<string, PersonalNode>();
   #edges = new Map<string, PersonalEdge>();
-  #moving: ReadonlyMap<string, Point> = new Map();
+  #moving: ReadonlyMap<string, Moving> = new Map();
   #pointer: Point | null = null;
-  /** What one drags oneself, or has dropped and is on its way. */
-  #dragged: Record<string, Point> = {};
+  /** What one drags or resizes oneself, or has dropped and is on its way. */
+  #dragged: Record<string, Moving> = {};
   #shown: Shown<N, E> = { nodes: [], edges: [] };
 
   constructor(sync: SyncedFlow) {
@@ -71,11 +72,14 @@ export class FlowController<N extends Node, E extends Edge> {
   // React Flow's calls
 
   onNodesChange = (changes: NodeChange<N>[]): void => {
-    // A resize by the upper or left side moves the node, and its children, too.
-    const isResizing = changes.some((change) => change.type === "dimensions" && change.resizing);
+    const isHeld = [...this.#nodes.values()].some(isHolding);
+    const course = courseOf(changes, isHeld);
     const patches = new NodePatches();
     for (const change of changes) {
-      this.#takeNodeChange(change, isResizing, patches);
+      this.#takeNodeChange(change, course, patches);
+    }
+    if (course === "ends") {
+      this.#drop(patches);
     }
     this.#submit(patches);
     this.#show();
@@ -117,13 +121,13 @@ export class FlowController<N extends Node, E extends Edge> {
 
   // inside
 
-  #takeNodeChange(change: NodeChange<N>, isResizing: boolean, patches: NodePatches): void {
+  #takeNodeChange(change: NodeChange<N>, course: Course, patches: NodePatches): void {
     switch (change.type) {
       case "position":
-        this.#move(change, isResizing, patches);
+        this.#move(change, course, patches);
         break;
       case "dimensions":
-        this.#resize(change, patches);
+        this.#resize(change, course, patches);
         break;
       case "select":
         this.#personal(change.id, { selected: change.selected });
@@ -136,81 +140,98 @@ export class FlowController<N extends Node, E extends Edge> {
         patches.added[change.item.id] = sharedNode(change.item);
         break;
       case "replace":
-        patches.replaced[change.id] = placed(
-          this.#difference(this.#view.node(change.id), change.item),
-          change.item,
-        );
+        this.#replace(change, patches);
         break;
     }
   }
 
   #move(
-    change: Change<NodeChange<N>, "position">,
-    isResizing: boolean,
+    { id, position, dragging }: Change<NodeChange<N>, "position">,
+    course: Course,
     patches: NodePatches,
   ): void {
-    const { id, dragging } = change;
-    const position = isFinitePoint(change.position) ? change.position : undefined;
-    if (dragging === true || isResizing) {
-      this.#personal(id, {
-        ...(position === undefined ? {} : { position }),
+    const to = isFinitePoint(position) ? { x: position.x, y: position.y } : undefined;
+    if (this.#view.node(id) === undefined) {
+      // Somebody has deleted it meanwhile.
+    } else if (course === "goes" || course === "ends") {
+      this.#hold(id, {
+        ...(to === undefined ? {} : { position: to }),
         ...(dragging === undefined ? {} : { dragging }),
       });
-      if (position !== undefined) {
-        this.#dragged[id] = { x: position.x, y: position.y };
-      }
-      this.#tellCursor();
-      return;
-    }
-    const before = this.#nodes.get(id);
-    const end = position ?? before?.position;
-    this.#nodes.set(id, without(before ?? {}, "position", "dragging"));
-    if (end === undefined) {
-      return;
-    }
-    const patch = { position: { x: end.x, y: end.y }, parentId: this.#parentOf(id) };
-    if (before?.dragging === true) {
-      this.#dragged[id] = patch.position;
-      patches.dropped[id] = patch;
-    } else {
-      patches.moved[id] = patch;
+    } else if (course === "step" && to !== undefined) {
+      patches.move(id, { position: to, parentId: this.#parentOf(id) });
     }
   }
 
-  #resize(change: Change<NodeChange<N>, "dimensions">, patches: NodePatches): void {
-    const { id, resizing, setAttributes } = change;
+  #resize(
+    change: Change<NodeChange<N>, "dimensions">,
+    course: Course,
+    patches: NodePatches,
+  ): void {
+    const { id, resizing, setAttributes: sides } = change;
     const dimensions = isFiniteSize(change.dimensions) ? change.dimensions : undefined;
     if (dimensions !== undefined) {
       this.#personal(id, { measured: { ...dimensions } });
     }
-    if (setAttributes && dimensions !== undefined) {
-      this.#personal(id, {
-        ...(setAttributes === "height" ? {} : { width: dimensions.width }),
-        ...(setAttributes === "width" ? {} : { height: dimensions.height }),
-      });
-    }
-    if (resizing === true) {
-      this.#personal(id, { resizing });
-    } else if (resizing === false || setAttributes) {
-      this.#endResize(patches);
+    const size =
+      !sides || dimensions === undefined
+        ? {}
+        : {
+            ...(sides === "height" ? {} : { width: dimensions.width }),
+            ...(sides === "width" ? {} : { height: dimensions.height }),
+          };
+    if (course === "goes" || course === "ends") {
+      this.#hold(id, { ...size, ...(resizing === undefined ? {} : { resizing }) });
+    } else if (course === "step" && !isEmpty(size)) {
+      patches.move(id, size);
     }
   }
 
-  /** What was resized, and moved by that, becomes the document's. */
-  #endResize(patches: NodePatches): void {
-    for (const [id, personal] of this.#nodes) {
-      const { position, width, height, dragging } = personal;
-      if (dragging === true || (position ?? width ?? height) === undefined) {
-        continue;
-      }
-      patches.dropped[id] = {
-        ...(position === undefined
-          ? {}
-          : { position: { x: position.x, y: position.y }, parentId: this.#parentOf(id) }),
+  /** Take an element that an app gives in place of another; with that, a drag of it may end. */
+  #replace({ id, item }: Change<NodeChange<N>, "replace">, patches: NodePatches): void {
+    const before = this.#view.node(id);
+    const change = placed(this.#difference(before, item), item);
+    const { position: { x, y }, parentId = null } = item;
+    if (this.#nodes.get(id)?.dragging === true) {
+      this.#nodes.set(id, without(this.#nodes.get(id) ?? {}, "position", "dragging"));
+      patches.dropped[id] = { ...change, position: { x, y }, parentId };
+    } else {
+      patches.replaced[id] = change;
+    }
+  }
+
+  /** Show how a node is while it is dragged or resized, here and to others. */
+  #hold(id: string, change: PersonalNode): void {
+    this.#personal(id, change);
+    const { position, width, height } = this.#nodes.get(id) ?? {};
+    const { x, y } = position ?? this.#view.node(id)?.position ?? {};
+    if ((position ?? width ?? height) !== undefined && x !== undefined && y !== undefined) {
+      const size = {
         ...(width === undefined ? {} : { width }),
         ...(height === undefined ? {} : { height }),
       };
-      this.#nodes.set(id, without(personal, "position", "width", "height", "resizing"));
+      this.#dragged[id] = { x, y, ...size };
+    }
+    this.#tellCursor();
+  }
+
+  /** What was dragged or resized, and what was moved or grew with that, becomes the document's. */
+  #drop(patches: NodePatches): void {
+    for (const [id, personal] of this.#nodes) {
+      const { position, width, height, dragging, resizing } = personal;
+      if (dragging === true || resizing === true) {
+        continue;
+      }
+      if ((position ?? width ?? height) !== undefined) {
+        patches.dropped[id] = {
+          ...(position === undefined
+            ? {}
+            : { position: { x: position.x, y: position.y }, parentId: this.#parentOf(id) }),
+          ...(width === undefined ? {} : { width }),
+          ...(height === undefined ? {} : { height }),
+        };
+      }
+      this.#nodes.set(id, without(personal, "position", "width", "height", "dragging", "resizing"));
     }
   }
 
@@ -282,8 +303,7 @@ export class FlowController<N extends Node, E extends Edge> {
     if (isEmpty(this.#dragged) || this.sync.state.status.unsent > 0) {
       return;
     }
-    const isHeld = (id: string): boolean => this.#nodes.get(id)?.position !== undefined;
-    const held = Object.entries(this.#dragged).filter(([id]) => isHeld(id));
+    const held = Object.entries(this.#dragged).filter(([id]) => isHolding(this.#nodes.get(id)));
     if (held.length < Object.keys(this.#dragged).length) {
       this.#dragged = Object.fromEntries(held);
       this.#tellCursor();
@@ -328,6 +348,10 @@ class NodePatches {
   readonly moved: JsonObject = {};
   readonly replaced: JsonObject = {};
   readonly removed: JsonObject = {};
+
+  move(id: string, change: JsonObject): void {
+    this.moved[id] = { ...(this.moved[id] as JsonObject | undefined), ...change };
+  }
 }
 
 /** Let a change that puts a node elsewhere say both, the place and the parent that it is relative to. */

@@ -3,14 +3,15 @@
 import type { Edge, Node } from "@xyflow/react";
 
 import { compareIds } from "../document";
+import { same } from "../mergepatch";
 import { strays } from "../nesting";
-import type { Cursor, FlowDocument, JsonObject, Point } from "../types";
+import type { Cursor, FlowDocument, JsonObject, Moving } from "../types";
 import { type PersonalEdge, type PersonalNode, without } from "./personal";
 
 interface Made<T> {
   document: JsonObject;
   personal: object | undefined;
-  moving: Point | undefined;
+  moving: Moving | undefined;
   element: T;
 }
 
@@ -25,6 +26,8 @@ export class FlowView<N extends Node, E extends Edge> {
   /** The document's nodes as they are drawn. */
   #members: Record<string, JsonObject> = {};
   #ordered: [id: string, node: JsonObject][] = [];
+  /** What nodes lay in when somebody else began to move them there. */
+  readonly #parents = new WeakMap<Moving, unknown>();
   #madeNodes = new Map<string, Made<N>>();
   #madeEdges = new Map<string, Made<E>>();
   nodes: N[] = [];
@@ -35,7 +38,7 @@ export class FlowView<N extends Node, E extends Edge> {
     document: FlowDocument | null,
     personalNodes: ReadonlyMap<string, PersonalNode>,
     personalEdges: ReadonlyMap<string, PersonalEdge>,
-    moving: ReadonlyMap<string, Point>,
+    moving: ReadonlyMap<string, Moving>,
   ): void {
     const isNew = document !== this.#document;
     this.#document = document;
@@ -44,7 +47,7 @@ export class FlowView<N extends Node, E extends Edge> {
       this.#ordered = inOrder(document.nodes);
     }
     const ordered = document === null ? [] : this.#ordered;
-    const madeNodes = make<N>(ordered, this.#madeNodes, personalNodes, moving);
+    const madeNodes = make<N>(ordered, this.#madeNodes, personalNodes, this.#inPlace(moving));
     this.#madeNodes = madeNodes;
     this.nodes = keep(this.nodes, parentsFirst(madeNodes));
     if (isNew || personalEdges.size > 0 || this.edges.some(({ selected }) => selected)) {
@@ -52,6 +55,18 @@ export class FlowView<N extends Node, E extends Edge> {
       this.#madeEdges = make<E>(edges, this.#madeEdges, personalEdges, NOTHING);
       this.edges = keep(this.edges, [...this.#madeEdges.values()].map(({ element }) => element));
     }
+  }
+
+  /** Leave out the places that count in something else than what the node lies in by now. */
+  #inPlace(moving: ReadonlyMap<string, Moving>): ReadonlyMap<string, Moving> {
+    const current = [...moving].filter(([id, one]) => {
+      const parent = this.#members[id]?.["parentId"];
+      if (!this.#parents.has(one)) {
+        this.#parents.set(one, parent);
+      }
+      return this.#parents.get(one) === parent;
+    });
+    return current.length === moving.size ? moving : new Map(current);
   }
 
   node(id: string): N | undefined {
@@ -63,7 +78,7 @@ export class FlowView<N extends Node, E extends Edge> {
   }
 }
 
-const NOTHING: ReadonlyMap<string, Point> = new Map();
+const NOTHING: ReadonlyMap<string, Moving> = new Map();
 
 /**
  * List nodes in the order that is the same for everybody, that of their ids: what lies above is told by
@@ -80,7 +95,7 @@ function make<T>(
   members: readonly [string, JsonObject][],
   before: ReadonlyMap<string, Made<T>>,
   personals: ReadonlyMap<string, object>,
-  movings: ReadonlyMap<string, Point>,
+  movings: ReadonlyMap<string, Moving>,
 ): Map<string, Made<T>> {
   const made = new Map<string, Made<T>>();
   for (const [id, document] of members) {
@@ -91,8 +106,7 @@ function make<T>(
       made.set(id, old);
       continue;
     }
-    const moved = moving === undefined ? {} : { position: moving };
-    const element = { ...document, ...moved, ...personal } as T;
+    const element = { ...document, ...shownAs(moving), ...personal } as T;
     made.set(id, { document, personal, moving, element });
   }
   return made;
@@ -124,16 +138,31 @@ function keep<T>(before: T[], now: T[]): T[] {
   return isSame ? before : now;
 }
 
-/** Tell where others drag nodes at the moment; points that are the same stay the same objects. */
+/** Give a node's place and size while somebody else drags or resizes it. */
+function shownAs(moving: Moving | undefined): JsonObject {
+  if (moving === undefined) {
+    return {};
+  }
+  const { x, y, ...size } = moving;
+  return { position: { x, y }, ...size };
+}
+
+/** Tell where, and how large, others have nodes at the moment; what is the same stays the same object. */
 export function movingOf(
   cursors: ReadonlyMap<string, Cursor>,
-  before: ReadonlyMap<string, Point>,
-): ReadonlyMap<string, Point> {
-  const moving = new Map<string, Point>();
+  before: ReadonlyMap<string, Moving>,
+): ReadonlyMap<string, Moving> {
+  const moving = new Map<string, Moving>();
   for (const cursor of cursors.values()) {
-    for (const [id, { x, y }] of Object.entries(cursor.moving ?? {})) {
+    for (const [id, { x, y, width, height }] of Object.entries(cursor.moving ?? {})) {
+      const now = {
+        x,
+        y,
+        ...(width === undefined ? {} : { width }),
+        ...(height === undefined ? {} : { height }),
+      };
       const old = before.get(id);
-      moving.set(id, old?.x === x && old.y === y ? old : { x, y });
+      moving.set(id, old !== undefined && same(old, now) ? old : now);
     }
   }
   return moving;
