@@ -2,7 +2,7 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 
-const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
+const LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz";
 
 /** Bytes of a digest that make a public id. */
 const PUBLIC_BYTES = 16;
@@ -11,7 +11,7 @@ const PUBLIC_BYTES = 16;
 export function newId(random: () => number): string {
   let id = "";
   for (let n = 0; n < 24; n += 1) {
-    id += DIGITS.charAt(Math.floor(random() * DIGITS.length));
+    id += LETTERS.charAt(Math.floor(random() * LETTERS.length));
   }
   return id;
 }
@@ -24,8 +24,12 @@ export function newId(random: () => number): string {
  * @returns the first 16 bytes of its SHA-256 as base64url, 22 characters.
  */
 export function publicId(secret: string): string {
-  const digest = sha256(new TextEncoder().encode(secret)).subarray(0, PUBLIC_BYTES);
-  const text = btoa(String.fromCharCode(...digest));
+  return digits(sha256(new TextEncoder().encode(secret)).subarray(0, PUBLIC_BYTES));
+}
+
+/** Write bytes as base64url. */
+export function digits(bytes: Uint8Array): string {
+  const text = btoa(String.fromCharCode(...bytes));
   return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 

@@ -1,5 +1,6 @@
 /** The client of Helix: a flow in step with its server, without React. */
 
+export { connecting, connectionId, reconnecting } from "./connections";
 export { compareIds, emptyDocument } from "./document";
 export { BrowserKeeper } from "./keeper";
 export { diff, inverse, merge } from "./mergepatch";

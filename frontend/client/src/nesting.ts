@@ -352,6 +352,6 @@ function unbound(node: FlowNode, change: JsonObject, hasParent: boolean): JsonOb
   return node["extent"] === undefined ? free : { ...free, extent: null };
 }
 
-function without(object: JsonObject, ...names: string[]): JsonObject {
+export function without(object: JsonObject, ...names: string[]): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
 }

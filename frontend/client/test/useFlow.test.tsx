@@ -257,6 +257,33 @@ describe("useFlow", () => {
     ));
   });
 
+  test("jsc30 an edge that is led elsewhere stays selected, and its old ends are connected anew", async () => {
+    const { desk, page } = await opened();
+    desk.server.edit({ nodes: { n3: node("n3") }, edges: { e1: null } });
+    await page.pass(10);
+    const ends = (source: string, target: string) => ({ source, target, sourceHandle: null, targetHandle: null });
+    act(() => {
+      page.flow.onConnect(ends("n1", "n2"));
+    });
+    const [edge] = page.flow.edges;
+    act(() => {
+      page.flow.onEdgesChange([{ type: "select", id: edge?.id ?? "", selected: true }]);
+      page.flow.onReconnect(edge as Edge, ends("n1", "n3"));
+    });
+    expect(page.flow.edges).toMatchObject([{ source: "n1", target: "n3", selected: true }]);
+    act(() => {
+      page.flow.onConnect(ends("n1", "n2"));
+    });
+    expect(page.flow.edges.map(({ target }) => target).sort()).toEqual(["n2", "n3"]);
+    act(() => {
+      page.flow.undo();
+      page.flow.undo();
+    });
+    expect(page.flow.edges.map(({ target }) => target)).toEqual(["n2"]);
+    await page.until(() => page.flow.status.kind === "saved");
+    expect(Object.values(desk.server.document.edges)).toMatchObject([{ source: "n1", target: "n2" }]);
+  });
+
   test("jsc12 children come behind their parents", async () => {
     const { desk, page } = await opened();
     desk.server.edit({ nodes: { n1: { parentId: "n3" }, n3: { ...node("n3"), parentId: "n2" } } });

@@ -1,14 +1,8 @@
 /** Between a `FlowSync` and React Flow: what is shown, and what becomes of React Flow's changes. */
 
-import {
-  addEdge,
-  type Connection,
-  type Edge,
-  type EdgeChange,
-  type Node,
-  type NodeChange,
-} from "@xyflow/react";
+import type { Connection, Edge, EdgeChange, Node, NodeChange } from "@xyflow/react";
 
+import { connecting, reconnecting } from "../connections";
 import { diff, isEmpty } from "../mergepatch";
 import type { Cursor, JsonObject, Moving, Point, SyncedFlow } from "../types";
 import { type Course, courseOf, isHolding } from "./gesture";
@@ -106,9 +100,25 @@ export class FlowController<N extends Node, E extends Edge> {
   };
 
   onConnect = (connection: Connection): void => {
-    const { edges } = this.#shown;
-    const added = addEdge(connection, edges).filter((edge) => !edges.includes(edge));
-    this.#patch({ edges: Object.fromEntries(added.map((edge) => [edge.id, shared(edge)])) });
+    const edges = this.sync.state.document?.edges;
+    if (edges !== undefined) {
+      this.#patch(connecting(edges, [connection]));
+    }
+  };
+
+  onReconnect = ({ id }: Pick<Edge, "id">, connection: Connection): void => {
+    const edges = this.sync.state.document?.edges;
+    const led = edges === undefined ? null : reconnecting(edges, id, connection);
+    if (led !== null) {
+      const personal = this.#edges.get(id);
+      this.#patch(led.patch);
+      if (led.id !== id && personal !== undefined) {
+        // It is the same edge for whoever has it selected.
+        this.#edges.set(led.id, personal);
+        this.#show();
+        this.#tellSelection();
+      }
+    }
   };
 
   setCursor = (cursor: Cursor | null): void => {

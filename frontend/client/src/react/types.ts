@@ -1,6 +1,6 @@
 /** What `useFlow` takes and gives. */
 
-import type { Edge, Node, OnConnect, OnEdgesChange, OnNodesChange } from "@xyflow/react";
+import type { Edge, Node, OnConnect, OnEdgesChange, OnNodesChange, OnReconnect } from "@xyflow/react";
 
 import type { Cursor, FlowState, FlowStatus, FlowSyncOptions, Member, SyncedFlow } from "../types";
 
@@ -31,8 +31,10 @@ export interface UseFlowResult<N extends Node = Node, E extends Edge = Edge> {
   onNodesChange: OnNodesChange<N>;
   /** For `<ReactFlow onEdgesChange>`. */
   onEdgesChange: OnEdgesChange<E>;
-  /** For `<ReactFlow onConnect>`: adds the edge. */
+  /** For `<ReactFlow onConnect>`: adds the edge, unless there is one of the same ends. */
   onConnect: OnConnect;
+  /** For `<ReactFlow onReconnect>`: leads an edge elsewhere. */
+  onReconnect: OnReconnect<E>;
   status: FlowStatus;
   members: FlowState["members"];
   /** Others' pointers, by client_id. */

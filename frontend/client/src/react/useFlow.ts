@@ -46,6 +46,7 @@ export function useFlow<N extends Node = Node, E extends Edge = Edge>(
       onNodesChange: controller.onNodesChange,
       onEdgesChange: controller.onEdgesChange,
       onConnect: controller.onConnect,
+      onReconnect: controller.onReconnect,
       status: state.status,
       members: state.members,
       cursors: state.cursors,

@@ -6,6 +6,7 @@ import type { FlowDocument, SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 
+import { textOf } from "../kinds";
 import type { Alignment } from "./alignment";
 import type { MenuPlace } from "./ContextMenu";
 import { Dots } from "./Dots";
@@ -42,7 +43,7 @@ interface Props {
   isLocked: boolean;
   /** Dragging over the canvas selects, rather than moves it. */
   isBoxing: boolean;
-  calls: Pick<UseFlowResult, "onNodesChange" | "onEdgesChange" | "onConnect" | "setCursor">;
+  calls: Pick<UseFlowResult, "onNodesChange" | "onEdgesChange" | "onConnect" | "onReconnect" | "setCursor">;
   actions: RefObject<Actions>;
   onMenu: (place: MenuPlace) => void;
   /** Edit the label of a node or an edge where it stands. */
@@ -63,9 +64,16 @@ export const Canvas = memo(function Canvas(props: Props) {
 
   const reconnect = useCallback(
     (edge: Edge, { source, target }: Connection) => {
-      sync.patch({ edges: { [edge.id]: { source, target, sourceHandle: null, targetHandle: null } } });
+      // What other editors called the handle stays at the end that does.
+      const before = sync.state.document?.edges[edge.id];
+      calls.onReconnect(edge, {
+        source,
+        target,
+        sourceHandle: source === edge.source ? textOf(before?.["sourceHandle"]) : null,
+        targetHandle: target === edge.target ? textOf(before?.["targetHandle"]) : null,
+      });
     },
-    [sync],
+    [calls, sync],
   );
   const showMenu = (event: React.MouseEvent | MouseEvent, id?: string): void => {
     const { selected, select } = actions.current;

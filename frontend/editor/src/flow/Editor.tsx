@@ -104,8 +104,11 @@ export function Editor({ flowId }: { flowId: string }) {
     ask({ renamed: null });
   }
   useKeptInSight(areProperties ? key : "");
-  const { setCursor, onNodesChange, onEdgesChange, onConnect } = flow;
-  const calls = useMemo(() => ({ setCursor, onNodesChange, onEdgesChange, onConnect }), [setCursor, onNodesChange, onEdgesChange, onConnect]);
+  const { setCursor, onNodesChange, onEdgesChange, onConnect, onReconnect } = flow;
+  const calls = useMemo(
+    () => ({ setCursor, onNodesChange, onEdgesChange, onConnect, onReconnect }),
+    [setCursor, onNodesChange, onEdgesChange, onConnect, onReconnect],
+  );
 
   return (
     <div className="editor">

@@ -33,12 +33,6 @@ export function newNode(document: FlowDocument | null, type: string, position: P
   return { patch: { nodes: { [id]: node } }, ids: [id] };
 }
 
-/** Make an edge. */
-export function newEdge(source: string, target: string): JsonObject {
-  const id = randomId();
-  return { edges: { [id]: { id, source, target } } };
-}
-
 /**
  * Take nodes out of a document, with what lies in them, and with all edges between.
  *

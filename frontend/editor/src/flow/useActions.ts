@@ -1,7 +1,7 @@
 /** What can be done to a flow, whoever asks for it: a key, a menu, a mouse. */
 
 import { useReactFlow } from "@xyflow/react";
-import type { JsonObject, Point } from "helix-flows";
+import { connecting, type JsonObject, type Point } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { useRef } from "react";
 
@@ -11,7 +11,7 @@ import { outermost, type Place, placesIn, withInside } from "../nesting";
 import { announce, counted } from "./announce";
 import { sent } from "./levels";
 import { carryOut } from "./outputs";
-import { type Addition, copyOf, middleOf, newEdge, newNode, type Part, partOf, readPart, writePart } from "./parts";
+import { type Addition, copyOf, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";
 import { type Axis, evenly, inLine, type Side } from "./placing";
 
 const STEP = 32;
@@ -167,9 +167,9 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     },
     connect: () => {
       const fromLeft = nodeIds.toSorted((a, b) => (places.get(a)?.x ?? 0) - (places.get(b)?.x ?? 0));
-      const pairs = fromLeft.slice(1).map((id, n) => newEdge(fromLeft[n] ?? "", id)["edges"] as JsonObject);
-      if (pairs.length > 0) {
-        edit({ edges: Object.assign({}, ...pairs) as JsonObject }, `Connected ${what}`);
+      const pairs = fromLeft.slice(1).map((target, n) => ({ source: fromLeft[n] ?? "", target }));
+      if (document !== null && pairs.length > 0) {
+        edit(connecting(document.edges, pairs), `Connected ${what}`);
       }
     },
     toggleLock: () => {
