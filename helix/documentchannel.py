@@ -15,10 +15,11 @@ from zope.interface import implementer
 from helix.chain import chain_text, parse_chain
 from helix.channels import Port, full_refusal
 from helix.cursors import parse_cursor
-from helix.edits import Accepted, Submission
+from helix.edits import Accepted, Check, Submission
 from helix.errors import (
     HelixError,
     InvalidParameters,
+    PreconditionFailed,
     SessionEnded,
     TooManyPending,
     UnknownEvent,
@@ -56,6 +57,7 @@ class _Params(msgspec.Struct):
 class _Patch(msgspec.Struct, gc=False):
     op_id: int
     patch: Any
+    if_version: int | None = None
 
 
 class _Op(msgspec.Struct, gc=False):
@@ -217,7 +219,7 @@ class DocumentChannel:
         try:
             given = _decode_patch(payload)
         except msgspec.MsgspecError as error:
-            raise InvalidParameters(f"A patch is {{op_id, patch}}: {error}") from None
+            raise InvalidParameters(f"A patch is {{op_id, patch, if_version}}: {error}") from None
         if not 0 <= given.op_id <= MAX_OP_ID:
             raise InvalidParameters(f"op_id is an integer from 0 to {MAX_OP_ID}")
         place = self._order.take_turn(given.op_id)
@@ -231,6 +233,7 @@ class DocumentChannel:
             self._person.name,
             self._person.client_id,
             given.op_id,
+            check=_check_of(given.if_version),
             outlet=self.outlet,
         )
         return self._service.guard(session, session.submit, submission).addCallbacks(
@@ -279,6 +282,18 @@ def _past_of(given: _Params) -> Past | None:
     except ValueError:
         raise InvalidParameters("chain is what the server said") from None
     return Past(given.epoch, given.version, chain)
+
+
+def _check_of(if_version: int | None) -> Check:
+    """The check that refuses a patch unless the flow is at ``if_version``, where that is given."""
+    if if_version is None:
+        return None
+
+    def check(_epoch: str, version: int, _chain: bytes) -> None:
+        if version != if_version:
+            raise PreconditionFailed(f"The flow is at version {version}, not {if_version}")
+
+    return check
 
 
 def _person_of(given: _Params) -> Person:

@@ -55,8 +55,9 @@ class Editor:
         self.events: list[str] = []
         self._ops: dict[str, int] = {}
 
-    def patch(self, op_id: int, patch: object) -> None:
-        self._ops[self.client.push(FLOW, "patch", {"op_id": op_id, "patch": patch})] = op_id
+    def patch(self, op_id: int, patch: object, **rest: object) -> None:
+        payload = {"op_id": op_id, "patch": patch, **rest}
+        self._ops[self.client.push(FLOW, "patch", payload)] = op_id
 
     def look(self) -> None:
         """Take what arrived: entries have to be contiguous."""

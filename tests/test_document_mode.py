@@ -290,6 +290,7 @@ def test_dom5_patch_that_breaks_a_rule_is_refused_whole(
         {"op_id": 1},
         {"patch": {}},
         *({"op_id": op_id, "patch": {}} for op_id in (-1, "1", 1.5, 2**53 + 1)),
+        *({"op_id": 1, "patch": {}, "if_version": one} for one in ("0", 0.5, True)),
     ],
 )
 def test_dom5_push_that_is_no_patch(world: World, payload: Any) -> None:
@@ -297,6 +298,61 @@ def test_dom5_push_that_is_no_patch(world: World, payload: Any) -> None:
     join(client)
     status, response = client.answer(client.push(FLOW, "patch", payload))
     assert (status, response["code"], response["retry"]) == ("error", "invalid_parameters", False)
+
+
+def test_dom5_patch_for_a_version_is_taken_at_that_version_alone(world: World) -> None:
+    one, other = Editor(world, "1"), Editor(world, "2")
+    one.patch(1, adding("a"), if_version=0)
+    other.patch(1, adding("b"), if_version=0)
+    other.patch(2, adding("c"), if_version=1)
+    one.look()
+    assert one.answers == {1: ("ok", {"version": 1})}
+    assert other.refusals() == {1: ("precondition_failed", False)}
+    assert other.answers[2] == ("ok", {"version": 2})
+    one.patch(2, {"nodes": {"a": None, "c": None}})
+    assert not one.refusals()
+    other.patch(3, adding("b"), if_version=0)
+    assert other.refusals()[3] == ("precondition_failed", False)
+    assert join(world.client(), "r")["document"]["nodes"] == {}
+
+
+def test_dom5_patch_for_a_version_counts_what_is_not_stored_yet(
+    world: World, store: HeldStore
+) -> None:
+    one, other = Editor(world, "1"), Editor(world, "2")
+    store.holding = True
+    one.patch(1, adding("a"))
+    other.patch(1, adding("b"), if_version=0)
+    other.patch(2, adding("c"), if_version=1)
+    world.settle()
+    store.holding = False
+    store.let_through()
+    assert other.refusals() == {1: ("precondition_failed", False)}
+    assert other.answers[2] == ("ok", {"version": 2})
+
+
+def test_dom5_patch_for_a_version_is_answered_the_same_again(world: World) -> None:
+    writer = Editor(world, "w")
+    writer.patch(1, adding("a"), if_version=0)
+    writer.patch(2, adding("b"))
+    writer.look()
+    again = Editor(world, "w")
+    again.patch(1, adding("a"), if_version=0)
+    again.look()
+    assert again.answers[1] == ("ok", {"version": 1, "duplicate": True})
+
+
+def test_dom5_patch_for_a_version_heeds_what_another_node_wrote(
+    make_world: MakeWorld, store: HeldStore
+) -> None:
+    here = make_world(store=store)
+    writer = Editor(here, "w")
+    there = Editor(make_world(store=HeldStore(store)), "o")
+    there.patch(1, adding("a"))
+    there.look()
+    writer.patch(1, adding("b"), if_version=0)
+    assert writer.refusals() == {1: ("precondition_failed", False)}
+    assert join(here.client(), "r")["document"]["nodes"].keys() == {"a"}
 
 
 def test_dom5_patch_that_is_too_large(world: World) -> None:

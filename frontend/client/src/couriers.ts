@@ -118,9 +118,9 @@ export class Couriers {
     this.#owner.moved();
   }
 
-  /** Be done with an operation that turned out to be durable. */
-  settle(op: Operation): void {
-    this.#under?.outgoing.settle(op);
+  /** Be done with operations of which it is known by another way what became of them. */
+  settle(...ops: readonly Operation[]): void {
+    this.#under?.outgoing.settle(...ops);
     this.#endIfDone();
   }
 

@@ -1,5 +1,6 @@
 /** What becomes of the operations of a browser: kept, taken, refused, dropped, given up. */
 
+import { OVERTAKEN } from "./errors";
 import type { History } from "./history";
 import { Losses } from "./losses";
 import { isEmpty } from "./mergepatch";
@@ -13,8 +14,8 @@ export interface FatesOwner {
   /** What is known is another. */
   changed(): void;
   tell(event: FlowEvent): void;
-  /** Send an operation no more. */
-  settle(op: Operation): void;
+  /** Send operations no more. */
+  settle(...ops: readonly Operation[]): void;
   /** Send what may be sent now. */
   pump(): void;
 }
@@ -28,8 +29,8 @@ export class Fates {
   readonly #history: History;
   readonly #shelf: Shelf;
   readonly #owner: FatesOwner;
-  /** What an empty flow is to begin with, which nobody has made, and so isn't kept. */
-  readonly #initial = new Set<Operation>();
+  /** What an empty flow is to begin with, until it has: nobody has made it, and so it isn't kept. */
+  #initial: readonly Operation[] = [];
 
   constructor(
     flowId: string,
@@ -46,21 +47,13 @@ export class Fates {
   }
 
   /** Let an operation be one with which an empty flow is to begin. */
-  addInitial(op: Operation): void {
-    this.#initial.add(op);
-  }
-
-  /** List those, as far as they are on their way. */
-  get initial(): Operation[] {
-    return [...this.#initial].filter((op) => this.#replica.has(op));
-  }
-
-  isInitial(op: Operation): boolean {
-    return this.#initial.has(op);
+  setInitial(op: Operation): void {
+    op.ifVersion = 0;
+    this.#initial = [op];
   }
 
   keep(op: Operation): void {
-    if (this.#initial.has(op)) {
+    if (this.#initial.includes(op)) {
       return;
     }
     const { clientId, opId, at, patch, undoes } = op;
@@ -76,8 +69,9 @@ export class Fates {
 
   /** Keep several in place of one. */
   keepParts(op: Operation, parts: Operation[]): Operation[] {
-    if (this.#initial.has(op)) {
-      parts.forEach((part) => this.#initial.add(part));
+    if (this.#initial.includes(op)) {
+      this.#initial = parts;
+      parts.slice(0, 1).forEach((part) => (part.ifVersion = op.ifVersion));
     }
     parts.forEach((part) => {
       this.keep(part);
@@ -93,16 +87,44 @@ export class Fates {
 
   accepted(op: Operation, { version, effective, dropped }: Acceptance): void {
     this.#replica.acknowledge(op, version, effective);
-    this.remove(op);
+    this.settled(op);
     this.ripen();
     this.drop(op, dropped);
     this.#owner.changed();
   }
 
+  /** Be done with an operation that the log holds. */
+  settled(op: Operation): void {
+    this.remove(op);
+    if (this.#initial.includes(op)) {
+      // The flow has begun so, and the rest belongs to it.
+      const rest = this.#initial.filter((one) => one !== op);
+      this.#initial = [];
+      rest.forEach((one) => {
+        this.keep(one);
+      });
+    }
+  }
+
   refused(op: Operation, error: FlowError): void {
+    if (this.#initial.includes(op) && error.code === OVERTAKEN) {
+      this.#giveInitialUp();
+      return;
+    }
     this.forget(op);
     this.ripen();
     this.refuse(error, op.patch, op.opId);
+  }
+
+  /** Somebody else has begun the flow, and nobody has made this. */
+  #giveInitialUp(): void {
+    const initial = this.#initial;
+    this.#initial = [];
+    for (const op of initial) {
+      this.forget(op);
+    }
+    this.#owner.settle(...initial);
+    this.#owner.changed();
   }
 
   /** Tell of what can't be. */

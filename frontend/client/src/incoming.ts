@@ -7,7 +7,6 @@ import { isObject } from "./mergepatch";
 import { pointers } from "./outgoing";
 import { Gap, type Operation, type Replica } from "./replica";
 import type { FlowDocument, FlowEntry, FlowEvent, JsonObject } from "./types";
-import { undoing } from "./undoing";
 
 /** Who is told of it. */
 export interface IncomingOwner {
@@ -92,21 +91,10 @@ export class Incoming {
       // Also where nothing is new: it is kept as one that was opened now.
       this.#owner.keepDocument(false);
     }
-    this.#takeInitialBack(response["last_op_id"]);
     this.namesChanged += 1;
     this.role = typeof role === "string" ? role : null;
     this.wasJoined = true;
     this.limits = limits;
-  }
-
-  /** What an empty flow was to begin with isn't for one that somebody else has begun. */
-  #takeInitialBack(lastOpId: unknown): void {
-    for (const op of this.#replica.version > 0 ? this.#fates.initial : []) {
-      if (typeof lastOpId !== "number" || lastOpId < op.opId) {
-        this.#fates.forget(op);
-        this.#owner.settle(op);
-      }
-    }
   }
 
   #grow(given: unknown, chain: unknown): void {
@@ -121,7 +109,7 @@ export class Incoming {
       },
     );
     for (const { op } of settled) {
-      this.#fates.remove(op);
+      this.#fates.settled(op);
       this.#owner.settle(op);
     }
     const own = publicId(this.#changes.clientId);
@@ -132,13 +120,6 @@ export class Incoming {
     }
     this.#fates.ripen();
     for (const { op, entry } of settled) {
-      const { shown } = this.#replica;
-      if (entry.version > 1 && shown !== null && this.#fates.isInitial(op)) {
-        // It came behind what somebody else did meanwhile, which is to be as they have left it.
-        this.#changes.begin(undoing(shown, [op]), (undo) => {
-          this.#fates.keep(undo);
-        });
-      }
       this.#fates.drop(op, pointers(entry.dropped));
     }
     if (news.length > 0) {

@@ -79,9 +79,11 @@ export class Outgoing {
     this.pump();
   }
 
-  /** Be done with an operation. */
-  settle(op: Operation): void {
-    this.#sending.settle(op);
+  /** Be done with operations. */
+  settle(...ops: readonly Operation[]): void {
+    for (const op of ops) {
+      this.#sending.settle(op);
+    }
     this.pump();
   }
 
@@ -97,7 +99,11 @@ export class Outgoing {
   }
 
   #send(op: Operation, attempt: number): void {
-    const payload = { op_id: op.opId, patch: op.patch };
+    const payload = {
+      op_id: op.opId,
+      patch: op.patch,
+      ...(op.ifVersion === null ? {} : { if_version: op.ifVersion }),
+    };
     const size = sizeOf(payload);
     if (size > this.#maxPatchBytes && this.#splits(op)) {
       return;

@@ -22,6 +22,8 @@ export interface Operation extends Change {
    * others turn out to have done. `null` once its patch is what counts.
    */
   undoes: readonly Change[] | null;
+  /** The version of the flow at which alone it counts; `null` where that doesn't matter. */
+  ifVersion: number | null;
   /** What it changed when it was shown before a whole document came, which may hold it. */
   assumed: Pick<Change, "effective" | "inverse"> | null;
 }
@@ -246,6 +248,7 @@ export class Replica {
     const op: Operation = {
       isSent: false,
       undoes: null,
+      ifVersion: null,
       durableAt: null,
       effective: {},
       inverse: {},

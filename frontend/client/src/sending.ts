@@ -10,7 +10,8 @@ export const WINDOW = 64;
  *
  * They go out in order. When the server can't take one for now, nothing more is sent until `resume`,
  * and then everything from that one on again: the server refuses what would overtake it. What takes
- * back something that is on its way waits for that, and all behind it too.
+ * back something that is on its way waits for that, and all behind it too; so does all behind one that
+ * counts at one version of the flow alone, since it may rest on that.
  */
 export class Sending {
   #operations: Operation[] = [];
@@ -39,12 +40,18 @@ export class Sending {
       return null;
     }
     const op = this.#operations.find((one) => !this.#inFlight.has(one));
-    if (op === undefined || op.undoes !== null) {
+    if (op === undefined || op.undoes !== null || this.#mayBeInVain()) {
       return null;
     }
     this.#attempts += 1;
     this.#inFlight.set(op, this.#attempts);
     return { op, attempt: this.#attempts };
+  }
+
+  /** Tell whether what is sent now may rest on something that the flow's version rules out. */
+  #mayBeInVain(): boolean {
+    const first = this.#operations[0];
+    return first !== undefined && first.ifVersion !== null && this.#inFlight.has(first);
   }
 
   /** Tell whether a refusal of this attempt counts: a newer one gets an answer of its own. */

@@ -75,9 +75,9 @@ export class FlowSync implements SyncedFlow {
     const tell = (event: FlowEvent): void => {
       this.#tell(event);
     };
-    const settle = (op: Operation): void => {
-      this.#outgoing.settle(op);
-      this.#couriers.settle(op);
+    const settle = (...ops: readonly Operation[]): void => {
+      this.#outgoing.settle(...ops);
+      this.#couriers.settle(...ops);
     };
     const { keeper = new BrowserKeeper() } = options;
     this.#shelf = new Shelf(keeper, changed);
@@ -414,7 +414,7 @@ export class FlowSync implements SyncedFlow {
     const { initial } = this.#options;
     if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {
       this.#changes.begin(initial, (op) => {
-        this.#fates.addInitial(op);
+        this.#fates.setInitial(op);
       });
     }
   }

@@ -260,8 +260,8 @@ export interface FlowSyncOptions {
   /** Where it is kept; by default in the browser (IndexedDB, localStorage), `null` for nowhere. */
   keeper?: FlowKeeper | null;
   /**
-   * What an empty flow is to begin with: a patch, sent once it turns out to have no entry. It isn't kept,
-   * and taken back where somebody else's entry turns out to have come before.
+   * What an empty flow is to begin with: a patch, sent once it turns out to have no entry, and taken by the
+   * server only as long as that is so. Nothing is told where somebody else has begun the flow meanwhile.
    */
   initial?: JsonObject;
   /** Another WebSocket than the platform's. */

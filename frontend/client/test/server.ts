@@ -210,19 +210,24 @@ export class FlowServer {
       reply("error", { ...refused });
       return;
     }
-    this.#take(channel.clientId, opId, patch, reply);
+    this.#take(channel.clientId, opId, patch, payload["if_version"], reply);
   }
 
   #take(
     clientId: string,
     opId: number,
     patch: JsonObject,
+    ifVersion: unknown,
     reply: (status: "ok" | "error", response: JsonObject) => void,
   ): void {
     const held = this.log.find((one) => one.client_id === clientId && one.op_id === opId);
     if (held !== undefined) {
       const { version, dropped = [] } = held;
       reply("ok", { version, patch: held.patch, dropped, duplicate: true });
+      return;
+    }
+    if (ifVersion !== undefined && ifVersion !== this.version) {
+      reply("error", { reason: "At another", code: "precondition_failed", retry: false });
       return;
     }
     let effective: JsonObject;
