@@ -2,8 +2,9 @@
 
 import { stage } from "./document";
 import type { History } from "./history";
-import { compose, copyPatch, isEmpty } from "./mergepatch";
+import { compose, isEmpty } from "./mergepatch";
 import type { Operation, Replica } from "./replica";
+import { copyPatch } from "./telling";
 import type { FlowDocument, GatherOptions, JsonObject } from "./types";
 import { type Change, undoing } from "./undoing";
 

@@ -7,7 +7,7 @@ import { isEmpty } from "./mergepatch";
 import type { Acceptance } from "./outgoing";
 import type { Operation, Replica } from "./replica";
 import type { Shelf } from "./shelf";
-import type { FlowError, FlowEvent, JsonObject, KeptOperation, Refusal } from "./types";
+import type { Dropped, FlowError, FlowEvent, JsonObject, KeptOperation, Refusal } from "./types";
 
 /** Who is told of it, and who sends them. */
 export interface FatesOwner {
@@ -178,9 +178,12 @@ export class Fates {
     }
   }
 
-  dismiss(opId?: number): void {
-    this.refusals = this.refusals.filter((one) => opId !== undefined && one.opId !== opId);
-    this.losses.dismiss(opId);
+  dismiss(told?: Refusal | Dropped): void {
+    if (told === undefined || "paths" in told) {
+      this.losses.dismiss(told);
+    }
+    // Numbers alone don't tell them: this page may send what others have left, too.
+    this.refusals = this.refusals.filter((one) => told !== undefined && one !== told);
     this.#owner.changed();
   }
 }

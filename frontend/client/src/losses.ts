@@ -55,8 +55,9 @@ export class Losses {
     return dropped;
   }
 
-  dismiss(opId?: number): void {
-    this.list = this.list.filter((one) => opId !== undefined && one.opId !== opId);
+  /** Tell no more of what one says that it was dropped, or of anything. */
+  dismiss(told?: Dropped): void {
+    this.list = this.list.filter((one) => told !== undefined && one.paths.join() !== told.paths.join());
   }
 
   #remember(deletion: Deletion): void {

@@ -202,24 +202,3 @@ export function isEmpty(object: JsonObject): boolean {
 
 /** Up to here doubles hold every whole number; no number of a document is farther from 0. */
 export const LARGEST_NUMBER = 2 ** 53;
-
-const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
-
-/**
- * Copy what is to be a patch; members that are `undefined` are left out.
- *
- * @throws TypeError where no document can hold it: a number that isn't finite, or beyond 2^53, a name
- * that no document may have.
- */
-export function copyPatch(patch: JsonObject): JsonObject {
-  const text = JSON.stringify(patch, (name: string, value: unknown) => {
-    if (FORBIDDEN.has(name)) {
-      throw new TypeError(`A patch can't have a member ${name}`);
-    }
-    if (typeof value === "number" && !(Math.abs(value) <= LARGEST_NUMBER)) {
-      throw new TypeError(`A patch can't hold ${value}, as its member ${name} does`);
-    }
-    return value;
-  });
-  return JSON.parse(text) as JsonObject;
-}

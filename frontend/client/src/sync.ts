@@ -17,6 +17,7 @@ import { Page } from "./page";
 import { PageName } from "./pagename";
 import { type Operation, Replica } from "./replica";
 import { Shelf } from "./shelf";
+import { copyPatch } from "./telling";
 import type {
   Cursor,
   Dropped,
@@ -28,6 +29,7 @@ import type {
   GatherOptions,
   JsonObject,
   PresenceMeta,
+  Refusal,
   SyncedFlow,
 } from "./types";
 
@@ -67,7 +69,8 @@ export class FlowSync implements SyncedFlow {
 
   constructor(flowId: string, options: FlowSyncOptions = {}) {
     this.flowId = flowId;
-    this.#options = options;
+    const { initial } = options;
+    this.#options = initial === undefined ? options : { ...options, initial: copyPatch(initial) };
     this.#random = options.random ?? secureRandom;
     const changed = (): void => {
       this.#refresh();
@@ -363,8 +366,8 @@ export class FlowSync implements SyncedFlow {
     this.#fates.refuse(error, patch);
   }
 
-  dismiss(opId?: number): void {
-    this.#fates.dismiss(opId);
+  dismiss(told?: Refusal | Dropped): void {
+    this.#fates.dismiss(told);
   }
 
   restore(...dropped: readonly Dropped[]): boolean {
@@ -372,8 +375,8 @@ export class FlowSync implements SyncedFlow {
     if (shown !== null) {
       this.patch(restoring(dropped, shown));
     }
-    dropped.forEach(({ opId }) => {
-      this.dismiss(opId);
+    dropped.forEach((one) => {
+      this.dismiss(one);
     });
     return this.#replica.unsent > unsent;
   }

@@ -94,8 +94,9 @@ export interface FlowStatus {
 
 /** A change that the server refused. It has been undone here. */
 export interface Refusal extends FlowError {
-  /** 0 for what was never sent. */
+  /** 0 for what was never sent; of another page's change that this one has sent, that page's number. */
   opId: number;
+  /** What was refused; `{}` where that can't be told in JSON, and `reason` says where it stands. */
   patch: JsonObject;
 }
 
@@ -305,7 +306,8 @@ export interface SyncedFlow {
    *
    * Where there is nothing to change, nothing is sent.
    *
-   * @throws TypeError where it can't be told in JSON.
+   * @throws TypeError where it can't be told in JSON, with the JSON Pointer of that:
+   * `/nodes/a/data/x: NaN can't be told in JSON`. So does `gather`.
    */
   patch(patch: JsonObject): void;
   /**
@@ -335,8 +337,8 @@ export interface SyncedFlow {
   readonly retryNow: () => void;
   /** Tell of a change that can't be made, as of one that the server has refused. */
   refuse(error: FlowError, patch: JsonObject): void;
-  /** Take what is told of an operation out of `state.refusals` and `state.dropped`; without `opId` all. */
-  dismiss(opId?: number): void;
+  /** Take something out of `state.refusals` or `state.dropped`; everything where nothing is said. */
+  dismiss(told?: Refusal | Dropped): void;
   /**
    * Bring back what somebody deleted, with one's own changes that were dropped on top, and those of its
    * edges whose ends exist then, as one step of undo. It is dismissed by that.

@@ -99,7 +99,7 @@ describe("what was dropped", () => {
     expect(events).toHaveLength(4);
     expect(events.at(-1)).toEqual({ type: "dropped", dropped: ada.state.dropped[0] });
     expect(ada.state.canUndo).toBe(false);
-    ada.dismiss(4);
+    ada.dismiss(ada.state.dropped[0]);
     expect(ada.state.dropped).toEqual([]);
   });
 

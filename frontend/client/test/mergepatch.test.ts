@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { compose, copyPatch, diff, fresh, inverse, merge, minimal, same, share } from "../src/mergepatch";
+import { compose, diff, fresh, inverse, merge, minimal, same, share } from "../src/mergepatch";
 import { mergePatch, plain } from "./given";
 
 describe("merge patches", () => {
@@ -97,16 +97,5 @@ describe("merge patches", () => {
     expect(same({ a: 1 }, { b: 1 })).toBe(false);
     expect(same([1, 2], [1])).toBe(false);
     expect(fresh({ a: null, b: { c: null } })).toEqual({ b: {} });
-  });
-
-  test("jsc1 a patch that no JSON can hold is refused at once", () => {
-    expect(() => copyPatch({ nodes: { a: { position: { x: NaN } } } })).toThrow("member x");
-    expect(() => copyPatch(JSON.parse('{"data": {"__proto__": 1}}') as object as never)).toThrow(
-      "__proto__",
-    );
-    expect(() => copyPatch({ data: { n: 2 ** 53 + 2 } })).toThrow("member n");
-    expect(() => copyPatch({ data: { n: [-1e300] } })).toThrow("-1e+300");
-    expect(copyPatch({ n: -(2 ** 53) })).toEqual({ n: -(2 ** 53) });
-    expect(copyPatch({ a: undefined, b: 1 })).toEqual({ b: 1 });
   });
 });

@@ -105,7 +105,14 @@ describe("changes", () => {
     expect(ada.state.document).toMatchObject({ title: "right", description: "", data: { right: true } });
     expect(ada.state.refusals).toMatchObject([{ code: "invalid_patch", opId: 2 }]);
     expect(events.filter(({ type }) => type === "refused")).toHaveLength(1);
-    ada.dismiss(2);
+    ada.dismiss(ada.state.refusals[0]);
+    expect(ada.state.refusals).toEqual([]);
+    const no = { reason: "No", code: "invalid_patch" };
+    ada.refuse(no, { title: "one" });
+    ada.refuse(no, { title: "two" });
+    ada.dismiss(ada.state.refusals[0]);
+    expect(ada.state.refusals.map(({ patch }) => patch)).toEqual([{ title: "two" }]);
+    ada.dismiss();
     expect(ada.state.refusals).toEqual([]);
     ada.undo();
     expect(ada.state.document?.data).toEqual({});

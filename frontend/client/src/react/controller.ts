@@ -4,6 +4,7 @@ import type { Connection, Edge, EdgeChange, Node, NodeChange } from "@xyflow/rea
 
 import { connecting, reconnecting } from "../connections";
 import { diff, isEmpty } from "../mergepatch";
+import { sparing } from "../telling";
 import type { Cursor, JsonObject, Moving, Point, SyncedFlow } from "../types";
 import { type Course, courseOf, isHolding } from "./gesture";
 import {
@@ -13,6 +14,7 @@ import {
   sharedNode,
   without,
 } from "./personal";
+import { Refusing } from "./refusing";
 import { FlowView, movingOf } from "./view";
 
 /** What React renders. Another object after each change, and the same until then. */
@@ -28,6 +30,7 @@ export class FlowController<N extends Node, E extends Edge> {
   readonly sync: SyncedFlow;
   readonly #view = new FlowView<N, E>();
   readonly #listeners = new Set<() => void>();
+  readonly #refusing = new Refusing();
   #nodes = new Map<string, PersonalNode>();
   #edges = new Map<string, PersonalEdge>();
   #moving: ReadonlyMap<string, Moving> = new Map();
@@ -76,6 +79,7 @@ export class FlowController<N extends Node, E extends Edge> {
       this.#drop(patches);
     }
     this.#submit(patches);
+    this.#refusing.tell(this.sync);
     this.#show();
   };
 
@@ -88,13 +92,14 @@ export class FlowController<N extends Node, E extends Edge> {
       } else if (change.type === "remove") {
         removed[change.id] = null;
       } else if (change.type === "add") {
-        replaced[change.item.id] = shared(change.item);
+        put(replaced, change.item.id, this.#refusing.take(shared(change.item)));
       } else {
         replaced[change.id] = this.#difference(this.#view.edge(change.id), change.item);
       }
     }
     this.#gather("remove", { edges: removed }, 0);
     this.#gather(`edges:${Object.keys(replaced).join()}`, { edges: replaced });
+    this.#refusing.tell(this.sync);
     this.#show();
     this.#tellSelection();
   };
@@ -147,7 +152,7 @@ export class FlowController<N extends Node, E extends Edge> {
         patches.removed[change.id] = null;
         break;
       case "add":
-        patches.added[change.item.id] = sharedNode(change.item);
+        put(patches.added, change.item.id, this.#refusing.take(sharedNode(change.item)));
         break;
       case "replace":
         this.#replace(change, patches);
@@ -258,7 +263,13 @@ export class FlowController<N extends Node, E extends Edge> {
         "source" in now ? this.#edges : this.#nodes;
       personals.set(id, { ...personals.get(id), selected });
     }
-    return before === undefined ? shared(now) : diff(shared(before), shared(now));
+    const after = shared(now);
+    const told = this.#refusing.take(after);
+    if (before === undefined) {
+      return told;
+    }
+    // The first two names of a path are the element's.
+    return sparing(diff(shared(before).told, told), after.gaps.map((gap) => gap.slice(2)));
   }
 
   #submit(patches: NodePatches): void {
@@ -361,6 +372,13 @@ class NodePatches {
 
   move(id: string, change: JsonObject): void {
     this.moved[id] = { ...(this.moved[id] as JsonObject | undefined), ...change };
+  }
+}
+
+/** Put what can be told of an element among others, where that is anything. */
+function put(members: JsonObject, id: string, told: JsonObject): void {
+  if (!isEmpty(told)) {
+    members[id] = told;
   }
 }
 

@@ -3,7 +3,8 @@
 import type { Edge, Node } from "@xyflow/react";
 
 import { isObject } from "../mergepatch";
-import type { JsonObject, Point } from "../types";
+import { type Tellable, tellable } from "../telling";
+import type { Point } from "../types";
 
 /** One person's own of a node, and where it is while they drag or resize it. */
 export interface PersonalNode {
@@ -24,42 +25,15 @@ export interface PersonalEdge {
 
 const PERSONAL = new Set(["selected", "dragging", "resizing", "measured"]);
 
-/** Give what of a node or an edge of React Flow is the document's. */
-export function shared(element: Node | Edge): JsonObject {
-  const members = Object.entries(element).filter(
-    ([name, value]) => !PERSONAL.has(name) && value !== undefined,
-  );
-  return finite(Object.fromEntries(members)) as JsonObject;
-}
-
-/**
- * Leave out the members that are numbers but not finite, which React Flow gives where it couldn't
- * measure; the value itself where there is none.
- */
-export function finite(value: unknown): unknown {
-  if (!isObject(value)) {
-    return value;
-  }
-  let result: JsonObject = value;
-  for (const [name, member] of Object.entries(value)) {
-    const isWrong = typeof member === "number" && !Number.isFinite(member);
-    const clean = finite(member);
-    if (isWrong || clean !== member) {
-      result = result === value ? { ...value } : result;
-      if (isWrong) {
-        // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- it is a copy of ours
-        delete result[name];
-      } else {
-        result[name] = clean;
-      }
-    }
-  }
-  return result;
+/** Give what of a node or an edge of React Flow is the document's, as far as that can be told. */
+export function shared(element: Node | Edge): Tellable {
+  const members = Object.entries(element).filter(([name]) => !PERSONAL.has(name));
+  return tellable(Object.fromEntries(members), ["source" in element ? "edges" : "nodes", element.id]);
 }
 
 /** As `shared`, for a node that is to be added. */
-export function sharedNode(node: Node): JsonObject {
-  return { ...shared(node), data: isObject(node.data) ? finite(node.data) : {} };
+export function sharedNode(node: Node): Tellable {
+  return shared(isObject(node.data) ? node : { ...node, data: {} });
 }
 
 /** Copy without a member. */

@@ -3,10 +3,13 @@
 import type { Edge, Node } from "@xyflow/react";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 
+import { isEmpty } from "../mergepatch";
 import { FlowSync } from "../sync";
+import type { Tellable } from "../telling";
 import type { FlowState, JsonObject, SyncedFlow } from "../types";
 import { FlowController } from "./controller";
 import { shared, sharedNode } from "./personal";
+import { Refusing } from "./refusing";
 import type { UseFlowOptions, UseFlowResult } from "./types";
 
 /**
@@ -22,8 +25,11 @@ export function useFlow<N extends Node = Node, E extends Edge = Edge>(
   const [first] = useState(options);
   const controller = useMemo(() => {
     const { initialNodes = [], initialEdges = [], ...rest } = first;
-    const initial = initialOf(initialNodes, initialEdges);
-    return new FlowController<N, E>(new FlowSync(flowId, { ...rest, initial }));
+    const refusing = new Refusing();
+    const initial = initialOf(initialNodes, initialEdges, refusing);
+    const flow = new FlowSync(flowId, { ...rest, initial });
+    refusing.tell(flow);
+    return new FlowController<N, E>(flow);
   }, [flowId, first]);
   const { sync } = controller;
   useEffect(() => {
@@ -72,9 +78,17 @@ export function useFlowState<T>(sync: SyncedFlow, select: (state: FlowState) => 
   return useSyncExternalStore(sync.subscribe, () => select(sync.state));
 }
 
-function initialOf(nodes: readonly Node[], edges: readonly Edge[]): JsonObject {
+function initialOf(
+  nodes: readonly Node[],
+  edges: readonly Edge[],
+  refusing: Refusing,
+): JsonObject {
+  const told = (element: Node | Edge, what: Tellable): [string, JsonObject][] => {
+    const value = refusing.take(what);
+    return isEmpty(value) ? [] : [[element.id, value]];
+  };
   return {
-    nodes: Object.fromEntries(nodes.map((node) => [node.id, sharedNode(node)])),
-    edges: Object.fromEntries(edges.map((edge) => [edge.id, shared(edge)])),
+    nodes: Object.fromEntries(nodes.flatMap((node) => told(node, sharedNode(node)))),
+    edges: Object.fromEntries(edges.flatMap((edge) => told(edge, shared(edge)))),
   };
 }

@@ -113,10 +113,10 @@ export function useDropped(sync: SyncedFlow, dropped: readonly Dropped[], restor
   }, [restore]);
   useEffect(() => {
     const misplaced = new Map(dropped.map((one) => [one, wordsForPlaces(sync, one)]));
-    for (const [{ opId }, words] of misplaced) {
+    for (const [one, words] of misplaced) {
       if (words !== null) {
         tell(words);
-        sync.dismiss(opId);
+        sync.dismiss(one);
       }
     }
     const rest = dropped.filter((one) => misplaced.get(one) === null);
@@ -135,7 +135,7 @@ export function useDropped(sync: SyncedFlow, dropped: readonly Dropped[], restor
         const question: Question = { all, key, end: () => undefined };
         asked.current.set(canRestore, question);
         const bringBack = { label: `Restore ${deletionsOf(all).length === 1 ? "it" : "them"} with my changes`, run: () => { latest.current(question.all); } };
-        const leave = { label: "Leave it", run: () => { question.all.forEach(({ opId }) => { sync.dismiss(opId); }); } };
+        const leave = { label: "Leave it", run: () => { question.all.forEach((one) => { sync.dismiss(one); }); } };
         void withMakers(sync, all).then((told) => {
           if (asked.current.get(canRestore) === question) {
             question.end = ask(wordsForDropped(told), canRestore ? [bringBack, leave] : [leave]);
