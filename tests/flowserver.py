@@ -89,6 +89,10 @@ class Connection:
         for transport, other in ((self.there, self.here), (self.here, self.there)):
             data = transport.value()
             transport.clear()
+            if transport is self.here and self.server.room is not None:
+                data, rest = data[: self.server.room], data[self.server.room :]
+                self.server.room -= len(data)
+                transport.io.write(rest)
             if data and not other.lost:
                 other.protocol.dataReceived(data)
                 moved = True
@@ -216,6 +220,7 @@ class FlowServer:
     :ivar hangs: whether connecting takes for ever.
     :ivar join_error: the error reply to joins, if they fail.
     :ivar refuse_for_now: how many patches are to fail with ``retry``.
+    :ivar room: how many bytes may still reach clients; ``None`` for all.
     :ivar resumes: whether a resume is answered with entries.
     :ivar acknowledges: whether patches are answered, when they are taken.
     """
@@ -232,6 +237,7 @@ class FlowServer:
         self.refuses = self.hangs = False
         self.join_error: dict[str, Any] | None = None
         self.refuse_for_now = 0
+        self.room: int | None = None
         self.resumes = self.acknowledges = self.answers_heartbeats = True
 
     @property

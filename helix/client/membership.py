@@ -21,7 +21,7 @@ from helix.errors import Disconnected, FlowDeleted, HelixError, Refused
 from helix.protocol import Message
 
 JOIN_TIMEOUT = 10.0
-"""Seconds that the server has to answer a join."""
+"""Seconds without a byte after which a join isn't waited for: a large document may come slowly."""
 
 PUSH_TIMEOUT = 30.0
 """Seconds that the server has to answer a push; it answers when the store has, or can't."""
@@ -208,7 +208,12 @@ class Membership:
     async def _join(self, socket: PhoenixSocket) -> _Channel:
         """Join once. The channel that is returned may be over already."""
         answered = socket.request(
-            self._topic, "phx_join", self._owner.parameters(), None, JOIN_TIMEOUT
+            self._topic,
+            "phx_join",
+            self._owner.parameters(),
+            None,
+            JOIN_TIMEOUT,
+            is_patient=True,
         )
         channel = self._channel = _Channel(socket, socket.newest_ref, Deferred())
         try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -65,7 +65,8 @@ class Operation:
     :ivar dropped: what of it could not be taken, as JSON Pointers, once that is known.
     :ivar effective: what of it is shown; ``{}`` while it isn't shown.
     :ivar undo: takes ``effective`` away again.
-    :ivar places: what it touches while it is shown.
+    :ivar is_shown: whether the document has what of it can be shown.
+    :ivar places: what it touches, as it was shown last.
     """
 
     op_id: int
@@ -76,6 +77,7 @@ class Operation:
     dropped: tuple[str, ...] = ()
     effective: JsonObject = attrs.field(factory=dict)
     undo: JsonObject = attrs.field(factory=dict)
+    is_shown: bool = False
     places: frozenset[Place] = frozenset()
 
 
@@ -109,8 +111,8 @@ class Replica:
     """
     The document that a client shows.
 
-    Taking an entry costs what the entry touches. Only where it touches what this client has changed
-    too are its own patches taken off and put on again.
+    Taking an entry costs what the entry touches. Of this client's own patches only those that touch
+    the same are taken off, and put on again.
 
     :param client_id: this client's public id, by which its own entries are known.
 
@@ -202,6 +204,29 @@ class Replica:
             self._show(op)
         return op
 
+    def split(self, op: Operation, patches: Sequence[JsonObject]) -> list[Operation]:
+        """
+        Let several patches, one after the other, stand in place of an operation that was not sent.
+
+        :return: the operations that they are, each with a number of its own.
+        """
+        if op.is_shown:
+            self._uncover({*op.places})
+        following = self.operations
+        behind = following[following.index(op) + 1 :]
+        for one in (op, *behind):
+            self._remove(one)
+        parts = []
+        for patch in patches:
+            self.newest_op += 1
+            parts.append(Operation(self.newest_op, patch, encode_json(patch)))
+        for one in (*parts, *behind):
+            self._pending[one.op_id] = one
+            self._pending_bytes += len(one.text)
+        if self._flow is not None:
+            self._cover()
+        return parts
+
     def acknowledge(
         self, op_id: int, version: int, dropped: tuple[str, ...] = ()
     ) -> Operation | None:
@@ -237,7 +262,7 @@ class Replica:
         """
         self._touched.clear()
         for op in self.operations:
-            op.effective, op.places = {}, frozenset()
+            op.effective, op.undo, op.is_shown = {}, {}, False
             if op.durable_at is not None:
                 self._forget(op)
         self.epoch, self.version, self.chain = epoch, version, None
@@ -267,13 +292,9 @@ class Replica:
         if any(entry.version != self.version + n for n, entry in enumerate(new, 1)):
             raise Gap
         settled: list[Operation] = []
-        left = iter(new)
-        for entry in left:
-            if not self._take_lightly(entry, settled):
-                with self._uncovered():
-                    self._take(entry, settled)
-                    for following in left:
-                        self._take(following, settled)
+        for entry in new:
+            self._take(entry, settled)
+        self._cover()
         for op in self.operations:
             if op.durable_at is not None and op.durable_at <= self.version:
                 self._forget(op)
@@ -286,34 +307,28 @@ class Replica:
             return None
         return self._pending.get(entry.op_id)
 
-    def _take_lightly(self, entry: FlowEntry, settled: list[Operation]) -> bool:
-        """Take an entry without touching this client's operations, if that can be."""
+    def _take(self, entry: FlowEntry, settled: list[Operation]) -> None:
+        """Take an entry; what of this client's own is in its way isn't shown from then on."""
         assert self._flow is not None
         op = self._own(entry)
         if op is None:
-            if not self._touched.keys().isdisjoint(places_of(entry.patch)):
-                return False
+            self._uncover(places_of(entry.patch))
             self._flow.apply(entry.patch)
-        else:
-            if op is not next(iter(self._pending.values())):
-                return False
-            if not same(op.effective, entry.patch):
-                return False
+        elif self._is_first(op) and op.is_shown and same(op.effective, entry.patch):
             op.effective = {}  # it is confirmed, and so to stay
             self._settle(op, entry.version, entry.dropped, settled)
-        self.version = entry.version
-        return True
-
-    def _take(self, entry: FlowEntry, settled: list[Operation]) -> None:
-        """Take an entry while no operation is shown."""
-        assert self._flow is not None
-        op = self._own(entry)
-        if op is not None:
-            self._settle_passed(op, settled)
-        self._flow.apply(entry.patch)
-        self.version = entry.version
-        if op is not None:
+        else:
+            if self._is_first(op):
+                self._uncover(places_of(entry.patch) | op.places)
+            else:
+                self._uncover_all()
+                self._settle_passed(op, settled)
+            self._flow.apply(entry.patch)
             self._settle(op, entry.version, entry.dropped, settled)
+        self.version = entry.version
+
+    def _is_first(self, op: Operation) -> bool:
+        return op is next(iter(self._pending.values()))
 
     def _settle_passed(self, op: Operation, settled: list[Operation]) -> None:
         """
@@ -341,14 +356,35 @@ class Replica:
             settled.append(op)
         self._forget(op)
 
-    @contextmanager
-    def _uncovered(self) -> Iterator[None]:
-        """Take all operations off, and put those that are left on again."""
+    def _uncover(self, places: set[Place], after: Operation | None = None) -> None:
+        """
+        Take off the operations that touch places, and what on top of them touches what they do.
+
+        :param after: the one behind which to look; ``None`` for all.
+        """
+        if self._touched.keys().isdisjoint(places):
+            return
+        shown = [op for op in self._pending.values() if op.is_shown]
+        touching = []
+        for op in shown if after is None else shown[shown.index(after) + 1 :]:
+            if not op.places.isdisjoint(places):
+                touching.append(op)
+                places = places | op.places
+        for op in reversed(touching):
+            self._hide(op)
+
+    def _uncover_all(self) -> None:
         for op in reversed(self._pending.values()):
             self._hide(op)
-        yield
+
+    def _cover(self) -> None:
+        """Put the operations that are not shown on again, in their order."""
         for op in self._pending.values():
-            self._show(op)
+            if not op.is_shown:
+                before = op.places
+                self._show(op)
+                if not op.places <= before:
+                    self._uncover({*op.places}, op)
 
     def _show(self, op: Operation) -> None:
         assert self._flow is not None
@@ -362,28 +398,32 @@ class Replica:
             places.update(("nodes", outer) for outer in self._flow.outer_nodes(named))
         op.undo = self._flow.exchange(op.effective)
         op.places = frozenset(places)
+        op.is_shown = True
         self._touched.update(op.places)
 
     def _hide(self, op: Operation) -> None:
         assert self._flow is not None
-        self._flow.apply(op.undo)
-        op.effective, op.undo = {}, {}
-        self._leave_places(op)
+        if op.is_shown:
+            self._flow.apply(op.undo)
+            op.effective, op.undo = {}, {}
+            self._leave_places(op)
 
     def _leave_places(self, op: Operation) -> None:
+        op.is_shown = False
         for place in op.places:
             self._touched[place] -= 1
             if not self._touched[place]:
                 del self._touched[place]
-        op.places = frozenset()
 
     def _forget(self, op: Operation) -> None:
         """Drop an operation, and what is shown of it."""
         if op.effective:
-            with self._uncovered():
-                self._remove(op)
+            self._uncover({*op.places})
+            self._remove(op)
+            self._cover()
         else:
-            self._leave_places(op)
+            if op.is_shown:
+                self._leave_places(op)
             self._remove(op)
 
     def _remove(self, op: Operation) -> None:

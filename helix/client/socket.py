@@ -22,7 +22,10 @@ from helix.errors import Disconnected, MalformedFrame
 from helix.protocol import V2, Message, encode_json
 
 HEARTBEAT = 30.0
-"""Seconds between heartbeats; one that is unanswered when the next is due ends the connection."""
+"""
+Seconds between heartbeats. One that brings no answer, nor any other byte, for as long ends the
+connection.
+"""
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until a connection must be open."""
@@ -130,6 +133,7 @@ class PhoenixSocket(WebSocketClientProtocol):
         self.close_code: int | None = None
         self._newest_ref = 0
         self._requests: dict[str, tuple[Deferred[Reply], IDelayedCall]] = {}
+        self._heard = 0.0
         self._why = ""
         self._heartbeat: IDelayedCall | None = None
         self._closing: IDelayedCall | None = None
@@ -138,7 +142,13 @@ class PhoenixSocket(WebSocketClientProtocol):
     # what the client calls
 
     def request(
-        self, topic: str, event: str, payload: bytes, join_ref: str | None, timeout: float
+        self,
+        topic: str,
+        event: str,
+        payload: bytes,
+        join_ref: str | None,
+        timeout: float,
+        is_patient: bool = False,
     ) -> Deferred[Reply]:
         """
         Send a message that is answered.
@@ -146,6 +156,8 @@ class PhoenixSocket(WebSocketClientProtocol):
         :param payload: JSON.
         :param join_ref: of the channel; ``None`` for a join, whose own ref it is.
         :param timeout: seconds, after which the connection is given up.
+        :param is_patient: whether they count from the last byte that came: what is large, or behind
+            what is large, comes slowly over a slow line.
         :return: a Deferred that fires with the reply, or fails with `Disconnected`.
         """
         if self._is_gone or not self.may_send:
@@ -157,7 +169,8 @@ class PhoenixSocket(WebSocketClientProtocol):
         head = encode_json([join_ref, ref, topic, event])[:-1]
         self.sendMessage(b"%b,%b]" % (head, payload))
         answered: Deferred[Reply] = Deferred()
-        timer = self._clock.callLater(timeout, self.abort, f"no answer to {event} in {timeout:g} s")
+        why = f"no answer to {event} in {timeout:g} s"
+        timer = self._clock.callLater(timeout, self._expire, ref, timeout if is_patient else 0, why)
         self._requests[ref] = (answered, timer)
         return answered
 
@@ -194,6 +207,10 @@ class PhoenixSocket(WebSocketClientProtocol):
         # Autobahn reads its tcpNoDelay option before it has set it, and swallows the error.
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._heard = self._clock.seconds()
+        super().dataReceived(data)
 
     def onOpen(self) -> None:
         self._heartbeat = self._clock.callLater(HEARTBEAT, self._beat)
@@ -243,8 +260,18 @@ class PhoenixSocket(WebSocketClientProtocol):
         join_ref = None if message.join_ref is None else str(message.join_ref)
         answered.callback(Reply(join_ref, reply.status == "ok", bytes(reply.response)))
 
+    def _expire(self, ref: str, patience: float, why: str) -> None:
+        """Give the connection up, unless something came within the seconds of ``patience``."""
+        left = self._heard + patience - self._clock.seconds()
+        if left > 0:
+            answered, _ = self._requests[ref]
+            timer = self._clock.callLater(left, self._expire, ref, patience, why)
+            self._requests[ref] = (answered, timer)
+        else:
+            self.abort(why)
+
     def _beat(self) -> None:
-        answered = self.request("phoenix", "heartbeat", b"{}", None, HEARTBEAT)
+        answered = self.request("phoenix", "heartbeat", b"{}", None, HEARTBEAT, is_patient=True)
         answered.addCallbacks(lambda _: None, lambda failure: failure.trap(Disconnected) and None)
         self._heartbeat = self._clock.callLater(HEARTBEAT, self._beat)
 
