@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
 
 from helix.client import (
     DocumentReplaced,
@@ -26,6 +27,7 @@ from helix.client import (
     StatusChanged,
 )
 from helix.client.backoff import BASE, CAP, Backoff
+from helix.client.keeping import MemoryKeeper
 from helix.client.membership import JOIN_TIMEOUT, PUSH_TIMEOUT, STABLE
 from helix.client.sending import WINDOW
 from helix.client.socket import CONNECT_TIMEOUT, HEARTBEAT, Address
@@ -36,11 +38,13 @@ from helix.errors import (
     HelixError,
     InvalidFlowId,
     InvalidPatch,
+    OutboxUnusable,
     PatchTooLarge,
     Refused,
 )
 from helix.ids import public_id
-from tests.flowdata import FLOW_PATCHES, node
+from helix.protocol import encode_json
+from tests.flowdata import FLOW_PATCHES, by_id, edge, node
 from tests.flowserver import FLOW, URL, Connection, FlowEndpoint, FlowServer
 
 ADD_N1 = {"nodes": {"n1": node("n1")}}
@@ -464,6 +468,133 @@ def test_pyc9_patch_over_the_frame_limit_is_not_sent(desk: Desk) -> None:
     assert op_ids(desk.connection) == [2]
 
 
+# patches that are larger than one may be
+
+
+def crowd(count: int) -> Any:
+    """A patch that makes a line of nodes, each in the next, and edges between them."""
+    ids = [f"n{n}" for n in range(count)]
+    nodes = [node(a, parentId=b) for a, b in itertools.pairwise(ids)] + [node(ids[-1])]
+    edges = [edge(f"{a}-{b}", a, b) for a, b in itertools.pairwise(ids)]
+    return {"title": "crowd", "nodes": by_id(*nodes), "edges": by_id(*edges)}
+
+
+def test_pyc16_a_large_patch_goes_in_parts(desk: Desk) -> None:
+    """In the order of the calls, and so that no part lacks what it leads to."""
+    desk.server.limits = {"max_patch_bytes": 2000}
+    client = desk.joined()
+    patches = [title("a"), crowd(60), title("b")]
+    done = [client.patch(patch) for patch in patches]
+    assert client.document is not None
+    shown = copy.deepcopy(client.document)
+    desk.server.settle()
+    log = desk.server.log
+    assert max(len(encode_json(entry["patch"])) for entry in log) <= 2000
+    assert [result(one) for one in done] == [1, len(log) - 1, len(log)]
+    assert not [entry for entry in log if entry.get("dropped")]
+    assert client.document == desk.server.document.content == shown
+
+
+def test_pyc16_parts_that_make_room_for_what_goes(desk: Desk) -> None:
+    desk.server.limits = {"max_patch_bytes": 2000}
+    client = desk.joined()
+    client.patch(crowd(60))
+    new = by_id(*(node(f"new{n}") for n in range(60)))
+    gone = dict.fromkeys(f"n{n}" for n in range(60))
+    led = {f"n{n}-n{n + 1}": {"source": f"new{n}", "target": f"new{n + 1}"} for n in range(59)}
+    client.patch({"nodes": gone | new, "edges": led})
+    desk.server.settle()
+    assert client.document == desk.server.document.content
+    assert client.document["nodes"].keys() == new.keys()
+    assert client.document["edges"].keys() == led.keys()
+
+
+def test_pyc16_a_part_that_is_refused_fails_the_patch(desk: Desk) -> None:
+    desk.server.limits = {"max_patch_bytes": 1500}
+    client = desk.joined()
+    patch = crowd(30)
+    del patch["nodes"]["n20"]["position"]
+    done, after = client.patch(patch), client.patch(title("after"))
+    desk.server.settle()
+    assert isinstance(result(done), Refused)
+    assert result(after) == len(desk.server.log)
+    assert client.document == desk.server.document.content
+
+
+def test_pyc16_one_node_that_is_too_large_is_sent_as_it_is(desk: Desk) -> None:
+    """The server says no, and how much it may be."""
+    desk.server.limits = {"max_patch_bytes": 500}
+    client = desk.joined()
+    done = client.patch({"nodes": by_id(node("n", data={"long": "x" * 900}))})
+    desk.server.settle()
+    assert result(done) == 1  # this server takes it
+    assert op_ids(desk.connection) == [1]
+
+
+def test_pyc16_what_was_sent_is_not_split(desk: Desk) -> None:
+    """The log may hold it, as one."""
+    client = desk.joined()
+    done = client.patch(crowd(30))
+    desk.connection.cut()
+    desk.server.limits = {"max_patch_bytes": 1500}
+    desk.until(client, Status.JOINED)
+    desk.server.settle()
+    assert result(done) == 1
+    assert op_ids(desk.connection) == [1]
+
+
+class HeldKeeper(MemoryKeeper):
+    """Keeps when it is told to."""
+
+    def __init__(self) -> None:
+        self.saving: list[Deferred[None]] = []
+
+    def save(self) -> Deferred[None]:
+        saved: Deferred[None] = Deferred()
+        self.saving.append(saved)
+        return saved
+
+    def finish(self, result: object = None) -> None:
+        saving, self.saving = self.saving, []
+        for saved in saving:
+            saved.callback(result)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> HeldKeeper:
+    keeper = HeldKeeper()
+    monkeypatch.setattr("helix.client.flow.MemoryKeeper", lambda: keeper)
+    return keeper
+
+
+def test_pyc16_pyc10_parts_are_kept_before_they_are_sent(desk: Desk, held: HeldKeeper) -> None:
+    """Else they would be sent under other numbers by whoever finds the whole in the outbox."""
+    desk.server.limits = {"max_patch_bytes": 1500}
+    client = desk.joined()
+    done = [client.patch(crowd(30)), client.patch(title("after"))]
+    held.finish()
+    desk.server.settle()
+    assert op_ids(desk.connection) == []
+    held.finish()
+    desk.server.settle()
+    held.finish()
+    assert [result(one) for one in done] == [len(desk.server.log) - 1, len(desk.server.log)]
+    assert desk.server.log[-1]["patch"] == title("after")
+
+
+def test_pyc16_parts_that_cannot_be_kept_are_refused(desk: Desk, held: HeldKeeper) -> None:
+    desk.server.limits = {"max_patch_bytes": 1500}
+    client = desk.joined()
+    done = [client.patch(crowd(30)), client.patch(title("after"))]
+    held.finish()
+    held.finish(Failure(OutboxUnusable()))
+    desk.server.settle()
+    held.finish()
+    assert isinstance(result(done[0]), OutboxUnusable)
+    assert result(done[1]) == 1
+    assert client.document == desk.server.document.content
+
+
 # what the server tells
 
 
@@ -611,6 +742,36 @@ def test_pyc7_answer_to_a_join_is_bounded(desk: Desk) -> None:
     assert client.status is not Status.JOINED
     assert desk.connection.there.lost or len(desk.server.connections) > 1
     desk.until(client, Status.JOINED)
+
+
+def test_pyc7_a_large_document_may_come_slowly(desk: Desk) -> None:
+    """A byte now and then, for minutes; no heartbeat is answered before all of it is there."""
+    desk.server.take(None, None, {"data": {"long": "x" * 3000}})
+    client = desk.client()
+    desk.server.carry()
+    for _ in range(200):
+        assert len(desk.server.connections) == 1
+        desk.server.room = 20
+        desk.server.settle()
+        desk.clock.advance(0.9 * JOIN_TIMEOUT)
+    assert client.status is Status.JOINED
+    assert client.document == desk.server.document.content
+    desk.server.room = None
+
+
+def test_pyc7_a_large_document_that_stops_coming_is_given_up(desk: Desk) -> None:
+    desk.server.take(None, None, {"data": {"long": "x" * 3000}})
+    client = desk.client()
+    desk.server.carry()
+    for _ in range(10):
+        desk.server.room = 20
+        desk.server.settle()
+        desk.clock.advance(0.9 * JOIN_TIMEOUT)
+    assert len(desk.server.connections) == 1
+    desk.clock.advance(0.2 * JOIN_TIMEOUT)
+    desk.server.room = None
+    desk.until(client, Status.JOINED)
+    assert len(desk.server.connections) == 2
 
 
 def test_pyc7_answer_to_a_patch_is_bounded(desk: Desk) -> None:

@@ -93,7 +93,7 @@ class FlowClient:
         self._outgoing = Outgoing(
             reactor, self._replica, self._keeper, self._membership.push, self._tell, random
         )
-        self._max_frame_bytes = Limits().max_frame_bytes
+        self._limits = Limits()
         self._listeners: list[Listener] = []
         self._started: Deferred[FlowClient] | None = None
         self._is_open = False
@@ -260,7 +260,7 @@ class FlowClient:
         self._outgoing.pause()
         self._tell(StatusChanged(status, reason))
         if status is Status.JOINED:
-            self._outgoing.resume(self._max_frame_bytes)
+            self._outgoing.resume(self._limits)
             if self._started is not None and not self._started.called:
                 self._started.callback(self)
 
@@ -278,8 +278,7 @@ class FlowClient:
     def _take_join(self, text: bytes) -> None:
         joined = decode_joined(text)
         self._replica.client_id = joined.client_id or self._replica.client_id
-        limits = joined.limits
-        self._max_frame_bytes = limits.max_frame_bytes
+        self._limits = limits = joined.limits
         self._replica.limit(
             DocumentLimits(limits.max_patch_bytes, limits.max_document_bytes, limits.max_members)
         )

@@ -33,7 +33,7 @@ class SavedOutbox(msgspec.Struct, frozen=True):
     What the file holds.
 
     :ivar newest_op: the largest ``op_id`` ever used: none is used twice.
-    :ivar operations: in the order of their ``op_id``.
+    :ivar operations: in the order in which they are to be sent.
     """
 
     flow_id: str

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -17,6 +17,7 @@ from helix.client.keeping import Keeper
 from helix.client.outbox import SavedOutbox
 from helix.client.replica import Operation, Replica
 from helix.client.sending import Sending
+from helix.client.splitting import split
 from helix.client.wire import Limits, decode_accepted
 from helix.errors import Disconnected, HelixError, PatchTooLarge, Refused
 
@@ -57,8 +58,9 @@ class Outgoing:
         self._sending = Sending()
         self._retries = Backoff(random)
         self._retry: IDelayedCall | None = None
-        self._max_frame_bytes = Limits().max_frame_bytes
+        self._limits = Limits()
         self._may_send = False
+        self._is_keeping_parts = False
         self._done: dict[int, Deferred[int]] = {}
         self._unkept: set[int] = set()
 
@@ -101,9 +103,9 @@ class Outgoing:
             lambda failure: self._not_kept(operations, failure.value),
         )
 
-    def resume(self, max_frame_bytes: int) -> None:
+    def resume(self, limits: Limits) -> None:
         """Send everything, from the first on: the server's channel is a new one."""
-        self._max_frame_bytes = max_frame_bytes
+        self._limits = limits
         self._may_send = True
         self._sending.restart()
         self._pump()
@@ -145,16 +147,56 @@ class Outgoing:
             self._send(op)
 
     def _pump(self) -> None:
-        while self._may_send and (taken := self._sending.take()) is not None:
+        while self._may_send and not self._is_keeping_parts:
+            taken = self._sending.take()
+            if taken is None:
+                return
             op, attempt = taken
-            payload = b'{"op_id":%d,"patch":%b}' % (op.op_id, op.text)
-            if len(payload) + FRAME_ROOM > self._max_frame_bytes:
+            most = min(self._limits.max_patch_bytes, self._limits.max_frame_bytes - FRAME_ROOM)
+            # What was sent may be in the log, as one.
+            if len(op.text) > most and not op.was_sent and self._split(op, most):
+                continue
+            if len(op.text) + FRAME_ROOM > self._limits.max_frame_bytes:
                 # The server would close the connection, every time.
                 self._refuse(op.op_id, PatchTooLarge())
                 continue
+            op.was_sent = True
+            payload = b'{"op_id":%d,"patch":%b}' % (op.op_id, op.text)
             self._push("patch", payload).addCallbacks(
                 self._accepted, self._failed, (op.op_id,), {}, (op.op_id, attempt)
             ).addErrback(self._fault, op.op_id)
+
+    def _split(self, op: Operation, max_bytes: int) -> bool:
+        """Send an operation in parts, if it has some. It is durable once all of them are."""
+        patches = split(op.patch, max_bytes)
+        if len(patches) < 2:
+            return False
+        parts = self._replica.split(op, patches)
+        self._sending.replace(op.op_id, parts)
+        whole = self._done.pop(op.op_id, None)
+        if whole is not None:
+            each: list[Deferred[int]] = [Deferred() for _ in parts]
+            self._done.update((part.op_id, done) for part, done in zip(parts, each, strict=True))
+            gatherResults(each, consumeErrors=True).addCallbacks(
+                lambda versions: whole.callback(max(versions)),
+                lambda failure: whole.errback(failure.value.subFailure),
+            )
+        self._is_keeping_parts = True
+        self._keeper.save().addCallbacks(
+            lambda _: self._parts_settled(),
+            lambda failure: self._lose_parts(parts, failure.value),
+        )
+        return True
+
+    def _lose_parts(self, parts: Iterable[Operation], error: HelixError) -> None:
+        for part in parts:
+            self._sending.settle(part.op_id)
+            self._refuse_now(part.op_id, error)
+        self._parts_settled()
+
+    def _parts_settled(self) -> None:
+        self._is_keeping_parts = False
+        self._pump()
 
     def _not_kept(self, operations: Iterable[Operation], error: HelixError) -> None:
         for op in operations:

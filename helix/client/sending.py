@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from helix.client.replica import Operation
 
 WINDOW = 64
@@ -26,6 +28,14 @@ class Sending:
         """Let an operation go out behind all others."""
         self._operations[op.op_id] = op
 
+    def replace(self, op_id: int, parts: Iterable[Operation]) -> None:
+        """Let several operations go out in place of one."""
+        operations, self._operations = self._operations, {}
+        self._in_flight.pop(op_id, None)
+        for one_id, op in operations.items():
+            for one in parts if one_id == op_id else (op,):
+                self._operations[one.op_id] = one
+
     def take(self) -> tuple[Operation, int] | None:
         """
         Give the next operation to send, and a number for this attempt.
@@ -38,7 +48,6 @@ class Sending:
             if op_id not in self._in_flight:
                 self._attempts += 1
                 self._in_flight[op_id] = self._attempts
-                op.was_sent = True
                 return op, self._attempts
         return None
 
@@ -54,8 +63,10 @@ class Sending:
     def hold(self, op_id: int) -> None:
         """Send nothing until `resume`, then from this operation on."""
         self._held = True
-        for behind in [one for one in self._in_flight if one >= op_id]:
-            del self._in_flight[behind]
+        for behind in reversed(self._operations):
+            self._in_flight.pop(behind, None)
+            if behind == op_id:
+                break
 
     def resume(self) -> None:
         """Go on after a `hold`."""
