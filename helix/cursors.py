@@ -101,9 +101,11 @@ class Cursors:
         Take a member's newest cursor.
 
         :param owner: the member. The one that last pointed as a client is whose cursor that is.
-        :return: whether that changes anything.
+        :return: whether that is news. What is dragged is, each time: it counts only as long as
+            it is said again.
         """
-        if self._newest.get(client_id) == cursor:
+        is_held = cursor is not None and len(cursor.moving) > 0
+        if self._newest.get(client_id) == cursor and not is_held:
             return False
         if cursor is None:
             del self._newest[client_id], self._owners[client_id]

@@ -106,6 +106,14 @@ def test_cur3_who_does_not_move_is_not_told() -> None:
     assert moved(cursors) is None
 
 
+def test_cur3_what_is_dragged_is_told_as_often_as_it_is_said() -> None:
+    cursors = Cursors()
+    held = Cursor(1, 2, {"n": Moving(3, 4)})
+    for _ in range(2):
+        assert cursors.move("A", "a", held)
+        assert moved(cursors) == {"a": {"x": 1, "y": 2, "moving": {"n": {"x": 3, "y": 4}}}}
+
+
 def test_cur4_gone_is_null() -> None:
     cursors = Cursors()
     cursors.move("A", "a", at(1))

@@ -6,6 +6,7 @@ import { connecting, reconnecting } from "../connections";
 import { diff, isEmpty } from "../mergepatch";
 import { sparing } from "../telling";
 import type { Cursor, JsonObject, Moving, Point, SyncedFlow } from "../types";
+import { GivenUp } from "./cancelling";
 import { type Course, courseOf, isHolding } from "./gesture";
 import {
   type PersonalEdge,
@@ -14,8 +15,9 @@ import {
   sharedNode,
   without,
 } from "./personal";
+import { Previews, RENEWAL } from "./previews";
 import { Refusing } from "./refusing";
-import { FlowView, movingOf } from "./view";
+import { FlowView } from "./view";
 
 /** What React renders. Another object after each change, and the same until then. */
 export interface Shown<N extends Node, E extends Edge> {
@@ -33,11 +35,16 @@ export class FlowController<N extends Node, E extends Edge> {
   readonly #refusing = new Refusing();
   #nodes = new Map<string, PersonalNode>();
   #edges = new Map<string, PersonalEdge>();
-  #moving: ReadonlyMap<string, Moving> = new Map();
+  readonly #previews = new Previews();
+  readonly #givenUp = new GivenUp();
   #pointer: Point | null = null;
   /** What one drags or resizes oneself, or has dropped and is on its way. */
   #dragged: Record<string, Moving> = {};
   #shown: Shown<N, E> = { nodes: [], edges: [] };
+  /** While others' drags are shown: looks for those that end by themselves. */
+  #expiry: ReturnType<typeof setTimeout> | undefined;
+  /** While one drags: says so again. */
+  #renewal: ReturnType<typeof setInterval> | undefined;
 
   constructor(sync: SyncedFlow) {
     this.sync = sync;
@@ -57,6 +64,10 @@ export class FlowController<N extends Node, E extends Edge> {
     this.sync.start();
     return () => {
       ends();
+      clearTimeout(this.#expiry);
+      this.#expiry = undefined;
+      clearInterval(this.#renewal);
+      this.#renewal = undefined;
       this.sync.stop();
     };
   }
@@ -68,7 +79,8 @@ export class FlowController<N extends Node, E extends Edge> {
 
   // React Flow's calls
 
-  onNodesChange = (changes: NodeChange<N>[]): void => {
+  onNodesChange = (given: NodeChange<N>[]): void => {
+    const changes = this.#givenUp.left(given);
     const isHeld = [...this.#nodes.values()].some(isHolding);
     const course = courseOf(changes, isHeld);
     const patches = new NodePatches();
@@ -126,6 +138,27 @@ export class FlowController<N extends Node, E extends Edge> {
     }
   };
 
+  /** Give up what is dragged or resized: it is where it was, for everybody. */
+  cancelGesture = (): void => {
+    const held = [...this.#nodes].filter(([, personal]) => isHolding(personal));
+    if (held.length === 0) {
+      return;
+    }
+    const isGoing = ({ dragging, resizing }: PersonalNode): boolean => (dragging ?? resizing) === true;
+    this.#givenUp.add(held.filter(([, personal]) => isGoing(personal)).map(([id]) => id));
+    for (const [id, personal] of held) {
+      this.#nodes.set(id, without(personal, ...HELD));
+    }
+    this.#dragged = without(this.#dragged, ...held.map(([id]) => id));
+    this.#tellCursor();
+    this.#show();
+  };
+
+  /** Take what React Flow tells from now on for another gesture. */
+  beginGesture = (): void => {
+    this.#givenUp.clear();
+  };
+
   setCursor = (cursor: Cursor | null): void => {
     if (cursor !== null && !isFinitePoint(cursor)) {
       return;
@@ -174,7 +207,7 @@ export class FlowController<N extends Node, E extends Edge> {
         ...(dragging === undefined ? {} : { dragging }),
       });
     } else if (course === "step" && to !== undefined) {
-      patches.move(id, { position: to, parentId: this.#parentOf(id) });
+      patches.move(id, { position: this.#view.stepped(id, to), parentId: this.#parentOf(id) });
     }
   }
 
@@ -203,8 +236,11 @@ export class FlowController<N extends Node, E extends Edge> {
   }
 
   /** Take an element that an app gives in place of another; with that, a drag of it may end. */
-  #replace({ id, item }: Change<NodeChange<N>, "replace">, patches: NodePatches): void {
-    const before = this.#view.node(id);
+  #replace(given: Change<NodeChange<N>, "replace">, patches: NodePatches): void {
+    const { id } = given;
+    const item = this.#view.unlent(given.item);
+    const shown = this.#view.node(id);
+    const before = shown === undefined ? undefined : this.#view.unlent(shown);
     const change = placed(this.#difference(before, item), item);
     const { position: { x, y }, parentId = null } = item;
     if (this.#nodes.get(id)?.dragging === true) {
@@ -246,7 +282,7 @@ export class FlowController<N extends Node, E extends Edge> {
           ...(height === undefined ? {} : { height }),
         };
       }
-      this.#nodes.set(id, without(personal, "position", "width", "height", "dragging", "resizing"));
+      this.#nodes.set(id, without(personal, ...HELD));
     }
   }
 
@@ -332,6 +368,14 @@ export class FlowController<N extends Node, E extends Edge> {
   }
 
   #tellCursor(): void {
+    if (isEmpty(this.#dragged)) {
+      clearInterval(this.#renewal);
+      this.#renewal = undefined;
+    } else {
+      this.#renewal ??= setInterval(() => {
+        this.#tellCursor();
+      }, RENEWAL);
+    }
     const [first] = Object.values(this.#dragged);
     const point = this.#pointer ?? first;
     const moving = isEmpty(this.#dragged) ? {} : { moving: this.#dragged };
@@ -350,8 +394,9 @@ export class FlowController<N extends Node, E extends Edge> {
       forget(this.#nodes, document.nodes);
       forget(this.#edges, document.edges);
     }
-    this.#moving = movingOf(cursors, this.#moving);
-    this.#view.show(document, this.#nodes, this.#edges, this.#moving);
+    const moving = this.#previews.take(document?.nodes ?? {}, cursors, performance.now());
+    this.#expire();
+    this.#view.show(document, this.#nodes, this.#edges, moving);
     const { nodes, edges } = this.#view;
     if (nodes !== this.#shown.nodes || edges !== this.#shown.edges) {
       this.#shown = { nodes, edges };
@@ -360,7 +405,21 @@ export class FlowController<N extends Node, E extends Edge> {
       }
     }
   }
+
+  /** Look again when something of what others drag ends by itself. */
+  #expire(): void {
+    clearTimeout(this.#expiry);
+    const { endsAt } = this.#previews;
+    if (endsAt !== null) {
+      this.#expiry = setTimeout(() => {
+        this.#show();
+      }, Math.max(0, endsAt - performance.now()));
+    }
+  }
 }
+
+/** What is one's own of a node only while one drags or resizes it. */
+const HELD = ["position", "width", "height", "dragging", "resizing"] as const;
 
 /** The patches of one call of React Flow, by node. */
 class NodePatches {

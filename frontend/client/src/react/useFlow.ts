@@ -7,6 +7,7 @@ import { isEmpty } from "../mergepatch";
 import { FlowSync } from "../sync";
 import type { Tellable } from "../telling";
 import type { FlowState, JsonObject, SyncedFlow } from "../types";
+import { listenForCancels } from "./cancelling";
 import { FlowController } from "./controller";
 import { shared, sharedNode } from "./personal";
 import { Refusing } from "./refusing";
@@ -38,7 +39,9 @@ export function useFlow<N extends Node = Node, E extends Edge = Edge>(
       sync.flush();
     };
     document.addEventListener("focusout", flush);
+    const endCancels = listenForCancels(controller.cancelGesture, controller.beginGesture);
     return () => {
+      endCancels();
       document.removeEventListener("focusout", flush);
       end();
     };

@@ -5,7 +5,7 @@ import type { Edge, Node } from "@xyflow/react";
 import { compareIds } from "../document";
 import { same } from "../mergepatch";
 import { strays } from "../nesting";
-import type { Cursor, FlowDocument, JsonObject, Moving } from "../types";
+import type { FlowDocument, JsonObject, Moving, Point } from "../types";
 import { type PersonalEdge, type PersonalNode, without } from "./personal";
 
 interface Made<T> {
@@ -26,6 +26,8 @@ export class FlowView<N extends Node, E extends Edge> {
   /** The document's nodes as they are drawn. */
   #members: Record<string, JsonObject> = {};
   #ordered: [id: string, node: JsonObject][] = [];
+  /** The places that are only shown, since somebody else has a node there and hasn't dropped it. */
+  readonly #lent = new WeakMap<Point, Moving>();
   /** What nodes lay in when somebody else began to move them there. */
   readonly #parents = new WeakMap<Moving, unknown>();
   #madeNodes = new Map<string, Made<N>>();
@@ -47,12 +49,14 @@ export class FlowView<N extends Node, E extends Edge> {
       this.#ordered = inOrder(document.nodes);
     }
     const ordered = document === null ? [] : this.#ordered;
-    const madeNodes = make<N>(ordered, this.#madeNodes, personalNodes, this.#inPlace(moving));
+    const shownAs = (one: Moving): JsonObject => this.#shownAs(one);
+    const current = this.#inPlace(moving);
+    const madeNodes = make<N>(ordered, this.#madeNodes, personalNodes, current, shownAs);
     this.#madeNodes = madeNodes;
     this.nodes = keep(this.nodes, parentsFirst(madeNodes));
     if (isNew || personalEdges.size > 0 || this.edges.some(({ selected }) => selected)) {
       const edges = Object.entries(document?.edges ?? {});
-      this.#madeEdges = make<E>(edges, this.#madeEdges, personalEdges, NOTHING);
+      this.#madeEdges = make<E>(edges, this.#madeEdges, personalEdges);
       this.edges = keep(this.edges, [...this.#madeEdges.values()].map(({ element }) => element));
     }
   }
@@ -69,6 +73,45 @@ export class FlowView<N extends Node, E extends Edge> {
     return current.length === moving.size ? moving : new Map(current);
   }
 
+  /** Give a node's place and size while somebody else drags or resizes it. */
+  #shownAs(moving: Moving): JsonObject {
+    const { x, y, ...size } = moving;
+    const position = { x, y };
+    this.#lent.set(position, moving);
+    return { position, ...size };
+  }
+
+  /**
+   * Give a node, as an app was shown it, without what is only shown of it: where somebody else has it at
+   * the moment is theirs to write, also where it comes back with what the app has changed.
+   */
+  unlent(node: N): N {
+    const document = this.#members[node.id];
+    const moving = this.#lentAt(node.id, node.position);
+    if (document === undefined || moving === undefined) {
+      return node;
+    }
+    const sizes = (["width", "height"] as const).filter((side) => node[side] === moving[side]);
+    const own = Object.fromEntries(sizes.flatMap((side) => (side in document ? [[side, document[side]]] : [])));
+    return { ...without(node, ...sizes), position: document["position"], ...own } as N;
+  }
+
+  /** Give the place that a step from where a node is shown leads to, from where it is in the document. */
+  stepped(id: string, to: Point): Point {
+    const shown = this.node(id)?.position;
+    if (shown === undefined || !this.#lent.has(shown)) {
+      return to;
+    }
+    const { x, y } = this.#members[id]?.["position"] as Point;
+    return { x: to.x - shown.x + x, y: to.y - shown.y + y };
+  }
+
+  #lentAt(id: string, position: Point): Moving | undefined {
+    const shown = this.node(id)?.position;
+    const copied = shown !== undefined && same(shown, position) ? this.#lent.get(shown) : undefined;
+    return this.#lent.get(position) ?? copied;
+  }
+
   node(id: string): N | undefined {
     return this.#madeNodes.get(id)?.element;
   }
@@ -77,8 +120,6 @@ export class FlowView<N extends Node, E extends Edge> {
     return this.#madeEdges.get(id)?.element;
   }
 }
-
-const NOTHING: ReadonlyMap<string, Moving> = new Map();
 
 /**
  * List nodes in the order that is the same for everybody, that of their ids: what lies above is told by
@@ -95,18 +136,20 @@ function make<T>(
   members: readonly [string, JsonObject][],
   before: ReadonlyMap<string, Made<T>>,
   personals: ReadonlyMap<string, object>,
-  movings: ReadonlyMap<string, Moving>,
+  movings?: ReadonlyMap<string, Moving>,
+  shownAs?: (moving: Moving) => JsonObject,
 ): Map<string, Made<T>> {
   const made = new Map<string, Made<T>>();
   for (const [id, document] of members) {
     const personal = personals.get(id);
-    const moving = movings.get(id);
+    const moving = movings?.get(id);
     const old = before.get(id);
     if (old?.document === document && old.personal === personal && old.moving === moving) {
       made.set(id, old);
       continue;
     }
-    const element = { ...document, ...shownAs(moving), ...personal } as T;
+    const moved = moving === undefined ? {} : shownAs?.(moving);
+    const element = { ...document, ...moved, ...personal } as T;
     made.set(id, { document, personal, moving, element });
   }
   return made;
@@ -115,19 +158,13 @@ function make<T>(
 /** List nodes as React Flow wants them: each behind its parent, else in the order that they have. */
 function parentsFirst<N extends Node>(made: ReadonlyMap<string, Made<N>>): N[] {
   const listed = new Set<N>();
-  const list = (node: N, under: ReadonlySet<N>): void => {
-    const parent = node.parentId === undefined ? undefined : made.get(node.parentId)?.element;
-    if (parent !== undefined && !listed.has(parent) && !under.has(parent)) {
-      list(parent, new Set([...under, node]));
-    }
-    listed.add(node);
-  };
   for (const { element } of made.values()) {
-    if (element.parentId === undefined) {
-      listed.add(element);
-    } else if (!listed.has(element)) {
-      list(element, new Set());
+    const path: N[] = [];
+    for (let at: N | undefined = element; at !== undefined && !listed.has(at);) {
+      path.push(at);
+      at = at.parentId === undefined ? undefined : made.get(at.parentId)?.element;
     }
+    path.reverse().forEach((one) => listed.add(one));
   }
   return [...listed];
 }
@@ -136,34 +173,4 @@ function parentsFirst<N extends Node>(made: ReadonlyMap<string, Made<N>>): N[] {
 function keep<T>(before: T[], now: T[]): T[] {
   const isSame = before.length === now.length && before.every((one, n) => one === now[n]);
   return isSame ? before : now;
-}
-
-/** Give a node's place and size while somebody else drags or resizes it. */
-function shownAs(moving: Moving | undefined): JsonObject {
-  if (moving === undefined) {
-    return {};
-  }
-  const { x, y, ...size } = moving;
-  return { position: { x, y }, ...size };
-}
-
-/** Tell where, and how large, others have nodes at the moment; what is the same stays the same object. */
-export function movingOf(
-  cursors: ReadonlyMap<string, Cursor>,
-  before: ReadonlyMap<string, Moving>,
-): ReadonlyMap<string, Moving> {
-  const moving = new Map<string, Moving>();
-  for (const cursor of cursors.values()) {
-    for (const [id, { x, y, width, height }] of Object.entries(cursor.moving ?? {})) {
-      const now = {
-        x,
-        y,
-        ...(width === undefined ? {} : { width }),
-        ...(height === undefined ? {} : { height }),
-      };
-      const old = before.get(id);
-      moving.set(id, old !== undefined && same(old, now) ? old : now);
-    }
-  }
-  return moving;
 }
