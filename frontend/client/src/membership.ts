@@ -4,20 +4,23 @@ import { type Channel, Presence, Socket, type SocketConnectOption } from "phoeni
 
 import { Backoff, CAP } from "./backoff";
 import { deletion, ENDED, LOST, refusal, REPLACED, UNREACHABLE } from "./errors";
+import { lineOver, type WebSocketMaker } from "./line";
 import { isObject } from "./mergepatch";
+import { Parts } from "./parts";
+import { Pulse } from "./pulse";
 import type { FlowError, JsonObject } from "./types";
 
 /** Milliseconds that the server has to answer a push; it answers when the store has, or can't. */
 export const PUSH_TIMEOUT = 30_000;
 
-/** Milliseconds that a join may take: a large document comes slowly over a slow line. */
-const JOIN_TIMEOUT = 120_000;
+/** Milliseconds that the server has to answer a join, from the last part of the answer on. */
+const JOIN_TIMEOUT = 60_000;
 
 /** Milliseconds until a connection that is asked for must be there. */
 const OPEN_TIMEOUT = 20_000;
 
-/** Milliseconds that a connection has to show that it still is one. */
-const PROBE_TIMEOUT = 5000;
+/** Milliseconds for which an attempt is not begun anew by what wakes the page: it may tell of that twice. */
+const FRESH = 1000;
 
 /** Milliseconds that `setTimeout` can wait at most. */
 const NEVER = 2 ** 31 - 1;
@@ -34,11 +37,23 @@ const FIRST_FINAL_CODE = 4500;
 /** How a client stands to its flow. */
 export interface Standing {
   kind: "offline" | "joined" | "closed";
+  /** Whether it is joined as far as is known, and the server has been asked whether it is. */
+  isInDoubt: boolean;
   error: FlowError | null;
   failedAttempts: number;
   isSlow: boolean;
   nextAttemptAt: number | null;
 }
+
+/** How it stands before it has been tried. */
+export const ON_THE_WAY: Standing = {
+  kind: "offline",
+  isInDoubt: false,
+  error: null,
+  failedAttempts: 0,
+  isSlow: false,
+  nextAttemptAt: null,
+};
 
 /** Whose place it is. */
 export interface MembershipOwner {
@@ -57,8 +72,8 @@ export interface MembershipOwner {
 export interface MembershipOptions {
   url: string;
   topic: string;
-  token?: string | (() => string) | undefined;
-  webSocket?: (new (url: string, protocols?: string | string[]) => object) | undefined;
+  token?: string | (() => string | Promise<string>) | undefined;
+  webSocket?: WebSocketMaker | undefined;
   random: () => number;
 }
 
@@ -81,73 +96,94 @@ const EVENTS = [
 
 /** Keeps a client joined to a topic, by the stock `phoenix` package, over one socket of its own. */
 export class Membership {
-  standing: Standing = {
-    kind: "offline",
-    error: null,
-    failedAttempts: 0,
-    isSlow: false,
-    nextAttemptAt: null,
-  };
+  standing = ON_THE_WAY;
   readonly #owner: MembershipOwner;
   readonly #random: () => number;
   readonly #backoff: Backoff;
+  readonly #token: MembershipOptions["token"];
   readonly #socket: Socket;
   readonly #channel: Channel;
+  readonly #pulse: Pulse;
+  /** Who one is, as of this attempt. */
+  #authToken: string | undefined;
   #joinedAt: number | null = null;
   #hadPlace = false;
   /** Counts the joins: what an earlier one has left behind is not heard any more. */
   #joins = 0;
   #lastWords: FlowError | null = null;
+  /** Counts the attempts to connect: what an earlier one waits for comes too late. */
+  #attempts = 0;
+  #attemptedAt = -Infinity;
+  /** Until the next attempt, or until this one has taken too long. */
   #connecting: ReturnType<typeof setTimeout> | undefined;
-  #opening: ReturnType<typeof setTimeout> | undefined;
-  #probing: ReturnType<typeof setTimeout> | undefined;
+  #isWaiting = false;
+  /** As long as a join is unanswered. */
+  #joining: ReturnType<typeof setTimeout> | undefined;
+  readonly #parts = new Parts();
 
   constructor(options: MembershipOptions, owner: MembershipOwner) {
     this.#owner = owner;
     this.#random = options.random;
     this.#backoff = new Backoff(options.random);
-    const settings: Partial<SocketConnectOption> = {
-      transport: options.webSocket ?? globalThis.WebSocket,
-      // The package doesn't connect while its page is hidden; what is unsent must not wait for that.
-      reconnectAfterMs: () => {
-        this.#connectIn(this.#wait());
-        return NEVER;
+    this.#token = options.token;
+    this.#pulse = new Pulse({
+      ask: (answered) => {
+        this.#socket.ping(answered);
       },
+      doubted: () => {
+        if (this.standing.kind === "joined") {
+          this.#move({ isInDoubt: this.#pulse.isInDoubt });
+        }
+      },
+      dead: (silence) => {
+        this.rejoin(`No answer in ${silence / 1000} s`);
+      },
+    });
+    const settings: Partial<SocketConnectOption> = {
+      transport: lineOver(options.webSocket ?? globalThis.WebSocket, {
+        opened: () => {
+          clearTimeout(this.#connecting);
+          this.#pulse.start();
+          this.#awaitJoin();
+        },
+        heard: () => {
+          this.#pulse.heard();
+        },
+        closed: (code, reason) => {
+          this.#cut(code, reason);
+        },
+      }),
+      // When it is tried again is decided here: the package doesn't connect while its page is hidden, and
+      // what is unsent must not wait for that.
+      reconnectAfterMs: () => NEVER,
       rejoinAfterMs: () => this.#wait(),
     };
-    const { token } = options;
-    if (token !== undefined) {
+    if (this.#token !== undefined) {
       // The package takes a function, too; its types don't say so.
-      settings.authToken = token as string;
+      settings.authToken = (() => this.#authToken) as unknown as string;
     }
     this.#socket = new Socket(socketAddress(options.url), settings);
-    this.#socket.onOpen(() => {
-      clearTimeout(this.#opening);
-    });
-    this.#socket.onClose((event) => {
-      clearTimeout(this.#opening);
-      this.#cut(event);
-    });
-    this.#channel = this.#socket.channel(options.topic, () => this.#owner.parameters());
+    this.#channel = this.#socket.channel(options.topic, () => this.#parameters());
     this.#hear();
   }
 
   start(): void {
-    this.#connect();
     this.#channel
-      .join(JOIN_TIMEOUT)
+      .join(NEVER)
       .receive("ok", (response: unknown) => {
         this.#joined(response);
       })
       .receive("error", (response: unknown) => {
         const error = refusal(response);
         this.#lastWords = error;
+        this.#isAnswered();
         if (error.retry) {
           this.#move({ error });
         } else {
           this.#end(error);
         }
       });
+    this.#connect();
   }
 
   /** Leave. What was pushed still goes out. */
@@ -203,62 +239,113 @@ export class Membership {
 
   /** Give the connection up and begin anew, after a while. */
   rejoin(why: string): void {
-    if (this.standing.kind === "closed") {
-      return;
+    if (this.standing.kind !== "closed") {
+      this.#lastWords = { reason: why, code: null };
+      this.#broken();
     }
-    this.#lastWords = { reason: why, code: null };
-    this.#socket.disconnect();
-    this.#connectIn(this.#wait());
   }
 
   /** Try now, unless it is joined. */
   retryNow(): void {
     if (this.standing.kind === "offline") {
-      this.#socket.disconnect();
       this.#move({ nextAttemptAt: null });
-      this.#connectIn(0);
+      this.#connect();
     }
   }
 
   /** See whether the connection still is one; where there is none, try now. */
   probe(): void {
-    if (this.standing.kind !== "joined") {
+    if (this.standing.kind === "joined" || (this.#joining !== undefined && this.#socket.isConnected())) {
+      this.#pulse.probe();
+    } else if (this.#isWaiting || performance.now() - this.#attemptedAt > FRESH) {
       this.retryNow();
-      return;
     }
-    clearTimeout(this.#probing);
-    this.#probing = setTimeout(() => {
-      if (this.standing.kind === "joined") {
-        this.rejoin(`No answer in ${PROBE_TIMEOUT / 1000} s`);
-      }
-    }, PROBE_TIMEOUT);
-    this.#socket.ping(() => {
-      clearTimeout(this.#probing);
-    });
-  }
-
-  #connectIn(wait: number): void {
-    clearTimeout(this.#connecting);
-    this.#connecting = setTimeout(() => {
-      // When its page is shown again, the package connects by itself.
-      if (!this.#socket.isConnected()) {
-        this.#socket.disconnect();
-        this.#connect();
-      }
-    }, wait);
   }
 
   #connect(): void {
-    clearTimeout(this.#opening);
-    this.#opening = setTimeout(() => {
+    this.#disconnect();
+    this.#attempts += 1;
+    this.#attemptedAt = performance.now();
+    clearTimeout(this.#connecting);
+    this.#isWaiting = false;
+    this.#connecting = setTimeout(() => {
       this.rejoin("The server doesn't answer");
     }, OPEN_TIMEOUT);
     try {
+      const token = typeof this.#token === "function" ? this.#token() : this.#token;
+      if (token instanceof Promise) {
+        const attempt = this.#attempts;
+        token.then(
+          (given) => {
+            this.#connectAs(given, attempt);
+          },
+          (error: unknown) => {
+            this.#failed(error, attempt);
+          },
+        );
+      } else {
+        this.#connectAs(token, this.#attempts);
+      }
+    } catch (error) {
+      this.#failed(error, this.#attempts);
+    }
+  }
+
+  #connectAs(token: string | undefined, attempt: number): void {
+    if (attempt !== this.#attempts || this.standing.kind === "closed") {
+      return;
+    }
+    this.#authToken = token;
+    try {
       this.#socket.connect();
     } catch (error) {
-      // What was to give the token may do so the next time.
+      this.#failed(error, attempt);
+    }
+  }
+
+  /** What was to give the token, or the connection, may do so the next time. */
+  #failed(error: unknown, attempt: number): void {
+    if (attempt === this.#attempts) {
       this.rejoin(`The connection can't be made: ${String(error)}`);
     }
+  }
+
+  #disconnect(): void {
+    this.#isAnswered();
+    this.#pulse.stop();
+    this.#socket.disconnect();
+  }
+
+  /** The connection is none any more, or never was: try again after a while. */
+  #broken(): void {
+    this.#lost();
+    this.#disconnect();
+    if (!this.#isWaiting && this.standing.kind !== "closed") {
+      this.#isWaiting = true;
+      this.#attempts += 1;
+      clearTimeout(this.#connecting);
+      this.#connecting = setTimeout(() => {
+        this.#connect();
+      }, this.#wait());
+    }
+  }
+
+  #parameters(): JsonObject {
+    this.#parts.clear();
+    this.#awaitJoin();
+    return { ...this.#owner.parameters(), parts: true };
+  }
+
+  #isAnswered(): void {
+    clearTimeout(this.#joining);
+    this.#joining = undefined;
+  }
+
+  #awaitJoin(): void {
+    clearTimeout(this.#joining);
+    this.#joining = setTimeout(() => {
+      this.rejoin(`No answer to the join in ${JOIN_TIMEOUT / 1000} s`);
+    }, JOIN_TIMEOUT);
   }
 
   #hear(): void {
@@ -279,8 +366,18 @@ export class Membership {
         }
       });
     }
+    this.#channel.on("part", (part: unknown) => {
+      if (this.#joining !== undefined && isObject(part)) {
+        this.#parts.add(part);
+        this.#awaitJoin();
+      }
+    });
     this.#channel.onError(() => {
       this.#lost();
+      if (!this.#socket.isConnected()) {
+        // Also by the package itself, when its page is left: it may come back as it was.
+        this.#broken();
+      }
     });
     this.#channel.onClose(() => {
       this.#end(this.#lastWords ?? { reason: "The server closed the channel", code: "closed" });
@@ -301,16 +398,18 @@ export class Membership {
     if (this.standing.kind === "closed") {
       return;
     }
+    this.#isAnswered();
     this.#joins += 1;
     this.#joinedAt = performance.now();
     this.#hadPlace = true;
     this.#lastWords = null;
     this.#guarded(() => {
-      this.#owner.joined(isObject(response) ? response : {});
+      this.#owner.joined(this.#parts.whole(response));
     });
     if (this.#isJoined()) {
       this.#move({
         kind: "joined",
+        isInDoubt: this.#pulse.isInDoubt,
         error: null,
         failedAttempts: 0,
         isSlow: false,
@@ -336,11 +435,11 @@ export class Membership {
     }
   }
 
-  #cut(event: CloseEvent): void {
-    if (event.code >= FIRST_FINAL_CODE) {
-      this.#end({ reason: event.reason || "The server refuses this client", code: `${event.code}` });
+  #cut(code: number, reason: string): void {
+    if (code >= FIRST_FINAL_CODE) {
+      this.#end({ reason: reason || "The server refuses this client", code: `${code}` });
     } else {
-      this.#lost();
+      this.#broken();
     }
   }
 
@@ -353,7 +452,7 @@ export class Membership {
       this.#backoff.reset();
     }
     this.#joinedAt = null;
-    this.#move({ kind: "offline", error: this.#lastWords ?? LOST });
+    this.#move({ kind: "offline", isInDoubt: false, error: this.#lastWords ?? LOST });
   }
 
   /** Draw how long to wait for the next attempt; the package asks whenever one is to come. */
@@ -379,13 +478,11 @@ export class Membership {
     }
     this.#joinedAt = null;
     clearTimeout(this.#connecting);
-    clearTimeout(this.#opening);
-    clearTimeout(this.#probing);
-    this.#move({ kind: "closed", error, nextAttemptAt: null });
+    this.#move({ kind: "closed", isInDoubt: false, error, nextAttemptAt: null });
     if (this.#channel.state !== "closed") {
       this.#channel.leave();
     }
-    this.#socket.disconnect();
+    this.#disconnect();
   }
 
   #move(change: Partial<Standing>): void {

@@ -8,6 +8,10 @@ export interface PageOwner {
   wake(): void;
 }
 
+/** Milliseconds between looks at the clock, and how much later one may come before the page has slept. */
+const LOOK = 5000;
+const SLEPT = 10_000;
+
 type Listener = (event: Event) => void;
 
 /** Listens to the page, where there is one. */
@@ -15,6 +19,7 @@ export class Page {
   readonly #owner: PageOwner;
   readonly #listeners: readonly [target: () => EventTarget, type: string, listener: Listener][];
   #isWarning = false;
+  #clock: ReturnType<typeof setInterval> | undefined;
 
   constructor(owner: PageOwner) {
     this.#owner = owner;
@@ -49,12 +54,14 @@ export class Page {
       for (const [target, type, listener] of this.#listeners) {
         target().addEventListener(type, listener);
       }
+      this.#watchClock();
     }
   }
 
   leave(): void {
     if (typeof window !== "undefined") {
       this.warn(false);
+      clearInterval(this.#clock);
       for (const [target, type, listener] of this.#listeners) {
         target().removeEventListener(type, listener);
       }
@@ -69,6 +76,19 @@ export class Page {
     this.#isWarning = isWarning;
     // Only while there is something to ask: a page that listens may not come back as it was left.
     window[isWarning ? "addEventListener" : "removeEventListener"]("beforeunload", ask);
+  }
+
+  /** A machine that sleeps tells no page so. Clocks that are set only have it look once too often. */
+  #watchClock(): void {
+    let seen = Date.now();
+    clearInterval(this.#clock);
+    this.#clock = setInterval(() => {
+      const slept = Date.now() - seen - LOOK;
+      seen += LOOK + slept;
+      if (slept > SLEPT) {
+        this.#owner.wake();
+      }
+    }, LOOK);
   }
 
   #changeVisibility = (): void => {

@@ -10,7 +10,7 @@ import { newId, publicId, secureRandom } from "./ids";
 import { Incoming } from "./incoming";
 import { BrowserKeeper } from "./keeper";
 import { restoring } from "./losses";
-import { Membership, type MembershipOptions, type Standing } from "./membership";
+import { Membership, type MembershipOptions, ON_THE_WAY, type Standing } from "./membership";
 import { type Acceptance, Outgoing } from "./outgoing";
 import { Orphans } from "./orphans";
 import { Page } from "./page";
@@ -32,14 +32,6 @@ import type {
   Refusal,
   SyncedFlow,
 } from "./types";
-
-const ON_THE_WAY: Standing = {
-  kind: "offline",
-  error: null,
-  failedAttempts: 0,
-  isSlow: false,
-  nextAttemptAt: null,
-};
 
 /** Joins a flow and stays in it; what that means is said at `SyncedFlow`. */
 export class FlowSync implements SyncedFlow {
@@ -324,11 +316,12 @@ export class FlowSync implements SyncedFlow {
   }
 
   #status(): FlowStatus {
-    const { kind, ...rest } = this.#standing;
+    const { kind, isInDoubt, ...rest } = this.#standing;
     const { unsent } = this.#replica;
     const kept = this.#shelf.isKeeping;
     if (kind === "joined") {
-      return { ...rest, kind: unsent === 0 ? "saved" : "saving", unsent, kept };
+      const settled = isInDoubt ? "checking" : "saved";
+      return { ...rest, kind: unsent === 0 ? settled : "saving", unsent, kept };
     }
     const isLoading = kind === "offline" && !this.#incoming.wasJoined && rest.error === null;
     return { ...rest, kind: isLoading ? "loading" : kind, unsent, kept };

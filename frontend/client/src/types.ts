@@ -73,11 +73,13 @@ export interface FlowError {
  * - `loading`: on its way in for the first time. What an earlier visit has kept may be shown already.
  * - `saved`: joined, and everything is durable.
  * - `saving`: joined, and `unsent` changes are on their way.
+ * - `checking`: joined, with nothing unsent, as far as is known: the page has slept, the network is another
+ *   one, or the server is silent, so it is asked. Within 5 s it is one of the others.
  * - `offline`: not joined; it is tried again by itself. `unsent` changes wait.
  * - `closed`: for good, by the server (`error` says why) or by `stop`.
  */
 export interface FlowStatus {
-  kind: "loading" | "saved" | "saving" | "offline" | "closed";
+  kind: "loading" | "saved" | "saving" | "checking" | "offline" | "closed";
   /** Changes that aren't known to be durable, those that are still being typed included. */
   unsent: number;
   /** Whether what is unsent outlives the page; where it doesn't, leaving the page is warned of. */
@@ -256,8 +258,8 @@ export interface FlowSyncOptions {
   /** The server, as `https://flows.example`; by default the one that the page came from. */
   url?: string;
   user?: FlowUser;
-  /** Who one is, to the server; a function is asked at each connect. */
-  token?: string | (() => string);
+  /** Who one is, to the server; a function is asked at each connect, and again where it fails. */
+  token?: string | (() => string | Promise<string>);
   /** Where it is kept; by default in the browser (IndexedDB, localStorage), `null` for nowhere. */
   keeper?: FlowKeeper | null;
   /**

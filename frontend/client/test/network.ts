@@ -66,6 +66,13 @@ export class Network {
     });
   }
 
+  /** Let the connections lead nowhere any more, without anybody being told. */
+  jam(): void {
+    this.#pipes.forEach((pipe) => {
+      pipe.jam();
+    });
+  }
+
   /** Cut connections; what the server was sent before may arrive all the same. */
   cut(choose: (n: number) => boolean = () => true): void {
     [...this.#pipes].filter((_, n) => choose(n)).forEach((pipe) => {
@@ -87,6 +94,7 @@ class Pipe {
   #upAt = 0;
   #downAt = 0;
   #isServed = false;
+  #isJammed = false;
 
   constructor(network: Network, number: number) {
     this.#network = network;
@@ -120,6 +128,10 @@ class Pipe {
     if (this.readyState !== 1) {
       return; // as browsers do
     }
+    if (this.#isJammed) {
+      this.bufferedAmount += text.length;
+      return;
+    }
     this.#up(() => {
       this.#network.service.received(this.#wire, text);
     });
@@ -131,6 +143,9 @@ class Pipe {
       return;
     }
     this.readyState = 2;
+    if (this.#isJammed) {
+      return; // its handshake is never answered
+    }
     this.#up(() => {
       this.#end();
     });
@@ -138,6 +153,10 @@ class Pipe {
       this.readyState = 3;
       this.onclose?.({ code, reason: "" });
     }, 1);
+  }
+
+  jam(): void {
+    this.#isJammed = true;
   }
 
   /** The server has said that it closes: nothing goes out any more, and the end comes later. */
@@ -177,7 +196,7 @@ class Pipe {
   #down(arrive: () => void): void {
     this.#downAt = Math.max(this.#downAt, Date.now() + this.#network.delay());
     setTimeout(() => {
-      if (this.readyState === 1) {
+      if (this.readyState === 1 && !this.#isJammed) {
         arrive();
       }
     }, this.#downAt - Date.now());

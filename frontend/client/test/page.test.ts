@@ -72,8 +72,10 @@ describe("a page", () => {
         const event = Object.assign(new Event(type), { persisted: true });
         (type === "resume" ? document : window).dispatchEvent(event);
       }
+      // Nothing is claimed that isn't known.
+      expect(ada.state.status.kind).toBe("checking");
       await desk.pass(4900);
-      expect(ada.state.status.kind).toBe("saved");
+      expect(ada.state.status.kind).toBe("checking");
       desk.network.delay = () => 1;
       await desk.pass(300);
       expect(desk.network.connects).toBe(connects + 1);
@@ -85,6 +87,96 @@ describe("a page", () => {
       ada.stop();
     },
   );
+
+  test("jsc17 waits for no connection that it has given up", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    const { connects } = desk.network;
+    desk.network.jam();
+    ada.patch({ title: "into nowhere" });
+    window.dispatchEvent(new Event("online"));
+    await desk.pass(5200);
+    expect(desk.network.connects).toBe(connects + 1);
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.document.title).toBe("into nowhere");
+    ada.stop();
+  });
+
+  test("jsc18 that has slept sees whether its connection still is one", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.network.jam();
+    await desk.pass(5000);
+    expect(ada.state.status.kind).toBe("saved");
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await desk.pass(5000);
+    expect(ada.state.status.kind).toBe("checking");
+    await desk.pass(5200);
+    expect(ada.state.status.kind).toBe("saved");
+    ada.stop();
+  });
+
+  test("jsc18 says nothing is known while the server is silent", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    const seen: string[] = [];
+    ada.subscribe(() => {
+      seen.push(ada.state.status.kind);
+    });
+    desk.network.jam();
+    await desk.pass(36_000);
+    expect(ada.state.status.kind).toBe("checking");
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(seen.filter((kind, n) => kind !== seen[n - 1])).toEqual(["checking", "offline", "saved"]);
+    ada.stop();
+  });
+
+  test("jsc18 isn't fooled by what was on its way before it slept", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.server.edit({ title: "sent before" });
+    desk.network.delay = () => 60_000;
+    window.dispatchEvent(new Event("online"));
+    await desk.pass(100);
+    expect([ada.state.document?.title, ada.state.status.kind]).toEqual(["sent before", "checking"]);
+    await desk.pass(5200);
+    expect(ada.state.status.kind).toBe("offline");
+    desk.network.delay = () => 1;
+    await desk.until(() => ada.state.status.kind === "saved");
+    ada.stop();
+  });
+
+  test("jsc17 tells twice that it wakes, and begins one attempt", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.network.isUp = false;
+    desk.network.cut();
+    await desk.until(() => ada.state.status.failedAttempts > 6);
+    desk.network.isUp = true;
+    desk.network.delay = () => 50;
+    const { connects } = desk.network;
+    for (const type of ["online", "pageshow"]) {
+      window.dispatchEvent(Object.assign(new Event(type), { persisted: true }));
+      await desk.pass(20);
+    }
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.network.connects).toBe(connects + 1);
+    ada.stop();
+  });
+
+  test("jsc17 that comes back as it was left sends what was typed before", async () => {
+    const desk = new Desk();
+    const ada = await desk.join({ keeper: new Browser().page() });
+    ada.gather("title", { title: "typed" });
+    desk.network.delay = () => 60_000;
+    window.dispatchEvent(new Event("pagehide"));
+    await desk.pass(10);
+    desk.network.delay = () => 1;
+    window.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.log.map(({ patch }) => patch)).toEqual([{ title: "typed" }]);
+    ada.stop();
+  });
 
   test("jsc7 that wakes while it is offline tries at once", async () => {
     const desk = new Desk();

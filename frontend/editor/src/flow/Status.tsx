@@ -4,7 +4,7 @@ import { useEffect } from "react";
 
 import { tell } from "../ui/Toasts";
 
-const ICONS = { loading: LoaderCircle, saved: Check, saving: LoaderCircle, offline: CloudOff, closed: TriangleAlert };
+const ICONS = { loading: LoaderCircle, saved: Check, saving: LoaderCircle, checking: LoaderCircle, offline: CloudOff, closed: TriangleAlert };
 
 /** What the server says to programs alone, in words for people. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -29,6 +29,8 @@ function wordsOf({ kind, unsent, kept }: FlowStatus, isViewer: boolean): string 
       return isViewer ? "Read only" : "Saved";
     case "saving":
       return "Saving";
+    case "checking":
+      return "Checking";
     case "offline":
       return unsent > 0 ? `Offline, ${unsent} ${what}` : "Offline";
     case "closed":
@@ -46,7 +48,7 @@ interface Props {
 /** How what is shown stands to the server: always true, always in sight. */
 export function Status({ sync, status, refusals, isViewer }: Props) {
   const Icon = ICONS[status.kind];
-  const isBusy = status.kind === "loading" || status.kind === "saving";
+  const isBusy = status.kind === "loading" || status.kind === "saving" || status.kind === "checking";
   const isAtRisk = status.unsent > 0 && !status.kept && status.kind !== "saving";
   const why = isAtRisk ? NOT_KEPT : status.error === null ? undefined : wordsFor(status.error);
   useEffect(() => {
