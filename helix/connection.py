@@ -40,8 +40,8 @@ from helix.protocol import (
 from helix.router import Router
 from helix.telemetry import Telemetry
 
-MAX_QUEUED = 100
-"""Frames that wait behind one join; more are dropped, as if the join had not been sent."""
+MAX_QUEUED = 1000
+"""Frames that wait behind one join; more close the connection: none is dropped in silence."""
 
 _AnyMessage = Message | BinaryMessage
 
@@ -347,6 +347,8 @@ class Connection:
             port.queue = []
         if len(port.queue) < MAX_QUEUED:
             port.queue.append(message)
+        else:
+            self._close(CloseCode.RATE_LIMITED, "far too many messages behind a join")
 
     def _leave(self, message: _AnyMessage, port: _Port) -> None:
         self._drop(port)

@@ -27,6 +27,7 @@ from helix.errors import (
 from helix.ids import public_id
 from helix.interfaces import IMember
 from helix.joining import Joined, Past
+from helix.parts import WHOLE_BYTES, parts_of
 from helix.patchorder import PatchOrder
 from helix.presence import Person, check_key, check_user, parse_meta
 from helix.protocol import EMPTY, encode_json
@@ -52,6 +53,7 @@ class _Params(msgspec.Struct):
     version: int | None = None
     chain: str | None = None
     user: _User | None = None
+    parts: bool = False
 
 
 class _Patch(msgspec.Struct, gc=False):
@@ -135,7 +137,8 @@ class DocumentChannel:
         self._session, joined = await self._service.join_document(
             self._flow_id, self, self._person, _past_of(given)
         )
-        return self._response(joined)
+        response = self._response(joined)
+        return self._told_in_parts(response) if given.parts else response
 
     def joined(self) -> None:
         session = self._alive()
@@ -199,6 +202,16 @@ class DocumentChannel:
         elif joined.document is not None:
             response["document"] = msgspec.Raw(joined.document)
         return encode_json(response)
+
+    def _told_in_parts(self, response: bytes) -> bytes:
+        """Tell what is large in parts, and give what is answered then: how many they were."""
+        if len(response) <= WHOLE_BYTES:
+            return response
+        count = 0
+        for part in parts_of(response):
+            self._port.push("part", part)
+            count += 1
+        return encode_json({"parts": count})
 
     def _alive(self) -> FlowSession:
         if self._session is None:

@@ -26,7 +26,7 @@ from helix.errors import (
 )
 from helix.lifetime import LINGER
 from helix.livelog import LAST_SNAPSHOT_ENTRIES, RECENT_BYTES, SNAPSHOT_ENTRIES
-from tests.editors import FLOW, Editor, adding, join, logged, moving, node, refused
+from tests.editors import FLOW, NAMES, Editor, adding, join, logged, moving, node, refused
 from tests.heldstore import HeldStore
 from tests.world import World
 
@@ -75,6 +75,30 @@ def test_dom1_join_is_answered_with_the_document(world: World) -> None:
         "max_frame_bytes": 1048576,
     }
     assert len(joined["epoch"]) == 22
+
+
+def test_dom3_large_answer_comes_in_parts_to_who_asks(world: World) -> None:
+    editor = Editor(world, "a")
+    label = '\U0001f600\u00e4"x' * 8000
+    editor.patch(1, {"nodes": {"n": {**node("n"), "data": {"label": label}}}})
+    assert editor.accepted() == {1: 1}
+    whole = join(world.client(), "b")
+    client = world.client()
+    ref = client.join(FLOW, {"mode": "document", "client_id": "b", "parts": True})
+    world.settle()
+    received = client.received()
+    at = next(n for n, message in enumerate(received) if message.event == "phx_reply")
+    parts, reply = received[:at], received[at]
+    assert {(part.join_ref, part.ref, part.event) for part in parts} == {(ref, None, "part")}
+    assert reply.ref == ref
+    assert reply.payload["response"] == {"parts": len(parts)}
+    assert len(parts) > 1
+    assert NAMES.read(json.loads("".join(part.payload["text"] for part in parts))) == whole
+
+
+def test_dom3_small_answer_comes_whole(world: World) -> None:
+    joined = join(world.client(), "a", parts=True)
+    assert joined["document"]["nodes"] == {}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -20,14 +21,18 @@ class Link:
 
     :param port: the daemon's.
     :param delay: seconds that whatever passes takes, each way.
+    :param speed: bytes a second to the client, at most.
     :ivar port: its own; it is kept when the link is taken down and put up again.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, port: int, delay: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, port: int, delay: float, speed: float
+    ) -> None:
         self.port = 0
         self._loop = loop
         self._daemon_port = port
         self._delay = delay
+        self._speed = speed
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -76,9 +81,12 @@ class Link:
             writer.transport.abort()
             return
         self._writers |= {writer, there[1]}
-        for source, target in ((reader, there[1]), (there[0], writer)):
+        for source, target, speed in (
+            (reader, there[1], math.inf),
+            (there[0], writer, self._speed),
+        ):
             late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-            for work in (self._read(source, late), self._write(late, target)):
+            for work in (self._read(source, late), self._write(late, target, speed)):
                 task = self._loop.create_task(work)
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -92,10 +100,13 @@ class Link:
                 data = b""
             late.put_nowait((self._loop.time() + self._delay, data))
 
-    async def _write(self, late: asyncio.Queue[Any], target: asyncio.StreamWriter) -> None:
+    async def _write(
+        self, late: asyncio.Queue[Any], target: asyncio.StreamWriter, speed: float
+    ) -> None:
         while True:
             at, data = await late.get()
             await asyncio.sleep(at - self._loop.time())
+            await asyncio.sleep(len(data) / speed)
             if target.transport.is_closing():
                 break
             if not data:
@@ -114,9 +125,9 @@ class Network:
         self._thread.start()
         self._links: list[Link] = []
 
-    def link(self, port: int, delay: float = 0.0) -> Link:
-        """A link to the daemon's port; what passes takes ``delay`` seconds each way."""
-        self._links.append(Link(self._loop, port, delay))
+    def link(self, port: int, delay: float = 0.0, speed: float = math.inf) -> Link:
+        """A link to the daemon's port; parameters as `Link`'s."""
+        self._links.append(Link(self._loop, port, delay, speed))
         return self._links[-1]
 
     def end(self) -> None:

@@ -22,6 +22,8 @@ interface Service {
 export class Network {
   /** Milliseconds that the next message takes. */
   delay: () => number = () => 1;
+  /** Bytes that a connection carries to its page in a millisecond. */
+  speed = Infinity;
   /** Whether a new connection is answered. */
   isUp = true;
   connects = 0;
@@ -101,7 +103,8 @@ class Pipe {
     this.#wire = {
       number,
       send: (frame) => {
-        this.#down(() => this.onmessage?.({ data: JSON.stringify(frame) }));
+        const data = JSON.stringify(frame);
+        this.#down(data.length / network.speed, () => this.onmessage?.({ data }));
       },
       close: (code) => {
         this.cut(code);
@@ -193,8 +196,8 @@ class Pipe {
     setTimeout(arrive, this.#upAt - Date.now());
   }
 
-  #down(arrive: () => void): void {
-    this.#downAt = Math.max(this.#downAt, Date.now() + this.#network.delay());
+  #down(duration: number, arrive: () => void): void {
+    this.#downAt = Math.max(this.#downAt, Date.now() + this.#network.delay()) + duration;
     setTimeout(() => {
       if (this.readyState === 1 && !this.#isJammed) {
         arrive();

@@ -178,6 +178,38 @@ describe("a page", () => {
     ada.stop();
   });
 
+  test.each([25, 8])("jsc19 gets a large document over a slow line: %i bytes a millisecond", async (speed) => {
+    const desk = new Desk();
+    desk.server.edit({ data: { large: "x".repeat(3_000_000) } });
+    desk.network.speed = speed;
+    const ada = desk.open();
+    for (let waited = 0; waited < 3_000_000 / speed + 10_000; waited += 10_000) {
+      // Nothing that wakes the page has it begin anew: something is coming.
+      window.dispatchEvent(new Event("online"));
+      await desk.pass(10_000);
+    }
+    expect([ada.state.status.kind, desk.network.connects]).toEqual(["saved", 1]);
+    expect(ada.state.document).toEqual(desk.server.document);
+    ada.stop();
+  });
+
+  test("jsc19 begins anew where the parts of the document end in the middle", async () => {
+    const desk = new Desk();
+    desk.server.edit({ data: { large: "x".repeat(3_000_000) } });
+    desk.network.speed = 25;
+    const ada = desk.open();
+    await desk.pass(30_000);
+    desk.network.jam();
+    desk.network.speed = Infinity;
+    expect(desk.network.connects).toBe(1);
+    window.dispatchEvent(new Event("online"));
+    await desk.pass(5200);
+    expect(desk.network.connects).toBe(2);
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(ada.state.document).toEqual(desk.server.document);
+    ada.stop();
+  });
+
   test("jsc7 that wakes while it is offline tries at once", async () => {
     const desk = new Desk();
     desk.network.isUp = false;

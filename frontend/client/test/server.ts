@@ -161,7 +161,7 @@ export class FlowServer {
       chain === this.chain(Number(version));
     const own = this.log.filter((entry) => entry.client_id === clientId);
     const numbers = own.map(({ op_id }) => Number(op_id));
-    reply("ok", {
+    const whole = {
       client_id: clientId,
       epoch: this.epoch,
       version: this.version,
@@ -173,7 +173,17 @@ export class FlowServer {
       ...(resumes
         ? { entries: this.log.slice(Number(version)) }
         : { document: this.document }),
-    });
+    };
+    const text = JSON.stringify(whole);
+    if (payload["parts"] !== true || text.length <= 65_536) {
+      reply("ok", whole);
+      return;
+    }
+    const parts = Math.ceil(text.length / 32_768);
+    for (let n = 0; n < parts; n += 1) {
+      wire.send([joinRef, null, topic, "part", { text: text.slice(32_768 * n, 32_768 * (n + 1)) }]);
+    }
+    reply("ok", { parts });
   }
 
   /** Let go of the place of a client that is back over another connection. */
