@@ -33,6 +33,7 @@ from helix.presence import Person, check_key, check_user, parse_meta
 from helix.protocol import EMPTY, encode_json
 from helix.service import FlowSessionService
 from helix.session import FlowSession
+from helix.texts import merge_patch
 
 MAX_UNANSWERED = 1000
 """Patches of one member that may wait for the store."""
@@ -60,6 +61,7 @@ class _Patch(msgspec.Struct, gc=False):
     op_id: int
     patch: Any
     if_version: int | None = None
+    bases: dict[str, str] = {}
 
 
 class _Op(msgspec.Struct, gc=False):
@@ -232,7 +234,8 @@ class DocumentChannel:
         try:
             given = _decode_patch(payload)
         except msgspec.MsgspecError as error:
-            raise InvalidParameters(f"A patch is {{op_id, patch, if_version}}: {error}") from None
+            members = "{op_id, patch, bases, if_version}"
+            raise InvalidParameters(f"A patch is {members}: {error}") from None
         if not 0 <= given.op_id <= MAX_OP_ID:
             raise InvalidParameters(f"op_id is an integer from 0 to {MAX_OP_ID}")
         place = self._order.take_turn(given.op_id)
@@ -240,9 +243,11 @@ class DocumentChannel:
             self._order.fail(given.op_id, place)
             raise TooManyPending()
         self._unanswered += 1
-        patch = given.patch
+        patch, bases = given.patch, given.bases
         submission = Submission(
-            lambda document, dropped: document.stage(patch, dropped=dropped),
+            lambda document, dropped: document.stage(
+                merge_patch(document.content, patch, bases), dropped=dropped
+            ),
             self._person.name,
             self._person.client_id,
             given.op_id,

@@ -1,12 +1,13 @@
 /** One's own changes: made, gathered, undone, and on their way. */
 
+import { textsIn } from "./bases";
 import { stage } from "./document";
 import type { History } from "./history";
 import { compose, isEmpty } from "./mergepatch";
 import type { Operation, Replica } from "./replica";
 import { copyPatch } from "./telling";
 import type { FlowDocument, GatherOptions, JsonObject } from "./types";
-import { type Change, undoing } from "./undoing";
+import { type Change, textsOf, undoing } from "./undoing";
 
 /** Milliseconds that typing is gathered ... */
 export const GATHER = 500;
@@ -79,16 +80,17 @@ export class Changes {
     }
   }
 
-  gather(key: string, patch: JsonObject, { wait = GATHER }: GatherOptions): void {
+  gather(key: string, patch: JsonObject, { wait = GATHER, isText = false }: GatherOptions): void {
     const copy = copyPatch(patch);
+    const texts = isText ? textsIn(copy) : [];
     const now = performance.now();
     if (now - this.#gatheredAt > STEP_PAUSE) {
       this.history.end();
     }
     this.#gatheredAt = now;
-    if (!this.#grow(key, copy)) {
+    if (!this.#grow(key, copy, texts)) {
       this.seal();
-      this.#open(key, copy, Math.min(wait, LONGEST_GATHER));
+      this.#open(key, copy, texts, Math.min(wait, LONGEST_GATHER));
     }
   }
 
@@ -160,7 +162,7 @@ export class Changes {
     const patch = shown === null ? {} : undoing(shown, rest);
     if (!isEmpty(patch)) {
       const isOnTheWay = rest.some((change) => this.#replica.has(change));
-      const op = this.#take(patch, isOnTheWay ? rest : null);
+      const op = this.#take(patch, isOnTheWay ? rest : null, textsOf(rest));
       this.#owner.keep(op);
       toSend.push(op);
       made.push(op);
@@ -174,11 +176,11 @@ export class Changes {
 
   /** Take an operation away as if it had never been; give the changes that do so. */
   #cancel(op: Operation): readonly Change[] {
-    const { undoes, effective, inverse } = op;
+    const { undoes, effective, inverse, bases } = op;
     this.#replica.refuse(op);
     this.#owner.cancel(op);
     // What it was to take back is there again.
-    return undoes ?? [{ durableAt: this.#replica.version, effective: inverse, inverse: effective }];
+    return undoes ?? [{ durableAt: this.#replica.version, effective: inverse, inverse: effective, bases }];
   }
 
   #endGathering(): Operation | undefined {
@@ -189,20 +191,20 @@ export class Changes {
   }
 
   /** Add to what is gathered under a key, where one patch can tell both. */
-  #grow(key: string, patch: JsonObject): boolean {
+  #grow(key: string, patch: JsonObject, texts: readonly string[]): boolean {
     const gathered = this.#gathered;
     const both = gathered?.key === key ? compose(gathered.op.patch, patch) : null;
     if (gathered === null || both === null) {
       return false;
     }
-    this.#replica.replace(gathered.op, both);
+    this.#replica.replace(gathered.op, both, texts);
     this.#owner.keep(gathered.op);
     this.#owner.changed();
     return true;
   }
 
-  #open(key: string, patch: JsonObject, wait: number): void {
-    const op = this.#submit(patch);
+  #open(key: string, patch: JsonObject, texts: readonly string[], wait: number): void {
+    const op = this.#submit(patch, texts);
     if (op === null) {
       return;
     }
@@ -216,15 +218,15 @@ export class Changes {
   }
 
   /** Take a patch; `null` where it changes nothing. */
-  #submit(patch: JsonObject): Operation | null {
+  #submit(patch: JsonObject, texts: readonly string[] = []): Operation | null {
     const { shown } = this.#replica;
-    return shown !== null && isNothing(shown, patch) ? null : this.#take(patch, null);
+    return shown !== null && isNothing(shown, patch) ? null : this.#take(patch, null, texts);
   }
 
-  #take(patch: JsonObject, undoes: readonly Change[] | null): Operation {
+  #take(patch: JsonObject, undoes: readonly Change[] | null, texts: readonly string[]): Operation {
     // Also while a clock is set back, what is made later has the larger number.
     this.#newestAt = Math.max(this.#newestAt + 1, Date.now());
-    return this.#replica.submit({ ...this.#name(), at: this.#newestAt, patch, undoes });
+    return this.#replica.submit({ ...this.#name(), at: this.#newestAt, patch, undoes }, texts);
   }
 
   #name(): Pick<Operation, "clientId" | "opId"> {

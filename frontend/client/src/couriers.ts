@@ -150,7 +150,14 @@ export class Couriers {
 
   #take(left: readonly KeptOperation[]): void {
     const ops = this.#replica.submitBefore(
-      left.map(({ clientId, opId, patch, at = 0 }) => ({ clientId, opId, patch, at, isSent: true })),
+      left.map(({ clientId, opId, patch, bases = {}, at = 0 }) => ({
+        clientId,
+        opId,
+        patch,
+        bases,
+        at,
+        isSent: true,
+      })),
     );
     left.forEach(({ clientId, undoes }, n) => {
       const undone = ops.filter((op) => op.clientId === clientId && undoes?.includes(op.opId));

@@ -56,13 +56,14 @@ export class Fates {
     if (this.#initial.includes(op)) {
       return;
     }
-    const { clientId, opId, at, patch, undoes } = op;
+    const { clientId, opId, at, patch, undoes, bases } = op;
     const undone = undoes?.filter((one): one is Operation => this.#replica.has(one));
     this.#shelf.put(this.#flowId, {
       clientId,
       opId,
       at,
       patch,
+      ...(isEmpty(bases) ? {} : { bases }),
       ...(undone === undefined ? {} : { undoes: undone.map((one) => one.opId) }),
     });
   }

@@ -127,9 +127,13 @@ export class Incoming {
       this.#owner.changed();
       this.#owner.tell({ type: "entries", entries: news });
     }
+    const paths = [...new Set(settled.flatMap(({ conflicts }) => conflicts))];
+    if (paths.length > 0) {
+      this.#owner.tell({ type: "conflict", paths });
+    }
   }
 
-  #adopt({ epoch, version, chain, document }: JsonObject): void {
+  #adopt({ epoch, version, chain, document, last_op_id: newest }: JsonObject): void {
     if (typeof epoch !== "string" || typeof version !== "number" || !isObject(document)) {
       throw new TypeError("The server sent no document");
     }
@@ -137,7 +141,12 @@ export class Incoming {
       this.#changes.history.clear();
     }
     const before = this.#replica.confirmed;
-    this.#replica.adopt({ epoch, version, chain: chainOf(chain) }, document as FlowDocument);
+    this.#replica.adopt(
+      { epoch, version, chain: chainOf(chain) },
+      document as FlowDocument,
+      ({ clientId, opId }) =>
+        newest === undefined || clientId !== this.#changes.clientId || opId <= Number(newest ?? -1),
+    );
     if (before !== null) {
       this.#fates.losses.compare(before, document as FlowDocument);
     }

@@ -2,7 +2,7 @@
 
 import { Backoff } from "./backoff";
 import type { PushCalls } from "./membership";
-import { isObject } from "./mergepatch";
+import { isEmpty, isObject } from "./mergepatch";
 import type { Operation } from "./replica";
 import { Sending } from "./sending";
 import { sizeOf, split } from "./split";
@@ -99,12 +99,12 @@ export class Outgoing {
   }
 
   #send(op: Operation, attempt: number): void {
-    const payload = {
+    const bare = {
       op_id: op.opId,
       patch: op.patch,
       ...(op.ifVersion === null ? {} : { if_version: op.ifVersion }),
     };
-    const size = sizeOf(payload);
+    const size = sizeOf(bare);
     if (size > this.#maxPatchBytes && this.#splits(op)) {
       return;
     }
@@ -113,6 +113,8 @@ export class Outgoing {
       this.#refuse(op, { reason: "The change is too large", code: "patch_too_large" });
       return;
     }
+    const whole = isEmpty(op.bases) ? bare : { ...bare, bases: op.bases };
+    const payload = sizeOf(whole) + FRAME_ROOM > this.#maxFrameBytes ? bare : whole;
     const isOut = this.#owner.push("patch", payload, {
       ok: (response) => {
         this.#accepted(op, response);

@@ -1,10 +1,11 @@
 /** A client's copy of a flow: what the server confirmed, with what is on its way there on top. */
 
+import { basesIn, type Bases, withOthers } from "./bases";
 import { apply, stage } from "./document";
 import { publicId } from "./ids";
 import { inverse, isEmpty, same, share } from "./mergepatch";
 import type { FlowDocument, FlowEntry, JsonObject } from "./types";
-import { type Change, undoing } from "./undoing";
+import { type Change, textsOf, undoing } from "./undoing";
 
 /** A patch of a client on its way into the log. */
 export interface Operation extends Change {
@@ -24,13 +25,23 @@ export interface Operation extends Change {
   undoes: readonly Change[] | null;
   /** The version of the flow at which alone it counts; `null` where that doesn't matter. */
   ifVersion: number | null;
+  /** Of what its texts were made: see `withOthers`. */
+  bases: Bases;
   /** What it changed when it was shown before a whole document came, which may hold it. */
   assumed: Pick<Change, "effective" | "inverse"> | null;
 }
 
 /** What one makes an operation from. */
 export type NewOperation = Pick<Operation, "clientId" | "opId" | "at" | "patch"> &
-  Partial<Pick<Operation, "isSent" | "undoes">>;
+  Partial<Pick<Operation, "isSent" | "undoes" | "bases">>;
+
+/** An operation that turned out to be durable. */
+export interface Settled {
+  op: Operation;
+  entry: FlowEntry;
+  /** JSON Pointers of the texts in which somebody else had changed the same words. */
+  conflicts: readonly string[];
+}
 
 /** Entries are missing between what the replica has and what it was given. */
 export class Gap extends Error {
@@ -79,9 +90,13 @@ export class Replica {
     return count;
   }
 
-  /** Take a client's patch, which is shown at once, as far as the document can take it. */
-  submit(given: NewOperation): Operation {
-    const op = this.#note(given);
+  /**
+   * Take a client's patch, which is shown at once, as far as the document can take it.
+   *
+   * @param texts JSON Pointers of what in it are texts, made of what is shown.
+   */
+  submit(given: NewOperation, texts: readonly string[] = []): Operation {
+    const op = this.#note({ bases: basesIn(this.shown ?? {}, texts), ...given });
     this.operations.push(op);
     if (this.shown !== null) {
       this.#beneath = this.shown;
@@ -99,9 +114,16 @@ export class Replica {
     return ops;
   }
 
-  /** Let an operation be another patch. */
-  replace(op: Operation, patch: JsonObject): void {
+  /**
+   * Let an operation be another patch.
+   *
+   * @param texts JSON Pointers of what in it are texts, made of what is shown.
+   */
+  replace(op: Operation, patch: JsonObject, texts: readonly string[] = []): void {
     op.patch = patch;
+    if (texts.length > 0) {
+      op.bases = { ...op.bases, ...basesIn(this.#under(op), texts) };
+    }
     if (op === this.operations.at(-1) && this.#beneath !== null) {
       this.shown = share(this.shown, put(this.#beneath, op));
     } else {
@@ -111,7 +133,7 @@ export class Replica {
 
   /** Let several operations stand for one, which no server has yet. */
   split(op: Operation, given: readonly NewOperation[]): Operation[] {
-    const parts = given.map((one) => this.#note(one));
+    const parts = given.map((one) => this.#note({ bases: op.bases, ...one }));
     this.#byName.delete(this.#nameOf(op));
     this.operations.splice(this.operations.indexOf(op), 1, ...parts);
     this.#show();
@@ -158,8 +180,14 @@ export class Replica {
   /**
    * Begin anew from a whole document. What is durable is in it, or in a log that is no more; the rest
    * is shown on top.
+   *
+   * @param mayHold tells whether the document may hold an operation that was sent.
    */
-  adopt({ epoch, version, chain }: Place, document: FlowDocument): void {
+  adopt(
+    { epoch, version, chain }: Place,
+    document: FlowDocument,
+    mayHold: (op: Operation) => boolean = () => true,
+  ): void {
     const isSameLog = epoch === this.epoch;
     this.epoch = epoch;
     this.version = version;
@@ -170,7 +198,7 @@ export class Replica {
     });
     this.operations = this.unconfirmed;
     for (const op of this.operations) {
-      if (op.isSent && isSameLog) {
+      if (op.isSent && isSameLog && mayHold(op)) {
         op.assumed ??= { effective: op.effective, inverse: op.inverse };
       }
     }
@@ -189,12 +217,12 @@ export class Replica {
     entries: readonly FlowEntry[],
     chain: string | null,
     watch: (entry: FlowEntry, before: FlowDocument) => void = () => undefined,
-  ): { news: FlowEntry[]; settled: { op: Operation; entry: FlowEntry }[] } {
+  ): { news: FlowEntry[]; settled: Settled[] } {
     const news = entries.filter((entry) => entry.version > this.version);
     if (this.confirmed === null || news.some(({ version }, n) => version !== this.version + n + 1)) {
       throw new Gap();
     }
-    const settled: { op: Operation; entry: FlowEntry }[] = [];
+    const settled: Settled[] = [];
     let confirmed = this.confirmed;
     let isAsShown = true;
     for (const entry of news) {
@@ -205,7 +233,7 @@ export class Replica {
         op.durableAt ??= entry.version;
         op.assumed = null;
         op.undoes = null;
-        settled.push({ op, entry });
+        settled.push({ op, entry, conflicts: withOthers(confirmed, op.patch, op.bases).conflicts });
         op.effective = entry.patch;
         op.inverse = inverse(confirmed, entry.patch);
       } else {
@@ -249,6 +277,7 @@ export class Replica {
       isSent: false,
       undoes: null,
       ifVersion: null,
+      bases: {},
       durableAt: null,
       effective: {},
       inverse: {},
@@ -293,6 +322,15 @@ export class Replica {
     }
   }
 
+  /** Give what an operation is on top of. */
+  #under(op: Operation): JsonObject {
+    if (op === this.operations.at(-1) && this.#beneath !== null) {
+      return this.#beneath;
+    }
+    const below = this.operations.slice(0, this.operations.indexOf(op));
+    return this.confirmed === null ? {} : below.reduce(put, this.confirmed);
+  }
+
   #show(): void {
     if (this.confirmed === null) {
       return;
@@ -312,7 +350,12 @@ const NOTHING: Pick<Change, "effective" | "inverse"> = { effective: {}, inverse:
 function put(document: FlowDocument, op: Operation): FlowDocument {
   let effective: JsonObject;
   try {
-    effective = stage(document, op.undoes === null ? op.patch : undoing(document, op.undoes));
+    if (op.undoes === null) {
+      effective = stage(document, withOthers(document, op.patch, op.bases, op.assumed !== null).patch);
+    } else {
+      effective = stage(document, undoing(document, op.undoes));
+      op.bases = basesIn(document, textsOf(op.undoes));
+    }
   } catch {
     // The server will say what is wrong with it.
     effective = {};

@@ -193,6 +193,8 @@ export type FlowEvent =
   | { type: "entries"; entries: readonly FlowEntry[] }
   /** The document came whole, so what changed is unknown. */
   | { type: "replaced"; epoch: string; version: number }
+  /** Of texts in which one has changed the same words as somebody else at once: both versions stand there. */
+  | { type: "conflict"; paths: readonly string[] }
   | { type: "refused"; refusal: Refusal }
   | { type: "dropped"; dropped: Dropped }
   | { type: "closed"; error: FlowError };
@@ -215,6 +217,8 @@ export interface KeptOperation {
   at?: number;
   /** The operations of the same client that it takes back, while those are on their way. */
   undoes?: number[];
+  /** Of what its texts were made, by their JSON Pointers: see `GatherOptions.isText`. */
+  bases?: Readonly<Record<string, string>>;
 }
 
 /** A confirmed document, as it is kept. */
@@ -277,6 +281,11 @@ export interface FlowSyncOptions {
 export interface GatherOptions {
   /** Milliseconds after the first change at which they are sent: 500 as a rule, 1000 at most. */
   wait?: number;
+  /**
+   * The strings of the patch are texts, made of what is shown: where others write in them at the same time
+   * what all write stays, in place of what comes last.
+   */
+  isText?: boolean;
 }
 
 /**

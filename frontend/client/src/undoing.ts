@@ -14,6 +14,13 @@ export interface Change {
   inverse: JsonObject;
   /** What it takes back itself, while that isn't in the log. */
   undoes?: readonly Change[] | null;
+  /** By its JSON Pointer: of what a text in it was made. */
+  bases?: Readonly<Record<string, string>>;
+}
+
+/** List the JSON Pointers of all texts that changes have changed. */
+export function textsOf(changes: readonly Change[]): string[] {
+  return [...new Set(changes.flatMap(({ bases }) => Object.keys(bases ?? {})))];
 }
 
 /** Make the patch that takes changes back from a document, as far as nobody has changed them since. */

@@ -1,5 +1,6 @@
 /** A server of one flow, as docs/protocol.md has it, in the memory of a test. */
 
+import { type Bases, withOthers } from "../src/bases";
 import { apply, emptyDocument, stage } from "../src/document";
 import { publicId } from "../src/ids";
 import { isEmpty, isObject } from "../src/mergepatch";
@@ -220,13 +221,15 @@ export class FlowServer {
       reply("error", { ...refused });
       return;
     }
-    this.#take(channel.clientId, opId, patch, payload["if_version"], reply);
+    const bases = (payload["bases"] ?? {}) as Bases;
+    this.#take(channel.clientId, opId, patch, bases, payload["if_version"], reply);
   }
 
   #take(
     clientId: string,
     opId: number,
     patch: JsonObject,
+    bases: Bases,
     ifVersion: unknown,
     reply: (status: "ok" | "error", response: JsonObject) => void,
   ): void {
@@ -242,7 +245,7 @@ export class FlowServer {
     }
     let effective: JsonObject;
     try {
-      effective = stage(this.document, patch);
+      effective = stage(this.document, withOthers(this.document, patch, bases).patch);
     } catch (error) {
       reply("error", { reason: String(error), code: "invalid_patch", retry: false });
       return;
