@@ -82,7 +82,7 @@ class Author:
         if not self.truth.is_lost(before):
             assert version == edit.answered, "answered twice, with two versions"
         edit.answered, edit.shown_anew = version, self.shown_anew
-        told = _settled(answer.get("patch", edit.patch), answer.get("dropped", ()))
+        told = settle(answer.get("patch", edit.patch), answer.get("dropped", ()))
         found = self.truth.find(self.name, edit.op_id, version)
         told_of = [record for record in found if _stored(record) == told]
         if not told_of:
@@ -91,7 +91,7 @@ class Author:
             # An answer may come before the reset that tells of the log that it speaks of.
             logs = dict.fromkeys((epoch, *self.truth.epochs))
             documents = (one for log in logs for one in self.truth.documents(log, version))
-            staged = [_staged(document, edit.patch) for document in documents]
+            staged = [stage_on(document, edit.patch) for document in documents]
             assert told in staged, f"{edit} is lost: {answer}"
             return
         other = self._stored.get(version)
@@ -99,7 +99,7 @@ class Author:
             other.is_missed = True  # told to be where this one is
         self._stored[version] = edit
         if not (edit.reused and "duplicate" in answer):
-            staged = [_staged(record.before, edit.patch) for record in told_of]
+            staged = [stage_on(record.before, edit.patch) for record in told_of]
             assert told in staged, f"{edit} is stored as {told}, not {staged}"
 
     def see(self, entry: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ class Author:
         edit.refused = error["code"]
         if edit.refused != "flow_deleted":
             empty = encode_document(empty_document())
-            assert _staged(empty, edit.patch)[0] == {"refused": edit.refused}
+            assert stage_on(empty, edit.patch)[0] == {"refused": edit.refused}
 
     def undo(self, edit: Edit) -> dict[str, Any]:
         """The patch that would have undone an edit when it was made."""
@@ -139,7 +139,7 @@ class Author:
         for record in self.truth.by(self.name):
             sent = [e for e in by_number[record.entry.op_id] if e.refused in ("", "flow_deleted")]
             stored = _stored(record)
-            assert any(_staged(record.before, edit.patch) == stored for edit in sent)
+            assert any(stage_on(record.before, edit.patch) == stored for edit in sent)
 
     def check_order(self, records: list[Record]) -> None:
         """
@@ -160,7 +160,7 @@ class Author:
             first = next(one for one in records if (one.entry.op_id or 0) > number)
             earlier = range(first.entry.version)
             documents = (one for v in earlier for one in self.truth.documents(record.epoch, v))
-            staged = (_staged(document, edits[number].patch)[0] for document in documents)
+            staged = (stage_on(document, edits[number].patch)[0] for document in documents)
             assert {} in staged, f"{edits[number]} was overtaken"
 
     def _in_log(self, edit: Edit) -> list[Record]:
@@ -170,7 +170,7 @@ class Author:
         found = self.truth.find(self.name, edit.op_id, edit.answered)
         if not edit.reused:
             return found
-        return [one for one in found if _staged(one.before, edit.patch) == _stored(one)]
+        return [one for one in found if stage_on(one.before, edit.patch) == _stored(one)]
 
 
 def check_fates(
@@ -196,22 +196,22 @@ Staged = tuple[dict[str, Any], list[str]]
 """An effective patch, and what was dropped, in order."""
 
 
-def _staged(document: bytes, patch: dict[str, Any]) -> Staged:
+def stage_on(document: bytes, patch: dict[str, Any]) -> Staged:
     """What a patch makes of a document, or why it is refused."""
     dropped: list[str] = []
     try:
         effective = FlowDocument(json.loads(document)).stage(patch, dropped=dropped)
     except HelixError as error:
         return {"refused": str(error.code)}, []
-    return _settled(effective, dropped)
+    return settle(effective, dropped)
 
 
 def _stored(record: Record) -> Staged:
     """What the log has."""
-    return _settled(json.loads(record.entry.patch), record.entry.dropped)
+    return settle(json.loads(record.entry.patch), record.entry.dropped)
 
 
-def _settled(effective: dict[str, Any], dropped: Iterable[str]) -> Staged:
+def settle(effective: dict[str, Any], dropped: Iterable[str]) -> Staged:
     """
     Leave out where those nodes come to lie whose parents can't be: where these were seen last is
     nothing that a document says.

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 PATIENCE = 10.0
 """Seconds that the network may take to do what it is told."""
 
@@ -22,21 +24,23 @@ class Link:
     :param port: the daemon's.
     :param delay: seconds that whatever passes takes, each way.
     :param speed: bytes a second to the client, at most.
-    :ivar port: its own; it is kept when the link is taken down and put up again.
+    :ivar port: its own.
     """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, port: int, delay: float, speed: float
     ) -> None:
-        self.port = 0
         self._loop = loop
         self._daemon_port = port
         self._delay = delay
         self._speed = speed
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self.up()
+        self._is_up = True
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._server = self._do(asyncio.start_server(self._take, "127.0.0.1", 0))
+        self.port: int = self._server.sockets[0].getsockname()[1]
 
     @property
     def url(self) -> str:
@@ -47,25 +51,25 @@ class Link:
         self._do(self._cut())
 
     def down(self) -> None:
-        """Cut all connections, and take no more of them."""
-        self._do(self._down())
+        """Cut all connections, and each that comes at once."""
+        self._is_up = False
+        self._do(self._cut())
 
     def up(self) -> None:
-        """Take connections again."""
-        self._do(self._up())
+        """Let connections through again."""
+        self._is_up = True
+
+    def end(self) -> None:
+        """Cut all connections, and take none any more."""
+        self.down()
+        self._loop.call_soon_threadsafe(self._server.close)
+
+    def stall(self, is_stalled: bool) -> None:
+        """Let nothing pass, without a word to anybody; or what has come meanwhile, and all."""
+        self._loop.call_soon_threadsafe(self._flows.clear if is_stalled else self._flows.set)
 
     def _do(self, what: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(PATIENCE)
-
-    async def _up(self) -> None:
-        self._server = await asyncio.start_server(self._take, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _down(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        await self._cut()
 
     async def _cut(self) -> None:
         for writer in self._writers:
@@ -75,21 +79,38 @@ class Link:
             task.cancel()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         try:
             there = await asyncio.open_connection("127.0.0.1", self._daemon_port)
         except OSError:
             writer.transport.abort()
+            self._writers.discard(writer)
             return
-        self._writers |= {writer, there[1]}
-        for source, target, speed in (
-            (reader, there[1], math.inf),
-            (there[0], writer, self._speed),
-        ):
+        self._writers.add(there[1])
+        if not self._is_up:
+            await self._cut()
+            return
+        self._start(self._carry((reader, writer), there))
+
+    async def _carry(self, one: Streams, other: Streams) -> None:
+        """Carry to the one and the other, until both have come to their end."""
+        ways = []
+        there = (one[0], other[1], math.inf)
+        for source, target, speed in (there, (other[0], one[1], self._speed)):
             late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-            for work in (self._read(source, late), self._write(late, target, speed)):
-                task = self._loop.create_task(work)
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            self._start(self._read(source, late))
+            ways.append(self._write(late, target, speed))
+        try:
+            await asyncio.gather(*ways)
+        finally:
+            for _, writer in (one, other):
+                writer.close()
+                self._writers.discard(writer)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _read(self, source: asyncio.StreamReader, late: asyncio.Queue[Any]) -> None:
         data = b"-"
@@ -107,6 +128,7 @@ class Link:
             at, data = await late.get()
             await asyncio.sleep(at - self._loop.time())
             await asyncio.sleep(len(data) / speed)
+            await self._flows.wait()
             if target.transport.is_closing():
                 break
             if not data:
@@ -132,7 +154,7 @@ class Network:
 
     def end(self) -> None:
         for link in self._links:
-            link.down()
+            link.end()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()

@@ -1,0 +1,247 @@
+"""
+What becomes of each edit of each page in a run of the fuzz, and what may.
+
+An edit is known by its token. In the end it is in the log; or was undone by the page that made it;
+or was refused, or dropped, and its browser was told. No other end is right. What the log holds was
+done by somebody, in these very words, and once; and an undo has taken back nothing that somebody
+else had changed before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from helix.document import FlowDocument, empty_document, encode_document
+from helix.ids import public_id
+from tests.browser.fuzz.plan import Step
+from tests.fates import settle, stage_on
+
+TOKEN = re.compile(r"\be\d+\b")
+
+IN_PARTS = {"many", "large"}
+"""Acts whose edits may be sent as several."""
+
+Path = tuple[str, ...]
+
+
+@attrs.define(eq=False)
+class Edit:
+    """
+    An edit of somebody.
+
+    :ivar life: the page that made it, from when it was loaded until it was left.
+    :ivar is_meant: whether it is to be: it was not undone, or done again.
+    :ivar was_undone: whether it ever was.
+    """
+
+    step: Step
+    life: str
+    is_meant: bool = True
+    was_undone: bool = False
+
+
+@attrs.frozen
+class Operation:
+    """
+    What a page has kept of what it sends.
+
+    :ivar life: the page that made it; or whose browser split it.
+    :ivar how: the act that made it.
+    :ivar version: what the page had seen of the log by then.
+    """
+
+    life: str
+    how: str
+    version: int
+    patch: dict[str, Any]
+
+
+@attrs.define(eq=False)
+class Model:
+    """What was done, and what has to have come of it."""
+
+    edits: dict[str, Edit] = attrs.field(factory=dict)
+    faults: list[str] = attrs.field(factory=list)
+
+    def did(self, step: Step, told: dict[str, Any]) -> None:
+        """
+        Take in what an act has done.
+
+        :param told: by the page: the tokens that it showed before and afterwards, and its life.
+        """
+        before, after = set(told["before"]), set(told["after"])
+        if step.act not in ("undo", "redo", "restore"):
+            if told["done"] and step.is_edit:
+                self.edits[step.token] = Edit(step, told["life"])
+                self._expect(step.token in after, f"{step} isn't shown")
+            return
+        for token in before - after:
+            edit = self.edits[token]
+            if edit.life == told["life"]:
+                edit.is_meant, edit.was_undone = False, True
+            elif edit.step.is_witnessed:
+                self.faults.append(f"{step} took back what {edit} did")
+        for token in after - before:
+            if self.edits[token].life == told["life"]:
+                self.edits[token].is_meant = True
+
+    def check_saved(self, life: str, log: Log) -> None:
+        """See that what a page that shows that all is saved has done is in the log."""
+        for token, edit in self.edits.items():
+            if edit.life == life and edit.step.is_witnessed:
+                is_there = token in log.document["data"]
+                is_right = is_there == edit.is_meant or token in log.refused
+                self._expect(is_right, f"saved, it says, but {edit} is not in the log")
+
+    def check(self, log: Log) -> Counter[str]:
+        """
+        See that each edit came to a right end; gives how many came to which.
+
+        :raises AssertionError: telling all that is wrong.
+        """
+        ends = Counter(self._end_of(token, edit, log) for token, edit in self.edits.items())
+        self._check_entries(log)
+        self._check_order(log)
+        assert not self.faults, "\n".join(self.faults)
+        return ends
+
+    def _end_of(self, token: str, edit: Edit, log: Log) -> str:
+        is_there = token in log.document["data"]
+        if token in log.refused:
+            return "refused"
+        if not edit.is_meant:
+            self._expect(not is_there, f"{edit} was undone, and is there")
+            return "undone"
+        if edit.step.is_witnessed:
+            self._expect(is_there, f"{edit} is lost")
+            return "logged"
+        if token in log.first:
+            return "logged"
+        self._expect(token in log.dropped, f"{edit} is lost, and nobody was told")
+        return "dropped"
+
+    def _check_entries(self, log: Log) -> None:
+        names = Counter((entry["client_id"], entry["op_id"]) for entry, _ in log.steps)
+        for entry, before in log.steps:
+            name = (entry["client_id"], entry["op_id"])
+            if entry["client_id"] is None:
+                continue
+            operation = log.operations.get(name)
+            if operation is None:
+                self.faults.append(f"nobody did {entry}")
+                continue
+            self._expect(names[name] == 1, f"{entry} is there twice")
+            stored = settle(entry["patch"], entry.get("dropped", ()))
+            staged = stage_on(before, operation.patch)
+            self._expect(stored == staged, f"{operation} is stored as {stored}, not {staged}")
+        for entry, operation, path, other in log.overwritten():
+            where = "/".join(path)
+            self.faults.append(f"{operation} wrote over {where} of {other}, as {entry}")
+
+    def _check_order(self, log: Log) -> None:
+        """What one tab did was done in that order, also over its reloads."""
+        newest: dict[int, tuple[int, Edit]] = {}
+        for token, edit in self.edits.items():
+            if edit.was_undone or edit.step.act in IN_PARTS or not edit.step.is_witnessed:
+                continue
+            version = log.first.get(token)
+            before = newest.get(edit.step.page)
+            if version is None:
+                continue
+            if before is not None and version < before[0]:
+                self.faults.append(f"{edit} has overtaken {before[1]}")
+            newest[edit.step.page] = (version, edit)
+
+    def _expect(self, is_so: bool, otherwise: str) -> None:
+        if not is_so:
+            self.faults.append(otherwise)
+
+
+class Log:
+    """
+    The log of a flow, with what browsers have noted.
+
+    :param entries: as REST tells them.
+    :param noted: the storage of each browser.
+    :ivar steps: each entry, and the document before it.
+    :ivar first: by token, the version that brought it first.
+    :ivar dropped: the tokens of what was told to be dropped; ``refused`` likewise.
+    """
+
+    def __init__(self, entries: list[dict[str, Any]], noted: Iterable[dict[str, Any]]) -> None:
+        self.operations: dict[tuple[str, int], Operation] = {}
+        self.dropped: set[str] = set()
+        self.refused: set[str] = set()
+        self.closed: list[Any] = []
+        for storage in noted:
+            for key, text in storage.items():
+                self._note(key, text)
+        self.steps: list[tuple[dict[str, Any], bytes]] = []
+        self.first: dict[str, int] = {}
+        made = FlowDocument(empty_document())
+        for entry in entries:
+            self.steps.append((entry, encode_document(made.content)))
+            made.apply(entry["patch"])
+            for token in _tokens(entry["patch"]):
+                self.first.setdefault(token, entry["version"])
+        self.document = made.content
+
+    def _note(self, key: str, text: str) -> None:
+        if key.startswith("fuzz:op:"):
+            kept = json.loads(text)
+            name = (public_id(kept["clientId"]), kept["opId"])
+            self.operations[name] = Operation(
+                kept["life"], kept["how"], kept["version"], kept["patch"]
+            )
+        elif key.startswith("fuzz:told:"):
+            told = json.loads(text)
+            if told["type"] == "closed":
+                self.closed.append(told)
+            elif told["type"] == "refused":
+                self.refused.update(TOKEN.findall(json.dumps(told["refusal"]["patch"])))
+            else:
+                self.dropped.update(TOKEN.findall(json.dumps(told["dropped"]["patch"])))
+
+    def overwritten(self) -> Iterator[tuple[dict[str, Any], Operation, Path, str]]:
+        """
+        Find what undo or redo has written over, though somebody else had changed it by then, as
+        its page knew.
+        """
+        writers: dict[Path, tuple[int, str]] = {}
+        for entry, _ in self.steps:
+            operation = self.operations.get((entry["client_id"], entry["op_id"]))
+            life = operation.life if operation is not None else ""
+            for path in _leaves(entry["patch"]):
+                above = [writers[path[:n]] for n in range(1, len(path)) if path[:n] in writers]
+                within = [one for one in writers if one[: len(path)] == path]
+                wrote = [*above, *(writers.pop(one) for one in within)]
+                if above:
+                    wrote = [one for one in wrote if one == max(above) or one not in above]
+                if operation is not None and operation.how in ("undo", "redo"):
+                    for version, other in wrote:
+                        if other != life and version <= operation.version:
+                            yield entry, operation, path, f"{other} at {version}"
+                writers[path] = (entry["version"], life)
+
+
+def _tokens(patch: dict[str, Any]) -> list[str]:
+    """The tokens that a patch brings: where edits put them, not where text repeats them."""
+    nodes = [one for one in patch.get("nodes", {}).values() if one is not None]
+    marks = [(one.get("data") or {}).get("marks") or {} for one in nodes]
+    found = [pair for one in (patch.get("data", {}), *marks) for pair in one.items()]
+    return [name for name, value in found if value is not None and TOKEN.fullmatch(name)]
+
+
+def _leaves(patch: dict[str, Any], path: Path = ()) -> Iterator[Path]:
+    """The paths of what a patch sets or deletes."""
+    for name, value in patch.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name)
