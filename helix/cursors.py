@@ -11,10 +11,10 @@ from helix.ids import MAX_ID_BYTES
 from helix.protocol import encode_json
 from helix.shape import FORBIDDEN_KEYS
 
-MAX_CURSOR_BYTES = 8192
+MAX_CURSOR_BYTES = 512 * 1024
 """Bytes of the JSON text of a cursor, as it is pushed."""
 
-MAX_MOVING = 100
+MAX_MOVING = 10_000
 """Nodes that a cursor may move."""
 
 
@@ -32,20 +32,32 @@ class Moving(msgspec.Struct, gc=False, omit_defaults=True):
     height: float | None = None
 
 
+class Shift(msgspec.Struct, gc=False):
+    """How far something has come."""
+
+    x: float
+    y: float
+
+
 class Cursor(msgspec.Struct, gc=False, omit_defaults=True):
     """
     Where a member points.
 
     :ivar x: with ``y`` the place in the flow; both ``None`` for nowhere.
     :ivar moving: where nodes are, by their ids, that are dragged or resized and not yet dropped.
+    :ivar moved: how far all of them have come from there; without ``moving`` from where the member's
+        cursor had them last.
     """
 
     x: float | None = None
     y: float | None = None
     moving: dict[str, Moving] = {}
+    moved: Shift | None = None
 
 
 _decode = msgspec.json.Decoder(Cursor).decode
+
+_NOWHERE = Cursor()
 
 
 def parse_cursor(text: bytes) -> Cursor | None:
@@ -68,7 +80,7 @@ def parse_cursor(text: bytes) -> Cursor | None:
         _check_moving(cursor.moving)
     if cursor.x is not None and cursor.y is not None:
         return cursor
-    if cursor.x is not None or cursor.y is not None or cursor.moving:
+    if cursor != _NOWHERE:
         raise InvalidParameters("A cursor has both x and y, or is {}")
     return None
 
@@ -85,15 +97,19 @@ class Cursors:
     """
     The cursors of one flow, by client id.
 
+    What many nodes are moved by together is told once, and then how far they have come: who was told all
+    that was told so far, or `current`, knows the rest.
+
     :ivar moves: how many changes there were since they were last told.
     """
 
-    __slots__ = ("_moved", "_newest", "_owners", "moves")
+    __slots__ = ("_moved", "_newest", "_owners", "_told", "moves")
 
     def __init__(self) -> None:
         self._newest: dict[str, Cursor] = {}
         self._owners: dict[str, Hashable] = {}
         self._moved: dict[str, None] = {}
+        self._told: dict[str, dict[str, Moving]] = {}
         self.moves = 0
 
     def move(self, owner: Hashable, client_id: str, cursor: Cursor | None) -> bool:
@@ -104,8 +120,14 @@ class Cursors:
         :return: whether that is news. What is dragged is, each time: it counts only as long as
             it is said again.
         """
+        newest = self._newest.get(client_id)
+        if cursor is not None and cursor.moved is not None and not cursor.moving:
+            if newest is not None and newest.moving and self._owners[client_id] is owner:
+                cursor = Cursor(cursor.x, cursor.y, newest.moving, cursor.moved)
+            else:
+                cursor = Cursor(cursor.x, cursor.y)
         is_held = cursor is not None and len(cursor.moving) > 0
-        if self._newest.get(client_id) == cursor and not is_held:
+        if newest == cursor and not is_held:
             return False
         if cursor is None:
             del self._newest[client_id], self._owners[client_id]
@@ -128,7 +150,7 @@ class Cursors:
         """
         if not self._moved:
             return None
-        moved = {client_id: self._newest.get(client_id) for client_id in self._moved}
+        moved = {client_id: self._news(client_id) for client_id in self._moved}
         self._moved = {}
         self.moves = 0
         return len(moved), encode_json(moved)
@@ -141,3 +163,14 @@ class Cursors:
         """
         current = {**dict.fromkeys(present), **self._newest}
         return encode_json(current) if current else None
+
+    def _news(self, client_id: str) -> Cursor | None:
+        """What of a cursor wasn't told before."""
+        cursor = self._newest.get(client_id)
+        known = self._told.pop(client_id, None)
+        if cursor is None or not cursor.moving:
+            return cursor
+        self._told[client_id] = cursor.moving
+        if known is cursor.moving and cursor.moved is not None:
+            return Cursor(cursor.x, cursor.y, moved=cursor.moved)
+        return cursor

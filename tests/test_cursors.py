@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helix.cursors import MAX_CURSOR_BYTES, MAX_MOVING, Cursor, Cursors, Moving, parse_cursor
+from helix.cursors import (
+    MAX_CURSOR_BYTES,
+    MAX_MOVING,
+    Cursor,
+    Cursors,
+    Moving,
+    Shift,
+    parse_cursor,
+)
 from helix.errors import InvalidParameters
 
 
@@ -39,6 +47,7 @@ def at(x: float) -> Cursor:
             '{"x":1,"y":2,"moving":{"n":{"x":3,"y":4,"width":5,"height":6.5}}}',
             Cursor(1, 2, {"n": Moving(3, 4, 5, 6.5)}),
         ),
+        ('{"x":1,"y":2,"moved":{"x":3,"y":4}}', Cursor(1, 2, moved=Shift(3, 4))),
         ("{}", None),
         ('{"x":null,"y":null}', None),
     ],
@@ -66,6 +75,8 @@ def moving(count: int) -> str:
         ('{"x":1e999,"y":1}', r"$.x"),
         ('{"x":1,"y":2,"moving":{"n":{"x":1}}}', "moving"),
         ('{"x":1,"y":2,"moving":{"n":null}}', "moving"),
+        ('{"moved":{"x":1,"y":1}}', "both"),
+        ('{"x":1,"y":2,"moved":{"x":1}}', "moved"),
         ('{"x":1,"y":2,"moving":{"":{"x":1,"y":1}}}', "id of a node"),
         ('{"x":1,"y":2,"moving":{"__proto__":{"x":1,"y":1}}}', "id of a node"),
         (json.dumps({"x": 1, "y": 2, "moving": {"n" * 256: {"x": 1, "y": 1}}}), "id of a node"),
@@ -135,6 +146,40 @@ def test_cur4_old_channel_of_a_client_takes_nothing_with_it() -> None:
     assert not cursors.leave("old", "a")
     assert moved(cursors) == {"a": {"x": 2, "y": 0}}
     assert cursors.leave("new", "a")
+
+
+def test_cur8_many_nodes_that_go_together_are_told_once() -> None:
+    cursors = Cursors()
+    together = {f"n{number}": Moving(number, 0) for number in range(5000)}
+    cursors.move("A", "a", Cursor(0, 0, together))
+    assert len(moved(cursors)["a"]["moving"]) == 5000
+    cursors.move("A", "a", Cursor(1, 1, moved=Shift(1, 1)))
+    assert moved(cursors) == {"a": {"x": 1, "y": 1, "moved": {"x": 1, "y": 1}}}
+    whole = current(cursors)["a"]
+    assert (len(whole["moving"]), whole["moved"]) == (5000, {"x": 1, "y": 1})
+    assert cursors.move("A", "a", Cursor(1, 1, moved=Shift(1, 1)))
+    assert moved(cursors) == {"a": {"x": 1, "y": 1, "moved": {"x": 1, "y": 1}}}
+    cursors.move("A", "a", Cursor(2, 2))
+    assert moved(cursors) == {"a": {"x": 2, "y": 2}}
+    cursors.move("A", "a", Cursor(3, 3, together))
+    assert len(moved(cursors)["a"]["moving"]) == 5000
+
+
+def test_cur8_what_was_not_told_yet_is_told_with_how_far_it_came() -> None:
+    cursors = Cursors()
+    cursors.move("A", "a", Cursor(0, 0, {"n": Moving(5, 0)}))
+    cursors.move("A", "a", Cursor(1, 1, moved=Shift(1, 1)))
+    whole = {"x": 1, "y": 1, "moving": {"n": {"x": 5, "y": 0}}, "moved": {"x": 1, "y": 1}}
+    assert moved(cursors) == {"a": whole}
+
+
+def test_cur8_nothing_that_another_channel_moved_is_shifted() -> None:
+    cursors = Cursors()
+    cursors.move("A", "a", Cursor(1, 1, moved=Shift(1, 1)))
+    assert moved(cursors) == {"a": {"x": 1, "y": 1}}
+    cursors.move("A", "a", Cursor(0, 0, {"n": Moving(5, 0)}))
+    cursors.move("B", "a", Cursor(1, 1, moved=Shift(1, 1)))
+    assert moved(cursors) == {"a": {"x": 1, "y": 1}}
 
 
 @given(

@@ -1,7 +1,9 @@
 /** Who is in the flow, as one page knows it and tells it. */
 
+import { DragReader, DragTeller } from "./drags";
 import { isEmpty } from "./mergepatch";
-import { CURSOR_INTERVAL, fittingCursor, fittingMeta, membersOf, mergeCursors, Throttle } from "./presence";
+import { CURSOR_INTERVAL, fittingMeta, membersOf, Throttle } from "./presence";
+import { sizeOf } from "./split";
 import type { Cursor, JsonObject, Member, PresenceMeta } from "./types";
 
 /** Milliseconds between what is told of oneself. */
@@ -23,16 +25,21 @@ export class Awareness {
   readonly #owner: AwarenessOwner;
   readonly #cursor: Throttle<Cursor | null>;
   readonly #presence: Throttle<PresenceMeta>;
+  readonly #teller = new DragTeller();
+  readonly #reader = new DragReader();
   #meta: PresenceMeta = {};
 
   constructor(clientId: () => string, owner: AwarenessOwner) {
     this.#clientId = clientId;
     this.#owner = owner;
     this.#cursor = new Throttle((cursor) => {
-      owner.tell("cursor", cursor === null ? {} : { ...fittingCursor(cursor) });
+      const told = cursor === null ? {} : this.#teller.say(cursor);
+      owner.tell("cursor", told);
+      return told["moving"] === undefined ? 0 : sizeOf(told);
     }, CURSOR_INTERVAL);
     this.#presence = new Throttle(() => {
       this.arrive();
+      return 0;
     }, PRESENCE_INTERVAL);
   }
 
@@ -68,16 +75,30 @@ export class Awareness {
     }
   }
 
-  /** Take a frame of pointers. */
+  /** Take a frame of pointers: others' newest, an empty one for each that is gone. */
   moved(frame: JsonObject): void {
-    this.cursors = mergeCursors(this.cursors, frame, this.#clientId());
+    const cursors = new Map(this.cursors);
+    for (const [clientId, given] of Object.entries(frame)) {
+      if (clientId === this.#clientId()) {
+        continue;
+      }
+      const cursor = this.#reader.read(clientId, given);
+      if (cursor === null) {
+        cursors.delete(clientId);
+      } else {
+        cursors.set(clientId, cursor);
+      }
+    }
+    this.cursors = cursors;
     this.#owner.changed();
   }
 
-  /** Forget the others: nothing is known of them any more. */
+  /** Forget the others: nothing is known of them any more, nor do they know what one drags. */
   leave(): void {
     this.members = [];
     this.cursors = NO_CURSORS;
+    this.#reader.clear();
+    this.#teller.forget();
   }
 
   /** Say nothing more. */

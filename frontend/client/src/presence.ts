@@ -1,14 +1,13 @@
 /** Who else is in a flow, and where their pointers are. */
 
-import { isObject } from "./mergepatch";
 import { sizeOf } from "./split";
-import type { Cursor, JsonObject, Member, PresenceMeta } from "./types";
+import type { JsonObject, Member, PresenceMeta } from "./types";
 
 /** Milliseconds between cursors that are sent: not more than 30 a second. */
 export const CURSOR_INTERVAL = 34;
 
-/** Nodes that a cursor may tell of (CUR2). */
-const MAX_MOVING = 100;
+/** Bytes that are told in a millisecond, on average. */
+const BYTES_PER_MS = 128;
 
 /** Bytes of what one shows of oneself, at most: the server takes 4 KiB. */
 const MAX_META = 4000;
@@ -53,53 +52,27 @@ function colorOf(name: string): string {
   return COLORS[sum % COLORS.length] ?? "";
 }
 
-/** Take a `cursors` frame: others' pointers, an empty one for each that is gone. */
-export function mergeCursors(
-  cursors: ReadonlyMap<string, Cursor>,
-  frame: JsonObject,
-  ownClientId: string,
-): ReadonlyMap<string, Cursor> {
-  const merged = new Map(cursors);
-  for (const [clientId, cursor] of Object.entries(frame)) {
-    if (clientId === ownClientId) {
-      continue;
-    }
-    if (isObject(cursor) && typeof cursor["x"] === "number" && typeof cursor["y"] === "number") {
-      merged.set(clientId, cursor as unknown as Cursor);
-    } else {
-      merged.delete(clientId);
-    }
-  }
-  return merged;
-}
-
-/** Tell of as many nodes that one drags as others can be told of: the first are better than none. */
-export function fittingCursor(cursor: Cursor): Cursor {
-  const moving = Object.entries(cursor.moving ?? {});
-  return moving.length > MAX_MOVING
-    ? { ...cursor, moving: Object.fromEntries(moving.slice(0, MAX_MOVING)) }
-    : cursor;
-}
-
-/** Tell of as much of a selection as others can be told of, likewise. */
+/** Tell of as much of a selection as others can be told of, and how much it is: the first are better than none. */
 export function fittingMeta(meta: PresenceMeta): PresenceMeta {
   let { selection = [] } = meta;
+  const selected = selection.length;
   let fitting = meta;
   while (selection.length > 0 && sizeOf(fitting) > MAX_META) {
     selection = selection.slice(0, Math.floor(0.8 * selection.length));
-    fitting = { ...meta, selection };
+    fitting = { ...meta, selection, selected };
   }
   return fitting;
 }
 
 /** Calls at most once in an interval, with the newest of what it was given. */
 export class Throttle<T> {
-  readonly #call: (value: T) => void;
+  readonly #call: (value: T) => number;
   readonly #interval: number;
   #waiting: { value: T } | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(call: (value: T) => void, interval: number) {
+  /** @param call gives how many bytes it took: where these were many, the next comes later. */
+  constructor(call: (value: T) => number, interval: number) {
     this.#call = call;
     this.#interval = interval;
   }
@@ -123,10 +96,10 @@ export class Throttle<T> {
     if (this.#waiting !== null) {
       const { value } = this.#waiting;
       this.#waiting = null;
+      const rest = Math.max(this.#interval, this.#call(value) / BYTES_PER_MS);
       this.#timer = setTimeout(() => {
         this.#pass();
-      }, this.#interval);
-      this.#call(value);
+      }, rest);
     }
   }
 }

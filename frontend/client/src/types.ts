@@ -143,8 +143,10 @@ export interface PresenceMeta extends JsonObject {
   name?: string;
   /** A CSS colour. */
   color?: string;
-  /** The nodes and edges that are selected. */
+  /** The nodes and edges that are selected; the first of them, where they are more than can be told. */
   selection?: string[];
+  /** How many they are then. */
+  selected?: number;
   /** What is being edited, such as `{ node: "n1", field: "label" }`. */
   editing?: JsonObject | null;
 }

@@ -590,8 +590,9 @@ describe("presence", () => {
     const selection = meta?.["selection"] as string[];
     expect(selection.length).toBeGreaterThan(80);
     expect(selection).toEqual(ids.slice(0, selection.length));
+    expect(meta?.["selected"]).toBe(300);
     const moving = Object.keys(desk.server.heardEvents("cursor")[0]?.["moving"] ?? {});
-    expect(moving).toEqual(ids.slice(0, 100));
+    expect(moving).toEqual(ids);
   });
 
   test("jsc11 others' cursors are shown, one's own isn't, and those who are gone have none", async () => {
