@@ -278,7 +278,8 @@ function isSame(a: Pick<KeptOperation, "clientId" | "opId">, b: KeptOperation): 
   return a.clientId === b.clientId && a.opId === b.opId;
 }
 
-function byTime(a: KeptOperation, b: KeptOperation): number {
+/** Order by when they were made, those of one client by their numbers. */
+export function byTime(a: KeptOperation, b: KeptOperation): number {
   const [one, other] = [a.at ?? 0, b.at ?? 0];
   if (one !== other) {
     return one - other;

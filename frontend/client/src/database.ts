@@ -26,19 +26,18 @@ export class Database {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         // It hangs, as browsers' do at times: what comes next isn't to wait for it, too.
-        this.#restsUntil = performance.now() + REST;
-        this.#opened = undefined;
+        this.#rest();
         resolve(undefined);
       }, PATIENCE);
       const answer = (value: T | undefined): void => {
         clearTimeout(timer);
         resolve(value);
       };
-      void (this.#opened ??= this.#open()).then((database) => {
-        if (database === null) {
+      void this.#begin(storeName).then((transaction) => {
+        if (transaction === null) {
           answer(undefined);
         } else {
-          this.#ask(database, storeName, ask, (value) => {
+          run(transaction, storeName, ask, (value) => {
             answer(value as T | undefined);
           });
         }
@@ -46,26 +45,28 @@ export class Database {
     });
   }
 
-  #ask(
-    database: IDBDatabase,
-    storeName: string,
-    ask: (store: IDBObjectStore) => IDBRequest,
-    answer: (value: unknown) => void,
-  ): void {
-    try {
-      const transaction = database.transaction(storeName, "readwrite");
-      const request = ask(transaction.objectStore(storeName));
-      transaction.oncomplete = () => {
-        answer(request.result);
-      };
-      transaction.onabort = () => {
-        answer(undefined);
-      };
-    } catch {
-      // The connection has closed; the next one is another.
-      this.#opened = undefined;
-      answer(undefined);
+  /** Begin a transaction, over another connection where this one has closed; `null` where none can be. */
+  async #begin(storeName: string): Promise<IDBTransaction | null> {
+    for (let isAgain = false; ; isAgain = true) {
+      const opened = (this.#opened ??= this.#open());
+      const database = await opened;
+      try {
+        return database?.transaction(storeName, "readwrite") ?? null;
+      } catch {
+        if (this.#opened === opened) {
+          this.#opened = undefined;
+        }
+        if (isAgain) {
+          return null;
+        }
+      }
     }
+  }
+
+  /** Try again later: what is wrong may be over then. */
+  #rest(): void {
+    this.#restsUntil = performance.now() + REST;
+    this.#opened = undefined;
   }
 
   #open(): Promise<IDBDatabase | null> {
@@ -89,11 +90,34 @@ export class Database {
           resolve(database);
         };
         request.onerror = () => {
+          this.#rest();
           resolve(null);
         };
       } catch {
+        this.#rest();
         resolve(null);
       }
     });
+  }
+}
+
+/** Ask a store in a transaction; the answer is there once that is complete. */
+function run(
+  transaction: IDBTransaction,
+  storeName: string,
+  ask: (store: IDBObjectStore) => IDBRequest,
+  answer: (value: unknown) => void,
+): void {
+  try {
+    const request = ask(transaction.objectStore(storeName));
+    transaction.oncomplete = () => {
+      answer(request.result);
+    };
+    transaction.onabort = () => {
+      answer(undefined);
+    };
+  } catch {
+    // What is to be kept can't be copied.
+    answer(undefined);
   }
 }

@@ -5,6 +5,7 @@ import type { FlowError } from "./types";
 
 export const LOST: FlowError = { reason: "The connection was lost", code: null };
 export const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };
+export const BUSY: FlowError = { reason: "The server takes no changes for now", code: null };
 export const ENDED: FlowError = { reason: "The session was ended", code: "session_ended" };
 /** The code of what was for another version of the flow than it is at. */
 export const OVERTAKEN = "precondition_failed";

@@ -7,7 +7,7 @@ import { isEmpty } from "./mergepatch";
 import type { Acceptance } from "./outgoing";
 import type { Operation, Replica } from "./replica";
 import type { Shelf } from "./shelf";
-import type { Dropped, FlowError, FlowEvent, JsonObject, KeptOperation, Refusal } from "./types";
+import type { Dropped, FlowError, FlowEvent, JsonObject, Kept, KeptOperation, Refusal } from "./types";
 
 /** Who is told of it, and who sends them. */
 export interface FatesOwner {
@@ -153,10 +153,13 @@ export class Fates {
   }
 
   /** Let go of what was another page's, once that has settled it: its answer may have come there alone. */
-  forgetSettled(kept: readonly KeptOperation[], isOthers: (clientId: string) => boolean): void {
-    const names = new Set(kept.map(nameOf));
+  forgetSettled(kept: Kept, isOthers: (clientId: string) => boolean): void {
+    if (kept.isPartial === true || !this.#shelf.isKeeping) {
+      return;
+    }
+    const names = new Set(kept.operations.map(nameOf));
     for (const op of this.#replica.unconfirmed) {
-      if (isOthers(op.clientId) && this.#shelf.isKeeping && !names.has(nameOf(op))) {
+      if (isOthers(op.clientId) && !names.has(nameOf(op))) {
         this.forget(op);
         this.#owner.changed();
       }

@@ -7,3 +7,4 @@ export { diff, inverse, merge } from "./mergepatch";
 export { strays } from "./nesting";
 export { FlowSync } from "./sync";
 export type * from "./types";
+export { Unsent } from "./unsent";

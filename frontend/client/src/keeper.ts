@@ -2,8 +2,9 @@
 
 import { Database } from "./database";
 import { holdByLease, holdByLock } from "./holding";
+import { readDocument, readOperation } from "./kept";
 import { isObject } from "./mergepatch";
-import type { FlowKeeper, KeptDocument, KeptOperation } from "./types";
+import type { JsonObject, Kept, KeptDocument, KeptOperation, UnsentKeeper } from "./types";
 
 /** Operations of more characters than this go to IndexedDB: localStorage holds little. */
 const SMALL = 64 * 1024;
@@ -22,20 +23,18 @@ type Key = [flowId: string, clientId: string, opId: number];
  * What a page has to tell in its last moment must be kept at once, which only localStorage can; what
  * doesn't fit there goes to IndexedDB. Where neither works, nothing is kept.
  */
-export class BrowserKeeper implements FlowKeeper {
+export class BrowserKeeper implements UnsentKeeper {
   readonly #database = new Database("helix-flows", [DOCUMENTS, OPERATIONS]);
   /** The operations that are in IndexedDB, by their keys as text. */
   readonly #large = new Set<string>();
 
-  async load(
-    flowId: string,
-  ): Promise<{ document: KeptDocument | null; operations: KeptOperation[] }> {
+  async load(flowId: string): Promise<Kept> {
     const [document, large] = await Promise.all([
-      this.#database.ask<KeptDocument>(DOCUMENTS, (store) => store.get(flowId)),
-      this.#database.ask<KeptOperation[]>(OPERATIONS, (store) => store.getAll(allOf(flowId))),
+      this.#database.ask<unknown>(DOCUMENTS, (store) => store.get(flowId)),
+      this.#database.ask<unknown[]>(OPERATIONS, (store) => store.getAll(allOf(flowId))),
     ]);
     const operations = new Map<string, KeptOperation>();
-    for (const operation of large ?? []) {
+    for (const operation of (large ?? []).map(readOperation).filter((one) => one !== null)) {
       const name = nameOf(flowId, operation);
       this.#large.add(name);
       operations.set(name, operation);
@@ -44,8 +43,9 @@ export class BrowserKeeper implements FlowKeeper {
       operations.set(name, operation);
     }
     return {
-      document: document ?? null,
+      document: readDocument(document),
       operations: [...operations.values()].sort((a, b) => a.opId - b.opId),
+      isPartial: large === undefined,
     };
   }
 
@@ -55,12 +55,18 @@ export class BrowserKeeper implements FlowKeeper {
     if (text.length <= SMALL && setItem(name, text)) {
       return true;
     }
-    removeItem(name);
     this.#large.add(name);
     const { clientId, opId } = operation;
+    const before = getItem(name);
     return this.#database
       .ask(OPERATIONS, (store) => store.put(operation, [flowId, clientId, opId]))
-      .then((key) => key !== undefined);
+      .then((key) => {
+        // What it was before is better than nothing, until this is kept.
+        if (key !== undefined && getItem(name) === before) {
+          removeItem(name);
+        }
+        return key !== undefined;
+      });
   }
 
   remove(flowId: string, clientId: string, opId: number): void {
@@ -90,7 +96,11 @@ export class BrowserKeeper implements FlowKeeper {
     const before = read(OPENED);
     const times = new Map(flowIds.map((id) => [id, Number(before?.[id] ?? 0)]));
     times.set(opened, Date.now());
-    const unsent = new Set(await this.unsentFlows());
+    const unsent = await this.#unsentFlows();
+    if (unsent === null) {
+      // Nobody can tell, so everything stays for now.
+      return;
+    }
     const old = [...times].sort(([, a], [, b]) => b - a).slice(MAX_DOCUMENTS);
     for (const [flowId] of old.filter(([id]) => !unsent.has(id))) {
       times.delete(flowId);
@@ -99,12 +109,18 @@ export class BrowserKeeper implements FlowKeeper {
     setItem(OPENED, JSON.stringify(Object.fromEntries(times)));
   }
 
-  /** List the flows of which this browser has something that no server has confirmed. */
-  async unsentFlows(): Promise<string[]> {
-    const large = await this.#database.ask<IDBValidKey[]>(OPERATIONS, (store) => store.getAllKeys());
-    const flowIds = (large ?? []).map((key) => (Array.isArray(key) ? key[0] : undefined));
-    const small = namesOfSmallOnes().map(([flowId]) => flowId);
-    return [...new Set([...flowIds, ...small])].filter((id) => typeof id === "string");
+  async unsentFlows(): Promise<ReadonlyMap<string, number>> {
+    return (await this.#unsentFlows()) ?? countByFlow(namesOfSmallOnes());
+  }
+
+  /** Likewise; `null` where that can't be read as a whole. */
+  async #unsentFlows(): Promise<ReadonlyMap<string, number> | null> {
+    const keys = await this.#database.ask<unknown[]>(OPERATIONS, (store) => store.getAllKeys());
+    const large = keys?.filter(isKey).map((key): [string, string] => {
+      const [flowId, clientId, opId] = key;
+      return [flowId, nameOf(flowId, { clientId, opId })];
+    });
+    return large === undefined ? null : countByFlow([...large, ...namesOfSmallOnes()]);
   }
 }
 
@@ -119,8 +135,8 @@ function nameOf(flowId: string, { clientId, opId }: Pick<KeptOperation, "clientI
 
 function smallOnes(flowId: string): [string, KeptOperation][] {
   return namesOfSmallOnes().flatMap(([owner, name]) => {
-    const operation = owner === flowId ? read(name) : null;
-    return operation !== null && isOperation(operation) ? [[name, operation]] : [];
+    const operation = owner === flowId ? readOperation(read(name)) : null;
+    return operation !== null ? [[name, operation]] : [];
   });
 }
 
@@ -136,20 +152,35 @@ function namesOfSmallOnes(): [flowId: string, name: string][] {
     .filter((name) => name.startsWith(PREFIX))
     .flatMap((name) => {
       const key = parse(name.slice(PREFIX.length));
-      return Array.isArray(key) && typeof key[0] === "string" ? [[key[0], name]] : [];
+      return isKey(key) ? [[key[0], name]] : [];
     });
 }
 
-function isOperation(value: Partial<KeptOperation>): value is KeptOperation {
-  return (
-    typeof value.clientId === "string" && typeof value.opId === "number" && isObject(value.patch)
-  );
+function isKey(value: unknown): value is Key {
+  const [flowId, clientId, opId] = Array.isArray(value) ? (value as unknown[]) : [];
+  return typeof flowId === "string" && typeof clientId === "string" && typeof opId === "number";
 }
 
-function read(name: string): Record<string, unknown> | null {
+/** Count what different names there are by flow. */
+function countByFlow(names: readonly [flowId: string, name: string][]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const [name, flowId] of new Map(names.map(([flow, one]) => [one, flow]))) {
+    // What can't be read is nothing that could be sent.
+    if (getItem(name) === null || readOperation(read(name)) !== null) {
+      counts.set(flowId, (counts.get(flowId) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
+function read(name: string): JsonObject | null {
+  const value = parse(getItem(name) ?? "");
+  return isObject(value) ? value : null;
+}
+
+function getItem(name: string): string | null {
   try {
-    const value = parse(localStorage.getItem(name) ?? "");
-    return isObject(value) ? value : null;
+    return localStorage.getItem(name);
   } catch {
     return null;
   }

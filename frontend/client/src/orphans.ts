@@ -5,7 +5,7 @@ import type { Couriers } from "./couriers";
 import type { Fates } from "./fates";
 import type { Replica } from "./replica";
 import type { Shelf } from "./shelf";
-import type { KeptOperation } from "./types";
+import type { Kept } from "./types";
 
 /** Milliseconds between looks for it. */
 const LOOK_AGAIN = 30_000;
@@ -52,10 +52,10 @@ export class Orphans {
   }
 
   /** Take over what nobody holds of what was found, before this page joins. */
-  async adopt(kept: readonly KeptOperation[]): Promise<void> {
+  async adopt(kept: Kept): Promise<void> {
     this.#fates.forgetSettled(kept, this.#isOthers);
     const own = this.#changes.clientId;
-    const others = kept.filter(({ clientId }) => clientId !== own);
+    const others = kept.operations.filter(({ clientId }) => clientId !== own);
     this.#changes.follow(others.reduce((newest, { at = 0 }) => Math.max(newest, at), 0));
     await this.#adopt(others.map(({ clientId }) => clientId));
   }
@@ -76,12 +76,12 @@ export class Orphans {
   }
 
   async #lookAgain(life: number): Promise<void> {
-    const { operations } = await this.#shelf.load(this.#flowId);
+    const kept = await this.#shelf.load(this.#flowId);
     if (life !== this.#life) {
       return;
     }
-    this.#fates.forgetSettled(operations, this.#isOthers);
-    const left = [...operations, ...this.#replica.unconfirmed];
+    this.#fates.forgetSettled(kept, this.#isOthers);
+    const left = [...kept.operations, ...this.#replica.unconfirmed];
     await this.#adopt(left.map(({ clientId }) => clientId));
   }
 

@@ -1,6 +1,7 @@
 /** What one page keeps of its flow, and what of that can be relied on. */
 
-import type { FlowKeeper, KeptDocument, KeptOperation } from "./types";
+import { readDocument, readOperation } from "./kept";
+import type { FlowKeeper, Kept, KeptDocument, KeptOperation } from "./types";
 
 /** Milliseconds until a confirmed document is kept. */
 const KEEP_AFTER = 2000;
@@ -32,11 +33,18 @@ export class Shelf implements FlowKeeper {
     return this.#isWorking && this.#unkept.size === 0;
   }
 
-  async load(
-    flowId: string,
-  ): Promise<{ document: KeptDocument | null; operations: KeptOperation[] }> {
-    const nothing = { document: null, operations: [] };
-    return within(PATIENCE, this.#keeper.load(flowId), nothing);
+  async load(flowId: string): Promise<Kept> {
+    const nothing = { document: null, operations: [], isPartial: true };
+    const { document, operations, isPartial = false } = await within(
+      PATIENCE,
+      this.#keeper.load(flowId),
+      nothing,
+    );
+    return {
+      document: readDocument(document),
+      operations: operations.map(readOperation).filter((one) => one !== null),
+      isPartial,
+    };
   }
 
   put(flowId: string, operation: KeptOperation): boolean {
@@ -126,7 +134,7 @@ export class Shelf implements FlowKeeper {
 
 /** Keeps nothing: what isn't sent ends with the page. */
 class NoKeeper implements FlowKeeper {
-  load(): Promise<{ document: null; operations: KeptOperation[] }> {
+  load(): Promise<Kept> {
     return Promise.resolve({ document: null, operations: [] });
   }
 

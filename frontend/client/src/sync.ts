@@ -213,7 +213,7 @@ export class FlowSync implements SyncedFlow {
       const { epoch, version, chain = null, document } = kept.document;
       this.#replica.adopt({ epoch, version, chain }, document);
     }
-    await this.#orphans.adopt(kept.operations);
+    await this.#orphans.adopt(kept);
     if (life !== this.#life) {
       return;
     }

@@ -232,6 +232,15 @@ export interface KeptDocument {
   document: FlowDocument;
 }
 
+/** What was kept of a flow. */
+export interface Kept {
+  document: KeptDocument | null;
+  /** Every client's operations, by `opId`. */
+  operations: KeptOperation[];
+  /** Whether there may be more that can't be read now. */
+  isPartial?: boolean;
+}
+
 /**
  * Keeps a flow for later visits: in the browser, as a rule.
  *
@@ -239,8 +248,8 @@ export interface KeptDocument {
  * within some seconds is done without.
  */
 export interface FlowKeeper {
-  /** Give what was kept of a flow: the document, and every client's operations by `opId`. */
-  load(flowId: string): Promise<{ document: KeptDocument | null; operations: KeptOperation[] }>;
+  /** Give what was kept of a flow. */
+  load(flowId: string): Promise<Kept>;
   /**
    * Keep an operation, or what it has become. It is durable at once where that can be.
    *
@@ -257,6 +266,12 @@ export interface FlowKeeper {
    * @returns lets go of it; `null` where another page holds it.
    */
   hold(flowId: string, clientId: string, wait?: number): Promise<(() => void) | null>;
+}
+
+/** One that can tell what it keeps of all flows. */
+export interface UnsentKeeper extends FlowKeeper {
+  /** Count what no server has confirmed, by flow. */
+  unsentFlows(): Promise<ReadonlyMap<string, number>>;
 }
 
 /** What a `FlowSync` is made from. */
@@ -277,6 +292,31 @@ export interface FlowSyncOptions {
   webSocket?: new (url: string, protocols?: string | string[]) => object;
   /** Draws ids and waits: a number from 0 up to, not including, 1. */
   random?: () => number;
+}
+
+/** A flow of which this browser has changes that no server has confirmed. */
+export interface UnsentFlow {
+  flowId: string;
+  /** As it was last known here; `null` where it never was. */
+  title: string | null;
+  /** How many changes. */
+  count: number;
+  /** Why they could not be sent when that was tried last; `null` where it wasn't tried. */
+  error: FlowError | null;
+}
+
+/** What wasn't taken as it was meant, of a flow that no page has open. */
+export type UnsentEvent = Extract<FlowEvent, { type: "refused" | "dropped" }> & {
+  flowId: string;
+  title: string | null;
+};
+
+/** What an `Unsent` is made from. All flows that this browser keeps are taken for flows of this server. */
+export interface UnsentOptions extends Omit<FlowSyncOptions, "initial" | "keeper"> {
+  /** The flow that this page has open, whose changes it sends itself. */
+  except?: string;
+  /** Where changes are kept; by default in the browser. */
+  keeper?: UnsentKeeper;
 }
 
 /** How changes are gathered before they are sent. */

@@ -1,17 +1,19 @@
 /** A browser's storage for pages that may die, each with a keeper of its own. */
 
-import type { FlowKeeper, KeptDocument, KeptOperation } from "../src/types";
+import type { KeptDocument, KeptOperation, UnsentKeeper } from "../src/types";
 
 export class Browser {
   operations: KeptOperation[] = [];
   document: KeptDocument | null = null;
   readonly holders = new Map<string, object>();
 
-  page(): FlowKeeper & { die(): void } {
+  page(): UnsentKeeper & { die(): void } {
     const page = {};
     let isDead = false;
     return {
       load: () => Promise.resolve({ document: this.document, operations: [...this.operations] }),
+      unsentFlows: () =>
+        Promise.resolve(new Map(this.operations.length === 0 ? [] : [["demo", this.operations.length]])),
       put: (_, operation) => {
         if (isDead) {
           return false;

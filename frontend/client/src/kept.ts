@@ -1,0 +1,43 @@
+/** What was kept, as far as it is what it should be: storage may be damaged, or another program's. */
+
+import { isObject } from "./mergepatch";
+import type { KeptDocument, KeptOperation } from "./types";
+
+/** Read an operation; `null` where it is none. */
+export function readOperation(given: unknown): KeptOperation | null {
+  if (!isObject(given)) {
+    return null;
+  }
+  const { clientId, opId, patch, at, undoes, ...rest } = given;
+  if (typeof clientId !== "string" || !isNumber(opId) || !isObject(patch)) {
+    return null;
+  }
+  return {
+    ...rest,
+    clientId,
+    opId,
+    patch,
+    ...(isNumber(at) ? { at } : {}),
+    ...(Array.isArray(undoes) ? { undoes: undoes.filter(isNumber) } : {}),
+  };
+}
+
+/** Read a document; `null` where it is none. */
+export function readDocument(given: unknown): KeptDocument | null {
+  if (!isObject(given)) {
+    return null;
+  }
+  const { epoch, version, chain, document } = given as Partial<KeptDocument>;
+  if (typeof epoch !== "string" || !isNumber(version) || !isObject(document)) {
+    return null;
+  }
+  const { nodes, edges } = document;
+  if (![nodes, edges].every((members) => isObject(members) && Object.values(members).every(isObject))) {
+    return null;
+  }
+  return { epoch, version, chain: typeof chain === "string" ? chain : null, document };
+}
+
+function isNumber(value: unknown): value is number {
+  return Number.isFinite(value);
+}
