@@ -161,8 +161,7 @@ export class Changes {
     const { shown } = this.#replica;
     const patch = shown === null ? {} : undoing(shown, rest);
     if (!isEmpty(patch)) {
-      const isOnTheWay = rest.some((change) => this.#replica.has(change));
-      const op = this.#take(patch, isOnTheWay ? rest : null, textsOf(rest));
+      const op = this.#take(patch, rest, textsOf(rest));
       this.#owner.keep(op);
       toSend.push(op);
       made.push(op);

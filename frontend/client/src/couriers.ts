@@ -3,7 +3,7 @@
 import { REPLACED } from "./errors";
 import { Membership, type MembershipOptions } from "./membership";
 import { type Acceptance, Outgoing } from "./outgoing";
-import type { NewOperation, Operation, Replica } from "./replica";
+import { type NewOperation, type Operation, type Replica, replacing } from "./replica";
 import type { FlowError, FlowKeeper, JsonObject, KeptOperation } from "./types";
 
 /** Milliseconds for which one's own changes wait for those of a page that is gone. */
@@ -150,20 +150,17 @@ export class Couriers {
 
   #take(left: readonly KeptOperation[]): void {
     const ops = this.#replica.submitBefore(
-      left.map(({ clientId, opId, patch, bases = {}, at = 0 }) => ({
-        clientId,
-        opId,
-        patch,
-        bases,
-        at,
-        isSent: true,
-      })),
+      left.map(({ clientId, opId, patch, bases = {}, at = 0, replaces }) => {
+        const undoes = replaces && [replacing(replaces.version, { patch, inverse: replaces.values })];
+        return { clientId, opId, patch, bases, at, isSent: true, undoes: undoes ?? null };
+      }),
     );
     left.forEach(({ clientId, undoes }, n) => {
       const undone = ops.filter((op) => op.clientId === clientId && undoes?.includes(op.opId));
       const op = ops[n];
       if (op !== undefined && undone.length > 0) {
         op.undoes = undone;
+        op.waits = true;
       }
     });
   }

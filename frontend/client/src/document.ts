@@ -5,7 +5,7 @@
  * before the server has answered is what it will be.
  */
 
-import { diff, fresh, isEmpty, isObject, mergeObjects, minimal, own } from "./mergepatch";
+import { fresh, isEmpty, isObject, merge, mergeObjects, minimal, own } from "./mergepatch";
 import { isConcerned, nest } from "./nesting";
 import type { FlowDocument, FlowEdge, FlowNode, JsonObject } from "./types";
 
@@ -44,33 +44,30 @@ export function stage(document: FlowDocument, patch: JsonObject): JsonObject {
   if (!isEmpty(edges)) {
     effective["edges"] = edges;
   }
-  checkShape(mergeObjects(document, effective), effective);
+  checkShape(document, effective);
   return effective;
 }
 
 /** Apply an effective patch. Nodes and edges stay in the order of their ids, by code points. */
 export function apply(document: FlowDocument, effective: JsonObject): FlowDocument {
   const applied = mergeObjects(document, effective);
-  const nodes = inOrder(document.nodes, applied.nodes, effective["nodes"]);
-  const edges = inOrder(document.edges, applied.edges, effective["edges"]);
+  const nodes = hasNews(document.nodes, effective["nodes"]) ? inOrder(applied.nodes) : applied.nodes;
+  const edges = hasNews(document.edges, effective["edges"]) ? inOrder(applied.edges) : applied.edges;
   return nodes === applied.nodes && edges === applied.edges ? applied : { ...applied, nodes, edges };
 }
 
-/** Put members that came to be into the order of all; only then does it cost what there is. */
-function inOrder<T>(
-  before: Record<string, T>,
-  after: Record<string, T>,
-  patch: unknown,
-): Record<string, T> {
-  const isNew = (id: string): boolean => !Object.hasOwn(before, id) && Object.hasOwn(after, id);
-  if (!changed(patch).some(isNew)) {
-    return after;
-  }
-  const ids = Object.keys(after);
+/** Tell whether a patch makes members that weren't there. */
+function hasNews(before: JsonObject, patch: unknown): boolean {
+  return membersOf(patch).some(([id, change]) => change !== null && !Object.hasOwn(before, id));
+}
+
+/** Put members in the order of their ids: needed only where some have come to be. */
+export function inOrder<T>(members: Record<string, T>): Record<string, T> {
+  const ids = Object.keys(members);
   const isSorted = ids.every((id, n) => n === 0 || compareIds(ids[n - 1] ?? "", id) < 0);
   return isSorted
-    ? after
-    : Object.fromEntries(ids.sort(compareIds).map((id) => [id, after[id] as T]));
+    ? members
+    : Object.fromEntries(ids.sort(compareIds).map((id) => [id, members[id] as T]));
 }
 
 /** Compare two ids by their code points, as the server sorts; JavaScript compares by halves of pairs. */
@@ -92,11 +89,6 @@ export function compareIds(a: string, b: string): number {
 /** Let halves of pairs rank above all that is no pair. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
-}
-
-/** Make the patch that turns one document into another. */
-export function difference(from: FlowDocument, to: FlowDocument): JsonObject {
-  return diff(from, to);
 }
 
 function objectOrNothing(value: unknown, name: string): JsonObject {
@@ -181,29 +173,31 @@ function isConnected(
   });
 }
 
-/** Refuse what would break those who show the document. The server refuses more. */
+/** Refuse what would break those who show the document then. The server refuses more. */
 function checkShape(document: FlowDocument, effective: JsonObject): void {
-  for (const name of Object.keys(effective)) {
-    if (!Object.hasOwn(SHAPES, name) || !SHAPES[name]?.(own(document, name))) {
+  const { nodes, edges, ...rest } = effective;
+  for (const [name, change] of Object.entries(rest)) {
+    const value = change === null ? undefined : merge(own(document, name), change);
+    if (!Object.hasOwn(SHAPES, name) || !SHAPES[name]?.(value)) {
       throw new TypeError(`${name} can't be that`);
     }
   }
-  for (const id of changed(effective["nodes"])) {
-    const node = own(document.nodes, id);
-    if (node !== undefined && !isNode(id, node)) {
+  for (const [id, change] of membersOf(nodes)) {
+    if (change !== null && !isNode(id, merge(own(document.nodes, id), change))) {
       throw new TypeError(`nodes/${id} is no node`);
     }
   }
-  for (const id of changed(effective["edges"])) {
-    const edge = own(document.edges, id);
+  for (const [id, change] of membersOf(edges)) {
+    const edge = change === null ? undefined : merge(own(document.edges, id), change);
     if (edge !== undefined && !(isObject(edge) && edge["id"] === id)) {
       throw new TypeError(`edges/${id} is no edge`);
     }
   }
 }
 
-function changed(patch: unknown): string[] {
-  return isObject(patch) ? Object.keys(patch) : [];
+/** List the nodes or the edges that a patch changes. */
+export function membersOf(patch: unknown): [id: string, change: unknown][] {
+  return isObject(patch) ? Object.entries(patch) : [];
 }
 
 function isText(value: unknown): boolean {
@@ -219,8 +213,6 @@ const SHAPES: Record<string, (value: unknown) => boolean> = {
   description: isText,
   viewport: (value) => isPoint(value) && typeof (value as JsonObject)["zoom"] === "number",
   data: isObject,
-  nodes: isObject,
-  edges: isObject,
 };
 
 function isNode(id: string, value: unknown): boolean {

@@ -56,15 +56,17 @@ export class Fates {
     if (this.#initial.includes(op)) {
       return;
     }
-    const { clientId, opId, at, patch, undoes, bases } = op;
-    const undone = undoes?.filter((one): one is Operation => this.#replica.has(one));
+    const { clientId, opId, at, patch, bases, undoes, waits, inverse } = op;
+    const undone = undoes?.filter((one): one is Operation => this.#replica.has(one)) ?? [];
+    const replaces = { version: this.#replica.version, values: inverse };
     this.#shelf.put(this.#flowId, {
       clientId,
       opId,
       at,
       patch,
       ...(isEmpty(bases) ? {} : { bases }),
-      ...(undone === undefined ? {} : { undoes: undone.map((one) => one.opId) }),
+      ...(waits ? { undoes: undone.map((one) => one.opId) } : {}),
+      ...(undoes === null || waits ? {} : { replaces }),
     });
   }
 
@@ -112,6 +114,7 @@ export class Fates {
       this.#giveInitialUp();
       return;
     }
+    this.#history.giveBack(op);
     this.forget(op);
     this.ripen();
     this.refuse(error, op.patch, op.opId);
@@ -170,7 +173,8 @@ export class Fates {
   ripen(): void {
     const ripe = this.#replica.ripen();
     for (const op of ripe) {
-      if (isEmpty(op.patch)) {
+      // What a server may have is sent again, to be told what became of it.
+      if (isEmpty(op.patch) && !op.isSent) {
         this.forget(op);
         this.#owner.settle(op);
       } else {

@@ -2,7 +2,7 @@
 
 import type { FlowDocument, JsonObject } from "./types";
 import { isEmpty } from "./mergepatch";
-import { type Change, undoing, untouched } from "./undoing";
+import { type Change, overtake, undoing } from "./undoing";
 
 /** Steps that can be undone; older ones are forgotten. */
 export const MAX_STEPS = 500;
@@ -20,8 +20,13 @@ export type TakeBack = (changes: readonly Change[]) => Change[];
 export class History {
   #done: Step[] = [];
   #undone: Step[] = [];
+  /** By each change that takes a step back: that step, and below which it was. */
+  readonly #turned = new WeakMap<
+    Change,
+    { step: Step; way: "undo" | "redo"; below: Step | undefined }
+  >();
   /** Of which steps something was left when one looked last, and in what document that was. */
-  readonly #left = new WeakMap<Step, { shown: FlowDocument; isLeft: boolean }>();
+  #left = new WeakMap<Step, { shown: FlowDocument; isLeft: boolean }>();
 
   /** Tell whether `undo` would change what is shown. */
   canUndo(shown: FlowDocument | null): boolean {
@@ -62,6 +67,19 @@ export class History {
     this.replace(change, []);
   }
 
+  /** Forget a change that was refused; the step that it was to take back is there again. */
+  giveBack(change: Change): void {
+    const turned = this.#turned.get(change);
+    this.drop(change);
+    if (turned !== undefined) {
+      const { step, way, below } = turned;
+      const steps = way === "undo" ? this.#done : this.#undone;
+      if (!steps.includes(step)) {
+        steps.splice(below === undefined ? 0 : steps.indexOf(below) + 1, 0, step);
+      }
+    }
+  }
+
   /** Let several changes stand for one, in the same step. */
   replace(change: Change, parts: readonly Change[]): void {
     const within = (steps: Step[]): Step[] => {
@@ -78,12 +96,13 @@ export class History {
   overtake(patch: JsonObject, version: number): void {
     for (const { changes } of [...this.#done, ...this.#undone]) {
       for (const change of changes) {
-        overtakeOne(change, patch, version);
+        overtake(change, patch, version);
         change.undoes?.forEach((one) => {
-          overtakeOne(one, patch, version);
+          overtake(one, patch, version);
         });
       }
     }
+    this.#left = new WeakMap();
   }
 
   clear(): void {
@@ -97,18 +116,23 @@ export class History {
    * @returns whether there was one.
    */
   undo(shown: FlowDocument, takeBack: TakeBack): boolean {
-    return this.#turn(this.#done, this.#undone, shown, takeBack);
+    return this.#turn("undo", shown, takeBack);
   }
 
   /** Undo the last undo, likewise. */
   redo(shown: FlowDocument, takeBack: TakeBack): boolean {
-    return this.#turn(this.#undone, this.#done, shown, takeBack);
+    return this.#turn("redo", shown, takeBack);
   }
 
-  #turn(from: Step[], to: Step[], shown: FlowDocument, takeBack: TakeBack): boolean {
+  #turn(way: "undo" | "redo", shown: FlowDocument, takeBack: TakeBack): boolean {
+    const [from, to] = way === "undo" ? [this.#done, this.#undone] : [this.#undone, this.#done];
     for (let step = from.pop(); step !== undefined; step = from.pop()) {
       if (this.#isLeft(step, shown)) {
-        this.#push(to, { key: null, changes: takeBack(step.changes) });
+        const changes = takeBack(step.changes);
+        for (const change of changes) {
+          this.#turned.set(change, { step, way, below: from.at(-1) });
+        }
+        this.#push(to, { key: null, changes });
         return true;
       }
     }
@@ -136,11 +160,5 @@ export class History {
     if (steps.length > MAX_STEPS) {
       steps.shift();
     }
-  }
-}
-
-function overtakeOne(change: Change, patch: JsonObject, version: number): void {
-  if (change.durableAt !== null && change.durableAt < version) {
-    change.inverse = untouched(change.inverse, patch);
   }
 }

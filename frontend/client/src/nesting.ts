@@ -56,17 +56,54 @@ export function strays(nodes: Readonly<Record<string, Nested>>): ReadonlySet<str
   return found;
 }
 
-/** Tell whether a patch of the nodes may change who lies in whom, or has to. */
+/** List ids, each behind its parent's where that is among them; else in the order that they have. */
+export function parentsFirst(ids: Iterable<string>, parentOf: (id: string) => unknown): string[] {
+  const left = new Set(ids);
+  const listed: string[] = [];
+  for (const id of [...left]) {
+    const path: string[] = [];
+    let at: unknown = id;
+    while (typeof at === "string" && left.delete(at)) {
+      path.push(at);
+      at = parentOf(at);
+    }
+    for (const one of path.reverse()) {
+      listed.push(one);
+    }
+  }
+  return listed;
+}
+
+/**
+ * Tell whether a patch of the nodes may change who lies in whom, or has to: it names parents, nodes go,
+ * or what it changes or makes has to do with a parent that can't be.
+ */
 export function isConcerned(nodes: Nodes, patch: JsonObject): boolean {
+  let named: Set<unknown> | null = null;
   return Object.entries(patch).some(([id, change]) => {
     if (change === null || (isObject(change) && Object.hasOwn(change, "parentId"))) {
       return true;
     }
-    const node = own(nodes, id) as FlowNode | undefined;
-    return node === undefined
-      ? Object.values(nodes).some(({ parentId }) => parentId === id)
-      : node["parentId"] !== undefined;
+    if (Object.hasOwn(nodes, id)) {
+      return isStray(nodes, id);
+    }
+    named ??= new Set(Object.values(nodes).map(({ parentId }) => parentId));
+    return named.has(id);
   });
+}
+
+/** Tell whether a node lies in one that is missing, or in itself, or in one that does. */
+function isStray(nodes: Nodes, id: string): boolean {
+  const path = new Set<string>();
+  let at: unknown = id;
+  while (at !== undefined) {
+    if (!isAmong(nodes, at) || path.has(at)) {
+      return true;
+    }
+    path.add(at);
+    at = nodes[at]?.["parentId"];
+  }
+  return false;
 }
 
 /**

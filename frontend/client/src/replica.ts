@@ -2,10 +2,11 @@
 
 import { basesIn, type Bases, withOthers } from "./bases";
 import { apply, stage } from "./document";
+import { Draft } from "./draft";
 import { publicId } from "./ids";
 import { inverse, isEmpty, same, share } from "./mergepatch";
 import type { FlowDocument, FlowEntry, JsonObject } from "./types";
-import { type Change, textsOf, undoing } from "./undoing";
+import { type Change, overtake, textsOf, undoing } from "./undoing";
 
 /** A patch of a client on its way into the log. */
 export interface Operation extends Change {
@@ -19,10 +20,12 @@ export interface Operation extends Change {
   /** Whether a server may have it. */
   isSent: boolean;
   /**
-   * What it takes back, while that is on its way: until then what it does itself follows from what the
-   * others turn out to have done. `null` once its patch is what counts.
+   * What it takes back, until the log has it: what it does itself follows from what that turns out to have
+   * done, and from what others have changed since. `null` where its patch is what counts.
    */
   undoes: readonly Change[] | null;
+  /** Whether what it takes back is on its way, so that it isn't to be sent yet. */
+  waits: boolean;
   /** The version of the flow at which alone it counts; `null` where that doesn't matter. */
   ifVersion: number | null;
   /** Of what its texts were made: see `withOthers`. */
@@ -75,6 +78,8 @@ export class Replica {
   readonly #authors = new Map<string, string>();
   /** What is shown without the last operation. */
   #beneath: FlowDocument | null = null;
+  /** What takes something back, and does something else now than it did. */
+  readonly #reduced = new Set<Operation>();
 
   /** The operations that are not known to be durable, in order. */
   get unconfirmed(): Operation[] {
@@ -100,7 +105,7 @@ export class Replica {
     this.operations.push(op);
     if (this.shown !== null) {
       this.#beneath = this.shown;
-      this.shown = put(this.shown, op);
+      this.shown = apply(this.shown, this.#put(this.shown, op));
     }
     return op;
   }
@@ -125,7 +130,7 @@ export class Replica {
       op.bases = { ...op.bases, ...basesIn(this.#under(op), texts) };
     }
     if (op === this.operations.at(-1) && this.#beneath !== null) {
-      this.shown = share(this.shown, put(this.#beneath, op));
+      this.shown = share(this.shown, apply(this.#beneath, this.#put(this.#beneath, op)));
     } else {
       this.#show();
     }
@@ -137,6 +142,11 @@ export class Replica {
     this.#byName.delete(this.#nameOf(op));
     this.operations.splice(this.operations.indexOf(op), 1, ...parts);
     this.#show();
+    if (op.undoes !== null) {
+      parts.forEach((part) => {
+        part.undoes = [replacing(this.version, part)];
+      });
+    }
     return parts;
   }
 
@@ -158,6 +168,7 @@ export class Replica {
       return;
     }
     op.durableAt ??= version;
+    op.undoes = null;
     const isNothing = effective !== undefined && isEmpty(effective);
     if (isNothing) {
       op.assumed = NOTHING;
@@ -223,7 +234,7 @@ export class Replica {
       throw new Gap();
     }
     const settled: Settled[] = [];
-    let confirmed = this.confirmed;
+    const draft = new Draft(this.confirmed);
     let isAsShown = true;
     for (const entry of news) {
       const op = this.find(entry.client_id, entry.op_id);
@@ -233,16 +244,17 @@ export class Replica {
         op.durableAt ??= entry.version;
         op.assumed = null;
         op.undoes = null;
-        settled.push({ op, entry, conflicts: withOthers(confirmed, op.patch, op.bases).conflicts });
+        settled.push({ op, entry, conflicts: withOthers(draft.document, op.patch, op.bases).conflicts });
         op.effective = entry.patch;
-        op.inverse = inverse(confirmed, entry.patch);
+        op.inverse = inverse(draft.document, entry.patch);
       } else {
         isAsShown = false;
+        this.#overtake(entry);
       }
-      watch(entry, confirmed);
-      confirmed = apply(confirmed, entry.patch);
+      watch(entry, draft.document);
+      draft.apply(entry.patch);
     }
-    this.confirmed = confirmed;
+    this.confirmed = news.length === 0 ? this.confirmed : draft.done();
     this.version += news.length;
     if (entries.at(-1)?.version === this.version || entries.length === 0) {
       this.chain = chain;
@@ -252,19 +264,33 @@ export class Replica {
   }
 
   /**
-   * Let the patches count of operations that waited for what they take back, where that is settled.
+   * Let operations be sent that waited for what they take back, where that is settled.
    *
-   * @returns those operations.
+   * @returns those, and all others that take something back and do something else now.
    */
   ripen(): Operation[] {
-    const ripe = this.operations.filter(
-      ({ undoes }) => undoes !== null && !undoes.some((one) => this.has(one)),
-    );
-    for (const op of ripe) {
-      op.patch = op.effective;
-      op.undoes = null;
+    for (const op of this.operations) {
+      if (op.waits && !this.#isWaiting(op)) {
+        op.waits = false;
+        this.#reduced.add(op);
+      }
     }
+    const ripe = [...this.#reduced].filter((op) => !op.waits && this.has(op));
+    this.#reduced.clear();
     return ripe;
+  }
+
+  #isWaiting({ undoes }: Operation): boolean {
+    return undoes?.some((one) => this.has(one)) ?? false;
+  }
+
+  /** Let what takes something back leave what somebody else has changed by now. */
+  #overtake({ patch, version }: FlowEntry): void {
+    for (const { undoes } of this.operations) {
+      undoes?.forEach((one) => {
+        overtake(one, patch, version);
+      });
+    }
   }
 
   /** Ask for the whole document at the next join: what is shown may be wrong. */
@@ -276,6 +302,7 @@ export class Replica {
     const op: Operation = {
       isSent: false,
       undoes: null,
+      waits: false,
       ifVersion: null,
       bases: {},
       durableAt: null,
@@ -284,6 +311,7 @@ export class Replica {
       assumed: null,
       ...given,
     };
+    op.waits = this.#isWaiting(op);
     this.#byName.set(this.#nameOf(op), op);
     return op;
   }
@@ -328,44 +356,68 @@ export class Replica {
       return this.#beneath;
     }
     const below = this.operations.slice(0, this.operations.indexOf(op));
-    return this.confirmed === null ? {} : below.reduce(put, this.confirmed);
+    return this.confirmed === null ? {} : this.#on(this.confirmed, below);
+  }
+
+  /** Put operations on top of a document. */
+  #on(document: FlowDocument, operations: readonly Operation[]): FlowDocument {
+    const draft = new Draft(document);
+    for (const op of operations) {
+      draft.apply(this.#put(draft.document, op));
+    }
+    return draft.done();
   }
 
   #show(): void {
     if (this.confirmed === null) {
       return;
     }
-    let document = this.confirmed;
-    for (const op of this.operations) {
-      this.#beneath = document;
-      document = put(document, op);
+    const last = this.operations.at(-1);
+    if (last === undefined) {
+      this.shown = share(this.shown, this.confirmed);
+      return;
     }
-    this.shown = share(this.shown, document);
+    this.#beneath = this.#on(this.confirmed, this.operations.slice(0, -1));
+    this.shown = share(this.shown, apply(this.#beneath, this.#put(this.#beneath, last)));
+  }
+
+  /** Say what an operation does on top of a document, as far as that can take it. */
+  #put(document: FlowDocument, op: Operation): JsonObject {
+    const patch = op.undoes === null ? op.patch : undoing(document, op.undoes);
+    if (op.undoes !== null) {
+      op.bases = basesIn(document, textsOf(op.undoes));
+    }
+    let effective: JsonObject;
+    try {
+      effective = stage(document, withOthers(document, patch, op.bases, op.assumed !== null).patch);
+    } catch {
+      // The server will say what is wrong with it.
+      effective = {};
+    }
+    if (op.assumed !== null && isEmpty(effective)) {
+      Object.assign(op, op.assumed);
+      return {};
+    }
+    if (!same(op.patch, patch)) {
+      op.patch = patch;
+      this.#reduced.add(op);
+    }
+    op.effective = effective;
+    op.inverse = inverse(document, effective);
+    return effective;
   }
 }
 
 const NOTHING: Pick<Change, "effective" | "inverse"> = { effective: {}, inverse: {} };
 
-/** Put an operation on top of a document, as far as that can take it. */
-function put(document: FlowDocument, op: Operation): FlowDocument {
-  let effective: JsonObject;
-  try {
-    if (op.undoes === null) {
-      effective = stage(document, withOthers(document, op.patch, op.bases, op.assumed !== null).patch);
-    } else {
-      effective = stage(document, undoing(document, op.undoes));
-      op.bases = basesIn(document, textsOf(op.undoes));
-    }
-  } catch {
-    // The server will say what is wrong with it.
-    effective = {};
-  }
-  if (op.assumed !== null && isEmpty(effective)) {
-    Object.assign(op, op.assumed);
-    return document;
-  }
-  op.effective = effective;
-  op.inverse = inverse(document, effective);
-  return apply(document, effective);
+/**
+ * Say what an operation takes back by what it replaces: so long as that stands there, it is to be done.
+ *
+ * @param version the version of which is known what it replaces.
+ */
+export function replacing(
+  version: number,
+  { patch, inverse: values }: Pick<Operation, "patch" | "inverse">,
+): Change {
+  return { durableAt: version, effective: values, inverse: patch };
 }
-

@@ -40,7 +40,7 @@ export class Sending {
       return null;
     }
     const op = this.#operations.find((one) => !this.#inFlight.has(one));
-    if (op === undefined || op.undoes !== null || this.#mayBeInVain()) {
+    if (op === undefined || op.waits || this.#mayBeInVain()) {
       return null;
     }
     this.#attempts += 1;

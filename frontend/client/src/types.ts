@@ -221,6 +221,8 @@ export interface KeptOperation {
   undoes?: number[];
   /** Of what its texts were made, by their JSON Pointers: see `GatherOptions.isText`. */
   bases?: Readonly<Record<string, string>>;
+  /** Of what takes something else back: the values that it replaces, as they were at a version. */
+  replaces?: { version: number; values: JsonObject };
 }
 
 /** A confirmed document, as it is kept. */

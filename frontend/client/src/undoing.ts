@@ -1,6 +1,7 @@
 /** The patch that takes changes back, as far as they are still one's own. */
 
-import { apply, difference, stage } from "./document";
+import { stage } from "./document";
+import { Draft } from "./draft";
 import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch";
 import type { FlowDocument, FlowNode, JsonObject } from "./types";
 
@@ -12,7 +13,7 @@ export interface Change {
   effective: JsonObject;
   /** What takes that away again. */
   inverse: JsonObject;
-  /** What it takes back itself, while that isn't in the log. */
+  /** What it takes back itself, until it is in the log. */
   undoes?: readonly Change[] | null;
   /** By its JSON Pointer: of what a text in it was made. */
   bases?: Readonly<Record<string, string>>;
@@ -25,12 +26,21 @@ export function textsOf(changes: readonly Change[]): string[] {
 
 /** Make the patch that takes changes back from a document, as far as nobody has changed them since. */
 export function undoing(shown: FlowDocument, changes: readonly Change[]): JsonObject {
-  let document = shown;
-  for (const change of changes.toReversed()) {
-    const patch = stillOurs(document, change.effective, change.inverse);
-    document = apply(document, stage(document, sparing(document, patch)));
+  const draft = new Draft(shown);
+  for (const { effective, inverse } of changes.toReversed()) {
+    const patch = stillOurs(draft.document, effective, inverse);
+    if (!isEmpty(patch)) {
+      draft.apply(stage(draft.document, sparing(draft.document, patch)));
+    }
   }
-  return framed(document, difference(shown, document));
+  return framed(draft.document, draft.difference());
+}
+
+/** Give up what of a change somebody else's entry has changed again, where that came behind it. */
+export function overtake(change: Change, patch: JsonObject, version: number): void {
+  if (change.durableAt !== null && change.durableAt < version) {
+    change.inverse = untouched(change.inverse, patch);
+  }
 }
 
 /** Say with each position the parent that it is relative to: meanwhile somebody may give another. */

@@ -2,6 +2,8 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
+import type { FlowSync } from "../src/sync";
+import { Browser } from "./browser";
 import { Desk, node, NODE } from "./desk";
 
 beforeEach(() => {
@@ -168,5 +170,149 @@ describe("undo", () => {
     desk.server.edit({ title: "A" });
     await desk.pass(10);
     expect(ada.undo()).toBe(false);
+  });
+});
+
+/** Two people in a flow; Ada drags a node, and it is saved. */
+async function dragged(): Promise<{ desk: Desk; ada: FlowSync }> {
+  const desk = new Desk();
+  desk.server.edit({ nodes: { n1: NODE, n2: node("n2") } });
+  const ada = await desk.join();
+  ada.patch({ nodes: { n1: { position: { x: 5, y: 5 } }, n2: { position: { x: 6, y: 6 } } } });
+  await desk.until(() => ada.state.status.kind === "saved");
+  return { desk, ada };
+}
+
+describe("undo of what is saved, while others go on", () => {
+  test("jsc27 an undo that waits leaves what others have changed meanwhile", async () => {
+    const { desk, ada } = await dragged();
+    desk.network.isUp = false;
+    desk.network.cut();
+    expect(ada.undo()).toBe(true);
+    expect(ada.state.document?.nodes["n1"]?.position).toEqual({ x: 0, y: 0 });
+    desk.server.edit({ nodes: { n1: { position: { x: 70, y: 70 } } } });
+    desk.network.isUp = true;
+    await desk.until(() => ada.state.status.kind === "saved");
+    const { nodes } = desk.server.document;
+    expect(nodes["n1"]?.position).toEqual({ x: 70, y: 70 });
+    expect(nodes["n2"]?.position).toEqual({ x: 0, y: 0 });
+    expect(ada.state.document).toEqual(desk.server.document);
+    expect(ada.redo()).toBe(true);
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.document.nodes["n1"]?.position).toEqual({ x: 70, y: 70 });
+    expect(desk.server.document.nodes["n2"]?.position).toEqual({ x: 6, y: 6 });
+  });
+
+  test("jsc27 one of which nothing is left is not sent, also where others came back to the same", async () => {
+    const { desk, ada } = await dragged();
+    const { length } = desk.sent;
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.undo();
+    for (const by of [70, 0]) {
+      const position = { x: 5 + by, y: 5 + by };
+      desk.server.edit({ nodes: { n1: { position }, n2: { position: { x: 6 + by, y: 6 + by } } } });
+    }
+    desk.network.isUp = true;
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.sent).toHaveLength(length);
+    expect(desk.server.document.nodes["n1"]?.position).toEqual({ x: 5, y: 5 });
+    expect(ada.state.document).toEqual(desk.server.document);
+    expect([ada.state.canUndo, ada.state.canRedo]).toEqual([false, false]);
+  });
+
+  test("jsc27 nor does the undo of a page that is gone change what others have changed", async () => {
+    const browser = new Browser();
+    const desk = new Desk();
+    desk.server.edit({ nodes: { n1: NODE, n2: node("n2") } });
+    const page = browser.page();
+    const ada = await desk.join({ keeper: page });
+    ada.patch({ nodes: { n1: { data: { a: 1 } }, n2: { data: { a: 1 } } } });
+    await desk.until(() => ada.state.status.kind === "saved");
+    await desk.pass(3000);
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.undo();
+    ada.stop();
+    page.die();
+    for (const a of [2, 1]) {
+      desk.server.edit({ nodes: { n1: { data: { a } } } });
+    }
+    desk.network.isUp = true;
+    const later = desk.open({ keeper: browser.page() });
+    await desk.until(() => later.state.status.kind === "saved" && later.state.version === 5);
+    expect(desk.server.document.nodes["n1"]?.data).toEqual({ a: 1 });
+    expect(desk.server.document.nodes["n2"]?.data).toEqual({});
+    expect(browser.operations).toEqual([]);
+  });
+
+  test("jsc27 the parts of one that is large leave it, too", async () => {
+    const { desk, ada } = await dragged();
+    const ids = Array.from({ length: 60 }, (_, n) => `m${n}`);
+    const text = "x".repeat(200);
+    ada.patch({ nodes: Object.fromEntries(ids.map((id) => [id, node(id, { data: { text } })])) });
+    await desk.until(() => ada.state.status.kind === "saved");
+    ada.patch({ nodes: Object.fromEntries(ids.map((id) => [id, { data: { text: "y" } }])) });
+    await desk.until(() => ada.state.status.kind === "saved");
+    desk.server.limits = { max_frame_bytes: 16 * 1024, max_patch_bytes: 4096 };
+    desk.network.cut();
+    await desk.until(() => ada.state.status.kind === "saved");
+    desk.network.delay = () => 200;
+    let refusals = 0;
+    desk.server.mood = () =>
+      (refusals += 1) > 1 ? { reason: "Later", code: "store_unavailable", retry: true } : null;
+    ada.undo();
+    await desk.until(() => refusals > 2);
+    for (const label of ["z", "y"]) {
+      desk.server.edit({ nodes: { m9: { data: { text: label } } } });
+    }
+    desk.server.mood = () => null;
+    desk.network.delay = () => 1;
+    await desk.until(() => ada.state.status.kind === "saved");
+    const { nodes } = desk.server.document;
+    expect(nodes["m9"]?.data).toEqual({ text: "y" });
+    expect(ids.filter((id) => nodes[id]?.data["text"] === text)).toHaveLength(59);
+  });
+
+  test("jsc27 an undo that is refused gives its step back, below those that were made since", async () => {
+    const { desk, ada } = await dragged();
+    desk.server.mood = () => ({ reason: "No", code: "forbidden", retry: false });
+    desk.network.delay = () => 50;
+    ada.undo();
+    ada.patch({ title: "after" });
+    desk.server.mood = (_, opId) =>
+      opId === 2 ? { reason: "No", code: "forbidden", retry: false } : null;
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(ada.state.refusals).toHaveLength(1);
+    expect(ada.state.document?.nodes["n1"]?.position).toEqual({ x: 5, y: 5 });
+    expect(ada.undo()).toBe(true);
+    expect(ada.state.document?.title).toBe("");
+    expect(ada.undo()).toBe(true);
+    expect(ada.state.document?.nodes["n1"]?.position).toEqual({ x: 0, y: 0 });
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(ada.state.canUndo).toBe(false);
+    desk.server.mood = () => ({ reason: "No", code: "forbidden", retry: false });
+    ada.redo();
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(ada.state.canRedo).toBe(true);
+  });
+
+  test("jsc27 what lay in a group comes back into it, and edges with their ends", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    const group = node("g", { position: { x: 100, y: 100 } });
+    const child = node("c", { position: { x: 1, y: 2 }, parentId: "g" });
+    const edge = { id: "e", source: "g", target: "c" };
+    ada.patch({ nodes: { g: group, c: child }, edges: { e: edge } });
+    ada.patch({ nodes: { g: null, c: null } });
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.document.nodes).toEqual({});
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.undo();
+    desk.network.isUp = true;
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.document.nodes).toEqual({ g: group, c: child });
+    expect(desk.server.document.edges).toEqual({ e: edge });
   });
 });

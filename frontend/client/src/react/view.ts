@@ -4,7 +4,7 @@ import type { Edge, Node } from "@xyflow/react";
 
 import { compareIds } from "../document";
 import { same } from "../mergepatch";
-import { strays } from "../nesting";
+import { parentsFirst, strays } from "../nesting";
 import type { FlowDocument, JsonObject, Moving, Point } from "../types";
 import { type PersonalEdge, type PersonalNode, without } from "./personal";
 
@@ -53,7 +53,7 @@ export class FlowView<N extends Node, E extends Edge> {
     const current = this.#inPlace(moving);
     const madeNodes = make<N>(ordered, this.#madeNodes, personalNodes, current, shownAs);
     this.#madeNodes = madeNodes;
-    this.nodes = keep(this.nodes, parentsFirst(madeNodes));
+    this.nodes = keep(this.nodes, listed(madeNodes));
     if (isNew || personalEdges.size > 0 || this.edges.some(({ selected }) => selected)) {
       const edges = Object.entries(document?.edges ?? {});
       this.#madeEdges = make<E>(edges, this.#madeEdges, personalEdges);
@@ -156,17 +156,9 @@ function make<T>(
 }
 
 /** List nodes as React Flow wants them: each behind its parent, else in the order that they have. */
-function parentsFirst<N extends Node>(made: ReadonlyMap<string, Made<N>>): N[] {
-  const listed = new Set<N>();
-  for (const { element } of made.values()) {
-    const path: N[] = [];
-    for (let at: N | undefined = element; at !== undefined && !listed.has(at);) {
-      path.push(at);
-      at = at.parentId === undefined ? undefined : made.get(at.parentId)?.element;
-    }
-    path.reverse().forEach((one) => listed.add(one));
-  }
-  return [...listed];
+function listed<N extends Node>(made: ReadonlyMap<string, Made<N>>): N[] {
+  const ids = parentsFirst(made.keys(), (id) => made.get(id)?.element.parentId);
+  return ids.flatMap((id) => made.get(id)?.element ?? []);
 }
 
 /** Give the list as it was, where it is the same. */
