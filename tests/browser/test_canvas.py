@@ -123,7 +123,9 @@ def test_edi10_edge_gets_a_label_and_a_shape(opened: Person) -> None:
 
 def test_edi10_arrange_find_and_the_sheets(opened: Person) -> None:
     before = opened.nodes()
-    opened.press("Control+Shift+L")
+    opened.press("Alt+Shift+F")
+    expect(opened.page.get_by_role("dialog", name="Arrange the whole flow?")).to_be_visible()
+    opened.press("Enter")
     opened.page.wait_for_function(
         "(before) => document.querySelector('[data-id=right]').style.transform !== before",
         arg=before["right"][0],

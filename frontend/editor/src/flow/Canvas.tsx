@@ -16,7 +16,8 @@ import { MAX_ZOOM, MIN_ZOOM, READABLE_ZOOM, viewOfFlow } from "./fit";
 import { Minimap } from "./Minimap";
 import { Others } from "./Others";
 import { DRAGGED_KIND } from "./Palette";
-import { type Actions, GRID } from "./useActions";
+import { GRID } from "./placing";
+import type { Actions } from "./useActions";
 import { useGuidedDrag } from "./useGuidedDrag";
 import { useLongTouch } from "./useLongTouch";
 

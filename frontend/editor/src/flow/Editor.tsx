@@ -6,6 +6,8 @@ import { flushSync } from "react-dom";
 import { labelOf } from "../kinds";
 import { openFlow } from "../opened";
 import { rename, thePerson } from "../person";
+import { Question } from "../ui/Question";
+import { numbered } from "../words";
 import { Announcer } from "./announce";
 import { Canvas } from "./Canvas";
 import { Choices } from "./Choices";
@@ -29,7 +31,7 @@ import { useShortcuts } from "./useShortcuts";
 import { useViews } from "./useViews";
 import { ZoomBar } from "./ZoomBar";
 
-export type Sheet = "commands" | "find" | "keys" | "name" | null;
+export type Sheet = "arrange" | "commands" | "find" | "keys" | "name" | null;
 
 /** What is asked of the canvas alone, while one edits. */
 interface Canvassing {
@@ -184,6 +186,15 @@ export function Editor({ flowId }: { flowId: string }) {
       {sheet === "keys" && <KeySheet commands={commands} onClose={() => { setSheet(null); }} />}
       {sheet === "commands" && <Choices title="Commands" placeholder="What to do" choices={commands.filter((one) => one.isEnabled)} onClose={() => { setSheet(null); }} />}
       {sheet === "find" && <Choices title="Find in the flow" placeholder="A node's label, kind or content" choices={views.finds()} onClose={() => { setSheet(null); }} />}
+      {sheet === "arrange" && (
+        <Question
+          title="Arrange the whole flow?"
+          text={`All that is in it moves to where it stands in order, from left to right, for everybody: ${numbered(nodes.length, "node")}. To arrange some of them, select these first.`}
+          answer="Arrange"
+          onAnswer={() => { actions.layOut(views.fit); }}
+          onClose={() => { setSheet(null); }}
+        />
+      )}
       {sheet === "name" && (
         <Naming
           onClose={() => { setSheet(null); }}

@@ -86,7 +86,7 @@ function editsOf(actions: Actions, views: Views, flow: UseFlowResult, { isReadOn
     { group, id: "rename", label: "Edit the label", icon: TextCursorInput, keys: ["F2"], isEnabled: isEditable && actions.selected.length === 1, run: rename },
     { group, id: "properties", label: "Edit the properties", icon: PanelRight, keys: ["Alt+Enter"], isEnabled: isChosen, run: openProperties },
     { group, id: "connect", label: "Connect the selected nodes", icon: Spline, keys: ["Mod+E"], isEnabled: isEditable && actions.selectedNodes > 1, run: actions.connect },
-    { group, id: "lock-nodes", label: "Lock or unlock the selected nodes", icon: Lock, keys: ["Mod+L"], isEnabled: isEditable && areNodes, run: actions.toggleLock },
+    { group, id: "lock-nodes", label: "Lock or unlock the selected nodes", icon: Lock, keys: ["Mod+Shift+L", "Mod+L"], isEnabled: isEditable && areNodes, run: actions.toggleLock },
   ];
 }
 
@@ -97,7 +97,7 @@ function addsOf(actions: Actions, { isReadOnly, isLocked }: Surroundings): Comma
   }));
 }
 
-function placesOf(actions: Actions, views: Views, { isReadOnly, isLocked }: Surroundings): Command[] {
+function placesOf(actions: Actions, views: Views, { isReadOnly, isLocked, show }: Surroundings): Command[] {
   const isEditable = !isReadOnly && !isLocked;
   const group = "Arrange" as const;
   const areTwo = isEditable && actions.selectedNodes > 1;
@@ -106,7 +106,7 @@ function placesOf(actions: Actions, views: Views, { isReadOnly, isLocked }: Surr
   return [
     { group, id: "front", label: "Bring to the front", icon: BringToFront, keys: ["]"], isEnabled: isChosen, run: () => { actions.send("front"); } },
     { group, id: "back", label: "Send to the back", icon: SendToBack, keys: ["["], isEnabled: isChosen, run: () => { actions.send("back"); } },
-    { group, id: "layout", label: "Arrange the flow", icon: Workflow, keys: ["Mod+Shift+L"], isEnabled: isEditable, run: () => { actions.layOut(views.fit); } },
+    { group, id: "layout", label: areTwo ? "Arrange the selected nodes" : "Arrange the flow", icon: Workflow, keys: ["Alt+Shift+F"], isEnabled: isEditable, run: () => { if (actions.selectedNodes > 1) { actions.layOut(views.fitSelected); } else { show("arrange"); } } },
     { group, id: "align-left", label: "Align to the left", icon: AlignStartVertical, keys: ["Alt+Shift+ArrowLeft"], isEnabled: areTwo, run: () => { actions.align("left"); } },
     { group, id: "align-center", label: "Align to the centre", icon: AlignCenterVertical, keys: ["Alt+Shift+C"], isEnabled: areTwo, run: () => { actions.align("center"); } },
     { group, id: "align-right", label: "Align to the right", icon: AlignEndVertical, keys: ["Alt+Shift+ArrowRight"], isEnabled: areTwo, run: () => { actions.align("right"); } },

@@ -1,24 +1,33 @@
 /** Arranges a flow from left to right. Loaded when it is first wanted. */
 
 import dagre from "@dagrejs/dagre";
-import type { FlowDocument, JsonObject } from "helix-flows";
+import type { FlowDocument, JsonObject, Point } from "helix-flows";
 
-import { boxesOf, NODE_SIZE } from "../drawing";
-import { placesIn } from "../nesting";
+import { type Box, boxesOf, frameOf, NODE_SIZE } from "../drawing";
+import { outermost, placesIn } from "../nesting";
 
 const GAP = { nodesep: 40, ranksep: 96 };
 
-/** Give a patch that moves the nodes, those that lie in no other, to where they stand in order. */
-export function layoutPatch(document: FlowDocument): JsonObject {
+/**
+ * Give a patch that moves nodes to where they stand in order, with what lies in them.
+ *
+ * @param ids which, where not all that lie in no other: they stay about where they are.
+ */
+export function layoutPatch(document: FlowDocument, ids?: readonly string[]): JsonObject {
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: "LR", ...GAP });
   graph.setDefaultEdgeLabel(() => ({}));
   const boxes = boxesOf(document);
-  /** The node itself, or the outermost one that it lies in. */
+  const places = placesIn(document);
+  const arranged = new Set(ids === undefined ? [...places].flatMap(([id, { parent }]) => (parent === undefined ? [id] : [])) : outermost(ids, places));
+  /** The node itself, or the one of those that are arranged that it lies in. */
   const around = new Map<string, string>();
-  for (const [id, { parent }] of placesIn(document)) {
-    around.set(id, around.get(parent ?? "") ?? id);
-    if (parent === undefined) {
+  for (const [id, { parent }] of places) {
+    const arrangedWith = arranged.has(id) ? id : around.get(parent ?? "");
+    if (arrangedWith !== undefined) {
+      around.set(id, arrangedWith);
+    }
+    if (arranged.has(id)) {
       const { width, height } = boxes.get(id) ?? NODE_SIZE;
       graph.setNode(id, { width, height });
     }
@@ -30,9 +39,25 @@ export function layoutPatch(document: FlowDocument): JsonObject {
     }
   }
   dagre.layout(graph);
+  const before = frameOf(new Map([...arranged].map((id) => [id, boxes.get(id) as Box])), 0);
+  const start: Point = ids === undefined ? { x: 0, y: 0 } : before;
   const nodes = graph.nodes().map((id) => {
     const { x, y, width, height } = graph.node(id) as { x: number; y: number; width: number; height: number };
-    return [id, { position: { x: Math.round(x - width / 2), y: Math.round(y - height / 2) }, parentId: null }] as const;
+    const parent = places.get(id)?.parent;
+    const { x: left, y: top } = places.get(parent ?? "") ?? { x: 0, y: 0 };
+    const position = { x: Math.round(start.x + x - width / 2 - left), y: Math.round(start.y + y - height / 2 - top) };
+    return [id, { position, parentId: parent ?? null }] as const;
+  });
+  return { nodes: Object.fromEntries(nodes) };
+}
+
+/** Give a patch that moves nodes back to where they were, but for those that somebody has moved since, or deleted. */
+export function arrangedBack(before: FlowDocument, arranged: JsonObject, now: FlowDocument | null): JsonObject {
+  const moved = Object.entries(arranged["nodes"] as Record<string, { position: Point; parentId: string | null }>);
+  const nodes = moved.flatMap(([id, { position, parentId }]) => {
+    const [old, node] = [before.nodes[id], now?.nodes[id]];
+    const isThere = node?.position.x === position.x && node.position.y === position.y && (node["parentId"] ?? null) === parentId;
+    return isThere && old !== undefined ? [[id, { position: old.position, parentId }] as const] : [];
   });
   return { nodes: Object.fromEntries(nodes) };
 }

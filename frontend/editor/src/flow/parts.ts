@@ -24,13 +24,15 @@ export interface Addition {
   ids: string[];
 }
 
-/** Make a node of a kind. */
-export function newNode(document: FlowDocument | null, type: string, position: Point): Addition {
+/** Make a node of a kind, at a place on the canvas; with a parent, in that. */
+export function newNode(document: FlowDocument | null, type: string, { x, y, parent }: Point & { parent?: string | undefined }): Addition {
   const id = randomId();
-  const rounded = { x: Math.round(position.x), y: Math.round(position.y) };
+  const rounded = { x: Math.round(x), y: Math.round(y) };
   const level = levelAbove(document, [{ ...rounded, ...NODE_SIZE }]);
-  const node = { id, type, position: rounded, data: { label: kindOf(type).name }, ...(level === 0 ? {} : { zIndex: level }) };
-  return { patch: { nodes: { [id]: node } }, ids: [id] };
+  const around = parent === undefined || document === null ? undefined : placesIn(document).get(parent);
+  const where = around === undefined ? { position: rounded } : { position: { x: rounded.x - around.x, y: rounded.y - around.y }, parentId: parent };
+  const node = { id, type, ...where, data: { label: kindOf(type).name }, ...(level === 0 ? {} : { zIndex: level }) };
+  return { patch: { nodes: { [id]: node as JsonObject } }, ids: [id] };
 }
 
 /**

@@ -8,23 +8,22 @@ import { useRef } from "react";
 import { NODE_SIZE } from "../drawing";
 import { KINDS, kindOf } from "../kinds";
 import { outermost, type Place, placesIn, withInside } from "../nesting";
+import { tell } from "../ui/Toasts";
 import { announce, counted } from "./announce";
 import { sent } from "./levels";
 import { carryOut } from "./outputs";
 import { type Addition, copyOf, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";
-import { type Axis, evenly, inLine, type Side } from "./placing";
+import { type Axis, evenly, GRID, inLine, type Side } from "./placing";
+import { useRoom } from "./useRoom";
 
 const STEP = 32;
-
-/** What places are multiples of, and how near two are one. */
-export const GRID = 8;
 
 export interface Actions {
   /** The ids of what is selected, nodes before edges. */
   selected: readonly string[];
   /** How many of these are nodes. */
   selectedNodes: number;
-  /** Add a node; without a place, in the middle of what is in sight. */
+  /** Add a node; without a place, beside what is selected, or in the middle of what is in sight, where there is room. */
   add: (type: string, at?: Point) => void;
   /** Add a node where it was dropped, in the window. */
   drop: (type: string, at: Point) => void;
@@ -51,6 +50,7 @@ export interface Actions {
   distribute: (axis: Axis) => void;
   /** Call a node or an edge something else, as one types; what no edge has to have may be `null`. */
   relabel: (id: string, label: unknown) => void;
+  /** Arrange the flow, or, where more than one node is selected, these. */
   layOut: (then: () => void) => void;
   /** Bring what is selected above or below all else. */
   send: (to: "front" | "back") => void;
@@ -60,6 +60,7 @@ export interface Actions {
 export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   const { sync, document, nodes, edges, onNodesChange, onEdgesChange } = flow;
   const { screenToFlowPosition } = useReactFlow();
+  const room = useRoom(document);
   const kept = useRef("");
   const chosen = nodes.filter((node) => node.selected);
   const nodeIds = chosen.map(({ id }) => id);
@@ -120,9 +121,11 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   };
 
   const add = (type: string, at?: Point): void => {
-    const { x, y } = at ?? inSight();
-    const place = at === undefined ? { x: x - NODE_SIZE.width / 2, y: y - NODE_SIZE.height / 2 } : { x, y };
-    apply(newNode(document, type, besideOthers(place)));
+    const place = at === undefined ? room.beside(NODE_SIZE, nodeIds) : { ...besideOthers(at), parent: undefined };
+    apply(newNode(document, type, place));
+    if (at === undefined) {
+      room.show({ ...place, ...NODE_SIZE });
+    }
     announce(`Added ${kindOf(type).name}`);
   };
 
@@ -209,9 +212,15 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     },
     layOut: (then) =>
       void carryOut("arrange the flow", async () => {
-        const { layoutPatch } = await import("./layout");
-        if (document !== null) {
-          edit(layoutPatch(document), "Arranged the flow");
+        const { arrangedBack, layoutPatch } = await import("./layout");
+        if (document !== null && !isReadOnly) {
+          const isPart = nodeIds.length > 1;
+          const patch = layoutPatch(document, isPart ? nodeIds : undefined);
+          edit(patch, isPart ? `Arranged ${counted(nodeIds.length, 0)}` : "Arranged the flow");
+          tell(isPart ? `Arranged ${counted(nodeIds.length, 0)}.` : "Arranged the flow.", {
+            label: "Undo",
+            run: () => { edit(arrangedBack(document, patch, sync.state.document), "Put back"); },
+          });
           requestAnimationFrame(then);
         }
       }),

@@ -80,15 +80,16 @@ export function useViews({ sync, document, nodes, edges }: UseFlowResult, { sele
       select(ids);
       focus(ids[0] ?? "", 60);
     },
+    // As it is now: what was done just before counts.
     fit: () => {
-      if (document !== null) {
-        void setViewport(viewOfFlow(document, MIN_ZOOM), glide());
+      if (sync.state.document !== null) {
+        void setViewport(viewOfFlow(sync.state.document, MIN_ZOOM), glide());
       }
     },
     fitSelected: () => {
       const ends = edges.filter((edge) => edge.selected).flatMap(({ source, target }) => [source, target]);
-      if (document !== null && selected.length > 0) {
-        void setViewport(viewOfFlow(document, MIN_ZOOM, new Set([...selected, ...ends])), glide());
+      if (sync.state.document !== null && selected.length > 0) {
+        void setViewport(viewOfFlow(sync.state.document, MIN_ZOOM, new Set([...selected, ...ends])), glide());
       }
     },
     zoomIn: () => void zoomIn(glide()),

@@ -1,0 +1,103 @@
+/** Where what is new goes: beside what is selected, or where one looks. */
+
+import { useReactFlow } from "@xyflow/react";
+import type { FlowDocument, Point } from "helix-flows";
+
+import { type Box, boxesOf, frameOf } from "../drawing";
+import { placesIn } from "../nesting";
+import { freeArea, glide } from "./fit";
+import { GAP, GRID, roomFor } from "./placing";
+
+/** How far from what is selected new nodes are: an edge between them is seen. */
+const BESIDE = 48;
+
+/** How much of a group's upper side is left to its name. */
+const HEADING = 56;
+
+/** Where something new goes on the canvas, and in which group; `undefined` for in none. */
+export interface Room extends Point {
+  parent: string | undefined;
+}
+
+export interface Rooms {
+  /** Find room for a new node of that size, beside these that are selected, in the group that one of them is or lies in. */
+  beside: (size: Pick<Box, "width" | "height">, selected: readonly string[]) => Room;
+  /** Find room for a part of that size in the middle of what is in sight, or as near to that as can be. */
+  inSight: (size: Pick<Box, "width" | "height">) => Point;
+  /** Move the canvas as far as it takes to see a box. */
+  show: (box: Box) => void;
+}
+
+/** Tell which node is a group: others lie in it, or it is meant for that. */
+function isGroup(document: FlowDocument, id: string): boolean {
+  return document.nodes[id]?.type === "group" || [...placesIn(document).values()].some(({ parent }) => parent === id);
+}
+
+/** Give the boxes of nodes but for those that something new may lie in. */
+function takenOf(document: FlowDocument, boxes: ReadonlyMap<string, Box>, parent: string | undefined): Box[] {
+  const around = new Set<string>();
+  const places = placesIn(document);
+  for (let id = parent; id !== undefined; id = places.get(id)?.parent) {
+    around.add(id);
+  }
+  return [...boxes].filter(([id]) => !around.has(id)).map(([, box]) => box);
+}
+
+const overlaps = (a: Box, b: Box): boolean => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+
+/** Find room on the canvas. */
+export function useRoom(document: FlowDocument | null): Rooms {
+  const { screenToFlowPosition, getViewport, setViewport } = useReactFlow();
+  const seen = (): Box => {
+    const stage = window.document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
+    const free = freeArea();
+    const { x, y } = screenToFlowPosition({ x: stage.left + free.x, y: stage.top + free.y }, { snapToGrid: false });
+    const { zoom } = getViewport();
+    return { x: x + GAP, y: y + GAP, width: free.width / zoom - 2 * GAP, height: free.height / zoom - 2 * GAP };
+  };
+  const onGrid = (place: Point): Point => ({ x: Math.round(place.x / GRID) * GRID, y: Math.round(place.y / GRID) * GRID });
+  const middle = (area: Box, { width, height }: Pick<Box, "width" | "height">): Point =>
+    onGrid({ x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2 });
+
+  return {
+    beside: (size, selected) => {
+      const area = seen();
+      if (document === null) {
+        return { ...middle(area, size), parent: undefined };
+      }
+      const boxes = boxesOf(document);
+      const [only] = selected.length === 1 ? selected : [];
+      const group = only === undefined ? undefined : isGroup(document, only) ? only : placesIn(document).get(only)?.parent;
+      const chosen = frameOf(new Map(selected.flatMap((id) => (boxes.has(id) ? [[id, boxes.get(id) as Box]] : []))), 0);
+      const isAnchored = selected.some((id) => boxes.has(id)) && overlaps(chosen, area);
+      const next = onGrid({ x: chosen.x + chosen.width + BESIDE, y: chosen.y + (chosen.height - size.height) / 2 });
+      if (group !== undefined) {
+        const box = boxes.get(group) as Box;
+        const inside = { x: box.x + GAP, y: box.y + HEADING, width: box.width - 2 * GAP, height: box.height - HEADING - GAP };
+        const wanted = group === only ? onGrid({ x: inside.x, y: inside.y }) : next;
+        const found = roomFor(size, wanted, takenOf(document, boxes, group), inside, true);
+        if (found !== null) {
+          return { ...found, parent: group };
+        }
+      }
+      const wanted = isAnchored ? next : middle(area, size);
+      return { ...(roomFor(size, wanted, takenOf(document, boxes, undefined), area) ?? wanted), parent: undefined };
+    },
+    inSight: (size) => {
+      const area = seen();
+      const wanted = middle(area, size);
+      return document === null ? wanted : (roomFor(size, wanted, boxesOf(document).values(), area) ?? wanted);
+    },
+    show: (box) => {
+      const area = seen();
+      const { x, y, zoom } = getViewport();
+      // What is larger than what is in sight begins at its upper left.
+      const way = (start: number, length: number, from: number, room: number): number =>
+        start < from || length > room ? start - from : Math.max(0, start + length - from - room);
+      const [left, up] = [way(box.x, box.width, area.x, area.width), way(box.y, box.height, area.y, area.height)];
+      if (left !== 0 || up !== 0) {
+        void setViewport({ x: x - left * zoom, y: y - up * zoom, zoom }, glide());
+      }
+    },
+  };
+}
