@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from helix.document import JsonObject
+from helix.kinds import link_fields
 
 COPY = "(Copy)"
 
@@ -16,7 +17,8 @@ def duplicate(document: JsonObject, new_id: Callable[[], str]) -> JsonObject:
     """
     Copy a document, with new ids for its nodes and edges, and "(Copy)" behind its title.
 
-    What names a node is led to its copy: the ends of edges, and the parents of nodes.
+    What names a node is led to its copy: the ends of edges, the parents of nodes, and the links
+    in their data. (`helix.kinds`)
 
     :param new_id: makes ids.
     :return: the copy, which shares what is inside of nodes and edges with ``document``.
@@ -29,7 +31,8 @@ def duplicate(document: JsonObject, new_id: Callable[[], str]) -> JsonObject:
             for name in _NODE_REFERENCES
             if isinstance(node.get(name), str) and node[name] in ids
         }
-        nodes[ids[node_id]] = node | references | {"id": ids[node_id]}
+        data = _with_links_led(node["data"], ids)
+        nodes[ids[node_id]] = node | references | {"id": ids[node_id], "data": data}
     edges: JsonObject = {}
     for edge in document["edges"].values():
         ends = {end: ids[edge[end]] for end in ("source", "target")}
@@ -37,3 +40,13 @@ def duplicate(document: JsonObject, new_id: Callable[[], str]) -> JsonObject:
         edges[edge_id] = edge | ends | {"id": edge_id}
     title = f"{document['title']} {COPY}".lstrip()
     return document | {"title": title, "nodes": nodes, "edges": edges}
+
+
+def _with_links_led(data: JsonObject, ids: Mapping[str, str]) -> JsonObject:
+    """Lead the links in a node's data to other nodes; what is no list of ids stays."""
+    led = {
+        name: [ids.get(one, one) if isinstance(one, str) else one for one in data[name]]
+        for name in link_fields()
+        if isinstance(data.get(name), list)
+    }
+    return data | led if led else data

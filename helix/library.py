@@ -103,6 +103,10 @@ class FlowLibrary:
         """List flows, as `IFlowStore.heads`."""
         return self._store.heads(query)
 
+    def ago(self, seconds: float) -> float:
+        """Give when that was, Unix seconds, by the clock that flows' changes are noted by."""
+        return self._wall() - seconds
+
     def head(self, flow_id: str) -> Deferred[FlowHead]:
         """
         Give a flow without its document.

@@ -94,6 +94,12 @@ class StoredFlow(msgspec.Struct, frozen=True):
     entries: list[Entry]
 
 
+Bounds = tuple[float | None, float | None]
+"""The least and the most that a number may be; ``None`` for no bound."""
+
+UNBOUNDED: Bounds = (None, None)
+
+
 @attrs.frozen
 class HeadQuery:
     """
@@ -103,9 +109,30 @@ class HeadQuery:
     :ivar limit: how many at most, >= 1.
     :ivar before: the ``(updated_at, flow_id)`` of the last one of the page before.
     :ivar deleted: whether to list the deleted flows instead of the others.
+    :ivar nodes: how many nodes they have, at least and at most; ``None`` for any.
+    :ivar edges: likewise.
+    :ivar updated: since when (included) and until when (excluded) they were changed last.
     """
 
     text: str = ""
     limit: int = 50
     before: tuple[float, str] | None = None
     deleted: bool = False
+    nodes: Bounds = UNBOUNDED
+    edges: Bounds = UNBOUNDED
+    updated: Bounds = UNBOUNDED
+
+    @property
+    def comparisons(self) -> list[tuple[str, str, float]]:
+        """The bounds as ``(column, operator, value)``, in the words of the stores' tables."""
+        bounds = [
+            ("node_count", ">=", self.nodes[0]),
+            ("node_count", "<=", self.nodes[1]),
+            ("edge_count", ">=", self.edges[0]),
+            ("edge_count", "<=", self.edges[1]),
+            ("updated_at", ">=", self.updated[0]),
+            ("updated_at", "<", self.updated[1]),
+        ]
+        return [
+            (column, operator, value) for column, operator, value in bounds if value is not None
+        ]

@@ -24,7 +24,7 @@ from helix.etags import Conditions, tag_of
 from helix.ids import parse_flow_id
 from helix.library import FlowLibrary
 from helix.protocol import T, encode_json
-from helix.records import HeadQuery
+from helix.records import Bounds, HeadQuery
 from helix.routes import (
     JSON,
     MAX_NUMBER,
@@ -112,6 +112,16 @@ def file_name(title: str) -> bytes:
     return disposition.encode("ascii")
 
 
+def _read_bounds(request: IRequest, what: str) -> Bounds:
+    """
+    Read ``min_...`` and ``max_...``: how many of something a flow has.
+
+    :raises InvalidParameters: when one is no whole number.
+    """
+    least = read_number(request, f"min_{what}", None, 0)
+    return least, read_number(request, f"max_{what}", None, 0)
+
+
 def _tag_of(state: FlowState) -> str:
     return tag_of(state.head.epoch, state.version, state.head.chain)
 
@@ -159,7 +169,22 @@ class FlowRoutes:
         if deleted not in ("true", "false"):
             raise InvalidParameters("deleted is true or false")
         text = read_text(request, "q") or ""
-        query = HeadQuery(text, limit + 1, before, deleted == "true")
+        within, unchanged = (
+            None if age is None else self._library.ago(age)
+            for age in (
+                read_number(request, "changed_within", None, 0),
+                read_number(request, "unchanged_for", None, 0),
+            )
+        )
+        query = HeadQuery(
+            text,
+            limit + 1,
+            before,
+            deleted == "true",
+            nodes=_read_bounds(request, "nodes"),
+            edges=_read_bounds(request, "edges"),
+            updated=(within, unchanged),
+        )
         heads = await self._library.list(query)
         page = heads[:limit]
         last = page[-1] if len(heads) > limit else None

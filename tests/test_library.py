@@ -52,6 +52,22 @@ def counterparts(a: JsonObject, b: JsonObject, members: str) -> list[tuple[Any, 
     return list(zip(a[members].values(), b[members].values(), strict=True))
 
 
+def test_lib3_links_in_data_lead_to_the_copies() -> None:
+    document = empty_document()
+    for name, data in {
+        "agent": {"skills": ["skill", "elsewhere"], "other": ["skill"]},
+        "odd": {"skills": "skill"},
+        "numbers": {"skills": [5, "skill"]},
+        "skill": {},
+    }.items():
+        document["nodes"][name] = {"id": name, "position": {"x": 0, "y": 0}, "data": data}
+    agent, odd, numbers, skill = copied(document)["nodes"].values()
+    assert agent["data"] == {"skills": [skill["id"], "elsewhere"], "other": ["skill"]}
+    assert odd["data"] == {"skills": "skill"}
+    assert numbers["data"] == {"skills": [5, skill["id"]]}
+    assert document["nodes"]["agent"]["data"]["skills"] == ["skill", "elsewhere"]
+
+
 @given(flow=FLOWS, parents=st.data())
 def test_lib3_copy_is_the_same_graph_under_new_ids(
     flow: FlowDocument, parents: st.DataObject

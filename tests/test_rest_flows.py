@@ -237,7 +237,38 @@ def test_res10_cursors_are_of_characters_for_addresses() -> None:
         assert read_cursor(cursor) == (at, flow_id)
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "deleted=yes", "deleted=1"])
+def test_res10_list_keeps_to_counts_and_ages(flows: Flows) -> None:
+    flows.make("old")  # of two nodes and an edge
+    flows.clock.advance(100)
+    flows.make("new", {"title": "empty"})
+    flows.clock.advance(10)
+    assert flows.listed("?min_nodes=1") == flows.listed("?min_edges=1&max_edges=1") == ["old"]
+    assert flows.listed("?max_nodes=1") == flows.listed("?max_edges=0") == ["new"]
+    assert flows.listed("?changed_within=10") == ["new"]
+    assert flows.listed("?unchanged_for=10") == ["old"]
+    assert flows.listed("?changed_within=110&unchanged_for=5") == ["new", "old"]
+    assert flows.listed("?changed_within=110&max_nodes=2&q=of+two") == ["old"]
+    assert flows.listed("?unchanged_for=9007199254740992") == []
+    page = flows.get("/api/flows?max_nodes=2&limit=1").json
+    assert flows.listed(f"?max_nodes=2&cursor={page['next']}") == ["old"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "deleted=yes",
+        "deleted=1",
+        "min_nodes=-1",
+        "max_nodes=",
+        "min_edges=1.5",
+        "max_edges=9007199254740993",
+        "changed_within=7d",
+        "unchanged_for=x",
+    ],
+)
 def test_res10_parameters_that_cant_be_are_refused(flows: Flows, query: str) -> None:
     assert_problem(flows.get(f"/api/flows?{query}"), 400, "invalid_parameters")
 

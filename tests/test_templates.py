@@ -15,6 +15,7 @@ import pytest
 
 import helix
 from helix.document import FlowDocument, validate
+from helix.kinds import load_kinds
 from helix.templates import Template, load_templates
 
 FILES = sorted((Path(helix.__file__).parent / "data" / "templates").iterdir())
@@ -42,6 +43,22 @@ FIELDS = {
     "transform": {"expression"},
 }
 """The node types, and what the data of each holds beside its label and description."""
+
+SETTINGS = {
+    kind["type"]: {field["name"]: field for group in kind["groups"] for field in group["fields"]}
+    for kind in load_kinds()
+}
+"""The fields that the editor has for each type, by name."""
+
+TYPES = {
+    "choice": str,
+    "code": str,
+    "json": dict | list,
+    "list": list,
+    "number": int | float,
+    "prompt": str,
+    "text": str,
+}
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 GRID, WIDTH, HEIGHT = 8, 240, 96
@@ -180,6 +197,19 @@ def test_tpl3_nodes_say_what_they_do(template: Template) -> None:
         assert data["description"].endswith((".", "?"))
     labels = [node["data"]["label"] for node in nodes_of(template).values()]
     assert len(set(labels)) == len(labels)
+
+
+@each_template
+def test_tpl3_data_is_what_the_editor_has_fields_for(template: Template) -> None:
+    for node in nodes_of(template).values():
+        for name, value in node["data"].items():
+            if name in ("label", "description"):
+                continue
+            field = SETTINGS[node["type"]][name]
+            assert isinstance(value, TYPES[field["type"]]), (node["id"], name)
+            assert field["type"] != "choice" or value in field["options"], (node["id"], name)
+            if field["type"] == "number":
+                assert field["min"] <= value <= field["max"], (node["id"], name)
 
 
 def test_tpl3_every_type_is_used_several_times() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 from helix.records import FlowHead, HeadQuery
@@ -15,6 +16,9 @@ KEPT_DISTANCE = 10_000
 
 MAX_NAMED_VERSIONS = 1000
 """How many versions of a log may have names."""
+
+
+_COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
 
 def expendable(versions: Sequence[int]) -> list[int]:
@@ -45,6 +49,13 @@ def matches(head: FlowHead, query: HeadQuery) -> bool:
         return False
     text = query.text.casefold()
     summary = head.summary
+    values: dict[str, float] = {
+        "node_count": summary.node_count,
+        "edge_count": summary.edge_count,
+        "updated_at": head.updated_at,
+    }
+    if not all(_COMPARE[how](values[what], value) for what, how, value in query.comparisons):
+        return False
     return any(
         text in part.casefold() for part in (head.flow_id, summary.title, summary.description)
     )

@@ -284,6 +284,9 @@ class SQLiteReads:
             columns = ("folded_id", "folded_title", "folded_description")
             conditions.append(f"({' OR '.join(f'instr({column}, ?)' for column in columns)})")
             values += [text] * len(columns)
+        for column, operator, value in query.comparisons:
+            conditions.append(f"{column} {operator} ?")
+            values.append(value)
         rows = self._database.execute(
             f"{_HEAD} WHERE {' AND '.join(conditions)}"
             " ORDER BY updated_at DESC, flow_id DESC LIMIT ?",

@@ -497,6 +497,32 @@ async def test_sto8_a_search_knows_the_newest_text(store: IFlowStore) -> None:
     assert [head.flow_id for head in await store.heads(HeadQuery("INVOICES"))] == ["f"]
 
 
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ({}, ["4", "3", "2", "1", "0"]),
+        ({"nodes": (2, None)}, ["4", "3", "2"]),
+        ({"nodes": (None, 2)}, ["2", "1", "0"]),
+        ({"nodes": (1, 3), "edges": (None, 4)}, ["2", "1"]),
+        ({"edges": (8, 8)}, ["4"]),
+        ({"updated": (T0 + 2, None)}, ["4", "3", "2"]),
+        ({"updated": (None, T0 + 2)}, ["1", "0"]),
+        ({"updated": (T0 + 1, T0 + 2), "nodes": (5, None)}, []),
+        ({"text": "flow 3", "nodes": (3, 3)}, ["3"]),
+        ({"nodes": (9007199254740992, None)}, []),
+        ({"limit": 1, "before": (T0 + 3, "3"), "nodes": (2, None)}, ["2"]),
+    ],
+)
+@ensureDeferred
+async def test_sto8_a_list_keeps_to_counts_and_times(
+    store: IFlowStore, bounds: dict[str, Any], expected: list[str]
+) -> None:
+    for n in range(5):
+        await store.create(f"{n}", "e1", T0 + n, [], Summary(f"flow {n}", "", n, 2 * n))
+    found = await store.heads(HeadQuery(**bounds))
+    assert [head.flow_id for head in found] == expected
+
+
 @ensureDeferred
 async def test_sto8_deleted_flows_are_listed_apart(store: IFlowStore) -> None:
     for name in "abc":

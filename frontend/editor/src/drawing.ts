@@ -3,6 +3,7 @@
 import type { FlowDocument, FlowEdge, FlowNode } from "helix-flows";
 
 import { kindOfNode, labelOf, textOf, tintOf } from "./kinds";
+import { dashesOf, inkOn, lookOf } from "./look";
 import { inOrder, levelOf, liftOf, type Place, placesIn } from "./nesting";
 
 export interface Box {
@@ -188,14 +189,19 @@ function drawNode(node: FlowNode, box: Box, { color, icon }: Look): string {
   const { own, kind: tinting, isChosen } = tintOf(node);
   const tint = own ?? color(`--${tinting}`);
   const { x, y, width, height } = box;
+  const dress = lookOf(node);
+  const ink = dress.fill === null ? { strong: color("--text"), weak: color("--muted") } : { strong: inkOn(dress.fill), weak: inkOn(dress.fill) };
+  const stroke = dress.border ?? (isChosen ? tint : color("--line-strong"));
+  const line = dress.width ?? 1;
+  const dashes = dashesOf(dress, line);
   const frame = `x="${x}" y="${y}" width="${width}" height="${height}" rx="14"`;
   const second = [kind.name, textOf(node.data[kind.telling]) || textOf(node.data["description"])].filter(Boolean).join(" · ");
   return (
-    `<g><rect ${frame} fill="${color("--panel")}" stroke="${isChosen ? tint : color("--line-strong")}"/>` +
-    (!isChosen ? "" : `<rect ${frame} fill="${tint}" opacity="0.06"/>`) +
-    `<rect x="${x + 14}" y="${y + 12}" width="24" height="24" rx="6" fill="${tint}" opacity="0.14"/>` +
+    `<g><rect ${frame} fill="${dress.fill ?? color("--panel")}" stroke="${stroke}"${line === 1 ? "" : ` stroke-width="${line}"`}${dashes === null ? "" : ` stroke-dasharray="${dashes}"`}/>` +
+    (!isChosen || dress.fill !== null ? "" : `<rect ${frame} fill="${tint}" opacity="0.06"/>`) +
+    `<rect x="${x + 14}" y="${y + 12}" width="24" height="24" rx="6" ${dress.fill === null ? `fill="${tint}" opacity="0.14"` : `fill="${color("--panel")}"`}/>` +
     `<g transform="translate(${x + 19} ${y + 17}) scale(0.583)" fill="none" stroke="${tint}" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round">${icon(kind.type)}</g>` +
-    `<text x="${x + 50}" y="${y + 27}" font-size="13" font-weight="600" fill="${color("--text")}">${escaped(cut(labelOf(node), width, 7.2))}</text>` +
-    `<text x="${x + 50}" y="${y + 45}" font-size="12" fill="${color("--muted")}">${escaped(cut(second, width, 6.6))}</text></g>`
+    `<text x="${x + 50}" y="${y + 27}" font-size="13" font-weight="600" fill="${ink.strong}">${escaped(cut(labelOf(node), width, 7.2))}</text>` +
+    `<text x="${x + 50}" y="${y + 45}" font-size="12" fill="${ink.weak}">${escaped(cut(second, width, 6.6))}</text></g>`
   );
 }

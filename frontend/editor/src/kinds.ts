@@ -1,4 +1,7 @@
-/** The ten kinds of nodes: what they are called, look like, and hold. */
+/**
+ * The ten kinds of nodes: what they are called, look like, and hold. What they hold stands in `helix/data/kinds.json`, from which
+ * forms, the palette, search and what is read aloud are made.
+ */
 
 import {
   ArrowRightFromLine, ArrowRightToLine, Bot, Braces, Database, Diamond, type LucideIcon, Radio, Repeat,
@@ -6,8 +9,13 @@ import {
 } from "lucide-react";
 import type { CSSProperties } from "react";
 
-/** How a field is edited: `list` one a line, `json` as it is written there. */
-export type FieldForm = "line" | "text" | "code" | "number" | "list" | "json" | readonly string[];
+import data from "../../../helix/data/kinds.json";
+
+/**
+ * How a field is edited: `list` one a line, `json` as it is written there, `switch` yes or no, `links` nodes of the flow.
+ * The words that one chooses among stand there themselves.
+ */
+export type FieldForm = "line" | "text" | "code" | "number" | "list" | "json" | "switch" | "links" | readonly string[];
 
 export interface Field {
   name: string;
@@ -19,69 +27,86 @@ export interface Field {
   isOptional?: boolean;
   /** The least and the most that a number may be. */
   range?: readonly [number, number];
+  /** Numbers are whole. */
+  isWhole?: boolean;
+  /** What one often writes there. */
+  suggestions?: readonly string[];
+  /** What counts while there is nothing. */
+  fallback?: unknown;
+  /** What it is for, in a sentence. */
+  help?: string;
+  /** The kinds of the nodes that links lead to. */
+  kinds?: readonly string[];
+}
+
+/** Fields under a heading; those without one are always in sight. */
+export interface FieldGroup {
+  title: string;
+  fields: readonly Field[];
 }
 
 export interface Kind {
   type: string;
   name: string;
   icon: LucideIcon;
+  /** The heading of the palette under which it is. */
+  category: string;
+  /** What a node of it does, in a few words. */
+  about: string;
+  groups: readonly FieldGroup[];
+  /** All fields of the groups. */
   fields: readonly Field[];
   /** The field that tells most about a node, beside its label. */
   telling: string;
 }
 
-const field = (name: string, label: string, form: FieldForm = "line"): Field => ({ name, label, form });
+/** A field as the file has it. */
+interface Listed {
+  name: string;
+  label: string;
+  type: string;
+  options?: Readonly<Record<string, string>>;
+  suggestions?: readonly string[];
+  min?: number;
+  max?: number;
+  step?: number;
+  default?: unknown;
+  help?: string;
+  kinds?: readonly string[];
+}
 
-export const KINDS: readonly Kind[] = [
-  {
-    type: "agent", name: "Agent", icon: Bot, telling: "model",
-    fields: [
-      field("model", "Model", ["small", "standard", "large"]), field("instructions", "Instructions", "text"),
-      field("tools", "Tools", "list"),
-    ],
-  },
-  {
-    type: "sensor", name: "Sensor", icon: Radio, telling: "source",
-    fields: [field("source", "Source"), field("interval", "Interval")],
-  },
-  {
-    type: "skill", name: "Skill", icon: Zap, telling: "name",
-    fields: [field("name", "Skill"), field("parameters", "Parameters", "json")],
-  },
-  {
-    type: "decision", name: "Decision", icon: Diamond, telling: "condition",
-    fields: [field("condition", "Condition", "code"), field("branches", "Branches", "list")],
-  },
-  {
-    type: "input", name: "Input", icon: ArrowRightToLine, telling: "format",
-    fields: [field("format", "Format"), field("fields", "Fields", "list")],
-  },
-  {
-    type: "output", name: "Output", icon: ArrowRightFromLine, telling: "format",
-    fields: [field("format", "Format"), field("template", "Template")],
-  },
-  {
-    type: "memory", name: "Memory", icon: Database, telling: "kind",
-    fields: [field("kind", "Store", ["table", "vector", "log", "key-value"]), field("key", "Key")],
-  },
-  {
-    type: "loop", name: "Loop", icon: Repeat, telling: "over",
-    fields: [field("over", "Over"), { ...field("limit", "At most", "number"), range: [1, 1_000_000], isOptional: true }],
-  },
-  {
-    type: "transform", name: "Transform", icon: SlidersHorizontal, telling: "expression",
-    fields: [field("expression", "Expression", "code")],
-  },
-  {
-    type: "api", name: "API", icon: Braces, telling: "url",
-    fields: [
-      field("method", "Method", ["GET", "POST", "PUT", "PATCH", "DELETE"]), field("url", "Address"),
-      field("headers", "Headers", "json"), field("body", "Body", "code"),
-    ],
-  },
-];
+const ICONS: Readonly<Record<string, LucideIcon>> = {
+  agent: Bot, sensor: Radio, skill: Zap, decision: Diamond, input: ArrowRightToLine, output: ArrowRightFromLine,
+  memory: Database, loop: Repeat, transform: SlidersHorizontal, api: Braces,
+};
 
-const OTHER: Kind = { type: "other", name: "Node", icon: Square, fields: [], telling: "" };
+const FORMS: Readonly<Record<string, FieldForm>> = {
+  text: "line", prompt: "text", number: "number", switch: "switch", json: "json", code: "code", list: "list", links: "links",
+};
+
+function fieldOf({ name, label, type, options, suggestions, min, max, step, default: fallback, help, kinds }: Listed): Field {
+  return {
+    name,
+    label,
+    form: options === undefined ? (FORMS[type] ?? "json") : Object.keys(options),
+    ...(options === undefined ? {} : { names: new Map(Object.entries(options)) }),
+    ...(type === "number" ? { isOptional: true, range: [min ?? -Number.MAX_SAFE_INTEGER, max ?? Number.MAX_SAFE_INTEGER], isWhole: step === 1 } : {}),
+    ...(suggestions === undefined ? {} : { suggestions }),
+    ...(fallback === undefined ? {} : { fallback }),
+    ...(help === undefined ? {} : { help }),
+    ...(kinds === undefined ? {} : { kinds }),
+  };
+}
+
+/** The headings of the palette, in its order. */
+export const CATEGORIES: readonly string[] = data.categories;
+
+export const KINDS: readonly Kind[] = data.kinds.map(({ groups: listed, ...kind }) => {
+  const groups = listed.map(({ title, fields }) => ({ title, fields: (fields as readonly Listed[]).map(fieldOf) }));
+  return { ...kind, icon: ICONS[kind.type] ?? Square, groups, fields: groups.flatMap(({ fields }) => fields) };
+});
+
+const OTHER: Kind = { type: "other", name: "Node", icon: Square, category: "", about: "", groups: [], fields: [], telling: "" };
 
 const byType = new Map(KINDS.map((kind) => [kind.type, kind]));
 
@@ -119,7 +144,8 @@ export interface Tint {
   isChosen: boolean;
 }
 
-const HEX = /^#(?:[\da-f]{3}|[\da-f]{6})$/i;
+/** A colour, as it is kept. */
+export const HEX = /^#(?:[\da-f]{3}|[\da-f]{6})$/i;
 
 /** Tell how a node is coloured: as its kind unless somebody chose another kind's colour, or any, as `#rrggbb`. */
 export function tintOf(node: Typed): Tint {
@@ -136,10 +162,42 @@ export function tinted(name: string, { kind, own }: Tint): { className: string; 
   return own === null ? { className: `${name} ${kind}` } : { className: `${name} own`, style: { "--own": own } as CSSProperties };
 }
 
-/** Say what a field is called, by its name. */
+/** Say what a field is called, by its name; of kinds that call it differently, as one of them does. */
 export function fieldLabel(name: string): string {
   const field = KINDS.flatMap(({ fields }) => fields).find((one) => one.name === name);
   return field?.label ?? name.charAt(0).toUpperCase() + name.slice(1);
+}
+
+/** Tell whether a value is what a field is made for: other programs write anything. */
+function isFitting(form: FieldForm, value: unknown): boolean {
+  const isWords = Array.isArray(value) && value.every((one) => typeof one === "string");
+  switch (form) {
+    case "json": return true;
+    case "number": return typeof value === "number" || typeof value === "string";
+    case "switch": return typeof value === "boolean";
+    case "list": case "links": return isWords;
+    default: return typeof value === "string";
+  }
+}
+
+/** Give a field as it is edited where it holds that: what is of another type than is expected is edited as it is. */
+export function fieldFor(field: Field, value: unknown): Field {
+  if (value === undefined || isFitting(field.form, value)) {
+    return field;
+  }
+  const { name, label, help } = field;
+  return { name, label, form: "json", ...(help === undefined ? {} : { help }) };
+}
+
+/** Say in words what a node holds, to be found by: its fields' labels, and what is in them as it is shown. */
+export function wordsOf(node: Typed): string {
+  const fields = new Map(kindOfNode(node).fields.map((field) => [field.name, field]));
+  const words = Object.entries(node.data ?? {}).map(([name, value]) => {
+    const field = fields.get(name);
+    const text = textOf(value);
+    return [name, field?.label, field?.names?.get(text), text].filter(Boolean).join(" ");
+  });
+  return words.join("\n");
 }
 
 /** Give a value as text to show in a line; `""` for none. */

@@ -232,6 +232,9 @@ def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
     if query.text:
         where.append("position(decode(%(text)s, 'hex') IN search) > 0")
         parameters["text"] = _fold(query.text).hex()
+    for n, (column, operator, value) in enumerate(query.comparisons):
+        where.append(f"{column} {operator} %(bound{n})s")
+        parameters[f"bound{n}"] = value
     listed = f"SELECT {HEAD_IN_LIST} FROM helix_flows WHERE {' AND '.join(where)}"
     return f"{listed} ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s", parameters
 

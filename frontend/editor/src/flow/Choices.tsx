@@ -19,6 +19,8 @@ interface Props {
   title: string;
   placeholder: string;
   choices: readonly Choice[];
+  /** What is said where there is none, or none is found. */
+  empty?: string;
   onClose: () => void;
 }
 
@@ -35,7 +37,7 @@ function matching(choices: readonly Choice[], typed: string): Choice[] {
 }
 
 /** Type a few letters, choose with the arrows, Enter does it. */
-export function Choices({ title, placeholder, choices, onClose }: Props) {
+export function Choices({ title, placeholder, choices, empty = "Nothing is called that.", onClose }: Props) {
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
   const found = matching(choices, typed);
@@ -98,7 +100,7 @@ export function Choices({ title, placeholder, choices, onClose }: Props) {
           </li>
         ))}
       </ul>
-      {found.length === 0 && <p className="body muted">Nothing is called that.</p>}
+      {found.length === 0 && <p className="body muted">{empty}</p>}
     </Dialog>
   );
 }

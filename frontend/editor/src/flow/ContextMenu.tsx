@@ -11,7 +11,7 @@ export interface MenuPlace {
 }
 
 const FOR_CHOSEN = ["rename", "properties", "copy", "cut", "paste", "duplicate", "connect", "front", "back", "lock-nodes", "fit-selected", "delete"];
-const FOR_CANVAS = ["paste", "select-all", "layout", "fit", "find", "lock", "undo", "redo"];
+const FOR_CANVAS = ["paste", "template", "select-all", "layout", "fit", "find", "lock", "undo", "redo"];
 
 /** Choose what a menu offers: for what is selected, or for the canvas. */
 export function menuOf(commands: readonly Command[], isChosen: boolean): Command[] {

@@ -22,6 +22,7 @@ import { Naming } from "./Naming";
 import { Palette } from "./Palette";
 import { Followed } from "./People";
 import { Properties } from "./Properties";
+import { TemplateChoices } from "./TemplateChoices";
 import { TopBar } from "./TopBar";
 import { type Actions, useActions } from "./useActions";
 import { useDropped } from "./useDropped";
@@ -31,7 +32,7 @@ import { useShortcuts } from "./useShortcuts";
 import { useViews } from "./useViews";
 import { ZoomBar } from "./ZoomBar";
 
-export type Sheet = "arrange" | "commands" | "find" | "keys" | "name" | null;
+export type Sheet = "arrange" | "commands" | "find" | "keys" | "name" | "templates" | null;
 
 /** What is asked of the canvas alone, while one edits. */
 interface Canvassing {
@@ -127,7 +128,7 @@ export function Editor({ flowId }: { flowId: string }) {
       />
       <main className="stage">
         <h1 className="hidden">{title}</h1>
-        {!isReadOnly && <Palette isLocked={isFixed} onAdd={actions.add} onDrop={actions.drop} />}
+        {!isReadOnly && <Palette isLocked={isFixed} onAdd={actions.add} onDrop={actions.drop} onTemplate={() => { setSheet("templates"); }} />}
         <Canvas
           sync={sync}
           nodes={nodes}
@@ -186,6 +187,9 @@ export function Editor({ flowId }: { flowId: string }) {
       {sheet === "keys" && <KeySheet commands={commands} onClose={() => { setSheet(null); }} />}
       {sheet === "commands" && <Choices title="Commands" placeholder="What to do" choices={commands.filter((one) => one.isEnabled)} onClose={() => { setSheet(null); }} />}
       {sheet === "find" && <Choices title="Find in the flow" placeholder="A node's label, kind or content" choices={views.finds()} onClose={() => { setSheet(null); }} />}
+      {sheet === "templates" && (
+        <TemplateChoices onInsert={(name, template) => { latest.current.insert(name, template); }} onClose={() => { setSheet(null); }} />
+      )}
       {sheet === "arrange" && (
         <Question
           title="Arrange the whole flow?"

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "react";
 
 import { frameOf, fromBelow, placesOf } from "../drawing";
 import { tintOf } from "../kinds";
+import { wornBy } from "../look";
 import { useTheme } from "../theme";
 
 /** Pixels for each of the flow's own units: as many as are seen from so far. */
@@ -52,8 +53,9 @@ export function FarPicture({ nodes, edges }: { nodes: readonly Node[]; edges: re
         const { own, kind } = tintOf(node);
         context.fillStyle = token("--panel");
         context.fillRect(x, y, width, height);
-        context.fillStyle = own ?? token(`--${kind}`);
-        context.globalAlpha = 0.4;
+        const chosen = wornBy(node).fill;
+        context.fillStyle = chosen ?? own ?? token(`--${kind}`);
+        context.globalAlpha = chosen === undefined ? 0.4 : 1;
         context.fillRect(x, y, width, height);
         context.globalAlpha = 1;
       };

@@ -3,6 +3,7 @@ import { type PointerEvent, useEffect, useRef } from "react";
 
 import { type Box, frameOf, fromBelow, placesOf } from "../drawing";
 import { tintOf } from "../kinds";
+import { wornBy } from "../look";
 import { useTheme } from "../theme";
 import { MAX_ZOOM, MIN_ZOOM } from "./fit";
 
@@ -74,10 +75,16 @@ export function Minimap({ nodes }: { nodes: readonly Node[] }) {
         const box = boxes.get(node.id);
         if (box !== undefined) {
           const { own, kind } = tintOf(node);
-          context.fillStyle = own ?? style.getPropertyValue(`--${kind}`);
+          const { fill, border } = wornBy(node);
+          const tint = own ?? style.getPropertyValue(`--${kind}`);
+          context.fillStyle = fill ?? tint;
+          context.strokeStyle = border ?? tint;
           context.beginPath();
           context.roundRect(x + box.x * by, y + box.y * by, Math.max(2, box.width * by), Math.max(2, box.height * by), Math.min(2, 8 * by));
           context.fill();
+          if (fill !== undefined || border !== undefined) {
+            context.stroke();
+          }
         }
       }
       showView.current();

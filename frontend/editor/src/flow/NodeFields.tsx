@@ -2,9 +2,11 @@ import type { FlowNode, JsonObject, Member, SyncedFlow } from "helix-flows";
 import { memo } from "react";
 
 import { sizeOf } from "../drawing";
-import { type Field, hasKindInData, KINDS, kindOfNode, textOf, tintOf } from "../kinds";
+import { type Field, fieldFor, hasKindInData, KINDS, kindOfNode, textOf } from "../kinds";
 import { placesIn } from "../nesting";
 import { MAX_SIZE, MIN_SIZE } from "./FlowNode";
+import { asChoice, KindFields, LinksField } from "./KindFields";
+import { LookFields } from "./LookFields";
 import { PropertyField } from "./PropertyField";
 import { Section } from "./Section";
 import { shared } from "./shared";
@@ -39,7 +41,6 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
   const isOneKind = nodes.every((one) => kindOfNode(one) === kind);
   const known = new Set([...COMMON, ...kind.fields].map(({ name }) => name));
   const others = nodes.length > 1 ? [] : Object.keys(node.data).filter((name) => !known.has(name) && name !== "color" && !(name === "type" && hasKindInData(node)));
-  const fields = [...(isOneKind ? kind.fields : []), ...others.map((name): Field => ({ name, label: name, form: "json" }))];
   const ids = nodes.map(({ id }) => id);
   const change = (key: string, of: JsonObject | ((node: FlowNode) => JsonObject)): void => {
     const patches = nodes.map((one) => [one.id, typeof of === "function" ? of(one) : of] as const);
@@ -50,41 +51,49 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
       const editing = meta.editing ?? {};
       return !isSelf && ids.includes(textOf(editing["node"])) && editing["field"] === name;
     });
-  const dataField = (field: Field) => (
-    <PropertyField
-      key={`${field.name} ${ids.join()}`}
-      field={field}
-      {...shared(nodes.map(({ data }) => data[field.name]))}
-      editor={editorOf(field.name)}
-      onChange={(value, before) => {
-        change(`data.${field.name}`, ({ data }) => ({ data: { [field.name]: turning(data[field.name], before, value) } }));
-      }}
-      onFocus={() => { sync.setPresence({ editing: { node: node.id, field: field.name } }); }}
-      onBlur={() => {
+  const dataField = (known: Field) => {
+    const held = shared(nodes.map(({ data }) => data[known.name]));
+    const field = fieldFor(known, held.value);
+    const { name, form } = field;
+    const isSwitch = form === "switch";
+    const more = {
+      editor: editorOf(name),
+      onChange: (value: unknown, before: unknown): void => {
+        const given = isSwitch && typeof value === "string" ? (value === "" ? null : value === "true") : typeof form === "object" && value === "" ? null : value;
+        change(`data.${name}`, ({ data }) => ({ data: { [name]: turning(data[name], before, given) } }));
+      },
+      onFocus: () => { sync.setPresence({ editing: { node: node.id, field: name } }); },
+      onBlur: () => {
         sync.flush();
         sync.setPresence({ editing: null });
-      }}
+      },
+    };
+    const key = `${name} ${ids.join()}`;
+    if (form === "links") {
+      return <LinksField key={key} field={field} {...held} document={sync.state.document} {...more} onChange={(value) => { more.onChange(value, held.value); }} />;
+    }
+    return isSwitch
+      ? <PropertyField key={key} field={asChoice(field)} value={held.value === undefined ? undefined : textOf(held.value)} isMixed={held.isMixed} {...more} />
+      : <PropertyField key={key} field={field} {...held} {...more} />;
+  };
+  const kindField = (
+    <PropertyField
+      key={`type ${ids.join()}`}
+      field={KIND}
+      {...shared(nodes.map((one) => (hasKindInData(one) ? one.data["type"] : one.type)))}
+      onChange={(type) => { change("type", (one) => (hasKindInData(one) ? { data: { type } } : { type })); }}
+      onBlur={() => { sync.flush(); }}
     />
   );
   return (
     <>
       <Section title="About">{COMMON.map(dataField)}</Section>
-      <Section title={isOneKind ? kind.name : "Kind"}>
-        <PropertyField
-          key={`type ${ids.join()}`}
-          field={KIND}
-          {...shared(nodes.map((one) => (hasKindInData(one) ? one.data["type"] : one.type)))}
-          onChange={(type) => { change("type", (one) => (hasKindInData(one) ? { data: { type } } : { type })); }}
-          onBlur={() => { sync.flush(); }}
-        />
-        {fields.map(dataField)}
-      </Section>
+      {isOneKind ? <KindFields kind={kind} nodes={nodes} render={dataField}>{kindField}</KindFields> : <Section title="Kind">{kindField}</Section>}
+      {others.length > 0 && <Section title="More">{others.map((name) => dataField({ name, label: name, form: "json" }))}</Section>}
       <Section title="Place and size">
         <PlaceFields sync={sync} nodes={nodes} change={change} />
       </Section>
-      <Section title="Colour">
-        <Swatches sync={sync} color={shared(nodes.map(({ data }) => data["color"])).value} own={tintOf(node).own} change={change} />
-      </Section>
+      <LookFields sync={sync} nodes={nodes} change={change} />
     </>
   );
 });
@@ -121,41 +130,6 @@ function PlaceFields({ sync, nodes, change }: PartProps & { nodes: readonly Flow
           isDisabled={isDisabled}
           onChange={(value) => { change(field.name, { [field.name]: value }); }}
           onBlur={flush}
-        />
-      ))}
-    </div>
-  );
-}
-
-function Swatches({ sync, color, own, change }: PartProps & { color: unknown; own: string | null }) {
-  return (
-    <div className="swatches" role="group" aria-label="Colour">
-      {own !== null && color === own && (
-        <button
-          type="button"
-          className="own"
-          style={{ "--own": own } as React.CSSProperties}
-          aria-label={`Its own: ${own}`}
-          title={`Its own: ${own}`}
-          aria-pressed
-          onClick={() => {
-            change("color", { data: { color: null } });
-            sync.flush();
-          }}
-        />
-      )}
-      {KINDS.map(({ type, name }) => (
-        <button
-          key={type}
-          type="button"
-          className={type}
-          aria-label={`As ${name}`}
-          title={`As ${name}`}
-          aria-pressed={color === type}
-          onClick={() => {
-            change("color", { data: { color: color === type ? null : type } });
-            sync.flush();
-          }}
         />
       ))}
     </div>

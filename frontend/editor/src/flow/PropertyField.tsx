@@ -43,7 +43,7 @@ function written({ form }: Field, value: unknown): string {
   return form === "json" && typeof value !== "string" && value !== undefined ? JSON.stringify(value, null, 1) : textOf(value);
 }
 
-function readNumber({ isOptional, range: [least, most] = [-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] }: Field, text: string): Reading {
+function readNumber({ isOptional, isWhole, range: [least, most] = [-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] }: Field, text: string): Reading {
   const number = Number(text);
   if (text.trim() === "") {
     return isOptional === true ? { value: null } : { fault: "A number is needed" };
@@ -54,7 +54,7 @@ function readNumber({ isOptional, range: [least, most] = [-Number.MAX_SAFE_INTEG
   if (number < least || number > most) {
     return { fault: number < least ? `At least ${least}` : `At most ${most}` };
   }
-  return { value: number };
+  return isWhole === true && !Number.isInteger(number) ? { fault: "A whole number is needed" } : { value: number };
 }
 
 /** Read JSON; what no document holds is a fault. */
@@ -87,6 +87,11 @@ function read(field: Field, text: string, first: unknown): Reading {
   return { value: text };
 }
 
+/** Say that there is nothing in a field, and what counts then. */
+export function unset({ fallback, names }: Field): string {
+  return fallback === undefined ? "Not set" : `Not set: ${names?.get(textOf(fallback)) ?? textOf(fallback)}`;
+}
+
 /** One field of what is selected. */
 export function PropertyField({ field, value, isMixed, placeholder = "", isDisabled = false, editor, onChange, onFocus, onBlur }: Props) {
   const id = useId();
@@ -98,7 +103,7 @@ export function PropertyField({ field, value, isMixed, placeholder = "", isDisab
   const controls = {
     id,
     value: draft?.text ?? written(field, value),
-    placeholder: isMixed ? "Different values" : placeholder,
+    placeholder: isMixed ? "Different values" : placeholder || textOf(field.fallback),
     disabled: isDisabled,
     "aria-invalid": fault !== null,
     "aria-describedby": `${id}-more`,
@@ -136,16 +141,22 @@ export function PropertyField({ field, value, isMixed, placeholder = "", isDisab
         <select {...controls}>
           {[...new Set([...(isMixed || field.isOptional !== false ? [""] : []), ...form, textOf(value)])].map((option) => (
             <option key={option} value={option} disabled={option === "" && field.isOptional === false}>
-              {(names?.get(option) ?? option) || (isMixed ? "Different values" : "Not set")}
+              {(names?.get(option) ?? option) || (isMixed ? "Different values" : unset(field))}
             </option>
           ))}
         </select>
       ) : isLong ? (
         <textarea {...controls} className={form === "text" ? "" : "mono"} rows={form === "code" ? 1 : form === "list" ? 3 : 2} spellCheck={form === "text"} />
       ) : (
-        <input {...controls} inputMode={form === "number" ? "decimal" : "text"} />
+        <input {...controls} inputMode={form === "number" ? "decimal" : "text"} {...(field.suggestions === undefined ? {} : { list: `${id}-list` })} />
+      )}
+      {field.suggestions !== undefined && (
+        <datalist id={`${id}-list`}>
+          {field.suggestions.map((text) => <option key={text} value={text} />)}
+        </datalist>
       )}
       <span id={`${id}-more`} className="more">
+        {field.help !== undefined && <span className="help">{field.help}</span>}
         {fault !== null && <span role="alert" className="fault">{fault}</span>}
         {editor !== undefined && (
           <span className="other-edits">

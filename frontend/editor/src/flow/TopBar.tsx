@@ -27,7 +27,7 @@ interface Props {
   onRename: () => void;
 }
 
-const IN_MENU = ["find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
+const IN_MENU = ["template", "find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
 
 /** What is in the menu besides where there is no room for buttons. */
 const IN_MENU_ONLY = ["undo", "redo", "share"];

@@ -4,7 +4,7 @@ import type { UseFlowResult } from "helix-flows/react";
 import {
   AlignCenterHorizontal, AlignCenterVertical, AlignEndHorizontal, AlignEndVertical, AlignHorizontalSpaceAround, AlignStartHorizontal,
   AlignStartVertical, AlignVerticalSpaceAround, ArchiveRestore, ArrowDown, ArrowLeft, ArrowRight, ArrowUp, BoxSelect, ClipboardPaste, Copy, FileJson,
-  BringToFront, Focus, History as HistoryIcon, Image, Keyboard, Lock, Maximize, Moon, PanelRight, Redo2, Scan, Scissors, Search, SendToBack, Share2, Spline,
+  BringToFront, Focus, History as HistoryIcon, Image, Keyboard, LayoutTemplate, Lock, Maximize, Moon, PanelRight, Redo2, Scan, Scissors, Search, SendToBack, Share2, Spline,
   SquareDashed, SquarePlus, SquareX, TextCursorInput, Trash2, Undo2, Workflow, ZoomIn, ZoomOut,
 } from "lucide-react";
 
@@ -90,11 +90,15 @@ function editsOf(actions: Actions, views: Views, flow: UseFlowResult, { isReadOn
   ];
 }
 
-function addsOf(actions: Actions, { isReadOnly, isLocked }: Surroundings): Command[] {
-  return KIND_KEYS.map(({ kind, keys }) => ({
-    group: "Add", id: `add-${kind.type}`, label: `Add ${kind.name}`, icon: kind.icon, keys: [keys], isEnabled: !isReadOnly && !isLocked,
-    run: () => { actions.add(kind.type); },
-  }));
+function addsOf(actions: Actions, { isReadOnly, isLocked, show }: Surroundings): Command[] {
+  const [group, isEnabled] = ["Add" as const, !isReadOnly && !isLocked];
+  return [
+    ...KIND_KEYS.map(({ kind, keys }) => ({
+      group, id: `add-${kind.type}`, label: `Add ${kind.name}`, icon: kind.icon, keys: [keys], isEnabled, words: `${kind.category} ${kind.about}`,
+      run: () => { actions.add(kind.type); },
+    })),
+    { group, id: "template", label: "Insert a template", icon: LayoutTemplate, keys: ["Alt+I"], isEnabled, run: () => { show("templates"); } },
+  ];
 }
 
 function placesOf(actions: Actions, views: Views, { isReadOnly, isLocked, show }: Surroundings): Command[] {

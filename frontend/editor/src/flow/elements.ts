@@ -5,6 +5,7 @@ import type { FlowDocument } from "helix-flows";
 
 import { sizeOf } from "../drawing";
 import { KINDS, kindOfNode, labelOf, textOf } from "../kinds";
+import { dressed, lookOf } from "../look";
 import { inOrder, levelOf, liftOf, nestingOf, type Place, placesIn } from "../nesting";
 import { FlowEdge, LEVEL } from "./FlowEdge";
 import { FlowNode, LOCKED } from "./FlowNode";
@@ -89,6 +90,7 @@ export function shownNodes(nodes: readonly Node[]): Node[] {
         zIndex: levelOf(node.zIndex),
         ...switchesOf(node),
         ...(parent === undefined ? {} : bindingOf(node, parent)),
+        ...dressed(lookOf(node)),
         measured: { width: Math.round(width), height: Math.round(height) },
         handles: handlesOf({ width, height }),
         data: node.draggable === false ? { ...node.data, [LOCKED]: true } : node.data,

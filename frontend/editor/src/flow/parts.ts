@@ -4,6 +4,7 @@ import type { FlowDocument, FlowEdge, FlowNode, JsonObject, Point } from "helix-
 
 import { type Box, frameOf, NODE_SIZE, sizeOf } from "../drawing";
 import { kindOf, textOf } from "../kinds";
+import { relinked } from "../links";
 import { inOrder, levelOf, nestingOf, type Place, placesIn, withInside } from "../nesting";
 import { randomId } from "../person";
 import { levelAbove } from "./levels";
@@ -98,6 +99,7 @@ export function copyOf(document: FlowDocument | null, part: Part, by: Point): Ad
     return {
       ...(isLoose ? withoutParent(node) : node),
       id: ids.get(node.id) as string,
+      data: relinked(node.data, ids),
       ...(inside === undefined ? { position: { x: node.position.x + by.x, y: node.position.y + by.y } } : { parentId: ids.get(inside) }),
       ...(level !== 0 && (inside === undefined || node["zIndex"] !== undefined) ? { zIndex: level } : {}),
     };
@@ -126,8 +128,13 @@ function boxesIn(part: Part, by: Point, around: ReadonlyMap<string, Place>): Box
   });
 }
 
+/** Give the box around a part, as it stands by itself. */
+export function frameOfPart(part: Part): Box {
+  return frameOf(new Map(boxesIn(part, { x: 0, y: 0 }, new Map()).map((box, n) => [String(n), box])), 0);
+}
+
 /** Give the middle of a part, to put it somewhere. */
 export function middleOf(part: Part): Point {
-  const { x, y, width, height } = frameOf(new Map(boxesIn(part, { x: 0, y: 0 }, new Map()).map((box, n) => [String(n), box])), 0);
+  const { x, y, width, height } = frameOfPart(part);
   return { x: x + width / 2, y: y + height / 2 };
 }

@@ -133,6 +133,40 @@ function triedIn(area: Box, wanted: Point, { width, height }: Pick<Box, "width" 
   return columns.flatMap((x) => rows.map((y) => ({ x, y }))).toSorted((a, b) => distance(a) - distance(b));
 }
 
+/** How many cells an area is divided into, across and down. */
+const CELLS = 64;
+
+/** Give what tells whether a box in an area would be too near to others: each looks only at those in its own cells. */
+function nearness(boxes: readonly Box[], area: Box): (box: Box) => boolean {
+  const size = { width: Math.max(1, area.width / CELLS), height: Math.max(1, area.height / CELLS) };
+  const cells = new Map<number, Box[]>();
+  const cellsOf = ({ x, y, width, height }: Box): number[] => {
+    const at = (place: number, start: number, length: number): number => Math.max(0, Math.min(CELLS, Math.floor((place - start) / length)));
+    const [left, right] = [at(x, area.x, size.width), at(x + width, area.x, size.width)];
+    const [top, bottom] = [at(y, area.y, size.height), at(y + height, area.y, size.height)];
+    const found = [];
+    for (let row = top; row <= bottom; row += 1) {
+      for (let column = left; column <= right; column += 1) {
+        found.push(row * (CELLS + 1) + column);
+      }
+    }
+    return found;
+  };
+  for (const box of boxes) {
+    if (isNear(box, area)) {
+      for (const cell of cellsOf({ x: box.x - GAP, y: box.y - GAP, width: box.width + 2 * GAP, height: box.height + 2 * GAP })) {
+        const there = cells.get(cell);
+        if (there === undefined) {
+          cells.set(cell, [box]);
+        } else {
+          there.push(box);
+        }
+      }
+    }
+  }
+  return (box) => cellsOf(box).some((cell) => cells.get(cell)?.some((one) => isNear(one, box)) === true);
+}
+
 /**
  * Find where there is room for something new, as near as can be to where it is wanted.
  *
@@ -146,8 +180,8 @@ function triedIn(area: Box, wanted: Point, { width, height }: Pick<Box, "width" 
 export function roomFor(size: Pick<Box, "width" | "height">, wanted: Point, taken: Iterable<Box>, area: Box, isOnlyThere = false): Point | null {
   const all = [...taken];
   const found = (within: Box): Point | undefined => {
-    const near = all.filter((box) => isNear(box, within));
-    const isFree = (at: Point): boolean => !near.some((box) => isNear(box, { ...at, ...size }));
+    const isTaken = nearness(all, within);
+    const isFree = (at: Point): boolean => !isTaken({ ...at, ...size });
     return isWithin({ ...wanted, ...size }, within) && isFree(wanted) ? wanted : triedIn(within, wanted, size).find(isFree);
   };
   const there = found(area);

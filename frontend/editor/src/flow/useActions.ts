@@ -1,7 +1,7 @@
 /** What can be done to a flow, whoever asks for it: a key, a menu, a mouse. */
 
 import { useReactFlow } from "@xyflow/react";
-import { connecting, type JsonObject, type Point } from "helix-flows";
+import { connecting, type FlowDocument, type JsonObject, type Point } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { useRef } from "react";
 
@@ -12,7 +12,7 @@ import { tell } from "../ui/Toasts";
 import { announce, counted } from "./announce";
 import { sent } from "./levels";
 import { carryOut } from "./outputs";
-import { type Addition, copyOf, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";
+import { type Addition, copyOf, frameOfPart, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";
 import { type Axis, evenly, GRID, inLine, type Side } from "./placing";
 import { useRoom } from "./useRoom";
 
@@ -27,6 +27,8 @@ export interface Actions {
   add: (type: string, at?: Point) => void;
   /** Add a node where it was dropped, in the window. */
   drop: (type: string, at: Point) => void;
+  /** Add a copy of all of a document, where there is room for it, as one step of undo. */
+  insert: (name: string, other: FlowDocument) => void;
   select: (ids: readonly string[]) => void;
   selectAll: () => void;
   remove: () => void;
@@ -142,6 +144,16 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       const { x, y } = screenToFlowPosition(at, { snapToGrid: false });
       const onGrid = (to: number): number => Math.round(to / GRID) * GRID;
       add(type, { x: onGrid(x - NODE_SIZE.width / 2), y: onGrid(y - NODE_SIZE.height / 2) });
+    },
+    insert: (name, other) => {
+      const whole = partOf(other, Object.keys(other.nodes), true);
+      if (whole.nodes.length > 0 && !isReadOnly) {
+        const frame = frameOfPart(whole);
+        const to = room.inSight(frame);
+        apply(copyOf(document, whole, { x: Math.round(to.x - frame.x), y: Math.round(to.y - frame.y) }));
+        room.show({ ...frame, ...to });
+        announce(`Inserted “${name}”: ${counted(whole.nodes.length, whole.edges.length)}`);
+      }
     },
     remove: () => { remove(nodeIds); },
     duplicate: () => {

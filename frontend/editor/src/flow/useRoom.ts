@@ -5,7 +5,7 @@ import type { FlowDocument, Point } from "helix-flows";
 
 import { type Box, boxesOf, frameOf } from "../drawing";
 import { placesIn } from "../nesting";
-import { freeArea, glide } from "./fit";
+import { freeArea, glide, MIN_ZOOM, viewOf } from "./fit";
 import { GAP, GRID, roomFor } from "./placing";
 
 /** How far from what is selected new nodes are: an edge between them is seen. */
@@ -24,7 +24,7 @@ export interface Rooms {
   beside: (size: Pick<Box, "width" | "height">, selected: readonly string[]) => Room;
   /** Find room for a part of that size in the middle of what is in sight, or as near to that as can be. */
   inSight: (size: Pick<Box, "width" | "height">) => Point;
-  /** Move the canvas as far as it takes to see a box. */
+  /** Move the canvas as far as it takes to see a box; farther away, where that is too large. */
   show: (box: Box) => void;
 }
 
@@ -90,10 +90,14 @@ export function useRoom(document: FlowDocument | null): Rooms {
     },
     show: (box) => {
       const area = seen();
+      if (box.width > area.width || box.height > area.height) {
+        const frame = { x: box.x - GAP, y: box.y - GAP, width: box.width + 2 * GAP, height: box.height + 2 * GAP };
+        void setViewport(viewOf(frame, freeArea(), MIN_ZOOM), glide());
+        return;
+      }
       const { x, y, zoom } = getViewport();
-      // What is larger than what is in sight begins at its upper left.
       const way = (start: number, length: number, from: number, room: number): number =>
-        start < from || length > room ? start - from : Math.max(0, start + length - from - room);
+        start < from ? start - from : Math.max(0, start + length - from - room);
       const [left, up] = [way(box.x, box.width, area.x, area.width), way(box.y, box.height, area.y, area.height)];
       if (left !== 0 || up !== 0) {
         void setViewport({ x: x - left * zoom, y: y - up * zoom, zoom }, glide());

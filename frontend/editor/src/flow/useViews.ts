@@ -5,7 +5,7 @@ import type { Dropped, Point } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 
 import { sizeOf } from "../drawing";
-import { kindOfNode, labelOf } from "../kinds";
+import { kindOfNode, labelOf, wordsOf } from "../kinds";
 import { placesIn } from "../nesting";
 import { tell } from "../ui/Toasts";
 import { announce } from "./announce";
@@ -113,7 +113,7 @@ export function useViews({ sync, document, nodes, edges }: UseFlowResult, { sele
         label: labelOf(node),
         hint: kindOfNode(node).name,
         icon: kindOfNode(node).icon,
-        words: JSON.stringify(node.data),
+        words: wordsOf(node),
         run: () => { reveal(node.id, true); },
       })),
   };

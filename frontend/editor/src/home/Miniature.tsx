@@ -3,6 +3,7 @@ import { memo } from "react";
 
 import { boxesOf, curveOf, frameOf, piecesOf } from "../drawing";
 import { tinted, tintOf } from "../kinds";
+import { dressed, lookOf } from "../look";
 import { placesIn } from "../nesting";
 
 /** From how many nodes on edges are too many to tell anything. */
@@ -24,7 +25,9 @@ export const Miniature = memo(function Miniature({ document }: { document: FlowD
           return <path key={`edge ${id}`} className="mini-edge" strokeWidth={stroke} d={curveOf(boxes.get(source), boxes.get(target))} />;
         }
         const { node, box } = piece;
-        return <rect key={`node ${node.id}`} {...tinted("mini-node", tintOf(node))} {...box} rx={Math.min(stroke * 3, 16)} strokeWidth={stroke * 1.2} />;
+        const { className, style } = tinted("mini-node", tintOf(node));
+        const dress = dressed(lookOf(node));
+        return <rect key={`node ${node.id}`} className={`${className} ${dress.className}`} style={{ ...style, ...dress.style }} {...box} rx={Math.min(stroke * 3, 16)} strokeWidth={stroke * 1.2} />;
       })}
     </svg>
   );

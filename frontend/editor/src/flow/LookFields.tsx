@@ -1,0 +1,161 @@
+import type { FlowNode, JsonObject, SyncedFlow } from "helix-flows";
+import { type CSSProperties, useId, useState } from "react";
+
+import { type Field, HEX, KINDS, tintOf } from "../kinds";
+import { LINES, type Look, lookOf, MAX_BORDER, styling } from "../look";
+import { PropertyField } from "./PropertyField";
+import { Section } from "./Section";
+import { shared } from "./shared";
+
+interface Props {
+  sync: SyncedFlow;
+  nodes: readonly FlowNode[];
+  change: (key: string, of: JsonObject | ((node: FlowNode) => JsonObject)) => void;
+}
+
+const WIDTH: Field = { name: "borderWidth", label: "Border's width", form: "number", isOptional: true, range: [0, MAX_BORDER] };
+const LINE: Field = {
+  name: "borderStyle", label: "Border's line", form: LINES,
+  names: new Map([["solid", "Solid"], ["dashed", "Dashed"], ["dotted", "Dotted"]]),
+};
+
+/** How nodes look: a colour as one of the kinds or any, and what fills and surrounds them. */
+export function LookFields({ sync, nodes, change }: Props) {
+  const ids = nodes.map(({ id }) => id).join();
+  const colors = shared(nodes.map(({ data }) => data["color"]));
+  const looks = nodes.map(lookOf);
+  const flush = (): void => { sync.flush(); };
+  const restyle = (name: string, of: Partial<Look>): void => {
+    change(name, (node) => ({ style: styling(node, of) }));
+  };
+  return (
+    <Section title="Colour and border">
+      <Swatches color={colors.value} own={tintOf(nodes[0] ?? {}).own} onChange={(color) => { change("color", { data: { color } }); flush(); }} />
+      <ColorField
+        key={`color ${ids}`}
+        label="Any colour"
+        value={typeof colors.value === "string" && HEX.test(colors.value) ? colors.value : undefined}
+        isMixed={colors.isMixed}
+        onChange={(color) => { change("color", { data: { color } }); }}
+        onBlur={flush}
+      />
+      <ColorField key={`fill ${ids}`} label="Filled with" {...shared(looks.map(({ fill }) => fill ?? undefined))} onChange={(fill) => { restyle("fill", { fill }); }} onBlur={flush} />
+      <ColorField key={`border ${ids}`} label="Border" {...shared(looks.map(({ border }) => border ?? undefined))} onChange={(border) => { restyle("border", { border }); }} onBlur={flush} />
+      <div className="pair">
+        <PropertyField
+          key={`width ${ids}`}
+          field={WIDTH}
+          {...shared(looks.map(({ width }) => width ?? undefined))}
+          placeholder="1"
+          onChange={(width) => { restyle("width", { width: width as number | null }); }}
+          onBlur={flush}
+        />
+        <PropertyField
+          key={`line ${ids}`}
+          field={LINE}
+          {...shared(looks.map(({ line }) => line ?? undefined))}
+          onChange={(line) => { restyle("line", { line: LINES.find((one) => one === line) ?? null }); }}
+          onBlur={flush}
+        />
+      </div>
+    </Section>
+  );
+}
+
+interface ColorProps {
+  label: string;
+  value: unknown;
+  isMixed: boolean;
+  onChange: (color: string | null) => void;
+  onBlur: () => void;
+}
+
+const LONG = /^#[\da-f]{6}$/i;
+
+/** Write a colour as the browser's own picker takes it. */
+function long(hex: string): string {
+  return LONG.test(hex) ? hex.toLowerCase() : `#${[...hex.slice(1)].map((digit) => digit + digit).join("")}`.toLowerCase();
+}
+
+/** Any colour, typed as `#rrggbb` or picked. What is no colour yet stays with why, and isn't kept. */
+function ColorField({ label, value, isMixed, onChange, onBlur }: ColorProps) {
+  const id = useId();
+  const [typed, setTyped] = useState<string | null>(null);
+  const known = typeof value === "string" ? value : "";
+  const isFaulty = typed !== null && typed.trim() !== "" && !HEX.test(typed.trim());
+  return (
+    <div className={isFaulty ? "field faulty" : "field"}>
+      <label htmlFor={id}>{label}</label>
+      <span className="color-field">
+        <input
+          id={id}
+          value={typed ?? known}
+          placeholder={isMixed ? "Different values" : "#rrggbb"}
+          aria-invalid={isFaulty}
+          aria-describedby={`${id}-more`}
+          spellCheck={false}
+          onChange={({ target }) => {
+            const color = target.value.trim();
+            setTyped(target.value);
+            if (color === "" || HEX.test(color)) {
+              onChange(color === "" ? null : color);
+            }
+          }}
+          onBlur={() => {
+            if (!isFaulty) {
+              setTyped(null);
+            }
+            onBlur();
+          }}
+          onKeyDown={(event) => {
+            if (event.key === "Escape" && isFaulty) {
+              event.stopPropagation();
+              setTyped(null);
+            }
+          }}
+        />
+        <input
+          type="color"
+          aria-label={`Pick: ${label}`}
+          title={`Pick: ${label}`}
+          value={HEX.test(known) ? long(known) : "#888888"}
+          onChange={({ target }) => {
+            setTyped(null);
+            onChange(target.value);
+          }}
+          onBlur={onBlur}
+        />
+      </span>
+      <span id={`${id}-more`} className="more">{isFaulty && <span role="alert" className="fault">A colour is # and 3 or 6 of 0-9 and a-f</span>}</span>
+    </div>
+  );
+}
+
+function Swatches({ color, own, onChange }: { color: unknown; own: string | null; onChange: (color: string | null) => void }) {
+  return (
+    <div className="swatches" role="group" aria-label="Colour">
+      {own !== null && color === own && (
+        <button
+          type="button"
+          className="own"
+          style={{ "--own": own } as CSSProperties}
+          aria-label={`Its own: ${own}`}
+          title={`Its own: ${own}`}
+          aria-pressed
+          onClick={() => { onChange(null); }}
+        />
+      )}
+      {KINDS.map(({ type, name }) => (
+        <button
+          key={type}
+          type="button"
+          className={type}
+          aria-label={`As ${name}`}
+          title={`As ${name}`}
+          aria-pressed={color === type}
+          onClick={() => { onChange(color === type ? null : type); }}
+        />
+      ))}
+    </div>
+  );
+}
