@@ -14,7 +14,7 @@ PRESS = "(init) => dispatchEvent(new KeyboardEvent('keydown', {...init, cancelab
 def test_edi20_nodes_are_added_selected_and_moved(opened: Person) -> None:
     opened.page.locator(".palette button").first.focus()
     opened.press("ArrowDown", "Enter")
-    opened.hears("Added Sensor")
+    opened.hears("Added Skill")
     assert len(document_of(opened)["nodes"]) == 3
     opened.press("Escape")
     opened.node("left").focus()

@@ -84,8 +84,12 @@ const change = <T = unknown>(method: string, path: string, body?: BodyInit): Pro
   ask(method, `${path}?by=${encodeURIComponent(thePerson().name)}`, body);
 
 export const api = {
-  async flows(search: string): Promise<FlowList> {
+  /** @param filter what flows are to be like, by REST's parameters. */
+  async flows(search: string, filter: Readonly<Record<string, number>>): Promise<FlowList> {
     const query = new URLSearchParams({ limit: String(PAGE), ...(search === "" ? {} : { q: search }) });
+    for (const [name, value] of Object.entries(filter)) {
+      query.set(name, String(value));
+    }
     // One that changes meanwhile may be on two pages.
     const found = new Map<string, ListedFlow>();
     let next: string | null = null;

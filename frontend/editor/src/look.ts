@@ -65,7 +65,8 @@ export function styling(node: object, change: Partial<Look>): Record<string, str
 
 /** Tell how bright a colour is, from 0 to 1, as contrasts are reckoned (WCAG 2.2, relative luminance). */
 function luminanceOf(hex: string): number {
-  const digits = hex.length === 4 ? [...hex.slice(1)].map((digit) => digit + digit) : (hex.slice(1).match(/../g) ?? []);
+  const long = hex.length === 4 ? hex.slice(1).replaceAll(/./g, "$&$&") : hex.slice(1);
+  const digits = long.match(/../g) ?? [];
   const [red = 0, green = 0, blue = 0] = digits.map((two) => {
     const part = parseInt(two, 16) / 255;
     return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;

@@ -74,7 +74,7 @@ const LONG = /^#[\da-f]{6}$/i;
 
 /** Write a colour as the browser's own picker takes it. */
 function long(hex: string): string {
-  return LONG.test(hex) ? hex.toLowerCase() : `#${[...hex.slice(1)].map((digit) => digit + digit).join("")}`.toLowerCase();
+  return LONG.test(hex) ? hex.toLowerCase() : `#${hex.slice(1).replaceAll(/./g, "$&$&")}`.toLowerCase();
 }
 
 /** Any colour, typed as `#rrggbb` or picked. What is no colour yet stays with why, and isn't kept. */

@@ -8,17 +8,20 @@ import { api, type ListedFlow, reasonOf } from "../api";
 import { store, stored } from "../storage";
 import { tell, useToastKeys } from "../ui/Toasts";
 import { Cards, Skeletons } from "./Cards";
+import { Filters } from "./Filters";
 import { HomeBar, ImportButton } from "./HomeBar";
 import { importFiles } from "./importing";
 import { LegacyOffer } from "./LegacyOffer";
+import { readQuery } from "./query";
 import { Templates } from "./Templates";
 import { useDrop } from "./useDrop";
 import { useFlows } from "./useFlows";
 
-type Order = "changed" | "title" | "size";
+type Order = "changed" | "oldest" | "title" | "size";
 
 const ORDERS: Record<Order, (a: ListedFlow, b: ListedFlow) => number> = {
   changed: (a, b) => b.updated_at - a.updated_at,
+  oldest: (a, b) => a.updated_at - b.updated_at,
   title: (a, b) => a.title.localeCompare(b.title, undefined, { numeric: true }),
   size: (a, b) => b.node_count - a.node_count,
 };
@@ -64,6 +67,7 @@ export default function Home() {
         <LegacyOffer onImported={reload} />
         <div className="heading">
           <h1>Your flows</h1>
+          <Filters search={search} onSearch={setSearch} />
           <label className="field">
             <span className="hidden">Sort by</span>
             <select
@@ -76,6 +80,7 @@ export default function Home() {
               }}
             >
               <option value="changed">Last changed</option>
+              <option value="oldest">Longest unchanged</option>
               <option value="title">Title</option>
               <option value="size">Size</option>
             </select>
@@ -85,7 +90,7 @@ export default function Home() {
         {shown === undefined ? error === null && <Skeletons /> : (
           <>
             {shown.length === 0 ? (
-              <Empty search={search} onImport={take} />
+              <Empty search={search} onSearch={setSearch} onImport={take} />
             ) : (
               <Cards key={`${search} ${order}`} flows={shown} present={present} onChange={reload} />
             )}
@@ -112,7 +117,15 @@ function Trouble({ error, isOld, onRetry }: { error: string; isOld: boolean; onR
   );
 }
 
-function Empty({ search, onImport }: { search: string; onImport: (files: readonly File[]) => void }) {
+interface EmptyProps {
+  search: string;
+  onSearch: (text: string) => void;
+  onImport: (files: readonly File[]) => void;
+}
+
+function Empty({ search, onSearch, onImport }: EmptyProps) {
+  const { words, filter } = readQuery(search);
+  const isFiltered = Object.keys(filter).length > 0;
   return search.trim() === "" ? (
     <div className="empty">
       <LayoutTemplate size={32} aria-hidden />
@@ -129,7 +142,8 @@ function Empty({ search, onImport }: { search: string; onImport: (files: readonl
   ) : (
     <div className="empty">
       <Search size={32} aria-hidden />
-      <p>No flow has “{search.trim()}” in its title or description.</p>
+      {words === "" ? <p>No flow is like that.</p> : <p>No flow {isFiltered ? "like that " : ""}has “{words}” in its title or description.</p>}
+      {isFiltered && <button className="button" onClick={() => { onSearch(words); }}>Look among all flows</button>}
     </div>
   );
 }

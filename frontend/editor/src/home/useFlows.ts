@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useState } from "react";
 
 import { api, type FlowList, reasonOf } from "../api";
+import { readQuery } from "./query";
 
 /** Milliseconds between looks at what there is, and who is where. */
 const REFRESH = 5_000;
@@ -18,7 +19,7 @@ interface Known {
   error: string | null;
 }
 
-/** The flows that a search finds, asked for again and again while they are in sight. */
+/** The flows that a search finds, as `readQuery` reads it, asked for again and again while they are in sight. */
 export function useFlows(search: string): Known & { reload: () => void } {
   const [known, setKnown] = useState<Known>({ list: null, present: NOBODY, error: null });
   const [turn, setTurn] = useState(0);
@@ -26,8 +27,9 @@ export function useFlows(search: string): Known & { reload: () => void } {
   useEffect(() => {
     let isCurrent = true;
     const look = async (): Promise<void> => {
+      const { words, filter } = readQuery(search);
       try {
-        const [list, present] = await Promise.all([api.flows(search), api.present()]);
+        const [list, present] = await Promise.all([api.flows(words, { ...filter }), api.present()]);
         if (isCurrent) {
           setKnown({ list, present, error: null });
         }

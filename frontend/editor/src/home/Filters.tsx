@@ -1,0 +1,38 @@
+import { AGES, type Choice, choiceIn, SIZES, withChoice } from "./query";
+
+interface Props {
+  search: string;
+  onSearch: (text: string) => void;
+}
+
+const BOTH = [
+  { what: "nodes", label: "Size", choices: SIZES },
+  { what: "age", label: "Changed", choices: AGES },
+] as const;
+
+/** Chooses flows by how many nodes they have, and when they were changed: what is chosen stands in the search, too. */
+export function Filters({ search, onSearch }: Props) {
+  return (
+    <div className="filters">
+      {BOTH.map(({ what, label, choices }) => {
+        const chosen = choiceIn(search, what, choices);
+        const all: readonly Choice[] = chosen === null ? [...choices, { label: "As typed", typed: "typed" }] : choices;
+        return (
+          <label key={what} className="field">
+            <span className="hidden">{label}</span>
+            <select
+              value={chosen ?? "typed"}
+              onChange={({ target: { value } }) => {
+                if (value !== "typed") {
+                  onSearch(withChoice(search, what, value));
+                }
+              }}
+            >
+              {all.map(({ label: name, typed }) => <option key={typed} value={typed}>{name}</option>)}
+            </select>
+          </label>
+        );
+      })}
+    </div>
+  );
+}
