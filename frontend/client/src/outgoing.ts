@@ -5,7 +5,7 @@ import type { PushCalls } from "./membership";
 import { isEmpty, isObject } from "./mergepatch";
 import type { Operation } from "./replica";
 import { Sending } from "./sending";
-import { sizeOf, split } from "./split";
+import { largest, sizeOf, split } from "./split";
 import type { FlowError, JsonObject } from "./types";
 
 /** Bytes of a frame beside its payload, at most. */
@@ -104,13 +104,14 @@ export class Outgoing {
       patch: op.patch,
       ...(op.ifVersion === null ? {} : { if_version: op.ifVersion }),
     };
-    const size = sizeOf(bare);
-    if (size > this.#maxPatchBytes && this.#splits(op)) {
-      return;
-    }
-    if (size + FRAME_ROOM > this.#maxFrameBytes) {
-      // The server would close the connection, every time.
-      this.#refuse(op, { reason: "The change is too large", code: "patch_too_large" });
+    const most = Math.min(this.#maxPatchBytes, this.#maxFrameBytes - FRAME_ROOM);
+    if (sizeOf(op.patch) > most) {
+      // The server would refuse it, or close the connection, every time.
+      if (!this.#splits(op, most)) {
+        const { path, bytes } = largest(op.patch);
+        const reason = `${path}: it takes ${bytes} bytes, and a change at most ${most}`;
+        this.#refuse(op, { reason, code: "patch_too_large" });
+      }
       return;
     }
     const whole = isEmpty(op.bases) ? bare : { ...bare, bases: op.bases };
@@ -130,8 +131,8 @@ export class Outgoing {
     }
   }
 
-  #splits(op: Operation): boolean {
-    const patches = split(op.patch, this.#maxPatchBytes);
+  #splits(op: Operation, maxBytes: number): boolean {
+    const patches = split(op.patch, maxBytes, op.inverse);
     if (patches.length < 2) {
       return false;
     }

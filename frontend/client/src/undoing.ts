@@ -2,6 +2,7 @@
 
 import { stage } from "./document";
 import { Draft } from "./draft";
+import { excerpt } from "./excerpt";
 import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch";
 import type { FlowDocument, FlowNode, JsonObject } from "./types";
 
@@ -26,7 +27,7 @@ export function textsOf(changes: readonly Change[]): string[] {
 
 /** Make the patch that takes changes back from a document, as far as nobody has changed them since. */
 export function undoing(shown: FlowDocument, changes: readonly Change[]): JsonObject {
-  const draft = new Draft(shown);
+  const draft = new Draft(excerpt(shown, changes));
   for (const { effective, inverse } of changes.toReversed()) {
     const patch = stillOurs(draft.document, effective, inverse);
     if (!isEmpty(patch)) {

@@ -4,6 +4,7 @@ import { type Bases, withOthers } from "../src/bases";
 import { apply, emptyDocument, stage } from "../src/document";
 import { publicId } from "../src/ids";
 import { isEmpty, isObject } from "../src/mergepatch";
+import { sizeOf } from "../src/split";
 import type { FlowDocument, FlowEntry, JsonObject } from "../src/types";
 import type { Network, Wire } from "./network";
 
@@ -241,6 +242,11 @@ export class FlowServer {
     }
     if (ifVersion !== undefined && ifVersion !== this.version) {
       reply("error", { reason: "At another", code: "precondition_failed", retry: false });
+      return;
+    }
+    const { max_patch_bytes: most } = this.limits;
+    if (typeof most === "number" && sizeOf(patch) > most) {
+      reply("error", { reason: "The patch is too large", code: "patch_too_large", retry: false });
       return;
     }
     let effective: JsonObject;

@@ -125,7 +125,8 @@ describe("changes", () => {
     desk.server.limits = { max_frame_bytes: 4096 };
     const ada = await desk.join();
     ada.patch({ title: "x".repeat(4096) });
-    expect(ada.state.refusals).toMatchObject([{ code: "patch_too_large" }]);
+    const reason = "/title: it takes 4098 bytes, and a change at most 2048";
+    expect(ada.state.refusals).toMatchObject([{ code: "patch_too_large", reason }]);
     expect(ada.state.canUndo).toBe(false);
     expect(ada.state.document?.title).toBe("");
     expect(desk.sent).toEqual([]);
