@@ -97,3 +97,30 @@ export function outermost(ids: Iterable<string>, places: ReadonlyMap<string, Pla
   const isCarried = (parent: string | undefined): boolean => parent !== undefined && inside.has(parent);
   return [...all].filter((id) => !isCarried(places.get(id)?.parent));
 }
+
+/** The type of nodes that are made for others to lie in. */
+export const GROUP = "group";
+
+const knownGroups = new WeakMap<FlowDocument["nodes"], ReadonlySet<string>>();
+
+/** Tell which nodes of a document, which never changes in place, are groups: others lie in them, or they were made for that. */
+export function groupsIn({ nodes }: Pick<FlowDocument, "nodes">): ReadonlySet<string> {
+  const before = knownGroups.get(nodes);
+  if (before !== undefined) {
+    return before;
+  }
+  const around = [...placesIn({ nodes }).values()].flatMap(({ parent }) => parent ?? []);
+  const made = Object.values(nodes).filter(({ type }) => type === GROUP);
+  const groups = new Set([...around, ...made.map(({ id }) => id)]);
+  knownGroups.set(nodes, groups);
+  return groups;
+}
+
+/** List what a node lies in, from inside. */
+export function ancestorsOf(id: string, places: ReadonlyMap<string, Place>): string[] {
+  const found: string[] = [];
+  for (let at = places.get(id)?.parent; at !== undefined; at = places.get(at)?.parent) {
+    found.push(at);
+  }
+  return found;
+}

@@ -7,7 +7,6 @@ import type { UseFlowResult } from "helix-flows/react";
 import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 
 import { textOf } from "../kinds";
-import type { Alignment } from "./alignment";
 import type { MenuPlace } from "./ContextMenu";
 import { Dots } from "./Dots";
 import { edgeTypes, elementsOf, nodeTypes, shownEdges, shownNodes } from "./elements";
@@ -18,7 +17,7 @@ import { Others } from "./Others";
 import { DRAGGED_KIND } from "./Palette";
 import { GRID } from "./placing";
 import type { Actions } from "./useActions";
-import { useGuidedDrag } from "./useGuidedDrag";
+import { type DragSigns, useGuidedDrag } from "./useGuidedDrag";
 import { useLongTouch } from "./useLongTouch";
 
 /** From how many nodes on only those in sight are drawn. */
@@ -60,7 +59,7 @@ export const Canvas = memo(function Canvas(props: Props) {
   const shown = useMemo(() => (past === null ? { nodes, edges } : elementsOf(past)), [past, nodes, edges]);
   const drawnNodes = useMemo(() => shownNodes(shown.nodes), [shown.nodes]);
   const drawnEdges = useMemo(() => shownEdges(shown.edges, past ?? document), [shown.edges, past, document]);
-  const { change, guides, endDrag } = useGuidedDrag(nodes, calls.onNodesChange);
+  const { change, signs, endDrag } = useGuidedDrag(document, nodes, calls.onNodesChange);
   useFirstView(document);
 
   const reconnect = useCallback(
@@ -155,7 +154,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       {distance === "far tiny" && <FarPicture nodes={drawnNodes} edges={drawnEdges} />}
       <Minimap nodes={drawnNodes} />
       {past === null && <Others sync={sync} />}
-      {guides !== null && <Guides {...guides} />}
+      <Signs {...signs} />
     </ReactFlow>
   );
 });
@@ -183,11 +182,19 @@ function useFirstView(document: FlowDocument | null): void {
 /** How far guides go, in the flow's own units. */
 const FAR = 20_000;
 
-function Guides({ vertical, horizontal }: Alignment) {
+/** The lines that what is dragged is drawn to, and the groups that it will lie in, or will have left. */
+function Signs({ guides, groups }: DragSigns) {
   const { getZoom } = useReactFlow();
+  if (guides === null) {
+    return null;
+  }
+  const { vertical, horizontal } = guides;
   const width = 1 / getZoom();
   return (
     <ViewportPortal>
+      {groups.map(({ id, box: { x, y, ...size }, isEntered }) => (
+        <div key={id} className={isEntered ? "entered" : "left-behind"} style={{ transform: `translate(${x}px, ${y}px)`, ...size, borderWidth: 2 * width }} />
+      ))}
       {vertical !== null && <div className="guide" style={{ left: vertical, top: -FAR, width, height: 2 * FAR }} />}
       {horizontal !== null && <div className="guide" style={{ top: horizontal, left: -FAR, height: width, width: 2 * FAR }} />}
     </ViewportPortal>

@@ -10,7 +10,7 @@ export interface MenuPlace {
   y: number;
 }
 
-const FOR_CHOSEN = ["rename", "properties", "copy", "cut", "paste", "duplicate", "connect", "front", "back", "lock-nodes", "fit-selected", "delete"];
+const FOR_CHOSEN = ["rename", "properties", "copy", "cut", "paste", "duplicate", "connect", "front", "back", "group", "ungroup", "into-group", "out-of-group", "lock-nodes", "fit-selected", "delete", "delete-whole"];
 const FOR_CANVAS = ["paste", "template", "select-all", "layout", "fit", "find", "lock", "undo", "redo"];
 
 /** Choose what a menu offers: for what is selected, or for the canvas. */

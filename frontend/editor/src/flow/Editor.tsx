@@ -32,7 +32,7 @@ import { useShortcuts } from "./useShortcuts";
 import { useViews } from "./useViews";
 import { ZoomBar } from "./ZoomBar";
 
-export type Sheet = "arrange" | "commands" | "find" | "keys" | "name" | "templates" | null;
+export type Sheet = "arrange" | "commands" | "find" | "groups" | "keys" | "name" | "templates" | null;
 
 /** What is asked of the canvas alone, while one edits. */
 interface Canvassing {
@@ -199,6 +199,7 @@ export function Editor({ flowId }: { flowId: string }) {
           onClose={() => { setSheet(null); }}
         />
       )}
+      {sheet === "groups" && <Choices title="Move into a group" placeholder="A group's label" choices={actions.groupChoices()} onClose={() => { setSheet(null); }} />}
       {sheet === "name" && (
         <Naming
           onClose={() => { setSheet(null); }}

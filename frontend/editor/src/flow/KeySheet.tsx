@@ -14,6 +14,7 @@ const OTHERS: readonly Row[] = [
   { group: "Move about", label: "Select it; with Shift, select more", keys: ["Enter", "Shift+Enter"] },
   { group: "Mouse", label: "Select more", keys: ["Shift+Click"] },
   { group: "Mouse", label: "Select all within a box", keys: ["Shift+Drag"] },
+  { group: "Mouse", label: "Move into a group, or out of it", keys: ["Drag"] },
   { group: "Mouse", label: "Edit a label", keys: ["Double click"] },
   { group: "Mouse", label: "What can be done here", keys: ["Right click", "Shift+F10"] },
   { group: "Mouse", label: "Zoom", keys: ["Ctrl+Wheel"] },

@@ -13,6 +13,7 @@ import { toggleTheme } from "../theme";
 import { announce } from "./announce";
 import type { Choice } from "./Choices";
 import type { Sheet } from "./Editor";
+import { groupCommandsOf } from "./groupCommands";
 import { copyPicture, saveFile, savePicture, share } from "./outputs";
 import { type Actions, KIND_KEYS } from "./useActions";
 import { isRestorable } from "./useDropped";
@@ -57,7 +58,8 @@ const DIRECTIONS = [
 
 /** List the commands, as they are now. */
 export function commandsOf(actions: Actions, views: Views, flow: UseFlowResult, around: Surroundings): Command[] {
-  return [...editsOf(actions, views, flow, around), ...addsOf(actions, around), ...placesOf(actions, views, around), ...movesOf(actions, views, around), ...viewsOf(actions, views, around), ...outsOf(flow)];
+  const isEditable = !around.isReadOnly && !around.isLocked;
+  return [...editsOf(actions, views, flow, around), ...groupCommandsOf(actions, { isEditable, show: around.show }), ...addsOf(actions, around), ...placesOf(actions, views, around), ...movesOf(actions, views, around), ...viewsOf(actions, views, around), ...outsOf(flow)];
 }
 
 function editsOf(actions: Actions, views: Views, flow: UseFlowResult, { isReadOnly, isLocked, rename, openProperties }: Surroundings): Command[] {

@@ -69,7 +69,8 @@ export function sent(document: FlowDocument, ids: readonly string[], to: "front"
   return patchOf(levels);
 }
 
-function overlaps(a: Box, b: Box): boolean {
+/** Tell whether two boxes have something in common. */
+export function overlaps(a: Box, b: Box): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 

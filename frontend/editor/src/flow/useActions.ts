@@ -7,18 +7,20 @@ import { useRef } from "react";
 
 import { NODE_SIZE } from "../drawing";
 import { KINDS, kindOf } from "../kinds";
-import { outermost, type Place, placesIn, withInside } from "../nesting";
+import { type Place, placesIn, withInside } from "../nesting";
 import { tell } from "../ui/Toasts";
 import { announce, counted } from "./announce";
+import { type Grouping, groupingOf } from "./groupActions";
 import { sent } from "./levels";
+import { nudged } from "./nudging";
 import { carryOut } from "./outputs";
-import { type Addition, copyOf, frameOfPart, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";
+import { type Addition, clearOf, copyOf, frameOfPart, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";
 import { type Axis, evenly, GRID, inLine, type Side } from "./placing";
 import { useRoom } from "./useRoom";
 
 const STEP = 32;
 
-export interface Actions {
+export interface Actions extends Grouping {
   /** The ids of what is selected, nodes before edges. */
   selected: readonly string[];
   /** How many of these are nodes. */
@@ -116,8 +118,8 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     if (found !== null && first !== undefined) {
       const [middle, target] = [middleOf(found), inSight()];
       const { x, y } = first.position;
-      const to = besideOthers({ x: Math.round(x + target.x - middle.x), y: Math.round(y + target.y - middle.y) });
-      apply(copyOf(document, found, { x: to.x - x, y: to.y - y }));
+      const by = { x: Math.round(x + target.x - middle.x) - x, y: Math.round(y + target.y - middle.y) - y };
+      apply(copyOf(document, found, clearOf(document, found, by, STEP)));
       announce(`Pasted ${counted(found.nodes.length, found.edges.length)}`);
     }
   };
@@ -132,6 +134,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   };
 
   return {
+    ...groupingOf(document, nodeIds, { apply, edit, remove, select }),
     selected: [...nodeIds, ...edgeIds],
     selectedNodes: nodeIds.length,
     select,
@@ -157,7 +160,8 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     },
     remove: () => { remove(nodeIds); },
     duplicate: () => {
-      apply(copyOf(document, part(false), { x: STEP, y: STEP }));
+      const copied = part(false);
+      apply(copyOf(document, copied, clearOf(document, copied, { x: STEP, y: STEP }, STEP)));
       announce(`Duplicated ${counted(nodeIds.length, 0)}`);
     },
     copy,
@@ -193,12 +197,10 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       edit(patch, `${isLocked ? "Unlocked" : "Locked"} ${counted(nodeIds.length, 0)}`);
     },
     nudge: ({ x, y }) => {
-      const outer = new Set(outermost(nodeIds, places));
-      const movable = chosen.filter(({ id, draggable }) => draggable !== false && outer.has(id));
-      if (!isReadOnly && movable.length > 0) {
-        const to = ({ position }: { position: Point }): Point => ({ x: position.x + x, y: position.y + y });
-        onNodesChange(movable.map((node) => ({ type: "position", id: node.id, position: to(node), dragging: false })));
-        announce(`Moved ${counted(movable.length, 0)}`);
+      const { patch, ids } = document === null ? { patch: {}, ids: [] } : nudged(document, nodeIds, { x, y });
+      if (!isReadOnly && ids.length > 0) {
+        sync.gather("move", patch);
+        announce(`Moved ${counted(ids.length, 0)}`);
       }
     },
     align: (side) => {

@@ -1,0 +1,95 @@
+/** Moves by the arrow keys, as patches: no group is left or entered by them. Pure functions. */
+
+import type { FlowDocument, FlowNode, JsonObject, Point } from "helix-flows";
+
+import { sizeOf } from "../drawing";
+import { outermost, placesIn } from "../nesting";
+
+/** A node's place, and its size where that is another, while a patch is made. */
+interface Draft extends Point {
+  width?: number;
+  height?: number;
+}
+
+const AXES = [["x", "width"], ["y", "height"]] as const;
+
+/** Makes the patch of one move. */
+class Nudge {
+  readonly #document: FlowDocument;
+  readonly #drafts = new Map<string, Draft>();
+
+  constructor(document: FlowDocument) {
+    this.#document = document;
+  }
+
+  /** Move a node; one that lies in another as far as it may, or as that one grows. */
+  move(id: string, by: Point): void {
+    const parent = placesIn(this.#document).get(id)?.parent;
+    const node = this.#document.nodes[id] as FlowNode;
+    const draft = this.#draft(id);
+    draft.x += by.x;
+    draft.y += by.y;
+    if (parent !== undefined && node["expandParent"] === true) {
+      this.#grow(parent, id);
+    } else if (parent !== undefined && node["extent"] === "parent") {
+      const [room, size] = [this.#size(parent), sizeOf(node)];
+      for (const [axis, side] of AXES) {
+        draft[axis] = Math.max(0, Math.min(draft[axis], room[side] - size[side]));
+      }
+    }
+  }
+
+  /** Let a group be as large as it takes; what else lies in it stays where it is seen. */
+  #grow(group: string, child: string): void {
+    const places = placesIn(this.#document);
+    const others = [...places].filter(([id, { parent }]) => parent === group && id !== child).map(([id]) => id);
+    const size = this.#size(child);
+    for (const [axis, side] of AXES) {
+      const draft = this.#draft(child);
+      const before = Math.max(0, -draft[axis]);
+      const room = this.#size(group)[side];
+      const needed = Math.max(room, draft[axis] + size[side]) + before;
+      if (before > 0) {
+        this.#draft(group)[axis] -= before;
+        [...others, child].forEach((id) => { this.#draft(id)[axis] += before; });
+      }
+      if (needed > room) {
+        this.#draft(group)[side] = needed;
+      }
+    }
+    const above = places.get(group)?.parent;
+    if (above !== undefined && this.#document.nodes[group]?.["expandParent"] === true) {
+      this.#grow(above, group);
+    }
+  }
+
+  #size(id: string): { width: number; height: number } {
+    return { ...sizeOf(this.#document.nodes[id] as FlowNode), ...this.#drafts.get(id) };
+  }
+
+  #draft(id: string): Draft {
+    const draft = this.#drafts.get(id) ?? { ...(this.#document.nodes[id] as FlowNode).position };
+    this.#drafts.set(id, draft);
+    return draft;
+  }
+
+  get patch(): JsonObject {
+    const places = placesIn(this.#document);
+    const nodes = [...this.#drafts].map(([id, { x, y, ...size }]) => [id, { position: { x, y }, parentId: places.get(id)?.parent ?? null, ...size }]);
+    return { nodes: Object.fromEntries(nodes) as JsonObject };
+  }
+}
+
+/**
+ * Give a patch that moves nodes, but for locked ones, and the nodes that it moves by themselves: what lies in a group
+ * that is moved goes with that.
+ */
+export function nudged(document: FlowDocument, ids: readonly string[], by: Point): { patch: JsonObject; ids: string[] } {
+  const movable = ids.filter((id) => document.nodes[id] !== undefined && document.nodes[id]["draggable"] !== false);
+  const outer = outermost(movable, placesIn(document));
+  const nudge = new Nudge(document);
+  for (const id of outer) {
+    nudge.move(id, by);
+  }
+  return { patch: nudge.patch, ids: outer };
+}
