@@ -102,10 +102,10 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     return isTaken ? besideOthers({ x: x + STEP, y: y + STEP }) : { x, y };
   };
   const part = (isWhole: boolean): Part => (document === null ? { nodes: [], edges: [] } : partOf(document, nodeIds, isWhole));
-  const remove = (gone: Iterable<string>): void => {
+  const remove = (gone: ReadonlySet<string>): void => {
     const nulls = (ids: Iterable<string>): JsonObject => Object.fromEntries([...ids].map((id) => [id, null]));
     if (nodeIds.length + edgeIds.length > 0) {
-      edit({ nodes: nulls(gone), edges: nulls(edgeIds) }, `Deleted ${what}`);
+      edit({ nodes: nulls(gone), edges: nulls(edgeIds) }, `Deleted ${counted(gone.size, edgeIds.length)}`);
     }
   };
   const copy = (): string => {
@@ -158,7 +158,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
         announce(`Inserted “${name}”: ${counted(whole.nodes.length, whole.edges.length)}`);
       }
     },
-    remove: () => { remove(nodeIds); },
+    remove: () => { remove(new Set(nodeIds)); },
     duplicate: () => {
       const copied = part(false);
       apply(copyOf(document, copied, clearOf(document, copied, { x: STEP, y: STEP }, STEP)));

@@ -6,6 +6,10 @@ import { elementOf } from "./LabelEditor";
 
 const GAP = 24;
 
+/** Frames for which the canvas stands before it is at rest, and those that are waited for at most. */
+const STILL = 4;
+const PATIENCE = 60;
+
 /**
  * Have what properties are of beside them, or above where they are a sheet at the bottom.
  *
@@ -15,7 +19,7 @@ export function useKeptInSight(key: string): void {
   const isNarrow = useNarrow();
   const { getViewport, setViewport } = useReactFlow();
   useEffect(() => {
-    const frame = requestAnimationFrame(() => {
+    const keep = (): void => {
       const element = key === "" ? null : elementOf(key);
       const stage = document.querySelector(".stage")?.getBoundingClientRect();
       // Under the hand that drags it, the canvas stays.
@@ -32,7 +36,21 @@ export function useKeptInSight(key: string): void {
         const up = isNarrow ? (box.top + box.bottom) / 2 - stage.top - free.height / 2 : 0;
         void setViewport({ x: x - left, y: y - up, zoom }, glide());
       }
-    });
+    };
+    let frame = 0;
+    // A jump to what is selected comes first.
+    const wait = (before: string, still: number, patience: number): void => {
+      frame = requestAnimationFrame(() => {
+        const view = JSON.stringify(getViewport());
+        const stillNow = view === before ? still + 1 : 0;
+        if (stillNow >= STILL || patience === 0) {
+          keep();
+        } else {
+          wait(view, stillNow, patience - 1);
+        }
+      });
+    };
+    wait("", 0, PATIENCE);
     return () => { cancelAnimationFrame(frame); };
   }, [key, isNarrow, getViewport, setViewport]);
 }
