@@ -1,8 +1,8 @@
-"""Groups: into them and out of them, by mouse, touch and keys, and what becomes of what lies in them."""
+"""Groups: into them and out of them, by mouse, touch and keys, and what lies in them."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -127,26 +127,11 @@ def test_edi41_many_are_dragged_once_whatever_they_lie_in(boxed: Person) -> None
     before = boxed.page.evaluate(PLACES)
     boxed.drag("free", (80, 160))
     after = boxed.page.evaluate(PLACES)
-    ways = {
-        (after[name][0] - before[name][0], after[name][1] - before[name][1]) for name in before
-    }
+    ways = {(after[name][0] - before[name][0], after[name][1] - before[name][1]) for name in before}
     assert len(ways) == 1, ways
     stored = document_of(boxed)
     assert position(stored, "inner") == (32, 96)
     assert len(entries_of(boxed)) == 2
-
-
-def test_edi41_node_from_the_palette_is_dropped_in_a_group(boxed: Person) -> None:
-    target = middle(element(boxed, "box"))
-    boxed.page.locator(".palette").get_by_role("button", name="Memory").drag_to(
-        boxed.page.locator(".react-flow__pane"),
-        target_position={"x": target[0], "y": target[1] - 56},
-        force=True,
-    )
-    boxed.hears("Added Memory")
-    [made] = [one for one in document_of(boxed)["nodes"].values() if one["type"] == "memory"]
-    assert made["parentId"] == "box"
-    assert made["position"]["x"] < 640
 
 
 def test_edi41_fingers_drag_into_groups_and_out(
@@ -315,7 +300,7 @@ def test_edi43_group_that_grows_does_so_once_and_stays(
         person.open(flow_id)
     other = ada.page.evaluate(PLACES)["other"]
     ada.grab("inner", (-200, 40))
-    bob.page.wait_for_function(f"() => ({PLACES})().box[0] < 200")
+    bob.page.wait_for_function(f"() => ({PLACES})().box[0] < 260")
     ada.page.mouse.up()
     ada.sees_same_as(bob)
     made = entries_of(ada)
@@ -364,7 +349,9 @@ def test_edi43_what_is_held_in_its_group_stays_there(ada: Person, make_flow: Mak
 def test_edi43_group_is_resized_as_a_whole_and_others_see_it_go(
     ada: Person, bob: Person, make_flow: MakeFlow
 ) -> None:
-    flow_id = make_flow(group("box", 320, 160, data={"label": "Box"}), inside("inner", 64, 96, "box"))
+    flow_id = make_flow(
+        group("box", 320, 160, data={"label": "Box"}), inside("inner", 64, 96, "box")
+    )
     for person in (ada, bob):
         person.open(flow_id)
     choose(ada, "box")
@@ -459,7 +446,9 @@ def test_edi44_nested_groups_are_copied_whole_into_another_flow(
 
 
 def test_edi45_search_goes_to_what_lies_in_a_group(ada: Person, make_flow: MakeFlow) -> None:
-    ada.open(make_flow(group("box", 4_000, 3_000), inside("inner", 32, 96, "box"), node("free", 0, 0)))
+    ada.open(
+        make_flow(group("box", 4_000, 3_000), inside("inner", 32, 96, "box"), node("free", 0, 0))
+    )
     ada.press("Control+f")
     ada.page.get_by_role("combobox", name="Find in the flow").fill("inner")
     ada.press("Enter")
@@ -471,14 +460,14 @@ def test_edi45_search_goes_to_what_lies_in_a_group(ada: Person, make_flow: MakeF
     expect(ada.node("inner")).to_be_in_viewport()
 
 
-def test_edi13_groups_keep_nobody_out(boxed: Person, chromium: Chromium) -> None:
-    boxed.page.emulate_media(reduced_motion="reduce")
-    boxed.page.evaluate(chromium.axe)
-    choose(boxed, "box", "free")
-    element(boxed, "free").click(button="right")
-    expect(boxed.page.get_by_role("menuitem", name="Group the selected nodes")).to_be_visible()
-    themes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-    for theme in themes:
-        boxed.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        expect(boxed.page.locator("html")).to_have_attribute("data-theme", theme)
-        assert boxed.page.evaluate(AXE) == []
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_edi13_groups_keep_nobody_out(
+    make_person: MakePerson, make_flow: MakeFlow, chromium: Chromium, theme: str
+) -> None:
+    ada = make_person(color_scheme=theme, bypass_csp=True, reduced_motion="reduce")
+    ada.open(make_flow(group("box", 320, 0), inside("inner", 32, 96, "box"), node("free", 0, 96)))
+    ada.page.evaluate(chromium.axe)
+    choose(ada, "box", "free")
+    element(ada, "free").click(button="right")
+    expect(ada.page.get_by_role("menuitem", name="Group the selected nodes")).to_be_visible()
+    assert ada.page.evaluate(AXE) == []
