@@ -134,6 +134,19 @@ def test_edi41_many_are_dragged_once_whatever_they_lie_in(boxed: Person) -> None
     assert len(entries_of(boxed)) == 2
 
 
+def test_edi41_node_from_the_palette_is_dropped_in_a_group(boxed: Person) -> None:
+    target = middle(element(boxed, "box"))
+    boxed.page.locator(".palette").get_by_role("button", name="Memory").drag_to(
+        boxed.page.locator(".react-flow__pane"),
+        target_position={"x": target[0], "y": target[1] - 56},
+        force=True,
+    )
+    boxed.hears("Added Memory")
+    [made] = [one for one in document_of(boxed)["nodes"].values() if one["type"] == "memory"]
+    assert made["parentId"] == "box"
+    assert made["position"]["x"] < 640
+
+
 def test_edi41_fingers_drag_into_groups_and_out(
     make_person: MakePerson, make_flow: MakeFlow
 ) -> None:
@@ -458,6 +471,48 @@ def test_edi45_search_goes_to_what_lies_in_a_group(ada: Person, make_flow: MakeF
     ada.press("Shift+s")
     ada.resting_view()
     expect(ada.node("inner")).to_be_in_viewport()
+
+
+def test_edi45_whole_flow_is_arranged_in_groups_and_across(
+    ada: Person, make_flow: MakeFlow
+) -> None:
+    ada.open(
+        make_flow(
+            group("outer", 0, 0, width=200, height=100),
+            group("middle", 900, 60, width=1_000, height=900) | {"parentId": "outer"},
+            inside("a", 500, 80, "middle"),
+            inside("b", 32, 150, "middle"),
+            inside("c", -400, 0, "outer"),
+            node("free", -900, 0),
+            group("kept", 0, 900, draggable=False),
+            inside("still", 7, 77, "kept"),
+            edges=("a>b", "b>c", "c>free", "still>free"),
+        )
+    )
+    before = document_of(ada)["nodes"]
+    ada.press("Alt+Shift+F")
+    ada.page.get_by_role("dialog").get_by_role("button", name="Arrange").click()
+    ada.hears("Arranged the flow")
+    stored = document_of(ada)["nodes"]
+    boxes = ada.page.evaluate(PLACES)
+    sizes = {name: (one.get("width", 216), one.get("height", 62)) for name, one in stored.items()}
+    for name, parent in parents({"nodes": stored}).items():
+        if parent != "kept":
+            assert boxes[parent][0] + 24 <= boxes[name][0], (name, boxes)
+            assert boxes[name][0] + sizes[name][0] + 24 <= boxes[parent][0] + sizes[parent][0]
+            assert boxes[parent][1] + 56 <= boxes[name][1]
+            assert boxes[name][1] + sizes[name][1] + 24 <= boxes[parent][1] + sizes[parent][1]
+    assert boxes["a"][0] + 216 < boxes["b"][0]
+    assert boxes["middle"][0] + sizes["middle"][0] < boxes["c"][0]
+    assert boxes["outer"][0] + sizes["outer"][0] < boxes["free"][0]
+    assert sizes["middle"] == (216 + 96 + 216 + 48, 62 + 80)
+    assert [stored[name]["position"] for name in ("kept", "still")] == [
+        before[name]["position"] for name in ("kept", "still")
+    ]
+    assert parents({"nodes": stored}) == parents({"nodes": before})
+    ada.page.locator(".toast").get_by_role("button", name="Undo").click()
+    ada.hears("Put back")
+    assert document_of(ada)["nodes"] == before
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -9,8 +9,8 @@ import { overlaps } from "./levels";
 import type { Addition } from "./parts";
 
 /** What is left between a group's border and what lies in it; above, its name has room. */
-const PADDING = 24;
-const HEADING = 56;
+export const PADDING = 24;
+export const HEADING = 56;
 
 /** Give the change by which a node lies in another, or in none, at a place on the canvas. */
 function laid(node: FlowNode, at: Point, parent: string | undefined, places: ReadonlyMap<string, Place>): JsonObject {

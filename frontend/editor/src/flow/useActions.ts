@@ -11,6 +11,7 @@ import { type Place, placesIn, withInside } from "../nesting";
 import { tell } from "../ui/Toasts";
 import { announce, counted } from "./announce";
 import { type Grouping, groupingOf } from "./groupActions";
+import { groupAt } from "./grouping";
 import { sent } from "./levels";
 import { nudged } from "./nudging";
 import { carryOut } from "./outputs";
@@ -125,7 +126,8 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   };
 
   const add = (type: string, at?: Point): void => {
-    const place = at === undefined ? room.beside(NODE_SIZE, nodeIds) : { ...besideOthers(at), parent: undefined };
+    const group = at === undefined || document === null ? undefined : groupAt(document, { ...at, ...NODE_SIZE });
+    const place = at === undefined ? room.beside(NODE_SIZE, nodeIds) : { ...besideOthers(at), parent: group };
     apply(newNode(document, type, place));
     if (at === undefined) {
       room.show({ ...place, ...NODE_SIZE });

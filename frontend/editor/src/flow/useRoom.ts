@@ -4,15 +4,13 @@ import { useReactFlow } from "@xyflow/react";
 import type { FlowDocument, Point } from "helix-flows";
 
 import { type Box, boxesOf, frameOf } from "../drawing";
-import { placesIn } from "../nesting";
+import { groupsIn, placesIn } from "../nesting";
 import { freeArea, glide, MIN_ZOOM, viewOf } from "./fit";
+import { HEADING } from "./grouping";
 import { GAP, GRID, roomFor } from "./placing";
 
 /** How far from what is selected new nodes are: an edge between them is seen. */
 const BESIDE = 48;
-
-/** How much of a group's upper side is left to its name. */
-const HEADING = 56;
 
 /** Where something new goes on the canvas, and in which group; `undefined` for in none. */
 export interface Room extends Point {
@@ -26,11 +24,6 @@ export interface Rooms {
   inSight: (size: Pick<Box, "width" | "height">) => Point;
   /** Move the canvas as far as it takes to see a box; farther away, where that is too large. */
   show: (box: Box) => void;
-}
-
-/** Tell which node is a group: others lie in it, or it is meant for that. */
-function isGroup(document: FlowDocument, id: string): boolean {
-  return document.nodes[id]?.type === "group" || [...placesIn(document).values()].some(({ parent }) => parent === id);
 }
 
 /** Give the boxes of nodes but for those that something new may lie in. */
@@ -67,7 +60,7 @@ export function useRoom(document: FlowDocument | null): Rooms {
       }
       const boxes = boxesOf(document);
       const [only] = selected.length === 1 ? selected : [];
-      const group = only === undefined ? undefined : isGroup(document, only) ? only : placesIn(document).get(only)?.parent;
+      const group = only === undefined ? undefined : groupsIn(document).has(only) ? only : placesIn(document).get(only)?.parent;
       const chosen = frameOf(new Map(selected.flatMap((id) => (boxes.has(id) ? [[id, boxes.get(id) as Box]] : []))), 0);
       const isAnchored = selected.some((id) => boxes.has(id)) && overlaps(chosen, area);
       const next = onGrid({ x: chosen.x + chosen.width + BESIDE, y: chosen.y + (chosen.height - size.height) / 2 });
