@@ -45,8 +45,8 @@ class Cursor(msgspec.Struct, gc=False, omit_defaults=True):
 
     :ivar x: with ``y`` the place in the flow; both ``None`` for nowhere.
     :ivar moving: where nodes are, by their ids, that are dragged or resized and not yet dropped.
-    :ivar moved: how far all of them have come from there; without ``moving`` from where the member's
-        cursor had them last.
+    :ivar moved: how far all of them have come from there; without ``moving`` from where the cursor
+        of the same member had them last.
     """
 
     x: float | None = None
@@ -97,7 +97,7 @@ class Cursors:
     """
     The cursors of one flow, by client id.
 
-    What many nodes are moved by together is told once, and then how far they have come: who was told all
+    Nodes that are moved together are told once, and then how far they have come: who was told all
     that was told so far, or `current`, knows the rest.
 
     :ivar moves: how many changes there were since they were last told.

@@ -242,10 +242,12 @@ class Root(Resource):
         visitors: Visitors,
         websocket: IResource,
         longpoll: IResource,
+        check: IResource,
     ) -> None:
         super().__init__()
         self._rest = _REST(web, flows, visitors)
-        self.putChild(b"socket", _Branch({b"websocket": websocket, b"longpoll": longpoll}))
+        sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
+        self.putChild(b"socket", _Branch(sockets))
 
     def getChild(self, path: bytes, request: IRequest) -> Resource:
         request.prepath.pop()

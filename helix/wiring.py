@@ -18,6 +18,7 @@ from helix.clocks import ClockWatch
 from helix.config import Config
 from helix.connection import Connections
 from helix.documentchannel import PatchLimits
+from helix.doorcheck import DoorCheck
 from helix.editorfiles import EditorFiles
 from helix.httpchannel import HttpConnections
 from helix.ids import new_id
@@ -137,6 +138,7 @@ def build_server(
             SocketFactory(connections, clients, *sizes, config.compress_frames_over), door
         ),
         LongPollResource(connections, clients, door, *sizes),
+        DoorCheck(door),
     )
     bodies = BodyLimits(
         WHITE_SPACE * max(config.max_patch_bytes, config.max_document_bytes),

@@ -216,3 +216,35 @@ def test_ops4_a_draining_server_refuses_connections(stack: Stack) -> None:
     stack.clients.draining = True
     answer = assert_refused(stack.upgrade(), "draining", 503)
     assert answer.headers["retry-after"]
+
+
+# CON9: why not
+
+
+def check(stack: Stack, origin: str, body: object = None) -> Answer:
+    answer = stack.post_json("/socket/check", body or {}, ("Origin", origin))
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    return answer
+
+
+def test_con9_page_is_told_that_it_may_connect(stack: Stack) -> None:
+    assert check(stack, "http://helix.test").json == {"admitted": True}
+    assert len(stack.clients) == 0
+
+
+def test_con9_page_of_another_origin_is_told_why_it_may_not(stack: Stack) -> None:
+    told = check(stack, "https://elsewhere.example").json
+    assert told["admitted"] is False
+    assert told["refusal"]["code"] == "origin_refused"
+    assert told["refusal"]["retry"] is False
+
+
+def test_con9_what_asks_for_nothing_is_asked_for_no_token(stack: Stack) -> None:
+    answer = check(stack, "http://helix.test", b"nothing")
+    assert answer.json == {"admitted": True}
+
+
+def test_con9_only_post_is_taken(stack: Stack) -> None:
+    assert stack.get("/socket/check").status == 405
+    assert stack.post_json("/socket/check/more", {}).status == 404

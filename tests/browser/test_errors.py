@@ -153,3 +153,18 @@ def test_edi14_browser_that_keeps_nothing_can_edit_and_warns(
     wire.mend()
     expect(ada.page.get_by_role("alert")).to_contain_text("All your changes are saved.")
     assert stored_nodes(daemon, flow_id)["right"]["position"]["y"] > 80
+
+
+def test_edi7_page_that_gets_no_connection_says_why(ada: Person, make_flow: MakeFlow) -> None:
+    flow_id = make_flow(node("left", 0, 0))
+    wire = Wire(ada.page)
+    wire.cut()
+    ada.page.goto(f"/flow/{flow_id}")
+    alert = ada.page.get_by_role("alert")
+    expect(alert).to_contain_text("something on the way lets no WebSocket through", timeout=20_000)
+    ada.page.route("**/socket/check", lambda route: route.fulfill(status=404, body="Not here"))
+    expect(alert).to_contain_text("no Helix server", timeout=20_000)
+    ada.complaints.clear()  # the browser's of what it found
+    wire.let()
+    alert.get_by_role("button", name="Try now").click()
+    ada.sees_saved()

@@ -6,6 +6,14 @@ import type { FlowError } from "./types";
 export const LOST: FlowError = { reason: "The connection was lost", code: null };
 export const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };
 export const BUSY: FlowError = { reason: "The server takes no changes for now", code: null };
+export const NO_HELIX: FlowError = {
+  reason: "What answers at this address is no Helix server",
+  code: "not_helix",
+};
+export const BLOCKED: FlowError = {
+  reason: "The server is there, but something on the way lets no WebSocket through",
+  code: "websocket_blocked",
+};
 export const ENDED: FlowError = { reason: "The session was ended", code: "session_ended" };
 /** The code of what was for another version of the flow than it is at. */
 export const OVERTAKEN = "precondition_failed";

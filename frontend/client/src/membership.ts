@@ -2,6 +2,7 @@
 
 import { type Channel, Presence, Socket, type SocketConnectOption } from "phoenix";
 
+import { Attempts, type AttemptsOptions } from "./attempts";
 import { Backoff, CAP } from "./backoff";
 import { deletion, ENDED, LOST, refusal, REPLACED, UNREACHABLE } from "./errors";
 import { lineOver, type WebSocketMaker } from "./line";
@@ -15,12 +16,6 @@ export const PUSH_TIMEOUT = 30_000;
 
 /** Milliseconds that the server has to answer a join, from the last part of the answer on. */
 const JOIN_TIMEOUT = 60_000;
-
-/** Milliseconds until a connection that is asked for must be there. */
-const OPEN_TIMEOUT = 20_000;
-
-/** Milliseconds for which an attempt is not begun anew by what wakes the page: it may tell of that twice. */
-const FRESH = 1000;
 
 /** Milliseconds that `setTimeout` can wait at most. */
 const NEVER = 2 ** 31 - 1;
@@ -69,10 +64,8 @@ export interface MembershipOwner {
   present?(list: { key: string; metas: JsonObject[] }[]): void;
 }
 
-export interface MembershipOptions {
-  url: string;
+export interface MembershipOptions extends AttemptsOptions {
   topic: string;
-  token?: string | (() => string | Promise<string>) | undefined;
   webSocket?: WebSocketMaker | undefined;
   random: () => number;
 }
@@ -100,23 +93,15 @@ export class Membership {
   readonly #owner: MembershipOwner;
   readonly #random: () => number;
   readonly #backoff: Backoff;
-  readonly #token: MembershipOptions["token"];
   readonly #socket: Socket;
   readonly #channel: Channel;
   readonly #pulse: Pulse;
-  /** Who one is, as of this attempt. */
-  #authToken: string | undefined;
+  readonly #attempts: Attempts;
   #joinedAt: number | null = null;
   #hadPlace = false;
   /** Counts the joins: what an earlier one has left behind is not heard any more. */
   #joins = 0;
   #lastWords: FlowError | null = null;
-  /** Counts the attempts to connect: what an earlier one waits for comes too late. */
-  #attempts = 0;
-  #attemptedAt = -Infinity;
-  /** Until the next attempt, or until this one has taken too long. */
-  #connecting: ReturnType<typeof setTimeout> | undefined;
-  #isWaiting = false;
   /** As long as a join is unanswered. */
   #joining: ReturnType<typeof setTimeout> | undefined;
   readonly #parts = new Parts();
@@ -125,7 +110,22 @@ export class Membership {
     this.#owner = owner;
     this.#random = options.random;
     this.#backoff = new Backoff(options.random);
-    this.#token = options.token;
+    this.#attempts = new Attempts(options, {
+      connect: () => {
+        this.#socket.connect();
+      },
+      again: () => {
+        this.#connect();
+      },
+      failed: (why) => {
+        this.rejoin(why);
+      },
+      explained: (error) => {
+        if (this.standing.kind === "offline") {
+          this.#move({ error });
+        }
+      },
+    });
     this.#pulse = new Pulse({
       ask: (answered) => {
         this.#socket.ping(answered);
@@ -142,7 +142,7 @@ export class Membership {
     const settings: Partial<SocketConnectOption> = {
       transport: lineOver(options.webSocket ?? globalThis.WebSocket, {
         opened: () => {
-          clearTimeout(this.#connecting);
+          this.#attempts.opened();
           this.#pulse.start();
           this.#awaitJoin();
         },
@@ -158,9 +158,9 @@ export class Membership {
       reconnectAfterMs: () => NEVER,
       rejoinAfterMs: () => this.#wait(),
     };
-    if (this.#token !== undefined) {
+    if (options.token !== undefined) {
       // The package takes a function, too; its types don't say so.
-      settings.authToken = (() => this.#authToken) as unknown as string;
+      settings.authToken = (() => this.#attempts.token) as unknown as string;
     }
     this.#socket = new Socket(socketAddress(options.url), settings);
     this.#channel = this.#socket.channel(options.topic, () => this.#parameters());
@@ -257,57 +257,14 @@ export class Membership {
   probe(): void {
     if (this.standing.kind === "joined" || (this.#joining !== undefined && this.#socket.isConnected())) {
       this.#pulse.probe();
-    } else if (this.#isWaiting || performance.now() - this.#attemptedAt > FRESH) {
+    } else if (!this.#attempts.isFresh) {
       this.retryNow();
     }
   }
 
   #connect(): void {
     this.#disconnect();
-    this.#attempts += 1;
-    this.#attemptedAt = performance.now();
-    clearTimeout(this.#connecting);
-    this.#isWaiting = false;
-    this.#connecting = setTimeout(() => {
-      this.rejoin("The server doesn't answer");
-    }, OPEN_TIMEOUT);
-    try {
-      const token = typeof this.#token === "function" ? this.#token() : this.#token;
-      if (token instanceof Promise) {
-        const attempt = this.#attempts;
-        token.then(
-          (given) => {
-            this.#connectAs(given, attempt);
-          },
-          (error: unknown) => {
-            this.#failed(error, attempt);
-          },
-        );
-      } else {
-        this.#connectAs(token, this.#attempts);
-      }
-    } catch (error) {
-      this.#failed(error, this.#attempts);
-    }
-  }
-
-  #connectAs(token: string | undefined, attempt: number): void {
-    if (attempt !== this.#attempts || this.standing.kind === "closed") {
-      return;
-    }
-    this.#authToken = token;
-    try {
-      this.#socket.connect();
-    } catch (error) {
-      this.#failed(error, attempt);
-    }
-  }
-
-  /** What was to give the token, or the connection, may do so the next time. */
-  #failed(error: unknown, attempt: number): void {
-    if (attempt === this.#attempts) {
-      this.rejoin(`The connection can't be made: ${String(error)}`);
-    }
+    this.#attempts.begin();
   }
 
   #disconnect(): void {
@@ -320,13 +277,9 @@ export class Membership {
   #broken(): void {
     this.#lost();
     this.#disconnect();
-    if (!this.#isWaiting && this.standing.kind !== "closed") {
-      this.#isWaiting = true;
-      this.#attempts += 1;
-      clearTimeout(this.#connecting);
-      this.#connecting = setTimeout(() => {
-        this.#connect();
-      }, this.#wait());
+    if (!this.#attempts.isWaiting && this.standing.kind !== "closed") {
+      const wait = this.#wait();
+      this.#attempts.later(wait, this.standing.failedAttempts);
     }
   }
 
@@ -464,7 +417,7 @@ export class Membership {
     const isSlow = failed >= PATIENCE;
     const wait = isSlow ? CAP * (1 + this.#random()) : this.#backoff.next();
     this.#move({
-      error: this.#lastWords ?? (failed === 0 ? LOST : UNREACHABLE),
+      error: this.#attempts.why ?? this.#lastWords ?? (failed === 0 ? LOST : UNREACHABLE),
       failedAttempts: failed,
       isSlow,
       nextAttemptAt: Date.now() + wait,
@@ -477,7 +430,7 @@ export class Membership {
       return;
     }
     this.#joinedAt = null;
-    clearTimeout(this.#connecting);
+    this.#attempts.stop();
     this.#move({ kind: "closed", isInDoubt: false, error, nextAttemptAt: null });
     if (this.#channel.state !== "closed") {
       this.#channel.leave();

@@ -1,6 +1,7 @@
 /** `FlowSync`: one flow, held in step with its server; no React in it. */
 
 import { Awareness } from "./awareness";
+import { examine } from "./cause";
 import { Changes } from "./changes";
 import { Couriers } from "./couriers";
 import { REPLACED } from "./errors";
@@ -256,6 +257,8 @@ export class FlowSync implements SyncedFlow {
       topic: `flow:${this.flowId}`,
       token,
       webSocket,
+      // What goes by another WebSocket may go by other ways altogether.
+      examine: webSocket === undefined ? examine : undefined,
       random: this.#random,
     };
   }
