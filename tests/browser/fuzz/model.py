@@ -19,6 +19,7 @@ import attrs
 
 from helix.document import FlowDocument, empty_document, encode_document
 from helix.ids import public_id
+from helix.texts import merge_patch
 from tests.browser.fuzz.plan import Step
 from tests.fates import settle, stage_on
 
@@ -54,12 +55,22 @@ class Operation:
     :ivar life: the page that made it; or whose browser split it.
     :ivar how: the act that made it.
     :ivar version: what the page had seen of the log by then.
+    :ivar bases: of what its texts were made.
     """
 
     life: str
     how: str
     version: int
     patch: dict[str, Any]
+    bases: dict[str, str]
+
+    def may_not_write(self, path: Path) -> bool:
+        """Whether it has to leave alone what others have written there."""
+        return self.how in ("undo", "redo") and "/" + "/".join(path) not in self.bases
+
+    def stage_on(self, document: bytes) -> tuple[dict[str, Any], list[str]]:
+        """What it makes of a document, and what is dropped."""
+        return stage_on(document, merge_patch(json.loads(document), self.patch, self.bases))
 
 
 @attrs.define(eq=False)
@@ -120,11 +131,19 @@ class Model:
             return "undone"
         if edit.step.is_witnessed:
             self._expect(is_there, f"{edit} is lost")
+            self._check_text(token, edit, log)
             return "logged"
         if token in log.first:
+            self._check_text(token, edit, log)
             return "logged"
         self._expect(token in log.dropped, f"{edit} is lost, and nobody was told")
         return "dropped"
+
+    def _check_text(self, token: str, edit: Edit, log: Log) -> None:
+        """What somebody has typed stands where they typed it, whoever else wrote there."""
+        for one in log.document["nodes"].values():
+            if edit.step.act == "typeLabel" and token in one["data"].get("marks", ()):
+                self._expect(token in one["data"]["label"], f"{edit} is lost from {one}")
 
     def _check_entries(self, log: Log) -> None:
         names = Counter((entry["client_id"], entry["op_id"]) for entry, _ in log.steps)
@@ -138,7 +157,7 @@ class Model:
                 continue
             self._expect(names[name] == 1, f"{entry} is there twice")
             stored = settle(entry["patch"], entry.get("dropped", ()))
-            staged = stage_on(before, operation.patch)
+            staged = operation.stage_on(before)
             self._expect(stored == staged, f"{operation} is stored as {stored}, not {staged}")
         for entry, operation, path, other in log.overwritten():
             where = "/".join(path)
@@ -197,7 +216,7 @@ class Log:
             kept = json.loads(text)
             name = (public_id(kept["clientId"]), kept["opId"])
             self.operations[name] = Operation(
-                kept["life"], kept["how"], kept["version"], kept["patch"]
+                kept["life"], kept["how"], kept["version"], kept["patch"], kept.get("bases", {})
             )
         elif key.startswith("fuzz:told:"):
             told = json.loads(text)
@@ -218,12 +237,11 @@ class Log:
             operation = self.operations.get((entry["client_id"], entry["op_id"]))
             life = operation.life if operation is not None else ""
             for path in _leaves(entry["patch"]):
-                above = [writers[path[:n]] for n in range(1, len(path)) if path[:n] in writers]
+                # What stood above was no object, or none any more.
+                above = [path[:n] for n in range(1, len(path)) if path[:n] in writers]
                 within = [one for one in writers if one[: len(path)] == path]
-                wrote = [*above, *(writers.pop(one) for one in within)]
-                if above:
-                    wrote = [one for one in wrote if one == max(above) or one not in above]
-                if operation is not None and operation.how in ("undo", "redo"):
+                wrote = [writers.pop(one) for one in (*above, *within)]
+                if operation is not None and operation.may_not_write(path):
                     for version, other in wrote:
                         if other != life and version <= operation.version:
                             yield entry, operation, path, f"{other} at {version}"

@@ -19,11 +19,11 @@
 
   class NotingKeeper extends Flows.BrowserKeeper {
     put(owner, operation) {
-      const { clientId, opId, patch } = operation;
+      const { clientId, opId, patch, bases } = operation;
       const name = `${clientId} ${opId}`;
       const first = { life, how: doing, version: flow.state.version };
       const { how, version, ...before } = JSON.parse(localStorage.getItem(`fuzz:op:${name}`)) ?? first;
-      note("op", name, { life: before.life, clientId, opId, patch, how, version });
+      note("op", name, { life: before.life, clientId, opId, patch, bases, how, version });
       return super.put(owner, operation);
     }
   }
@@ -208,7 +208,7 @@
     if (fields[asked.act] !== undefined) {
       const typed = fields[asked.act](about, document);
       if (typed) {
-        flow.gather(typed[0], finish(typed[1]));
+        flow.gather(typed[0], finish(typed[1]), { isText: true });
       }
       return Boolean(typed);
     }
