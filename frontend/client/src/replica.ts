@@ -182,6 +182,13 @@ export class Replica {
     op.inverse = back;
   }
 
+  /** Let others send what is here: whatever isn't answered may have come to a server. */
+  lend(): void {
+    for (const op of this.unconfirmed) {
+      op.isSent = true;
+    }
+  }
+
   /** Take away an operation that will never be in the log. */
   refuse(op: Operation): void {
     this.#forget(op);

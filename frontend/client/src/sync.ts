@@ -114,6 +114,8 @@ export class FlowSync implements SyncedFlow {
         this.#fates.keep(op);
       },
       send: (op) => {
+        // Nobody holds the name meanwhile, so another page may send what is kept.
+        op.isSent ||= !this.#isStarted;
         this.#outgoing.add(op);
       },
       cancel: (op) => {
@@ -190,6 +192,7 @@ export class FlowSync implements SyncedFlow {
     this.#isStarted = false;
     this.#page.leave();
     this.#hide();
+    this.#replica.lend();
     this.#awareness.stop();
     this.#orphans.stop();
     this.#membership?.stop();

@@ -181,6 +181,28 @@ describe("names", () => {
   });
 });
 
+describe("a page that is stopped", () => {
+  test("jsc10 takes back what another page has sent meanwhile by a change, not as if it had never been", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const ada = await desk.join({ keeper: browser.page() });
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.patch({ title: "before it stopped" });
+    ada.stop();
+    ada.patch({ description: "since" });
+    desk.network.isUp = true;
+    await desk.join({ keeper: browser.page() });
+    expect(desk.server.document).toMatchObject({ title: "before it stopped", description: "since" });
+    expect([ada.undo(), ada.undo()]).toEqual([true, true]);
+    ada.start();
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.document).toMatchObject({ title: "", description: "" });
+    expect(ada.state.document).toEqual(desk.server.document);
+    expect(browser.operations).toEqual([]);
+  });
+});
+
 describe("a page that was taken for gone", () => {
   test("jsc8 goes on under another name, and what it had not sent is sent once", async () => {
     const desk = new Desk();

@@ -56,6 +56,7 @@ class Operation:
     :ivar how: the act that made it.
     :ivar version: what the page had seen of the log by then.
     :ivar bases: of what its texts were made.
+    :ivar is_decided: whether this is what is sent: an undo follows from what others do until then.
     """
 
     life: str
@@ -63,6 +64,7 @@ class Operation:
     version: int
     patch: dict[str, Any]
     bases: dict[str, str]
+    is_decided: bool
 
     def may_not_write(self, path: Path) -> bool:
         """Whether it has to leave alone what others have written there."""
@@ -156,6 +158,8 @@ class Model:
                 self.faults.append(f"nobody did {entry}")
                 continue
             self._expect(names[name] == 1, f"{entry} is there twice")
+            if not operation.is_decided:
+                continue
             stored = settle(entry["patch"], entry.get("dropped", ()))
             staged = operation.stage_on(before)
             self._expect(stored == staged, f"{operation} is stored as {stored}, not {staged}")
@@ -215,9 +219,9 @@ class Log:
         if key.startswith("fuzz:op:"):
             kept = json.loads(text)
             name = (public_id(kept["clientId"]), kept["opId"])
-            self.operations[name] = Operation(
-                kept["life"], kept["how"], kept["version"], kept["patch"], kept.get("bases", {})
-            )
+            bases = kept.get("bases", {})
+            told = (kept["life"], kept["how"], kept["version"], kept["patch"], bases)
+            self.operations[name] = Operation(*told, kept["isDecided"])
         elif key.startswith("fuzz:told:"):
             told = json.loads(text)
             if told["type"] == "closed":

@@ -19,11 +19,12 @@
 
   class NotingKeeper extends Flows.BrowserKeeper {
     put(owner, operation) {
-      const { clientId, opId, patch, bases } = operation;
+      const { clientId, opId, patch, bases, replaces } = operation;
       const name = `${clientId} ${opId}`;
       const first = { life, how: doing, version: flow.state.version };
       const { how, version, ...before } = JSON.parse(localStorage.getItem(`fuzz:op:${name}`)) ?? first;
-      note("op", name, { life: before.life, clientId, opId, patch, bases, how, version });
+      const isDecided = replaces === undefined;
+      note("op", name, { ...before, clientId, opId, patch, bases, isDecided, how, version });
       return super.put(owner, operation);
     }
   }
