@@ -8,3 +8,4 @@ export { strays } from "./nesting";
 export { FlowSync } from "./sync";
 export type * from "./types";
 export { Unsent } from "./unsent";
+export { wellFormed } from "./wellformed";

@@ -2,6 +2,7 @@
 
 import { sizeOf } from "./split";
 import type { JsonObject, Member, PresenceMeta } from "./types";
+import { fittingName } from "./wellformed";
 
 /** Milliseconds between cursors that are sent: not more than 30 a second. */
 export const CURSOR_INTERVAL = 34;
@@ -53,7 +54,8 @@ function colorOf(name: string): string {
 }
 
 /** Tell of as much of a selection as others can be told of, and how much it is: the first are better than none. */
-export function fittingMeta(meta: PresenceMeta): PresenceMeta {
+export function fittingMeta(given: PresenceMeta): PresenceMeta {
+  const meta = given.name === undefined ? given : { ...given, name: fittingName(given.name) };
   let { selection = [] } = meta;
   const selected = selection.length;
   let fitting = meta;

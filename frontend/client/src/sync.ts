@@ -33,6 +33,7 @@ import type {
   Refusal,
   SyncedFlow,
 } from "./types";
+import { fittingName } from "./wellformed";
 
 /** Joins a flow and stays in it; what that means is said at `SyncedFlow`. */
 export class FlowSync implements SyncedFlow {
@@ -267,13 +268,14 @@ export class FlowSync implements SyncedFlow {
   }
 
   #parameters(clientId: string): JsonObject {
+    const { user } = this.#options;
     const { epoch, version, chain } = this.#replica;
     return {
       mode: "document",
       client_id: clientId,
       ...(epoch === null ? {} : { epoch, version }),
       ...(epoch === null || chain === null ? {} : { chain }),
-      ...(this.#options.user === undefined ? {} : { user: this.#options.user }),
+      ...(user === undefined ? {} : { user: { ...user, name: fittingName(user.name) } }),
     };
   }
 

@@ -2,6 +2,7 @@
 
 import { isObject, LARGEST_NUMBER, own } from "./mergepatch";
 import type { JsonObject } from "./types";
+import { wellFormed } from "./wellformed";
 
 /** How deep arrays and objects may nest in a document, the document itself counted. */
 const MAX_DEPTH = 32;
@@ -27,7 +28,8 @@ export function pointerOf(path: Path): string {
 }
 
 /**
- * Copy what is to be a patch. Members of nodes and edges that are `undefined` are left out.
+ * Copy what is to be a patch. Members of nodes and edges that are `undefined` are left out; halves of
+ * characters become what they will be for everybody.
  *
  * @throws TypeError where no document can hold it, with the JSON Pointer of the first such place.
  */
@@ -98,6 +100,7 @@ class Teller {
   #value(value: unknown, path: Path): unknown {
     switch (typeof value) {
       case "string":
+        return wellFormed(value);
       case "boolean":
         return value;
       case "number":
@@ -158,7 +161,7 @@ class Teller {
       } else if (member !== undefined || !(this.#isLenient || isAttribute(here))) {
         const one = this.#value(member, here);
         if (one !== NOTHING) {
-          told[name] = one;
+          told[wellFormed(name)] = one;
         }
       }
     }

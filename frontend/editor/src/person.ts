@@ -1,5 +1,7 @@
 /** Who one is: a guest with a colour and an animal, until one says otherwise. */
 
+import { wellFormed } from "helix-flows";
+
 import { store, stored } from "./storage";
 
 export interface Person {
@@ -36,7 +38,7 @@ function read(text: string | null): Person | null {
     const person = JSON.parse(text ?? "null") as Partial<Person> | null;
     const { id, name, color } = person ?? {};
     const isWhole = typeof id === "string" && typeof name === "string" && typeof color === "string";
-    return isWhole ? { id, name, color } : null;
+    return isWhole ? { id, name: wellFormed(name), color } : null;
   } catch {
     return null;
   }
@@ -55,7 +57,7 @@ export function thePerson(): Person {
 
 /** Be called otherwise from now on. */
 export function rename(name: string): Person {
-  const person = { ...thePerson(), name };
+  const person = { ...thePerson(), name: wellFormed(name) };
   store(KEY, JSON.stringify(person));
   return person;
 }

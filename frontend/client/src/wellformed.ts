@@ -1,0 +1,17 @@
+/** Text that was cut within a character: in JavaScript's strings many characters are two units. */
+
+/** Characters of a name that others are shown, at most. */
+const MAX_NAME = 255;
+
+/** Put U+FFFD for each half of a character, as browsers and servers do for what goes over the wire. */
+export function wellFormed(text: string): string {
+  return /[\ud800-\udfff]/.test(text)
+    ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(new TextEncoder().encode(text))
+    : text;
+}
+
+/** Make of a name what others can be told. */
+export function fittingName(name: string): string {
+  const fitting = wellFormed(name);
+  return fitting.length > MAX_NAME ? Array.from(fitting).slice(0, MAX_NAME).join("") : fitting;
+}
