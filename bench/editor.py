@@ -26,6 +26,7 @@ from tests.daemon import Daemon
 
 KINDS = ("agent", "sensor", "skill", "decision", "input", "output", "memory", "loop", "api")
 ROWS, COLUMNS = 25, 40
+CHAIN = 20_000
 WINDOW = (1440, 900)
 MIDDLE = (760, 500)
 MOVES = 60
@@ -40,6 +41,8 @@ GOALS = {
     "worst_ms": ("the longest frame of all these, ms", None),
     "visit_ms": ("first visit to an interactive canvas, 20 nodes, ms", 1500.0),
     "visit_large_ms": ("the same with 1,000 nodes, ms", None),
+    "chain_edges_ms": ("the same with 20,000 nodes in one chain of edges, ms", 3000.0),
+    "chain_nested_ms": ("the same with 20,000 nodes, each in the next, ms", 3000.0),
     "bytes": ("scripts and styles before it, compressed, KB", 250.0),
 }
 
@@ -77,7 +80,33 @@ def make_flow(daemon: Daemon, rows: int, columns: int) -> str:
         }
         if column > 0:
             edges[f"e{n}"] = {"id": f"e{n}", "source": f"n{n - 1}", "target": f"n{n}"}
-    document = {"title": f"{rows * columns} nodes", "nodes": nodes, "edges": edges}
+    return store(daemon, nodes, edges)
+
+
+def make_chain(daemon: Daemon, count: int, is_nested: bool) -> str:
+    """Store nodes that are joined to the next one each, or lie in it, and give the flow's id."""
+    nodes: dict[str, Any] = {}
+    edges: dict[str, Any] = {}
+    for n in range(count):
+        column, row = (n % 2, n % 3) if is_nested else divmod(n, 200)
+        nodes[f"n{n}"] = {
+            "id": f"n{n}",
+            "type": KINDS[n % len(KINDS)],
+            "position": {"x": 320 * column, "y": 120 * row},
+            "data": {"label": f"Node {n}"},
+        }
+        if is_nested and n > 0:
+            nodes[f"n{n}"] |= {"parentId": f"n{n - 1}", "position": {"x": 24, "y": 16}}
+        elif n > 0:
+            edges[f"e{n}"] = {"id": f"e{n}", "source": f"n{n - 1}", "target": f"n{n}"}
+    if is_nested:
+        edges["e"] = {"id": "e", "source": "n0", "target": "n1"}
+    return store(daemon, nodes, edges)
+
+
+def store(daemon: Daemon, nodes: dict[str, Any], edges: dict[str, Any]) -> str:
+    """Store a flow, and give its id."""
+    document = {"title": f"{len(nodes)} nodes", "nodes": nodes, "edges": edges}
     request = urllib.request.Request(
         f"http://{daemon.address}/api/flows",
         data=json.dumps({"document": document}).encode(),
@@ -182,14 +211,21 @@ def measure_visit(browser: Browser, daemon: Daemon, flow_id: str, shown: int) ->
     return {"ms": milliseconds, "bytes": sum(sizes) / 1000}
 
 
-def measure_round(browser: Browser, daemon: Daemon, small: str, large: str) -> dict[str, float]:
-    figures = measure_motion(browser, daemon, large)
-    visit = measure_visit(browser, daemon, small, 20)
-    visit_large = measure_visit(browser, daemon, large, 1)
+OTHER_VISITS = {
+    "large": "visit_large_ms",
+    "chain": "chain_edges_ms",
+    "nested": "chain_nested_ms",
+}
+
+
+def measure_round(browser: Browser, daemon: Daemon, flows: dict[str, str]) -> dict[str, float]:
+    figures = measure_motion(browser, daemon, flows["large"])
+    visit = measure_visit(browser, daemon, flows["small"], 20)
+    others = {name: measure_visit(browser, daemon, flows[name], 1)["ms"] for name in OTHER_VISITS}
     return {
         **figures,
         "visit_ms": visit["ms"],
-        "visit_large_ms": visit_large["ms"],
+        **{figure: others[name] for name, figure in OTHER_VISITS.items()},
         "bytes": visit["bytes"],
     }
 
@@ -205,8 +241,12 @@ def measure(rounds: int) -> list[dict[str, float]]:
         daemon = Daemon(flows, "--store", "sqlite:flows.sqlite")
         daemon.start()
         try:
-            small = make_flow(daemon, 4, 5)
-            large = make_flow(daemon, ROWS, COLUMNS)
+            flow_ids = {
+                "small": make_flow(daemon, 4, 5),
+                "large": make_flow(daemon, ROWS, COLUMNS),
+                "chain": make_chain(daemon, CHAIN, is_nested=False),
+                "nested": make_chain(daemon, CHAIN, is_nested=True),
+            }
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
                     executable_path=chromium.program,
@@ -216,7 +256,7 @@ def measure(rounds: int) -> list[dict[str, float]]:
                 measured = []
                 for number in range(rounds):
                     print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-                    measured.append(measure_round(browser, daemon, small, large))
+                    measured.append(measure_round(browser, daemon, flow_ids))
                 browser.close()
         finally:
             daemon.stop()

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PATIENCE, Previews, RENEWAL } from "../src/react/previews";
 import type { UseFlowResult } from "../src/react/types";
 import { useFlow } from "../src/react/useFlow";
+import { FlowView } from "../src/react/view";
 import type { Cursor, JsonObject } from "../src/types";
 import { Desk, node } from "./desk";
 
@@ -206,6 +207,19 @@ test("jsc12 a resize is given up likewise, and the next press begins anew", asyn
   resize(7, false);
   await page.pass(2_000);
   expect(page.patches()).toMatchObject([{ a: { position: { x: -7, y: 0 }, width: 7 } }]);
+});
+
+test("jsc12 where others only point, no node is looked at", async () => {
+  const { desk, page } = await opened();
+  await page.ben({ a: { x: 3, y: 4 } });
+  const shows = vi.spyOn(FlowView.prototype, "show");
+  desk.server.broadcast("cursors", { ben: { x: 9, y: 9, moving: { a: { x: 3, y: 4 } } }, eve: { x: 1, y: 1 } });
+  await page.pass(100);
+  expect(page.flow().cursors.get("eve")).toEqual({ x: 1, y: 1 });
+  expect(shows).not.toHaveBeenCalled();
+  await page.ben({ a: { x: 5, y: 4 } });
+  expect(page.at("a")).toEqual({ x: 5, y: 4 });
+  shows.mockRestore();
 });
 
 test("jsc12 a chain of 20,000 nodes, each in the next, is listed in a moment", async () => {

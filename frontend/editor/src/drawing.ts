@@ -2,9 +2,10 @@
 
 import type { FlowDocument, FlowEdge, FlowNode } from "helix-flows";
 
-import { kindOfNode, labelOf, textOf, tintOf } from "./kinds";
+import { kindName, kindOfNode, labelOf, textOf, tintOf } from "./kinds";
 import { dashesOf, inkOn, lookOf } from "./look";
-import { inOrder, levelOf, liftOf, type Place, placesIn } from "./nesting";
+import { groupsIn, inOrder, levelOf, liftOf, type Place, placesIn } from "./nesting";
+import { lanesIn, stackedAt } from "./stacking";
 
 export interface Box {
   x: number;
@@ -36,31 +37,46 @@ export function sizeOf(node: object): { width: number; height: number } {
 
 /** Tell where the nodes of a flow are, by id: what lies above others comes after them. */
 export function boxesOf(document: Drawable | undefined, places = document && placesIn(document)): Map<string, Box> {
-  const fromBelow = [...(places ?? [])].toSorted(([, a], [, b]) => a.level - b.level);
+  const groups = document === undefined ? new Set() : groupsIn(document);
+  const stacked = (id: string, { level }: Place): number => stackedAt(level, groups.has(id) ? "group" : "node");
+  const fromBelow = [...(places ?? [])].toSorted(([a, one], [b, other]) => stacked(a, one) - stacked(b, other));
   return new Map(fromBelow.map(([id, { x, y }]) => [id, { x, y, ...sizeOf(document?.nodes[id] as FlowNode) }]));
 }
 
 /** A node or an edge to draw. */
-type Piece = { node: FlowNode; box: Box } | { edge: FlowEdge };
+type Piece = { node: FlowNode; box: Box; isGroup: boolean } | { edge: FlowEdge; lane: number };
 
 /** List what is drawn of a flow, from below. */
 export function piecesOf(document: Drawable, boxes: ReadonlyMap<string, Box>, places: ReadonlyMap<string, Place>): Piece[] {
-  const edges = inOrder(document.edges).map((edge) => ({ level: levelOf(edge["zIndex"]) + liftOf(edge, places), piece: { edge } }));
-  const nodes = [...boxes].map(([id, box]) => ({ level: places.get(id)?.level ?? 0, piece: { node: document.nodes[id] as FlowNode, box } }));
-  return [...edges, ...nodes].toSorted((a, b) => a.level - b.level).map(({ piece }) => piece);
+  const lanes = lanesIn(document.edges);
+  const groups = groupsIn(document);
+  const edges = inOrder(document.edges).map((edge) => {
+    const level = levelOf(edge["zIndex"]) + liftOf(edge, places);
+    return { at: stackedAt(level, "edge"), piece: { edge, lane: lanes.get(edge.id) ?? 0 } };
+  });
+  const nodes = [...boxes].map(([id, box]) => {
+    const isGroup = groups.has(id);
+    const at = stackedAt(places.get(id)?.level ?? 0, isGroup ? "group" : "node");
+    return { at, piece: { node: document.nodes[id] as FlowNode, box, isGroup } };
+  });
+  return [...edges, ...nodes].toSorted((a, b) => a.at - b.at).map(({ piece }) => piece);
 }
 
 /** What React Flow knows of nodes, by id. */
 type Lookup = ReadonlyMap<string, { internals: { positionAbsolute: { x: number; y: number }; z: number }; measured: { width?: number; height?: number } }>;
 
-/** Tell where nodes are, by id, as React Flow has measured them. */
+/** Tell where nodes are, by id, as React Flow has measured them; those of which it couldn't tell are left out. */
 export function placesOf(lookup: Lookup): Map<string, Box> {
   return new Map(
-    [...lookup].map(([id, { internals, measured }]) => {
-      const { width = NODE_SIZE.width, height = NODE_SIZE.height } = measured;
-      return [id, { ...internals.positionAbsolute, width, height }];
+    [...lookup].flatMap(([id, { internals, measured }]) => {
+      const box = { ...internals.positionAbsolute, width: measured.width || NODE_SIZE.width, height: measured.height || NODE_SIZE.height };
+      return isFinite(box) ? [[id, box]] : [];
     }),
   );
+}
+
+function isFinite({ x, y, width, height }: Box): boolean {
+  return [x, y, width, height].every(Number.isFinite);
 }
 
 /** Sort nodes as React Flow has them above each other. */
@@ -71,15 +87,16 @@ export function fromBelow<T extends { id: string }>(nodes: readonly T[], lookup:
 
 /** Give the box around boxes and the edges between them, with a margin. */
 export function frameOf(boxes: ReadonlyMap<string, Box>, margin: number, edges: readonly FlowEdge[] = []): Box {
-  if (boxes.size === 0) {
-    return { x: 0, y: 0, width: 400, height: 200 };
-  }
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
   const reach = (fromX: number, toX: number): void => {
     left = Math.min(left, fromX);
     right = Math.max(right, toX);
   };
-  for (const { x, y, width, height } of boxes.values()) {
+  for (const box of boxes.values()) {
+    const { x, y, width, height } = box;
+    if (!isFinite(box)) {
+      continue;
+    }
     reach(x, x + width);
     top = Math.min(top, y);
     bottom = Math.max(bottom, y + height);
@@ -92,6 +109,9 @@ export function frameOf(boxes: ReadonlyMap<string, Box>, margin: number, edges: 
       reach(to.x - swing, from.x + from.width + swing);
     }
   }
+  if (left > right) {
+    return { x: 0, y: 0, width: 400, height: 200 };
+  }
   return { x: left - margin, y: top - margin, width: right - left + 2 * margin, height: bottom - top + 2 * margin };
 }
 
@@ -100,15 +120,27 @@ function bendOf(distance: number): number {
   return distance >= 0 ? distance / 2 : 6.25 * Math.sqrt(-distance);
 }
 
+/** How far apart the middles of curves of the same ends are. */
+const LANE = 32;
+
+/** Give the curve between two points, in a lane (`lanesIn`), and its middle. */
+export function curveBetween([x, y]: [number, number], [toX, toY]: [number, number], lane = 0): EdgeLine {
+  const bend = bendOf(toX - x);
+  // A curve goes three quarters of the way to where both its handles are.
+  const aside = (lane * LANE * 4) / 3;
+  return {
+    path: `M${x} ${y}C${x + bend} ${y + aside} ${toX - bend} ${toY + aside} ${toX} ${toY}`,
+    x: (x + toX) / 2,
+    y: (y + toY) / 2 + lane * LANE,
+  };
+}
+
 /** Give the curve from a box's right side to another's left. */
-export function curveOf(from: Box | undefined, to: Box | undefined): string {
+export function curveOf(from: Box | undefined, to: Box | undefined, lane = 0): string {
   if (from === undefined || to === undefined) {
     return "";
   }
-  const [x, y] = [from.x + from.width, from.y + from.height / 2];
-  const [toX, toY] = [to.x, to.y + to.height / 2];
-  const bend = bendOf(toX - x);
-  return `M${x} ${y}C${x + bend} ${y} ${toX - bend} ${toY} ${toX} ${toY}`;
+  return curveBetween([from.x + from.width, from.y + from.height / 2], [to.x, to.y + to.height / 2], lane).path;
 }
 
 /** Write text for XML; what no XML can hold is left out. */
@@ -146,8 +178,8 @@ export interface Look {
   color: (token: string) => string;
   /** Gives what is inside a kind's icon, of 24 by 24. */
   icon: (type: string) => string;
-  /** Gives an edge's line, by the edge's type. */
-  line: (type: unknown, from: Box, to: Box) => EdgeLine;
+  /** Gives an edge's line, by the edge's type, in a lane (`lanesIn`). */
+  line: (type: unknown, from: Box, to: Box, lane: number) => EdgeLine;
 }
 
 /** Draw a flow. */
@@ -156,7 +188,7 @@ export function draw(document: FlowDocument, look: Look): Drawing {
   const places = placesIn(document);
   const boxes = boxesOf(document, places);
   const { x, y, width, height } = frameOf(boxes, 48, Object.values(document.edges));
-  const drawn = piecesOf(document, boxes, places).map((piece) => ("edge" in piece ? drawEdge(piece.edge, boxes, look) : drawNode(piece.node, piece.box, look)));
+  const drawn = piecesOf(document, boxes, places).map((piece) => ("edge" in piece ? drawEdge(piece.edge, piece.lane, boxes, look) : drawNode(piece, look)));
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${x} ${y} ${width} ${height}" width="${width}" height="${height}" font-family="Inter, Open Sans, system-ui, sans-serif">` +
     `<title>${escaped(document.title)}</title>` +
@@ -165,12 +197,12 @@ export function draw(document: FlowDocument, look: Look): Drawing {
   return { svg, width, height };
 }
 
-function drawEdge(edge: FlowEdge, boxes: ReadonlyMap<string, Box>, { color, line }: Look): string {
+function drawEdge(edge: FlowEdge, lane: number, boxes: ReadonlyMap<string, Box>, { color, line }: Look): string {
   const [from, to] = [boxes.get(edge.source), boxes.get(edge.target)];
   if (from === undefined || to === undefined) {
     return "";
   }
-  const { path, x, y } = line(edge["type"], from, to);
+  const { path, x, y } = line(edge["type"], from, to, lane);
   const drawn = `<path d="${path}" fill="none" stroke="${color("--edge")}" stroke-width="1.5" marker-end="url(#arrow)"/>`;
   const label = textOf(edge["label"]);
   if (label === "") {
@@ -184,7 +216,26 @@ function drawEdge(edge: FlowEdge, boxes: ReadonlyMap<string, Box>, { color, line
   );
 }
 
-function drawNode(node: FlowNode, box: Box, { color, icon }: Look): string {
+/** How much of its colour a group's inside has, which lies behind all that it holds. */
+const GROUP_TINT = 0.07;
+
+/** Fill the shape of a node on a canvas that shows it small, in its colour: a group as a frame. */
+export function fillNode(context: CanvasRenderingContext2D, tint: string, isGroup: boolean, frameWidth: number): void {
+  context.fillStyle = tint;
+  if (!isGroup) {
+    context.fill();
+    return;
+  }
+  context.strokeStyle = tint;
+  context.lineWidth = frameWidth;
+  context.globalAlpha = 0.12;
+  context.fill();
+  context.globalAlpha = 0.45;
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+function drawNode({ node, box, isGroup }: { node: FlowNode; box: Box; isGroup: boolean }, { color, icon }: Look): string {
   const kind = kindOfNode(node);
   const { own, kind: tinting, isChosen } = tintOf(node);
   const tint = own ?? color(`--${tinting}`);
@@ -195,10 +246,14 @@ function drawNode(node: FlowNode, box: Box, { color, icon }: Look): string {
   const line = dress.width ?? 1;
   const dashes = dashesOf(dress, line);
   const frame = `x="${x}" y="${y}" width="${width}" height="${height}" rx="14"`;
-  const second = [kind.name, textOf(node.data[kind.telling]) || textOf(node.data["description"])].filter(Boolean).join(" · ");
+  const second = [kindName(node, isGroup), textOf(node.data[kind.telling]) || textOf(node.data["description"])].filter(Boolean).join(" · ");
+  const filling = dress.fill === null ? `fill="${tint}" fill-opacity="${GROUP_TINT}"` : `fill="${dress.fill}"`;
+  const body = isGroup
+    ? `<rect ${frame} ${filling} stroke="${dress.border ?? tint}" stroke-opacity="${dress.border === null ? 0.55 : 1}" stroke-width="${dress.width ?? 1.5}" stroke-dasharray="${dashes ?? "6 4"}"/>`
+    : `<rect ${frame} fill="${dress.fill ?? color("--panel")}" stroke="${stroke}"${line === 1 ? "" : ` stroke-width="${line}"`}${dashes === null ? "" : ` stroke-dasharray="${dashes}"`}/>` +
+      (!isChosen || dress.fill !== null ? "" : `<rect ${frame} fill="${tint}" opacity="0.06"/>`);
   return (
-    `<g><rect ${frame} fill="${dress.fill ?? color("--panel")}" stroke="${stroke}"${line === 1 ? "" : ` stroke-width="${line}"`}${dashes === null ? "" : ` stroke-dasharray="${dashes}"`}/>` +
-    (!isChosen || dress.fill !== null ? "" : `<rect ${frame} fill="${tint}" opacity="0.06"/>`) +
+    `<g>${body}` +
     `<rect x="${x + 14}" y="${y + 12}" width="24" height="24" rx="6" ${dress.fill === null ? `fill="${tint}" opacity="0.14"` : `fill="${color("--panel")}"`}/>` +
     `<g transform="translate(${x + 19} ${y + 17}) scale(0.583)" fill="none" stroke="${tint}" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round">${icon(kind.type)}</g>` +
     `<text x="${x + 50}" y="${y + 27}" font-size="13" font-weight="600" fill="${ink.strong}">${escaped(cut(labelOf(node), width, 7.2))}</text>` +

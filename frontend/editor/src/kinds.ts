@@ -134,6 +134,12 @@ export function kindOfNode(node: Typed): Kind {
   return kindOf(textOf(hasKindInData(node) ? node.data?.["type"] : node.type));
 }
 
+/** Say of what kind a node is; one that is for others to lie in is a group, where it is of none. */
+export function kindName(node: Typed, isGroup: boolean): string {
+  const kind = kindOfNode(node);
+  return isGroup && kind === OTHER ? "Group" : kind.name;
+}
+
 /** How a node is coloured. */
 export interface Tint {
   /** The kind whose colour it has. */

@@ -5,7 +5,7 @@ import type { Connection, Edge, EdgeChange, Node, NodeChange } from "@xyflow/rea
 import { connecting, reconnecting } from "../connections";
 import { diff, isEmpty } from "../mergepatch";
 import { sparing } from "../telling";
-import type { Cursor, JsonObject, Moving, Point, SyncedFlow } from "../types";
+import type { Cursor, FlowDocument, JsonObject, Moving, Point, SyncedFlow } from "../types";
 import { GivenUp } from "./cancelling";
 import { type Course, courseOf, isHolding } from "./gesture";
 import {
@@ -41,6 +41,8 @@ export class FlowController<N extends Node, E extends Edge> {
   /** What one drags or resizes oneself, or has dropped and is on its way. */
   #dragged: Record<string, Moving> = {};
   #shown: Shown<N, E> = { nodes: [], edges: [] };
+  /** Of what that was made, beside one's own. */
+  #seen: { document: FlowDocument | null; moving: ReadonlyMap<string, Moving> | null } = { document: null, moving: null };
   /** While others' drags are shown: looks for those that end by themselves. */
   #expiry: ReturnType<typeof setTimeout> | undefined;
   /** While one drags: says so again. */
@@ -59,7 +61,7 @@ export class FlowController<N extends Node, E extends Edge> {
   start(): () => void {
     const ends = this.sync.subscribe(() => {
       this.#letGo();
-      this.#show();
+      this.#follow();
     });
     this.sync.start();
     return () => {
@@ -388,6 +390,17 @@ export class FlowController<N extends Node, E extends Edge> {
     this.sync.setPresence({ selection: [...ids(this.#nodes), ...ids(this.#edges)] });
   }
 
+  /** Show what others have changed; where only their pointers are elsewhere, there is nothing to look through. */
+  #follow(): void {
+    const { document, cursors } = this.sync.state;
+    const moving = this.#previews.take(document?.nodes ?? {}, cursors, performance.now());
+    if (document === this.#seen.document && moving === this.#seen.moving) {
+      this.#expire();
+    } else {
+      this.#show();
+    }
+  }
+
   #show(): void {
     const { document, cursors } = this.sync.state;
     if (document !== null) {
@@ -395,6 +408,7 @@ export class FlowController<N extends Node, E extends Edge> {
       forget(this.#edges, document.edges);
     }
     const moving = this.#previews.take(document?.nodes ?? {}, cursors, performance.now());
+    this.#seen = { document, moving };
     this.#expire();
     this.#view.show(document, this.#nodes, this.#edges, moving);
     const { nodes, edges } = this.#view;

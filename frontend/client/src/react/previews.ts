@@ -37,7 +37,7 @@ export class Previews {
    * Take what there is now.
    *
    * @param now milliseconds, by a clock that is never set.
-   * @returns by node; what is the same as before is the very same object.
+   * @returns by node; what is the same as before is the very same object, and so is all of it.
    */
   take(nodes: FlowDocument["nodes"], cursors: ReadonlyMap<string, Cursor>, now: number): Movings {
     for (const sign of this.#signs.values()) {
@@ -55,7 +55,9 @@ export class Previews {
       .sort((a, b) => a.at - b.at);
     const [oldest] = current;
     this.endsAt = oldest === undefined ? null : oldest.at + PATIENCE;
-    this.#shown = this.#list(current);
+    const listed = this.#list(current);
+    const isSame = listed.size === this.#shown.size && [...listed].every(([id, one]) => this.#shown.get(id) === one);
+    this.#shown = isSame ? this.#shown : listed;
     return this.#shown;
   }
 

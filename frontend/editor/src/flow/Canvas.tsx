@@ -115,6 +115,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       elementsSelectable={past === null}
       deleteKeyCode={null}
       elevateNodesOnSelect={false}
+      zIndexMode="manual"
       selectionMode={SelectionMode.Partial}
       multiSelectionKeyCode={MULTI_KEYS}
       selectionOnDrag={isBoxing}

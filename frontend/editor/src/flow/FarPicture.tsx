@@ -1,10 +1,11 @@
 import { type Edge, type Node, useStoreApi, ViewportPortal } from "@xyflow/react";
 import { useEffect, useRef } from "react";
 
-import { frameOf, fromBelow, placesOf } from "../drawing";
+import { type Box, fillNode, frameOf, placesOf } from "../drawing";
 import { tintOf } from "../kinds";
 import { wornBy } from "../look";
 import { useTheme } from "../theme";
+import { isDrawnAsGroup } from "./elements";
 
 /** Pixels for each of the flow's own units: as many as are seen from so far. */
 const SCALE = 0.25;
@@ -14,6 +15,19 @@ const DELAY = 150;
 
 const MARGIN = 40;
 const MAX_SIDE = 8_192;
+
+/** Gather what is drawn at the same height, from below. */
+function levelsOf(nodes: readonly Node[], edges: readonly Edge[]): { nodes: Node[]; edges: Edge[] }[] {
+  const levels = new Map<number, { nodes: Node[]; edges: Edge[] }>();
+  const at = (zIndex = 0): { nodes: Node[]; edges: Edge[] } => {
+    const level = levels.get(zIndex) ?? { nodes: [], edges: [] };
+    levels.set(zIndex, level);
+    return level;
+  };
+  nodes.forEach((node) => at(node.zIndex).nodes.push(node));
+  edges.forEach((edge) => at(edge.zIndex).edges.push(edge));
+  return [...levels].toSorted(([a], [b]) => a - b).map(([, level]) => level);
+}
 
 /**
  * The nodes and edges as one picture, for those who look from far away.
@@ -40,33 +54,44 @@ export function FarPicture({ nodes, edges }: { nodes: readonly Node[]; edges: re
       context.setTransform(scale, 0, 0, scale, -frame.x * scale, -frame.y * scale);
       const style = getComputedStyle(canvas.current);
       const token = (name: string): string => style.getPropertyValue(name);
-      const line = new Path2D();
-      for (const { source, target } of edges) {
-        const [from, to] = [boxes.get(source), boxes.get(target)];
-        if (from !== undefined && to !== undefined) {
-          line.moveTo(from.x + from.width, from.y + from.height / 2);
-          line.lineTo(to.x, to.y + to.height / 2);
-        }
-      }
-      const fill = (node: Node): void => {
-        const { x, y, width, height } = boxes.get(node.id) ?? { x: 0, y: 0, width: 0, height: 0 };
+      const fill = (node: Node, { x, y, width, height }: Box): void => {
         const { own, kind } = tintOf(node);
+        const tint = own ?? token(`--${kind}`);
+        context.beginPath();
+        context.rect(x, y, width, height);
+        if (isDrawnAsGroup(node)) {
+          fillNode(context, tint, true, 4);
+          return;
+        }
         context.fillStyle = token("--panel");
-        context.fillRect(x, y, width, height);
+        context.fill();
         const chosen = wornBy(node).fill;
-        context.fillStyle = chosen ?? own ?? token(`--${kind}`);
         context.globalAlpha = chosen === undefined ? 0.4 : 1;
-        context.fillRect(x, y, width, height);
+        fillNode(context, chosen ?? tint, false, 0);
         context.globalAlpha = 1;
       };
-      // Edges run above what nodes lie in.
-      const around = new Set(nodes.map(({ parentId }) => parentId));
-      const sorted = fromBelow(nodes, nodeLookup);
-      sorted.filter(({ id }) => around.has(id)).forEach(fill);
-      context.lineWidth = 3;
-      context.strokeStyle = token("--edge");
-      context.stroke(line);
-      sorted.filter(({ id }) => !around.has(id)).forEach(fill);
+      const join = (lines: Path2D, from: Box, to: Box): void => {
+        lines.moveTo(from.x + from.width, from.y + from.height / 2);
+        lines.lineTo(to.x, to.y + to.height / 2);
+      };
+      for (const { nodes: level, edges: joined } of levelsOf(nodes, edges)) {
+        const lines = new Path2D();
+        for (const { source, target } of joined) {
+          const [from, to] = [boxes.get(source), boxes.get(target)];
+          if (from !== undefined && to !== undefined) {
+            join(lines, from, to);
+          }
+        }
+        context.lineWidth = 3;
+        context.strokeStyle = token("--edge");
+        context.stroke(lines);
+        for (const node of level) {
+          const box = boxes.get(node.id);
+          if (box !== undefined) {
+            fill(node, box);
+          }
+        }
+      }
     }, DELAY);
     return () => { clearTimeout(timer); };
   }, [nodes, edges, store, theme]);

@@ -4,13 +4,16 @@ import { memo } from "react";
 import { textOf } from "../kinds";
 import { lineBetween } from "./lines";
 
-/** A mark in the data that React Flow is given: how far above others the edge's label lies. */
+/** A mark in the data that React Flow is given: how far above others the edge and its label lie. */
 export const LEVEL = "#level";
+
+/** Another one: in which lane it runs beside those of the same ends. */
+export const LANE = "#lane";
 
 /** An edge of any shape. Its label lies above all lines, and leaves the mouse to the edge. */
 export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
   const { type, label, data, selected, markerEnd, interactionWidth } = props;
-  const { path, x, y } = lineBetween(type, props);
+  const { path, x, y } = lineBetween(type, props, Number(data?.[LANE] ?? 0));
   const text = textOf(label);
   return (
     <>

@@ -3,11 +3,13 @@ import { Lock } from "lucide-react";
 import { memo } from "react";
 
 import { NODE_SIZE } from "../drawing";
-import { kindOf, labelOf, textOf, tinted, tintOf } from "../kinds";
+import { kindName, kindOf, labelOf, textOf, tinted, tintOf } from "../kinds";
 
 export const MIN_SIZE = { width: 160, height: NODE_SIZE.height };
 /** A mark in the data that React Flow is given: this node stays where it is. */
 export const LOCKED = "#locked";
+/** Another one: others lie in it, or it was made for that. */
+export const GROUPED = "#group";
 export const MAX_SIZE = { width: 4_096, height: 4_096 };
 
 /** A node of any kind. */
@@ -15,9 +17,10 @@ export const FlowNode = memo(function FlowNode({ type, data, selected, draggable
   const kind = kindOf(type);
   const Icon = kind.icon;
   const tint = tintOf({ type, data });
-  const second = [kind.name, textOf(data[kind.telling]) || textOf(data["description"])].filter(Boolean).join(" · ");
+  const isGroup = data[GROUPED] === true;
+  const second = [kindName({ type, data }, isGroup), textOf(data[kind.telling]) || textOf(data["description"])].filter(Boolean).join(" · ");
   return (
-    <div {...tinted(tint.isChosen ? "node tinted" : "node", tint)}>
+    <div {...tinted(["node", isGroup && "group", tint.isChosen && "tinted"].filter(Boolean).join(" "), tint)}>
       {selected && draggable && (
         <NodeResizer minWidth={MIN_SIZE.width} minHeight={MIN_SIZE.height} maxWidth={MAX_SIZE.width} maxHeight={MAX_SIZE.height} />
       )}

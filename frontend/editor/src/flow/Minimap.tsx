@@ -1,10 +1,11 @@
 import { type Node, useReactFlow, useStoreApi } from "@xyflow/react";
 import { type PointerEvent, useEffect, useRef } from "react";
 
-import { type Box, frameOf, fromBelow, placesOf } from "../drawing";
+import { type Box, fillNode, frameOf, fromBelow, placesOf } from "../drawing";
 import { tintOf } from "../kinds";
 import { wornBy } from "../look";
 import { useTheme } from "../theme";
+import { isDrawnAsGroup } from "./elements";
 import { MAX_ZOOM, MIN_ZOOM } from "./fit";
 
 const SIZE = { width: 200, height: 128 };
@@ -15,8 +16,8 @@ const DELAY = 100;
 /** How much of the flow's own is seen around the nodes. */
 const MARGIN = 200;
 
-/** Zoom for each unit of a wheel. */
-const WHEEL = 0.002;
+/** How a wheel's turn zooms, by the units that browsers tell it in, as on the canvas. */
+const WHEEL = [0.002, 0.05, 1];
 
 /** How the flow's places become the map's. */
 interface Scale {
@@ -43,6 +44,8 @@ export function Minimap({ nodes }: { nodes: readonly Node[] }) {
   const store = useStoreApi();
   const theme = useTheme();
   const { setViewport, getViewport } = useReactFlow();
+  /** Whose press began on the map; what is dragged across it is none of its. */
+  const pressed = useRef<number | null>(null);
 
   const showView = useRef(() => {
     const { transform: [x, y, zoom], width, height } = store.getState();
@@ -77,12 +80,11 @@ export function Minimap({ nodes }: { nodes: readonly Node[] }) {
           const { own, kind } = tintOf(node);
           const { fill, border } = wornBy(node);
           const tint = own ?? style.getPropertyValue(`--${kind}`);
-          context.fillStyle = fill ?? tint;
-          context.strokeStyle = border ?? tint;
           context.beginPath();
           context.roundRect(x + box.x * by, y + box.y * by, Math.max(2, box.width * by), Math.max(2, box.height * by), Math.min(2, 8 * by));
-          context.fill();
+          fillNode(context, fill ?? tint, isDrawnAsGroup(node), 1);
           if (fill !== undefined || border !== undefined) {
+            context.strokeStyle = border ?? tint;
             context.stroke();
           }
         }
@@ -100,27 +102,42 @@ export function Minimap({ nodes }: { nodes: readonly Node[] }) {
     const [toX, toY] = [(event.clientX - left - x) / by, (event.clientY - top - y) / by];
     void setViewport({ x: width / 2 - toX * zoom, y: height / 2 - toY * zoom, zoom });
   };
+  const turn = useRef((event: WheelEvent) => {
+    event.preventDefault();
+    const { width, height } = store.getState();
+    const { x, y, zoom } = getViewport();
+    const by = -event.deltaY * (WHEEL[event.deltaMode] ?? 0) * (event.ctrlKey ? 10 : 1);
+    const next = Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom * 2 ** by));
+    const keep = (middle: number, from: number): number => middle - ((middle - from) / zoom) * next;
+    void setViewport({ x: keep(width / 2, x), y: keep(height / 2, y), zoom: next });
+  });
+  const map = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const { current } = map;
+    // React's own listeners can't keep the browser from zooming the page.
+    const listener = turn.current;
+    current?.addEventListener("wheel", listener, { passive: false });
+    return () => { current?.removeEventListener("wheel", listener); };
+  }, []);
   return (
     <div
+      ref={map}
       className="minimap panel"
       role="img"
       aria-label="Map of the flow"
       onPointerDown={(event) => {
-        event.currentTarget.setPointerCapture(event.pointerId);
-        look(event);
-      }}
-      onPointerMove={(event) => {
-        if (event.buttons > 0) {
+        if (event.button === 0 && pressed.current === null) {
+          pressed.current = event.pointerId;
+          event.currentTarget.setPointerCapture(event.pointerId);
           look(event);
         }
       }}
-      onWheel={({ deltaY }) => {
-        const { width, height } = store.getState();
-        const { x, y, zoom } = getViewport();
-        const next = Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom * (1 - deltaY * WHEEL)));
-        const keep = (middle: number, from: number): number => middle - ((middle - from) / zoom) * next;
-        void setViewport({ x: keep(width / 2, x), y: keep(height / 2, y), zoom: next });
+      onPointerMove={(event) => {
+        if (event.pointerId === pressed.current) {
+          look(event);
+        }
       }}
+      onLostPointerCapture={() => { pressed.current = null; }}
     >
       <canvas ref={canvas} style={SIZE} />
       <div ref={frame} className="in-sight" />

@@ -5,6 +5,7 @@ import { useEffect, useRef } from "react";
 
 import { type Box, NODE_SIZE } from "../drawing";
 import { fieldLabel } from "../kinds";
+import { lanesIn } from "../stacking";
 import { lineOf } from "./lines";
 import { colorsOf } from "./people";
 
@@ -40,7 +41,7 @@ export function Others({ sync }: { sync: SyncedFlow }) {
       <div className="others" style={{ "--size": size } as React.CSSProperties}>
         {[...selecting].map(([id, people]) => {
           const edge = edges?.[id];
-          return edge === undefined ? <Rings key={id} id={id} people={people} /> : <EdgeRing key={id} edge={edge} people={people} />;
+          return edge === undefined ? <Rings key={id} id={id} people={people} /> : <EdgeRing key={id} edge={edge} lane={lanesIn(edges ?? {}).get(id) ?? 0} people={people} />;
         })}
         {others.map((member) => {
           const cursor = cursors.get(member.clientId);
@@ -119,13 +120,13 @@ function Rings({ id, people }: { id: string; people: readonly Member[] }) {
 }
 
 /** An edge that others have selected, in their colour. */
-function EdgeRing({ edge, people }: { edge: FlowEdge; people: readonly Member[] }) {
+function EdgeRing({ edge, lane, people }: { edge: FlowEdge; lane: number; people: readonly Member[] }) {
   const [from, to] = [boxOf(useInternalNode(edge.source)), boxOf(useInternalNode(edge.target))];
   const [first] = people;
   if (from === null || to === null || first === undefined) {
     return null;
   }
-  const { path, x, y } = lineOf(edge["type"], from, to);
+  const { path, x, y } = lineOf(edge["type"], from, to, lane);
   return (
     <>
       <svg className="others-edge" style={colorsOf(first)} aria-hidden><path d={path} /></svg>

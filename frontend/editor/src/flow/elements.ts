@@ -4,11 +4,12 @@ import { type Edge, MarkerType, type Node, type NodeHandle, Position } from "@xy
 import type { FlowDocument } from "helix-flows";
 
 import { sizeOf } from "../drawing";
-import { KINDS, kindOfNode, labelOf, textOf } from "../kinds";
+import { kindName, kindOfNode, KINDS, labelOf, textOf } from "../kinds";
 import { dressed, lookOf } from "../look";
-import { inOrder, levelOf, liftOf, nestingOf, type Place, placesIn } from "../nesting";
-import { FlowEdge, LEVEL } from "./FlowEdge";
-import { FlowNode, LOCKED } from "./FlowNode";
+import { GROUP, inOrder, levelOf, liftOf, nestingOf, type Place, placesIn } from "../nesting";
+import { lanesIn, stackedAt } from "../stacking";
+import { FlowEdge, LANE, LEVEL } from "./FlowEdge";
+import { FlowNode, GROUPED, LOCKED } from "./FlowNode";
 
 /** One look for all; React Flow shows `default` for types that it doesn't know. */
 export const nodeTypes = Object.fromEntries(["default", ...KINDS.map(({ type }) => type)].map((type) => [type, FlowNode]));
@@ -51,9 +52,14 @@ function handlesOf({ width, height }: { width: number; height: number }): NodeHa
   ];
 }
 
+/** Tell whether a node that is given to React Flow is drawn as a group. */
+export function isDrawnAsGroup({ data }: Node): boolean {
+  return data[GROUPED] === true;
+}
+
 /** Say what a node is, for those who can't see it. */
-export function nameOf(node: { type?: string | undefined; data: Record<string, unknown>; draggable?: unknown }): string {
-  return `${kindOfNode(node).name}: ${labelOf(node)}${node.draggable === false ? ", locked" : ""}`;
+export function nameOf(node: { type?: string | undefined; data: Record<string, unknown>; draggable?: unknown }, isGroup = node.type === GROUP): string {
+  return `${kindName(node, isGroup)}: ${labelOf(node)}${node.draggable === false ? ", locked" : ""}`;
 }
 
 /** What React Flow is told of a node besides, where it is a yes or no. */
@@ -77,9 +83,13 @@ function bindingOf({ extent, expandParent }: Node, parentId: string): Partial<No
  */
 export function shownNodes(nodes: readonly Node[]): Node[] {
   const byId = new Map(nodes.map((node) => [node.id, node]));
-  return [...nestingOf(nodes)].map(([id, { parent }]) => {
+  const places = nestingOf(nodes);
+  const around = new Set([...places.values()].map(({ parent }) => parent));
+  return [...places].map(([id, { parent, level }]) => {
     const node = byId.get(id) as Node;
-    return once(node, parent ?? "", () => {
+    const isGroup = around.has(id) || node.type === GROUP;
+    const zIndex = stackedAt(level, isGroup ? "group" : "node");
+    return once(node, `${zIndex} ${parent ?? ""}`, () => {
       const { width, height } = sizeOf(node);
       return {
         id,
@@ -87,17 +97,23 @@ export function shownNodes(nodes: readonly Node[]): Node[] {
         position: node.position,
         width,
         height,
-        zIndex: levelOf(node.zIndex),
+        zIndex,
         ...switchesOf(node),
         ...(parent === undefined ? {} : bindingOf(node, parent)),
         ...dressed(lookOf(node)),
         measured: { width: Math.round(width), height: Math.round(height) },
         handles: handlesOf({ width, height }),
-        data: node.draggable === false ? { ...node.data, [LOCKED]: true } : node.data,
-        ariaLabel: nameOf(node),
+        data: marked(node.data, { [LOCKED]: node.draggable === false, [GROUPED]: isGroup }),
+        ariaLabel: nameOf(node, isGroup),
       };
     });
   });
+}
+
+/** Put marks beside a node's data, where there are any. */
+function marked(data: Node["data"], marks: Readonly<Record<string, boolean>>): Node["data"] {
+  const set = Object.entries(marks).filter(([, isSet]) => isSet);
+  return set.length === 0 ? data : { ...data, ...Object.fromEntries(set) };
 }
 
 /** Give the type by which React Flow finds what draws a node. */
@@ -110,18 +126,19 @@ function drawnType(node: Node): string {
 export function shownEdges(edges: readonly Edge[], document: FlowDocument | null): Edge[] {
   const label = (id: string): string => labelOf(document?.nodes[id] ?? {});
   const places = document === null ? new Map<string, Place>() : placesIn(document);
+  const lanes = lanesIn(document?.edges ?? {});
   return edges.map((edge) => {
     const text = textOf(edge.label);
     const name = `${label(edge.source)} to ${label(edge.target)}${text === "" ? "" : `: ${text}`}`;
-    const level = levelOf(edge.zIndex);
-    const labelLevel = level + liftOf(edge, places);
-    return once(edge, `${labelLevel} ${name}`, () => ({
+    const zIndex = stackedAt(levelOf(edge.zIndex) + liftOf(edge, places), "edge");
+    const lane = lanes.get(edge.id) ?? 0;
+    return once(edge, `${zIndex} ${lane} ${name}`, () => ({
       id: edge.id,
       source: edge.source,
       target: edge.target,
       type: EDGE_TYPES.includes(edge.type ?? "") ? (edge.type as string) : "default",
-      zIndex: level,
-      data: { [LEVEL]: labelLevel },
+      zIndex,
+      data: { [LEVEL]: zIndex, [LANE]: lane },
       ...switchesOf(edge as unknown as Record<string, unknown>),
       // A node has one handle on each side, whatever other editors called theirs.
       sourceHandle: null,

@@ -52,7 +52,8 @@ export function freeArea(): Box {
 /** Place a frame in the middle of a free area; what is too large for it begins at its upper left. */
 export function viewOf(frame: Box, free: Box, minZoom: number): Viewport {
   const fitting = Math.min(free.width / frame.width, free.height / frame.height);
-  const zoom = Math.min(1, Math.max(minZoom, fitting));
+  // A stage without a size, as a page has that nobody sees yet, fits nothing.
+  const zoom = Math.min(1, Math.max(minZoom, Number.isNaN(fitting) ? 1 : fitting));
   const place = (start: number, room: number, from: number, size: number): number =>
     start - from * zoom + Math.max(0, (room - size * zoom) / 2);
   return {

@@ -1,8 +1,8 @@
 /** Where edges run, as React Flow draws them. */
 
-import { getBezierPath, getSmoothStepPath, getStraightPath, Position } from "@xyflow/react";
+import { getSmoothStepPath, getStraightPath, Position } from "@xyflow/react";
 
-import type { Box, EdgeLine } from "../drawing";
+import { type Box, curveBetween, type EdgeLine } from "../drawing";
 
 interface Ends {
   sourceX: number;
@@ -13,27 +13,29 @@ interface Ends {
   targetPosition: Position;
 }
 
-/** Give the line of an edge of some shape, and where its label is. */
-export function lineBetween(type: unknown, { sourceX, sourceY, sourcePosition, targetX, targetY, targetPosition }: Ends): EdgeLine {
-  const ends = { sourceX, sourceY, sourcePosition, targetX, targetY, targetPosition };
-  const give = (): [string, number, number, ...number[]] => {
-    switch (type) {
-      case "straight":
-        return getStraightPath(ends);
-      case "step":
-        return getSmoothStepPath({ ...ends, borderRadius: 0 });
-      case "smoothstep":
-        return getSmoothStepPath(ends);
-      default:
-        return getBezierPath(ends);
-    }
-  };
-  const [path, x, y] = give();
-  return { path, x, y };
+/** How far apart lines of the same ends are that don't bend. */
+const LANE = 14;
+
+/** Give the line of an edge of some shape, in a lane (`lanesIn`), and where its label is. */
+export function lineBetween(type: unknown, { sourceX, sourceY, sourcePosition, targetX, targetY, targetPosition }: Ends, lane = 0): EdgeLine {
+  const aside = lane * LANE;
+  const ends = { sourceX, sourceY: sourceY + aside, sourcePosition, targetX, targetY: targetY + aside, targetPosition };
+  const steps = targetX > sourceX ? { ...ends, centerX: (sourceX + targetX) / 2 + aside } : ends;
+  const give = ([path, x, y]: [string, number, number, ...number[]]): EdgeLine => ({ path, x, y });
+  switch (type) {
+    case "straight":
+      return give(getStraightPath(ends));
+    case "step":
+      return give(getSmoothStepPath({ ...steps, borderRadius: 0 }));
+    case "smoothstep":
+      return give(getSmoothStepPath(steps));
+    default:
+      return curveBetween([sourceX, sourceY], [targetX, targetY], lane);
+  }
 }
 
 /** Give an edge's line between two nodes, and where its label is. */
-export function lineOf(type: unknown, from: Box, to: Box): EdgeLine {
+export function lineOf(type: unknown, from: Box, to: Box, lane = 0): EdgeLine {
   return lineBetween(type, {
     sourceX: from.x + from.width,
     sourceY: from.y + from.height / 2,
@@ -41,5 +43,5 @@ export function lineOf(type: unknown, from: Box, to: Box): EdgeLine {
     targetX: to.x,
     targetY: to.y + to.height / 2,
     targetPosition: Position.Left,
-  });
+  }, lane);
 }

@@ -65,6 +65,12 @@ export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Nod
       if (document !== null && changes.length > 0 && changes.every(isDrag)) {
         const boxes = new Map(changes.flatMap(({ id, position }) => (byId.has(id) ? [[id, boxOf(byId.get(id) as Node, position)]] : [])));
         const before = dragged.current;
+        if (before !== null && !changes.some(({ id }) => byId.get(id)?.dragging === true)) {
+          // It was given up, and the button is still down.
+          setSigns(NOTHING);
+          onNodesChange(changes);
+          return;
+        }
         // What lies in what is dragged goes with it, and is nothing to be in line with.
         const carried = before === null ? withInside(boxes.keys(), placesIn(document)) : null;
         const others = before?.others ?? nodes.filter(({ id }) => carried?.has(id) !== true).map((node) => boxOf(node));
@@ -97,7 +103,7 @@ export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Nod
           }
           const node = byId.get(one.id);
           const goes = current.going.get(one.id);
-          if (node === undefined || goes === undefined || (goes.group !== undefined && !byId.has(goes.group))) {
+          if (node?.dragging !== true || goes === undefined || (goes.group !== undefined && !byId.has(goes.group))) {
             // Where it was drawn to, not where the pointer is.
             return { type: "position", id: one.id, dragging: false };
           }

@@ -21,11 +21,11 @@ export const Miniature = memo(function Miniature({ document }: { document: FlowD
     <svg className="picture" viewBox={`${x} ${y} ${width} ${height}`} aria-hidden>
       {piecesOf(shown, boxes, places).map((piece) => {
         if ("edge" in piece) {
-          const { id, source, target } = piece.edge;
-          return <path key={`edge ${id}`} className="mini-edge" strokeWidth={stroke} d={curveOf(boxes.get(source), boxes.get(target))} />;
+          const { edge: { id, source, target }, lane } = piece;
+          return <path key={`edge ${id}`} className="mini-edge" strokeWidth={stroke} d={curveOf(boxes.get(source), boxes.get(target), lane)} />;
         }
-        const { node, box } = piece;
-        const { className, style } = tinted("mini-node", tintOf(node));
+        const { node, box, isGroup } = piece;
+        const { className, style } = tinted(isGroup ? "mini-group" : "mini-node", tintOf(node));
         const dress = dressed(lookOf(node));
         return <rect key={`node ${node.id}`} className={`${className} ${dress.className}`} style={{ ...style, ...dress.style }} {...box} rx={Math.min(stroke * 3, 16)} strokeWidth={stroke * 1.2} />;
       })}
