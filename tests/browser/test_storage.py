@@ -26,6 +26,9 @@ SENT_WHILE_HIDDEN = 60.0
 
 SHARED = "[data-id=left]"
 
+OPERATIONS = "Object.keys(localStorage).filter((key) => key.startsWith('helix-flows:op:'))"
+"""The names of what a browser keeps unsent."""
+
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -125,6 +128,41 @@ def test_jsc8_reload_right_after_the_first_opening_shows_what_is_unsent(
     expect(ada.status).to_have_text("Offline, 1 unsent")
     wire.mend()
     ada.sees_saved()
+    assert stored_nodes(ada.daemon, flow_id)["left"]["data"]["label"] == "typed in a tunnel"
+
+
+def type_offline(person: Person, flow_id: str) -> Wire:
+    """Type a label while there is no connection."""
+    wire = Wire(person.page)
+    person.open(flow_id)
+    wire.cut()
+    expect(person.status).to_contain_text("Offline")
+    person.node("left").dblclick()
+    person.page.keyboard.type("typed in a tunnel")
+    return wire
+
+
+def test_edi36_another_flows_page_sends_what_was_left_unsent(
+    ada: Person, make_flow: MakeFlow
+) -> None:
+    flow_id, other = make_flow(node("left", 0, 0)), make_flow(node("other", 0, 0))
+    wire = type_offline(ada, flow_id)
+    wire.let()
+    ada.open(other)
+    ada.page.wait_for_function(f"() => {OPERATIONS}.length === 0")
+    assert stored_nodes(ada.daemon, flow_id)["left"]["data"]["label"] == "typed in a tunnel"
+
+
+def test_edi36_home_shows_which_flows_have_something_unsent(
+    ada: Person, make_flow: MakeFlow
+) -> None:
+    flow_id = make_flow(node("left", 0, 0))
+    wire = type_offline(ada, flow_id)
+    ada.page.goto("/")
+    card = ada.page.locator(".card", has=ada.page.locator(f"[href$='{flow_id}']"))
+    expect(card.get_by_text("unsent change")).to_be_visible()
+    wire.mend()
+    expect(card.get_by_text("unsent change")).to_have_count(0)
     assert stored_nodes(ada.daemon, flow_id)["left"]["data"]["label"] == "typed in a tunnel"
 
 

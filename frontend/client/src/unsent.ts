@@ -17,7 +17,7 @@ import type {
 } from "./types";
 
 /** Milliseconds between looks for it. */
-const LOOK_AGAIN = 30_000;
+const LOOK_AGAIN = 5_000;
 
 /** Milliseconds in which the server has to take something of a flow, or another one has its turn. */
 const PATIENCE = 30_000;
@@ -97,6 +97,11 @@ export class Unsent {
   /** Give a flow as it was last known here, with what is unsent on top; `null` where it never was. */
   async document(flowId: string): Promise<FlowDocument | null> {
     return shown(await this.#shelf.load(flowId));
+  }
+
+  /** Give what is unsent of a flow, in the order in which it was made. */
+  async changes(flowId: string): Promise<readonly KeptOperation[]> {
+    return (await this.#shelf.load(flowId)).operations.toSorted(byTime);
   }
 
   /**

@@ -7,6 +7,7 @@ import { labelOf } from "../kinds";
 import { openFlow } from "../opened";
 import { rename, thePerson } from "../person";
 import { Question } from "../ui/Question";
+import { useUnsent } from "../useUnsent";
 import { numbered } from "../words";
 import { Announcer } from "./announce";
 import { Canvas } from "./Canvas";
@@ -51,6 +52,7 @@ const CALM: Canvassing = { isLocked: false, isBoxing: false, renamed: null, menu
 export function Editor({ flowId }: { flowId: string }) {
   const [user] = useState(thePerson);
   const flow = useFlow(flowId, { user });
+  useUnsent(flowId);
   const { sync, document, nodes, edges, status, members } = flow;
   const [sheet, setSheet] = useState<Sheet>(null);
   const [isHistoryOpen, setHistoryOpen] = useState(false);

@@ -10,17 +10,19 @@ const STEP = 48;
 interface Props {
   flows: readonly ListedFlow[];
   present: ReadonlyMap<string, number>;
+  /** How many changes this browser has of each that no server has. */
+  unsent: ReadonlyMap<string, number>;
   onChange: () => void;
 }
 
 /** The flows, as many as one has scrolled to. */
-export function Cards({ flows, present, onChange }: Props) {
+export function Cards({ flows, present, unsent, onChange }: Props) {
   const [shown, setShown] = useState(STEP);
   return (
     <>
       <ul className="cards" aria-label="Flows">
         {flows.slice(0, shown).map((flow) => (
-          <FlowCard key={flow.id} flow={flow} people={present.get(flow.id) ?? 0} onChange={onChange} />
+          <FlowCard key={flow.id} flow={flow} people={present.get(flow.id) ?? 0} unsent={unsent.get(flow.id) ?? 0} onChange={onChange} />
         ))}
       </ul>
       {shown < flows.length && <More key={shown} rest={flows.length - shown} onMore={() => { setShown(shown + STEP); }} />}

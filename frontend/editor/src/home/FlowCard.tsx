@@ -1,5 +1,5 @@
 import type { FlowDocument } from "helix-flows";
-import { Copy, Download, Ellipsis, Pencil, Trash2 } from "lucide-react";
+import { CloudUpload, Copy, Download, Ellipsis, Pencil, Trash2 } from "lucide-react";
 import { type KeyboardEvent, memo, useEffect, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
@@ -19,11 +19,13 @@ interface Props {
   flow: ListedFlow;
   /** How many are in it at the moment. */
   people: number;
+  /** How many changes this browser has of it that no server has. */
+  unsent: number;
   onChange: () => void;
 }
 
 /** A flow among others. */
-export const FlowCard = memo(function FlowCard({ flow, people, onChange }: Props) {
+export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange }: Props) {
   const [element, isSeen] = useSeen<HTMLLIElement>();
   const [document, setDocument] = useState<FlowDocument>();
   const [isNaming, setNaming] = useState(false);
@@ -95,6 +97,7 @@ export const FlowCard = memo(function FlowCard({ flow, people, onChange }: Props
         ) : (
           <div className="muted">Changed {ago(flow.updated_at)}</div>
         )}
+        {unsent > 0 && <div className="unsent"><CloudUpload size={14} aria-hidden /> {numbered(unsent, "unsent change")}</div>}
       </div>
       <Menu
         label={`Actions for ${title}`}

@@ -7,6 +7,7 @@ import { flowPath, go } from "../address";
 import { api, type ListedFlow, reasonOf } from "../api";
 import { store, stored } from "../storage";
 import { tell, useToastKeys } from "../ui/Toasts";
+import { useUnsent } from "../useUnsent";
 import { Cards, Skeletons } from "./Cards";
 import { Filters } from "./Filters";
 import { HomeBar, ImportButton } from "./HomeBar";
@@ -15,6 +16,7 @@ import { LegacyOffer } from "./LegacyOffer";
 import { readQuery } from "./query";
 import { Templates } from "./Templates";
 import { useDrop } from "./useDrop";
+import { UnsentOffer } from "./UnsentOffer";
 import { useFlows } from "./useFlows";
 
 type Order = "changed" | "oldest" | "title" | "size";
@@ -53,6 +55,8 @@ export default function Home() {
   const { list, present, error, reload } = useFlows(search.trim());
   const flows = useMemo(() => list?.flows.toSorted(ORDERS[order]), [list, order]);
   const shown = useDeferredValue(flows);
+  const { unsent, flows: allUnsent } = useUnsent();
+  const counts = useMemo(() => new Map(allUnsent.map(({ flowId, count }) => [flowId, count])), [allUnsent]);
   const take = (files: readonly File[]): void => void importFiles(files).then(reload);
   const isDropping = useDrop(take);
   useToastKeys();
@@ -65,6 +69,7 @@ export default function Home() {
       <HomeBar search={search} onSearch={setSearch} onImport={take} onCreate={createBlank} />
       <main>
         <LegacyOffer onImported={reload} />
+        {unsent !== null && <UnsentOffer unsent={unsent} flows={allUnsent} />}
         <div className="heading">
           <h1>Your flows</h1>
           <Filters search={search} onSearch={setSearch} />
@@ -92,7 +97,7 @@ export default function Home() {
             {shown.length === 0 ? (
               <Empty search={search} onSearch={setSearch} onImport={take} />
             ) : (
-              <Cards key={`${search} ${order}`} flows={shown} present={present} onChange={reload} />
+              <Cards key={`${search} ${order}`} flows={shown} present={present} unsent={counts} onChange={reload} />
             )}
             {list?.hasMore === true && (
               <p className="muted">These are the {shown.length} that changed last. Search finds the others.</p>

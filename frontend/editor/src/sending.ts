@@ -1,0 +1,24 @@
+/** What this browser has unsent of flows that no page has open. */
+
+import { Unsent, type UnsentEvent } from "helix-flows";
+
+import { thePerson } from "./person";
+import { tell } from "./ui/Toasts";
+import { numbered } from "./words";
+
+/** Send it, and tell what isn't taken; `except` is the flow that is open here. */
+export function sendUnsent(except?: string): Unsent {
+  const unsent = new Unsent({ user: thePerson(), ...(except === undefined ? {} : { except }) });
+  unsent.listen((event) => { tell(textOf(event)); });
+  unsent.start();
+  return unsent;
+}
+
+function textOf(event: UnsentEvent): string {
+  const title = event.title || "Untitled flow";
+  if (event.type === "refused") {
+    return `A change to “${title}” that was made offline wasn't taken: ${event.refusal.reason}`;
+  }
+  const { paths } = event.dropped;
+  return `What was changed offline in “${title}” was deleted meanwhile: ${numbered(paths.length, "change")} couldn't be taken.`;
+}

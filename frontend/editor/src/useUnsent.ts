@@ -1,0 +1,34 @@
+import type { Unsent, UnsentFlow } from "helix-flows";
+import { useEffect, useState } from "react";
+
+interface Known {
+  unsent: Unsent | null;
+  flows: readonly UnsentFlow[];
+}
+
+const NOTHING: Known = { unsent: null, flows: [] };
+
+/** Send what this browser has unsent of flows that aren't open, and list it; `except` is the one that is open here. */
+export function useUnsent(except?: string): Known {
+  const [known, setKnown] = useState(NOTHING);
+  useEffect(() => {
+    let isCurrent = true;
+    let end = (): void => undefined;
+    // What it needs is loaded behind what is seen first.
+    void import("./sending").then(({ sendUnsent }) => {
+      if (isCurrent) {
+        const unsent = sendUnsent(except);
+        const leave = unsent.subscribe(() => { setKnown({ unsent, flows: unsent.flows }); });
+        end = (): void => {
+          leave();
+          unsent.stop();
+        };
+      }
+    }, () => undefined);
+    return () => {
+      isCurrent = false;
+      end();
+    };
+  }, [except]);
+  return known;
+}
