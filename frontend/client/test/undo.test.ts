@@ -264,13 +264,13 @@ describe("undo of what is saved, while others go on", () => {
     ada.undo();
     await desk.until(() => refusals > 2);
     for (const label of ["z", "y"]) {
-      desk.server.edit({ nodes: { m9: { data: { text: label } } } });
+      desk.server.edit({ nodes: { m59: { data: { text: label } } } });
     }
     desk.server.mood = () => null;
     desk.network.delay = () => 1;
     await desk.until(() => ada.state.status.kind === "saved");
     const { nodes } = desk.server.document;
-    expect(nodes["m9"]?.data).toEqual({ text: "y" });
+    expect(nodes["m59"]?.data).toEqual({ text: "y" });
     expect(ids.filter((id) => nodes[id]?.data["text"] === text)).toHaveLength(59);
   });
 
