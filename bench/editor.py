@@ -19,9 +19,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from lasting import measure_lasting
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import install
+from tests.cases.bundle import bundle
 from tests.daemon import Daemon
 
 KINDS = ("agent", "sensor", "skill", "decision", "input", "output", "memory", "loop", "api")
@@ -44,6 +46,9 @@ GOALS = {
     "chain_edges_ms": ("the same with 20,000 nodes in one chain of edges, ms", 3000.0),
     "chain_nested_ms": ("the same with 20,000 nodes, each in the next, ms", 3000.0),
     "bytes": ("scripts and styles before it, compressed, KB", 250.0),
+    "offline_ms": ("600 edits made offline are back, in a flow of 500 nodes, ms", 2000.0),
+    "offline_key_ms": ("the longest key stroke meanwhile, ms", 16.0),
+    "slow_line_s": ("a join of 3 MB over 2 Mbit/s, of which the line takes 12, s", 15.0),
 }
 
 START_COUNTING = """() => {
@@ -219,6 +224,7 @@ OTHER_VISITS = {
 
 
 def measure_round(browser: Browser, daemon: Daemon, flows: dict[str, str]) -> dict[str, float]:
+    """Those of the editor alone."""
     figures = measure_motion(browser, daemon, flows["large"])
     visit = measure_visit(browser, daemon, flows["small"], 20)
     others = {name: measure_visit(browser, daemon, flows[name], 1)["ms"] for name in OTHER_VISITS}
@@ -238,6 +244,8 @@ def measure(rounds: int) -> list[dict[str, float]]:
         browsers.mkdir()
         flows.mkdir()
         chromium = install(browsers)
+        bundle(directory / "flows.js", "iife", "browser", "Flows")
+        library = (directory / "flows.js").read_text(encoding="utf-8")
         daemon = Daemon(flows, "--store", "sqlite:flows.sqlite")
         daemon.start()
         try:
@@ -256,7 +264,14 @@ def measure(rounds: int) -> list[dict[str, float]]:
                 measured = []
                 for number in range(rounds):
                     print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-                    measured.append(measure_round(browser, daemon, flow_ids))
+                    lasting = directory / f"lasting{number}"
+                    lasting.mkdir()
+                    measured.append(
+                        {
+                            **measure_round(browser, daemon, flow_ids),
+                            **measure_lasting(browser, lasting, library),
+                        }
+                    )
                 browser.close()
         finally:
             daemon.stop()
