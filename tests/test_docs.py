@@ -37,12 +37,25 @@ def test_guarantees_name_rules_and_tests_that_exist() -> None:
     assert named - rules == set()
     shown = set(re.findall(r"`(test_\w+)`", GUARANTEES))
     assert shown - tests == set()
+    said = set(re.findall(r"`(jsc\d+ [^`]+)`", GUARANTEES))
+    assert said - names_in_the_client() == set()
     assert "tests/seeds.md" in GUARANTEES
     assert (ROOT / "tests" / "seeds.md").exists()
-    _, _, faults = GUARANTEES.partition("## Under which faults")
-    rows = [line for line in faults.splitlines() if line.startswith("| ")][2:]
-    assert len(rows) > 10
-    for row in rows:
-        _, _, promised, by, _ = re.split(r"(?<!\\)\|", row)
-        assert re.search(r"\([A-Z]{3}\d+", promised), row
-        assert "`test_" in by, row
+    tables = GUARANTEES.split(
+        "| What happens | What is promised | Shown by |\n| --- | --- | --- |\n"
+    )
+    assert len(tables) == 3
+    for table in tables[1:]:
+        rows = table.partition("\n\n")[0].splitlines()
+        assert len(rows) > 10
+        for row in rows:
+            _, _, promised, by, _ = re.split(r"(?<!\\)\|", row)
+            assert re.search(r"\([A-Z]{3}\d+", promised), row
+            assert re.search(r"`(test_|jsc)", by), row
+
+
+def names_in_the_client() -> set[str]:
+    """What the client library's own tests are called."""
+    paths = (ROOT / "frontend" / "client" / "test").glob("*.test.ts*")
+    sources = [path.read_text(encoding="utf-8") for path in paths]
+    return {name for text in sources for name in re.findall(r'\btest\(\s*"(jsc[^"]+)"', text)}
