@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import deque
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -370,6 +372,20 @@ def test_pyc9_patches_that_cant_be_are_refused_at_once() -> None:
             replica.submit(patch)
     assert replica.operations == []
     assert replica.newest_op == 0
+
+
+def test_pyc9_what_json_cant_tell_is_refused_with_its_path() -> None:
+    cycle: dict[str, Any] = {}
+    cycle["again"] = cycle
+    deep: dict[str, Any] = {}
+    for _ in range(10_000):
+        deep = {"a": deep}
+    untold = [{1}, datetime.now(UTC), b"x", (1, 2), Decimal(1), print, 1j, cycle, deep]
+    for value in untold:
+        replica = Replica("me")
+        with pytest.raises(InvalidPatch, match="^/nodes/n1/data/x"):
+            replica.submit({"nodes": {"n1": {"data": {"x": value}}}})
+        assert replica.operations == []
 
 
 def test_pyc9_patch_is_copied() -> None:
