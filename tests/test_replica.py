@@ -383,7 +383,7 @@ def test_pyc9_what_json_cant_tell_is_refused_with_its_path() -> None:
     untold = [{1}, datetime.now(UTC), b"x", (1, 2), Decimal(1), print, 1j, cycle, deep]
     for value in untold:
         replica = Replica("me")
-        with pytest.raises(InvalidPatch, match="^/nodes/n1/data/x"):
+        with pytest.raises(InvalidPatch, match=r"^/nodes/n1/data/x"):
             replica.submit({"nodes": {"n1": {"data": {"x": value}}}})
         assert replica.operations == []
 
