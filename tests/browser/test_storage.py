@@ -166,6 +166,34 @@ def test_edi36_home_shows_which_flows_have_something_unsent(
     assert stored_nodes(ada.daemon, flow_id)["left"]["data"]["label"] == "typed in a tunnel"
 
 
+def test_edi36_what_is_unsent_of_a_deleted_flow_stays_until_it_is_thrown_away(
+    ada: Person, make_flow: MakeFlow
+) -> None:
+    flow_id = make_flow(node("left", 0, 0))
+    wire = type_offline(ada, flow_id)
+    rest(ada.daemon, "DELETE", f"/flows/{flow_id}")
+    wire.let()
+    ada.page.goto("/")
+    offer = ada.page.get_by_label("Unsent changes of Orders")
+    # The page before may hold its name for a moment, and then the next look tells.
+    expect(offer).to_contain_text("that can't be sent", timeout=1000 * SENT_WHILE_HIDDEN)
+    expect(offer).to_contain_text("deleted")
+    with ada.page.expect_download() as saved_file:
+        offer.get_by_role("button", name="Save as a file").click()
+    assert "typed in a tunnel" in saved_file.value.path().read_text(encoding="utf-8")
+    offer.get_by_role("button", name="Discard").click()
+    expect(offer).to_have_count(0)
+    ada.page.get_by_role("button", name="Undo").click()
+    expect(offer).to_be_visible()
+    offer.get_by_role("button", name="Discard").click()
+    expect(offer).to_have_count(0)
+    ada.page.reload()
+    expect(
+        ada.page.get_by_label("Flows", exact=True).or_(ada.page.locator(".empty"))
+    ).to_be_visible()
+    assert ada.page.evaluate(OPERATIONS) == []
+
+
 def test_jsc8_storage_that_never_answers_is_done_without(ada: Person, make_flow: MakeFlow) -> None:
     """As WebKit's did."""
     flow_id = make_flow(node("left", 0, 0))
