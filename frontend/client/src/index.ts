@@ -3,9 +3,10 @@
 export { connecting, connectionId, reconnecting } from "./connections";
 export { compareIds, emptyDocument } from "./document";
 export { BrowserKeeper } from "./keeper";
-export { diff, inverse, merge } from "./mergepatch";
+export { diff, inverse, merge, same } from "./mergepatch";
 export { strays } from "./nesting";
 export { FlowSync } from "./sync";
+export { mergeTexts, placeAfter } from "./texts";
 export type * from "./types";
 export { Unsent } from "./unsent";
 export { wellFormed } from "./wellformed";

@@ -2,3 +2,4 @@
 
 export type * from "./types";
 export { useFlow, useFlowState } from "./useFlow";
+export { useText, type UseTextResult } from "./useText";

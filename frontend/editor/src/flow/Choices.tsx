@@ -2,7 +2,7 @@ import type { LucideIcon } from "lucide-react";
 import { useState } from "react";
 
 import { Dialog } from "../ui/Dialog";
-import { keyWords } from "./keys";
+import { isInputMethods, keyWords } from "./keys";
 
 export interface Choice {
   id: string;
@@ -66,10 +66,10 @@ export function Choices({ title, placeholder, choices, empty = "Nothing is calle
           }}
           onKeyDown={(event) => {
             const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-            if (step !== undefined && found.length > 0) {
+            if (step !== undefined && !isInputMethods(event) && found.length > 0) {
               event.preventDefault();
               setAt((active + step + found.length) % found.length);
-            } else if (event.key === "Enter") {
+            } else if (event.key === "Enter" && !isInputMethods(event)) {
               event.preventDefault();
               choose(found[active]);
             }

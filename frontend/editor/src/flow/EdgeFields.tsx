@@ -26,9 +26,9 @@ export function EdgeFields({ sync, edges, names }: Props) {
       key={`${one.name} ${ids}`}
       field={one}
       {...shared(values)}
-      onChange={(value) => {
+      onChange={(value, _, isText) => {
         const patch = { [one.name]: value === "" ? null : value, ...(one.name === "source" || one.name === "target" ? { [`${one.name}Handle`]: null } : {}) };
-        sync.gather(`${one.name}:${ids}`, { edges: Object.fromEntries(edges.map(({ id }) => [id, patch])) });
+        sync.gather(`${one.name}:${ids}`, { edges: Object.fromEntries(edges.map(({ id }) => [id, patch])) }, { isText });
       }}
       onBlur={() => { sync.flush(); }}
     />

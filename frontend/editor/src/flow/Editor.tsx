@@ -26,6 +26,7 @@ import { Properties } from "./Properties";
 import { TemplateChoices } from "./TemplateChoices";
 import { TopBar } from "./TopBar";
 import { type Actions, useActions } from "./useActions";
+import { useConflicts } from "./useConflicts";
 import { useDropped } from "./useDropped";
 import { useFollow } from "./useFollow";
 import { useKeptInSight } from "./useKeptInSight";
@@ -69,6 +70,7 @@ export function Editor({ flowId }: { flowId: string }) {
   const actions = useActions(flow, isFixed);
   const views = useViews(flow, actions);
   const { dropped } = sync.state;
+  useConflicts(sync);
   useDropped(sync, dropped, views.restore);
   const latest = useLatest(actions);
 
@@ -146,6 +148,7 @@ export function Editor({ flowId }: { flowId: string }) {
         />
         {renamed !== null && !isFixed && (
           <LabelEditor
+            key={renamed}
             sync={sync}
             id={renamed}
             label={(document.nodes[renamed]?.data ?? document.edges[renamed])?.["label"]}

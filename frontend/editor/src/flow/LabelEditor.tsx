@@ -1,10 +1,12 @@
 import { useReactFlow, useViewport } from "@xyflow/react";
 import type { SyncedFlow } from "helix-flows";
+import { useText } from "helix-flows/react";
 import { useRef, useState } from "react";
 
 import { NODE_SIZE } from "../drawing";
 import { textOf } from "../kinds";
 import { announce } from "./announce";
+import { isInputMethods } from "./keys";
 import { useGone } from "./useGone";
 
 interface Props {
@@ -13,7 +15,7 @@ interface Props {
   /** What it is called; anything may stand there. */
   label: unknown;
   /** It is called something else, from now on. */
-  onLabel: (label: unknown) => void;
+  onLabel: (label: string) => void;
   onClose: () => void;
 }
 
@@ -29,14 +31,16 @@ function middleOfEdge(id: string): { x: number; y: number } | null {
 }
 
 /**
- * Edits a label where it stands: each key counts, as in the properties. Escape takes back what one has typed, unless
- * somebody else has changed it since.
+ * Edits a label where it stands: each key counts, as in the properties, and what others write in it comes in. Escape takes
+ * back what one has typed, and nothing of theirs.
  */
 export function LabelEditor({ sync, id, label, onLabel, onClose }: Props) {
-  const [text, setText] = useState(textOf(label));
-  /** What one has typed, and what was there before; `null` until one types. */
-  const own = useRef<{ typed: string; before: unknown } | null>(null);
-  const [first] = useState(text);
+  const [first] = useState(() => textOf(label));
+  const typed = useRef(false);
+  const { field, takeBack } = useText<HTMLInputElement>(textOf(label), (text) => {
+    typed.current = true;
+    onLabel(text);
+  });
   useGone(sync, id, first);
   const { x, y, zoom } = useViewport();
   const { getInternalNode } = useReactFlow();
@@ -55,10 +59,10 @@ export function LabelEditor({ sync, id, label, onLabel, onClose }: Props) {
       return;
     }
     isOver.current = true;
-    if (own.current !== null && isKept) {
-      announce(`Called ${own.current.typed || "nothing"}`);
-    } else if (own.current?.typed === textOf(label)) {
-      onLabel(own.current.before ?? null);
+    if (!isKept) {
+      takeBack();
+    } else if (typed.current) {
+      announce(`Called ${field.ref.current?.value || "nothing"}`);
     }
     sync.flush();
     onClose();
@@ -69,18 +73,16 @@ export function LabelEditor({ sync, id, label, onLabel, onClose }: Props) {
       className="label-editor"
       aria-label="New label"
       autoFocus
-      value={text}
+      {...field}
       style={{ left: place.x * zoom + x, top: place.y * zoom + y }}
-      onFocus={({ target }) => { target.select(); }}
-      onChange={({ target }) => {
-        own.current = { typed: target.value, before: own.current?.typed === textOf(label) ? own.current.before : label };
-        setText(target.value);
-        onLabel(target.value);
+      onFocus={({ target }) => {
+        field.onFocus();
+        target.select();
       }}
       onBlur={() => { end(true); }}
       onKeyDown={(event) => {
         event.stopPropagation();
-        if (event.key === "Enter" || event.key === "Escape") {
+        if ((event.key === "Enter" || event.key === "Escape") && !isInputMethods(event)) {
           event.preventDefault();
           end(event.key === "Enter");
         }

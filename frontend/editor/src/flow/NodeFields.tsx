@@ -42,9 +42,9 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
   const known = new Set([...COMMON, ...kind.fields].map(({ name }) => name));
   const others = nodes.length > 1 ? [] : Object.keys(node.data).filter((name) => !known.has(name) && name !== "color" && !(name === "type" && hasKindInData(node)));
   const ids = nodes.map(({ id }) => id);
-  const change = (key: string, of: JsonObject | ((node: FlowNode) => JsonObject)): void => {
+  const change = (key: string, of: JsonObject | ((node: FlowNode) => JsonObject), isText = false): void => {
     const patches = nodes.map((one) => [one.id, typeof of === "function" ? of(one) : of] as const);
-    sync.gather(`${key}:${ids.join()}`, { nodes: Object.fromEntries(patches) });
+    sync.gather(`${key}:${ids.join()}`, { nodes: Object.fromEntries(patches) }, { isText });
   };
   const editorOf = (name: string): Member | undefined =>
     members.find(({ isSelf, meta }) => {
@@ -58,9 +58,9 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
     const isSwitch = form === "switch";
     const more = {
       editor: editorOf(name),
-      onChange: (value: unknown, before: unknown): void => {
+      onChange: (value: unknown, before: unknown, isText = false): void => {
         const given = isSwitch && typeof value === "string" ? (value === "" ? null : value === "true") : typeof form === "object" && value === "" ? null : value;
-        change(`data.${name}`, ({ data }) => ({ data: { [name]: turning(data[name], before, given) } }));
+        change(`data.${name}`, ({ data }) => ({ data: { [name]: turning(data[name], before, given) } }), isText);
       },
       onFocus: () => { sync.setPresence({ editing: { node: node.id, field: name } }); },
       onBlur: () => {

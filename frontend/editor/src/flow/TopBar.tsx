@@ -1,7 +1,6 @@
 import type { FlowDocument, SyncedFlow } from "helix-flows";
-import type { UseFlowResult } from "helix-flows/react";
+import { type UseFlowResult, useText } from "helix-flows/react";
 import { ChevronLeft, Ellipsis, Share2 } from "lucide-react";
-import { useRef } from "react";
 
 import { follow } from "../address";
 import { Mark } from "../ui/Mark";
@@ -10,7 +9,7 @@ import { ThemeButton } from "../ui/ThemeButton";
 import { numbered } from "../words";
 import type { Command } from "./commands";
 import { useNarrow } from "./fit";
-import { keyWords } from "./keys";
+import { isInputMethods, keyWords } from "./keys";
 import { People } from "./People";
 import { Status } from "./Status";
 
@@ -80,34 +79,30 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
   );
 }
 
-/** What the flow is called. Escape takes back what one has typed, unless somebody else has changed it since. */
+/** What the flow is called. Escape takes back what one has typed, and nothing of what others have. */
 function Title({ sync, title: known, isDisabled }: { sync: SyncedFlow; title: string | null; isDisabled: boolean }) {
   const title = known ?? "";
-  /** What one has typed, and what was there before; `null` while one doesn't type. */
-  const own = useRef<{ typed: string; before: string } | null>(null);
+  const { field, takeBack } = useText<HTMLInputElement>(title, (text) => { sync.gather("title", { title: text }, { isText: true }); });
   return (
     <input
       className="title"
       aria-label="Title of the flow"
       placeholder={known === null ? "" : "Untitled flow"}
       title={title}
-      value={title}
+      {...field}
       disabled={isDisabled}
-      onChange={({ target }) => {
-        own.current = { typed: target.value, before: own.current?.typed === title ? own.current.before : title };
-        sync.gather("title", { title: target.value });
-      }}
       onBlur={() => {
-        own.current = null;
+        field.onBlur();
         sync.flush();
       }}
-      onKeyDown={({ key, currentTarget }) => {
-        if (key === "Escape" && own.current?.typed === title) {
-          sync.gather("title", { title: own.current.before });
+      onKeyDown={(event) => {
+        if ((event.key !== "Enter" && event.key !== "Escape") || isInputMethods(event)) {
+          return;
         }
-        if (key === "Enter" || key === "Escape") {
-          currentTarget.blur();
+        if (event.key === "Escape") {
+          takeBack();
         }
+        event.currentTarget.blur();
       }}
     />
   );

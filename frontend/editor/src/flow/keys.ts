@@ -36,6 +36,12 @@ export function keyWords(keys: string): string[] {
   return keys.replace("++", "+plus").split("+").map((key) => WORDS[key] ?? key);
 }
 
+/** Tell whether a key is an input method's, which chooses a word by it, and so does nothing else. */
+export function isInputMethods(event: React.KeyboardEvent): boolean {
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- Safari says by the code alone that Enter was still the method's.
+  return event.nativeEvent.isComposing || event.keyCode === 229;
+}
+
 /** Tell whether keys go into a text. */
 export function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));

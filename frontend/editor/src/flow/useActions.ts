@@ -218,7 +218,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     relabel: (id, label) => {
       const isNode = document?.nodes[id] !== undefined;
       if (!isReadOnly) {
-        sync.gather(`label:${id}`, isNode ? { nodes: { [id]: { data: { label } } } } : { edges: { [id]: { label: label === "" ? null : label } } });
+        sync.gather(`label:${id}`, isNode ? { nodes: { [id]: { data: { label } } } } : { edges: { [id]: { label: label === "" ? null : label } } }, { isText: true });
       }
     },
     send: (to) => {

@@ -5,6 +5,7 @@ import { flushSync } from "react-dom";
 
 import { flowPath, follow } from "../address";
 import { api, type ListedFlow, reasonOf } from "../api";
+import { isInputMethods } from "../flow/keys";
 import { ago } from "../time";
 import { Menu } from "../ui/Menu";
 import { tell } from "../ui/Toasts";
@@ -120,7 +121,9 @@ interface NamingProps {
   onEnd: (title: string | null, isByKey: boolean) => void;
 }
 
-function Naming({ title, onEnd }: NamingProps) {
+function Naming({ title: known, onEnd }: NamingProps) {
+  // What others call it meanwhile isn't taken back by who types nothing.
+  const [title] = useState(known);
   const isByKey = useRef(false);
   return (
     <input
@@ -128,8 +131,12 @@ function Naming({ title, onEnd }: NamingProps) {
       autoFocus
       defaultValue={title}
       onFocus={({ target }) => { target.select(); }}
-      onBlur={({ target }) => { onEnd(target.value.trim() || null, isByKey.current); }}
-      onKeyDown={({ key, currentTarget: field }) => {
+      onBlur={({ target }) => { onEnd(target.value === title ? null : target.value.trim() || null, isByKey.current); }}
+      onKeyDown={(event) => {
+        const { key, currentTarget: field } = event;
+        if (isInputMethods(event)) {
+          return;
+        }
         if (key === "Escape") {
           field.value = title;
         }
