@@ -34,7 +34,8 @@ def open_groups(person: Person) -> None:
 
 
 def field(person: Person, label: str) -> Locator:
-    return person.page.locator(".properties").get_by_label(label, exact=True)
+    fields = person.page.locator(".properties :is(input, textarea, select)")
+    return fields.and_(person.page.get_by_label(label, exact=True))
 
 
 def write(person: Person, one: dict[str, Any]) -> object:
@@ -50,7 +51,9 @@ def write(person: Person, one: dict[str, Any]) -> object:
         value = one["max"] if one.get("step") == 1 else one["min"]
         field(person, label).fill(f"{value:.1f}".removesuffix(".0"))
     elif one["type"] == "links":
-        person.page.get_by_role("group", name=label).get_by_label("a skill").check()
+        link = person.page.get_by_role("group", name=label).get_by_label("a skill")
+        link.click()
+        expect(link).to_be_checked()
         value = ["linked"]
     else:
         text, value = VALUES[one["type"]]
@@ -136,7 +139,7 @@ def test_edi53_nodes_are_found_by_labels_and_values_of_fields(
     ada.open(make_flow(node("one", 0, 0, provider="azure"), node("two", 480, 0, "api", retries=3)))
     for typed, name in (("azure openai", "one"), ("retries 3", "two")):
         ada.press("Control+f")
-        ada.page.get_by_role("combobox").fill(typed)
+        ada.page.get_by_role("dialog").get_by_role("combobox").fill(typed)
         expect(ada.page.get_by_role("option")).to_have_count(1)
         ada.press("Enter")
         expect(ada.selected).to_contain_text(name)

@@ -53,7 +53,7 @@ export function Palette({ isLocked, onAdd, onDrop, onTemplate }: Props) {
   });
   useEffect(() => {
     if (isOpen) {
-      list.current?.querySelector("button")?.focus({ preventScroll: true });
+      list.current?.querySelector<HTMLElement>("[open] button, .template")?.focus({ preventScroll: true });
     }
   }, [isOpen]);
   const close = (): void => {

@@ -18,9 +18,9 @@ export function Filters({ search, onSearch }: Props) {
         const chosen = choiceIn(search, what, choices);
         const all: readonly Choice[] = chosen === null ? [...choices, { label: "As typed", typed: "typed" }] : choices;
         return (
-          <label key={what} className="field">
-            <span className="hidden">{label}</span>
+          <div key={what} className="field">
             <select
+              aria-label={label}
               value={chosen ?? "typed"}
               onChange={({ target: { value } }) => {
                 if (value !== "typed") {
@@ -30,7 +30,7 @@ export function Filters({ search, onSearch }: Props) {
             >
               {all.map(({ label: name, typed }) => <option key={typed} value={typed}>{name}</option>)}
             </select>
-          </label>
+          </div>
         );
       })}
     </div>
