@@ -140,6 +140,6 @@ def test_edi53_nodes_are_found_by_labels_and_values_of_fields(
     for typed, name in (("azure openai", "one"), ("retries 3", "two")):
         ada.press("Control+f")
         ada.page.get_by_role("dialog").get_by_role("combobox").fill(typed)
-        expect(ada.page.get_by_role("option")).to_have_count(1)
+        expect(ada.page.get_by_role("dialog").get_by_role("option")).to_have_count(1)
         ada.press("Enter")
         expect(ada.selected).to_contain_text(name)
