@@ -246,7 +246,9 @@ def measure(rounds: int) -> list[dict[str, float]]:
         chromium = install(browsers)
         bundle(directory / "flows.js", "iife", "browser", "Flows")
         library = (directory / "flows.js").read_text(encoding="utf-8")
-        daemon = Daemon(flows, "--store", "sqlite:flows.sqlite")
+        daemon = Daemon(
+            flows, "--store", "sqlite:flows.sqlite", "--max-document-members", str(2 * CHAIN)
+        )
         daemon.start()
         try:
             flow_ids = {
