@@ -90,6 +90,17 @@ def test_edi41_node_is_dragged_into_a_group_and_out_of_it(boxed: Person) -> None
     assert seen[1] > 400
 
 
+def test_edi31_what_is_dragged_hides_behind_nothing(ada: Person, make_flow: MakeFlow) -> None:
+    # By its number it lies below the group, until it lies in it.
+    ada.open(make_flow(group("box", 320, 0, data={"label": "Box"}, zIndex=5), node("alone", 0, 96)))
+    ada.grab("alone", (400, 120))
+    expect(ada.page.locator(".entered")).to_have_count(1)
+    assert top_of(ada, "box", "alone") == "alone"
+    ada.page.mouse.up()
+    ada.hears("Moved 1 node into Box")
+    assert top_of(ada, "box", "alone") == "alone"
+
+
 def test_edi41_a_drag_within_a_group_changes_only_the_place(boxed: Person) -> None:
     boxed.grab("inner", (80, 80))
     expect(boxed.page.locator(".entered, .left-behind")).to_have_count(0)

@@ -6,7 +6,7 @@ import type { FlowDocument } from "helix-flows";
 import { sizeOf } from "../drawing";
 import { kindName, kindOfNode, KINDS, labelOf, textOf } from "../kinds";
 import { dressed, lookOf } from "../look";
-import { GROUP, inOrder, levelOf, liftOf, nestingOf, type Place, placesIn } from "../nesting";
+import { GROUP, inOrder, levelOf, liftOf, MAX_LEVEL, nestingOf, type Place, placesIn } from "../nesting";
 import { lanesIn, stackedAt } from "../stacking";
 import { FlowEdge, LANE, LEVEL } from "./FlowEdge";
 import { FlowNode, GROUPED, LOCKED } from "./FlowNode";
@@ -88,7 +88,8 @@ export function shownNodes(nodes: readonly Node[]): Node[] {
   return [...places].map(([id, { parent, level }]) => {
     const node = byId.get(id) as Node;
     const isGroup = around.has(id) || node.type === GROUP;
-    const zIndex = stackedAt(level, isGroup ? "group" : "node");
+    // What one drags hides behind nothing; the edges in a group that one drags would behind that.
+    const zIndex = isGroup ? stackedAt(level, "group") : stackedAt(node.dragging === true ? MAX_LEVEL : level, "node");
     return once(node, `${zIndex} ${parent ?? ""}`, () => {
       const { width, height } = sizeOf(node);
       return {
