@@ -31,7 +31,7 @@ def test_edi52_colours_and_borders_are_typed_picked_and_taken_back(opened: Perso
     fields = opened.page.locator(".properties")
     fields.get_by_label("Filled with", exact=True).fill("#ffe066")
     fields.get_by_label("Border", exact=True).fill("#1d4ed8")
-    fields.get_by_label("Border's width").fill("3")
+    fields.get_by_label("Thickness").fill("3")
     fields.get_by_label("Border's line").select_option("dashed")
     fields.get_by_label("Pick: Any colour").fill("#00aa55")
     opened.press("Escape")

@@ -13,7 +13,7 @@ interface Props {
   change: (key: string, of: JsonObject | ((node: FlowNode) => JsonObject)) => void;
 }
 
-const WIDTH: Field = { name: "borderWidth", label: "Border's width", form: "number", isOptional: true, range: [0, MAX_BORDER] };
+const WIDTH: Field = { name: "borderWidth", label: "Thickness", form: "number", isOptional: true, range: [0, MAX_BORDER] };
 const LINE: Field = {
   name: "borderStyle", label: "Border's line", form: LINES,
   names: new Map([["solid", "Solid"], ["dashed", "Dashed"], ["dotted", "Dotted"]]),
