@@ -16,6 +16,7 @@ type Handler<E> = ((event: E) => void) | null;
 
 /** What of a `WebSocket` is used. */
 interface Plain {
+  onerror: Handler<unknown>;
   readonly readyState: number;
   binaryType: string;
   onopen: Handler<unknown>;
@@ -62,6 +63,8 @@ export function lineOver(webSocket: WebSocketMaker, owner: LineOwner): WebSocket
           this.onmessage?.(event);
         }
       };
+      // Node's package for sockets ends the process where nobody hears of an error.
+      this.#socket.onerror = () => undefined;
       this.#socket.onclose = (event) => {
         if (!this.#isGivenUp) {
           owner.closed(event.code, event.reason);
