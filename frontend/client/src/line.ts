@@ -22,6 +22,7 @@ interface Plain {
   onopen: Handler<unknown>;
   onmessage: Handler<unknown>;
   onclose: Handler<{ code: number; reason: string }>;
+  onerror: Handler<unknown>;
   send(data: unknown): void;
   close(code?: number, reason?: string): void;
 }
@@ -44,13 +45,14 @@ export function lineOver(webSocket: WebSocketMaker, owner: LineOwner): WebSocket
     onopen: Handler<unknown> = null;
     onmessage: Handler<unknown> = null;
     onclose: Handler<unknown> = null;
-    // A connection that fails closes, too.
     onerror: Handler<unknown> = null;
     readonly #socket: Plain;
     #isGivenUp = false;
 
     constructor(url: string, protocols?: string | string[]) {
       this.#socket = new webSocket(url, protocols) as Plain;
+      // A connection that fails closes, too. Some that aren't a browser's end the program where nobody listens.
+      this.#socket.onerror = () => undefined;
       this.#socket.onopen = (event) => {
         if (!this.#isGivenUp) {
           owner.opened();

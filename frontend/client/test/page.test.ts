@@ -88,6 +88,25 @@ describe("a page", () => {
     },
   );
 
+  test("jsc17 hears every error of its connection, which would end a program otherwise", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    let heard = 0;
+    class Loud {
+      constructor() {
+        const pipe = new desk.network.webSocket("") as { onerror: unknown };
+        setTimeout(() => {
+          heard += typeof pipe.onerror === "function" ? 1 : 0;
+        }, 0);
+        return pipe;
+      }
+    }
+    const ben = await desk.join({ webSocket: Loud });
+    expect(heard).toBe(1);
+    ada.stop();
+    ben.stop();
+  });
+
   test("jsc17 waits for no connection that it has given up", async () => {
     const desk = new Desk();
     const ada = await desk.join();
