@@ -23,7 +23,7 @@ from helix.texts import merge_patch
 from tests.browser.fuzz.plan import Step
 from tests.fates import settle, stage_on
 
-TOKEN = re.compile(r"\be\d+\b")
+TOKEN = re.compile(r"\be\d{3}\b")
 
 IN_PARTS = {"many", "large"}
 """Acts whose edits may be sent as several."""
@@ -90,7 +90,7 @@ class Model:
         """
         before, after = set(told["before"]), set(told["after"])
         if step.act not in ("undo", "redo", "restore"):
-            if told["done"] and step.is_edit:
+            if told["done"] and step.kind == "edit":
                 self.edits[step.token] = Edit(step, told["life"])
                 self._expect(step.token in after, f"{step} isn't shown")
             return
@@ -103,6 +103,10 @@ class Model:
         for token in after - before:
             if self.edits[token].life == told["life"]:
                 self.edits[token].is_meant = True
+
+    def make_log(self, entries: list[dict[str, Any]], noted: Iterable[dict[str, Any]]) -> Log:
+        """The log, read as this model needs it."""
+        return Log(entries, noted)
 
     def check_saved(self, life: str, log: Log) -> None:
         """See that what a page that shows that all is saved has done is in the log."""
@@ -211,7 +215,7 @@ class Log:
         for entry in entries:
             self.steps.append((entry, encode_document(made.content)))
             made.apply(entry["patch"])
-            for token in _tokens(entry["patch"]):
+            for token in self.tokens_in(entry["patch"]):
                 self.first.setdefault(token, entry["version"])
         self.document = made.content
 
@@ -230,6 +234,14 @@ class Log:
                 self.refused.update(TOKEN.findall(json.dumps(told["refusal"]["patch"])))
             else:
                 self.dropped.update(TOKEN.findall(json.dumps(told["dropped"]["patch"])))
+
+    @staticmethod
+    def tokens_in(patch: dict[str, Any]) -> list[str]:
+        """The tokens that a patch brings: where edits put them, not where text repeats them."""
+        nodes = [one for one in patch.get("nodes", {}).values() if one is not None]
+        marks = [(one.get("data") or {}).get("marks") or {} for one in nodes]
+        found = [pair for one in (patch.get("data", {}), *marks) for pair in one.items()]
+        return [name for name, value in found if value is not None and TOKEN.fullmatch(name)]
 
     def overwritten(self) -> Iterator[tuple[dict[str, Any], Operation, Path, str]]:
         """
@@ -250,14 +262,6 @@ class Log:
                         if other != life and version <= operation.version:
                             yield entry, operation, path, f"{other} at {version}"
                 writers[path] = (entry["version"], life)
-
-
-def _tokens(patch: dict[str, Any]) -> list[str]:
-    """The tokens that a patch brings: where edits put them, not where text repeats them."""
-    nodes = [one for one in patch.get("nodes", {}).values() if one is not None]
-    marks = [(one.get("data") or {}).get("marks") or {} for one in nodes]
-    found = [pair for one in (patch.get("data", {}), *marks) for pair in one.items()]
-    return [name for name, value in found if value is not None and TOKEN.fullmatch(name)]
 
 
 def _leaves(patch: dict[str, Any], path: Path = ()) -> Iterator[Path]:

@@ -238,6 +238,7 @@
     /** Tells where the page stands. */
     look: () => ({ life, ...flow.state.status, version: flow.state.version }),
     document: () => flow.state.document,
+    retry: () => flow.retryNow(),
   };
   flow.start();
 })();

@@ -10,8 +10,6 @@ import attrs
 PAGES = (0, 0, 1)
 """The browser that each page is in: two share one."""
 
-STEPS = 90
-
 EDITS = {
     "field": 6,
     "choose": 4,
@@ -38,18 +36,9 @@ EDITS = {
 }
 """The acts that edit, and how often each is done beside the others."""
 
-UNWITNESSED = {
-    "field",
-    "choose",
-    "object",
-    "move",
-    "add",
-    "group",
-    "into",
-    "out",
-    "typeLabel",
-    "large",
-}
+UNWITNESSED = frozenset(
+    ["field", "choose", "object", "move", "add", "group", "into", "out", "typeLabel", "large"],
+)
 """Those whose token may lie in the node that they are about alone, and be dropped with it."""
 
 OTHERS = {"undo": 6, "redo": 3, "flush": 1, "restore": 1, "dismiss": 0.3, "point": 1, "retry": 1}
@@ -100,11 +89,15 @@ class Step:
 
     :ivar number: its place in the run; what is edited carries it as its token.
     :ivar page: in which page, or in whose browser.
+    :ivar kind: ``edit``, ``other`` or ``fault``.
     :ivar at: of what, as far as there is a choice; ``to`` likewise.
+    :ivar is_witnessed: whether its token is found in the log though what it is about is gone.
+    :ivar wait: milliseconds that are let pass afterwards.
     """
 
     number: int
     page: int
+    kind: str
     act: str
     at: int
     to: int
@@ -113,16 +106,7 @@ class Step:
 
     @property
     def token(self) -> str:
-        return f"e{self.number}"
-
-    @property
-    def is_edit(self) -> bool:
-        return self.act in EDITS
-
-    @property
-    def is_page_act(self) -> bool:
-        """Whether the page does it itself."""
-        return self.act in EDITS or self.act in OTHERS
+        return f"e{self.number:03}"
 
     @property
     def asked(self) -> dict[str, object]:
@@ -131,40 +115,65 @@ class Step:
         return {**told, "isWitnessed": self.is_witnessed}
 
 
-def make_plan(seed: int, faults: dict[str, float] = FAULTS) -> list[Step]:
+@attrs.frozen
+class Repertoire:
     """
-    Draw what is done.
+    What may be done in a run: the acts of each kind, and how often each is beside the others.
 
-    Of each kind of thing some runs do none, so that others come up the more.
+    :ivar unwitnessed: those whose token may lie in what they are about alone.
+    :ivar witnessed: the share of them whose token doesn't.
     """
-    random = Random(seed)
-    edits, others, befalls = (_some(random, kinds) for kinds in (EDITS, OTHERS, faults))
-    kinds = [edits, others, befalls]
-    shares = [random.choice([2, 6, 12]), 2, random.choice([1, 3])]
-    return list(_draw(random, kinds, shares))
 
+    steps: int
+    edits: dict[str, float]
+    others: dict[str, float]
+    faults: dict[str, float]
+    unwitnessed: frozenset[str]
+    witnessed: float
 
-def _draw(random: Random, kinds: list[dict[str, float]], shares: list[int]) -> Iterator[Step]:
-    due: dict[int, tuple[str, int]] = {}
-    for number in range(STEPS):
-        weights = random.choices(kinds, shares)[0]
-        act = random.choices([*weights], [*weights.values()])[0]
-        page = random.randrange(len(PAGES))
-        act, page = due.get(number, (act, page))
-        if act in ENDS:
-            due[number + random.randint(1, LONGEST)] = (ENDS[act], page)
-        yield Step(
-            number,
-            page,
-            act,
-            # Often the same, so that people are in each other's way.
-            random.randrange(random.choice([3, 1000])),
-            random.randrange(random.choice([3, 1000])),
-            act not in UNWITNESSED or random.random() < 0.5,
-            random.choice(WAITS),
-        )
+    def make_plan(self, seed: int) -> list[Step]:
+        """
+        Draw what is done.
+
+        Of each kind of thing some runs do none, so that others come up the more.
+        """
+        random = Random(seed)
+        kinds = {
+            "edit": _some(random, self.edits),
+            "other": _some(random, self.others),
+            "fault": _some(random, self.faults),
+        }
+        shares = [random.choice([2, 6, 12]), 2, random.choice([1, 3])]
+        return list(self._draw(random, kinds, shares))
+
+    def _draw(
+        self, random: Random, kinds: dict[str, dict[str, float]], shares: list[int]
+    ) -> Iterator[Step]:
+        due: dict[int, tuple[str, str, int]] = {}
+        for number in range(self.steps):
+            kind = random.choices([*kinds], shares)[0]
+            act = random.choices([*kinds[kind]], [*kinds[kind].values()])[0]
+            page = random.randrange(len(PAGES))
+            kind, act, page = due.get(number, (kind, act, page))
+            if act in ENDS:
+                due[number + random.randint(1, LONGEST)] = ("fault", ENDS[act], page)
+            yield Step(
+                number,
+                page,
+                kind,
+                act,
+                # Often the same, so that people are in each other's way.
+                random.randrange(random.choice([3, 1000])),
+                random.randrange(random.choice([3, 1000])),
+                act not in self.unwitnessed or random.random() < self.witnessed,
+                random.choice(WAITS),
+            )
 
 
 def _some(random: Random, kinds: dict[str, float]) -> dict[str, float]:
     chosen = {kind: weight for kind, weight in kinds.items() if random.random() < 0.7}
     return chosen or kinds
+
+
+BARE = Repertoire(90, EDITS, OTHERS, FAULTS, UNWITNESSED, 0.5)
+"""What is done in pages with nothing but the client library."""

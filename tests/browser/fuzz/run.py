@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.browser.fuzz.model import Log, Model
@@ -16,6 +16,9 @@ REST = 60.0
 """Seconds within which all come to rest, those included who take up what others left."""
 
 
+Act = Callable[[Step, Tab], dict[str, Any] | None]
+
+
 class Run:
     """
     One run.
@@ -23,8 +26,10 @@ class Run:
     :ivar model: what was done.
     """
 
-    def __init__(self, stage: Stage, flow_id: str) -> None:
-        self.model = Model()
+    def __init__(self, stage: Stage, flow_id: str, act: Act, model: Model) -> None:
+        """:param act: does a step in a tab; gives what the model takes, or nothing."""
+        self.model = model
+        self._act = act
         self._stage = stage
         self._flow_id = flow_id
 
@@ -42,8 +47,8 @@ class Run:
             if tab.is_awake and tab.is_stopped == (step.act == "start"):
                 tab.is_stopped = step.act == "stop"
                 tab.ask("act(given)", step.asked)
-        elif step.is_page_act:
-            if tab.is_awake and (told := tab.ask("act(given)", step.asked)) is not None:
+        elif step.kind != "fault":
+            if tab.is_awake and (told := self._act(step, tab)) is not None:
                 self.model.did(step, told)
         elif step.act == "look":
             self._look(tab)
@@ -89,7 +94,7 @@ class Run:
             page = rest(self._stage.daemon, "GET", asked)
             entries += page["entries"]
             after = page["next"]
-        return Log(entries, [house.stored() for house in self._stage.houses])
+        return self.model.make_log(entries, [house.stored() for house in self._stage.houses])
 
     def _check(self) -> Counter[str]:
         log = self._log()

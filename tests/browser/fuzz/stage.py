@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from tests.daemon import Daemon
 HTML = "<!doctype html><script>{library}</script><script>{page}</script>"
 
 SCRIPT = Path(__file__).with_name("page.js")
+
+EDITOR_SCRIPT = Path(__file__).with_name("editor.js")
+
+EDITOR = Path(str(files("helix").joinpath("editor")))
 
 PATIENCE = 60.0
 """Seconds that the daemon may take to end and to start."""
@@ -129,6 +134,7 @@ class House:
         self.bystander.goto(self.address("away"))
 
     def address(self, page: str) -> str:
+        """Where a page is found; ``away`` is one that has nothing to do with flows."""
         return f"{self.link.url}/fuzz?flow={self.flow_id}&page={page}"
 
     def _serve(self, route: Route) -> None:
@@ -151,10 +157,29 @@ class House:
         return [key for key in self.stored() if key.startswith("helix-flows:op:")]
 
 
+class EditorHouse(House):
+    """Likewise, with the editor in its pages, also while the server is away."""
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self.context.add_init_script(EDITOR_SCRIPT.read_text(encoding="utf-8"))
+        self.context.route("**/flow/*", lambda route: route.fulfill(path=EDITOR / "index.html"))
+        self.context.route("**/assets/*", lambda route: self._serve_asset(route))
+
+    def address(self, page: str) -> str:
+        if page == "away":
+            return super().address(page)
+        return f"{self.link.url}/flow/{self.flow_id}"
+
+    def _serve_asset(self, route: Route) -> None:
+        route.fulfill(path=EDITOR / "assets" / route.request.url.rpartition("/")[2])
+
+
 class Stage:
     """
     A daemon, two browsers, and three pages before one flow.
 
+    :param library: the client library as a script; the editor's pages are opened without one.
     :param delays: seconds that whatever a browser sends or is sent takes.
     """
 
@@ -163,7 +188,7 @@ class Stage:
         browser: Browser,
         daemon: Daemon,
         network: Network,
-        library: str,
+        library: str | None,
         flow_id: str,
         delays: tuple[float, float],
     ) -> None:
@@ -171,9 +196,10 @@ class Stage:
         self._is_up = True
         self._orders = ThreadPoolExecutor(1)
         self._ordered: list[Future[None]] = []
+        make: type[House] = House if library is not None else EditorHouse
         html = HTML.format(library=library, page=SCRIPT.read_text(encoding="utf-8"))
         self.houses = [
-            House(browser.new_context(), network.link(daemon.port, delay), flow_id, html)
+            make(browser.new_context(), network.link(daemon.port, delay), flow_id, html)
             for delay in delays
         ]
         self.complaints: list[str] = []
@@ -253,7 +279,7 @@ class Stage:
             if tab.is_stopped:
                 tab.is_stopped = False
                 tab.ask("act({act: 'start'})")
-            tab.ask("act({act: 'retry'})")
+            tab.ask("retry()")
 
     def end(self) -> None:
         """Leave the daemon as it was found."""
