@@ -66,7 +66,7 @@
     look: () => ({ life, ...(flow()?.state.status ?? { kind: "none" }), version: flow()?.state.version }),
     document: () => flow()?.state.document ?? null,
     ids: () => [...document.querySelectorAll(".react-flow__node")].map(({ dataset }) => dataset.id).sort(),
-    tokens: () => [...new Set(JSON.stringify(flow()?.state.document ?? null).match(/\be\d{3}\b/g))],
+    tokens: () => [...new Set(JSON.stringify(flow()?.state.document ?? null).match(/\b[a-zA-Z]\d{3}\b/g))],
     retry: () => flow()?.retryNow(),
   };
 })();

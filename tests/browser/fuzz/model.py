@@ -23,7 +23,7 @@ from helix.texts import merge_patch
 from tests.browser.fuzz.plan import Step
 from tests.fates import settle, stage_on
 
-TOKEN = re.compile(r"\be\d{3}\b")
+TOKEN = re.compile(r"\b[a-zA-Z]\d{3}\b")
 
 IN_PARTS = {"many", "large"}
 """Acts whose edits may be sent as several."""

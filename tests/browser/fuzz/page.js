@@ -46,7 +46,7 @@
   const tokens = () => {
     const { data, nodes } = flow.state.document;
     const marks = Object.values(nodes).flatMap((node) => Object.keys(node.data.marks ?? {}));
-    return [...Object.keys(data), ...marks].filter((name) => /^e\d+$/.test(name));
+    return [...Object.keys(data), ...marks].filter((name) => /^[a-zA-Z]\d{3}$/.test(name));
   };
 
   const pick = (list, at) => list[at % list.length];

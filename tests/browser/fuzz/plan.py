@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
+from string import ascii_letters
 
 import attrs
 
@@ -106,7 +107,8 @@ class Step:
 
     @property
     def token(self) -> str:
-        return f"e{self.number:03}"
+        """Few begin alike: what two people put in at one place alike is there once."""
+        return f"{ascii_letters[self.number % len(ascii_letters)]}{self.number:03}"
 
     @property
     def asked(self) -> dict[str, object]:
