@@ -71,7 +71,7 @@ def type_at_once(people: Sequence[Person], label: str, texts: Sequence[list[str]
             [label, words, 17 + n],
         )
     for person in people:
-        person.page.wait_for_function("window.typed === true", timeout=120_000)
+        person.page.wait_for_function("() => window.typed === true", timeout=60_000)
         person.page.evaluate("window.typed = false")
 
 
