@@ -16,7 +16,6 @@ type Handler<E> = ((event: E) => void) | null;
 
 /** What of a `WebSocket` is used. */
 interface Plain {
-  onerror: Handler<unknown>;
   readonly readyState: number;
   binaryType: string;
   onopen: Handler<unknown>;
@@ -65,8 +64,6 @@ export function lineOver(webSocket: WebSocketMaker, owner: LineOwner): WebSocket
           this.onmessage?.(event);
         }
       };
-      // Node's package for sockets ends the process where nobody hears of an error.
-      this.#socket.onerror = () => undefined;
       this.#socket.onclose = (event) => {
         if (!this.#isGivenUp) {
           owner.closed(event.code, event.reason);
