@@ -28,6 +28,11 @@ export function useKeptInSight(key: string): void {
       }
       const box = element.getBoundingClientRect();
       const free = freeArea();
+      // What is far from it is where a jump goes, whose way this is not to cross.
+      const isOut = box.left > stage.right || box.right < stage.left || box.top > stage.bottom || box.bottom < stage.top;
+      if (isOut) {
+        return;
+      }
       const isLow = box.bottom - stage.top > free.height;
       const isBeside = !isNarrow && box.right - stage.left > free.x + free.width;
       if ((isNarrow && isLow) || isBeside) {
