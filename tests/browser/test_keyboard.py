@@ -108,7 +108,7 @@ def test_edi23_size_alignment_and_gaps(ada: Person, make_flow: MakeFlow) -> None
     ada.open(make_flow(node("one", 0, 0), node("two", 480, 160), node("three", 96, 400)))
     ada.node("one").focus()
     ada.press("Enter", "Alt+Enter")
-    width = ada.page.get_by_label("Width")
+    width = ada.page.get_by_label("Width", exact=True)
     width.focus()
     ada.page.keyboard.type("20")
     expect(ada.page.get_by_role("alert")).to_have_text("At least 160")

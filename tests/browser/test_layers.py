@@ -339,7 +339,7 @@ def test_edi33_node_of_an_earlier_generation_looks_and_is_edited_like_any(
     old.click()
     expect(ada.page.get_by_label("Kind")).to_have_value("api")
     expect(ada.page.get_by_label("Method")).to_be_visible()
-    expect(ada.page.get_by_label("Width")).to_have_attribute("placeholder", "320")
+    expect(ada.page.get_by_label("Width", exact=True)).to_have_attribute("placeholder", "320")
     expect(ada.page.get_by_label("type", exact=True)).to_have_count(0)
     ada.page.get_by_label("Kind").select_option("agent")
     own = ada.button("Its own: #3B82F6")
