@@ -20,7 +20,7 @@ import attrs
 from helix.document import FlowDocument, empty_document, encode_document
 from helix.ids import public_id
 from helix.texts import merge_patch
-from tests.browser.fuzz.plan import Step
+from tests.browser.fuzz.plan import PAGES, Step
 from tests.fates import settle, stage_on
 
 TOKEN = re.compile(r"\b[a-zA-Z]\d{3}\b")
@@ -86,14 +86,15 @@ class Model:
         """
         Take in what an act has done.
 
-        :param told: by the page: the tokens that it showed before and afterwards, and its life.
+        :param told: by the page: the tokens that it showed before and afterwards, those of nodes
+            behind a dot, and its life.
         """
-        before, after = set(told["before"]), set(told["after"])
         if step.act not in ("undo", "redo", "restore"):
             if told["done"] and step.kind == "edit":
                 self.edits[step.token] = Edit(step, told["life"])
-                self._expect(step.token in after, f"{step} isn't shown")
+                self._expect(step.token in self._shown(told["after"]), f"{step} isn't shown")
             return
+        before, after = self._shown(told["before"]), self._shown(told["after"])
         for token in before - after:
             edit = self.edits[token]
             if edit.life == told["life"]:
@@ -103,6 +104,12 @@ class Model:
         for token in after - before:
             if self.edits[token].life == told["life"]:
                 self.edits[token].is_meant = True
+
+    def _shown(self, tokens: list[str]) -> set[str]:
+        """Those that tell that an edit is shown: of the flow, where it has one there."""
+        names = {token.lstrip(".") for token in tokens} & self.edits.keys()
+        witnessed = {name for name in names if self.edits[name].step.is_witnessed}
+        return (names - witnessed) | (witnessed & set(tokens))
 
     def make_log(self, entries: list[dict[str, Any]], noted: Iterable[dict[str, Any]]) -> Log:
         """The log, read as this model needs it."""
@@ -172,18 +179,23 @@ class Model:
             self.faults.append(f"{operation} wrote over {where} of {other}, as {entry}")
 
     def _check_order(self, log: Log) -> None:
-        """What one tab did was done in that order, also over its reloads."""
-        newest: dict[int, tuple[int, Edit]] = {}
+        """
+        What one page did was done in that order; and what one tab did, over its reloads, too, where
+        no other tab of its browser may have sent what it left.
+        """
+        newest: dict[str | int, tuple[int, Edit]] = {}
         for token, edit in self.edits.items():
             if edit.was_undone or edit.step.act in IN_PARTS or not edit.step.is_witnessed:
                 continue
             version = log.first.get(token)
-            before = newest.get(edit.step.page)
+            is_alone = PAGES.count(PAGES[edit.step.page]) == 1
+            maker = edit.step.page if is_alone else edit.life
+            before = newest.get(maker)
             if version is None:
                 continue
             if before is not None and version < before[0]:
                 self.faults.append(f"{edit} has overtaken {before[1]}")
-            newest[edit.step.page] = (version, edit)
+            newest[maker] = (version, edit)
 
     def _expect(self, is_so: bool, otherwise: str) -> None:
         if not is_so:
@@ -252,12 +264,15 @@ class Log:
         for entry, _ in self.steps:
             operation = self.operations.get((entry["client_id"], entry["op_id"]))
             life = operation.life if operation is not None else ""
+            # A redo of what was undone before it was ever sent does it for the first time.
+            tokens = self.tokens_in(entry["patch"])
+            is_first = any(self.first[token] == entry["version"] for token in tokens)
             for path in _leaves(entry["patch"]):
                 # What stood above was no object, or none any more.
                 above = [path[:n] for n in range(1, len(path)) if path[:n] in writers]
                 within = [one for one in writers if one[: len(path)] == path]
                 wrote = [writers.pop(one) for one in (*above, *within)]
-                if operation is not None and operation.may_not_write(path):
+                if operation is not None and operation.may_not_write(path) and not is_first:
                     for version, other in wrote:
                         if other != life and version <= operation.version:
                             yield entry, operation, path, f"{other} at {version}"

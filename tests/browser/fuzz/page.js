@@ -42,11 +42,11 @@
     }
   });
 
-  /** Tells which tokens are shown. */
+  /** Tells which tokens are shown: those of the flow, and those of nodes behind a dot. */
   const tokens = () => {
     const { data, nodes } = flow.state.document;
     const marks = Object.values(nodes).flatMap((node) => Object.keys(node.data.marks ?? {}));
-    return [...Object.keys(data), ...marks].filter((name) => /^[a-zA-Z]\d{3}$/.test(name));
+    return [...Object.keys(data), ...marks.map((name) => `.${name}`)].filter((name) => /^\.?[a-zA-Z]\d{3}$/.test(name));
   };
 
   const pick = (list, at) => list[at % list.length];
