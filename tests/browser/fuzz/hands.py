@@ -139,6 +139,8 @@ def _add(step: Step, page: Page) -> None:
 
 def _drag(step: Step, tab: Tab, page: Page) -> None:
     ids = tab.ask("ids()")
+    if not ids:
+        return
     node = page.locator(f'.react-flow__node[data-id="{ids[step.at % len(ids)]}"]')
     box = node.bounding_box(timeout=SOON)
     if box is None:
