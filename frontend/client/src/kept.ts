@@ -8,7 +8,7 @@ export function readOperation(given: unknown): KeptOperation | null {
   if (!isObject(given)) {
     return null;
   }
-  const { clientId, opId, patch, at, undoes, ...rest } = given;
+  const { clientId, opId, patch, at, undoes, bases, replaces, ...rest } = given;
   if (typeof clientId !== "string" || !isNumber(opId) || !isObject(patch)) {
     return null;
   }
@@ -19,7 +19,17 @@ export function readOperation(given: unknown): KeptOperation | null {
     patch,
     ...(isNumber(at) ? { at } : {}),
     ...(Array.isArray(undoes) ? { undoes: undoes.filter(isNumber) } : {}),
+    ...(areTexts(bases) ? { bases } : {}),
+    ...(areValues(replaces) ? { replaces } : {}),
   };
+}
+
+function areTexts(value: unknown): value is NonNullable<KeptOperation["bases"]> {
+  return isObject(value) && Object.values(value).every((text) => typeof text === "string");
+}
+
+function areValues(value: unknown): value is NonNullable<KeptOperation["replaces"]> {
+  return isObject(value) && isNumber(value["version"]) && isObject(value["values"]);
 }
 
 /** Read a document; `null` where it is none. */

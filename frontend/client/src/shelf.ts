@@ -18,6 +18,8 @@ export class Shelf implements FlowKeeper {
   readonly #changed: () => void;
   /** Operations that could not be kept. */
   readonly #unkept = new Set<string>();
+  /** Operations of which isn't known yet whether they are kept, by what will tell. */
+  readonly #pending = new Map<string, Promise<boolean>>();
   #isWorking: boolean;
   #document: { timer: ReturnType<typeof setTimeout>; keep: () => void } | null = null;
 
@@ -52,17 +54,25 @@ export class Shelf implements FlowKeeper {
     const name = nameOf(clientId, opId);
     const kept = this.#keeper.put(flowId, operation);
     if (kept instanceof Promise) {
+      this.#pending.set(name, kept);
       void within(PATIENCE, kept, false).then((isKept) => {
-        this.#note(name, isKept);
+        // What it was before, or is no more, says nothing of what it is now.
+        if (this.#pending.get(name) === kept) {
+          this.#pending.delete(name);
+          this.#note(name, isKept);
+        }
       });
     } else {
+      this.#pending.delete(name);
       this.#note(name, kept);
     }
     return this.isKeeping;
   }
 
   remove(flowId: string, clientId: string, opId: number): void {
-    this.#unkept.delete(nameOf(clientId, opId));
+    const name = nameOf(clientId, opId);
+    this.#unkept.delete(name);
+    this.#pending.delete(name);
     this.#keeper.remove(flowId, clientId, opId);
   }
 

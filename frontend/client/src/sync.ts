@@ -203,7 +203,10 @@ export class FlowSync implements SyncedFlow {
 
   /** Do what waits for what is kept, one after the other: an earlier start lets go of names first. */
   #inTurn(act: () => Promise<void>): void {
-    this.#turn = this.#turn.then(act);
+    this.#turn = this.#turn.then(act).catch((error: unknown) => {
+      // What waits behind it doesn't depend on it.
+      console.error(error);
+    });
   }
 
   async #open(life: number): Promise<void> {

@@ -130,16 +130,20 @@ export class Unsent {
     }
     this.#isLooking = true;
     clearTimeout(this.#timer);
-    await this.#list();
-    for (const { flowId } of this.#flows) {
-      const isDue = performance.now() >= (this.#errors.get(flowId)?.until ?? 0);
-      if (life !== this.#life || (isDue && !(await this.#deliver(flowId, life)))) {
-        break;
+    try {
+      await this.#list();
+      for (const { flowId } of this.#flows) {
+        const isDue = performance.now() >= (this.#errors.get(flowId)?.until ?? 0);
+        if (life !== this.#life || (isDue && !(await this.#deliver(flowId, life)))) {
+          break;
+        }
       }
-    }
-    if (life === this.#life) {
-      this.#isLooking = false;
-      this.#timer = setTimeout(() => void this.#look(life), LOOK_AGAIN);
+    } finally {
+      // Whatever failed, another look is taken.
+      if (life === this.#life) {
+        this.#isLooking = false;
+        this.#timer = setTimeout(() => void this.#look(life), LOOK_AGAIN);
+      }
     }
   }
 

@@ -109,7 +109,75 @@ describe("storage that hangs", () => {
   });
 });
 
+describe("a database that fails", () => {
+  const small = { clientId: "c", opId: 1, patch: { title: "small" } };
+  const grown = { ...small, patch: { title: LARGE } };
+
+  test.each([
+    ["fails", () => { throw new Error("no database"); }],
+    ["never answers", () => ({})],
+  ])("jsc22 what could be read isn't all where it %s", async (_, open) => {
+    expect((await new BrowserKeeper().load("demo")).isPartial).toBe(false);
+    expect(new BrowserKeeper().put("demo", small)).toBe(true);
+    vi.stubGlobal("indexedDB", { open });
+    expect(await new BrowserKeeper().load("demo")).toMatchObject({ operations: [small], isPartial: true });
+  });
+
+  test("jsc22 what has become too large stays as it was, until the database has it", async () => {
+    expect(new BrowserKeeper().put("demo", small)).toBe(true);
+    vi.stubGlobal("indexedDB", { open: () => ({}) });
+    expect(await new BrowserKeeper().put("demo", grown)).toBe(false);
+    expect((await new BrowserKeeper().load("demo")).operations).toEqual([small]);
+    vi.stubGlobal("indexedDB", new IDBFactory());
+    expect(await new BrowserKeeper().put("demo", grown)).toBe(true);
+    expect(Object.keys(localStorage)).toEqual([]);
+    expect((await new BrowserKeeper().load("demo")).operations).toEqual([grown]);
+  });
+
+  test("jsc8 what it says too late of what is sent, or kept, by now isn't told", async () => {
+    vi.useFakeTimers();
+    const answers: ((isKept: boolean) => void)[] = [];
+    const page = new Browser().page();
+    const put: FlowKeeper["put"] = (flowId, operation) => {
+      const isLarge = JSON.stringify(operation).length > LARGE.length;
+      return isLarge ? new Promise((answer) => answers.push(answer)) : page.put(flowId, operation);
+    };
+    const desk = new Desk();
+    const ada = await desk.join({ keeper: { ...page, put } });
+    ada.patch({ data: { large: LARGE } });
+    await desk.until(() => ada.state.status.kind === "saved");
+    ada.gather("text", { data: { large: `${LARGE}x` } });
+    ada.gather("text", { data: { large: "x" } });
+    answers.forEach((answer) => {
+      answer(false);
+    });
+    await desk.pass(10);
+    expect(answers).toHaveLength(2);
+    expect(ada.state.status).toMatchObject({ unsent: 1, kept: true });
+  });
+});
+
 describe("storage that is damaged", () => {
+  test.each([
+    { bases: null, replaces: {} },
+    { bases: { "/title": 7 }, replaces: { version: 1 } },
+    { bases: [], replaces: { version: "1", values: {} } },
+  ])("jsc22 what is wrong in one operation keeps no flow from loading: %j", async (damaged) => {
+    const operation = { clientId: "a", opId: 1, patch: { title: "left" } };
+    localStorage.setItem(
+      'helix-flows:op:["demo","a",1]',
+      JSON.stringify({ ...operation, ...damaged }),
+    );
+    vi.useFakeTimers();
+    const desk = new Desk();
+    desk.server.edit({ description: "there" });
+    const ada = desk.open({ keeper: new BrowserKeeper() });
+    await desk.until(() => desk.server.document.title === "left");
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(ada.state.document).toEqual(desk.server.document);
+    expect(Object.keys(localStorage)).toEqual([]);
+  });
+
   test.each([
     ['helix-flows:op:["demo","a",1]', '{"clientId":"a","opId":1,"pa'],
     ['helix-flows:op:["demo","a",1]', '{"clientId":"a"}'],
