@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from math import isqrt
 from typing import Any
 
 import attrs
@@ -18,9 +20,23 @@ import attrs
 from helix.mergepatch import JsonObject
 
 MAX_EFFORT = 100_000
-"""Words that the texts of one patch are compared with, at most: some 50 ms."""
+"""Steps by which the texts of one patch are compared, at most: some 20 ms."""
+
+MAX_TEXTS = 32
+"""Texts of one patch that are merged; the others count as they are."""
+
+_PER_STEP = 64
+"""Characters that are looked through as a whole in the time of a step ..."""
+
+_PIECES_PER_STEP = 2
+"""... and pieces that a text is taken apart into."""
 
 _SPACE = " \t\r\n"
+
+_GAP = re.compile("[ \t\r\n]")
+
+_BESIDE_WORDS = re.compile("[ \t\r\n]?(?:[^ \t\r\n][ \t\r\n]?)+")
+"""Words, by the first character of each piece, with one piece of white space on either side."""
 
 _WORDS = re.compile(
     "[^ \t\r\n\u2e80-\U0010ffff]+|[ \t\r\n]+|[\u2e80-\U0010ffff]",
@@ -33,7 +49,7 @@ class Effort:
     """
     How much work texts may still be compared with; what goes beyond is compared as a whole.
 
-    :ivar left: in words.
+    :ivar left: in steps.
     """
 
     left: int = MAX_EFFORT
@@ -68,8 +84,13 @@ def merge_patch(document: JsonObject, patch: Any, bases: Mapping[str, str]) -> A
     :return: the patch; it shares with the one given, which stays as it is.
     """
     effort = Effort()
-    for pointer, base in bases.items():
-        path = [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
+    merged_paths: set[tuple[str, ...]] = set()
+    for pointer, base in islice(bases.items(), MAX_TEXTS):
+        names = pointer.split("/")[1:]
+        path = tuple(name.replace("~1", "/").replace("~0", "~") for name in names)
+        if path in merged_paths:
+            continue  # told in another way
+        merged_paths.add(path)
         theirs, mine = _at(document, path), _at(patch, path)
         if type(theirs) is str and theirs != base and (mine is None or type(mine) is str):
             merged = merge_texts(base, theirs, mine or "", effort)
@@ -105,6 +126,10 @@ def merge_texts(base: str, theirs: str, mine: str, effort: Effort | None = None)
     if mine == base:
         return theirs
     effort = effort or Effort()
+    if effort.left < 0:
+        whole = [[Hunk(0, len(base), text)] for text in (theirs, mine)]
+        return _Merge(base, *whole).run()
+    effort.left -= (len(base) + len(theirs) + len(mine)) // _PER_STEP
     return _Merge(base, _hunks(base, theirs, effort), _hunks(base, mine, effort)).run()
 
 
@@ -158,14 +183,13 @@ class _Merge:
         """Let both versions of words stand there, mine first."""
         base = self._base
         limit = min([len(base), *(side[0].start for side in (self._mine, self._theirs) if side)])
-        while start > self._at and base[start - 1] not in _SPACE:
-            start -= 1
-        while end < limit and base[end] not in _SPACE:
-            end += 1
+        start = self._at + _word_at_end(base[self._at : start])
+        gap = _GAP.search(base, end, limit)
+        end = limit if gap is None else gap.start()
         my, their = self._applied(start, end, mine), self._applied(start, end, theirs)
         between = ""
         if my and their and my[-1] not in _SPACE and their[0] not in _SPACE:
-            between = "\n" if "\n" in my + their else " "
+            between = "\n" if "\n" in my or "\n" in their else " "
         self._put(start, end, my + between + their)
 
     def _applied(self, start: int, end: int, hunks: Sequence[Hunk]) -> str:
@@ -198,19 +222,23 @@ def _parted(
     base: str, whole: Hunk, pieces_of: Callable[[str], list[str]], effort: Effort
 ) -> list[Hunk]:
     """Make smaller changes of one: of the pieces that aren't the same."""
-    a, b = pieces_of(base[whole.start : whole.end]), pieces_of(whole.text)
+    old, now = base[whole.start : whole.end], whole.text
+    if len(old) + len(now) > _PIECES_PER_STEP * effort.left:
+        return [whole]
+    a, b = pieces_of(old), pieces_of(now)
+    effort.left -= (len(a) + len(b)) // _PIECES_PER_STEP
     common = _common_pieces(a, b, effort)
     if common is None:
         return [whole]
     hunks = []
     start = whole.start
     i = j = 0
-    for x, y in (*_telling(common, a), (len(a), len(b))):
+    for x, y, length in (*_telling(common, a), (len(a), len(b), 0)):
         old, now = "".join(a[i:x]), "".join(b[j:y])
         if old != now:
             hunks.append(_trimmed(old, now, start))
-        start += len(old) + (len(a[x]) if x < len(a) else 0)
-        i, j = x + 1, y + 1
+        start += len(old) + sum(map(len, a[x : x + length]))
+        i, j = x + length, y + length
     return hunks
 
 
@@ -225,7 +253,8 @@ def _finer(base: str, hunk: Hunk, effort: Effort) -> list[Hunk]:
 def _trimmed(old: str, now: str, offset: int) -> Hunk:
     """Make one change of two texts: without what they begin and end with alike."""
     start = _alike(old, now)
-    tail = _alike(old[start:][::-1], now[start:][::-1])
+    rest = min(len(old), len(now)) - start
+    tail = _most(rest, lambda size: old[len(old) - size :] == now[len(now) - size :])
     return Hunk(offset + start, offset + len(old) - tail, now[start : len(now) - tail])
 
 
@@ -239,9 +268,7 @@ def _at_word(base: str, hunk: Hunk, first: int, last: int) -> Hunk:
     start, end = hunk.start, hunk.end
     words = hunk.text or base[start:end]
     after = words + base[end:last]
-    by = 0
-    while end + by < last and base[end + by] == after[by]:
-        by += 1
+    by = _alike(base[end:last], after)
     by -= _to_word(base[first : start + by], after[by : by + len(words)])
     text = base[start + by : start] + words if by < 0 else after[by:]
     return Hunk(start + by, end + by, hunk.text and text[: len(words)])
@@ -252,84 +279,96 @@ def _to_word(before: str, words: str) -> int:
     Tell by how much words could be earlier, behind what is before them, so that a word begins
     there.
     """
-    back = 0
-    while back < len(before) and before[-1 - back] not in _SPACE:
-        if words[0] in _SPACE or back == len(words) or before[-1 - back] != words[-1 - back]:
-            return 0
-        back += 1
-    return back
+    word = before[_word_at_end(before) :]
+    return len(word) if words[0] not in _SPACE and words.endswith(word) else 0
+
+
+def _word_at_end(text: str) -> int:
+    """Tell where the word begins by which a text ends; after white space, that is its end."""
+    return max(map(text.rfind, _SPACE)) + 1
 
 
 def _alike(a: str, b: str) -> int:
     """Count the characters that two texts begin with alike."""
-    low, high = 0, min(len(a), len(b))
+    return _most(min(len(a), len(b)), lambda size: a[:size] == b[:size])
+
+
+def _most(most: int, is_true: Callable[[int], bool]) -> int:
+    """Find the largest number up to ``most`` of which something is true, as of all below."""
+    low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
+        if is_true(middle):
             low = middle
         else:
             high = middle - 1
     return low
 
 
-def _common_pieces(
-    a: Sequence[str], b: Sequence[str], effort: Effort
-) -> list[tuple[int, int]] | None:
+_Run = tuple[int, int, int]
+"""Where two sequences have the same pieces: the place in each, and how many."""
+
+
+def _common_pieces(a: Sequence[str], b: Sequence[str], effort: Effort) -> list[_Run] | None:
     """
     List where two sequences have the same pieces, as many as can be.
 
     Myers, "An O(ND) Difference Algorithm and Its Variations", 1986.
 
-    :return: pairs of places; ``None`` where that takes too much effort.
+    :return: ``None`` where that takes too much effort.
     """
-    # By the number of differences so far: how far one gets on each diagonal.
-    trace: list[dict[int, int]] = []
-    reach = {1: 0}
-    differences = 0
-    while True:
-        trace.append(reach)
-        reach = dict(reach)
+    left, n, m = effort.left, len(a), len(b)
+    most = min(n + m, isqrt(2 * left)) + 1
+    # How far one gets on each diagonal (those below zero from the end), by how many differences.
+    reach = [0] * (2 * most + 3)
+    trace: list[list[int]] = []
+    for differences in range(most + 1):
+        trace.append(reach.copy())
         for k in range(-differences, differences + 1, 2):
-            before = _diagonal_before(reach, k, differences)
-            x = reach[before] + (before < k)
-            effort.left -= 1
-            while x < len(a) and x - k < len(b) and a[x] == b[x - k]:
+            # As `_diagonal_before` has it; a call would take most of the time.
+            if k == -differences or (k != differences and reach[k - 1] < reach[k + 1]):
+                start = x = reach[k + 1]
+            else:
+                start = x = reach[k - 1] + 1
+            while x < n and x - k < m and a[x] == b[x - k]:
                 x += 1
-                effort.left -= 1
-            if effort.left < 0:
-                return None
+            left -= 1 + x - start
+            if left < 0:
+                break
             reach[k] = x
-            if x >= len(a) and x - k >= len(b):
-                return _path_to(trace, len(a), len(b))
-        differences += 1
+            if x >= n and x - k >= m:
+                effort.left = left
+                return _path_to(trace, n, m)
+        if left < 0:
+            break
+    effort.left = left
+    return None
 
 
-def _telling(common: Sequence[tuple[int, int]], words: Sequence[str]) -> list[tuple[int, int]]:
+def _telling(common: Sequence[_Run], words: Sequence[str]) -> Iterator[_Run]:
     """Leave out white space that is the same beside no word that is: it says nothing."""
-    of_words = {(x, y) for x, y in common if words[x][0] not in _SPACE}
-    return [
-        (x, y)
-        for x, y in common
-        if not of_words.isdisjoint(((x, y), (x - 1, y - 1), (x + 1, y + 1)))
-    ]
+    for x, y, length in common:
+        firsts = "".join([word[0] for word in words[x : x + length]])
+        for found in _BESIDE_WORDS.finditer(firsts):
+            yield x + found.start(), y + found.start(), found.end() - found.start()
 
 
-def _diagonal_before(reach: Mapping[int, int], k: int, differences: int) -> int:
+def _diagonal_before(reach: Sequence[int], k: int, differences: int) -> int:
     """Tell from which diagonal one comes to diagonal ``k`` by one more difference."""
     if k == -differences or (k != differences and reach[k - 1] < reach[k + 1]):
         return k + 1
     return k - 1
 
 
-def _path_to(trace: Sequence[Mapping[int, int]], x: int, y: int) -> list[tuple[int, int]]:
+def _path_to(trace: Sequence[Sequence[int]], x: int, y: int) -> list[_Run]:
     common = []
     for differences in range(len(trace) - 1, -1, -1):
         reach = trace[differences]
         before = _diagonal_before(reach, x - y, differences)
         from_x = reach[before]
-        while x > from_x and y > from_x - before:
-            x -= 1
-            y -= 1
-            common.append((x, y))
-        x, y = from_x, from_x - before
+        from_y = from_x - before
+        length = min(x - from_x, y - from_y)
+        if length > 0:
+            common.append((x - length, y - length, length))
+        x, y = from_x, from_y
     return common[::-1]

@@ -6,10 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helix.texts import Effort, merge_patch, merge_texts
+from helix.texts import MAX_EFFORT, MAX_TEXTS, Effort, merge_patch, merge_texts
 from tests.editors import FLOW, Editor, adding
 from tests.textcases import FILE, cases
 from tests.world import World
@@ -43,6 +44,35 @@ def test_dom4_texts_that_are_too_much_to_compare_are_compared_as_a_whole() -> No
     assert merged.startswith("c ")
     assert merged.endswith("b")
     assert effort.left > -20_000
+
+
+def test_dom4_texts_for_which_no_effort_is_left_both_stand() -> None:
+    effort = Effort(-1)
+    assert merge_texts("a b c", "a x c", "y b c", effort) == "y b c a x c"
+    assert merge_texts("a", "", "b", effort) == "b"
+    assert merge_texts("", "a", "b", effort) == "ba"
+    assert effort.left == -1
+
+
+def test_dom4_of_one_patch_so_many_texts_are_merged() -> None:
+    names = [f"t{n}" for n in range(MAX_TEXTS + 2)]
+    document = {"data": dict.fromkeys(names, "base theirs")}
+    patch = {"data": dict.fromkeys(names, "mine base")}
+    merged = merge_patch(document, patch, {f"/data/{name}": "base" for name in names})
+    kinds = ["mine base theirs"] * MAX_TEXTS + ["mine base"] * 2
+    assert list(merged["data"].values()) == kinds
+    # One place that is told in many ways is one of each, too.
+    bases = {f"{n}/data/t0": "base" for n in range(1000)}
+    assert merge_patch(document, patch, bases)["data"]["t0"] == "mine base theirs"
+
+
+@pytest.mark.parametrize("unit", ["a", "a ", "日", "a b c "])
+def test_dom4_what_is_only_looked_through_counts_as_effort(unit: str) -> None:
+    long = unit * 100_000
+    effort = Effort()
+    for n in range(40):
+        merge_texts(long + str(n), "x" + long + "y", "z" + long, effort)
+    assert -MAX_EFFORT < effort.left < 0
 
 
 def test_dom4_patch_is_merged_where_it_says_of_what_it_was_made() -> None:

@@ -7,6 +7,9 @@ import type { JsonObject } from "./types";
 /** By the JSON Pointer of a text in the document: what it was before. `""` where there was none. */
 export type Bases = Readonly<Record<string, string>>;
 
+/** Texts of one patch that are merged; the others count as they are, as on the server. */
+const MAX_TEXTS = 32;
+
 /** List where a patch says what a text is, or that there is none any more. */
 export function textsIn(patch: JsonObject, within = ""): string[] {
   return Object.entries(patch).flatMap(([name, value]) => {
@@ -42,7 +45,7 @@ export function withOthers(
   const effort = { left: MAX_EFFORT };
   const conflicts: string[] = [];
   let result = patch;
-  for (const [pointer, base] of Object.entries(bases)) {
+  for (const [pointer, base] of Object.entries(bases).slice(0, MAX_TEXTS)) {
     const path = pathOf(pointer);
     const [theirs, mine] = [at(document, path), at(patch, path)];
     if (typeof theirs === "string" && theirs !== base && (typeof mine === "string" || mine === null)) {

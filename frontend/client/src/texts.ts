@@ -5,13 +5,19 @@
  * has answered is what it will be.
  */
 
-/** How much work texts may still be compared with, in words; what goes beyond is compared as a whole. */
+/** How much work texts may still be compared with, in steps; what goes beyond is compared as a whole. */
 export interface Effort {
   left: number;
 }
 
-/** Words that the texts of one patch are compared with, at most. */
+/** Steps by which the texts of one patch are compared, at most. */
 export const MAX_EFFORT = 100_000;
+
+/** Characters that are looked through as a whole in the time of a step ... */
+const PER_STEP = 64;
+
+/** ... and pieces that a text is taken apart into. */
+const PIECES_PER_STEP = 2;
 
 /** Two texts that were made of one. */
 export interface Merged {
@@ -45,6 +51,11 @@ export function mergeTexts(
   if (mine === base) {
     return { text: theirs, isConflict: false };
   }
+  if (effort.left < 0) {
+    const [whole, other] = [theirs, mine].map((text): Hunk[] => [{ start: 0, end: base.length, text }]);
+    return new Merge(base, whole ?? [], other ?? []).run();
+  }
+  effort.left -= Math.floor((base.length + theirs.length + mine.length) / PER_STEP);
   return new Merge(base, hunksOf(base, theirs, effort), hunksOf(base, mine, effort)).run();
 }
 
@@ -167,7 +178,11 @@ function isReplacing({ start, end, text }: Hunk): boolean {
 
 /** Make smaller changes of one: of the pieces that aren't the same. */
 function parted(base: string, whole: Hunk, piecesOf: (text: string) => string[], effort: Effort): Hunk[] {
+  if (whole.end - whole.start + whole.text.length > PIECES_PER_STEP * effort.left) {
+    return [whole];
+  }
   const [a, b] = [piecesOf(base.slice(whole.start, whole.end)), piecesOf(whole.text)];
+  effort.left -= Math.floor((a.length + b.length) / PIECES_PER_STEP);
   const common = commonPieces(a, b, effort);
   if (common === null) {
     return [whole];

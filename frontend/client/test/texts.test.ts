@@ -76,6 +76,25 @@ test("jsc9 texts that are too much to compare are compared as a whole", () => {
   expect(effort.left).toBeGreaterThan(-3_000);
 });
 
+test("dom4 texts for which no effort is left both stand", () => {
+  const effort = { left: -1 };
+  expect(mergeTexts("a b c", "a x c", "y b c", effort)).toEqual({ text: "y b c a x c", isConflict: true });
+  expect(mergeTexts("a", "", "b", effort).text).toBe("b");
+  expect(mergeTexts("", "a", "b", effort).text).toBe("ba");
+  expect(effort.left).toBe(-1);
+});
+
+test("dom4 of one patch 32 texts are merged", () => {
+  const names = Array.from({ length: 34 }, (_, n) => `t${n}`);
+  const texts = (value: string): { data: Record<string, string> } => ({
+    data: Object.fromEntries(names.map((name) => [name, value])),
+  });
+  const bases = Object.fromEntries(names.map((name) => [`/data/${name}`, "base"]));
+  const { patch } = withOthers(texts("base theirs"), texts("mine base"), bases);
+  const merged = [...names.slice(0, 32).map(() => "mine base theirs"), "mine base", "mine base"];
+  expect(Object.values(patch["data"] as object)).toEqual(merged);
+});
+
 test("jsc9 a place in a text stays where it was", () => {
   expect(placeAfter(3, "one two", "zero one two")).toBe(8);
   expect(placeAfter(3, "one two", "one and two")).toBe(3);
