@@ -239,6 +239,7 @@ def test_edi26_search_and_commands_by_mouse(opened: Person) -> None:
     opened.choose("Commands")
     opened.page.get_by_role("combobox", name="Commands").fill("arrange")
     opened.page.get_by_role("option", name="Arrange the flow").click()
+    opened.page.get_by_role("dialog").get_by_role("button", name="Arrange").click()
     opened.hears("Arranged the flow")
     stored = document_of(opened)
     assert position(stored, "right")[0] - position(stored, "left")[0] == 216 + 96

@@ -103,6 +103,8 @@ def test_edi37_two_people_write_200_words_each_into_one_prompt(
         put_caret(fields[1], len(begun))
     texts = [words_of("ada"), words_of("bob")]
     type_at_once(people, "Instructions", texts)
+    for person in people:
+        person.sees_saved()
     stored = str(document_of(people[0])["nodes"]["left"]["data"]["instructions"])
     for field in fields:
         expect(field).to_have_value(stored)

@@ -20,7 +20,9 @@ const LANE = 14;
 export function lineBetween(type: unknown, { sourceX, sourceY, sourcePosition, targetX, targetY, targetPosition }: Ends, lane = 0): EdgeLine {
   const aside = lane * LANE;
   const ends = { sourceX, sourceY: sourceY + aside, sourcePosition, targetX, targetY: targetY + aside, targetPosition };
-  const steps = targetX > sourceX ? { ...ends, centerX: (sourceX + targetX) / 2 + aside } : ends;
+  // What runs above turns down last, and up first: so lanes don't cross each other.
+  const turn = (sourceX + targetX) / 2 + (targetY > sourceY ? -aside : aside);
+  const steps = targetX > sourceX ? { ...ends, centerX: turn } : ends;
   const give = ([path, x, y]: [string, number, number, ...number[]]): EdgeLine => ({ path, x, y });
   switch (type) {
     case "straight":
