@@ -27,8 +27,13 @@ export class BrowserKeeper implements UnsentKeeper {
   readonly #database = new Database("helix-flows", [DOCUMENTS, OPERATIONS]);
   /** The operations that are in IndexedDB, by their keys as text. */
   readonly #large = new Set<string>();
+  /** Those that are to be no more, by their keys as text, until IndexedDB has done so. */
+  readonly #removed = new Map<string, Key>();
 
   async load(flowId: string): Promise<Kept> {
+    for (const [name, key] of this.#removed) {
+      this.#delete(name, key);
+    }
     const [document, large] = await Promise.all([
       this.#database.ask<unknown>(DOCUMENTS, (store) => store.get(flowId)),
       this.#database.ask<unknown[]>(OPERATIONS, (store) => store.getAll(allOf(flowId))),
@@ -36,8 +41,10 @@ export class BrowserKeeper implements UnsentKeeper {
     const operations = new Map<string, KeptOperation>();
     for (const operation of (large ?? []).map(readOperation).filter((one) => one !== null)) {
       const name = nameOf(flowId, operation);
-      this.#large.add(name);
-      operations.set(name, operation);
+      if (!this.#removed.has(name)) {
+        this.#large.add(name);
+        operations.set(name, operation);
+      }
     }
     for (const [name, operation] of smallOnes(flowId)) {
       operations.set(name, operation);
@@ -56,6 +63,7 @@ export class BrowserKeeper implements UnsentKeeper {
       return true;
     }
     this.#large.add(name);
+    this.#removed.delete(name);
     const { clientId, opId } = operation;
     const before = getItem(name);
     return this.#database
@@ -73,8 +81,23 @@ export class BrowserKeeper implements UnsentKeeper {
     const name = nameOf(flowId, { clientId, opId });
     removeItem(name);
     if (this.#large.delete(name)) {
-      void this.#database.ask(OPERATIONS, (store) => store.delete([flowId, clientId, opId]));
+      const key: Key = [flowId, clientId, opId];
+      this.#removed.set(name, key);
+      this.#delete(name, key);
     }
+  }
+
+  #delete(name: string, key: Key): void {
+    void this.#database
+      .ask<number>(OPERATIONS, (store) => {
+        store.delete(key);
+        return store.count(key);
+      })
+      .then((left) => {
+        if (left === 0 && this.#removed.get(name) === key) {
+          this.#removed.delete(name);
+        }
+      });
   }
 
   putDocument(flowId: string, document: KeptDocument): void {

@@ -134,6 +134,23 @@ describe("a database that fails", () => {
     expect((await new BrowserKeeper().load("demo")).operations).toEqual([grown]);
   });
 
+  test("jsc22 what was taken back while it fails doesn't come back with it", async () => {
+    const keeper = new BrowserKeeper();
+    expect(await keeper.put("demo", grown)).toBe(true);
+    const failing = vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementation(() => {
+      throw new DOMException("gone", "InvalidStateError");
+    });
+    keeper.remove("demo", "c", 1);
+    expect((await keeper.load("demo")).isPartial).toBe(true);
+    failing.mockRestore();
+    expect((await keeper.load("demo")).operations).toEqual([]);
+    await vi.waitFor(async () => {
+      expect((await new BrowserKeeper().load("demo")).operations).toEqual([]);
+    });
+    expect(await keeper.put("demo", grown)).toBe(true);
+    expect((await keeper.load("demo")).operations).toEqual([grown]);
+  });
+
   test("jsc8 what it says too late of what is sent, or kept, by now isn't told", async () => {
     vi.useFakeTimers();
     const answers: ((isKept: boolean) => void)[] = [];
