@@ -16,7 +16,10 @@ import type {
   UnsentOptions,
 } from "./types";
 
-/** Milliseconds between looks for it. */
+/** Milliseconds until the second look, since a page that was left just now lets go of its own a moment later. */
+const LOOK_SOON = 250;
+
+/** Milliseconds between looks, of which each comes after twice the time of the one before, at most. */
 const LOOK_AGAIN = 5_000;
 
 /** Milliseconds in which the server has to take something of a flow, or another one has its turn. */
@@ -40,6 +43,7 @@ export class Unsent {
   readonly #eventListeners = new Set<(event: UnsentEvent) => void>();
   readonly #errors = new Map<string, { error: FlowError; until: number }>();
   #flows: readonly UnsentFlow[] = [];
+  #pause = LOOK_SOON;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Counts the stops: what was begun before one is given up. */
   #life = 0;
@@ -59,6 +63,7 @@ export class Unsent {
 
   /** Look now, and every now and then; send what nobody else sends. */
   start(): void {
+    this.#pause = LOOK_SOON;
     void this.#look(this.#life);
     if (typeof window !== "undefined") {
       window.addEventListener("online", this.lookNow);
@@ -142,7 +147,8 @@ export class Unsent {
       // Whatever failed, another look is taken.
       if (life === this.#life) {
         this.#isLooking = false;
-        this.#timer = setTimeout(() => void this.#look(life), LOOK_AGAIN);
+        this.#timer = setTimeout(() => void this.#look(life), this.#pause);
+        this.#pause = Math.min(LOOK_AGAIN, 2 * this.#pause);
       }
     }
   }

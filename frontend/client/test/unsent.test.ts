@@ -76,6 +76,23 @@ describe("what is unsent of flows that no page has open", () => {
     expect(desk.server.memberIds).toEqual([]);
   });
 
+  test("jsc21 is sent a moment after the page that was left has let go of it", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const page = browser.page();
+    const ada = await desk.join({ keeper: page });
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.patch({ title: "left" });
+    desk.network.isUp = true;
+    home(desk, browser);
+    await desk.pass(100);
+    ada.stop();
+    page.die();
+    await desk.pass(1_000);
+    expect(desk.server.document.title).toBe("left");
+  });
+
   test("jsc21 is left alone where a page has the flow open", async () => {
     const desk = new Desk();
     const browser = new Browser();
