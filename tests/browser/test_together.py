@@ -258,6 +258,21 @@ def test_edi9_each_person_has_one_picture_and_many_have_a_list(
     expect(ada.button("You are Ada Lovelace. Change your name")).to_be_visible()
 
 
+def test_edi9_it_is_told_how_many_somebody_has_selected(
+    ada: Person, bob: Person, make_flow: MakeFlow
+) -> None:
+    """Of many, others are told only the first by their ids."""
+    ids = [f"a node with a long name of its own, number {n}" for n in range(280)]
+    flow_id = make_flow(*(node(one, n % 20 * 240, n // 20 * 80) for n, one in enumerate(ids)))
+    ada.open(flow_id)
+    bob.open(flow_id)
+    bob.press("Control+a")
+    picture = ada.button(f"Follow {bob.name}")
+    expect(picture).to_have_attribute("title", f"Follow {bob.name}: 280 selected")
+    bob.press("Escape")
+    expect(picture).to_have_attribute("title", f"Follow {bob.name}")
+
+
 def test_edi9_somebody_is_followed_until_one_moves_oneself(
     make_person: MakePerson, make_flow: MakeFlow
 ) -> None:

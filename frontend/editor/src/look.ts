@@ -74,8 +74,11 @@ function luminanceOf(hex: string): number {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-/** Give what is read best on a colour: black or white, at 4.5:1 or more. */
+/** Give what is read best on a colour, black or white, at 4.5:1 or more; white on what isn't `#rrggbb` or `#rgb`. */
 export function inkOn(fill: string): string {
+  if (!HEX.test(fill)) {
+    return "#ffffff";
+  }
   const luminance = luminanceOf(fill);
   return 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 ? "#ffffff" : "#000000";
 }

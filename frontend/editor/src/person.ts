@@ -67,17 +67,3 @@ export function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(9));
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
 }
-
-/** Give black or white, whichever is easier to read on a colour. */
-export function inkOn(color: string): string {
-  const digits = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(color);
-  if (digits === null) {
-    return "#ffffff";
-  }
-  const [red = 0, green = 0, blue = 0] = digits.slice(1).map((part) => {
-    const share = parseInt(part, 16) / 255;
-    return share <= 0.040_45 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-  });
-  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  return luminance > 0.179 ? "#0d0f14" : "#ffffff";
-}

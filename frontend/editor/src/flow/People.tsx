@@ -31,6 +31,7 @@ export function People({ members, followed, onFollow, onRename }: Props) {
   const shown = others.length > most ? others.slice(0, most - 1) : others;
   const rest = others.slice(shown.length);
   const label = ({ key, name }: Somebody): string => `${followed === key ? "Stop following" : "Follow"} ${name}`;
+  const title = (person: Somebody): string => (person.selected > 0 ? `${label(person)}: ${person.selected} selected` : label(person));
   const toggle = ({ key }: Somebody): void => { onFollow(followed === key ? null : key); };
   return (
     <div className="people" role="group" aria-label={`People here: ${people.length}`}>
@@ -40,7 +41,7 @@ export function People({ members, followed, onFollow, onRename }: Props) {
           className={followed === person.key ? "avatar followed" : "avatar"}
           style={colorsOf(person)}
           aria-label={label(person)}
-          title={label(person)}
+          title={title(person)}
           aria-pressed={followed === person.key}
           onClick={() => { toggle(person); }}
         >
@@ -51,7 +52,7 @@ export function People({ members, followed, onFollow, onRename }: Props) {
         <Menu
           label={`${rest.length} more people`}
           className="avatar rest"
-          items={rest.map((person) => ({ id: person.key, label: label(person), icon: User, run: () => { toggle(person); } }))}
+          items={rest.map((person) => ({ id: person.key, label: title(person), icon: User, run: () => { toggle(person); } }))}
         >
           +{rest.length}
         </Menu>

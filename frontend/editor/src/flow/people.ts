@@ -2,7 +2,7 @@
 
 import type { Member } from "helix-flows";
 
-import { inkOn } from "../person";
+import { inkOn } from "../look";
 
 /** Somebody, with all their tabs. */
 export interface Somebody {
@@ -10,14 +10,25 @@ export interface Somebody {
   name: string;
   color: string;
   isSelf: boolean;
+  /** How many nodes and edges they have selected, in all tabs: also those that are too many to be told one by one. */
+  selected: number;
+}
+
+/** Tell how many nodes and edges a member has selected; their program may tell anything. */
+function selectedBy({ meta }: Member): number {
+  const [listed, told]: [unknown, unknown] = [meta.selection, meta.selected];
+  const count = Array.isArray(listed) ? listed.length : 0;
+  return typeof told === "number" && Number.isSafeInteger(told) ? Math.max(count, told) : count;
 }
 
 /** Make people of members, each once, oneself last. */
 export function peopleOf(members: readonly Member[]): Somebody[] {
   const people = new Map<string, Somebody>();
-  for (const { key, name, color, isSelf } of members) {
+  for (const member of members) {
+    const { key, name, color, isSelf } = member;
     const known = people.get(key);
-    people.set(key, known === undefined || isSelf ? { key, name, color, isSelf } : known);
+    const selected = (known?.selected ?? 0) + selectedBy(member);
+    people.set(key, { ...(known === undefined || isSelf ? { key, name, color, isSelf } : known), selected });
   }
   return [...people.values()].sort((a, b) => Number(a.isSelf) - Number(b.isSelf));
 }
