@@ -61,6 +61,29 @@ def test_edi46_an_edge_that_is_led_elsewhere_stays_when_its_old_ends_are_connect
     assert joined(document_of(ada)) == ["one>two"]
 
 
+def test_edi46_its_properties_lead_an_edge_elsewhere_as_the_mouse_does(
+    ada: Person, bob: Person, make_flow: MakeFlow
+) -> None:
+    flow_id = three(make_flow)
+    ada.open(flow_id)
+    bob.open(flow_id)
+    connect(ada, "one", "two")
+    ada.edge("one to two").click(force=True)
+    field = ada.page.get_by_label("To", exact=True)
+    field.focus()
+    field.select_option("three")
+    expect(ada.page.locator(".react-flow__edge.selected")).to_have_count(1)
+    expect(field).to_be_focused()
+    expect(field).to_have_value("three")
+    # Whoever connects its old ends makes an edge of their own.
+    bob.sees_same_as(ada)
+    connect(bob, "one", "two")
+    assert joined(document_of(bob)) == ["one>three", "one>two"]
+    ada.button("Undo").click()
+    expect(ada.edge("one to three")).to_have_count(0)
+    assert joined(document_of(ada)) == ["one>two"]
+
+
 def test_edi46_two_who_connect_the_same_make_one_edge_and_neither_takes_the_others(
     ada: Person, bob: Person, make_flow: MakeFlow
 ) -> None:

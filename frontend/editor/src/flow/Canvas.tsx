@@ -6,10 +6,9 @@ import type { FlowDocument, SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 
-import { textOf } from "../kinds";
 import type { MenuPlace } from "./ContextMenu";
 import { Dots } from "./Dots";
-import { edgeTypes, elementsOf, nodeTypes, shownEdges, shownNodes } from "./elements";
+import { edgeTypes, elementsOf, ledTo, nodeTypes, shownEdges, shownNodes } from "./elements";
 import { FarPicture } from "./FarPicture";
 import { MAX_ZOOM, MIN_ZOOM, READABLE_ZOOM, viewOfFlow } from "./fit";
 import { Minimap } from "./Minimap";
@@ -63,15 +62,8 @@ export const Canvas = memo(function Canvas(props: Props) {
   useFirstView(document);
 
   const reconnect = useCallback(
-    (edge: Edge, { source, target }: Connection) => {
-      // What other editors called the handle stays at the end that does.
-      const before = sync.state.document?.edges[edge.id];
-      calls.onReconnect(edge, {
-        source,
-        target,
-        sourceHandle: source === edge.source ? textOf(before?.["sourceHandle"]) : null,
-        targetHandle: target === edge.target ? textOf(before?.["targetHandle"]) : null,
-      });
+    (edge: Edge, connection: Connection) => {
+      calls.onReconnect(edge, ledTo(sync.state.document?.edges[edge.id], connection));
     },
     [calls, sync],
   );

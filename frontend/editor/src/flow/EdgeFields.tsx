@@ -1,13 +1,16 @@
 import type { FlowEdge, SyncedFlow } from "helix-flows";
+import type { UseFlowResult } from "helix-flows/react";
 
 import type { Field } from "../kinds";
-import { EDGE_TYPES } from "./elements";
+import { EDGE_TYPES, ledTo } from "./elements";
 import { PropertyField } from "./PropertyField";
 import { Section } from "./Section";
 import { shared } from "./shared";
 
 interface Props {
   sync: SyncedFlow;
+  /** Lead an edge elsewhere. */
+  onReconnect: UseFlowResult["onReconnect"];
   edges: readonly FlowEdge[];
   names: ReadonlyMap<string, string>;
 }
@@ -19,7 +22,7 @@ const SHAPE: Field = {
 };
 
 /** What edges have; of one, also what it joins. */
-export function EdgeFields({ sync, edges, names }: Props) {
+export function EdgeFields({ sync, onReconnect, edges, names }: Props) {
   const ids = edges.map(({ id }) => id).join();
   const field = (one: Field, values: readonly unknown[]) => (
     <PropertyField
@@ -27,23 +30,36 @@ export function EdgeFields({ sync, edges, names }: Props) {
       field={one}
       {...shared(values)}
       onChange={(value, _, isText) => {
-        const patch = { [one.name]: value === "" ? null : value, ...(one.name === "source" || one.name === "target" ? { [`${one.name}Handle`]: null } : {}) };
+        const patch = { [one.name]: value === "" ? null : value };
         sync.gather(`${one.name}:${ids}`, { edges: Object.fromEntries(edges.map(({ id }) => [id, patch])) }, { isText });
       }}
       onBlur={() => { sync.flush(); }}
     />
   );
-  const end = (name: "source" | "target", label: string): Field => ({ name, label, form: [...names.keys()], names, isOptional: false });
+  /** By the side alone: an edge may get another id by that, and the field keeps the focus. */
+  const end = (edge: FlowEdge, side: "source" | "target", label: string) => (
+    <PropertyField
+      key={side}
+      field={{ name: side, label, form: [...names.keys()], names, isOptional: false }}
+      value={edge[side]}
+      isMixed={false}
+      onChange={(value) => {
+        const { id, source, target } = edge;
+        onReconnect({ id, source, target }, ledTo(edge, { source, target, [side]: value as string }));
+      }}
+    />
+  );
+  const [only, ...others] = edges;
   return (
     <>
       <Section title="About">
         {field(LABEL, edges.map(({ label }) => label))}
         {field(SHAPE, edges.map(({ type }) => type ?? "default"))}
       </Section>
-      {edges.length === 1 && (
+      {only !== undefined && others.length === 0 && (
         <Section title="Joins">
-          {field(end("source", "From"), edges.map(({ source }) => source))}
-          {field(end("target", "To"), edges.map(({ target }) => target))}
+          {end(only, "source", "From")}
+          {end(only, "target", "To")}
         </Section>
       )}
     </>

@@ -159,6 +159,7 @@ export function Editor({ flowId }: { flowId: string }) {
         {areProperties && (
           <Properties
             sync={sync}
+            onReconnect={onReconnect}
             nodes={chosen.nodes}
             edges={chosen.edges}
             names={names}

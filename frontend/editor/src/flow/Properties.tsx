@@ -1,4 +1,5 @@
 import type { FlowEdge, FlowNode, Member, SyncedFlow } from "helix-flows";
+import type { UseFlowResult } from "helix-flows/react";
 import { Spline, X } from "lucide-react";
 
 import { kindOfNode, labelOf } from "../kinds";
@@ -12,6 +13,8 @@ import { useGone } from "./useGone";
 
 interface Props {
   sync: SyncedFlow;
+  /** Lead an edge elsewhere. */
+  onReconnect: UseFlowResult["onReconnect"];
   nodes: readonly FlowNode[];
   edges: readonly FlowEdge[];
   /** All nodes that an edge could join, with what they are called. */
@@ -29,7 +32,7 @@ const MANY = [
 ];
 
 /** Edits what is selected: one, or many at once. Escape goes back to the canvas. */
-export function Properties({ sync, nodes, edges, names, members, commands, isReadOnly, onClose }: Props) {
+export function Properties({ sync, onReconnect, nodes, edges, names, members, commands, isReadOnly, onClose }: Props) {
   const [node] = nodes;
   const count = nodes.length + edges.length;
   const isOne = count === 1;
@@ -74,7 +77,7 @@ export function Properties({ sync, nodes, edges, names, members, commands, isRea
           {nodes.length > 0 ? (
             <NodeFields sync={sync} nodes={nodes} members={members} />
           ) : (
-            <EdgeFields sync={sync} edges={edges} names={names} />
+            <EdgeFields sync={sync} onReconnect={onReconnect} edges={edges} names={names} />
           )}
         </fieldset>
       </div>

@@ -1,7 +1,7 @@
 /** What React Flow is given of a flow's nodes and edges: with sizes, and names for those who can't see them. */
 
-import { type Edge, MarkerType, type Node, type NodeHandle, Position } from "@xyflow/react";
-import type { FlowDocument } from "helix-flows";
+import { type Connection, type Edge, MarkerType, type Node, type NodeHandle, Position } from "@xyflow/react";
+import type { FlowDocument, FlowEdge as DocumentEdge } from "helix-flows";
 
 import { sizeOf } from "../drawing";
 import { kindName, kindOfNode, KINDS, labelOf, textOf } from "../kinds";
@@ -150,6 +150,16 @@ export function shownEdges(edges: readonly Edge[], document: FlowDocument | null
       ariaLabel: name,
     }));
   });
+}
+
+/** Give what an edge joins when it is led to these nodes: what other editors called a handle stays at the end that does. */
+export function ledTo(edge: DocumentEdge | undefined, { source, target }: Pick<DocumentEdge, "source" | "target">): Connection {
+  return {
+    source,
+    target,
+    sourceHandle: source === edge?.source ? textOf(edge["sourceHandle"]) : null,
+    targetHandle: target === edge?.target ? textOf(edge["targetHandle"]) : null,
+  };
 }
 
 /** Give the nodes and edges of a version that is only looked at, in everybody's order. */
