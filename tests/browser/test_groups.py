@@ -281,6 +281,17 @@ def test_edi42_one_chooses_among_groups_by_their_labels(ada: Person, make_flow: 
     assert 1_200 <= ada.page.evaluate(PLACES)["free"][0] <= 1_840
 
 
+def test_edi42_a_menu_offers_groups_where_there_are_some_to_move_into(boxed: Person) -> None:
+    into = boxed.page.get_by_role("menuitem", name="Move into a group")
+    out = boxed.page.get_by_role("menuitem", name="Move out of the group")
+    for name, offered in (("free", (1, 0)), ("inner", (0, 1)), ("box", (0, 0))):
+        choose(boxed, name)
+        boxed.press("Shift+F10")
+        expect(boxed.page.get_by_role("menuitem", name="Duplicate")).to_be_visible()
+        assert (into.count(), out.count()) == offered
+        boxed.press("Escape")
+
+
 def test_edi42_delete_leaves_the_contents_and_a_command_of_its_own_takes_them(
     boxed: Person,
 ) -> None:

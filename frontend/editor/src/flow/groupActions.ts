@@ -6,7 +6,7 @@ import { kindOfNode, labelOf } from "../kinds";
 import { groupsIn, placesIn, withInside } from "../nesting";
 import { announce, counted } from "./announce";
 import type { Choice } from "./Choices";
-import { grouped, groupsFor, movedInto, movedOut, ungrouped } from "./grouping";
+import { grouped, groupsBeside, groupsFor, movedInto, movedOut, ungrouped } from "./grouping";
 import type { Addition } from "./parts";
 
 export interface Grouping {
@@ -14,6 +14,8 @@ export interface Grouping {
   areGroups: boolean;
   /** Some of it lies in a group. */
   areInside: boolean;
+  /** There is a group that some of it can be moved into. */
+  isGroupBeside: boolean;
   /** Put a group around what is selected. */
   group: () => void;
   /** Take the selected groups away, and leave what lies in them. */
@@ -49,6 +51,7 @@ export function groupingOf(document: FlowDocument | null, ids: readonly string[]
   return {
     areGroups: ids.some((id) => groups.has(id)),
     areInside,
+    isGroupBeside: document !== null && groupsBeside(document, ids).length > 0,
     group: () => {
       const made = document === null ? null : grouped(document, ids);
       if (made !== null) {

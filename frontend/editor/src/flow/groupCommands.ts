@@ -2,7 +2,6 @@
 
 import { FolderInput, FolderOutput, Group, Trash, Ungroup } from "lucide-react";
 
-import { announce } from "./announce";
 import type { Command } from "./commands";
 import type { Sheet } from "./Editor";
 import type { Actions } from "./useActions";
@@ -14,15 +13,13 @@ interface Surroundings {
 
 /** List the commands for groups, as they are now. */
 export function groupCommandsOf(actions: Actions, { isEditable, show }: Surroundings): Command[] {
-  const { areGroups, areInside } = actions;
+  const { areGroups, areInside, isGroupBeside } = actions;
   const areNodes = isEditable && actions.selectedNodes > 0;
   const group = "Edit" as const;
   const moveInto = (): void => {
     const [only, ...others] = actions.groupChoices();
-    if (only === undefined) {
-      announce("There is no group to move it into");
-    } else if (others.length === 0) {
-      only.run();
+    if (others.length === 0) {
+      only?.run();
     } else {
       show("groups");
     }
@@ -31,7 +28,7 @@ export function groupCommandsOf(actions: Actions, { isEditable, show }: Surround
     { group, id: "delete-whole", label: "Delete with what lies in it", icon: Trash, keys: ["Shift+Delete", "Shift+Backspace"], isEnabled: areNodes && areGroups, run: actions.removeWhole },
     { group, id: "group", label: "Group the selected nodes", icon: Group, keys: ["Mod+G"], isEnabled: areNodes, run: actions.group },
     { group, id: "ungroup", label: "Ungroup", icon: Ungroup, keys: ["Mod+Shift+G"], isEnabled: areNodes && areGroups, run: actions.ungroup },
-    { group, id: "into-group", label: "Move into a group", icon: FolderInput, keys: ["Alt+G"], isEnabled: areNodes, run: moveInto },
+    { group, id: "into-group", label: "Move into a group", icon: FolderInput, keys: ["Alt+G"], isEnabled: areNodes && isGroupBeside, run: moveInto },
     { group, id: "out-of-group", label: "Move out of the group", icon: FolderOutput, keys: ["Alt+Shift+G"], isEnabled: areNodes && areInside, run: actions.moveOut },
   ];
 }

@@ -7,6 +7,7 @@ import { ancestorsOf, GROUP, groupsIn, MAX_LEVEL, outermost, type Place, placesI
 import { randomId } from "../person";
 import { overlaps } from "./levels";
 import type { Addition } from "./parts";
+import { clearOf } from "./room";
 
 /** What is left between a group's border and what lies in it; above, its name has room. */
 export const PADDING = 24;
@@ -84,23 +85,41 @@ export function ungrouped(document: FlowDocument, ids: readonly string[]): Addit
   return { patch: { nodes: { ...Object.fromEntries(nodes), ...Object.fromEntries([...gone].map((id) => [id, null])) } }, ids: freed };
 }
 
+/** List the groups that nodes can be moved into. */
+export function groupsBeside(document: FlowDocument, ids: readonly string[]): string[] {
+  const groups = groupsIn(document);
+  if (groups.size === 0 || ids.length === 0) {
+    return [];
+  }
+  const places = placesIn(document);
+  const outer = outermost(ids, places).filter((id) => places.has(id));
+  const inside = withInside(outer, places);
+  return [...groups].filter((group) => !inside.has(group) && outer.some((id) => places.get(id)?.parent !== group));
+}
+
 /** List the groups that nodes can be moved into, the nearest first. */
 export function groupsFor(document: FlowDocument, ids: readonly string[]): string[] {
   const places = placesIn(document);
   const boxes = boxesOf(document, places);
   const outer = outermost(ids, places).filter((id) => places.has(id));
-  const inside = withInside(outer, places);
   const { x, y, width, height } = around(outer, boxes);
   const distance = (id: string): number => {
     const box = boxes.get(id) as Box;
     const aside = (start: number, length: number, from: number, room: number): number => Math.max(0, from - start - length, start - from - room);
     return Math.hypot(aside(x, width, box.x, box.width), aside(y, height, box.y, box.height));
   };
-  const isNews = (group: string): boolean => outer.some((id) => places.get(id)?.parent !== group);
-  const possible = [...groupsIn(document)].filter((id) => !inside.has(id) && isNews(id));
+  const depths = depthsOf(places);
+  const found = groupsBeside(document, ids).map((id) => ({ id, distance: distance(id), depth: depths.get(id) ?? 0 }));
   // Of those that are as near, the innermost.
-  const depth = (id: string): number => ancestorsOf(id, places).length;
-  return possible.toSorted((a, b) => distance(a) - distance(b) || depth(b) - depth(a));
+  return found.toSorted((a, b) => a.distance - b.distance || b.depth - a.depth).map(({ id }) => id);
+}
+
+/** Tell how many nodes each lies in. */
+function depthsOf(places: ReadonlyMap<string, Place>): Map<string, number> {
+  const depths = new Map<string, number>();
+  // Who lies in another is listed after that one.
+  places.forEach(({ parent }, id) => depths.set(id, parent === undefined ? 0 : (depths.get(parent) ?? 0) + 1));
+  return depths;
 }
 
 /** Move nodes into a group, as few steps as can be, so that they are seen there; the group grows where it takes that. */
@@ -117,7 +136,7 @@ export function movedInto(document: FlowDocument, ids: readonly string[], group:
   const into = (start: number, length: number, from: number, to: number): number => Math.max(from, Math.min(start, to - length));
   const x = into(frame.x, frame.width, box.x + PADDING, box.x + box.width - PADDING);
   const y = into(frame.y, frame.height, box.y + HEADING, box.y + box.height - PADDING);
-  const by = beside(moving, { x: x - frame.x, y: y - frame.y }, document, boxes);
+  const by = beside(moving, { x: x - frame.x, y: y - frame.y }, boxes, places);
   const [right, bottom] = [frame.x + by.x + frame.width + PADDING, frame.y + by.y + frame.height + PADDING];
   const [width, height] = [Math.max(box.width, Math.ceil(right - box.x)), Math.max(box.height, Math.ceil(bottom - box.y))];
   const grown = width === box.width && height === box.height ? {} : { [group]: { width, height } };
@@ -136,23 +155,15 @@ export function movedOut(document: FlowDocument, ids: readonly string[]): JsonOb
   const edge = Math.max(...[...left].map((id) => (boxes.get(id)?.x ?? 0) + (boxes.get(id)?.width ?? 0)));
   const way = { x: Math.max(0, Math.ceil(edge + PADDING - around(moving, boxes).x)), y: 0 };
   const outside = (id: string): string | undefined => places.get(places.get(id)?.parent ?? "")?.parent;
-  return { nodes: laidBy(document, moving, beside(moving, way, document, boxes), outside) };
+  return { nodes: laidBy(document, moving, beside(moving, way, boxes, places), outside) };
 }
 
-/** Move what is on its way a bit farther until it covers nothing of the same size and place. */
-function beside(moving: readonly string[], way: Point, document: FlowDocument, boxes: ReadonlyMap<string, Box>): Point {
-  const inside = withInside(moving, placesIn(document));
+/** Move what is on its way a bit farther until it covers nothing of the same place. */
+function beside(moving: readonly string[], way: Point, boxes: ReadonlyMap<string, Box>, places: ReadonlyMap<string, Place>): Point {
+  const inside = withInside(moving, places);
   const others = [...boxes].filter(([id]) => !inside.has(id)).map(([, box]) => box);
-  const isTaken = ({ x, y }: Point): boolean =>
-    moving.some((id) => {
-      const box = boxes.get(id) as Box;
-      return others.some((one) => Math.hypot(one.x - box.x - x, one.y - box.y - y) < PADDING);
-    });
-  let by = way;
-  while ((by.x !== 0 || by.y !== 0) && isTaken(by)) {
-    by = { x: by.x, y: by.y + PADDING };
-  }
-  return by;
+  const isMoving = way.x !== 0 || way.y !== 0;
+  return isMoving ? clearOf(moving.map((id) => boxes.get(id) as Box), others, way, { x: 0, y: PADDING }, PADDING) : way;
 }
 
 function laidBy(document: FlowDocument, ids: readonly string[], by: Point, parentOf: (id: string) => string | undefined): JsonObject {

@@ -116,25 +116,6 @@ export function copyOf(document: FlowDocument | null, part: Part, by: Point): Ad
   };
 }
 
-/** How near two corners are taken for one. */
-const NEAR = 8;
-
-/**
- * Tell by how much to move a copy of a part: by `by`, or `step` and more steps farther, until none of it begins where
- * something else does. So copies of the same are seen beside each other.
- */
-export function clearOf(document: FlowDocument | null, part: Part, by: Point, step: number): Point {
-  const around = document === null ? new Map<string, Place>() : placesIn(document);
-  const cell = ({ x, y }: Point): string => `${Math.round(x / NEAR)} ${Math.round(y / NEAR)}`;
-  const taken = new Set([...around.values()].map(cell));
-  const boxes = boxesIn(part, { x: 0, y: 0 }, around);
-  let way = by;
-  while (boxes.some(({ x, y }) => taken.has(cell({ x: x + way.x, y: y + way.y })))) {
-    way = { x: way.x + step, y: way.y + step };
-  }
-  return way;
-}
-
 /** Tell where a part will be on the canvas. */
 function boxesIn(part: Part, by: Point, around: ReadonlyMap<string, Place>): Box[] {
   const byId = new Map(part.nodes.map((node) => [node.id, node]));
@@ -145,6 +126,11 @@ function boxesIn(part: Part, by: Point, around: ReadonlyMap<string, Place>): Box
     origins.set(id, origin);
     return { x: x + origin.x + by.x, y: y + origin.y + by.y, ...sizeOf(node) };
   });
+}
+
+/** List where the nodes of a part are now: on the canvas of the document that they are copied into. */
+export function cornersOf(document: FlowDocument | null, part: Part): Point[] {
+  return boxesIn(part, { x: 0, y: 0 }, document === null ? new Map() : placesIn(document));
 }
 
 /** Give the box around a part, as it stands by itself. */

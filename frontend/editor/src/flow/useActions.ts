@@ -15,11 +15,13 @@ import { groupAt } from "./grouping";
 import { sent } from "./levels";
 import { nudged } from "./nudging";
 import { carryOut } from "./outputs";
-import { type Addition, clearOf, copyOf, frameOfPart, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";
+import { type Addition, copyOf, cornersOf, frameOfPart, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";
 import { type Axis, evenly, GRID, inLine, type Side } from "./placing";
+import { clearOf } from "./room";
 import { useRoom } from "./useRoom";
 
-const STEP = 32;
+/** How far copies are from what they are of. */
+const STEP: Point = { x: 32, y: 32 };
 
 export interface Actions extends Grouping {
   /** The ids of what is selected, nodes before edges. */
@@ -96,12 +98,6 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     const { left, top, width, height } = window.document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
     return screenToFlowPosition({ x: left + width / 2, y: top + height / 2 });
   };
-  /** Move a place until it is no other node's. */
-  const besideOthers = ({ x, y }: Point): Point => {
-    const taken = [...places.values()];
-    const isTaken = taken.some((place) => Math.hypot(place.x - Math.round(x), place.y - Math.round(y)) < GRID);
-    return isTaken ? besideOthers({ x: x + STEP, y: y + STEP }) : { x, y };
-  };
   const part = (isWhole: boolean): Part => (document === null ? { nodes: [], edges: [] } : partOf(document, nodeIds, isWhole));
   const remove = (gone: ReadonlySet<string>): void => {
     const nulls = (ids: Iterable<string>): JsonObject => Object.fromEntries([...ids].map((id) => [id, null]));
@@ -120,14 +116,14 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       const [middle, target] = [middleOf(found), inSight()];
       const { x, y } = first.position;
       const by = { x: Math.round(x + target.x - middle.x) - x, y: Math.round(y + target.y - middle.y) - y };
-      apply(copyOf(document, found, clearOf(document, found, by, STEP)));
+      apply(copyOf(document, found, clearOf(cornersOf(document, found), places.values(), by, STEP)));
       announce(`Pasted ${counted(found.nodes.length, found.edges.length)}`);
     }
   };
 
   const add = (type: string, at?: Point): void => {
     const group = at === undefined || document === null ? undefined : groupAt(document, { ...at, ...NODE_SIZE });
-    const place = at === undefined ? room.beside(NODE_SIZE, nodeIds) : { ...besideOthers(at), parent: group };
+    const place = at === undefined ? room.beside(NODE_SIZE, nodeIds) : { ...clearOf([{ x: 0, y: 0 }], places.values(), at, STEP), parent: group };
     apply(newNode(document, type, place));
     if (at === undefined) {
       room.show({ ...place, ...NODE_SIZE });
@@ -163,7 +159,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     remove: () => { remove(new Set(nodeIds)); },
     duplicate: () => {
       const copied = part(false);
-      apply(copyOf(document, copied, clearOf(document, copied, { x: STEP, y: STEP }, STEP)));
+      apply(copyOf(document, copied, clearOf(cornersOf(document, copied), places.values(), STEP, STEP)));
       announce(`Duplicated ${counted(nodeIds.length, 0)}`);
     },
     copy,

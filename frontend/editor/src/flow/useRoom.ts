@@ -7,7 +7,9 @@ import { type Box, boxesOf, frameOf } from "../drawing";
 import { groupsIn, placesIn } from "../nesting";
 import { freeArea, glide, MIN_ZOOM, viewOf } from "./fit";
 import { HEADING } from "./grouping";
-import { GAP, GRID, roomFor } from "./placing";
+import { overlaps } from "./levels";
+import { GRID } from "./placing";
+import { GAP, roomFor } from "./room";
 
 /** How far from what is selected new nodes are: an edge between them is seen. */
 const BESIDE = 48;
@@ -35,8 +37,6 @@ function takenOf(document: FlowDocument, boxes: ReadonlyMap<string, Box>, parent
   }
   return [...boxes].filter(([id]) => !around.has(id)).map(([, box]) => box);
 }
-
-const overlaps = (a: Box, b: Box): boolean => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 
 /** Find room on the canvas. */
 export function useRoom(document: FlowDocument | null): Rooms {

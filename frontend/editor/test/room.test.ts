@@ -1,10 +1,10 @@
-/** Where there is room for something new. */
+/** Where there is room for something new, and for copies. */
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import type { Box } from "../src/drawing";
-import { GAP, roomFor } from "../src/flow/placing";
+import { clearOf, GAP, roomFor } from "../src/flow/room";
 
 const SIZE = { width: 216, height: 62 };
 const AREA = { x: 0, y: 0, width: 1200, height: 800 };
@@ -52,5 +52,24 @@ describe("EDI54: new nodes are put where there is room", () => {
     const before = performance.now();
     expect(roomFor(SIZE, { x: 6_000, y: 3_000 }, taken, { x: 0, y: 0, width: 12_000, height: 8_000 })).not.toBeNull();
     expect(performance.now() - before).toBeLessThan(2_000);
+  });
+});
+
+describe("EDI44: no copy begins where something else does", () => {
+  const STEP = { x: 32, y: 32 };
+
+  it("goes as far as it is told where nothing is", () => {
+    expect(clearOf([{ x: 0, y: 0 }], [{ x: 0, y: 0 }], STEP, STEP)).toEqual(STEP);
+  });
+
+  it("goes on in steps until none of them is on another", () => {
+    const taken = [{ x: 0, y: 0 }, { x: 33, y: 31 }, { x: 64, y: 64 }, { x: 400, y: 128 }];
+    expect(clearOf([{ x: 0, y: 0 }], taken, STEP, STEP)).toEqual({ x: 96, y: 96 });
+    expect(clearOf([{ x: 0, y: 0 }, { x: 304, y: 32 }], taken, STEP, STEP)).toEqual({ x: 128, y: 128 });
+  });
+
+  it("takes corners for one that are as near as it is told", () => {
+    const [corner, other] = [{ x: 100, y: 100 }, { x: 100, y: 120 }];
+    expect(clearOf([corner], [other], { x: 0, y: 12 }, { x: 0, y: 24 }, 24)).toEqual({ x: 0, y: 36 });
   });
 });
