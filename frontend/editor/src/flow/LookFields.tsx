@@ -1,8 +1,9 @@
 import type { FlowNode, JsonObject, SyncedFlow } from "helix-flows";
-import { type CSSProperties, useId, useState } from "react";
+import type { CSSProperties } from "react";
 
 import { type Field, HEX, KINDS, tintOf } from "../kinds";
 import { LINES, type Look, lookOf, MAX_BORDER, styling } from "../look";
+import { ColorField } from "./ColorField";
 import { PropertyField } from "./PropertyField";
 import { Section } from "./Section";
 import { shared } from "./shared";
@@ -59,75 +60,6 @@ export function LookFields({ sync, nodes, change }: Props) {
         />
       </div>
     </Section>
-  );
-}
-
-interface ColorProps {
-  label: string;
-  value: unknown;
-  isMixed: boolean;
-  onChange: (color: string | null) => void;
-  onBlur: () => void;
-}
-
-const LONG = /^#[\da-f]{6}$/i;
-
-/** Write a colour as the browser's own picker takes it. */
-function long(hex: string): string {
-  return LONG.test(hex) ? hex.toLowerCase() : `#${hex.slice(1).replaceAll(/./g, "$&$&")}`.toLowerCase();
-}
-
-/** Any colour, typed as `#rrggbb` or picked. What is no colour yet stays with why, and isn't kept. */
-function ColorField({ label, value, isMixed, onChange, onBlur }: ColorProps) {
-  const id = useId();
-  const [typed, setTyped] = useState<string | null>(null);
-  const known = typeof value === "string" ? value : "";
-  const isFaulty = typed !== null && typed.trim() !== "" && !HEX.test(typed.trim());
-  return (
-    <div className={isFaulty ? "field faulty" : "field"}>
-      <label htmlFor={id}>{label}</label>
-      <span className="color-field">
-        <input
-          id={id}
-          value={typed ?? known}
-          placeholder={isMixed ? "Different values" : "#rrggbb"}
-          aria-invalid={isFaulty}
-          aria-describedby={`${id}-more`}
-          spellCheck={false}
-          onChange={({ target }) => {
-            const color = target.value.trim();
-            setTyped(target.value);
-            if (color === "" || HEX.test(color)) {
-              onChange(color === "" ? null : color);
-            }
-          }}
-          onBlur={() => {
-            if (!isFaulty) {
-              setTyped(null);
-            }
-            onBlur();
-          }}
-          onKeyDown={(event) => {
-            if (event.key === "Escape" && isFaulty) {
-              event.stopPropagation();
-              setTyped(null);
-            }
-          }}
-        />
-        <input
-          type="color"
-          aria-label={`Pick: ${label}`}
-          title={`Pick: ${label}`}
-          value={HEX.test(known) ? long(known) : "#888888"}
-          onChange={({ target }) => {
-            setTyped(null);
-            onChange(target.value);
-          }}
-          onBlur={onBlur}
-        />
-      </span>
-      <span id={`${id}-more`} className="more">{isFaulty && <span role="alert" className="fault">A colour is # and 3 or 6 of 0-9 and a-f</span>}</span>
-    </div>
   );
 }
 

@@ -3,6 +3,7 @@ import { useText } from "helix-flows/react";
 import { useId } from "react";
 
 import { type Field, textOf } from "../kinds";
+import { editedBy, Editing } from "./Editing";
 import { isInputMethods } from "./keys";
 import { useDraft } from "./useDraft";
 
@@ -125,21 +126,14 @@ interface FrameProps {
 /** A field's name, what it is edited by, and what is to be said of it. */
 function Frame({ id, field: { form, label, help }, editor, fault = null, other = null, children }: FrameProps) {
   return (
-    <div
-      className={`field${editor === undefined ? "" : " edited"}${fault === null ? "" : " faulty"}`}
-      style={editor === undefined ? {} : ({ "--by": editor.color } as React.CSSProperties)}
-    >
+    <div {...editedBy(fault === null ? "field" : "field faulty", editor)}>
       <label htmlFor={id}>{form === "list" ? `${label}, one a line` : label}</label>
       {children}
       <span id={`${id}-more`} className="more">
         {help !== undefined && <span className="help">{help}</span>}
         {fault !== null && <span role="alert" className="fault">{fault}</span>}
         {other !== null && <span className="other-edits">Somebody else has set it to {other || "nothing"} meanwhile</span>}
-        {editor !== undefined && (
-          <span className="other-edits">
-            <b>{editor.name}</b> is editing this
-          </span>
-        )}
+        <Editing editor={editor} />
       </span>
     </div>
   );

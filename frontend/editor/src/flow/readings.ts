@@ -72,3 +72,11 @@ export function read(field: Field, text: string, first: unknown): Reading {
   }
   return { value: text };
 }
+
+const YES_OR_NO = ["true", "false"];
+const ANSWERS = new Map([["true", "Yes"], ["false", "No"]]);
+
+/** Give a switch as a choice of words: so it can be unset, and different in many. */
+export function asChoice(field: Field): Field {
+  return { ...field, form: YES_OR_NO, names: ANSWERS };
+}
