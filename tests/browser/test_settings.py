@@ -143,3 +143,37 @@ def test_edi53_nodes_are_found_by_labels_and_values_of_fields(
         expect(ada.page.get_by_role("dialog").get_by_role("option")).to_have_count(1)
         ada.press("Enter")
         expect(ada.selected).to_contain_text(name)
+
+
+DRAWN = """() => ['.palette .find svg', '.properties .help', '.pair input'].map((one) => {
+    const {x, y, width, height} = document.querySelector(one).getBoundingClientRect();
+    return [x, y, width, height];
+})"""
+
+
+def test_edi53_fields_look_the_same_whether_one_comes_from_home(
+    ada: Person, make_flow: MakeFlow
+) -> None:
+    flow_id = make_flow(node("one", 0, 0))
+    ada.open(flow_id)
+    ada.node("one").click()
+    before = ada.page.evaluate(DRAWN)
+    ada.page.goto("/")
+    ada.page.locator(f".card [href$='{flow_id}']").click()
+    ada.sees_saved()
+    ada.node("one").click()
+    expect(ada.page.locator(".properties .help").first).to_be_visible()
+    assert ada.page.evaluate(DRAWN) == before
+
+
+def test_edi53_what_is_wrong_with_a_field_leaves_the_one_beside_it_alone(
+    ada: Person, make_flow: MakeFlow
+) -> None:
+    ada.open(make_flow(node("one", 0, 0)))
+    ada.node("one").click()
+    field(ada, "X").fill("3e")
+    expect(ada.page.get_by_role("alert")).to_be_visible()
+    faulty, other = field(ada, "X").bounding_box(), field(ada, "Y").bounding_box()
+    assert faulty is not None
+    assert other is not None
+    assert (faulty["y"], faulty["height"]) == (other["y"], other["height"])
