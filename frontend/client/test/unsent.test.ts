@@ -84,11 +84,11 @@ describe("what is unsent of flows that no page has open", () => {
     desk.network.isUp = false;
     desk.network.cut();
     ada.patch({ title: "left" });
-    desk.network.isUp = true;
     home(desk, browser);
     await desk.pass(100);
     ada.stop();
     page.die();
+    desk.network.isUp = true;
     await desk.pass(1_000);
     expect(desk.server.document.title).toBe("left");
   });
