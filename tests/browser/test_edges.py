@@ -75,6 +75,7 @@ def test_edi46_its_properties_lead_an_edge_elsewhere_as_the_mouse_does(
     expect(ada.page.locator(".react-flow__edge.selected")).to_have_count(1)
     expect(field).to_be_focused()
     expect(field).to_have_value("three")
+    assert set(document_of(ada)["edges"]) == {"edge:one::three:"}
     # Whoever connects its old ends makes an edge of their own.
     bob.sees_same_as(ada)
     connect(bob, "one", "two")
