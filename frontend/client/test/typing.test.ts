@@ -49,13 +49,20 @@ class Writer {
 
   /** Go to a place between words. */
   go(share: number): void {
-    const places = [...this.#draft.seen.matchAll(/ |$/g)].map(({ index }) => index);
+    const places = this.#places();
     this.#place = places[Math.floor(share * places.length)] ?? 0;
   }
 
-  /** Go to the end of what is there. */
+  /** Go to the last of these places. */
   goToEnd(): void {
-    this.#place = this.#draft.seen.length;
+    this.#place = this.#places().at(-1) ?? 0;
+  }
+
+  /** List where words end, but those that somebody else has only begun: what is put in there may part them. */
+  #places(): number[] {
+    const { seen } = this.#draft;
+    const ends = [...seen.matchAll(/ |$/g)].map(({ index }) => index);
+    return ends.filter((end) => /( |\.|one|two|three|four|five|six|seven)$/.test(seen.slice(0, end)));
   }
 
   key(character: string): void {
