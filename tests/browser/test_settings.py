@@ -157,6 +157,7 @@ def test_edi53_fields_look_the_same_whether_one_comes_from_home(
     flow_id = make_flow(node("one", 0, 0))
     ada.open(flow_id)
     ada.node("one").click()
+    expect(ada.page.locator(".properties .help").first).to_be_visible()
     before = ada.page.evaluate(DRAWN)
     ada.page.goto("/")
     ada.page.locator(f".card [href$='{flow_id}']").click()

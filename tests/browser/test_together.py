@@ -508,7 +508,9 @@ def test_edi6_two_edit_one_node_in_one_field_and_in_two(
     for person in (ada, bob):
         person.page.keyboard.press("Tab")
     ada.sees_same_as(bob)
+    # Who has seen the other's word has replaced it; else both are there (EDI37).
     label = stored_nodes(daemon, flow_id)["shared"]["data"]["label"]
-    assert label in ("first", "second")
+    assert label.split()
+    assert {*label.split()} <= {"first", "second"}
     for person in (ada, bob):
         expect(person.page.get_by_label("Label")).to_have_value(label)
