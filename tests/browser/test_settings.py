@@ -12,6 +12,7 @@ from tests.browser.chromium import Chromium
 from tests.browser.conftest import MakeFlow, MakePerson, document_of, node
 from tests.browser.person import Person
 from tests.browser.test_canvas import AXE
+from tests.watched import eventually
 
 KINDS = load_kinds()
 
@@ -164,7 +165,7 @@ def test_edi53_fields_look_the_same_whether_one_comes_from_home(
     ada.sees_saved()
     ada.node("one").click()
     expect(ada.page.locator(".properties .help").first).to_be_visible()
-    assert ada.page.evaluate(DRAWN) == before
+    eventually(lambda: ada.page.evaluate(DRAWN) == before, "fields as before")
 
 
 def test_edi53_what_is_wrong_with_a_field_leaves_the_one_beside_it_alone(
