@@ -554,10 +554,10 @@ class HeldKeeper(MemoryKeeper):
         self.saving.append(saved)
         return saved
 
-    def finish(self, result: object = None) -> None:
+    def finish(self, result: Failure | None = None) -> None:
         saving, self.saving = self.saving, []
         for saved in saving:
-            saved.callback(result)  # type: ignore[arg-type]
+            saved.callback(result)
 
 
 @pytest.fixture
