@@ -3,31 +3,16 @@
 
 import type { Node, NodeChange } from "@xyflow/react";
 import { act } from "react";
-import { createRoot, type Root } from "react-dom/client";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createRoot } from "react-dom/client";
+import { expect, test } from "vitest";
 
 import type { UseFlowResult } from "../src/react/types";
 import { useFlow } from "../src/react/useFlow";
 import type { JsonObject } from "../src/types";
 import { Desk, node } from "./desk";
+import { rootsOfTests } from "./roots";
 
-const roots: Root[] = [];
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
-});
-
-afterEach(() => {
-  act(() => {
-    roots.splice(0).forEach((root) => {
-      root.unmount();
-    });
-  });
-  vi.clearAllTimers();
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+const roots = rootsOfTests();
 
 /** A page before a group with two nodes in it, of which one makes it larger. */
 async function opened() {

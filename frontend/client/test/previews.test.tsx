@@ -3,8 +3,8 @@
 
 import type { Node, NodeChange } from "@xyflow/react";
 import { act } from "react";
-import { createRoot, type Root } from "react-dom/client";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createRoot } from "react-dom/client";
+import { expect, test, vi } from "vitest";
 
 import { PATIENCE, Previews, RENEWAL } from "../src/react/previews";
 import type { UseFlowResult } from "../src/react/types";
@@ -12,24 +12,9 @@ import { useFlow } from "../src/react/useFlow";
 import { FlowView } from "../src/react/view";
 import type { Cursor, JsonObject } from "../src/types";
 import { Desk, node } from "./desk";
+import { rootsOfTests } from "./roots";
 
-const roots: Root[] = [];
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
-});
-
-afterEach(() => {
-  act(() => {
-    roots.splice(0).forEach((root) => {
-      root.unmount();
-    });
-  });
-  vi.clearAllTimers();
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+const roots = rootsOfTests();
 
 /** A page before nodes, two unless told otherwise. */
 async function opened(nodes: JsonObject = { a: node("a"), b: node("b") }) {

@@ -1,31 +1,16 @@
 // @vitest-environment jsdom
 import type { Edge, Node, NodeChange } from "@xyflow/react";
 import { act, StrictMode } from "react";
-import { createRoot, type Root } from "react-dom/client";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createRoot } from "react-dom/client";
+import { describe, expect, test } from "vitest";
 
 import { useFlow } from "../src/react/useFlow";
 import type { UseFlowResult } from "../src/react/types";
 import type { JsonObject } from "../src/types";
 import { Desk, node, NODE } from "./desk";
+import { rootsOfTests } from "./roots";
 
-const roots: Root[] = [];
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
-});
-
-afterEach(() => {
-  act(() => {
-    roots.splice(0).forEach((root) => {
-      root.unmount();
-    });
-  });
-  vi.clearAllTimers();
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+const roots = rootsOfTests();
 
 /** A component that uses a flow. */
 class Page {
