@@ -40,6 +40,8 @@ function SearchField({ search, onSearch }: Pick<Props, "search" | "onSearch">) {
       const isFind = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey);
       if (isSlash || isFind) {
         event.preventDefault();
+        // Not every browser focuses what is selected.
+        field.current?.focus();
         field.current?.select();
       }
     };
