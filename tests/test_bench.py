@@ -14,6 +14,8 @@ import pytest
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 sys.path.insert(0, str(BENCH))  # its modules are scripts beside each other, not a package
 
+attacker = importlib.import_module("attacker")
+importlib.import_module("attacks")  # which are added by that
 report = importlib.import_module("report")
 run = importlib.import_module("run")
 scenarios = importlib.import_module("scenarios")
@@ -548,3 +550,12 @@ def test_soak_watches_a_daemon_while_clients_come_and_go(
     visits = json.loads(capsys.readouterr().err.partition("visits: ")[2].splitlines()[0])
     assert visits
     assert not [name for name in visits if ":" in name], visits
+
+
+def test_attacks_are_watched_from_outside() -> None:
+    """What an attack costs is told, and how long others waited meanwhile."""
+    row = attacker.run("empty-frames", BENCH.parent, 0.5, [])
+    assert row.memory < 500
+    assert row.lag >= 0
+    assert 0 < row.median <= row.p99 <= row.worst
+    assert str(row).count("|") == attacker.HEAD.partition("\n")[0].count("|")
