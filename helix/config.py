@@ -230,6 +230,13 @@ SETTINGS: Sequence[Setting] = (
         repeatable=True,
     ),
     Setting(
+        "keep-alive",
+        "75",
+        _number(float, 1, 86_400),
+        "Seconds that an HTTP connection stays open between two requests: longer than a proxy in "
+        "front keeps it.",
+    ),
+    Setting(
         "max-frame-bytes",
         "1048576",
         _number(int, 1024, 64 * 1024 * 1024),
@@ -320,6 +327,7 @@ class Config:
     max_creations_per_second: float
     max_sessions: int
     trusted_proxy: tuple[str, ...]
+    keep_alive: float
     max_frame_bytes: int
     high_water_mark: int
     compress_frames_over: int

@@ -4,40 +4,110 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, Request
 
 from helix.addresses import customer_of
 
-IDLE_TIMEOUT = 60
+ARRIVAL_TIMEOUT = 60
 """Seconds within which a request has to arrive, as long as it isn't large."""
 
 PROGRESS_BYTES = 256 * 1024
 """For so many bytes, a request gets that time again."""
 
 
+_PROBLEM = (
+    b'{"title":"Bad Request","status":400,"detail":"The request can\'t be read",'
+    b'"code":"bad_request","retry":false}'
+)
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_PROBLEM), _PROBLEM)
+)
+"""The answer to what no request can be made of (RFC 9457)."""
+
+
 class Channel(HTTPChannel):
     """
     One HTTP connection.
 
-    Twisted's own gives a client its time again at every byte, and so for ever.
+    Twisted's own gives a client its time again at every byte, and so for ever; and it reads on
+    behind what it has refused.
+
+    Its factory's ``timeOut`` is how many seconds it stays open between two requests.
 
     :ivar left: called once, when it is gone or has become a WebSocket.
     """
 
+    transport: Any  # the interfaces of a stream transport, all at once
     left: Callable[[], None] | None = None
     _fresh = 0
+    _keep_alive: float | None = None
+    _is_idle = False
+    _is_refused = False
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._keep_alive = self.setTimeout(ARRIVAL_TIMEOUT)
 
     def dataReceived(self, data: bytes) -> None:
+        if self._is_idle:
+            self._is_idle = False
+            self.setTimeout(ARRIVAL_TIMEOUT)
         self._fresh += len(data)
         if self._fresh >= PROGRESS_BYTES:
             self._fresh = 0
             self.resetTimeout()
         LineReceiver.dataReceived(self, data)
+
+    def lineReceived(self, line: bytes) -> None:
+        if not self._is_refused:
+            super().lineReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if not self._is_refused:
+            super().rawDataReceived(data)
+
+    def headerReceived(self, line: bytes) -> bool:
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:  # a length of more digits than Python makes a number of
+            self._respondToBadRequestAndDisconnect()
+            return False
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self._respondToBadRequestAndDisconnect()
+
+    def requestDone(self, request: Request) -> None:
+        self._is_idle = True
+        self._savedTimeOut = self._keep_alive
+        super().requestDone(request)
+
+    def timeoutConnection(self) -> None:
+        """Close it, and cut it off where that takes too long: no news, so nothing for the log."""
+        self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
+        self.loseConnection()
+
+    def forceAbortClient(self) -> None:
+        self._abortingCall = None
+        self.transport.abortConnection()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Refuse what can't be read, once, and read nothing more."""
+        if not self._is_refused:
+            self.transport.write(_BAD_REQUEST)
+            self.factory.refused_unread()
+            self.read_no_more()
+
+    def read_no_more(self) -> None:
+        """Close it behind what has been answered, and take nothing that is still to come."""
+        self._is_refused = True
+        self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.leave()

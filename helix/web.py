@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import attrs
+from klein import Klein
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.web.http import Request as HTTPRequest
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Site
 
 from helix import __version__
 from helix.addresses import TrustedProxies
@@ -20,7 +20,6 @@ from helix.auth import OriginPolicy
 from helix.clients import ClientService
 from helix.editorfiles import EditorFiles
 from helix.errors import (
-    BodyTooLarge,
     Draining,
     OriginRefused,
     RateLimited,
@@ -28,7 +27,8 @@ from helix.errors import (
     TooManyConnections,
 )
 from helix.etags import Conditions
-from helix.httpchannel import IDLE_TIMEOUT, Channel, HttpConnections
+from helix.httpchannel import Channel, HttpConnections
+from helix.httprequest import BodyLimits, LimitedRequest, Words
 from helix.ids import parse_flow_id
 from helix.metrics import CONTENT_TYPE, Metrics
 from helix.problems import write_error, write_not_found, write_problem
@@ -189,6 +189,12 @@ class Web:
             self._origins.check(header(request, b"origin"), header(request, b"host"))
 
 
+def _words(app: Klein) -> Words:
+    """What the addresses of an application are made of besides ids."""
+    segments = [part for rule in app.url_map.iter_rules() for part in rule.rule.split("/")]
+    return frozenset(part.encode() for part in segments if part and "<" not in part)
+
+
 class _Branch(Resource):
     """A part of an address with nothing of its own."""
 
@@ -198,7 +204,7 @@ class _Branch(Resource):
             self.putChild(name, child)
 
     def getChild(self, path: bytes, request: IRequest) -> Resource:
-        return self
+        return _Branch({})
 
     def render(self, request: IRequest) -> bytes:
         return write_not_found(request)
@@ -233,7 +239,11 @@ class _REST(Resource):
 
 
 class Root(Resource):
-    """``/socket/...`` to the sockets, everything else to Klein."""
+    """
+    ``/socket/...`` to the sockets, everything else to Klein.
+
+    :ivar words: what its addresses are made of besides ids.
+    """
 
     def __init__(
         self,
@@ -248,6 +258,7 @@ class Root(Resource):
         self._rest = _REST(web, flows, visitors)
         sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
         self.putChild(b"socket", _Branch(sockets))
+        self.words: Words = frozenset({b"socket", *sockets}) | _words(web.app) | _words(flows.app)
 
     def getChild(self, path: bytes, request: IRequest) -> Resource:
         request.prepath.pop()
@@ -255,77 +266,12 @@ class Root(Resource):
         return self._rest
 
 
-@attrs.frozen
-class BodyLimits:
-    """
-    How large the bodies of requests may be.
-
-    :ivar others: of all that no document or patch comes with.
-    """
-
-    documents: int
-    others: int
-
-    def of(self, target: bytes) -> int:
-        """Give the limit for a request's target."""
-        path = target.partition(b"?")[0]
-        takes_documents = b"/api/flows" in path and not path.endswith(b"/sync")
-        return max(self.documents, self.others) if takes_documents else self.others
-
-
-class LimitedRequest(Request):
-    """
-    A request whose body is bounded while it arrives.
-
-    :cvar limits: where more is announced or comes, the answer is 413 and the end.
-    """
-
-    limits = BodyLimits(0, 0)
-
-    _max_bytes = 0
-    _received = 0
-    _refused = False
-
-    def gotLength(self, length: int | None) -> None:
-        super().gotLength(length)
-        # The request itself gets to know its address only together with the whole body.
-        self._max_bytes = self.limits.of(self.channel._path)
-        if length is not None and length > self._max_bytes:
-            self._refuse()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > self._max_bytes and not self._refused:
-            self._refuse()
-        if not self._refused:
-            super().handleContentChunk(data)
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        if self._refused:
-            return
-        scheme, separator, rest = path.partition(b"://")
-        if scheme.lower() in (b"http", b"https") and separator:  # RFC 9112, 3.2.2
-            path = b"/" + rest.partition(b"/")[2]
-        super().requestReceived(command, path, version)
-
-    def _refuse(self) -> None:
-        self._refused = True
-        self.clientproto = b"HTTP/1.1"  # known only with the whole request
-        self.setHeader(b"connection", b"close")
-        body = write_problem(self, 413, "body_too_large", BodyTooLarge.default_message)
-        self.setHeader(b"content-length", b"%d" % len(body))
-        self.write(body)
-        assert self.content is not None
-        self.content.close()
-        self.channel.factory.log(self)
-        self.channel.loseConnection()
-
-
 class HelixSite(Site):
     """
     The site.
 
     :param proxies: may open as many connections as they like.
+    :param keep_alive: seconds that a connection stays open without a request.
     """
 
     _log: Final = Logger(namespace="helix.web")
@@ -334,22 +280,24 @@ class HelixSite(Site):
 
     def __init__(
         self,
-        root: Resource,
+        root: Root,
         limits: BodyLimits,
         connections: HttpConnections,
         proxies: TrustedProxies,
+        keep_alive: float,
         reactor: IReactorTime,
         telemetry: Telemetry,
     ) -> None:
         self._connections = connections
         self._proxies = proxies
         self._telemetry = telemetry
-        kind = type("LimitedRequest", (LimitedRequest,), {"limits": limits})
+        settings = {"limits": limits, "words": root.words}
+        kind = type("LimitedRequest", (LimitedRequest,), settings)
         super().__init__(
             root,
             requestFactory=kind,
             parsePOSTFormSubmission=False,
-            timeout=IDLE_TIMEOUT,
+            timeout=keep_alive,
             reactor=reactor,
         )
 
@@ -361,6 +309,11 @@ class HelixSite(Site):
             return channel
         self._telemetry.emit("helix.connection.refused", metadata={"code": TooManyConnections.code})
         return None
+
+    def refused_unread(self) -> None:
+        """Count the answer to what could not be read."""
+        self._telemetry.emit("helix.request.answered", metadata={"status": 400})
+        self._log.debug("A request could not be read")
 
     def log(self, request: HTTPRequest) -> None:
         """Count the answer, and log it without the query, where tokens are."""

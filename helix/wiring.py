@@ -21,6 +21,7 @@ from helix.documentchannel import PatchLimits
 from helix.doorcheck import DoorCheck
 from helix.editorfiles import EditorFiles
 from helix.httpchannel import HttpConnections
+from helix.httprequest import BodyLimits
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
 from helix.library import FlowLibrary
@@ -38,7 +39,7 @@ from helix.templates import load_templates
 from helix.transport import SocketFactory, SocketResource
 from helix.versionnames import VersionNames
 from helix.watchdog import WatchdogService
-from helix.web import BodyLimits, HelixSite, Root, Web
+from helix.web import HelixSite, Root, Web
 from helix.web_flows import WHITE_SPACE, FlowRoutes
 
 BODY_FRAMES = 4
@@ -145,7 +146,7 @@ def build_server(
         BODY_FRAMES * config.max_frame_bytes,
     )
     http = HttpConnections(config.max_connections, config.max_connections_per_address)
-    site = HelixSite(root, bodies, http, proxies, clock, telemetry)
+    site = HelixSite(root, bodies, http, proxies, config.keep_alive, clock, telemetry)
     watch = ClockWatch(clock, wall, telemetry, config.keep_deleted * DAY)
     purge = PurgeService(clock, watch, store, config.keep_deleted)
     watchdog = WatchdogService(clock, telemetry)

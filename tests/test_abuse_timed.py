@@ -10,7 +10,7 @@ import pytest
 
 from helix.clients import SILENCE_TIMEOUT, STALL_TIMEOUT, SWEEP_INTERVAL
 from helix.errors import CloseCode
-from helix.httpchannel import IDLE_TIMEOUT, PROGRESS_BYTES
+from helix.httpchannel import ARRIVAL_TIMEOUT, PROGRESS_BYTES
 from helix.longpoll import POLL_TIMEOUT, SESSION_TIMEOUT
 from tests.memory import TRANSPORT_BYTES, MemoryPeer, MemoryServer
 from tests.rawsocket import (
@@ -25,6 +25,7 @@ from tests.rawsocket import (
 )
 
 HIGH_WATER_MARK = 256 * 1024
+KEEP_ALIVE = 75  # the default of --keep-alive
 
 
 @pytest.fixture
@@ -247,7 +248,7 @@ def test_http_connection_that_falls_silent_is_closed(server: MemoryServer, sent:
     peer = server.connect()
     if sent:
         peer.send(sent)
-    server.run(IDLE_TIMEOUT + 20)
+    server.run(KEEP_ALIVE + 20)
     assert peer.gone
 
 
@@ -266,7 +267,7 @@ def test_lim7_request_that_trickles_in_is_given_up(server: MemoryServer, head: b
     """A byte now and then is no sign of good will. (Slow loris)"""
     peer = server.connect()
     peer.send(head)
-    for n in range(IDLE_TIMEOUT // 4):
+    for n in range(ARRIVAL_TIMEOUT // 4):
         server.run(5)
         peer.send(b"x" if n % 8 else b": x\r\n")
     assert peer.gone
@@ -280,7 +281,7 @@ def test_lim7_large_request_has_the_time_that_it_needs(server: MemoryServer) -> 
         b"Content-Length: %d\r\n\r\n" % (8 * len(part))
     )
     for _ in range(8):
-        server.run(IDLE_TIMEOUT - 5)
+        server.run(ARRIVAL_TIMEOUT - 5)
         assert not peer.gone
         peer.send(part)
     assert peer.take().startswith(b"HTTP/1.1 400"), "not all of it was read"
@@ -290,10 +291,10 @@ def test_lim7_large_request_has_the_time_that_it_needs(server: MemoryServer) -> 
 def test_lim7_connection_may_stay_open_between_requests(server: MemoryServer) -> None:
     peer = server.connect()
     for _ in range(5):
-        server.run(IDLE_TIMEOUT - 5)
+        server.run(ARRIVAL_TIMEOUT - 5)
         peer.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert peer.take().startswith(b"HTTP/1.1 200")
-    server.run(IDLE_TIMEOUT + 20)
+    server.run(KEEP_ALIVE + 20)
     assert peer.gone
 
 

@@ -1,0 +1,153 @@
+"""One HTTP request: how large it may be, and what is none."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import attrs
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from helix.errors import BodyTooLarge
+from helix.problems import write_not_found, write_problem
+
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
+"""A ``Host`` (RFC 9110, 7.2)."""
+
+Words = frozenset[bytes]
+"""What addresses are made of, besides ids and names: ``api``, ``flows``, ``metrics``."""
+
+
+@attrs.frozen
+class BodyLimits:
+    """
+    How large the bodies of requests may be.
+
+    :ivar others: of all that no document or patch comes with.
+    """
+
+    documents: int
+    others: int
+
+    def of(self, target: bytes) -> int:
+        """Give the limit for a request's target."""
+        path = target.partition(b"?")[0]
+        takes_documents = b"/api/flows" in path and not path.endswith(b"/sync")
+        return max(self.documents, self.others) if takes_documents else self.others
+
+
+def split_absolute(target: bytes) -> tuple[bytes | None, bytes]:
+    """
+    Take a request's target apart where it is a whole URL, as any server has to (RFC 9112, 3.2.2).
+
+    :return: the URL's host and port, ``None`` where there is none; and the path with its query.
+    """
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return None, target
+    end = re.search(rb"[/?]|$", rest)
+    assert end is not None
+    path = rest[end.start() :]
+    return rest[: end.start()], path if path.startswith(b"/") else b"/" + path
+
+
+def is_literal(target: bytes, words: Words) -> bool:
+    """
+    Tell whether an address is written in the one way that a proxy's rules for it see, too: without
+    empty segments before it, and no word of it percent-encoded.
+    """
+    path = split_absolute(target)[1].partition(b"?")[0]
+    return not path.startswith(b"//") and not any(
+        b"%" in segment and unquote_to_bytes(segment) in words for segment in path.split(b"/")
+    )
+
+
+class LimitedRequest(Request):
+    """
+    A request that is refused as soon as it can't be, or becomes too large, and the connection with
+    it: 400 or 413.
+
+    :cvar limits: of its body.
+    :cvar words: of addresses.
+    """
+
+    limits = BodyLimits(0, 0)
+    words: Words = frozenset()
+
+    channel: Any  # a `helix.httpchannel.Channel`
+    _max_bytes = 0
+    _received = 0
+    _refused = False
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length)
+        # The request itself gets to know its address only together with the whole body.
+        target: bytes = self.channel._path
+        self._max_bytes = self.limits.of(target)
+        if problem := self._check_head(target):
+            self._refuse(400, "bad_request", problem)
+        elif length is not None and length > self._max_bytes:
+            self._refuse(413, "body_too_large", BodyTooLarge.default_message)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > self._max_bytes and not self._refused:
+            self._refuse(413, "body_too_large", BodyTooLarge.default_message)
+        if not self._refused:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if not self._refused:
+            self._target = path
+            super().requestReceived(command, split_absolute(path)[1], version)
+
+    def process(self) -> None:
+        if is_literal(self._target, self.words):
+            super().process()
+        else:
+            self._answer(write_not_found(self))
+
+    def render(self, resrc: IResource) -> None:
+        """Answer; nothing of the body where HEAD asks. (Twisted's own logs that, query and all.)"""
+        body = resrc.render(self)
+        if body != NOT_DONE_YET:
+            self._answer(body)
+
+    def _answer(self, body: bytes) -> None:
+        self.setHeader(b"content-length", b"%d" % len(body))
+        self.write(body)
+        self.finish()
+
+    def _check_head(self, target: bytes) -> str | None:
+        """Say what is wrong with the target or the host; make ``Host`` what counts as that."""
+        host, path = split_absolute(target)
+        if not path.startswith(b"/") and path != b"*":
+            return "The target is no address of this server"
+        hosts = self.requestHeaders.getRawHeaders(b"host", [])
+        if len(hosts) > 1:
+            return "There is more than one Host"
+        if not hosts and self.channel._version == b"HTTP/1.1":
+            return "There is no Host"
+        if host is not None:
+            hosts = [host]
+            self.requestHeaders.setRawHeaders(b"host", hosts)
+        if any(_HOST.fullmatch(one) is None for one in hosts):
+            return "The Host is none"
+        return None
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        self._refused = True
+        # Known to it only with the whole request.
+        self.method, self.clientproto = self.channel._command, b"HTTP/1.1"
+        self.uri = self.channel._path
+        self.requestHeaders.removeHeader(b"expect")  # an interim answer would follow the final one
+        self.setHeader(b"connection", b"close")
+        body = write_problem(self, status, code, detail)
+        self.setHeader(b"content-length", b"%d" % len(body))
+        self.write(body)
+        assert self.content is not None
+        self.content.close()
+        self.channel.factory.log(self)
+        self.channel.read_no_more()
