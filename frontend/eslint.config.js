@@ -2,6 +2,8 @@ import js from "@eslint/js";
 import reactHooks from "eslint-plugin-react-hooks";
 import ts from "typescript-eslint";
 
+import { ownKeys } from "./lint/own-keys.js";
+
 export default ts.config(
   { ignores: ["**/dist/", "**/node_modules/"] },
   js.configs.recommended,
@@ -18,6 +20,11 @@ export default ts.config(
       // A number in a template is what it looks like.
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
     },
+  },
+  {
+    files: ["*/src/**"],
+    plugins: { helix: { rules: { "own-keys": ownKeys } } },
+    rules: { "helix/own-keys": "error" },
   },
   {
     files: ["**/*.tsx", "**/react/*.ts"],

@@ -7,7 +7,7 @@
 
 import { fresh, isEmpty, isObject, merge, mergeObjects, minimal, own } from "./mergepatch";
 import { isConcerned, nest } from "./nesting";
-import type { FlowDocument, FlowEdge, FlowNode, JsonObject } from "./types";
+import type { FlowDocument, JsonObject } from "./types";
 
 /** Make the document that every log starts from. */
 export function emptyDocument(): FlowDocument {
@@ -67,7 +67,7 @@ export function inOrder<T>(members: Record<string, T>): Record<string, T> {
   const isSorted = ids.every((id, n) => n === 0 || compareIds(ids[n - 1] ?? "", id) < 0);
   return isSorted
     ? members
-    : Object.fromEntries(ids.sort(compareIds).map((id) => [id, members[id] as T]));
+    : Object.fromEntries(ids.sort(compareIds).map((id) => [id, own(members, id) as T]));
 }
 
 /** Compare two ids by their code points, as the server sorts; JavaScript compares by halves of pairs. */
@@ -104,7 +104,7 @@ function objectOrNothing(value: unknown, name: string): JsonObject {
 function stageNodes(document: FlowDocument, patch: JsonObject): JsonObject {
   const staged: JsonObject = {};
   for (const [id, value] of Object.entries(patch)) {
-    const node = own(document.nodes, id) as FlowNode | undefined;
+    const node = own(document.nodes, id);
     const change = stageMember(node, value);
     if (change !== undefined) {
       staged[id] = change;
@@ -131,7 +131,7 @@ function stageMember(member: JsonObject | undefined, value: unknown): unknown {
 function stageEdges(document: FlowDocument, patch: JsonObject, nodes: JsonObject): JsonObject {
   const staged: JsonObject = {};
   for (const [id, value] of Object.entries(patch)) {
-    const edge = own(document.edges, id) as FlowEdge | undefined;
+    const edge = own(document.edges, id);
     if (isObject(value) && !isConnected(document, edge ?? {}, value, nodes)) {
       continue;
     }

@@ -86,6 +86,6 @@ function put(object: JsonObject, name: string, change: unknown): void {
 }
 
 function pick(members: JsonObject, ids: ReadonlySet<string>): JsonObject {
-  const picked = [...ids].filter((id) => Object.hasOwn(members, id)).map((id) => [id, members[id]]);
+  const picked = [...ids].filter((id) => Object.hasOwn(members, id)).map((id) => [id, own(members, id)]);
   return Object.fromEntries(picked) as JsonObject;
 }

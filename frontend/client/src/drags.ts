@@ -1,6 +1,7 @@
 /** What is dragged, as it goes over the wire: many nodes that go together take little to tell. */
 
-import { isObject } from "./mergepatch";
+import { isPoint, readMembers, size } from "./checks";
+import { isObject, own } from "./mergepatch";
 import { sizeOf } from "./split";
 import type { Cursor, JsonObject, Moving, Point } from "./types";
 
@@ -47,7 +48,7 @@ export class DragTeller {
     }
     let shift: Point | null = null;
     for (const [id, was] of Object.entries(this.#told.nodes)) {
-      const is = now[id];
+      const is = own(now, id);
       if (is === undefined || is.width !== was.width || is.height !== was.height) {
         return null;
       }
@@ -83,12 +84,13 @@ export class DragReader {
 
   /** Take somebody's cursor; `null` for one that points nowhere. */
   read(clientId: string, given: unknown): Cursor | null {
-    if (!isObject(given) || typeof given["x"] !== "number" || typeof given["y"] !== "number") {
+    if (!isObject(given) || !isPoint(given)) {
       this.forget(clientId);
       return null;
     }
-    const { x, y, moving, moved } = given as unknown as Cursor & { moved?: Point };
-    const nodes = moving ?? (moved === undefined ? undefined : this.#heard.get(clientId));
+    const { x, y } = given;
+    const moved = isPoint(given["moved"]) ? given["moved"] : undefined;
+    const nodes = movingsOf(given["moving"]) ?? (moved === undefined ? undefined : this.#heard.get(clientId));
     if (nodes === undefined) {
       this.forget(clientId);
       return { x, y };
@@ -105,6 +107,17 @@ export class DragReader {
   clear(): void {
     this.#heard.clear();
   }
+}
+
+/** Read where nodes are; what can't be is left out, and so is what isn't understood. */
+function movingsOf(given: unknown): Nodes | undefined {
+  if (!isObject(given)) {
+    return undefined;
+  }
+  const read = Object.entries(given).flatMap(([id, one]): [string, Moving][] =>
+    isObject(one) && isPoint(one) ? [[id, { x: one.x, y: one.y, ...readMembers(one, { width: size, height: size }) }]] : [],
+  );
+  return Object.fromEntries(read);
 }
 
 function shifted(nodes: Nodes, by: Point): Record<string, Moving> {

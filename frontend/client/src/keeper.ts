@@ -3,7 +3,7 @@
 import { Database } from "./database";
 import { holdByLease, holdByLock } from "./holding";
 import { readDocument, readOperation } from "./kept";
-import { isObject } from "./mergepatch";
+import { isObject, own } from "./mergepatch";
 import type { JsonObject, Kept, KeptDocument, KeptOperation, UnsentKeeper } from "./types";
 
 /** Operations of more characters than this go to IndexedDB: localStorage holds little. */
@@ -117,7 +117,7 @@ export class BrowserKeeper implements UnsentKeeper {
     const kept = await this.#database.ask<IDBValidKey[]>(DOCUMENTS, (store) => store.getAllKeys());
     const flowIds = (kept ?? []).filter((key) => typeof key === "string");
     const before = read(OPENED);
-    const times = new Map(flowIds.map((id) => [id, Number(before?.[id] ?? 0)]));
+    const times = new Map(flowIds.map((id) => [id, Number(own(before ?? {}, id) ?? 0)]));
     times.set(opened, Date.now());
     const unsent = await this.#unsentFlows();
     if (unsent === null) {

@@ -12,9 +12,12 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Read a member; `undefined` where there is none, whatever objects inherit. */
-export function own(object: JsonObject, name: string): unknown {
-  return Object.hasOwn(object, name) ? object[name] : undefined;
+/**
+ * Read a member; `undefined` where there is none, whatever objects inherit: whoever writes a document
+ * chooses its ids and names, and `toString` is one.
+ */
+export function own<T>(object: Readonly<Record<string, T>> | undefined, name: string): T | undefined {
+  return object !== undefined && Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
 /** Apply a merge patch: the `MergePatch` function of RFC 7396, section 2. */
@@ -69,7 +72,7 @@ export function same(a: unknown, b: unknown): boolean {
   const names = Object.keys(a);
   return (
     names.length === Object.keys(b).length &&
-    names.every((name) => Object.hasOwn(b, name) && same(a[name], b[name]))
+    names.every((name) => Object.hasOwn(b, name) && same(own(a, name), own(b, name)))
   );
 }
 
@@ -179,13 +182,13 @@ export function share<T>(previous: unknown, next: T): T {
   if (!isObject(previous) || !isObject(next)) {
     return same(previous, next) ? (previous as T) : next;
   }
-  const names = Object.keys(next);
-  let isSame = names.length === Object.keys(previous).length;
+  const members = Object.entries(next);
+  let isSame = members.length === Object.keys(previous).length;
   let result: JsonObject = next;
-  for (const name of names) {
+  for (const [name, now] of members) {
     const old = own(previous, name);
-    const shared = share(old, next[name]);
-    if (shared !== next[name]) {
+    const shared = share(old, now);
+    if (shared !== now) {
       if (result === next) {
         result = { ...next };
       }

@@ -41,7 +41,7 @@ export function strays(nodes: Readonly<Record<string, Nested>>): ReadonlySet<str
         break;
       }
       path.add(at);
-      const above = nodes[at]?.parentId;
+      const above = own(nodes, at)?.parentId;
       if (above === undefined) {
         break;
       }
@@ -101,7 +101,7 @@ function isStray(nodes: Nodes, id: string): boolean {
       return true;
     }
     path.add(at);
-    at = nodes[at]?.["parentId"];
+    at = own(nodes, at)?.["parentId"];
   }
   return false;
 }
@@ -203,7 +203,7 @@ class Nester {
   }
 
   #parentBefore(id: string): string | null {
-    const node = own(this.#nodes, id) as FlowNode | undefined;
+    const node = own(this.#nodes, id);
     const parent = node?.["parentId"] as string | undefined;
     return parent === undefined || this.#strays.has(id) ? null : parent;
   }
@@ -280,7 +280,7 @@ class Nester {
     if (claim !== undefined) {
       frame = claim !== id && Object.hasOwn(this.#nodes, claim) ? this.#place(claim) : null;
     }
-    const node = own(this.#nodes, id) as FlowNode | undefined;
+    const node = own(this.#nodes, id);
     if (node === undefined) {
       this.#putDown(id, frame ?? ORIGIN);
       return;
@@ -366,7 +366,7 @@ class Nester {
       let at: unknown = id;
       while (typeof at === "string" && this.#strays.has(at) && !concerned.has(at)) {
         concerned.add(at);
-        at = this.#nodes[at]?.["parentId"];
+        at = own(this.#nodes, at)?.["parentId"];
       }
     }
     for (const id of concerned) {

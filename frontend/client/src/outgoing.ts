@@ -2,7 +2,7 @@
 
 import { Backoff } from "./backoff";
 import type { PushCalls } from "./membership";
-import { isEmpty, isObject } from "./mergepatch";
+import { isEmpty, isObject, own } from "./mergepatch";
 import type { Operation } from "./replica";
 import { Sending } from "./sending";
 import { largest, sizeOf, split } from "./split";
@@ -180,6 +180,6 @@ export function pointers(given: unknown): readonly string[] {
 }
 
 function limit(limits: unknown, name: string): number {
-  const given = isObject(limits) ? limits[name] : undefined;
+  const given = isObject(limits) ? own(limits, name) : undefined;
   return typeof given === "number" ? given : Infinity;
 }

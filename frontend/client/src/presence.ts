@@ -1,8 +1,9 @@
 /** Who else is in a flow, and where their pointers are. */
 
+import { type Check, color, count, isText, object, readMembers, text, texts } from "./checks";
 import { sizeOf } from "./split";
 import type { JsonObject, Member, PresenceMeta } from "./types";
-import { fittingName } from "./wellformed";
+import { fittingName, shownName } from "./wellformed";
 
 /** Milliseconds between cursors that are sent: not more than 30 a second. */
 export const CURSOR_INTERVAL = 34;
@@ -29,19 +30,26 @@ export function membersOf(
 
 function memberOf(key: string, given: JsonObject, ownClientId: string): Member {
   const clientId = text(given["client_id"]) ?? key;
-  const meta = Object.fromEntries(Object.entries(given).filter(([name]) => !OF_SERVER.has(name)));
+  const meta = metaOf(given);
   return {
     clientId,
     key,
-    name: text(meta["name"]) ?? "Somebody",
-    color: text(meta["color"]) ?? colorOf(key),
+    name: meta.name ?? "Somebody",
+    color: meta.color ?? colorOf(key),
     isSelf: clientId === ownClientId,
     meta,
   };
 }
 
-function text(value: unknown): string | undefined {
-  return typeof value === "string" && value !== "" ? value : undefined;
+const name: Check<string> = (value) => (isText(value) ? shownName(value) || undefined : undefined);
+
+/** What is known of a meta; an app's own members are its own to check. */
+const KNOWN = { name, color, selection: texts, selected: count, editing: object };
+
+/** Read what a member says of itself, which may be anything. */
+function metaOf(given: JsonObject): PresenceMeta {
+  const rest = Object.entries(given).filter(([one]) => !OF_SERVER.has(one) && !Object.hasOwn(KNOWN, one));
+  return { ...Object.fromEntries(rest), ...readMembers(given, KNOWN) };
 }
 
 /** Give the same name the same colour everywhere. */

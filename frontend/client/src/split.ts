@@ -31,7 +31,7 @@ export function split(patch: JsonObject, maxBytes: number, inverse: JsonObject =
   }
   const ofNodes = objectOr(nodes);
   for (const id of parentsFirst(idsOf(ofNodes, false), (one) => parentIn(ofNodes, one))) {
-    parts.add(["nodes", id], ofNodes[id]);
+    parts.add(["nodes", id], own(ofNodes, id));
   }
   for (const [id, value] of Object.entries(objectOr(edges))) {
     parts.add(["edges", id], value);
@@ -63,7 +63,7 @@ function objectOr(value: unknown): JsonObject {
 
 /** List the members that go, or those that are made or changed. */
 function idsOf(members: JsonObject, isGone: boolean): string[] {
-  return Object.keys(members).filter((id) => (members[id] === null) === isGone);
+  return Object.entries(members).flatMap(([id, member]) => ((member === null) === isGone ? [id] : []));
 }
 
 function parentIn(members: JsonObject, id: string): unknown {
@@ -101,7 +101,7 @@ class Parts {
     // It is an object afterwards, whatever it is before.
     this.#put(path, {}, "{}".length);
     for (const name of inOrder(value)) {
-      const member = value[name];
+      const member = own(value, name);
       if (name === "data" && path.length === 2 && isObject(member)) {
         // Without it there is no node, so some of it belongs to the first part.
         this.#part([...path, name], member);

@@ -4,7 +4,7 @@ import { stage } from "./document";
 import { Draft } from "./draft";
 import { excerpt } from "./excerpt";
 import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch";
-import type { FlowDocument, FlowNode, JsonObject } from "./types";
+import type { FlowDocument, JsonObject } from "./types";
 
 /** What counts of an operation here; it changes until the log has it. */
 export interface Change {
@@ -47,7 +47,7 @@ export function overtake(change: Change, patch: JsonObject, version: number): vo
 /** Say with each position the parent that it is relative to: meanwhile somebody may give another. */
 function framed(document: FlowDocument, patch: JsonObject): JsonObject {
   return ofNodes(patch, (id, change) => {
-    const node = own(document.nodes, id) as FlowNode | undefined;
+    const node = own(document.nodes, id);
     return Object.hasOwn(change, "position") && !Object.hasOwn(change, "id")
       ? { parentId: node?.["parentId"] ?? null, ...change }
       : change;
@@ -74,7 +74,7 @@ function ofNodes(
 function stillOurs(document: JsonObject, effective: JsonObject, inverse: JsonObject): JsonObject {
   const result: JsonObject = {};
   for (const [name, before] of Object.entries(inverse)) {
-    const after = effective[name];
+    const after = own(effective, name);
     const current = own(document, name);
     if (isObject(after) && isObject(before)) {
       const part = isObject(current) ? stillOurs(current, after, before) : {};

@@ -15,3 +15,11 @@ export function fittingName(name: string): string {
   const fitting = wellFormed(name);
   return fitting.length > MAX_NAME ? Array.from(fitting).slice(0, MAX_NAME).join("") : fitting;
 }
+
+/** What isn't seen of a name, but has what stands beside it be read otherwise: controls, and marks of direction. */
+const UNSEEN = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Make of a name that somebody gave what can be shown beside other words; `""` where nothing is left. */
+export function shownName(name: string): string {
+  return fittingName(name).replaceAll(UNSEEN, "").trim();
+}

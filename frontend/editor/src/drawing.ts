@@ -1,6 +1,6 @@
 /** A flow as a picture: where things are, and an SVG of all of it. */
 
-import type { FlowDocument, FlowEdge, FlowNode } from "helix-flows";
+import { type FlowDocument, type FlowEdge, type FlowNode, own } from "helix-flows";
 
 import { kindName, kindOfNode, labelOf, textOf, tintOf } from "./kinds";
 import { dashesOf, inkOn, lookOf } from "./look";
@@ -40,7 +40,7 @@ export function boxesOf(document: Drawable | undefined, places = document && pla
   const groups = document === undefined ? new Set() : groupsIn(document);
   const stacked = (id: string, { level }: Place): number => stackedAt(level, groups.has(id) ? "group" : "node");
   const fromBelow = [...(places ?? [])].toSorted(([a, one], [b, other]) => stacked(a, one) - stacked(b, other));
-  return new Map(fromBelow.map(([id, { x, y }]) => [id, { x, y, ...sizeOf(document?.nodes[id] as FlowNode) }]));
+  return new Map(fromBelow.map(([id, { x, y }]) => [id, { x, y, ...sizeOf(own(document?.nodes, id) as FlowNode) }]));
 }
 
 /** A node or an edge to draw. */
@@ -57,7 +57,7 @@ export function piecesOf(document: Drawable, boxes: ReadonlyMap<string, Box>, pl
   const nodes = [...boxes].map(([id, box]) => {
     const isGroup = groups.has(id);
     const at = stackedAt(places.get(id)?.level ?? 0, isGroup ? "group" : "node");
-    return { at, piece: { node: document.nodes[id] as FlowNode, box, isGroup } };
+    return { at, piece: { node: own(document.nodes, id) as FlowNode, box, isGroup } };
   });
   return [...edges, ...nodes].toSorted((a, b) => a.at - b.at).map(({ piece }) => piece);
 }
@@ -237,8 +237,8 @@ export function fillNode(context: CanvasRenderingContext2D, tint: string, isGrou
 
 function drawNode({ node, box, isGroup }: { node: FlowNode; box: Box; isGroup: boolean }, { color, icon }: Look): string {
   const kind = kindOfNode(node);
-  const { own, kind: tinting, isChosen } = tintOf(node);
-  const tint = own ?? color(`--${tinting}`);
+  const { own: chosen, kind: tinting, isChosen } = tintOf(node);
+  const tint = chosen ?? color(`--${tinting}`);
   const { x, y, width, height } = box;
   const dress = lookOf(node);
   const ink = dress.fill === null ? { strong: color("--text"), weak: color("--muted") } : { strong: inkOn(dress.fill), weak: inkOn(dress.fill) };
@@ -246,7 +246,7 @@ function drawNode({ node, box, isGroup }: { node: FlowNode; box: Box; isGroup: b
   const line = dress.width ?? 1;
   const dashes = dashesOf(dress, line);
   const frame = `x="${x}" y="${y}" width="${width}" height="${height}" rx="14"`;
-  const second = [kindName(node, isGroup), textOf(node.data[kind.telling]) || textOf(node.data["description"])].filter(Boolean).join(" · ");
+  const second = [kindName(node, isGroup), textOf(own(node.data, kind.telling)) || textOf(node.data["description"])].filter(Boolean).join(" · ");
   const filling = dress.fill === null ? `fill="${tint}" fill-opacity="${GROUP_TINT}"` : `fill="${dress.fill}"`;
   const body = isGroup
     ? `<rect ${frame} ${filling} stroke="${dress.border ?? tint}" stroke-opacity="${dress.border === null ? 0.55 : 1}" stroke-width="${dress.width ?? 1.5}" stroke-dasharray="${dashes ?? "6 4"}"/>`

@@ -3,6 +3,7 @@
  * forms, the palette, search and what is read aloud are made.
  */
 
+import { own } from "helix-flows";
 import {
   ArrowRightFromLine, ArrowRightToLine, Bot, Braces, Database, Diamond, type LucideIcon, Radio, Repeat,
   SlidersHorizontal, Square, Zap,
@@ -88,7 +89,7 @@ function fieldOf({ name, label, type, options, suggestions, min, max, step, defa
   return {
     name,
     label,
-    form: options === undefined ? (FORMS[type] ?? "json") : Object.keys(options),
+    form: options === undefined ? (own(FORMS, type) ?? "json") : Object.keys(options),
     ...(options === undefined ? {} : { names: new Map(Object.entries(options)) }),
     ...(type === "number" ? { isOptional: true, range: [min ?? -Number.MAX_SAFE_INTEGER, max ?? Number.MAX_SAFE_INTEGER], isWhole: step === 1 } : {}),
     ...(suggestions === undefined ? {} : { suggestions }),
@@ -103,7 +104,7 @@ export const CATEGORIES: readonly string[] = data.categories;
 
 export const KINDS: readonly Kind[] = data.kinds.map(({ groups: listed, ...kind }) => {
   const groups = listed.map(({ title, fields }) => ({ title, fields: (fields as readonly Listed[]).map(fieldOf) }));
-  return { ...kind, icon: ICONS[kind.type] ?? Square, groups, fields: groups.flatMap(({ fields }) => fields) };
+  return { ...kind, icon: own(ICONS, kind.type) ?? Square, groups, fields: groups.flatMap(({ fields }) => fields) };
 });
 
 const OTHER: Kind = { type: "other", name: "Node", icon: Square, category: "", about: "", groups: [], fields: [], telling: "" };

@@ -52,7 +52,7 @@ export function lookOf(node: object): Look {
 /** Give the patch of a node's `style` by which it looks so; what is `undefined` stays. Its shorthands are written out. */
 export function styling(node: object, change: Partial<Look>): Record<string, string | number | null> {
   const { style } = node as { style?: unknown };
-  const has = (name: string): boolean => typeof style === "object" && style !== null && name in style;
+  const has = (name: string): boolean => typeof style === "object" && style !== null && Object.hasOwn(style, name);
   const { fill, border, width, line } = { ...(has("border") ? lookOf(node) : {}), ...change };
   return {
     ...(fill === undefined || !("fill" in change) ? {} : { backgroundColor: fill, ...(has("background") ? { background: null } : {}) }),

@@ -3,7 +3,8 @@
 import type { Connection, Edge, EdgeChange, Node, NodeChange } from "@xyflow/react";
 
 import { connecting, reconnecting } from "../connections";
-import { diff, isEmpty } from "../mergepatch";
+import { diff, isEmpty, own } from "../mergepatch";
+import { sanitizeEdge, sanitizeNode } from "../sanitizing";
 import { sparing } from "../telling";
 import type { Cursor, FlowDocument, JsonObject, Moving, Point, SyncedFlow } from "../types";
 import { GivenUp } from "./cancelling";
@@ -17,7 +18,7 @@ import {
 } from "./personal";
 import { Previews, RENEWAL } from "./previews";
 import { Refusing } from "./refusing";
-import { FlowView } from "./view";
+import { FlowView, type Sanitizing } from "./view";
 
 /** What React renders. Another object after each change, and the same until then. */
 export interface Shown<N extends Node, E extends Edge> {
@@ -30,7 +31,7 @@ type Change<T extends { type: string }, K extends T["type"]> = Extract<T, { type
 /** Shows one flow to one React Flow. */
 export class FlowController<N extends Node, E extends Edge> {
   readonly sync: SyncedFlow;
-  readonly #view = new FlowView<N, E>();
+  readonly #view: FlowView<N, E>;
   readonly #listeners = new Set<() => void>();
   readonly #refusing = new Refusing();
   #nodes = new Map<string, PersonalNode>();
@@ -48,8 +49,9 @@ export class FlowController<N extends Node, E extends Edge> {
   /** While one drags: says so again. */
   #renewal: ReturnType<typeof setInterval> | undefined;
 
-  constructor(sync: SyncedFlow) {
+  constructor(sync: SyncedFlow, sanitizing: Partial<Sanitizing> = {}) {
     this.sync = sync;
+    this.#view = new FlowView({ node: sanitizeNode, edge: sanitizeEdge, ...sanitizing });
     this.#show();
   }
 
@@ -444,7 +446,7 @@ class NodePatches {
   readonly removed: JsonObject = {};
 
   move(id: string, change: JsonObject): void {
-    this.moved[id] = { ...(this.moved[id] as JsonObject | undefined), ...change };
+    this.moved[id] = { ...(own(this.moved, id) as JsonObject | undefined), ...change };
   }
 }
 

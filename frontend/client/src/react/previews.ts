@@ -1,6 +1,6 @@
 /** What others drag and resize, and haven't dropped yet: whose word counts, and for how long. */
 
-import { same } from "../mergepatch";
+import { own, same } from "../mergepatch";
 import type { Cursor, FlowDocument, JsonObject, Moving } from "../types";
 
 /** Milliseconds after which what isn't said again is shown no more: its page froze, or is gone. */
@@ -64,7 +64,7 @@ export class Previews {
   /** Note what of a sign the document has put elsewhere. */
   #overrule({ cursor, past }: Sign, nodes: FlowDocument["nodes"]): void {
     for (const [id, moving] of Object.entries(cursor.moving ?? {})) {
-      const [before, now] = [this.#nodes[id], nodes[id]];
+      const [before, now] = [own(this.#nodes, id), own(nodes, id)];
       if (before !== now && before !== undefined && now !== undefined && !isSamePlace(before, now)) {
         past.set(id, moving);
       }
@@ -100,7 +100,7 @@ function renewed(cursor: Cursor, at: number, before?: ReadonlyMap<string, Moving
 const PLACE = ["position", "parentId", "width", "height"];
 
 function isSamePlace(a: JsonObject, b: JsonObject): boolean {
-  return PLACE.every((name) => same(a[name], b[name]));
+  return PLACE.every((name) => same(own(a, name), own(b, name)));
 }
 
 /** Leave out what isn't understood. */

@@ -2,7 +2,9 @@
 
 import type { Edge, Node, OnConnect, OnEdgesChange, OnNodesChange, OnReconnect } from "@xyflow/react";
 
-import type { Cursor, FlowState, FlowStatus, FlowSyncOptions, Member, SyncedFlow } from "../types";
+import type {
+  Cursor, FlowEdge, FlowNode, FlowState, FlowStatus, FlowSyncOptions, JsonObject, Member, SyncedFlow,
+} from "../types";
 
 /** `useFlow`'s options. Those of the first render count, as in `useState`. */
 export interface UseFlowOptions<N extends Node = Node, E extends Edge = Edge>
@@ -11,6 +13,13 @@ export interface UseFlowOptions<N extends Node = Node, E extends Edge = Edge>
   initialNodes?: N[];
   /** Its edges. */
   initialEdges?: E[];
+  /**
+   * Makes of a node of the document what `nodes` has of it, beside what is this person's own; by default
+   * `sanitizeNode`. What it makes is shown, and changes nothing in the document.
+   */
+  sanitizeNode?: (node: FlowNode) => JsonObject;
+  /** Likewise of an edge; by default `sanitizeEdge`. */
+  sanitizeEdge?: (edge: FlowEdge) => JsonObject;
 }
 
 /** One flow for React Flow, in step with everybody else's. */

@@ -25,12 +25,15 @@ export function useFlow<N extends Node = Node, E extends Edge = Edge>(
 ): UseFlowResult<N, E> {
   const [first] = useState(options);
   const controller = useMemo(() => {
-    const { initialNodes = [], initialEdges = [], ...rest } = first;
+    const { initialNodes = [], initialEdges = [], sanitizeNode, sanitizeEdge, ...rest } = first;
     const refusing = new Refusing();
     const initial = initialOf(initialNodes, initialEdges, refusing);
     const flow = new FlowSync(flowId, { ...rest, initial });
     refusing.tell(flow);
-    return new FlowController<N, E>(flow);
+    return new FlowController<N, E>(flow, {
+      ...(sanitizeNode === undefined ? {} : { node: sanitizeNode }),
+      ...(sanitizeEdge === undefined ? {} : { edge: sanitizeEdge }),
+    });
   }, [flowId, first]);
   const { sync } = controller;
   useEffect(() => {

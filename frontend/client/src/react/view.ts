@@ -3,9 +3,9 @@
 import type { Edge, Node } from "@xyflow/react";
 
 import { compareIds } from "../document";
-import { same } from "../mergepatch";
+import { own, same } from "../mergepatch";
 import { parentsFirst, strays } from "../nesting";
-import type { FlowDocument, JsonObject, Moving, Point } from "../types";
+import type { FlowDocument, FlowEdge, FlowNode, JsonObject, Moving, Point } from "../types";
 import { type PersonalEdge, type PersonalNode, without } from "./personal";
 
 interface Made<T> {
@@ -13,6 +13,12 @@ interface Made<T> {
   personal: object | undefined;
   moving: Moving | undefined;
   element: T;
+}
+
+/** What becomes of the document's nodes and edges before React Flow is given them. */
+export interface Sanitizing {
+  node: (node: FlowNode) => JsonObject;
+  edge: (edge: FlowEdge) => JsonObject;
 }
 
 /**
@@ -24,8 +30,8 @@ interface Made<T> {
 export class FlowView<N extends Node, E extends Edge> {
   #document: FlowDocument | null = null;
   /** The document's nodes as they are drawn. */
-  #members: Record<string, JsonObject> = {};
-  #ordered: [id: string, node: JsonObject][] = [];
+  #members: FlowDocument["nodes"] = {};
+  #ordered: [id: string, node: FlowNode][] = [];
   /** The places that are only shown, since somebody else has a node there and hasn't dropped it. */
   readonly #lent = new WeakMap<Point, Moving>();
   /** What nodes lay in when somebody else began to move them there. */
@@ -34,6 +40,11 @@ export class FlowView<N extends Node, E extends Edge> {
   #madeEdges = new Map<string, Made<E>>();
   nodes: N[] = [];
   edges: E[] = [];
+  readonly #sanitizing: Sanitizing;
+
+  constructor(sanitizing: Sanitizing) {
+    this.#sanitizing = sanitizing;
+  }
 
   /** Show this from now on. */
   show(
@@ -51,12 +62,12 @@ export class FlowView<N extends Node, E extends Edge> {
     const ordered = document === null ? [] : this.#ordered;
     const shownAs = (one: Moving): JsonObject => this.#shownAs(one);
     const current = this.#inPlace(moving);
-    const madeNodes = make<N>(ordered, this.#madeNodes, personalNodes, current, shownAs);
+    const madeNodes = make<FlowNode, N>(ordered, this.#sanitizing.node, this.#madeNodes, personalNodes, current, shownAs);
     this.#madeNodes = madeNodes;
     this.nodes = keep(this.nodes, listed(madeNodes));
     if (isNew || personalEdges.size > 0 || this.edges.some(({ selected }) => selected)) {
       const edges = Object.entries(document?.edges ?? {});
-      this.#madeEdges = make<E>(edges, this.#madeEdges, personalEdges);
+      this.#madeEdges = make<FlowEdge, E>(edges, this.#sanitizing.edge, this.#madeEdges, personalEdges);
       this.edges = keep(this.edges, [...this.#madeEdges.values()].map(({ element }) => element));
     }
   }
@@ -64,7 +75,7 @@ export class FlowView<N extends Node, E extends Edge> {
   /** Leave out the places that count in something else than what the node lies in by now. */
   #inPlace(moving: ReadonlyMap<string, Moving>): ReadonlyMap<string, Moving> {
     const current = [...moving].filter(([id, one]) => {
-      const parent = this.#members[id]?.["parentId"];
+      const parent = own(this.#members, id)?.["parentId"];
       if (!this.#parents.has(one)) {
         this.#parents.set(one, parent);
       }
@@ -86,14 +97,14 @@ export class FlowView<N extends Node, E extends Edge> {
    * the moment is theirs to write, also where it comes back with what the app has changed.
    */
   unlent(node: N): N {
-    const document = this.#members[node.id];
+    const document = own(this.#members, node.id);
     const moving = this.#lentAt(node.id, node.position);
     if (document === undefined || moving === undefined) {
       return node;
     }
     const sizes = (["width", "height"] as const).filter((side) => node[side] === moving[side]);
-    const own = Object.fromEntries(sizes.flatMap((side) => (side in document ? [[side, document[side]]] : [])));
-    return { ...without(node, ...sizes), position: document["position"], ...own } as N;
+    const kept = Object.fromEntries(sizes.flatMap((side) => (Object.hasOwn(document, side) ? [[side, document[side]]] : [])));
+    return { ...without(node, ...sizes), position: document["position"], ...kept } as N;
   }
 
   /** Give the place that a step from where a node is shown leads to, from where it is in the document. */
@@ -102,7 +113,7 @@ export class FlowView<N extends Node, E extends Edge> {
     if (shown === undefined || !this.#lent.has(shown)) {
       return to;
     }
-    const { x, y } = this.#members[id]?.["position"] as Point;
+    const { x, y } = own(this.#members, id)?.["position"] as Point;
     return { x: to.x - shown.x + x, y: to.y - shown.y + y };
   }
 
@@ -125,15 +136,16 @@ export class FlowView<N extends Node, E extends Edge> {
  * List nodes in the order that is the same for everybody, that of their ids: what lies above is told by
  * their `zIndex`. One whose parent can't be is read as if it had none.
  */
-function inOrder(nodes: FlowDocument["nodes"]): [string, JsonObject][] {
+function inOrder(nodes: FlowDocument["nodes"]): [string, FlowNode][] {
   const lost = strays(nodes);
   return Object.entries(nodes)
     .sort(([a], [b]) => compareIds(a, b))
-    .map(([id, node]) => [id, lost.has(id) ? without(node, "parentId") : node]);
+    .map(([id, node]) => [id, lost.has(id) ? (without(node, "parentId") as FlowNode) : node]);
 }
 
-function make<T>(
-  members: readonly [string, JsonObject][],
+function make<M extends JsonObject, T>(
+  members: readonly [string, M][],
+  sanitize: (member: M) => JsonObject,
   before: ReadonlyMap<string, Made<T>>,
   personals: ReadonlyMap<string, object>,
   movings?: ReadonlyMap<string, Moving>,
@@ -149,7 +161,7 @@ function make<T>(
       continue;
     }
     const moved = moving === undefined ? {} : shownAs?.(moving);
-    const element = { ...document, ...moved, ...personal } as T;
+    const element = { ...sanitize(document), ...moved, ...personal } as T;
     made.set(id, { document, personal, moving, element });
   }
   return made;

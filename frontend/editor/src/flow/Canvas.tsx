@@ -2,7 +2,7 @@ import {
   type Connection, type Edge, type Node, ReactFlow, SelectionMode, useReactFlow, useStore,
   ViewportPortal,
 } from "@xyflow/react";
-import type { FlowDocument, SyncedFlow } from "helix-flows";
+import { type FlowDocument, own, type SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 
@@ -63,7 +63,7 @@ export const Canvas = memo(function Canvas(props: Props) {
 
   const reconnect = useCallback(
     (edge: Edge, connection: Connection) => {
-      calls.onReconnect(edge, ledTo(sync.state.document?.edges[edge.id], connection));
+      calls.onReconnect(edge, ledTo(own(sync.state.document?.edges, edge.id), connection));
     },
     [calls, sync],
   );

@@ -1,4 +1,4 @@
-import type { FlowDocument, FlowEdge, FlowNode } from "helix-flows";
+import { type FlowDocument, type FlowEdge, type FlowNode, own } from "helix-flows";
 import { useFlow } from "helix-flows/react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
@@ -81,7 +81,7 @@ export function Editor({ flowId }: { flowId: string }) {
   }, [title]);
 
   const { selected } = actions;
-  const key = selected.join();
+  const key = JSON.stringify(selected);
   const ask = useCallback((change: Partial<Canvassing>) => { setCanvas((before) => ({ ...before, ...change })); }, []);
   const closeHistory = (): void => {
     setHistoryOpen(false);
@@ -106,11 +106,11 @@ export function Editor({ flowId }: { flowId: string }) {
   const chosen = useMemo(() => chosenOf(document, key), [document, key]);
   const names = useMemo(() => new Map(Object.values(document?.nodes ?? {}).map((node) => [node.id, labelOf(node)])), [document]);
   const areProperties = past === null && fieldsClosedFor !== key && selected.length > 0 && renamed === null;
-  if (renamed !== null && (document?.nodes[renamed] ?? document?.edges[renamed]) === undefined) {
+  if (renamed !== null && (own(document?.nodes, renamed) ?? own(document?.edges, renamed)) === undefined) {
     // Others have deleted it meanwhile.
     ask({ renamed: null });
   }
-  useKeptInSight(areProperties ? key : "");
+  useKeptInSight(areProperties && selected.length === 1 ? (selected[0] ?? "") : "");
   const { setCursor, onNodesChange, onEdgesChange, onConnect, onReconnect } = flow;
   const calls = useMemo(
     () => ({ setCursor, onNodesChange, onEdgesChange, onConnect, onReconnect }),
@@ -151,7 +151,7 @@ export function Editor({ flowId }: { flowId: string }) {
             key={renamed}
             sync={sync}
             id={renamed}
-            label={(document.nodes[renamed]?.data ?? document.edges[renamed])?.["label"]}
+            label={(own(document.nodes, renamed)?.data ?? own(document.edges, renamed))?.["label"]}
             onLabel={(label) => { actions.relabel(renamed, label); }}
             onClose={() => { ask({ renamed: null }); }}
           />
@@ -216,12 +216,12 @@ export function Editor({ flowId }: { flowId: string }) {
   );
 }
 
-/** Give the nodes and edges of a document by their ids, joined by commas. */
+/** Give the nodes and edges of a document by their ids, as JSON. */
 function chosenOf(document: FlowDocument | null, key: string): { nodes: FlowNode[]; edges: FlowEdge[] } {
-  const ids = key.split(",");
+  const ids = JSON.parse(key) as string[];
   return {
-    nodes: ids.flatMap((id) => document?.nodes[id] ?? []),
-    edges: ids.flatMap((id) => document?.edges[id] ?? []),
+    nodes: ids.flatMap((id) => own(document?.nodes, id) ?? []),
+    edges: ids.flatMap((id) => own(document?.edges, id) ?? []),
   };
 }
 

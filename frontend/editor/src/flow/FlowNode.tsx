@@ -1,4 +1,5 @@
 import { Handle, type NodeProps, NodeResizer, Position } from "@xyflow/react";
+import { own } from "helix-flows";
 import { Lock } from "lucide-react";
 import { memo } from "react";
 
@@ -18,7 +19,7 @@ export const FlowNode = memo(function FlowNode({ type, data, selected, draggable
   const Icon = kind.icon;
   const tint = tintOf({ type, data });
   const isGroup = data[GROUPED] === true;
-  const second = [kindName({ type, data }, isGroup), textOf(data[kind.telling]) || textOf(data["description"])].filter(Boolean).join(" · ");
+  const second = [kindName({ type, data }, isGroup), textOf(own(data, kind.telling)) || textOf(data["description"])].filter(Boolean).join(" · ");
   return (
     <div {...tinted(["node", isGroup && "group", tint.isChosen && "tinted"].filter(Boolean).join(" "), tint)}>
       {selected && draggable && (

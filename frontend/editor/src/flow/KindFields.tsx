@@ -1,4 +1,4 @@
-import type { FlowNode } from "helix-flows";
+import { type FlowNode, own } from "helix-flows";
 import { type ReactNode, useState } from "react";
 
 import type { Field, Kind } from "../kinds";
@@ -26,7 +26,7 @@ export function KindFields({ kind, nodes, render, children }: Props) {
         {first.flatMap(({ fields }) => fields).map(render)}
       </Section>
       {more.map(({ title, fields }) => {
-        const isUsed = nodes.some(({ data }) => fields.some(({ name }) => data[name] !== undefined));
+        const isUsed = nodes.some(({ data }) => fields.some(({ name }) => own(data, name) !== undefined));
         return (
           <Group key={`${nodes[0]?.id ?? ""} ${kind.type} ${title}`} name={`${kind.type} ${title}`} title={title} isUsed={isUsed}>
             {() => fields.map(render)}

@@ -1,4 +1,4 @@
-import type { FlowNode, JsonObject, Member, SyncedFlow } from "helix-flows";
+import { type FlowNode, type JsonObject, type Member, own, type SyncedFlow } from "helix-flows";
 import { memo } from "react";
 
 import { sizeOf } from "../drawing";
@@ -54,7 +54,7 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
       return !isSelf && ids.includes(textOf(editing["node"])) && editing["field"] === name;
     });
   const dataField = (known: Field) => {
-    const held = shared(nodes.map(({ data }) => data[known.name]));
+    const held = shared(nodes.map(({ data }) => own(data, known.name)));
     const field = fieldFor(known, held.value);
     const { name, form } = field;
     const isSwitch = form === "switch";
@@ -62,7 +62,7 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
       editor: editorOf(name),
       onChange: (value: unknown, before: unknown, isText = false): void => {
         const given = isSwitch && typeof value === "string" ? (value === "" ? null : value === "true") : typeof form === "object" && value === "" ? null : value;
-        change(`data.${name}`, ({ data }) => ({ data: { [name]: turning(data[name], before, given) } }), isText);
+        change(`data.${name}`, ({ data }) => ({ data: { [name]: turning(own(data, name), before, given) } }), isText);
       },
       onFocus: () => { sync.setPresence({ editing: { node: node.id, field: name } }); },
       onBlur: () => {
@@ -127,7 +127,7 @@ function PlaceFields({ sync, nodes, change }: PartProps & { nodes: readonly Flow
         <PropertyField
           key={`${field.name} ${ids}`}
           field={field}
-          {...shared(nodes.map((node) => node[field.name]))}
+          {...shared(nodes.map((node) => own(node, field.name)))}
           placeholder={String(sizeOf(nodes[0] ?? {})[field.name as "width" | "height"])}
           isDisabled={isDisabled}
           onChange={(value) => { change(field.name, { [field.name]: value }); }}

@@ -1,5 +1,5 @@
 import { type InternalNode, useInternalNode, useStore, ViewportPortal } from "@xyflow/react";
-import type { Cursor, FlowEdge, Member, SyncedFlow } from "helix-flows";
+import { type Cursor, type FlowEdge, type Member, own, type SyncedFlow } from "helix-flows";
 import { useFlowState } from "helix-flows/react";
 import { useEffect, useRef } from "react";
 
@@ -16,12 +16,6 @@ const IDLE = 5_000;
 const GAP = 5;
 const RING_STEP = 4;
 
-/** Give what somebody has selected; their program may tell anything. */
-function selectionOf({ meta }: Member): Set<string> {
-  const told: unknown = meta.selection;
-  return new Set(Array.isArray(told) ? told.filter((id) => typeof id === "string") : []);
-}
-
 /** The others on the canvas: their pointers, what they have selected, and what of it they edit. */
 export function Others({ sync }: { sync: SyncedFlow }) {
   const members = useFlowState(sync, (state) => state.members);
@@ -32,7 +26,7 @@ export function Others({ sync }: { sync: SyncedFlow }) {
   const others = members.filter(({ isSelf }) => !isSelf);
   const selecting = new Map<string, Member[]>();
   for (const member of others) {
-    for (const id of selectionOf(member)) {
+    for (const id of new Set(member.meta.selection)) {
       selecting.set(id, [...(selecting.get(id) ?? []), member]);
     }
   }
@@ -40,7 +34,7 @@ export function Others({ sync }: { sync: SyncedFlow }) {
     <ViewportPortal>
       <div className="others" style={{ "--size": size } as React.CSSProperties}>
         {[...selecting].map(([id, people]) => {
-          const edge = edges?.[id];
+          const edge = own(edges, id);
           return edge === undefined ? <Rings key={id} id={id} people={people} /> : <EdgeRing key={id} edge={edge} lane={lanesIn(edges ?? {}).get(id) ?? 0} people={people} />;
         })}
         {others.map((member) => {

@@ -1,5 +1,5 @@
 import { Check, CloudOff, LoaderCircle, TriangleAlert } from "lucide-react";
-import type { FlowError, FlowStatus, Refusal, SyncedFlow } from "helix-flows";
+import { type FlowError, type FlowStatus, own, type Refusal, type SyncedFlow } from "helix-flows";
 import { useEffect } from "react";
 
 import { tell } from "../ui/Toasts";
@@ -16,7 +16,7 @@ const NOT_KEPT = "This browser keeps nothing at the moment: what is unsent is lo
 
 /** Say why the server, or the connection, said no. */
 export function wordsFor({ code, reason }: FlowError): string {
-  return WORDS[code ?? ""] ?? `${reason.replace(/\.$/, "")}.`;
+  return own(WORDS, code ?? "") ?? `${reason.replace(/\.$/, "")}.`;
 }
 
 /** Say it in two or three words. */

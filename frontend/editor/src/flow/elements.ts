@@ -1,7 +1,7 @@
 /** What React Flow is given of a flow's nodes and edges: with sizes, and names for those who can't see them. */
 
 import { type Connection, type Edge, MarkerType, type Node, type NodeHandle, Position } from "@xyflow/react";
-import type { FlowDocument, FlowEdge as DocumentEdge } from "helix-flows";
+import { type FlowDocument, type FlowEdge as DocumentEdge, own } from "helix-flows";
 
 import { sizeOf } from "../drawing";
 import { kindName, kindOfNode, KINDS, labelOf, textOf } from "../kinds";
@@ -125,7 +125,7 @@ function drawnType(node: Node): string {
 
 /** Give edges as they are drawn, named after the nodes that they join. */
 export function shownEdges(edges: readonly Edge[], document: FlowDocument | null): Edge[] {
-  const label = (id: string): string => labelOf(document?.nodes[id] ?? {});
+  const label = (id: string): string => labelOf(own(document?.nodes, id) ?? {});
   const places = document === null ? new Map<string, Place>() : placesIn(document);
   const lanes = lanesIn(document?.edges ?? {});
   return edges.map((edge) => {

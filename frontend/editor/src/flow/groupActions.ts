@@ -1,6 +1,6 @@
 /** What can be done with groups, whoever asks for it. */
 
-import type { FlowDocument, FlowNode, JsonObject } from "helix-flows";
+import { type FlowDocument, type FlowNode, type JsonObject, own } from "helix-flows";
 
 import { kindOfNode, labelOf } from "../kinds";
 import { groupsIn, placesIn, withInside } from "../nesting";
@@ -46,7 +46,7 @@ export function groupingOf(document: FlowDocument | null, ids: readonly string[]
   const there = document ?? NONE;
   const places = placesIn(there);
   const groups = groupsIn(there);
-  const nameOf = (id: string): string => labelOf(there.nodes[id] as FlowNode);
+  const nameOf = (id: string): string => labelOf(own(there.nodes, id) as FlowNode);
   const areInside = ids.some((id) => places.get(id)?.parent !== undefined);
   return {
     areGroups: ids.some((id) => groups.has(id)),
@@ -69,7 +69,7 @@ export function groupingOf(document: FlowDocument | null, ids: readonly string[]
     removeWhole: () => { remove(withInside(ids, places)); },
     groupChoices: () =>
       (document === null ? [] : groupsFor(document, ids)).map((id) => {
-        const node = there.nodes[id] as FlowNode;
+        const node = own(there.nodes, id) as FlowNode;
         const kind = kindOfNode(node);
         return {
           id, label: labelOf(node), hint: kind.name, icon: kind.icon,

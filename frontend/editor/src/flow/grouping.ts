@@ -1,6 +1,6 @@
 /** Into groups, out of them, and what becomes of a group with that: patches of a document. Pure functions. */
 
-import type { FlowDocument, FlowNode, JsonObject, Point } from "helix-flows";
+import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
 import { type Box, boxesOf, frameOf, sizeOf } from "../drawing";
 import { ancestorsOf, GROUP, groupsIn, MAX_LEVEL, outermost, type Place, placesIn, withInside } from "../nesting";
@@ -16,7 +16,7 @@ export const HEADING = 56;
 /** Give the change by which a node lies in another, or in none, at a place on the canvas. */
 function laid(node: FlowNode, at: Point, parent: string | undefined, places: ReadonlyMap<string, Place>): JsonObject {
   const { x, y } = places.get(parent ?? "") ?? { x: 0, y: 0 };
-  const bound = ["extent", "expandParent"].filter((name) => node[name] !== undefined);
+  const bound = ["extent", "expandParent"].filter((name) => own(node, name) !== undefined);
   return {
     position: { x: at.x - x, y: at.y - y },
     parentId: parent ?? null,
@@ -26,7 +26,7 @@ function laid(node: FlowNode, at: Point, parent: string | undefined, places: Rea
 }
 
 function nodeOf(document: FlowDocument, id: string): FlowNode {
-  return document.nodes[id] as FlowNode;
+  return own(document.nodes, id) as FlowNode;
 }
 
 /** Give the box around nodes. */

@@ -1,5 +1,7 @@
 /** Keys, as commands name them: `Mod+Shift+Z`. `Mod` is Ctrl, and Command on a Mac. */
 
+import { own } from "helix-flows";
+
 const isMac = navigator.platform.startsWith("Mac");
 
 const ASCII = /^[\x20-\x7e]+$/;
@@ -12,7 +14,7 @@ const LETTER_OR_DIGIT = /^[a-z\d]$/i;
  */
 function keyOf({ key, code, altKey }: KeyboardEvent): string {
   const isKnown = (altKey ? LETTER_OR_DIGIT : ASCII).test(key);
-  const placed = isKnown ? undefined : (BRACKETS[code] ?? /^(?:Key|Digit)(.)$/.exec(code)?.[1]);
+  const placed = isKnown ? undefined : (own(BRACKETS, code) ?? /^(?:Key|Digit)(.)$/.exec(code)?.[1]);
   return placed ?? (key.length === 1 ? key.toUpperCase() : key);
 }
 
@@ -33,7 +35,7 @@ const WORDS: Record<string, string> = { Mod: isMac ? "⌘" : "Ctrl", ArrowLeft: 
 
 /** Write keys for people. */
 export function keyWords(keys: string): string[] {
-  return keys.replace("++", "+plus").split("+").map((key) => WORDS[key] ?? key);
+  return keys.replace("++", "+plus").split("+").map((key) => own(WORDS, key) ?? key);
 }
 
 /** Tell whether a key is an input method's, which chooses a word by it, and so does nothing else. */

@@ -1,7 +1,7 @@
 /** Arranges a flow from left to right. Loaded when it is first wanted. */
 
 import dagre from "@dagrejs/dagre";
-import type { FlowDocument, FlowNode, JsonObject, Point } from "helix-flows";
+import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
 import { type Box, boxesOf, frameOf } from "../drawing";
 import { ancestorsOf, outermost, type Place, placesIn } from "../nesting";
@@ -99,7 +99,7 @@ function whole(document: FlowDocument, places: Places): [string, Change][] {
     const [left, top] = group === undefined ? [0, 0] : [PADDING, HEADING];
     for (const [id, { x, y }] of arranged) {
       if (!fixed.has(id)) {
-        changes.set(id, { position: { x: x + left, y: y + top }, parentId: group ?? null, ...sizeChange(document.nodes[id] as FlowNode, sizes.get(id) as Size, members.has(id)) });
+        changes.set(id, { position: { x: x + left, y: y + top }, parentId: group ?? null, ...sizeChange(own(document.nodes, id) as FlowNode, sizes.get(id) as Size, members.has(id)) });
       }
     }
     if (group !== undefined) {
@@ -146,14 +146,14 @@ function linksOf({ edges }: FlowDocument, places: Places): Map<string | undefine
 }
 
 function isLocked(document: FlowDocument, id: string): boolean {
-  return document.nodes[id]?.["draggable"] === false;
+  return own(document.nodes, id)?.["draggable"] === false;
 }
 
 /** Give a patch that puts nodes back to where they were, and as large, but for those that somebody has moved since, or deleted. */
 export function arrangedBack(before: FlowDocument, arranged: JsonObject, now: FlowDocument | null): JsonObject {
   const moved = Object.entries(arranged["nodes"] as Record<string, Change>);
   const nodes = moved.flatMap(([id, { position, parentId, width, height }]) => {
-    const [old, node] = [before.nodes[id], now?.nodes[id]];
+    const [old, node] = [own(before.nodes, id), own(now?.nodes, id)];
     const isThere = node?.position.x === position.x && node.position.y === position.y && (node["parentId"] ?? null) === parentId;
     const isAsLarge = width === undefined || (node?.["width"] === width && node["height"] === height);
     const size = width === undefined || !isAsLarge ? {} : { width: old?.["width"] ?? null, height: old?.["height"] ?? null };

@@ -1,6 +1,6 @@
 /** What lies above what: to the front, to the back, and where new nodes go. Pure functions. */
 
-import type { FlowDocument, JsonObject } from "helix-flows";
+import { type FlowDocument, type JsonObject, own } from "helix-flows";
 
 import { type Box, boxesOf } from "../drawing";
 import { levelOf, liftOf, MAX_LEVEL, placesIn, withInside } from "../nesting";
@@ -18,7 +18,7 @@ interface Layer {
 
 function layersOf(document: FlowDocument): Layer[] {
   const places = placesIn(document);
-  const nodes = [...places].map(([id, { level }]): Layer => ({ table: "nodes", id, zIndex: document.nodes[id]?.["zIndex"], level, lift: 0 }));
+  const nodes = [...places].map(([id, { level }]): Layer => ({ table: "nodes", id, zIndex: own(document.nodes, id)?.["zIndex"], level, lift: 0 }));
   const edges = Object.values(document.edges).map((edge): Layer => {
     const lift = liftOf(edge, places);
     return { table: "edges", id: edge.id, zIndex: edge["zIndex"], level: levelOf(edge["zIndex"]) + lift, lift };

@@ -1,6 +1,6 @@
 /** Moves by the arrow keys, as patches: no group is left or entered by them. Pure functions. */
 
-import type { FlowDocument, FlowNode, JsonObject, Point } from "helix-flows";
+import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
 import { sizeOf } from "../drawing";
 import { outermost, placesIn } from "../nesting";
@@ -25,7 +25,7 @@ class Nudge {
   /** Move a node; one that lies in another as far as it may, or as that one grows. */
   move(id: string, by: Point): void {
     const parent = placesIn(this.#document).get(id)?.parent;
-    const node = this.#document.nodes[id] as FlowNode;
+    const node = own(this.#document.nodes, id) as FlowNode;
     const draft = this.#draft(id);
     draft.x += by.x;
     draft.y += by.y;
@@ -58,17 +58,17 @@ class Nudge {
       }
     }
     const above = places.get(group)?.parent;
-    if (above !== undefined && this.#document.nodes[group]?.["expandParent"] === true) {
+    if (above !== undefined && own(this.#document.nodes, group)?.["expandParent"] === true) {
       this.#grow(above, group);
     }
   }
 
   #size(id: string): { width: number; height: number } {
-    return { ...sizeOf(this.#document.nodes[id] as FlowNode), ...this.#drafts.get(id) };
+    return { ...sizeOf(own(this.#document.nodes, id) as FlowNode), ...this.#drafts.get(id) };
   }
 
   #draft(id: string): Draft {
-    const draft = this.#drafts.get(id) ?? { ...(this.#document.nodes[id] as FlowNode).position };
+    const draft = this.#drafts.get(id) ?? { ...(own(this.#document.nodes, id) as FlowNode).position };
     this.#drafts.set(id, draft);
     return draft;
   }
@@ -85,7 +85,7 @@ class Nudge {
  * that is moved goes with that.
  */
 export function nudged(document: FlowDocument, ids: readonly string[], by: Point): { patch: JsonObject; ids: string[] } {
-  const movable = ids.filter((id) => document.nodes[id] !== undefined && document.nodes[id]["draggable"] !== false);
+  const movable = ids.filter((id) => Object.hasOwn(document.nodes, id) && document.nodes[id]?.["draggable"] !== false);
   const outer = outermost(movable, placesIn(document));
   const nudge = new Nudge(document);
   for (const id of outer) {

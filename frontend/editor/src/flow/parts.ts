@@ -1,6 +1,6 @@
 /** Parts of flows, as patches: new nodes, copies, and what comes from the clipboard. Pure functions. */
 
-import type { FlowDocument, FlowEdge, FlowNode, JsonObject, Point } from "helix-flows";
+import { type FlowDocument, type FlowEdge, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
 import { type Box, frameOf, NODE_SIZE, sizeOf } from "../drawing";
 import { kindOf, textOf } from "../kinds";
@@ -45,7 +45,7 @@ export function partOf(document: FlowDocument, ids: readonly string[], isWhole: 
   const places = placesIn(document);
   const all = withInside(ids, places);
   const taken = (id: string, { x, y, parent }: Place): FlowNode => {
-    const node = document.nodes[id] as FlowNode;
+    const node = own(document.nodes, id) as FlowNode;
     const isAlone = isWhole && parent !== undefined && !all.has(parent);
     return isAlone ? ({ ...withoutParent(node), position: { x, y } } as FlowNode) : node;
   };

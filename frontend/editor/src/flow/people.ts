@@ -1,5 +1,6 @@
 /** Who is here: a person may have several tabs, each of which is a member. */
 
+import type { Rect } from "@xyflow/react";
 import type { Member } from "helix-flows";
 
 import { inkOn } from "../look";
@@ -14,11 +15,21 @@ export interface Somebody {
   selected: number;
 }
 
-/** Tell how many nodes and edges a member has selected; their program may tell anything. */
-function selectedBy({ meta }: Member): number {
-  const [listed, told]: [unknown, unknown] = [meta.selection, meta.selected];
-  const count = Array.isArray(listed) ? listed.length : 0;
-  return typeof told === "number" && Number.isSafeInteger(told) ? Math.max(count, told) : count;
+/** Tell how many nodes and edges a member has selected. */
+function selectedBy({ meta: { selection = [], selected = 0 } }: Member): number {
+  return Math.max(selection.length, selected);
+}
+
+/** How far from 0 and how large what somebody sees may be: beyond that no view can be made of it. */
+const FAR = 2 ** 53;
+
+/** Read what part of the flow somebody says that they see; their program may say anything. */
+export function viewOf({ meta }: Member): Rect | null {
+  const given = meta["view"] as Partial<Record<keyof Rect, unknown>> | null | undefined;
+  const { x, y, width, height } = given ?? {};
+  const isNear = [x, y, width, height].every((one) => typeof one === "number" && Math.abs(one) <= FAR);
+  const view = { x, y, width, height } as Rect;
+  return isNear && view.width >= 1 && view.height >= 1 ? view : null;
 }
 
 /** Make people of members, each once, oneself last. */

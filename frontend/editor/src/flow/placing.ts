@@ -1,6 +1,6 @@
 /** Where nodes go by a command: in line, evenly apart; and which one is next in a direction. Pure functions. */
 
-import type { FlowDocument, JsonObject, Point } from "helix-flows";
+import { type FlowDocument, type JsonObject, own, type Point } from "helix-flows";
 
 import { type Box, boxesOf } from "../drawing";
 import { placesIn } from "../nesting";
@@ -10,7 +10,7 @@ export type Side = "left" | "center" | "right" | "top" | "middle" | "bottom";
 export type Direction = "left" | "right" | "up" | "down";
 export type Axis = "x" | "y";
 
-const isLocked = (document: FlowDocument, id: string): boolean => document.nodes[id]?.["draggable"] === false;
+const isLocked = (document: FlowDocument, id: string): boolean => own(document.nodes, id)?.["draggable"] === false;
 
 /** Give the boxes of nodes, by id. */
 function chosenOf(document: FlowDocument, ids: readonly string[]): [string, Box][] {
@@ -27,7 +27,7 @@ function moved(document: FlowDocument, by: ReadonlyMap<string, Partial<Point>>):
   /** How far each node goes on the canvas. */
   const ways = new Map<string | undefined, Point>();
   for (const [id, { parent }] of placesIn(document)) {
-    const node = document.nodes[id];
+    const node = own(document.nodes, id);
     const carried = ways.get(parent) ?? { x: 0, y: 0 };
     const wanted = by.get(id);
     if (node === undefined || wanted === undefined || isLocked(document, id)) {
@@ -35,10 +35,10 @@ function moved(document: FlowDocument, by: ReadonlyMap<string, Partial<Point>>):
       continue;
     }
     const way = { x: wanted.x ?? 0, y: wanted.y ?? 0 };
-    const own = { x: way.x - carried.x, y: way.y - carried.y };
+    const itsOwn = { x: way.x - carried.x, y: way.y - carried.y };
     ways.set(id, way);
-    if (own.x !== 0 || own.y !== 0) {
-      const position = { x: Math.round(node.position.x + own.x), y: Math.round(node.position.y + own.y) };
+    if (itsOwn.x !== 0 || itsOwn.y !== 0) {
+      const position = { x: Math.round(node.position.x + itsOwn.x), y: Math.round(node.position.y + itsOwn.y) };
       // With what it is relative to, which others may change meanwhile.
       nodes[id] = { position, parentId: parent ?? null };
     }

@@ -1,5 +1,7 @@
 /** What is written in a field, as a value, and a value, as it is written there. Pure functions. */
 
+import { own } from "helix-flows";
+
 import { type Field, textOf } from "../kinds";
 import { faultIn, isObject } from "./values";
 
@@ -25,7 +27,7 @@ export function inOrderOf(order: unknown, value: unknown): unknown {
     return value;
   }
   const names = new Set([...Object.keys(order), ...Object.keys(value)]);
-  const members = [...names].filter((name) => Object.hasOwn(value, name)).map((name) => [name, inOrderOf(order[name], value[name])]);
+  const members = [...names].filter((name) => Object.hasOwn(value, name)).map((name) => [name, inOrderOf(own(order, name), own(value, name))]);
   return Object.fromEntries(members) as unknown;
 }
 

@@ -1,7 +1,7 @@
 /** What can be done to a flow, whoever asks for it: a key, a menu, a mouse. */
 
 import { useReactFlow } from "@xyflow/react";
-import { connecting, type FlowDocument, type JsonObject, type Point } from "helix-flows";
+import { connecting, type FlowDocument, type JsonObject, own, type Point } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { useRef } from "react";
 
@@ -212,7 +212,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       }
     },
     relabel: (id, label) => {
-      const isNode = document?.nodes[id] !== undefined;
+      const isNode = own(document?.nodes, id) !== undefined;
       if (!isReadOnly) {
         sync.gather(`label:${id}`, isNode ? { nodes: { [id]: { data: { label } } } } : { edges: { [id]: { label: label === "" ? null : label } } }, { isText: true });
       }

@@ -1,6 +1,6 @@
 /** Texts in which one has changed the same words as somebody else, at the same time. */
 
-import type { FlowDocument, SyncedFlow } from "helix-flows";
+import { type FlowDocument, own, type SyncedFlow } from "helix-flows";
 import { useEffect, useRef } from "react";
 
 import { fieldLabel, labelOf, textOf } from "../kinds";
@@ -14,9 +14,9 @@ function nameOf(pointer: string, flow: FlowDocument | null): string {
   const [kind = "", id = "", ...path] = pointer.split("/").slice(1).map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
   const field = fieldLabel(path.at(-1) ?? (id || kind));
   if (kind === "nodes") {
-    return `“${field}” of “${labelOf(flow?.nodes[id] ?? {})}”`;
+    return `“${field}” of “${labelOf(own(flow?.nodes, id) ?? {})}”`;
   }
-  const label = textOf(flow?.edges[id]?.["label"]);
+  const label = textOf(own(flow?.edges, id)?.["label"]);
   return kind === "edges" ? `“${field}” of the edge${label === "" ? "" : ` “${label}”`}` : `“${field}”`;
 }
 

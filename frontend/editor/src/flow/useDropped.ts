@@ -1,6 +1,6 @@
 /** What of one's changes was dropped, because somebody deleted meanwhile what they were made to. */
 
-import type { Deletion, Dropped, FlowNode, SyncedFlow } from "helix-flows";
+import { type Deletion, type Dropped, type FlowNode, own, type SyncedFlow } from "helix-flows";
 import { useEffect, useRef } from "react";
 
 import { api } from "../api";
@@ -56,7 +56,7 @@ async function withMakers({ flowId, state }: SyncedFlow, all: readonly Dropped[]
   const since = Math.max(0, state.version - MOST_ENTRIES);
   const { entries } = await api.entries(flowId, since, MOST_ENTRIES).catch(() => ({ entries: [] }));
   const makerOf = ({ kind, id }: Deletion): string | null => {
-    const found = entries.findLast(({ patch }) => (patch[kind] as Record<string, unknown> | undefined)?.[id] === null);
+    const found = entries.findLast(({ patch }) => own(patch[kind] as Record<string, unknown> | undefined, id) === null);
     return found?.by ?? null;
   };
   return all.map((one) => ({ ...one, deletions: one.deletions.map((deletion) => ({ ...deletion, by: deletion.by ?? makerOf(deletion) })) }));
@@ -86,7 +86,7 @@ const PLACE = /^\/nodes\/([^/]+)\/(?:parentId|position)$/;
 /** Say that nodes don't lie in what one has moved them in; `null` where something else was dropped, too. */
 function wordsForPlaces({ state }: SyncedFlow, { paths }: Dropped): string | null {
   const ids = paths.map((path) => PLACE.exec(path)?.[1]?.replaceAll("~1", "/").replaceAll("~0", "~"));
-  const names = [...new Set(ids)].map((id) => quoted(labelOf(state.document?.nodes[id ?? ""] ?? {})));
+  const names = [...new Set(ids)].map((id) => quoted(labelOf(own(state.document?.nodes, id ?? "") ?? {})));
   const where = names.length === 1 ? "it lies" : "they lie";
   return ids.includes(undefined) ? null : `Others have deleted or moved the group in which you moved ${listed(atMost(names))}: see where ${where} now.`;
 }

@@ -1,19 +1,12 @@
 import { type Rect, useOnViewportChange, useReactFlow, useStore, useStoreApi } from "@xyflow/react";
-import type { Member, SyncedFlow } from "helix-flows";
+import type { SyncedFlow } from "helix-flows";
 import { useFlowState } from "helix-flows/react";
 import { useCallback, useEffect, useRef, useState } from "react";
 
 import { tell } from "../ui/Toasts";
+import { viewOf } from "./people";
 
 const DURATION = 200;
-
-/** Read what part of the flow somebody says that they see. */
-function viewOf({ meta }: Member): Rect | null {
-  const given = meta["view"] as Partial<Rect> | null | undefined;
-  const { x, y, width, height } = given ?? {};
-  const numbers = [x, y, width, height].filter((one) => typeof one === "number" && Number.isFinite(one));
-  return numbers.length === 4 ? ({ x, y, width, height } as Rect) : null;
-}
 
 export interface Following {
   /** Whom one follows, by their key; `null` for nobody. */

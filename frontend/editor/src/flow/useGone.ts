@@ -1,4 +1,4 @@
-import type { FlowEntry, SyncedFlow } from "helix-flows";
+import { type FlowEntry, own, type SyncedFlow } from "helix-flows";
 import { useEffect, useLayoutEffect, useRef } from "react";
 
 import { tell } from "../ui/Toasts";
@@ -7,7 +7,7 @@ import { isTyping } from "./keys";
 /** Tell whether an entry deletes a node or an edge. */
 function deletes({ patch }: FlowEntry, id: string): boolean {
   const { nodes, edges } = patch as { nodes?: Record<string, unknown>; edges?: Record<string, unknown> };
-  return nodes?.[id] === null || edges?.[id] === null;
+  return own(nodes, id) === null || own(edges, id) === null;
 }
 
 /**
@@ -31,7 +31,7 @@ export function useGone(sync: SyncedFlow, id: string, title: string): void {
   useLayoutEffect(() => () => {
     const { id: gone, title: name } = latest.current;
     const { document: flow } = sync.state;
-    const isThere = flow === null || flow.nodes[gone] !== undefined || flow.edges[gone] !== undefined;
+    const isThere = flow === null || Object.hasOwn(flow.nodes, gone) || Object.hasOwn(flow.edges, gone);
     if (isThere || !isTyping(document.activeElement)) {
       return;
     }

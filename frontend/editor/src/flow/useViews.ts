@@ -100,7 +100,7 @@ export function useViews({ sync, document, nodes, edges }: UseFlowResult, { sele
       void setViewport({ x: x - by.x, y: y - by.y, zoom });
     },
     goTo: (direction) => {
-      const next = document === null ? null : nextOf(document, selected.find((id) => document.nodes[id] !== undefined), direction);
+      const next = document === null ? null : nextOf(document, selected.find((id) => Object.hasOwn(document.nodes, id)), direction);
       if (next === null) {
         announce("No node in that direction");
       } else {

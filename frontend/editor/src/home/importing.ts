@@ -1,6 +1,6 @@
 /** Flows that come from files, or from what an earlier generation of the editor kept in this browser. */
 
-import type { JsonObject } from "helix-flows";
+import { type JsonObject, own } from "helix-flows";
 
 import { api, reasonOf } from "../api";
 import { store, stored, storedKeys } from "../storage";
@@ -73,8 +73,8 @@ function titles(): Map<string, string> {
   const found = new Map<string, string>();
   for (const [key, entry] of Object.entries(entries) as [string, unknown][]) {
     const fields = (typeof entry === "object" && entry !== null ? entry : {}) as JsonObject;
-    const title = typeof entry === "string" ? entry : TITLE_NAMES.map((name) => fields[name]).find((one) => typeof one === "string" && one.trim() !== "");
-    const id = ID_NAMES.map((name) => fields[name]).find((one) => typeof one === "string" || typeof one === "number") ?? key;
+    const title = typeof entry === "string" ? entry : TITLE_NAMES.map((name) => own(fields, name)).find((one) => typeof one === "string" && one.trim() !== "");
+    const id = ID_NAMES.map((name) => own(fields, name)).find((one) => typeof one === "string" || typeof one === "number") ?? key;
     if (typeof title === "string") {
       found.set(String(id), title.trim());
     }

@@ -1,5 +1,7 @@
 /** What is looked for on home: words, counts and ages. Pure functions. */
 
+import { own } from "helix-flows";
+
 /** What flows are to be like, by the names of REST's parameters; ages are in seconds. */
 export interface Filter {
   min_nodes?: number;
@@ -46,7 +48,7 @@ function agesOf(word: string): Filter | null {
   if (what === undefined) {
     return null;
   }
-  const age = Number(count) * (SECONDS[unit.toLowerCase()] ?? 0);
+  const age = Number(count) * (own(SECONDS, unit.toLowerCase()) ?? 0);
   const isOlder = what.toLowerCase() === "older" || (what.toLowerCase() !== "newer" && how.startsWith(">"));
   return isOlder ? { unchanged_for: age } : { changed_within: age };
 }
