@@ -24,6 +24,7 @@ import servers
 HOST = "127.0.0.1"  # nothing else is ever attacked
 PATIENCE = 20.0  # seconds for one answer
 INNOCENT_INTERVAL = 0.02  # seconds between what the innocent asks
+INNOCENT_PATIENCE = 180.0  # seconds
 ATTACKER = "198.51.100.1"  # addresses that the proxy, which is trusted, tells of
 INNOCENT = "203.0.113.1"
 MEBIBYTE = 1024 * 1024
@@ -275,7 +276,7 @@ def _innocent(port: int) -> Iterator[Callable[[], list[float]]]:
     process.start()
 
     def receive() -> list[float]:
-        if not ours.poll(3 * PATIENCE):
+        if not ours.poll(INNOCENT_PATIENCE):
             raise servers.BenchError("the innocent got no answer")
         times: list[float] = ours.recv()
         return times
@@ -296,7 +297,7 @@ def _be_innocent(port: int, pipe: Connection) -> None:
     """Ask for ``/healthz`` at a steady rate; an answer that is late makes the next ones late."""
     headers = {"X-Forwarded-For": INNOCENT}
     times: list[float] = []
-    connection = http.client.HTTPConnection(HOST, port, timeout=2 * PATIENCE)
+    connection = http.client.HTTPConnection(HOST, port, timeout=INNOCENT_PATIENCE)
     due = time.monotonic()
     while not pipe.poll(max(0.0, due - time.monotonic())):
         connection.request("GET", "/healthz", headers=headers)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from helix.errors import FrameTooLarge, HelixError
+from helix.errors import FrameTooLarge, HelixError, TooManyValues
 from helix.outlet import Outlet
 from helix.protocol import encode_json
 
@@ -68,7 +68,7 @@ class Channel(Protocol):
 
 def plain_refusal(error: HelixError) -> bytes:
     """What the first generation of clients is told of an error, with when to try again if known."""
-    if error.retry_after is not None or isinstance(error, FrameTooLarge):
+    if error.retry_after is not None or isinstance(error, FrameTooLarge | TooManyValues):
         return full_refusal(error)
     return encode_json({"reason": error.message})
 

@@ -7,6 +7,7 @@ import attrs
 from helix.addresses import AddressBudget
 from helix.errors import RateLimited, TooManyJoins
 from helix.ratelimit import Allowance, Rates, TokenBucket
+from helix.weight import BYTES_PER_UNIT
 
 MALFORMED_BURST = 10
 """Malformed frames that a connection may send at once ..."""
@@ -29,12 +30,14 @@ class ConnectionLimits:
     :ivar max_channels: topics joined at once.
     :ivar joins_per_second: joins on average; at once as many as there may be channels.
     :ivar pushes_per_second, bytes_per_second: on average; at once ten times as many.
+    :ivar max_weight: of one message. (`helix.weight`)
     """
 
     max_channels: int = 100
     joins_per_second: float = 50.0
     pushes_per_second: float = 1000.0
     bytes_per_second: float = 4 * 1024 * 1024
+    max_weight: int = 1024 * 1024 // BYTES_PER_UNIT
 
     @property
     def rates(self) -> Rates:

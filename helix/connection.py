@@ -26,11 +26,14 @@ from helix.errors import (
     MalformedFrame,
     RateLimited,
     TooManyChannels,
+    TooManyValues,
     UnmatchedTopic,
 )
 from helix.outlet import Outlet
 from helix.protocol import (
     EMPTY,
+    HEAD_BYTES,
+    TAIL_BYTES,
     BinaryMessage,
     Encoding,
     Message,
@@ -39,6 +42,7 @@ from helix.protocol import (
 )
 from helix.router import Router
 from helix.telemetry import Telemetry
+from helix.weight import is_too_heavy
 
 MAX_QUEUED = 1000
 """Frames that wait behind one join; more close the connection: none is dropped in silence."""
@@ -151,6 +155,9 @@ class Connection:
         """Take one text frame. Never raises."""
         if self._closed:
             return
+        if is_too_heavy(text, self._limits.max_weight):
+            self._refuse_heavy(text)
+            return
         try:
             message = self._encoding.serializer.decode(text)
         except MalformedFrame as error:
@@ -169,15 +176,24 @@ class Connection:
         else:
             self._receive(message, len(data))
 
-    def receive_too_large(self, head: bytes, tail: bytes, size: int, is_binary: bool) -> bool:
+    def receive_too_large(
+        self,
+        head: bytes,
+        tail: bytes,
+        size: int,
+        is_binary: bool,
+        error: HelixError | None = None,
+    ) -> bool:
         """
         Answer a message that is larger than a frame may be, of which only the ends were kept.
 
         :param head: its first `helix.protocol.HEAD_BYTES`.
         :param tail: its last `helix.protocol.TAIL_BYTES`.
         :param size: its bytes.
+        :param error: why it is refused; `FrameTooLarge` where it isn't given.
         :return: whether it could be told what it was.
         """
+        error = error or FrameTooLarge()
         if self._closed:
             return True
         message: _AnyMessage
@@ -191,15 +207,20 @@ class Connection:
         self._budget.spend(False, size, self.last_seen)
         port = self._ports.get(message.topic)
         if message.event == "phx_join":
-            self._refuse(_join_ref_of(message), message, FrameTooLarge())
+            self._refuse(_join_ref_of(message), message, error)
         elif port is None:
-            self._refuse(None, message, FrameTooLarge())
+            self._refuse(None, message, error)
         elif message.join_ref is None or message.join_ref == port.join_ref:
-            refusal = port.channel.refusal(FrameTooLarge())
+            refusal = port.channel.refusal(error)
             self._reply_error(port.join_ref, message, refusal)
         if not self._budget.bears_refusal(self.last_seen):
             self._close(CloseCode.RATE_LIMITED, "far too many messages")
         return True
+
+    def _refuse_heavy(self, text: bytes) -> None:
+        ends = text[:HEAD_BYTES], text[-TAIL_BYTES:]
+        if not self.receive_too_large(*ends, len(text), False, TooManyValues()):
+            self.malformed(MalformedFrame("too many values, and nothing else to be read"))
 
     def malformed(self, error: MalformedFrame) -> None:
         """Count a frame that can't be read; many close the connection."""

@@ -22,6 +22,7 @@ from helix.errors import (
     PreconditionFailed,
     SessionEnded,
     TooManyPending,
+    TooManyValues,
     UnknownEvent,
 )
 from helix.ids import public_id
@@ -34,6 +35,7 @@ from helix.protocol import EMPTY, encode_json
 from helix.service import FlowSessionService
 from helix.session import FlowSession
 from helix.texts import merge_patch
+from helix.weight import BYTES_PER_UNIT, is_too_heavy
 
 MAX_UNANSWERED = 1000
 """Patches of one member that may wait for the store."""
@@ -231,6 +233,8 @@ class DocumentChannel:
 
     def _patch(self, payload: bytes) -> Deferred[bytes]:
         session = self._alive()
+        if is_too_heavy(bytes(payload), self._limits.max_patch_bytes // BYTES_PER_UNIT):
+            raise TooManyValues()
         try:
             given = _decode_patch(payload)
         except msgspec.MsgspecError as error:

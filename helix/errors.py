@@ -249,6 +249,13 @@ class FrameTooLarge(HelixError):
     default_message = "The message is too large"
 
 
+class TooManyValues(HelixError):
+    """What was sent holds so many values that reading it would keep others waiting."""
+
+    code = "too_many_values"
+    default_message = "There are more values in this than may be sent at once"
+
+
 class PatchTooLarge(HelixError):
     """A patch is larger than a patch may be."""
 

@@ -34,6 +34,7 @@ STATUS = {  # by the error's code; 500 for others
     "rate_limited": 429,
     "patch_too_large": 413,
     "document_too_large": 413,
+    "too_many_values": 413,
     "invalid_patch": 422,
     "too_many_connections": 503,
     "draining": 503,

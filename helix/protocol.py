@@ -105,12 +105,12 @@ def nests_too_deep(text: bytes) -> bool:
     return max(accumulate(map(_STEPS.__getitem__, brackets))) > MAX_DEPTH
 
 
-_ESCAPE = re.compile(
-    rb"""\\(?: u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}  # both halves
-           | (?P<half> u[dD][89a-fA-F][0-9a-fA-F]{2} )
-           | . )""",
-    re.VERBOSE | re.DOTALL,
-)
+_BACKSLASHES = re.compile(rb"(?<!\\)\\++(?=u[dD])")
+_HALF = re.compile(rb"u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_WHOLE = re.compile(rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+
+_MAX_ESCAPES = 20_000
+"""Escapes that begin as half a surrogate pair does, in a text that is read in spite of such."""
 
 
 def _whole_characters(text: bytes) -> bytes:
@@ -118,9 +118,22 @@ def _whole_characters(text: bytes) -> bytes:
     Replace escapes of half a surrogate pair by U+FFFD, as browsers do for what they send as UTF-8.
 
     JavaScript writes such an escape for a string that was cut within a character; many parsers,
-    ours too, refuse it.
+    ours too, refuse it. Only what may be one is looked at.
     """
-    return _ESCAPE.sub(lambda found: b"\\ufffd" if found["half"] else found[0], text)
+    parts: list[bytes] = []
+    done = 0
+    for found in _BACKSLASHES.finditer(text):
+        at = found.end()
+        if len(found[0]) % 2 == 0 or at <= done:  # the backslashes stand for themselves
+            continue
+        if whole := _WHOLE.match(text, at):
+            parts.append(text[done : whole.end()])
+            done = whole.end()
+        elif half := _HALF.match(text, at):
+            parts += (text[done:at], b"ufffd")
+            done = half.end()
+    parts.append(text[done:])
+    return b"".join(parts)
 
 
 def decode_json(decode: Callable[[bytes], T], text: bytes) -> T:
@@ -134,7 +147,7 @@ def decode_json(decode: Callable[[bytes], T], text: bytes) -> T:
         try:
             decoded = decode(text)
         except msgspec.DecodeError:
-            if b"\\ud" not in text and b"\\uD" not in text:
+            if not 0 < text.count(b"\\ud") + text.count(b"\\uD") <= _MAX_ESCAPES:
                 raise
             decoded = decode(_whole_characters(text))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -255,11 +255,11 @@ def _parents_first(nodes: Members) -> list[JsonObject]:
     """Put nodes before those that lie in them, as React Flow wants it; else keep the order."""
     placed: Members = {}
     for key in nodes:
-        family: list[str] = []
+        family: Members = {}
         at: Any = key
         while is_among(nodes, at) and at not in placed and at not in family:
-            family.append(at)
-            at = nodes[at].get("parentId", nodes[at].get("parentNode"))
+            family[at] = node = nodes[at]
+            at = node.get("parentId", node.get("parentNode"))
         for member in reversed(family):
-            placed[member] = nodes[member]
+            placed[member] = family[member]
     return list(placed.values())

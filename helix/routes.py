@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import attrs
 import msgspec
 from klein import Klein
 from twisted.logger import Logger
@@ -21,18 +22,23 @@ from helix.errors import (
     InvalidParameters,
     MalformedBody,
     MalformedFrame,
+    TooManyValues,
     UnsupportedMediaType,
 )
 from helix.etags import Conditions
 from helix.presence import MAX_USER_NAME
 from helix.problems import write_error, write_not_found, write_problem
 from helix.protocol import T, decode_json, encode_json
+from helix.weight import is_too_heavy, least_size
 
 MAX_PAGE = 1000
 """What one answer lists at most."""
 
 MAX_NUMBER = 2**53
 """The largest whole number that all clients can tell from its neighbours."""
+
+AROUND_BYTES = 1024
+"""What a body may hold around a document or a patch: an id, names."""
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -204,25 +210,56 @@ def read_limit(request: IRequest, default: int) -> int:
     return limit
 
 
+@attrs.frozen
+class BodyRoom:
+    """
+    How much a body may hold.
+
+    :ivar max_bytes: of it as it came.
+    :ivar max_weight: of what is in it. (`helix.weight`)
+    :ivar least: refuses it, before anything is built of it, where it takes so many bytes even
+        without its white space and its escapes; ``None`` where it may hold what isn't kept.
+    """
+
+    max_bytes: int
+    max_weight: int
+    least: tuple[int, type[HelixError]] | None = None
+
+    def check(self, text: bytes) -> None:
+        """
+        Refuse a body that can't be read, by a look at its bytes alone.
+
+        :raises BodyTooLarge, TooManyValues, HelixError: when it holds too much.
+        """
+        if len(text) > self.max_bytes:
+            raise BodyTooLarge()
+        if self.least is not None:
+            most, error = self.least
+            if len(text) > most and least_size(text) > most + AROUND_BYTES:
+                raise error()
+        if is_too_heavy(text, self.max_weight):
+            raise TooManyValues()
+
+
 def read_body(
     request: IRequest,
     decode: msgspec.json.Decoder[T],
-    max_bytes: int,
+    room: BodyRoom,
     media_types: Sequence[str] = (JSON,),
 ) -> T:
     """
     Read the body of a request.
 
     :param decode: takes the JSON.
-    :param max_bytes: how large it may be.
-    :raises UnsupportedMediaType, BodyTooLarge, MalformedBody: when it isn't such a body.
+    :param room: how much it may hold.
+    :raises UnsupportedMediaType, BodyTooLarge, TooManyValues, MalformedBody: when it isn't such a
+        body.
     """
     media_type = (header(request, b"content-type") or "").partition(";")[0].strip().lower()
     if media_type not in media_types:
         raise UnsupportedMediaType(f"The body must be {' or '.join(media_types)}")
     text = request.content.read()
-    if len(text) > max_bytes:
-        raise BodyTooLarge()
+    room.check(text)
     try:
         text.decode()
         return decode_json(decode.decode, text)

@@ -106,7 +106,7 @@ def check_object(value: object, max_depth: int) -> JsonObject:
     :raises InvalidPatch: at the first fault; its path says where.
     """
     checker = _Checker(DocumentLimits(max_depth=max_depth), nulls=True)
-    checker._data(value, (), max_depth)
+    checker.data(value, max_depth)
     return cast(JsonObject, value)
 
 
@@ -168,12 +168,29 @@ def _is_text(value: object) -> bool:
     return True
 
 
+class _Fault(Exception):
+    """
+    What can't be, found on the way down.
+
+    :ivar path: where, the innermost name first: whoever is on the way adds its own.
+    """
+
+    def __init__(self, problem: str, *path: str | int) -> None:
+        super().__init__()
+        self.problem = problem
+        self.path = list(path)
+
+    def error(self) -> InvalidPatch:
+        return invalid(tuple(reversed(self.path)), self.problem)
+
+
 @attrs.define(eq=False)
 class _Checker:
     """
     Walks over a patch or a document once and refuses the first fault.
 
-    ``room`` says how many levels of arrays and objects a value may have.
+    ``room`` says how many levels of arrays and objects a value may have. Where a fault is gets
+    known only when there is one: to keep the path at hand took longer than all else.
 
     :ivar nulls: whether members may be null, as in a patch, where that deletes them.
     """
@@ -182,107 +199,152 @@ class _Checker:
     nulls: bool
 
     def document(self, value: object) -> JsonObject:
-        document = self._object(value, (), self.limits.max_depth)
-        for name, member in document.items():
-            check = _CHECKS.get(name)
-            if check is None:
-                raise invalid((name,), f"is not one of {', '.join(MEMBERS)}")
-            check(self, member, (name,), self.limits.max_depth - 1)
+        """
+        Check all of it.
+
+        :raises InvalidPatch: at the first fault.
+        """
+        room = self.limits.max_depth
+        name: str | None = None
+        try:
+            document = self._object(value, room)
+            for name, member in document.items():
+                check = _CHECKS.get(name)
+                if check is None:
+                    raise _Fault(f"is not one of {', '.join(MEMBERS)}")
+                check(self, member, room - 1)
+        except _Fault as fault:
+            raise _under(name, fault).error() from None
         return document
 
-    def _object(self, value: object, path: Path, room: int) -> JsonObject:
+    def data(self, value: object, room: int) -> None:
+        """
+        Check an object that may hold anything.
+
+        :raises InvalidPatch: at the first fault.
+        """
+        try:
+            self._data(value, room)
+        except _Fault as fault:
+            raise fault.error() from None
+
+    def _object(self, value: object, room: int) -> JsonObject:
         """Check that a value is an object with keys that can be; not what it holds."""
         if type(value) is not dict:
-            raise invalid(path, "must be an object")
+            raise _Fault("must be an object")
         if room < 1:
-            raise invalid(path, f"nests deeper than {self.limits.max_depth}")
+            raise _Fault(f"nests deeper than {self.limits.max_depth}")
         for key in value:
             if not (type(key) is str and key.isascii()) and not _is_text(key):
-                raise invalid((*path, repr(key)), "is not a name of Unicode characters")
-            if key in FORBIDDEN_KEYS:
-                raise invalid((*path, key), "is a name that must not be used")
+                raise _Fault("is not a name of Unicode characters", repr(key))
+        if not FORBIDDEN_KEYS.isdisjoint(value):
+            key = next(key for key in value if key in FORBIDDEN_KEYS)
+            raise _Fault("is a name that must not be used", key)
         return value
 
-    def _json(self, value: object, path: Path, room: int) -> None:
-        if type(value) is dict:
-            for key, member in self._object(value, path, room).items():
-                self._json(member, (*path, key), room - 1)
-        elif type(value) is list:
-            self._array(value, path, room)
+    def _json(self, value: object, room: int) -> None:
+        kind = type(value)
+        if kind is dict:
+            key: str | None = None
+            try:
+                for key, member in self._object(value, room).items():  # noqa: B007  # told below
+                    self._json(member, room - 1)
+            except _Fault as fault:
+                raise _under(key, fault) from None
+        elif kind is list:
+            self._array(value, room)  # type: ignore[arg-type]  # mypy doesn't see what `kind` says
         else:
-            self._scalar(value, path)
+            self._scalar(value)
 
-    def _scalar(self, value: object, path: Path) -> None:
+    def _scalar(self, value: object) -> None:
         kind = type(value)
         if kind is str:
             if not _is_text(value):
-                raise invalid(path, "holds half of a surrogate pair")
+                raise _Fault("holds half of a surrogate pair")
         elif kind is int or kind is float:
             if not is_number(value, self.limits.max_number):
-                raise invalid(path, "is not a number of at most 2^53, as browsers have it")
+                raise _Fault("is not a number of at most 2^53, as browsers have it")
         elif value is None:
             if not self.nulls:
-                raise invalid(path, "must not be null: leave it out")
+                raise _Fault("must not be null: leave it out")
         elif kind is not bool:
-            raise invalid(path, "is not JSON")
+            raise _Fault("is not JSON")
 
-    def _array(self, value: list[Any], path: Path, room: int) -> None:
+    def _array(self, value: list[Any], room: int) -> None:
         if room < 1:
-            raise invalid(path, f"nests deeper than {self.limits.max_depth}")
+            raise _Fault(f"nests deeper than {self.limits.max_depth}")
         # Arrays are values to a merge patch: a null in one deletes nothing.
         inside = self if self.nulls else _Checker(self.limits, nulls=True)
-        for index, member in enumerate(value):
-            inside._json(member, (*path, index), room - 1)
+        index: int | None = None
+        try:
+            for index, member in enumerate(value):  # noqa: B007  # told below
+                inside._json(member, room - 1)
+        except _Fault as fault:
+            raise _under(index, fault) from None
 
-    def _text(self, value: object, path: Path, room: int) -> None:
+    def _text(self, value: object, room: int) -> None:
         if not _is_text(value):
-            raise invalid(path, "must be a string of Unicode characters")
+            raise _Fault("must be a string of Unicode characters")
 
-    def _data(self, value: object, path: Path, room: int) -> None:
+    def _data(self, value: object, room: int) -> None:
         if type(value) is not dict:
-            raise invalid(path, "must be an object")
-        self._json(value, path, room)
+            raise _Fault("must be an object")
+        self._json(value, room)
 
-    def _numbers(self, value: object, names: tuple[str, ...], path: Path, room: int) -> None:
-        for name, number in self._object(value, path, room).items():
+    def _numbers(self, value: object, names: tuple[str, ...], room: int) -> None:
+        for name, number in self._object(value, room).items():
             if name not in names:
-                raise invalid((*path, name), f"is not one of {', '.join(names)}")
+                raise _Fault(f"is not one of {', '.join(names)}", name)
             if not is_number(number, self.limits.max_number):
-                raise invalid(
-                    (*path, name), "must be a number of at most 2^53, as browsers have it"
-                )
+                raise _Fault("must be a number of at most 2^53, as browsers have it", name)
 
-    def _position(self, value: object, path: Path, room: int) -> None:
-        self._numbers(value, ("x", "y"), path, room)
+    def _position(self, value: object, room: int) -> None:
+        self._numbers(value, ("x", "y"), room)
 
-    def _viewport(self, value: object, path: Path, room: int) -> None:
-        self._numbers(value, ("x", "y", "zoom"), path, room)
+    def _viewport(self, value: object, room: int) -> None:
+        self._numbers(value, ("x", "y", "zoom"), room)
 
-    def _name(self, value: object, path: Path, room: int) -> None:
+    def _name(self, value: object, room: int) -> None:
         if value is not None or not self.nulls:
-            self._text(value, path, room)
+            self._text(value, room)
 
-    def _members(self, value: object, checks: _Checks, path: Path, room: int) -> None:
+    def _members(self, value: object, checks: _Checks, room: int) -> None:
         """Check nodes or edges: objects by id, or null in a patch."""
-        for member_id, member in self._object(value, path, room).items():
-            here = (*path, member_id)
-            if not 1 <= len(member_id.encode()) <= self.limits.max_id_bytes:
-                raise invalid(here, f"is not an id of 1 to {self.limits.max_id_bytes} bytes")
-            if member is None and self.nulls:
-                continue
-            for name, field in self._object(member, here, room - 1).items():
+        member_id: str | None = None
+        try:
+            for member_id, member in self._object(value, room).items():
+                if not 1 <= len(member_id.encode()) <= self.limits.max_id_bytes:
+                    raise _Fault(f"is not an id of 1 to {self.limits.max_id_bytes} bytes")
+                if member is not None or not self.nulls:
+                    self._member(member_id, member, checks, room - 1)
+        except _Fault as fault:
+            raise _under(member_id, fault) from None
+
+    def _member(self, member_id: str, member: object, checks: _Checks, room: int) -> None:
+        name: str | None = None
+        try:
+            for name, field in self._object(member, room).items():
                 if name == "id" and field != member_id:
-                    raise invalid((*here, "id"), "must equal the key")
-                checks.get(name, _Checker._json)(self, field, (*here, name), room - 2)
+                    raise _Fault("must equal the key")
+                checks.get(name, _Checker._json)(self, field, room - 1)
+        except _Fault as fault:
+            raise _under(name, fault) from None
 
-    def _nodes(self, value: object, path: Path, room: int) -> None:
-        self._members(value, _NODE_CHECKS, path, room)
+    def _nodes(self, value: object, room: int) -> None:
+        self._members(value, _NODE_CHECKS, room)
 
-    def _edges(self, value: object, path: Path, room: int) -> None:
-        self._members(value, _EDGE_CHECKS, path, room)
+    def _edges(self, value: object, room: int) -> None:
+        self._members(value, _EDGE_CHECKS, room)
 
 
-_Check = Callable[[_Checker, object, Path, int], None]
+def _under(name: str | int | None, fault: _Fault) -> _Fault:
+    """Say in which member a fault is; ``None`` for the value itself."""
+    if name is not None:
+        fault.path.append(name)
+    return fault
+
+
+_Check = Callable[[_Checker, object, int], None]
 _Checks = dict[str, _Check]
 
 _CHECKS: _Checks = {

@@ -19,7 +19,13 @@ from helix.descriptions import (
     outline_template,
 )
 from helix.edits import Accepted, FlowState
-from helix.errors import InvalidFlowId, InvalidParameters, MissingChanges
+from helix.errors import (
+    DocumentTooLarge,
+    InvalidFlowId,
+    InvalidParameters,
+    MissingChanges,
+    PatchTooLarge,
+)
 from helix.etags import Conditions, tag_of
 from helix.ids import parse_flow_id
 from helix.library import FlowLibrary
@@ -29,6 +35,7 @@ from helix.routes import (
     JSON,
     MAX_NUMBER,
     MERGE_PATCH,
+    BodyRoom,
     make_app,
     parse_number,
     read_body,
@@ -41,6 +48,7 @@ from helix.routes import (
 )
 from helix.service import FlowSessionService
 from helix.versionnames import VersionNames, parse_version_name
+from helix.weight import BYTES_PER_UNIT, DOCUMENT_BYTES_PER_UNIT
 
 FLOWS_ON_A_PAGE = 50
 ENTRIES_ON_A_PAGE = 100
@@ -154,9 +162,18 @@ class FlowRoutes:
         self._names = names
         self._visitors = visitors
         self._sessions = sessions
-        self._max_change_bytes = max_change_bytes
-        self._max_patch_bytes = WHITE_SPACE * library.limits.max_patch_bytes
-        self._max_document_bytes = WHITE_SPACE * library.limits.max_document_bytes
+        limits = library.limits
+        largest = WHITE_SPACE * limits.max_document_bytes
+        heaviest = limits.max_document_bytes // DOCUMENT_BYTES_PER_UNIT
+        self._change = BodyRoom(max_change_bytes, max_change_bytes // BYTES_PER_UNIT)
+        self._patch = BodyRoom(
+            WHITE_SPACE * limits.max_patch_bytes,
+            limits.max_patch_bytes // BYTES_PER_UNIT,
+            (limits.max_patch_bytes, PatchTooLarge),
+        )
+        self._document = BodyRoom(largest, heaviest, (limits.max_document_bytes, DocumentTooLarge))
+        # Other programs' files may hold what isn't kept.
+        self._file = BodyRoom(largest, WHITE_SPACE * heaviest)
 
     # all flows
 
@@ -195,7 +212,7 @@ class FlowRoutes:
     @app.route("/api/flows", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:
         self._visitors.check_creation(request)
-        wanted = read_body(request, _CREATION, self._max_document_bytes)
+        wanted = read_body(request, _CREATION, self._document)
         flow_id = None if wanted.id is msgspec.UNSET else parse_flow_id(wanted.id)
         document = {} if wanted.document is msgspec.UNSET else wanted.document
         if wanted.template is not msgspec.UNSET:
@@ -209,7 +226,7 @@ class FlowRoutes:
     @app.route("/api/flows/import", methods=["POST"])
     async def import_flow(self, request: IRequest) -> bytes:
         self._visitors.check_creation(request)
-        given = read_body(request, _ANYTHING, self._max_document_bytes)
+        given = read_body(request, _ANYTHING, self._file)
         wanted = read_text(request, "id")
         flow_id = None if wanted is None else parse_flow_id(wanted)
         by = read_user_name(request)
@@ -234,7 +251,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PATCH"])
     async def patch(self, request: IRequest, flow_id: str) -> bytes:
-        patch = read_body(request, _ANYTHING, self._max_patch_bytes, (MERGE_PATCH, JSON))
+        patch = read_body(request, _ANYTHING, self._patch, (MERGE_PATCH, JSON))
         flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
         accepted = await _to_the_end(self._library.patch(flow_id, patch, check, by))
@@ -242,7 +259,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PUT"])
     async def replace(self, request: IRequest, flow_id: str) -> bytes:
-        document = read_body(request, _ANYTHING, self._max_document_bytes)
+        document = read_body(request, _ANYTHING, self._document)
         flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
         accepted = await _to_the_end(self._library.replace(flow_id, document, check, by))
@@ -272,7 +289,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/restore", methods=["POST"])
     async def restore(self, request: IRequest, flow_id: str) -> bytes:
-        version = int(read_body(request, _RESTORATION, self._max_change_bytes).version)
+        version = int(read_body(request, _RESTORATION, self._change).version)
         flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
         accepted = await _to_the_end(self._library.restore(flow_id, version, check, by))
@@ -293,7 +310,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["PUT"])
     async def name_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
-        name = parse_version_name(read_body(request, _NAMING, self._max_change_bytes).name)
+        name = parse_version_name(read_body(request, _NAMING, self._change).name)
         place = (parse_flow_id(flow_id), parse_number("version", version, 0))
         check, by = Conditions.of(request).check, read_user_name(request)
         naming = await _to_the_end(self._names.give(*place, name, by, check))
@@ -333,7 +350,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
     def sync(self, request: IRequest, flow_id: str) -> bytes:
-        changes = read_body(request, _SYNC, self._max_change_bytes).changes
+        changes = read_body(request, _SYNC, self._change).changes
         if changes is msgspec.UNSET:
             raise MissingChanges()
         count = self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))

@@ -41,6 +41,7 @@ from helix.versionnames import VersionNames
 from helix.watchdog import WatchdogService
 from helix.web import HelixSite, Root, Web
 from helix.web_flows import WHITE_SPACE, FlowRoutes
+from helix.weight import BYTES_PER_UNIT
 
 BODY_FRAMES = 4
 """How many of the largest frames a request's body may hold: a POST of long polling has several."""
@@ -115,6 +116,7 @@ def build_server(
         config.max_joins_per_second,
         config.max_pushes_per_second,
         config.max_bytes_per_second,
+        config.max_frame_bytes // BYTES_PER_UNIT,
     )
     proxies = TrustedProxies.parse(config.trusted_proxy)
     visitors = Visitors(clock, proxies, AddressBook(_address_limits(config, limits)))

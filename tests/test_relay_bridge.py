@@ -730,6 +730,13 @@ def test_bri6_merged_members_stand_in_the_order_of_what_was_sent() -> None:
     assert [member.get("selected") for member in update["nodes"]] == [False, True, False, None]
 
 
+def test_bri6_a_chain_of_30_000_parents_is_written_at_once() -> None:
+    """In time that grows with the nodes: by the depth of each it would take minutes."""
+    chain = {f"n{n}": node(f"n{n}", parentId=f"n{n + 1}") for n in range(30_000)}
+    written = json.loads(changes_of(RelayState(chain, {})))["nodes"]
+    assert [one["id"] for one in written] == [f"n{n}" for n in reversed(range(30_000))]
+
+
 @pytest.mark.parametrize("field", ["parentId", "parentNode"])
 def test_bri6_parents_precede_their_children(field: str) -> None:
     members = [
