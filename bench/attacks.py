@@ -14,13 +14,14 @@ import argparse
 import sys
 from pathlib import Path
 
+import attacks_memory
 import attacks_time
 import servers
 from attacker import ATTACKS, HEAD, run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-MODULES = (attacks_time,)
+MODULES = (attacks_time, attacks_memory)
 """Where the attacks are; each adds its own when it is imported."""
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
 from helix.errors import FrameTooLarge, HelixError, TooManyValues
 from helix.outlet import Outlet
-from helix.protocol import encode_json
+from helix.protocol import Data, encode_json
 
 
 class Port(Protocol):
@@ -27,6 +28,9 @@ class Port(Protocol):
     def push(self, event: str, payload: bytes) -> None:
         """Send this channel ``event`` with JSON ``payload``."""
 
+    def push_of(self, event: str, payload: Sequence[Data]) -> None:
+        """As `push`, of a payload in pieces, of which large ones are not copied."""
+
     def end(self, event: str) -> None:
         """End the channel with ``phx_close`` or ``phx_error``, from the server's side."""
 
@@ -38,11 +42,11 @@ class Channel(Protocol):
     def user_name(self) -> str:
         """Who the client said that it is when it joined; empty where it didn't."""
 
-    async def join(self, params: bytes) -> bytes:
+    async def join(self, params: bytes) -> Sequence[Data]:
         """
         Join with the client's parameters (JSON).
 
-        :return: the response, a JSON object.
+        :return: the response, a JSON object in pieces, of which large ones are not copied.
         """
 
     def joined(self) -> None:

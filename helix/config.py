@@ -249,6 +249,12 @@ SETTINGS: Sequence[Setting] = (
         "Bytes that may wait for a client that reads slowly, before it is left out of updates.",
     ),
     Setting(
+        "max-queued-bytes",
+        "134217728",
+        _number(int, 16 * 1024, 1e12),
+        "Bytes that may wait for all clients together; beyond, those with most are cut off.",
+    ),
+    Setting(
         "compress-frames-over",
         "0",
         _number(int, 0, 1024 * 1024),
@@ -330,6 +336,7 @@ class Config:
     keep_alive: float
     max_frame_bytes: int
     high_water_mark: int
+    max_queued_bytes: int
     compress_frames_over: int
     session_idle_timeout: float
     max_patch_bytes: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final
 
@@ -35,12 +35,13 @@ from helix.protocol import (
     HEAD_BYTES,
     TAIL_BYTES,
     BinaryMessage,
+    Data,
     Encoding,
     Message,
     Ref,
     decode_binary,
 )
-from helix.router import Router
+from helix.router import Router, key_of
 from helix.telemetry import Telemetry
 from helix.weight import is_too_heavy
 
@@ -59,15 +60,16 @@ class _State(Enum):
 class _Port:
     """One channel of a connection: its place in the protocol. (`helix.channels.Port`)"""
 
-    __slots__ = ("_connection", "channel", "join_ref", "joining", "queue", "state", "topic")
+    __slots__ = ("_connection", "channel", "join_ref", "joining", "key", "queue", "state", "topic")
 
     def __init__(self, connection: Connection, topic: str, join_ref: Ref) -> None:
         self._connection = connection
         self.topic = topic
+        self.key = key_of(topic)
         self.join_ref = join_ref
         self.state = _State.JOINING
         self.channel: Channel
-        self.joining: Deferred[bytes] | None = None
+        self.joining: Deferred[Sequence[Data]] | None = None
         self.queue: list[_AnyMessage] | None = None
 
     @property
@@ -81,6 +83,10 @@ class _Port:
     def push(self, event: str, payload: bytes) -> None:
         if self.state is not _State.CLOSED:
             self._connection.push(self, event, payload)
+
+    def push_of(self, event: str, payload: Sequence[Data]) -> None:
+        if self.state is not _State.CLOSED:
+            self._connection.push_of(self, event, payload)
 
     def end(self, event: str) -> None:
         if self.state is not _State.CLOSED:
@@ -205,7 +211,7 @@ class Connection:
         except MalformedFrame:
             return False
         self._budget.spend(False, size, self.last_seen)
-        port = self._ports.get(message.topic)
+        port = self._port_of(message.topic)
         if message.event == "phx_join":
             self._refuse(_join_ref_of(message), message, error)
         elif port is None:
@@ -252,6 +258,10 @@ class Connection:
     def push(self, port: _Port, event: str, payload: bytes) -> None:
         self._send(self._encoding.serializer.push(port.join_ref, port.topic, event, payload))
 
+    def push_of(self, port: _Port, event: str, payload: Sequence[Data]) -> None:
+        pieces = self._encoding.serializer.push_of(port.join_ref, port.topic, event, payload)
+        self.outlet.send_all(self._encoding.frame_pieces(pieces))
+
     def end(self, port: _Port, event: str) -> None:
         self._drop(port)
         self._send(self._encoding.serializer.close(port.join_ref, port.topic, event))
@@ -285,11 +295,18 @@ class Connection:
             self._log.failure("A frame could not be served")
             self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
 
+    def _port_of(self, topic: str) -> _Port | None:
+        """Give the channel that was joined as ``topic``."""
+        port = self._ports.get(topic)  # of nearly all topics, the key
+        if port is None:
+            port = self._ports.get(key_of(topic))
+        return port if port is not None and port.topic == topic else None
+
     def _route(self, message: _AnyMessage) -> None:
-        port = self._ports.get(message.topic)
+        port = self._port_of(message.topic)
         event = message.event
         if event == "phx_join":
-            self._join(message, port)
+            self._join(message, self._ports.get(key_of(message.topic)))
         elif port is None:
             self._handle_unjoined(message)
         elif message.join_ref is not None and message.join_ref != port.join_ref:
@@ -303,8 +320,9 @@ class Connection:
 
     def _limit(self, message: _AnyMessage, error: RateLimited) -> None:
         """Refuse what is more than the client may send; who goes on and on is closed."""
-        port = self._ports.get(message.topic)
+        port = self._port_of(message.topic)
         if message.event == "phx_join":
+            port = self._ports.get(key_of(message.topic))
             if port is not None:
                 self._drop(port)
             self._refuse_join(_Port(self, message.topic, _join_ref_of(message)), message, error)
@@ -378,7 +396,7 @@ class Connection:
 
     def _drop(self, port: _Port) -> None:
         """Forget a channel: its member is removed, its join cancelled."""
-        if self._ports.get(port.topic) is port:
+        if self._ports.get(port.key) is port:
             self._forget(port)
         joining = port.state is _State.JOINING
         port.state = _State.CLOSED
@@ -394,7 +412,7 @@ class Connection:
         del port.channel  # which has the port: garbage in circles is collected late
 
     def _forget(self, port: _Port) -> None:
-        del self._ports[port.topic]
+        del self._ports[port.key]
         self._budget.return_channel()
 
     def _join(self, message: _AnyMessage, old: _Port | None) -> None:
@@ -414,7 +432,7 @@ class Connection:
             self._refuse_join(port, message, error)
             self._close_replaced(old)
             return
-        self._ports[port.topic] = port
+        self._ports[port.key] = port
         joining = Deferred.fromCoroutine(port.channel.join(params))
         port.joining = joining
         joining.addCallbacks(
@@ -422,12 +440,15 @@ class Connection:
         ).addErrback(self._crashed)
 
     def _joined(
-        self, response: bytes, port: _Port, message: _AnyMessage, old: _Port | None
+        self, response: Sequence[Data], port: _Port, message: _AnyMessage, old: _Port | None
     ) -> None:
         """Reply before anything else of the channel, then serve what waited behind the join."""
         port.joining = None
         port.state = _State.JOINED
-        self._reply(port.join_ref, message, response)
+        pieces = self._encoding.serializer.reply_of(
+            port.join_ref, message.ref, message.topic, "ok", response
+        )
+        self.outlet.send_all(self._encoding.frame_pieces(pieces))
         self._close_replaced(old)
         queued, port.queue = port.queue, None
         port.channel.joined()

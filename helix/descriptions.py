@@ -29,7 +29,7 @@ def describe_flow(head: FlowHead) -> dict[str, object]:
 
 
 def describe_state(state: FlowState) -> dict[str, object]:
-    """Describe a flow with its document, as of a version."""
+    """Describe a flow as of a version, but for its document."""
     head = state.head
     return {
         "id": head.flow_id,
@@ -38,7 +38,6 @@ def describe_state(state: FlowState) -> dict[str, object]:
         "version": state.version,
         "created_at": head.created_at,
         "updated_at": head.updated_at,
-        "document": msgspec.Raw(state.document),
     }
 
 

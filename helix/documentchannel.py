@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from helix.joining import Joined, Past
 from helix.parts import WHOLE_BYTES, parts_of
 from helix.patchorder import PatchOrder
 from helix.presence import Person, check_key, check_user, parse_meta
-from helix.protocol import EMPTY, encode_json
+from helix.protocol import EMPTY, Data, encode_json
 from helix.service import FlowSessionService
 from helix.session import FlowSession
 from helix.texts import merge_patch
@@ -135,7 +136,8 @@ class DocumentChannel:
     def user_name(self) -> str:
         return self._person.name
 
-    async def join(self, params: bytes) -> bytes:
+    async def join(self, params: bytes) -> Sequence[Data]:
+        self.outlet.check_room()
         given = _read_params(params)
         self._person = _person_of(given)
         self._session, joined = await self._service.join_document(
@@ -183,6 +185,9 @@ class DocumentChannel:
     def push(self, event: str, payload: bytes) -> None:
         self._port.push(event, payload)
 
+    def push_of(self, event: str, payload: Sequence[Data]) -> None:
+        self._port.push_of(event, payload)
+
     def end(self, event: str) -> None:
         if self._session is not None:
             self._session = None
@@ -190,7 +195,7 @@ class DocumentChannel:
 
     # inside
 
-    def _response(self, joined: Joined) -> bytes:
+    def _response(self, joined: Joined) -> Sequence[Data]:
         response: dict[str, object] = {
             "client_id": self._person.client_id,
             "epoch": joined.epoch,
@@ -201,21 +206,22 @@ class DocumentChannel:
             "recovered": joined.entries is not None,
             "limits": self._limits,
         }
+        head = encode_json(response).removesuffix(b"}")
         if joined.entries is not None:
-            response["entries"] = msgspec.Raw(joined.entries)
-        elif joined.document is not None:
-            response["document"] = msgspec.Raw(joined.document)
-        return encode_json(response)
+            return head + b',"entries":', joined.entries, b"}"
+        if joined.document is not None:
+            return head + b',"document":', joined.document, b"}"
+        return head, b"}"
 
-    def _told_in_parts(self, response: bytes) -> bytes:
+    def _told_in_parts(self, response: Sequence[Data]) -> Sequence[Data]:
         """Tell what is large in parts, and give what is answered then: how many they were."""
-        if len(response) <= WHOLE_BYTES:
+        if sum(map(len, response)) <= WHOLE_BYTES:
             return response
         count = 0
         for part in parts_of(response):
-            self._port.push("part", part)
+            self._port.push_of("part", part)
             count += 1
-        return encode_json({"parts": count})
+        return (encode_json({"parts": count}),)
 
     def _alive(self) -> FlowSession:
         if self._session is None:

@@ -112,6 +112,14 @@ class TooManyJoins(RateLimited):
     default_message = "too many joins, try again later"
 
 
+class TooMuchUnread(HelixError):
+    """More waits for the client than may: it is to read that before it joins."""
+
+    code = "too_much_unread"
+    retry = True
+    default_message = "Read what you were sent, then join again"
+
+
 class TooManySessions(HelixError):
     """As many flows are open as may be."""
 
@@ -452,4 +460,5 @@ class CloseCode(IntEnum):
     SILENT = 4001
     INTERNAL = 4002
     RATE_LIMITED = 4003
+    TOO_MUCH_WAITS = 4004
     MALFORMED_FRAMES = 4500

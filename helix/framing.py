@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from functools import partial
 
-from helix.protocol import V1, V2, Encoding, Serializer
+from helix.protocol import V1, V2, Data, Encoding, Serializer
 
 MAX_DEFLATED = 1024 * 1024
 """Bytes of the largest frame that is deflated: about 10 ms, in which all others wait."""
@@ -22,17 +23,25 @@ _TAIL = b"\0\0\xff\xff"
 
 def _frame(first: int, payload: bytes) -> bytes:
     """One whole, unmasked frame."""
-    size = len(payload)
+    return _header(first, len(payload)) + payload
+
+
+def _header(first: int, size: int) -> bytes:
     if size < 126:
-        return b"%c%c%b" % (first, size, payload)
+        return b"%c%c" % (first, size)
     if size < 1 << 16:
-        return b"%c\x7e%b%b" % (first, size.to_bytes(2, "big"), payload)
-    return b"%c\x7f%b%b" % (first, size.to_bytes(8, "big"), payload)
+        return b"%c\x7e%b" % (first, size.to_bytes(2, "big"))
+    return b"%c\x7f%b" % (first, size.to_bytes(8, "big"))
 
 
 def frame_text(text: bytes) -> bytes:
     """A text frame."""
     return _frame(_TEXT, text)
+
+
+def frame_pieces(pieces: Sequence[Data]) -> list[Data]:
+    """A text frame of a text in pieces."""
+    return [_header(_TEXT, sum(map(len, pieces))), *pieces]
 
 
 def frame_binary(data: bytes) -> bytes:
@@ -49,13 +58,24 @@ def frame_deflated(over: int, text: bytes) -> bytes:
     return _frame(_DEFLATED_TEXT, deflated.removesuffix(_TAIL))
 
 
+def frame_pieces_deflated(over: int, pieces: Sequence[Data]) -> list[Data]:
+    """As `frame_deflated`, of a text in pieces, which are joined where it is deflated."""
+    if not over < sum(map(len, pieces)) <= MAX_DEFLATED:
+        return frame_pieces(pieces)
+    return [frame_deflated(over, b"".join(pieces))]
+
+
 ENCODINGS: dict[type[Serializer], Encoding] = {
-    V1: Encoding(V1, frame_text, None),
-    V2: Encoding(V2, frame_text, frame_binary),
+    V1: Encoding(V1, frame_text, None, frame_pieces),
+    V2: Encoding(V2, frame_text, frame_binary, frame_pieces),
 }
 
 
 def deflating(over: int) -> dict[type[Serializer], Encoding]:
     """Make the encodings of clients that take deflated frames; ``over`` as in `frame_deflated`."""
     frame = partial(frame_deflated, over)
-    return {V1: Encoding(V1, frame, None), V2: Encoding(V2, frame, frame_binary)}
+    pieces = partial(frame_pieces_deflated, over)
+    return {
+        V1: Encoding(V1, frame, None, pieces),
+        V2: Encoding(V2, frame, frame_binary, pieces),
+    }

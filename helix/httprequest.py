@@ -8,8 +8,9 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 from twisted.web.resource import IResource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 
+from helix.answers import PacedRequest
 from helix.errors import BodyTooLarge
 from helix.problems import write_not_found, write_problem
 
@@ -64,7 +65,7 @@ def is_literal(target: bytes, words: Words) -> bool:
     )
 
 
-class LimitedRequest(Request):
+class LimitedRequest(PacedRequest):
     """
     A request that is refused as soon as it can't be, or becomes too large, and the connection with
     it: 400 or 413.

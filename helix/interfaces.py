@@ -31,6 +31,9 @@ class IMember(Interface):
     def push(event: str, payload: bytes) -> None:
         """Send this member alone ``event`` with JSON ``payload``."""
 
+    def push_of(event: str, payload: Sequence[bytes | memoryview]) -> None:
+        """As `push`, of a payload in pieces, of which large ones are not copied."""
+
     def end(event: str) -> None:
         """
         End the channel from the session's side and forget the session.

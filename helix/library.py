@@ -133,9 +133,9 @@ class FlowLibrary:
         """
         return Deferred.fromCoroutine(self._entries(flow_id, after, limit))
 
-    def export(self, flow_id: str) -> Deferred[JsonObject]:
+    def export(self, flow_id: str) -> Deferred[tuple[JsonObject, bytes]]:
         """
-        Give a flow as a file's content. (`helix.importing`)
+        Give a flow as a file's content, but for its document, and that as JSON. (`helix.importing`)
 
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
@@ -298,10 +298,10 @@ class FlowLibrary:
             last = entries[-1].version
         return EntryPage(head.epoch, entries, last if last < head.version else None)
 
-    async def _export(self, flow_id: str) -> JsonObject:
+    async def _export(self, flow_id: str) -> tuple[JsonObject, bytes]:
         state = await self._read(flow_id, None)
         head = state.head
-        return {
+        exported = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "id": flow_id,
@@ -312,8 +312,8 @@ class FlowLibrary:
             "created_at": head.created_at,
             "updated_at": head.updated_at,
             "exported_at": self._wall(),
-            "document": msgspec.Raw(state.document),
         }
+        return exported, state.document
 
     async def _create(
         self, whole: Any, flow_id: str | None, by: str, check: _Validate = validate

@@ -17,6 +17,7 @@ from helix.document import DocumentLimits, FlowDocument, JsonObject, empty_docum
 from helix.edits import FlowState, summary_of
 from helix.errors import FlowDeleted, FlowNotFound, StoreCorrupt
 from helix.interfaces import IFlowStore
+from helix.parts import SharedText
 from helix.records import Entry, FlowHead, StoredFlow
 
 RECENT_BYTES = 128 * 1024
@@ -195,7 +196,7 @@ class LiveLog:
     def replace(self, stored: StoredFlow | None, document: FlowDocument) -> None:
         """Begin anew, from what the store has; parameters as the constructor's."""
         self.document = document
-        self._encoded: bytes | None = None
+        self._encoded: SharedText | None = None
         self._recent: deque[Entry] | None = None  # a deque takes 600 bytes when it is empty
         self._recent_bytes = 0
         self._tail_entries = self._tail_bytes = 0
@@ -242,13 +243,13 @@ class LiveLog:
         """The flow as it is durable, when its document is just that."""
         return FlowState(self.head, self.version, self.encoded())
 
-    def encoded(self) -> bytes:
+    def encoded(self) -> SharedText:
         """
         Give the document as JSON, when it is what is durable; made once for all who ask for it
         before the next edit.
         """
         if self._encoded is None:
-            self._encoded = encode_document(self.document.content)
+            self._encoded = SharedText(encode_document(self.document.content))
         return self._encoded
 
     def extend(self, entries: Sequence[Entry]) -> None:

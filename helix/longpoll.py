@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from helix.admission import Admission, Door, header, parameters
+from helix.backlog import Backlog
 from helix.clients import ClientService
 from helix.connection import Connections
 from helix.errors import (
@@ -27,8 +28,9 @@ from helix.errors import (
     RateLimited,
 )
 from helix.outlet import Flow, Outlet
+from helix.parts import SharedText, escape
 from helix.problems import write_not_found, write_problem
-from helix.protocol import V1, V2, Encoding, Serializer, encode_json
+from helix.protocol import V1, V2, Data, Encoding, Serializer, encode_json
 
 POLL_TIMEOUT = 10.0
 """Seconds that a poll waits for messages."""
@@ -53,8 +55,12 @@ def _frame(text: bytes) -> bytes:
     return text + _END
 
 
+def _frame_pieces(pieces: Sequence[Data]) -> list[Data]:
+    return [*pieces, _END]
+
+
 ENCODINGS: dict[type[Serializer], Encoding] = {
-    serializer: Encoding(serializer, _frame, None) for serializer in (V1, V2)
+    serializer: Encoding(serializer, _frame, None, _frame_pieces) for serializer in (V1, V2)
 }
 
 
@@ -75,19 +81,20 @@ class Mailbox(Outlet):
         clock: IReactorTime,
         lagging: Callable[[bool], None],
         arrived: Callable[[], None],
+        backlog: Backlog,
+        shed: Callable[[], None],
     ) -> None:
         self._arrived = arrived
-        super().__init__(encoding, high_water_mark, clock, lagging, lambda: None)
+        super().__init__(encoding, high_water_mark, clock, lagging, lambda: None, backlog, shed)
         self._wait()
 
     def lost(self) -> None:
         super().lost()
         self._arrived = lambda: None  # so that nothing leads back to the client
 
-    def take_all(self) -> list[str]:
-        """Empty the mailbox: the frames, oldest first."""
-        data = b"".join(iter(self._next_chunk, None))
-        return [frame.decode() for frame in data.split(_END)[:-1]]
+    def take_all(self) -> list[Data]:
+        """Empty the mailbox: the frames, oldest first, each ended by `_END`, in pieces."""
+        return self._take_queue()
 
     def _wait(self) -> None:
         """A mailbox is never clear: whether its client is alive is told by its polls."""
@@ -119,6 +126,8 @@ class PollingClient:
             self._clock,
             self._tell_lagging,
             self._arrived,
+            service.backlog,
+            lambda: self.close(CloseCode.TOO_MUCH_WAITS, ""),
         )
         self.connection = service.connections.make(self._mailbox, self.close, admission.budget)
         self._is_closing = False
@@ -205,7 +214,7 @@ class PollingClient:
         if self._poll is not None:
             self._answer(200, self._mailbox.take_all())
 
-    def _answer(self, status: int, messages: list[str] | None = None) -> None:
+    def _answer(self, status: int, messages: Sequence[Data] = ()) -> None:
         """Answer the poll that waits, if one does; the session now waits for the next."""
         request, self._poll = self._poll, None
         timer, self._poll_timer = self._poll_timer, None
@@ -225,18 +234,36 @@ class PollingClient:
 
 
 def write_answer(
-    request: Request, status: int, token: str | None = None, messages: list[str] | None = None
+    request: Request, status: int, token: str | None = None, messages: Sequence[Data] = ()
 ) -> None:
-    """Finish ``request`` with the body that the client goes by."""
+    """
+    Finish ``request`` with the body that the client goes by.
+
+    :param messages: frames as `Mailbox.take_all` gives them.
+    """
     body: dict[str, object] = {"status": status}
     if token is not None:
         body["token"] = token
-    if messages is not None:
-        body["messages"] = messages
     request.setHeader(b"content-type", b"application/json")
     request.setHeader(b"cache-control", b"no-store")
-    request.write(encode_json(body))
+    if not messages:
+        request.write(encode_json(body))
+        request.finish()
+        return
+    request.write(encode_json(body).removesuffix(b"}") + b',"messages":["')
+    *others, last = messages
+    for piece in (*others, bytes(last).removesuffix(_END)):
+        request.write(_escaped(piece))
+    request.write(b'"]}')
     request.finish()
+
+
+def _escaped(piece: Data) -> bytes:
+    """Write a piece of frames into a JSON array of strings."""
+    if isinstance(piece, SharedText):
+        return piece.escaped[0]
+    frames = bytes(piece).decode().split(_END.decode())
+    return b'","'.join(map(escape, frames))
 
 
 class LongPollResource(Resource):
@@ -255,8 +282,10 @@ class LongPollResource(Resource):
         door: Door,
         max_frame_bytes: int,
         high_water_mark: int,
+        backlog: Backlog,
     ) -> None:
         super().__init__()
+        self.backlog = backlog
         self.connections = connections
         self.high_water_mark = high_water_mark
         self.clients = clients

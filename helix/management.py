@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from helix.errors import (
     UnknownEvent,
 )
 from helix.ids import parse_flow_id
-from helix.protocol import EMPTY, encode_json
+from helix.protocol import EMPTY, Data, encode_json
 from helix.service import FlowSessionService
 
 
@@ -52,8 +52,8 @@ class ManagementChannel:
         self._port = port
         self._delete = delete
 
-    async def join(self, params: bytes) -> bytes:
-        return EMPTY
+    async def join(self, params: bytes) -> Sequence[Data]:
+        return (EMPTY,)
 
     def joined(self) -> None:
         """Nobody is told."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -22,6 +22,7 @@ _COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
     ("helix.connection.refused", "connections_refused", "Clients that were refused.", "code"),
     ("helix.frame.malformed", "malformed_frames", "Frames that could not be read.", None),
     ("helix.connection.lagging", "clients_lagging", "Times that a client began to lag.", None),
+    ("helix.backlog.shed", "clients_shed", "Clients cut off since too much waited.", None),
     ("helix.connection.dropped", "connections_dropped", "Clients that were closed.", "code"),
     ("helix.request.answered", "http_requests", "HTTP requests that were answered.", "status"),
     ("helix.session.started", "sessions_started", "Sessions that started.", None),
@@ -39,9 +40,10 @@ class Metrics:
     Counts what telemetry tells.
 
     :param telemetry: whose events are counted.
+    :param queued_bytes: tells how many bytes wait for clients.
     """
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, queued_bytes: Callable[[], float] = int) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -50,6 +52,8 @@ class Metrics:
         self._connections = self._gauge("connections", "Clients that are connected.")
         self._sessions = self._gauge("sessions", "Flows that somebody has open.")
         self._members = self._gauge("members", "Members of all flows.")
+        queued = self._gauge("queued_bytes", "Bytes that wait for clients to take them.")
+        queued.set_function(queued_bytes)
         telemetry.subscribe("helix.connection.opened", lambda *_: self._connections.inc())
         telemetry.subscribe("helix.connection.closed", lambda *_: self._connections.dec())
         telemetry.subscribe("helix.session.started", lambda *_: self._sessions.inc())

@@ -9,14 +9,16 @@ of everything else the newest of its kind once it has drained.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from helix.protocol import Encoding
+from helix.backlog import Backlog, Share
+from helix.errors import TooMuchUnread
+from helix.protocol import Data, Encoding
 
 QUEUED = -1
 """What `Outlet.write` returns when it has put the data behind what waits already."""
@@ -26,6 +28,9 @@ REFUSED = -2
 
 CHUNK_BYTES = 16 * 1024
 """What is handed to a slow transport at a time, so that a trickle still counts as progress."""
+
+JOINED_BYTES = 16 * 1024
+"""Pieces of less are joined to be sent by one call; larger ones are not copied for that."""
 
 FrameKey = tuple[str, Hashable]
 """A topic, and the kind of a frame among its."""
@@ -70,6 +75,9 @@ class Outlet:
     :param clock: tells the time.
     :param lagging: called with ``True`` when the outlet starts lagging, ``False`` when it ends.
     :param broken: called when the peer turns out to be gone.
+    :param backlog: what waits for all peers, this one included.
+    :param shed: called when that is too much, and the peer has to go; nothing waits for it any
+        more.
 
     :ivar write: takes bytes and returns how many of them, or `QUEUED` or `REFUSED`; may raise
         ``OSError``. Only for the loop of the fan-out, which calls `settle` with any other result
@@ -78,14 +86,18 @@ class Outlet:
     """
 
     __slots__ = (
+        "_backlog",
         "_broken",
         "_clock",
         "_corked",
+        "_corked_bytes",
         "_high_water_mark",
         "_lagging",
         "_newest",
         "_queue",
         "_queued_bytes",
+        "_share",
+        "_shed",
         "_state",
         "_taken_bytes",
         "_waiting",
@@ -101,6 +113,8 @@ class Outlet:
         clock: IReactorTime,
         lagging: Callable[[bool], None],
         broken: Callable[[], None],
+        backlog: Backlog,
+        shed: Callable[[], None],
     ) -> None:
         self.encoding = encoding
         self.blocked_since: float | None = None
@@ -108,18 +122,22 @@ class Outlet:
         self._high_water_mark = high_water_mark
         self._lagging = lagging
         self._broken = broken
+        self._backlog = backlog
+        self._shed = shed
+        self._share: Share | None = None
         self._state = Flow.CLEAR
-        self._queue: deque[bytes | memoryview] | None = None
+        self._queue: deque[Data] | None = None
         self._queued_bytes = 0
         self._taken_bytes = 0
         self._newest: dict[FrameKey, bytes | LateFrame] | None = None
         self._waiting: deque[tuple[int, Deferred[None]]] | None = None
-        self._corked: list[bytes | memoryview] | None = None
-        self.write: Callable[[bytes | memoryview], int] = self._write_clear
+        self._corked: list[Data] | None = None
+        self._corked_bytes = 0
+        self.write: Callable[[Data], int] = self._write_clear
 
     # what a transport provides
 
-    def _write_clear(self, data: bytes | memoryview) -> int:
+    def _write_clear(self, data: Data) -> int:
         raise NotImplementedError  # pragma: no cover
 
     def _start_draining(self) -> None:
@@ -132,7 +150,7 @@ class Outlet:
     def state(self) -> Flow:
         return self._state
 
-    def send(self, data: bytes | memoryview) -> None:
+    def send(self, data: Data) -> None:
         """Send what must arrive: a reply, the end of a channel. Never raises."""
         try:
             taken = self.write(data)
@@ -145,9 +163,15 @@ class Outlet:
             return
         self._enqueue(data, max(taken, 0))
 
-    def settle(
-        self, taken: int, data: bytes | memoryview, frames: Sequence[KeyedFrame]
-    ) -> Deferred[None] | None:
+    def send_all(self, pieces: Iterable[Data]) -> None:
+        """
+        Send pieces of what must arrive, in order. Large ones are neither joined nor copied, so that
+        many outlets hold the same.
+        """
+        for data in _gathered(pieces):
+            self.send(data)
+
+    def settle(self, taken: int, data: Data, frames: Sequence[KeyedFrame]) -> Deferred[None] | None:
         """
         See to what `write` did not take of ``data``, which is the ``frames`` joined.
 
@@ -166,7 +190,7 @@ class Outlet:
         return self._when_taken()
 
     def settle_error(
-        self, error: OSError, data: bytes | memoryview, frames: Sequence[KeyedFrame]
+        self, error: OSError, data: Data, frames: Sequence[KeyedFrame]
     ) -> Deferred[None] | None:
         """As `settle`, for a `write` that raised."""
         if isinstance(error, BlockingIOError):
@@ -174,10 +198,19 @@ class Outlet:
         self._fail()
         return None
 
+    def check_room(self) -> None:
+        """
+        See that the peer may be told something large.
+
+        :raises TooMuchUnread: when more waits for it than the high-water mark.
+        """
+        if self._state is Flow.LAGGING or self._corked_bytes > self._high_water_mark:
+            raise TooMuchUnread()
+
     def forget(self, topic: str) -> None:
         """Drop what is kept of a topic for when the outlet has drained."""
-        if self._newest is not None:
-            self._newest = {key: kept for key, kept in self._newest.items() if key[0] != topic}
+        for key in [key for key in self._newest or () if key[0] == topic]:
+            self._take_newest(key)
 
     def cork(self) -> bool:
         """
@@ -195,10 +228,11 @@ class Outlet:
     def uncork(self) -> None:
         """Send what was gathered."""
         gathered, self._corked = self._corked, None
+        self._corked_bytes = 0
         if self._state is Flow.CLEAR:
             self.write = self._write_clear
         if gathered:
-            self.send(gathered[0] if len(gathered) == 1 else b"".join(gathered))
+            self.send_all(gathered)
 
     def shut(self) -> None:
         """Take nothing more, but go on sending what waits."""
@@ -207,7 +241,7 @@ class Outlet:
         self._leave_lagging()
         self._state = Flow.SHUT
         self.write = len  # as if all was taken
-        self._newest = None
+        self._forget_newest()
         self._release_waiting()
 
     def finish(self) -> None:
@@ -220,31 +254,36 @@ class Outlet:
         self.shut()
         self._queue = None
         self._queued_bytes = 0
+        if self._share is not None:
+            self._share.clear()
+            self._share = None
         self.blocked_since = None
-        self._lagging = self._broken = _nobody
+        self._lagging = self._broken = self._shed = _nobody
 
     # inside
 
-    def _write_corked(self, data: bytes | memoryview) -> int:
+    def _write_corked(self, data: Data) -> int:
         assert self._corked is not None
         self._corked.append(data)
+        self._corked_bytes += len(data)
         return len(data)
 
-    def _write_blocked(self, data: bytes | memoryview) -> int:
+    def _write_blocked(self, data: Data) -> int:
         self._enqueue(data, 0)
         return QUEUED
 
     @staticmethod
-    def _write_lagging(data: bytes | memoryview) -> int:
+    def _write_lagging(data: Data) -> int:
         return REFUSED
 
-    def _enqueue(self, data: bytes | memoryview, taken: int) -> None:
+    def _enqueue(self, data: Data, taken: int) -> None:
         if self._state is Flow.SHUT:
             return
         if self._queue is None:
             self._queue = deque()
         self._queue.append(memoryview(data)[taken:] if taken else data)
         self._queued_bytes += len(data) - taken
+        self._hold(data)
         if self._state is Flow.CLEAR:
             self._block()
             self._start_draining()
@@ -263,10 +302,40 @@ class Outlet:
     def _keep_newest(self, key: FrameKey, frame: bytes | LateFrame) -> None:
         if self._newest is None:
             self._newest = {}
-        earlier = self._newest.pop(key, None)  # so that the newest of all comes last
-        if not (earlier is None or isinstance(earlier, bytes) or isinstance(frame, bytes)):
+        earlier = self._take_newest(key)  # so that the newest of all comes last
+        if isinstance(frame, bytes):
+            self._hold(frame)
+        elif not (earlier is None or isinstance(earlier, bytes)):
             frame = frame.behind(earlier)
         self._newest[key] = frame
+
+    def _take_newest(self, key: FrameKey) -> bytes | LateFrame | None:
+        kept = None if self._newest is None else self._newest.pop(key, None)
+        if isinstance(kept, bytes):
+            self._let_go(kept)
+        return kept
+
+    def _forget_newest(self) -> None:
+        for key in list(self._newest or ()):
+            self._take_newest(key)
+        self._newest = None
+
+    def _hold(self, data: Data) -> None:
+        """Count what waits."""
+        if self._share is None:
+            self._share = Share(self._backlog, self._have_shed)
+        self._share.add(data)
+
+    def _let_go(self, data: Data) -> None:
+        """Count what waits no more."""
+        assert self._share is not None
+        self._share.remove(data)
+
+    def _have_shed(self) -> None:
+        """The backlog's call: too much waits for all, and most of it for this peer."""
+        shed = self._shed
+        self.lost()
+        shed()
 
     def _when_taken(self) -> Deferred[None] | None:
         if self._state is not Flow.BLOCKED:
@@ -285,15 +354,11 @@ class Outlet:
         """
         self.blocked_since = self._clock.seconds()
         self._release_waiting(self._taken_bytes)
-        if not self._queue and self._newest:
-            frames, self._newest = self._newest, None
-            made = (one if isinstance(one, bytes) else one.make() for one in frames.values())
-            self._queue = deque(frame for frame in made if frame)
-            self._queued_bytes = sum(map(len, self._queue))
+        self._queue_newest()
         if not self._queue:
             self._drained()
             return None
-        parts: list[bytes | memoryview] = []
+        parts: list[Data] = []
         size = 0
         while self._queue and size < CHUNK_BYTES:
             part = self._queue.popleft()
@@ -301,14 +366,39 @@ class Outlet:
             if len(part) > room:
                 self._queue.appendleft(memoryview(part)[room:])
                 part = memoryview(part)[:room]
+            else:
+                self._let_go(part)
             parts.append(part)
             size += len(part)
         self._queued_bytes -= size
         self._taken_bytes += size
         return b"".join(parts)
 
+    def _take_queue(self) -> list[Data]:
+        """Take all that waits, in pieces."""
+        taken: list[Data] = []
+        while self._queue or self._newest:
+            self._queue_newest()
+            while self._queue:
+                taken.append(self._queue.popleft())
+                self._let_go(taken[-1])
+        self._queued_bytes = 0
+        self._drained()
+        return taken
+
+    def _queue_newest(self) -> None:
+        """Let what was kept of each kind follow, once all that waited before is gone."""
+        if not self._queue and self._newest:
+            frames = list(self._newest.values())
+            self._forget_newest()
+            made = (one if isinstance(one, bytes) else one.make() for one in frames)
+            self._queue = deque(frame for frame in made if frame)
+            self._queued_bytes = sum(map(len, self._queue))
+            for frame in self._queue:
+                self._hold(frame)
+
     def _drained(self) -> None:
-        self._queue = None
+        self._queue = self._share = None
         self.blocked_since = None
         self._leave_lagging()
         if self._state is not Flow.SHUT:
@@ -331,3 +421,18 @@ class Outlet:
         broken = self._broken
         self.lost()
         broken()
+
+
+def _gathered(pieces: Iterable[Data]) -> Iterator[Data]:
+    """Join small pieces, which take a call each; leave large ones as they are."""
+    small: list[Data] = []
+    for piece in pieces:
+        if len(piece) < JOINED_BYTES:
+            small.append(piece)
+            continue
+        if small:
+            yield b"".join(small)
+            small = []
+        yield piece
+    if small:
+        yield small[0] if len(small) == 1 else b"".join(small)

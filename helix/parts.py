@@ -1,10 +1,16 @@
-"""An answer in parts: a client sees a frame only once it has come whole, which may take minutes."""
+"""
+An answer in parts: a client sees a frame only once it has come whole, which may take minutes.
+
+What all who join a flow are told alike, its document, is made once for them: they share its bytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
 
-from helix.protocol import encode_json
+from helix.protocol import Data, quote
 
 WHOLE_BYTES = 64 * 1024
 """An answer up to this size is told whole."""
@@ -13,13 +19,43 @@ PART_CHARACTERS = 32 * 1024
 """Of the answer's text in each part: some seconds over the slowest line that is one."""
 
 
-def parts_of(response: bytes) -> Iterator[bytes]:
+class SharedText(bytes):
+    """JSON that many are told, each within something else. What is made of it is made once."""
+
+    @cached_property
+    def escaped(self) -> tuple[bytes, list[int]]:
+        """
+        It as the inside of a JSON string, and where that can be cut: after each
+        `PART_CHARACTERS` of it, and at both ends.
+        """
+        text = self.decode()
+        starts = range(0, len(text), PART_CHARACTERS)
+        parts = [escape(text[at : at + PART_CHARACTERS]) for at in starts]
+        cuts = [0]
+        for part in parts:
+            cuts.append(cuts[-1] + len(part))
+        return b"".join(parts), cuts
+
+
+def escape(text: str) -> bytes:
+    """Make text the inside of a JSON string."""
+    return quote(text)[1:-1]
+
+
+def parts_of(response: Sequence[Data]) -> Iterator[tuple[Data, ...]]:
     """
     Split an answer.
 
-    :param response: JSON.
-    :return: the payloads ``{"text": ...}``, whose texts in a row are the answer.
+    :param response: JSON in pieces, cut between characters.
+    :return: the payloads ``{"text": ...}``, each in pieces, whose texts in a row are the answer.
     """
-    text = response.decode()
-    for at in range(0, len(text), PART_CHARACTERS):
-        yield encode_json({"text": text[at : at + PART_CHARACTERS]})
+    for piece in response:
+        if isinstance(piece, SharedText):
+            escaped, cuts = piece.escaped
+            view = memoryview(escaped)
+            for start, end in pairwise(cuts):
+                yield b'{"text":"', view[start:end], b'"}'
+        else:
+            text = bytes(piece).decode()
+            for at in range(0, len(text), PART_CHARACTERS):
+                yield (b'{"text":%b}' % quote(text[at : at + PART_CHARACTERS]),)

@@ -9,7 +9,7 @@ payload is spliced into what goes out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from itertools import accumulate
@@ -39,6 +39,9 @@ MAX_DEPTH = 128
 """How deep the arrays and objects of a frame may nest, the frame itself counted."""
 
 EMPTY = b"{}"
+
+Data = bytes | memoryview
+"""Bytes, or some of bytes that are shared."""
 
 
 class Message(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -253,12 +256,27 @@ class Serializer(Protocol):
         """Tell one channel something. It has no ref: a ref could match a pending reply."""
 
     @staticmethod
+    def reply_of(
+        join_ref: Ref, ref: Ref, topic: str, status: str, response: Sequence[Data]
+    ) -> list[Data]:
+        """As `reply`, of a response in pieces, which are pieces of the frame as they are."""
+
+    @staticmethod
+    def push_of(join_ref: Ref, topic: str, event: str, payload: Sequence[Data]) -> list[Data]:
+        """As `push`, of a payload in pieces, as in `reply_of`."""
+
+    @staticmethod
     def close(join_ref: Ref, topic: str, event: str) -> bytes:
         """End a channel: ``phx_close`` in order, ``phx_error`` after a crash."""
 
     @staticmethod
     def broadcast(topic: str, event: str, payload: bytes) -> bytes:
         """Tell all members of a topic something."""
+
+
+def _around(empty: bytes, end: bytes, pieces: Sequence[Data]) -> list[Data]:
+    """Put pieces into a frame that was made with nothing in their place, before its end."""
+    return [empty.removesuffix(end), *pieces, end]
 
 
 class V2:
@@ -286,6 +304,16 @@ class V2:
     @staticmethod
     def push(join_ref: Ref, topic: str, event: str, payload: bytes) -> bytes:
         return b"[%b,null,%b,%b,%b]" % (_encode(join_ref), _encode(topic), _encode(event), payload)
+
+    @staticmethod
+    def reply_of(
+        join_ref: Ref, ref: Ref, topic: str, status: str, response: Sequence[Data]
+    ) -> list[Data]:
+        return _around(V2.reply(join_ref, ref, topic, status, b""), b"}]", response)
+
+    @staticmethod
+    def push_of(join_ref: Ref, topic: str, event: str, payload: Sequence[Data]) -> list[Data]:
+        return _around(V2.push(join_ref, topic, event, b""), b"]", payload)
 
     @staticmethod
     def close(join_ref: Ref, topic: str, event: str) -> bytes:
@@ -334,6 +362,16 @@ class V1:
         return V1._frame(None, topic, event, payload)
 
     @staticmethod
+    def reply_of(
+        join_ref: Ref, ref: Ref, topic: str, status: str, response: Sequence[Data]
+    ) -> list[Data]:
+        return _around(V1.reply(join_ref, ref, topic, status, b""), b"}}", response)
+
+    @staticmethod
+    def push_of(join_ref: Ref, topic: str, event: str, payload: Sequence[Data]) -> list[Data]:
+        return _around(V1.push(join_ref, topic, event, b""), b"}", payload)
+
+    @staticmethod
     def close(join_ref: Ref, topic: str, event: str) -> bytes:
         return V1._frame(join_ref, topic, event, EMPTY)
 
@@ -366,8 +404,15 @@ class Encoding:
 
     :ivar frame: turns the text of a frame into what the transport sends.
     :ivar frame_binary: the same for data, or ``None`` where the transport can't carry it.
+    :ivar frame_pieces: the same as ``frame`` for a text in pieces, those that are to be shared as
+        they are; joined, unless something else is said.
     """
 
     serializer: type[Serializer]
     frame: Callable[[bytes], bytes]
     frame_binary: Callable[[bytes], bytes] | None
+    frame_pieces: Callable[[Sequence[Data]], list[Data]] = attrs.field()
+
+    @frame_pieces.default
+    def _frame_joined(self) -> Callable[[Sequence[Data]], list[Data]]:
+        return lambda pieces: [self.frame(b"".join(pieces))]

@@ -69,6 +69,7 @@ class RelayAudience:
         "_told",
         "_told_at",
         "_wall",
+        "_whole",
     )
 
     _log: Final = Logger(namespace="helix.session")
@@ -84,6 +85,7 @@ class RelayAudience:
         self._history = RelayHistory(commits.log, logs)
         self._left: dict[Outlet, Hearing] = {}
         self._newest = b""
+        self._whole: tuple[RelayState, bytes] | None = None
         self._repeat_timer: IDelayedCall | None = None
         self._members: dict[IMember, RelayMember] = {}
         self._sent: list[SentUpdate] = []
@@ -219,6 +221,17 @@ class RelayAudience:
     def _payload(self, changes: bytes) -> bytes:
         return b'{"changes":%b,"timestamp":%d}' % (changes, self._wall())
 
+    def _push(self, member: IMember, changes: bytes) -> None:
+        """Send one member what others may be sent, too: they share its bytes."""
+        end = b',"timestamp":%d}' % self._wall()
+        member.push_of("flow_update", (b'{"changes":', changes, end))
+
+    def _changes_of(self, state: RelayState) -> bytes:
+        """Write a state of the flow, once for all who are sent it."""
+        if self._whole is None or self._whole[0] is not state:
+            self._whole = state, changes_of(state)
+        return self._whole[1]
+
     def _update(self, changes: bytes) -> Broadcast:
         return Broadcast("flow_update", self._payload(changes), Kind.UPDATE)
 
@@ -236,10 +249,13 @@ class RelayAudience:
     def _greet(self, member: IMember) -> None:
         """Send what the flow holds, and hold nothing back any more."""
         known = self._members[member]
+        if member.outlet.state is Flow.LAGGING:  # it is to read first what it was sent
+            known.greeting = self._clock.callLater(GREETING_WAIT, self._greet, member)
+            return
         view = self._member_view(member, known)
         if self._log_of_flow.version:
             state, now = self._document.now(), self._clock.seconds()
-            member.push("flow_update", self._payload(changes_of(state)))
+            self._push(member, self._changes_of(state))
             view.was_sent(state, now)
             known.hearing.was_sent(now, False)
         self._delivery.release(member)
@@ -292,7 +308,7 @@ class RelayAudience:
         self._timer = None
         state = self._document.now()
         if state is not self._told and not self._delivery.shows_nobody:
-            self._log_failure(self._send(state, None, changes_of(state)))
+            self._log_failure(self._send(state, None, self._changes_of(state)))
 
     def _send(self, state: RelayState, author: IMember | None, changes: bytes) -> Deferred[None]:
         """
@@ -339,7 +355,7 @@ class RelayAudience:
         """The timer's call."""
         now, state = self._clock.seconds(), self._document.now()
         is_told = self._newest and state is self._told
-        changes = self._newest if is_told else changes_of(state)
+        changes = self._newest if is_told else self._changes_of(state)
         shown = [one for one in self._members.items() if not self._delivery.is_held(one[0])]
         due = {
             member: known
@@ -355,7 +371,7 @@ class RelayAudience:
             else:
                 known.hearing.was_sent_the_same(now)
             if not is_for_all and member.outlet.state is not Flow.LAGGING:
-                member.push("flow_update", self._payload(changes))
+                self._push(member, changes)
             if known.view is not None:
                 self._member_view(member, known).was_sent_again(state, now)
         self._repeat_later()

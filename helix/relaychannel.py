@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -12,7 +13,7 @@ from zope.interface import implementer
 from helix.channels import Port, plain_refusal
 from helix.errors import HelixError, MissingChanges, UnknownEvent
 from helix.interfaces import IMember
-from helix.protocol import EMPTY, encode_json
+from helix.protocol import EMPTY, Data, encode_json
 from helix.relayread import parse_changes
 from helix.service import FlowSessionService
 from helix.session import FlowSession
@@ -46,9 +47,10 @@ class RelayChannel:
         self._port = port
         self._session: FlowSession | None = None
 
-    async def join(self, params: bytes) -> bytes:
+    async def join(self, params: bytes) -> Sequence[Data]:
+        self.outlet.check_room()
         self._session = await self._service.join(self._flow_id, self)
-        return EMPTY
+        return (EMPTY,)
 
     def joined(self) -> None:
         assert self._session is not None
@@ -93,6 +95,9 @@ class RelayChannel:
 
     def push(self, event: str, payload: bytes) -> None:
         self._port.push(event, payload)
+
+    def push_of(self, event: str, payload: Sequence[Data]) -> None:
+        self._port.push_of(event, payload)
 
     def end(self, event: str) -> None:
         if self._session is not None:

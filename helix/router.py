@@ -18,6 +18,13 @@ FLOW_TOPIC = "flow:"
 MANAGEMENT_TOPIC = "flow_management"
 
 
+def key_of(topic: str) -> str:
+    """Give what topics have in common that mean one flow: its id is trimmed."""
+    if topic.startswith(FLOW_TOPIC):
+        return FLOW_TOPIC + topic.removeprefix(FLOW_TOPIC).strip()
+    return topic
+
+
 class _Params(msgspec.Struct):
     mode: str = "relay"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -141,6 +141,24 @@ def write_json(
     request.setHeader(b"content-type", b"application/json")
     request.setHeader(b"cache-control", cache)
     return encode_json(value)
+
+
+def write_with_document(
+    request: IRequest,
+    value: Mapping[str, object],
+    document: bytes,
+    status: int = 200,
+    *,
+    cache: bytes = b"no-store",
+) -> bytes:
+    """
+    As `write_json`, of an object with a ``document``, whose bytes (JSON) are not copied: who waits
+    for the same answer shares them.
+    """
+    begin = write_json(request, value, status, cache=cache).removesuffix(b"}")
+    request.write(begin + b',"document":')
+    request.write(document)
+    return b"}"
 
 
 def write_known(request: IRequest, tag: str, conditions: Conditions) -> bool:

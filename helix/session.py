@@ -173,6 +173,7 @@ class FlowSession:
         :param person: who it is, in what it submits and to the others.
         :param resume: what it has, if anything.
         :raises MaxClientsReached, SessionEnded: as `join`.
+        :raises TooMuchUnread: when the member is to read first what it was sent.
         :raises StoreError: when the store can't tell what the client was.
         """
         client_id = person.client_id
@@ -182,6 +183,7 @@ class FlowSession:
         try:
             await joining.prepare()
             self._check_room(client_id)
+            member.outlet.check_room()  # it may have been told of other flows meanwhile
         except BaseException:
             self._commits.dismiss(client_id)
             raise

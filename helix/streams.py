@@ -9,8 +9,12 @@ from typing import Protocol
 from twisted.internet.interfaces import IPullProducer, IPushProducer, IReactorTime
 from zope.interface import implementer
 
+from helix.backlog import Backlog
 from helix.outlet import Outlet
 from helix.protocol import Encoding
+
+SLICE_BYTES = 64 * 1024
+"""What is handed to a transport at a time that buffers all that it is given."""
 
 
 class StreamTransport(Protocol):
@@ -51,10 +55,12 @@ class DirectOutlet(Outlet):
         clock: IReactorTime,
         lagging: Callable[[bool], None],
         broken: Callable[[], None],
+        backlog: Backlog,
+        shed: Callable[[], None],
     ) -> None:
         self._transport = transport
         self._write_clear = sock.send  # type: ignore[method-assign, assignment]  # no Python frame in between
-        super().__init__(encoding, high_water_mark, clock, lagging, broken)
+        super().__init__(encoding, high_water_mark, clock, lagging, broken, backlog, shed)
         self._block()
         self._starting = True
         transport.registerProducer(self, False)
@@ -97,16 +103,26 @@ class TransportOutlet(Outlet):
         clock: IReactorTime,
         lagging: Callable[[bool], None],
         broken: Callable[[], None],
+        backlog: Backlog,
+        shed: Callable[[], None],
     ) -> None:
         self._transport = transport
         self._paused = False
         self._finishing = False
-        super().__init__(encoding, high_water_mark, clock, lagging, broken)
+        super().__init__(encoding, high_water_mark, clock, lagging, broken, backlog, shed)
         transport.registerProducer(self, True)
 
     def _write_clear(self, data: bytes | memoryview) -> int:
-        self._transport.write(bytes(data))
-        return len(data)
+        if len(data) <= SLICE_BYTES:
+            self._transport.write(bytes(data))
+            return len(data)
+        taken = 0
+        view = memoryview(data)
+        while taken < len(data) and not self._paused:
+            part = view[taken : taken + SLICE_BYTES]
+            self._transport.write(bytes(part))
+            taken += len(part)
+        return taken
 
     def _start_draining(self) -> None:
         """The transport calls `resumeProducing` by itself."""

@@ -22,6 +22,7 @@ EVENTS = (
     "helix.connection.refused",
     "helix.connection.lagging",
     "helix.connection.dropped",
+    "helix.backlog.shed",
     "helix.request.answered",
     "helix.frame.malformed",
     "helix.fanout.delivered",

@@ -22,6 +22,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from helix.admission import Admission, Door, header, parameters
+from helix.backlog import Backlog
 from helix.clients import ClientService
 from helix.connection import Connection, Connections
 from helix.errors import CloseCode, ConnectionRefused, Draining, RateLimited
@@ -252,6 +253,8 @@ class SocketProtocol(WebSocketServerProtocol):
             self.factory.connections.clock,
             self._pause,
             self._break,
+            self.factory.backlog,
+            self._have_shed,
         )
         if type(transport) is TCPServer and not ISSLTransport.providedBy(transport):
             return DirectOutlet(transport, transport.getHandle(), *common)
@@ -259,6 +262,11 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def _break(self) -> None:
         self.factory.clients.abort_soon(self)
+
+    def _have_shed(self) -> None:
+        """Too much waits for all clients, and most of it for this one."""
+        self.close(CloseCode.TOO_MUCH_WAITS, "too much waited for this client")
+        self.abort()
 
     def _pause(self, lagging: bool) -> None:
         """Who doesn't read isn't read from: its replies would pile up."""
@@ -315,6 +323,7 @@ class SocketFactory(WebSocketServerFactory):
 
     :param int max_frame_bytes: the largest message that a client may send.
     :param int high_water_mark: bytes that may wait for a client before it is lagging.
+    :param backlog: what waits for all clients.
     :param int compress_over: bytes over which frames are deflated, for clients that can read such;
         0 for never, and then none may send such either.
     """
@@ -325,6 +334,7 @@ class SocketFactory(WebSocketServerFactory):
         clients: ClientService,
         max_frame_bytes: int,
         high_water_mark: int,
+        backlog: Backlog,
         compress_over: int = 0,
     ) -> None:
         super().__init__(server="", reactor=connections.clock)
@@ -332,6 +342,7 @@ class SocketFactory(WebSocketServerFactory):
         self.connections = connections
         self.clients = clients
         self.high_water_mark = high_water_mark
+        self.backlog = backlog
         self.max_frame_bytes = max_frame_bytes
         self.setProtocolOptions(
             webStatus=False,

@@ -17,6 +17,7 @@ from helix.addresses import TrustedProxies
 from helix.admission import Visitors, header, host_of
 from helix.apidocs import ApiDocs
 from helix.auth import OriginPolicy
+from helix.backlog import Backlog
 from helix.clients import ClientService
 from helix.editorfiles import EditorFiles
 from helix.errors import (
@@ -287,11 +288,17 @@ class HelixSite(Site):
         keep_alive: float,
         reactor: IReactorTime,
         telemetry: Telemetry,
+        backlog: Backlog,
     ) -> None:
         self._connections = connections
         self._proxies = proxies
         self._telemetry = telemetry
-        settings = {"limits": limits, "words": root.words}
+        settings = {
+            "limits": limits,
+            "words": root.words,
+            "telemetry": telemetry,
+            "backlog": backlog,
+        }
         kind = type("LimitedRequest", (LimitedRequest,), settings)
         super().__init__(
             root,

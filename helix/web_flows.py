@@ -45,6 +45,7 @@ from helix.routes import (
     read_user_name,
     write_json,
     write_known,
+    write_with_document,
 )
 from helix.service import FlowSessionService
 from helix.versionnames import VersionNames, parse_version_name
@@ -247,7 +248,9 @@ class FlowRoutes:
         tag = _tag_of(state)
         if write_known(request, tag, Conditions.of(request)):
             return b""
-        return write_json(request, describe_state(state), cache=b"no-cache")
+        return write_with_document(
+            request, describe_state(state), state.document, cache=b"no-cache"
+        )
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PATCH"])
     async def patch(self, request: IRequest, flow_id: str) -> bytes:
@@ -327,9 +330,9 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/export", methods=["GET"])
     async def export(self, request: IRequest, flow_id: str) -> bytes:
-        exported = await self._library.export(parse_flow_id(flow_id))
+        exported, document = await self._library.export(parse_flow_id(flow_id))
         request.setHeader(b"content-disposition", file_name(exported["title"] or exported["id"]))
-        return write_json(request, exported)
+        return write_with_document(request, exported, document)
 
     # what sockets can do
 
@@ -375,7 +378,7 @@ class FlowRoutes:
         address = f"/api/flows/{quote(state.head.flow_id, safe='')}"
         request.setHeader(b"location", address.encode())
         request.setHeader(b"etag", _tag_of(state).encode())
-        return write_json(request, describe_state(state) | more, 201)
+        return write_with_document(request, describe_state(state) | more, state.document, 201)
 
     def _accepted(self, request: IRequest, flow_id: str, accepted: Accepted) -> bytes:
         tag = tag_of(accepted.epoch, accepted.version, accepted.chain)

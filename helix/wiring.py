@@ -12,6 +12,7 @@ import attrs
 from helix.addresses import AddressBook, AddressLimits, TrustedProxies
 from helix.admission import Door, Visitors
 from helix.auth import Anyone, OriginPolicy
+from helix.backlog import Backlog
 from helix.clientbudget import ConnectionLimits
 from helix.clients import ClientLimits, ClientService
 from helix.clocks import ClockWatch
@@ -94,7 +95,8 @@ def build_server(
     :param editor: what is served of it.
     """
     telemetry = Telemetry()
-    metrics = Metrics(telemetry)
+    backlog = Backlog(clock, telemetry, config.max_queued_bytes)
+    metrics = Metrics(telemetry, lambda: backlog.size)
     status = StatusPage(ServerStatus(telemetry, clock.seconds))
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
@@ -130,7 +132,7 @@ def build_server(
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     router = Router(sessions, patches, library.delete if config.management_deletes else None)
     connections = Connections(clock, router, limits, telemetry)
-    sizes = (config.max_frame_bytes, config.high_water_mark)
+    sizes = (config.max_frame_bytes, config.high_water_mark, backlog)
     root = Root(
         Web(sessions, clients, metrics, origins, status, editor),
         FlowRoutes(
@@ -148,7 +150,7 @@ def build_server(
         BODY_FRAMES * config.max_frame_bytes,
     )
     http = HttpConnections(config.max_connections, config.max_connections_per_address)
-    site = HelixSite(root, bodies, http, proxies, config.keep_alive, clock, telemetry)
+    site = HelixSite(root, bodies, http, proxies, config.keep_alive, clock, telemetry, backlog)
     watch = ClockWatch(clock, wall, telemetry, config.keep_deleted * DAY)
     purge = PurgeService(clock, watch, store, config.keep_deleted)
     watchdog = WatchdogService(clock, telemetry)

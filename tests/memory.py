@@ -173,6 +173,7 @@ class MemoryServer:
         max_frame_bytes: int = 1 << 20,
         high_water_mark: int = 1 << 20,
         allow_origin: tuple[str, ...] = (),
+        max_queued_bytes: int = 1 << 27,
     ) -> None:
         self.clock = Clock()
         txaio.config.loop = self.clock  # of Autobahn's own timers
@@ -180,6 +181,7 @@ class MemoryServer:
             "max-frame-bytes": [str(max_frame_bytes)],
             "high-water-mark": [str(high_water_mark)],
             "allow-origin": allow_origin,
+            "max-queued-bytes": [str(max_queued_bytes)],
         }
         server = build_server(
             read_config(given, {}), self.clock, self.clock.seconds, Random(1), open_memory_store()

@@ -121,25 +121,28 @@ def test_rel3_changes_are_relayed_byte_for_byte(world: World, changes: bytes) ->
     ]
 
 
-def test_rel3_two_spellings_on_one_connection(world: World) -> None:
-    """They are two members of one flow, and each hears its own topic."""
+def test_cha15_two_spellings_of_a_flow_are_one_channel(world: World) -> None:
+    """The later join takes the place of the earlier, and each hears its own topic."""
     client, other = world.client(), world.client()
-    for topic in (FLOW, "flow: f"):
-        client.join(topic)
+    first = client.join(FLOW)
     other.join(FLOW)
     world.settle()
-    assert world.flow().client_count == 3
     client.received()
+    second = client.join("flow: f")
+    world.settle()
+    reply, closed, *_ = client.received()
+    assert (reply.ref, reply.topic, reply.payload["status"]) == (second, "flow: f", "ok")
+    assert (closed.topic, closed.event, closed.join_ref) == (FLOW, "phx_close", first)
+    assert world.flow().client_count == 2
     other.change(FLOW, 1)
     world.settle()
-    assert sorted(message.topic for message in client.received()) == ["flow: f", FLOW]
-    client.leave(FLOW)
+    assert [one.topic for one in client.received() if one.event == "flow_update"] == ["flow: f"]
+    assert client.answer(client.push(FLOW, "ping"))[0] == "error"
+    assert client.answer(client.leave(FLOW)) == ("ok", {}), "it isn't joined"
+    assert client.answer(client.push("flow: f", "ping"))[0] == "ok"
+    client.leave("flow: f")
     world.settle()
-    client.received()
-    other.change(FLOW, 2)
-    world.settle()
-    assert [(one.topic, one.payload["changes"]) for one in client.received()] == [("flow: f", 2)]
-    assert world.flow().client_count == 2
+    assert world.flow().client_count == 1
 
 
 @pytest.mark.parametrize("payload", [{}, {"change": 1}, [], None, "changes", 5])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 import pytest
@@ -16,7 +16,7 @@ from helix.clientbudget import ConnectionLimits
 from helix.connection import MAX_QUEUED
 from helix.errors import CloseCode, HelixError
 from helix.framing import frame_binary, frame_text
-from helix.protocol import V1, V2, Encoding
+from helix.protocol import V1, V2, Data, Encoding
 from helix.router import Router
 from tests.world import Client, World
 
@@ -580,9 +580,9 @@ class Faulty:
         if method in self.faults:
             raise RuntimeError("a fault")
 
-    async def join(self, params: bytes) -> bytes:
+    async def join(self, params: bytes) -> Sequence[Data]:
         self._meet("join")
-        return b"{}"
+        return (b"{}",)
 
     def joined(self) -> None:
         self._meet("joined")

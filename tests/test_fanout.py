@@ -478,6 +478,8 @@ class FanoutMachine(RuleBasedStateMachine):
                     self.flowing.world.clock,
                     lambda _: None,
                     lambda: None,
+                    self.flowing.world.backlog,
+                    lambda: None,
                 ),
                 TOPIC,
             )

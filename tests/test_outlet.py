@@ -16,10 +16,12 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
+from helix.backlog import Backlog
 from helix.framing import ENCODINGS, frame_text
 from helix.outlet import CHUNK_BYTES, QUEUED, REFUSED, Flow, Outlet
 from helix.protocol import V2
 from helix.streams import DirectOutlet
+from helix.telemetry import Telemetry
 from tests.world import HANDSHAKE, START, Client, Reactor, World, split_frames
 
 MARK = 1000
@@ -149,7 +151,15 @@ def test_fan4_nothing_overtakes_what_the_transport_has(world: World) -> None:
     client.wire.unregisterProducer()
     client.wire.write(HANDSHAKE)
     outlet = DirectOutlet(
-        client.wire, client.socket, ENCODINGS[V2], MARK, world.clock, lambda _: None, client.abort
+        client.wire,
+        client.socket,
+        ENCODINGS[V2],
+        MARK,
+        world.clock,
+        lambda _: None,
+        client.abort,
+        world.backlog,
+        client.abort,
     )
     assert outlet.state is Flow.BLOCKED
     outlet.send(padded(1))
@@ -613,8 +623,10 @@ def test_fan4_real_socket() -> None:
     wire.connected = 1
     wire.write(HANDSHAKE)
     states = []
+    end = wire.abortConnection
+    backlog = Backlog(reactor, Telemetry(), 1 << 27)
     outlet = DirectOutlet(
-        wire, ours, ENCODINGS[V2], 20_000, reactor, states.append, wire.abortConnection
+        wire, ours, ENCODINGS[V2], 20_000, reactor, states.append, end, backlog, end
     )
     got = bytearray()
 

@@ -25,6 +25,7 @@ from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
 from helix.addresses import AddressBook, AddressBudget, AddressLimits
+from helix.backlog import Backlog
 from helix.clientbudget import ConnectionLimits
 from helix.clients import ClientLimits, ClientService
 from helix.connection import Connection
@@ -255,6 +256,8 @@ class Client:
             world.clock,
             self._pause,
             self.abort,
+            world.backlog,
+            self._have_shed,
         )
         self.outlet: Outlet = (
             DirectOutlet(self.wire, self.socket, *common)  # type: ignore[arg-type]  # stands in
@@ -375,6 +378,10 @@ class Client:
     def abort(self) -> None:
         self.wire.abortConnection()
 
+    def _have_shed(self) -> None:
+        self.close(CloseCode.TOO_MUCH_WAITS, "")
+        self.abort()
+
     def _pause(self, lagging: bool) -> None:
         self.lagged.append(lagging)
         if lagging:
@@ -417,6 +424,7 @@ class World:
         store: IFlowStore | None = None,
         document_limits: DocumentLimits | None = None,
         management_deletes: bool = False,
+        max_queued_bytes: int = 1 << 27,
     ) -> None:
         self.clock = Reactor()
         self.wall = Wall(self.clock)
@@ -427,6 +435,7 @@ class World:
         self.telemetry.subscribe(
             "helix", lambda name, values, about: self.told.append((name, {**values}, {**about}))
         )
+        self.backlog = Backlog(self.clock, self.telemetry, max_queued_bytes)
         self.store = store = store or open_memory_store()
         self.logs = LogSettings(
             store,

@@ -1,0 +1,174 @@
+"""All that waits for clients in this process: how many bytes, and who goes when too many do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from helix.protocol import Data
+from helix.telemetry import Telemetry
+
+SHARED_BYTES = 4096
+"""Bytes that wait for many are counted once, from this size on."""
+
+KEPT_SHARE = 7 / 8
+"""Of what may wait, so much is left when some had to go: else the next byte is too much again."""
+
+
+class _Base:
+    """
+    Bytes that wait for somebody.
+
+    :ivar holders: for how many.
+    """
+
+    __slots__ = ("holders", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.holders = 0
+
+
+def _base_of(data: Data) -> bytes:
+    """The bytes that are kept as long as ``data`` is."""
+    base = data.obj if isinstance(data, memoryview) else data
+    assert isinstance(base, bytes)
+    return base
+
+
+class Share:
+    """
+    What waits for one client.
+
+    :param backlog: of which it is a part.
+    :param shed: called when the client has to go. Nothing may wait for it afterwards.
+    """
+
+    __slots__ = ("_backlog", "_bases", "_small", "shed")
+
+    def __init__(self, backlog: Backlog, shed: Callable[[], None]) -> None:
+        self._backlog = backlog
+        self._bases: dict[int, list[int]] = {}
+        self._small = 0
+        self.shed = shed
+
+    @property
+    def weight(self) -> float:
+        """Its bytes; of those that wait for others too, its part."""
+        bases = self._backlog.bases
+        shared = (bases[key].size / bases[key].holders for key in self._bases)
+        return self._small + sum(shared)
+
+    def add(self, data: Data) -> None:
+        """Count data in, which must be kept until it is counted out."""
+        base = _base_of(data)
+        size = len(base)
+        if size < SHARED_BYTES:
+            self._small += size
+            self._backlog.grow(self, size)
+        elif (pieces := self._bases.get(id(base))) is not None:
+            pieces[0] += 1
+        else:
+            self._bases[id(base)] = [1]
+            self._backlog.hold(self, id(base), size)
+
+    def remove(self, data: Data) -> None:
+        """Count out what was counted in, or the last that was left of it."""
+        base = _base_of(data)
+        size = len(base)
+        if size < SHARED_BYTES:
+            self._small -= size
+            self._backlog.shrink(size)
+        else:
+            pieces = self._bases[id(base)]
+            pieces[0] -= 1
+            if pieces[0]:
+                return
+            del self._bases[id(base)]
+            self._backlog.release(id(base))
+        if not self._small and not self._bases:
+            self._backlog.forget(self)
+
+    def clear(self) -> None:
+        """Count all of it out."""
+        for key in self._bases:
+            self._backlog.release(key)
+        self._backlog.shrink(self._small)
+        self._bases.clear()
+        self._small = 0
+        self._backlog.forget(self)
+
+
+class Backlog:
+    """
+    All that waits for clients, over whatever transport.
+
+    To count costs the same however much waits. What waits for many, such as the document of a flow
+    that they joined, is counted once.
+
+    :param clock: the reactor.
+    :param telemetry: told of those that had to go.
+    :param max_bytes: what may wait. Beyond, at the end of the reactor's turn, those for whom most
+        does have to go.
+
+    :ivar size: bytes that wait.
+    """
+
+    def __init__(self, clock: IReactorTime, telemetry: Telemetry, max_bytes: int) -> None:
+        self.size = 0
+        self.bases: dict[int, _Base] = {}
+        self._clock = clock
+        self._telemetry = telemetry
+        self._max_bytes = max_bytes
+        self._shares: dict[Share, None] = {}
+        self._is_shedding = False
+
+    # what shares call
+
+    def hold(self, share: Share, key: int, size: int) -> None:
+        """Count bytes in for one more."""
+        base = self.bases.get(key)
+        if base is None:
+            base = self.bases[key] = _Base(size)
+            self.grow(share, size)
+        else:
+            self._shares[share] = None
+        base.holders += 1
+
+    def release(self, key: int) -> None:
+        """Count bytes out for one."""
+        base = self.bases[key]
+        base.holders -= 1
+        if not base.holders:
+            del self.bases[key]
+            self.shrink(base.size)
+
+    def grow(self, share: Share, size: int) -> None:
+        """More waits, for the client of a share."""
+        self._shares[share] = None
+        self.size += size
+        if self.size > self._max_bytes and not self._is_shedding:
+            self._is_shedding = True
+            self._clock.callLater(0, self._shed)
+
+    def shrink(self, size: int) -> None:
+        """Less waits."""
+        self.size -= size
+
+    def forget(self, share: Share) -> None:
+        """Nothing waits for the client of a share."""
+        self._shares.pop(share, None)
+
+    # inside
+
+    def _shed(self) -> None:
+        """Let go who has most, not in the midst of what made it too much."""
+        self._is_shedding = False
+        if self.size <= self._max_bytes:
+            return
+        for share in sorted(self._shares, key=lambda one: one.weight, reverse=True):
+            if self.size <= KEPT_SHARE * self._max_bytes:
+                break
+            share.shed()
+            self._telemetry.emit("helix.backlog.shed")
