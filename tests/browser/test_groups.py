@@ -493,6 +493,17 @@ def test_edi45_search_goes_to_what_lies_in_a_group(ada: Person, make_flow: MakeF
     ada.press("Shift+s")
     ada.resting_view()
     expect(ada.node("inner")).to_be_in_viewport()
+    ada.press("Control+f")
+    ada.page.get_by_role("combobox", name="Find in the flow").fill("free")
+    ada.press("Enter")
+    expect(ada.node("free")).to_be_focused()
+    ada.resting_view()
+    expect(ada.node("inner")).not_to_be_in_viewport()
+    ada.press("Tab")
+    expect(ada.node("inner")).to_be_focused()
+    expect(ada.node("inner")).to_be_in_viewport()
+    ada.resting_view()
+    expect(ada.node("inner")).to_be_in_viewport()
 
 
 def test_edi45_whole_flow_is_arranged_in_groups_and_across(

@@ -146,10 +146,14 @@ def test_edi53_nodes_are_found_by_labels_and_values_of_fields(
         expect(ada.selected).to_contain_text(name)
 
 
-DRAWN = """() => ['.palette .find svg', '.properties .help', '.pair input'].map((one) => {
-    const {x, y, width, height} = document.querySelector(one).getBoundingClientRect();
-    return [x, y, width, height];
-})"""
+DRAWN = """async () => {
+    // What is still on its way in would be elsewhere than where it comes to rest.
+    await Promise.allSettled(document.getAnimations().map((one) => one.finished));
+    return ['.palette .find svg', '.properties .help', '.pair input'].map((one) => {
+        const {x, y, width, height} = document.querySelector(one).getBoundingClientRect();
+        return [x, y, width, height];
+    });
+}"""
 
 
 def test_edi53_fields_look_the_same_whether_one_comes_from_home(

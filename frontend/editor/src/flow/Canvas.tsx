@@ -120,6 +120,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       minZoom={MIN_ZOOM}
       maxZoom={MAX_ZOOM}
       ariaLabelConfig={ARIA}
+      autoPanOnNodeFocus={false}
       onlyRenderVisibleElements={drawnNodes.length > MANY_NODES}
       onNodeDragStop={endDrag}
       onSelectionDragStop={endDrag}

@@ -31,6 +31,7 @@ import { useDropped } from "./useDropped";
 import { useFollow } from "./useFollow";
 import { useKeptInSight } from "./useKeptInSight";
 import { useShortcuts } from "./useShortcuts";
+import { useTabbedInSight } from "./useTabbedInSight";
 import { useViews } from "./useViews";
 import { ZoomBar } from "./ZoomBar";
 
@@ -111,6 +112,7 @@ export function Editor({ flowId }: { flowId: string }) {
     ask({ renamed: null });
   }
   useKeptInSight(areProperties && selected.length === 1 ? (selected[0] ?? "") : "");
+  useTabbedInSight();
   const { setCursor, onNodesChange, onEdgesChange, onConnect, onReconnect } = flow;
   const calls = useMemo(
     () => ({ setCursor, onNodesChange, onEdgesChange, onConnect, onReconnect }),

@@ -49,6 +49,14 @@ export function freeArea(): Box {
   return { x: left, y: 0, width: (stage?.clientWidth ?? 0) - left - right, height: (stage?.clientHeight ?? 0) - bottom };
 }
 
+/** Tell whether all of an element is in the part of the stage that nothing floats over. */
+export function isInSight(element: Element): boolean {
+  const { left, right, top, bottom } = element.getBoundingClientRect();
+  const stage = document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
+  const free = freeArea();
+  return left >= stage.left + free.x && right <= stage.left + free.x + free.width && top >= stage.top && bottom <= stage.top + free.height;
+}
+
 /** Place a frame in the middle of a free area; what is too large for it begins at its upper left. */
 export function viewOf(frame: Box, free: Box, minZoom: number): Viewport {
   const fitting = Math.min(free.width / frame.width, free.height / frame.height);

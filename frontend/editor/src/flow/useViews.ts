@@ -11,7 +11,7 @@ import { tell } from "../ui/Toasts";
 import { announce } from "./announce";
 import type { Choice } from "./Choices";
 import { nameOf } from "./elements";
-import { freeArea, glide, MIN_ZOOM, viewOfFlow } from "./fit";
+import { glide, isInSight, MIN_ZOOM, viewOfFlow } from "./fit";
 import { elementOf } from "./LabelEditor";
 import { type Direction, nextOf } from "./placing";
 import type { Actions } from "./useActions";
@@ -56,11 +56,7 @@ export function useViews({ sync, document, nodes, edges }: UseFlowResult, { sele
     }
     announce(nameOf(node));
     const element = elementOf(id);
-    const { left, right, top, bottom } = element?.getBoundingClientRect() ?? new DOMRect();
-    const free = freeArea();
-    const stage = window.document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
-    const isInSight = element !== null && left >= stage.left + free.x && right <= stage.left + free.x + free.width && top >= stage.top && bottom <= stage.top + free.height;
-    if (isCentred || !isInSight) {
+    if (isCentred || element === null || !isInSight(element)) {
       const { width, height } = sizeOf(node);
       const { x, y } = (document === null ? undefined : placesIn(document).get(id)) ?? node.position;
       const zoom = isCentred ? 1 : getZoom();
