@@ -37,7 +37,7 @@ export function readDocument(given: unknown): KeptDocument | null {
   if (!isObject(given)) {
     return null;
   }
-  const { epoch, version, chain, document } = given as Partial<KeptDocument>;
+  const { epoch, version, chain, document, isDoubtful } = given as Partial<KeptDocument>;
   if (typeof epoch !== "string" || !isNumber(version) || !isObject(document)) {
     return null;
   }
@@ -45,7 +45,13 @@ export function readDocument(given: unknown): KeptDocument | null {
   if (![nodes, edges].every((members) => isObject(members) && Object.values(members).every(isObject))) {
     return null;
   }
-  return { epoch, version, chain: typeof chain === "string" ? chain : null, document };
+  return {
+    epoch,
+    version,
+    chain: typeof chain === "string" ? chain : null,
+    document,
+    ...(isDoubtful === true ? { isDoubtful } : {}),
+  };
 }
 
 function isNumber(value: unknown): value is number {

@@ -22,6 +22,8 @@ export class Shelf implements FlowKeeper {
   readonly #pending = new Map<string, Promise<boolean>>();
   #isWorking: boolean;
   #document: { timer: ReturnType<typeof setTimeout>; keep: () => void } | null = null;
+  /** The page has crashed: what it keeps of the document may be why. */
+  #isDoubtful = false;
 
   /** @param keeper where things are kept; `null` for nowhere. */
   constructor(keeper: FlowKeeper | null, changed: () => void) {
@@ -77,7 +79,12 @@ export class Shelf implements FlowKeeper {
   }
 
   putDocument(flowId: string, document: KeptDocument): void {
-    this.#keeper.putDocument(flowId, document);
+    this.#keeper.putDocument(flowId, this.#isDoubtful ? { ...document, isDoubtful: true } : document);
+  }
+
+  /** Let whatever this page keeps of the document, from now on, be kept as doubtful. */
+  doubt(): void {
+    this.#isDoubtful = true;
   }
 
   hold(flowId: string, clientId: string): Promise<(() => void) | null> {

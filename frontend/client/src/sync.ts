@@ -29,6 +29,7 @@ import type {
   FlowSyncOptions,
   GatherOptions,
   JsonObject,
+  KeptDocument,
   PresenceMeta,
   Refusal,
   SyncedFlow,
@@ -54,6 +55,8 @@ export class FlowSync implements SyncedFlow {
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: FlowEvent) => void>();
   #membership: Membership | null = null;
+  /** What is kept, where a page has crashed with it; shown only if the server can't be reached. */
+  #doubtful: KeptDocument | null = null;
   #standing: Standing = ON_THE_WAY;
   #state: FlowState;
   /** Counts the starts: what an earlier one has begun is given up. */
@@ -217,9 +220,10 @@ export class FlowSync implements SyncedFlow {
     if (life !== this.#life) {
       return;
     }
-    if (this.#replica.confirmed === null && kept.document !== null) {
-      const { epoch, version, chain = null, document } = kept.document;
-      this.#replica.adopt({ epoch, version, chain }, document);
+    if (kept.document?.isDoubtful === true) {
+      this.#doubtful = kept.document;
+    } else {
+      this.#begin(kept.document);
     }
     await this.#orphans.adopt(kept);
     if (life !== this.#life) {
@@ -247,6 +251,14 @@ export class FlowSync implements SyncedFlow {
     });
     this.#membership.start();
     this.#orphans.watch();
+  }
+
+  /** Show what was kept, where nothing is shown yet. */
+  #begin(kept: KeptDocument | null): void {
+    if (this.#replica.confirmed === null && kept !== null) {
+      const { epoch, version, chain = null, document } = kept;
+      this.#replica.adopt({ epoch, version, chain }, document);
+    }
   }
 
   /** Let what is unsent be that of a page that is gone: whoever has its name may send it already. */
@@ -402,6 +414,9 @@ export class FlowSync implements SyncedFlow {
       this.#arrive();
       return;
     }
+    if (standing.error !== null) {
+      this.#begin(this.#doubtful);
+    }
     if (standing.kind !== "joined" && before.kind === "joined") {
       this.#outgoing.pause();
       this.#couriers.pause();
@@ -460,6 +475,11 @@ export class FlowSync implements SyncedFlow {
     if (isAtOnce) {
       this.#shelf.flush();
     }
+  }
+
+  doubtKept(): void {
+    this.#shelf.doubt();
+    this.#keepDocument(true);
   }
 
   #hide(): void {

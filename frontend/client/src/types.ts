@@ -232,6 +232,8 @@ export interface KeptDocument {
   /** What the log comes to up to there; see docs/protocol.md. */
   chain?: string | null;
   document: FlowDocument;
+  /** A page that showed it has crashed: the server's comes first, where that can be had. */
+  isDoubtful?: boolean;
 }
 
 /** What was kept of a flow. */
@@ -387,6 +389,12 @@ export interface SyncedFlow {
   setCursor(cursor: Cursor | null): void;
   /** Show others more of oneself; members that are given replace those before. */
   setPresence(meta: PresenceMeta): void;
+
+  /**
+   * Have no page begin from what is kept of the document here, where the server can be reached: this page
+   * has crashed, perhaps by it. What is unsent stays kept.
+   */
+  doubtKept(): void;
 
   /** Try to connect now instead of later. */
   readonly retryNow: () => void;

@@ -201,6 +201,49 @@ describe("pages that are gone", () => {
     expect(eve.state.document).toMatchObject({ title: "at once", nodes: { n1: NODE } });
   });
 
+  test("jsc44 where a page has crashed, the next one shows the server's document first", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const first = browser.page();
+    desk.server.edit({ nodes: { n1: { ...NODE, odd: true } } });
+    const ada = await desk.join({ keeper: first });
+    desk.network.isUp = false;
+    desk.network.cut();
+    ada.patch({ title: "unsent" });
+    ada.doubtKept();
+    ada.stop();
+    first.die();
+    vi.clearAllTimers();
+    expect(browser.document).toMatchObject({ version: 1, isDoubtful: true });
+
+    desk.server.edit({ nodes: { n1: { odd: null } } });
+    desk.network.isUp = true;
+    const seen = new Set<unknown>();
+    const eve = desk.open({ keeper: browser.page() });
+    eve.subscribe(() => seen.add(eve.state.document?.nodes["n1"]?.["odd"]));
+    await desk.until(() => eve.state.status.kind === "saved");
+    await desk.pass(1000);
+    expect([...seen]).toEqual([undefined]);
+    expect(desk.server.document).toMatchObject({ title: "unsent", nodes: { n1: NODE } });
+    expect(browser.document?.isDoubtful).toBeUndefined();
+  });
+
+  test("jsc44 what a page that crashed has kept is shown where the server can't be reached", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    desk.server.edit({ nodes: { n1: NODE } });
+    const ada = await desk.join({ keeper: browser.page() });
+    ada.doubtKept();
+    ada.stop();
+    desk.network.isUp = false;
+
+    const eve = desk.open({ keeper: browser.page() });
+    await desk.until(() => eve.state.status.kind === "offline");
+    expect(eve.state.document).toMatchObject({ nodes: { n1: NODE } });
+    desk.network.isUp = true;
+    await desk.until(() => eve.state.status.kind === "saved");
+  });
+
   test("jsc8 what a tab leaves is taken over by one that is open already", async () => {
     const desk = new Desk();
     const browser = new Browser();

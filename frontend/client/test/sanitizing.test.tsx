@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 /** Whatever a document holds, React Flow shows it. */
 
-import { type Edge, type Node, ReactFlow } from "@xyflow/react";
+import { ReactFlow } from "@xyflow/react";
 import fc from "fast-check";
 import { act } from "react";
 import { createRoot } from "react-dom/client";
@@ -38,7 +38,7 @@ function show(fields: JsonObject, edgeFieldsGiven: JsonObject = {}): (string | n
   const nodes = [node("a", sized), node("b", sized), node("n", { ...fields, ...sized })].map((one) => sanitizeNode(one as JsonObject & { id: string }));
   const edges = [sanitizeEdge({ ...edgeFieldsGiven, ...EDGE })];
   act(() => {
-    root.render(<ReactFlow nodes={nodes as Node[]} edges={edges as Edge[]} />);
+    root.render(<ReactFlow nodes={nodes} edges={edges} />);
   });
   const seen = [...page.querySelectorAll(".react-flow__node, .react-flow__edge")].map((one) => one.getAttribute("data-id"));
   const elements = page.querySelectorAll("script, iframe, img, [onclick]");

@@ -17,6 +17,10 @@ export class Boundary extends Component<{ children: ReactNode }, { broken: Broke
     return { broken: { error: error instanceof Error ? error : new Error(String(error)), flow: open.flow } };
   }
 
+  override componentDidCatch(): void {
+    this.state.broken?.flow?.doubtKept();
+  }
+
   override render(): ReactNode {
     return this.state.broken === null ? this.props.children : <Crash {...this.state.broken} />;
   }

@@ -6,6 +6,7 @@ import { type FlowDocument, own, type SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 
+import { Guard } from "../Guard";
 import type { MenuPlace } from "./ContextMenu";
 import { Dots } from "./Dots";
 import { edgeTypes, elementsOf, ledTo, nodeTypes, shownEdges, shownNodes } from "./elements";
@@ -147,7 +148,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       <Dots />
       {distance === "far tiny" && <FarPicture nodes={drawnNodes} edges={drawnEdges} />}
       <Minimap nodes={drawnNodes} />
-      {past === null && <Others sync={sync} />}
+      {past === null && <Guard of={document}><Others sync={sync} /></Guard>}
       <Signs {...signs} />
     </ReactFlow>
   );

@@ -3,6 +3,7 @@ import { useFlow } from "helix-flows/react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
+import { Guard } from "../Guard";
 import { labelOf } from "../kinds";
 import { openFlow } from "../opened";
 import { rename, thePerson } from "../person";
@@ -10,6 +11,7 @@ import { Question } from "../ui/Question";
 import { useUnsent } from "../useUnsent";
 import { numbered } from "../words";
 import { Announcer } from "./announce";
+import { BrokenCanvas } from "./Broken";
 import { Canvas } from "./Canvas";
 import { Choices } from "./Choices";
 import { Closed, Waiting } from "./Closed";
@@ -135,19 +137,25 @@ export function Editor({ flowId }: { flowId: string }) {
       <main className="stage">
         <h1 className="hidden">{title}</h1>
         {!isReadOnly && <Palette isLocked={isFixed} onAdd={actions.add} onDrop={actions.drop} onTemplate={() => { setSheet("templates"); }} />}
-        <Canvas
-          sync={sync}
-          nodes={nodes}
-          edges={edges}
-          document={document}
-          past={past}
-          isLocked={isFixed}
-          isBoxing={isBoxing}
-          calls={calls}
-          actions={latest}
-          onMenu={useCallback((place: MenuPlace) => { ask({ menu: place }); }, [ask])}
-          onRename={useCallback((id: string) => { ask({ renamed: id }); }, [ask])}
-        />
+        <Guard
+          of={past ?? document}
+          stand={(error, retry) => <BrokenCanvas document={past ?? document} error={error} onRetry={retry} />}
+          onFail={() => { sync.doubtKept(); }}
+        >
+          <Canvas
+            sync={sync}
+            nodes={nodes}
+            edges={edges}
+            document={document}
+            past={past}
+            isLocked={isFixed}
+            isBoxing={isBoxing}
+            calls={calls}
+            actions={latest}
+            onMenu={useCallback((place: MenuPlace) => { ask({ menu: place }); }, [ask])}
+            onRename={useCallback((id: string) => { ask({ renamed: id }); }, [ask])}
+          />
+        </Guard>
         {renamed !== null && !isFixed && (
           <LabelEditor
             key={renamed}
@@ -182,7 +190,7 @@ export function Editor({ flowId }: { flowId: string }) {
             )}
           </div>
         )}
-        <Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} />
+        <Guard of={members}><Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} /></Guard>
         <ZoomBar commands={commands} isLocked={isLocked} isBoxing={isBoxing} />
         {isHistoryOpen && <History flowId={flowId} version={sync.state.version} namesChanged={sync.state.namesChanged} onShow={setPast} onClose={closeHistory} />}
         {status.kind === "closed" && <Closed status={status} document={document} />}

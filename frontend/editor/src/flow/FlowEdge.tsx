@@ -1,7 +1,9 @@
 import { BaseEdge, EdgeLabelRenderer, type EdgeProps } from "@xyflow/react";
 import { memo } from "react";
 
+import { Guard } from "../Guard";
 import { textOf } from "../kinds";
+import { BrokenEdge } from "./Broken";
 import { lineBetween } from "./lines";
 
 /** A mark in the data that React Flow is given: how far above others the edge and its label lie. */
@@ -12,6 +14,10 @@ export const LANE = "#lane";
 
 /** An edge of any shape. Its label lies above all lines, and leaves the mouse to the edge. */
 export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
+  return <Guard of={props.data} stand={() => <BrokenEdge {...props} />}><Line {...props} /></Guard>;
+});
+
+function Line(props: EdgeProps) {
   const { type, label, data, selected, markerEnd, interactionWidth } = props;
   const { path, x, y } = lineBetween(type, props, Number(data?.[LANE] ?? 0));
   const text = textOf(label);
@@ -31,4 +37,4 @@ export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
       )}
     </>
   );
-});
+}

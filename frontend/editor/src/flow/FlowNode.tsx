@@ -4,7 +4,9 @@ import { Lock } from "lucide-react";
 import { memo } from "react";
 
 import { NODE_SIZE } from "../drawing";
+import { Guard } from "../Guard";
 import { kindName, kindOf, labelOf, textOf, tinted, tintOf } from "../kinds";
+import { BrokenNode } from "./Broken";
 
 export const MIN_SIZE = { width: 160, height: NODE_SIZE.height };
 /** A mark in the data that React Flow is given: this node stays where it is. */
@@ -13,8 +15,14 @@ export const LOCKED = "#locked";
 export const GROUPED = "#group";
 export const MAX_SIZE = { width: 4_096, height: 4_096 };
 
+const standIn = () => <BrokenNode />;
+
 /** A node of any kind. */
-export const FlowNode = memo(function FlowNode({ type, data, selected, draggable, isConnectable }: NodeProps) {
+export const FlowNode = memo(function FlowNode(props: NodeProps) {
+  return <Guard key={props.type} of={props.data} stand={standIn}><Body {...props} /></Guard>;
+});
+
+function Body({ type, data, selected, draggable, isConnectable }: NodeProps) {
   const kind = kindOf(type);
   const Icon = kind.icon;
   const tint = tintOf({ type, data });
@@ -37,4 +45,4 @@ export const FlowNode = memo(function FlowNode({ type, data, selected, draggable
       <Handle type="source" position={Position.Right} isConnectable={isConnectable} />
     </div>
   );
-});
+}

@@ -2,7 +2,9 @@ import type { FlowEdge, FlowNode, Member, SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { Spline, X } from "lucide-react";
 
+import { Guard } from "../Guard";
 import { kindOfNode, labelOf } from "../kinds";
+import { BrokenProperties } from "./Broken";
 import type { Command } from "./commands";
 import { EdgeFields } from "./EdgeFields";
 import { keyWords } from "./keys";
@@ -32,7 +34,24 @@ const MANY = [
 ];
 
 /** Edits what is selected: one, or many at once. Escape goes back to the canvas. */
-export function Properties({ sync, onReconnect, nodes, edges, names, members, commands, isReadOnly, onClose }: Props) {
+export function Properties(props: Props) {
+  const { nodes, edges, commands, onClose } = props;
+  const chosen = [...nodes, ...edges];
+  return (
+    <Guard
+      of={props.sync.state.document}
+      stand={() => (
+        <BrokenProperties chosen={chosen.length === 1 ? chosen[0] : chosen} onClose={onClose}>
+          <CommandButtons commands={commands} ids={ONE} />
+        </BrokenProperties>
+      )}
+    >
+      <Fields {...props} />
+    </Guard>
+  );
+}
+
+function Fields({ sync, onReconnect, nodes, edges, names, members, commands, isReadOnly, onClose }: Props) {
   const [node] = nodes;
   const count = nodes.length + edges.length;
   const isOne = count === 1;

@@ -3,6 +3,7 @@ import { type UseFlowResult, useText } from "helix-flows/react";
 import { ChevronLeft, Ellipsis, Share2 } from "lucide-react";
 
 import { follow } from "../address";
+import { Guard } from "../Guard";
 import { Mark } from "../ui/Mark";
 import { Menu } from "../ui/Menu";
 import { ThemeButton } from "../ui/ThemeButton";
@@ -66,7 +67,9 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
         <ThemeButton />
       </span>
       <hr />
-      <People members={members} followed={followed} onFollow={onFollow} onRename={onRename} />
+      <Guard of={members} stand={() => <span className="count">People can't be shown</span>}>
+        <People members={members} followed={followed} onFollow={onFollow} onRename={onRename} />
+      </Guard>
       <Menu label="More" items={menu.flatMap((id) => named(id) ?? []).filter(({ isEnabled }) => isEnabled)}>
         <Ellipsis size={16} />
       </Menu>

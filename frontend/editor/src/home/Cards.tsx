@@ -1,6 +1,10 @@
+import { Trash2 } from "lucide-react";
 import { useState } from "react";
 
-import type { ListedFlow } from "../api";
+import { flowPath, follow } from "../address";
+import { api, type ListedFlow, reasonOf } from "../api";
+import { Guard } from "../Guard";
+import { tell } from "../ui/Toasts";
 import { FlowCard } from "./FlowCard";
 import { useSeen } from "./useSeen";
 
@@ -22,11 +26,31 @@ export function Cards({ flows, present, unsent, onChange }: Props) {
     <>
       <ul className="cards" aria-label="Flows">
         {flows.slice(0, shown).map((flow) => (
-          <FlowCard key={flow.id} flow={flow} people={present.get(flow.id) ?? 0} unsent={unsent.get(flow.id) ?? 0} onChange={onChange} />
+          <Guard key={flow.id} of={flow} stand={() => <BrokenCard flow={flow} onChange={onChange} />}>
+            <FlowCard flow={flow} people={present.get(flow.id) ?? 0} unsent={unsent.get(flow.id) ?? 0} onChange={onChange} />
+          </Guard>
         ))}
       </ul>
       {shown < flows.length && <More key={shown} rest={flows.length - shown} onMore={() => { setShown(shown + STEP); }} />}
     </>
+  );
+}
+
+/** A card that can't be shown as others are. */
+function BrokenCard({ flow: { id }, onChange }: { flow: ListedFlow; onChange: () => void }) {
+  const remove = (): void => {
+    api.remove(id).then(onChange, (error: unknown) => { tell(`Couldn't delete it: ${reasonOf(error)}`); });
+  };
+  return (
+    <li className="card">
+      <p className="picture none">This card can't be shown</p>
+      <div className="words">
+        <a className="open" href={flowPath(id)} onClick={follow}>{id}</a>
+      </div>
+      <button className="icon-button" aria-label={`Delete ${id}`} title="Delete" onClick={remove}>
+        <Trash2 size={16} />
+      </button>
+    </li>
   );
 }
 

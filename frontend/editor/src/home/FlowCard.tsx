@@ -6,6 +6,7 @@ import { flushSync } from "react-dom";
 import { flowPath, follow } from "../address";
 import { api, type ListedFlow, reasonOf } from "../api";
 import { isInputMethods } from "../flow/keys";
+import { Guard } from "../Guard";
 import { ago } from "../time";
 import { Menu } from "../ui/Menu";
 import { tell } from "../ui/Toasts";
@@ -70,7 +71,9 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
 
   return (
     <li className="card" ref={element}>
-      <Miniature document={document} />
+      <Guard of={document} stand={() => <p className="picture none">This flow can't be drawn</p>}>
+        <Miniature document={document} />
+      </Guard>
       <div className="words">
         {isNaming ? (
           <Naming
