@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import attrs
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
-from helix.addresses import AddressBook, AddressBudget, TrustedProxies
+from helix.addresses import UNIX, AddressBook, AddressBudget, TrustedProxies, customer_of
 from helix.auth import PROTOCOL, OriginPolicy, token_from
 from helix.clients import ClientService
 from helix.errors import ConnectionRefused, Draining, RateLimited
@@ -46,24 +47,43 @@ def parameters(request: IRequest, name: bytes) -> Sequence[str]:
     return [value.decode("utf-8", "replace") for value in request.args.get(name, ())]
 
 
+_FORWARDS = (b"x-forwarded-for", b"forwarded")
+"""By which a proxy says for whom it asks."""
+
+_log = Logger(namespace="helix.web")
+
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+"""What proxies call a scheme, and how it stands in an origin."""
+
+
+def _first(request: IRequest, name: bytes) -> str:
+    """The first of a list in a header: what the proxy next to the client says."""
+    return (header(request, name) or "").partition(",")[0].strip()
+
+
 def host_of(address: object) -> str | None:
     """The IP address of a peer; ``None`` for that of a unix socket."""
     return address.host if isinstance(address, IPv4Address | IPv6Address) else None
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Visitors:
     """
     Who comes, from where, and how often.
 
     :ivar clock: tells the time.
     :ivar proxies: who is believed about others' addresses.
+    :ivar origins: which web pages may ask.
     :ivar book: what may still come from each address.
+    :ivar telemetry: is told of proxies that nobody named.
     """
 
     clock: IReactorTime
     proxies: TrustedProxies
+    origins: OriginPolicy
     book: AddressBook
+    telemetry: Telemetry
+    _warned: bool = attrs.field(default=False, init=False)
 
     def address(self, request: IRequest) -> str | None:
         """The IP address that a request comes from; ``None`` for a unix socket."""
@@ -75,12 +95,54 @@ class Visitors:
         """What may still come from there; ``None`` for this machine."""
         return self.book.budget(self.address(request), self.clock.seconds())
 
+    def own_origin(self, request: IRequest) -> str | None:
+        """
+        Tell which origin a request asks, as its client sees that: what a trusted proxy says of it
+        (``X-Forwarded-Proto``, ``X-Forwarded-Host``) counts.
+
+        :return: ``None`` without a host.
+        """
+        scheme = "https" if request.isSecure() else "http"
+        host = header(request, b"host")
+        if self.proxies.trust(host_of(request.getClientAddress())):
+            forwarded = _first(request, b"x-forwarded-proto")
+            scheme = _SCHEMES.get(forwarded.lower(), scheme)
+            host = _first(request, b"x-forwarded-host") or host
+        return f"{scheme}://{host}" if host else None
+
+    def check_page(self, request: IRequest) -> None:
+        """
+        Keep other sites' pages out.
+
+        :raises OriginRefused: when a page of an origin that isn't allowed asks.
+        """
+        self.origins.check(header(request, b"origin"), self.own_origin(request))
+
+    def note_forward(self, request: IRequest) -> None:
+        """
+        Tell of a request that a proxy on this machine made for somebody, and that counts as this
+        machine's, which has no limits: the first one in the log, all in a metric.
+        """
+        peer = host_of(request.getClientAddress())
+        forwarded = any(request.getHeader(name) is not None for name in _FORWARDS)
+        if not forwarded or self.proxies.trust(peer) or customer_of(peer) is not None:
+            return
+        self.telemetry.emit("helix.request.forwarded_untrusted")
+        if not self._warned:
+            self._warned = True
+            _log.warn(
+                "A proxy on this machine asks for others, who so have no limits: name it by "
+                "--trusted-proxy {peer}",
+                peer=UNIX if peer is None else peer,
+            )
+
     def check_request(self, request: IRequest) -> None:
         """
         Count a request.
 
         :raises RateLimited: when that were too many.
         """
+        self.note_forward(request)
         budget = self.budget(request)
         if budget is not None and (wait := budget.requests.take(self.clock.seconds())):
             raise RateLimited(wait, "Too many requests from this address")
@@ -101,7 +163,6 @@ class Door:
     Decides who may connect.
 
     :param visitors: knows them.
-    :param origins: which web pages may.
     """
 
     def __init__(
@@ -109,14 +170,16 @@ class Door:
         clients: ClientService,
         visitors: Visitors,
         authenticator: IAuthenticator,
-        origins: OriginPolicy,
         telemetry: Telemetry,
     ) -> None:
-        self.origins = origins
         self._visitors = visitors
         self._clients = clients
         self._authenticator = authenticator
         self._telemetry = telemetry
+
+    def check_page(self, request: IRequest) -> None:
+        """As `Visitors.check_page`."""
+        self._visitors.check_page(request)
 
     def admit(self, request: IRequest, auth_token: str | None) -> Admission:
         """
@@ -126,13 +189,14 @@ class Door:
         :raises ConnectionRefused, RateLimited, Draining: when there is none to be had; it has been
             counted.
         """
+        self._visitors.note_forward(request)
         try:
             budget = self._visitors.budget(request)
             if budget is not None and (
                 wait := budget.connects.take(self._visitors.clock.seconds())
             ):
                 raise RateLimited(wait, "Too many connects from this address")
-            self.origins.check(header(request, b"origin"), header(request, b"host"))
+            self._visitors.check_page(request)
             serializer = serializer_for(next(iter(parameters(request, b"vsn")), None))
             offered = [
                 one.strip() for one in (header(request, b"sec-websocket-protocol") or "").split(",")

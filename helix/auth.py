@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from zope.interface import implementer
@@ -59,33 +61,103 @@ class OriginPolicy:
     """
     Which web pages may connect.
 
-    A request without an ``Origin`` is no page's and is allowed. A page's must come from the host
-    that it asks for, or from one of the origins that the operator allows.
+    A request without an ``Origin`` is no page's and is allowed. A page's must come from the origin
+    that it asks, scheme and port included, or from one that the operator allows.
 
-    :param allowed: origins such as ``https://app.example.com``; ``*`` allows every one.
+    :param allowed: origins such as ``https://app.example.com``; ``https://*.example.com`` stands
+        for all below that name, ``*`` for every one.
     """
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
         self._any = "*" in allowed
-        self._allowed = frozenset(_normalised(origin) for origin in allowed if origin != "*")
+        origins = [_normalised(origin) for origin in allowed if origin != "*"]
+        self._allowed = frozenset(origin for origin in origins if _WILD not in origin)
+        wild = [origin.partition(_WILD) for origin in origins if _WILD in origin]
+        self._below = [(f"{scheme}://", f".{name}") for scheme, _, name in wild]
 
-    def check(self, origin: str | None, host: str | None) -> None:
+    def check(self, origin: str | None, own: str | None) -> None:
         """
         Check one request.
 
         :param origin: its ``Origin``.
-        :param host: its ``Host``.
+        :param own: the origin that it asks, as its client sees that; ``None`` if unknown.
         :raises OriginRefused: when the page may not connect.
         """
         if origin is None or self._any:
             return
         asking = _normalised(origin)
-        if asking in self._allowed:
+        if asking in self._allowed or (own is not None and asking == _normalised(own) != ""):
             return
-        scheme, separator, _ = asking.partition("://")
-        if host is None or not separator or asking != _normalised(f"{scheme}://{host}"):
-            raise OriginRefused()
+        if any(
+            asking.startswith(scheme) and _is_below(asking[len(scheme) :], name)
+            for scheme, name in self._below
+        ):
+            return
+        raise OriginRefused(
+            OriginRefused.default_message
+            if own is None
+            else f"Pages of other origins than {own} are not allowed: see --allow-origin, and "
+            "--trusted-proxy where a proxy ends TLS"
+        )
 
+
+class HostPolicy:
+    """
+    By which names the server may be asked for.
+
+    A page whose name was made to lead to this machine (DNS rebinding) is of the server's own origin
+    for its browser; but its ``Host`` is still that name. Addresses, ``localhost`` and what is below
+    that (RFC 6761) can't be led elsewhere, and are always allowed.
+
+    :param allowed: names such as ``helix.example.com``, with a port where only that is meant;
+        ``*.example.com`` stands for all below that name, ``*`` for every one.
+    """
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        names = [name.lower().removesuffix(".") for name in allowed]
+        self._any = "*" in names
+        self._allowed = frozenset(name for name in names if not name.startswith("*."))
+        self._below = [name[1:] for name in names if name.startswith("*.")]
+
+    def allows(self, host: str | None) -> bool:
+        """
+        Tell whether one may be asked for.
+
+        :param host: a request's ``Host``; old clients have none.
+        """
+        if self._any or not host:
+            return True
+        name, _, port = host.lower().rpartition(":")
+        if not port.isdigit():
+            name = host.lower().removesuffix(":")
+        name = name.removesuffix(".")
+        return (
+            name in self._allowed
+            or f"{name}:{port}" in self._allowed
+            or any(_is_below(name, below) for below in self._below)
+            or _leads_nowhere_else(name)
+        )
+
+
+def _is_below(name: str, suffix: str) -> bool:
+    """Tell whether a name has at least one label before ``suffix``, which begins with a dot."""
+    return (
+        name.endswith(suffix)
+        and re.fullmatch(r"[a-z0-9_.-]*[a-z0-9_-]", name[: -len(suffix)]) is not None
+    )
+
+
+def _leads_nowhere_else(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+_WILD = "://*."
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

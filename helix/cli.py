@@ -19,10 +19,18 @@ from helix.commands import run_command
 from helix.config import read_config
 from helix.errors import Disconnected, HelixError
 from helix.ids import new_id
+from helix.printable import shown
 from helix.protocol import encode_json
 from helix.store import open_store
 from helix.tailing import Outages, Tailing, show_json, show_line
-from helix.terminal import counted, progress, show_time, shown, write_output
+from helix.terminal import (
+    counted,
+    for_stdout,
+    progress,
+    show_time,
+    write_data,
+    write_output,
+)
 from helix.transfers import export_all, import_file, tell_dropped
 from helix.verify import all_heads, verify_flow
 
@@ -159,7 +167,7 @@ def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
                 for file in files:
                     try:
                         imported = await import_file(api, file, keep_ids, _user_name())
-                        bar.say(imported.id)
+                        bar.say(for_stdout(imported.id))
                         if any(msgspec.structs.astuple(imported.dropped)):
                             bar.say(tell_dropped(file, imported), err=True)
                     except Disconnected:
@@ -344,7 +352,10 @@ async def _start(reactor: Any, client: FlowClient, timeout: float) -> None:
 
 def _write(one: object, cells: Iterable[str], as_json: bool) -> None:
     """Write a line of a list: JSON, or what people read of it."""
-    click.echo(encode_json(one) if as_json else "\t".join(map(shown, cells)))
+    if as_json:
+        write_data(encode_json(one))
+    else:
+        click.echo("\t".join(map(shown, cells)))
 
 
 def _read_patch(text: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from helix.clocks import keep_steady
 from helix.errors import HelixError
-from helix.terminal import shown
+from helix.printable import shown
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""

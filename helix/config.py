@@ -5,6 +5,7 @@ and the list in docs/configuration.md come.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ class Setting:
     :ivar help: one sentence.
     :ivar repeatable: whether the option may be given more than once; the value is a tuple then.
     :ivar flag: whether the option takes no value.
+    :ivar secret: whether a value may hold a password, and so is shown nowhere.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Setting:
     help: str
     repeatable: bool = False
     flag: bool = False
+    secret: bool = False
 
     @property
     def attribute(self) -> str:
@@ -85,20 +88,34 @@ def _endpoint(text: str) -> str:
 def _origin(text: str) -> str:
     if text == "*":
         return text
-    wanted = "an origin is wanted, such as https://app.example.com, or * for every one"
+    wanted = (
+        "an origin is wanted, such as https://app.example.com, https://*.example.com for all below "
+        "that name, or * for every one"
+    )
     try:
         parts = urlsplit(text)
         port_fits = parts.port is None or parts.port > 0
     except ValueError:
         raise ValueError(wanted) from None
-    if not parts.scheme or not parts.hostname or not port_fits or parts.path or parts.query:
+    name = (parts.hostname or "").removeprefix("*.")
+    more = parts.path or parts.query or parts.fragment or parts.username is not None
+    if not parts.scheme or not name or "*" in name or not port_fits or more:
         raise ValueError(wanted)
+    return text
+
+
+def _host(text: str) -> str:
+    if re.fullmatch(r"\*|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?(:[0-9]{1,5})?", text) is None:
+        raise ValueError(
+            "a name is wanted, such as helix.example.com, *.example.com for all below that name, "
+            "or * for every one"
+        )
     return text
 
 
 def _store(text: str) -> str:
     kind, separator, place = text.partition(":")
-    known = kind in ("sqlite", "postgresql") and bool(place)
+    known = kind in ("sqlite", "postgresql", "postgres") and bool(place)
     if text != "memory:" and not (known and separator):
         raise ValueError("sqlite:PATH, postgresql://... or memory: is wanted")
     return text
@@ -132,7 +149,8 @@ SETTINGS: Sequence[Setting] = (
         "listen",
         "tcp:4000:interface=127.0.0.1",
         _endpoint,
-        "Where to listen, as a Twisted endpoint; TLS and unix sockets too. May be repeated.",
+        "Where to listen, as a Twisted endpoint; TLS and unix sockets too, whose mode is 660 "
+        "unless it is given (unix:PATH:mode=600). May be repeated.",
         repeatable=True,
     ),
     Setting(
@@ -140,12 +158,22 @@ SETTINGS: Sequence[Setting] = (
         "sqlite:helix-data/flows.db",
         _store,
         "Where flows are kept: sqlite:PATH, postgresql://USER@HOST/DATABASE, or memory:.",
+        secret=True,
     ),
     Setting(
         "allow-origin",
         "",
         _origin,
         "Web pages of this origin may connect too; * allows every one. May be repeated.",
+        repeatable=True,
+    ),
+    Setting(
+        "allow-host",
+        "",
+        _host,
+        "A name by which the server may be asked for (its Host), beside localhost and addresses. "
+        "Without any: every one, but none where it listens on loopback alone and no proxy is "
+        "trusted. May be repeated.",
         repeatable=True,
     ),
     Setting(
@@ -318,8 +346,9 @@ class Config:
     """The values of `SETTINGS`, by their attribute names."""
 
     listen: tuple[str, ...]
-    store: str
+    store: str = attrs.field(repr=False)
     allow_origin: tuple[str, ...]
+    allow_host: tuple[str, ...]
     max_clients_per_flow: int
     max_connections: int
     max_connections_per_address: int
@@ -368,7 +397,8 @@ def read_config(options: Mapping[str, Sequence[str]], environment: Mapping[str, 
         try:
             parsed = tuple(setting.parse(text) for text in given)
         except ValueError as error:
-            raise SettingError(f"{source}: {error}, not {' '.join(given)!r}") from None
+            told = "what is given" if setting.secret else repr(" ".join(given))
+            raise SettingError(f"{source}: {error}, not {told}") from None
         values[setting.attribute] = parsed if setting.repeatable else parsed[-1]
     if not values["listen"]:
         raise SettingError("--listen: at least one endpoint is wanted")

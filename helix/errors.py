@@ -195,6 +195,13 @@ class OriginRefused(ConnectionRefused):
     default_message = "The Origin is not allowed: see --allow-origin"
 
 
+class HostRefused(ConnectionRefused):
+    """The server is asked for by a name that may be anybody's."""
+
+    code = "host_refused"
+    default_message = "The server is not to be asked for by this name: see --allow-host"
+
+
 class TokenRefused(ConnectionRefused):
     """The token can't be read or is not accepted."""
 

@@ -10,8 +10,10 @@ import attrs
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET
 
+from helix.admission import header
 from helix.answers import PacedRequest
-from helix.errors import BodyTooLarge
+from helix.auth import HostPolicy
+from helix.errors import BodyTooLarge, HostRefused
 from helix.problems import write_not_found, write_problem
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
@@ -68,13 +70,15 @@ def is_literal(target: bytes, words: Words) -> bool:
 class LimitedRequest(PacedRequest):
     """
     A request that is refused as soon as it can't be, or becomes too large, and the connection with
-    it: 400 or 413.
+    it: 400, 413 or 421.
 
     :cvar limits: of its body.
+    :cvar hosts: by which names the server may be asked for.
     :cvar words: of addresses.
     """
 
     limits = BodyLimits(0, 0)
+    hosts = HostPolicy(["*"])
     words: Words = frozenset()
 
     channel: Any  # a `helix.httpchannel.Channel`
@@ -89,6 +93,8 @@ class LimitedRequest(PacedRequest):
         self._max_bytes = self.limits.of(target)
         if problem := self._check_head(target):
             self._refuse(400, "bad_request", problem)
+        elif not self.hosts.allows(header(self, b"host")):
+            self._refuse(421, HostRefused.code, HostRefused.default_message)
         elif length is not None and length > self._max_bytes:
             self._refuse(413, "body_too_large", BodyTooLarge.default_message)
 

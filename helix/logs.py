@@ -7,6 +7,7 @@ from typing import IO
 
 import msgspec
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
     LogEvent,
@@ -14,10 +15,11 @@ from twisted.logger import (
     LogLevel,
     LogLevelFilterPredicate,
     formatEvent,
-    textFileLogObserver,
+    formatEventAsClassicLogText,
 )
 from zope.interface import implementer
 
+from helix.printable import field, shown_lines
 from helix.telemetry import Telemetry, Values
 
 _LOGGED = (
@@ -54,13 +56,19 @@ class JSONObserver:
         self._output.flush()
 
 
+def _as_text(event: LogEvent) -> str | None:
+    """An event as a line, with those of its text and its traceback behind a tab each."""
+    text = formatEventAsClassicLogText(event)
+    return None if text is None else shown_lines(text)
+
+
 def make_observer(output: IO[str], log_format: str) -> ILogObserver:
     """
     Make what writes the log, from the level ``info`` up.
 
     :param log_format: ``text`` or ``json``.
     """
-    write = JSONObserver(output) if log_format == "json" else textFileLogObserver(output)
+    write = JSONObserver(output) if log_format == "json" else FileLogObserver(output, _as_text)
     from_info_up = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
     return FilteringLogObserver(write, [from_info_up])
 
@@ -71,7 +79,7 @@ def log_telemetry(telemetry: Telemetry) -> None:
 
     def write(name: str, measurements: Values, metadata: Values) -> None:
         fields = {"event": name, **measurements, **metadata}
-        shown = " ".join(f"{key}={value}" for key, value in fields.items() if key != "event")
+        shown = " ".join(f"{key}={field(value)}" for key, value in fields.items() if key != "event")
         log.info("{event} {shown}", event=name, shown=shown, helix_fields=fields)
 
     for name in _LOGGED:

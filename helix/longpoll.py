@@ -309,7 +309,7 @@ class LongPollResource(Resource):
             return write_not_found(request)
         origin = header(request, b"origin")
         try:
-            self._door.origins.check(origin, header(request, b"host"))
+            self._door.check_page(request)
         except OriginRefused:
             write_answer(request, 403)
             return NOT_DONE_YET

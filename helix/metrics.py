@@ -25,6 +25,12 @@ _COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
     ("helix.backlog.shed", "clients_shed", "Clients cut off since too much waited.", None),
     ("helix.connection.dropped", "connections_dropped", "Clients that were closed.", "code"),
     ("helix.request.answered", "http_requests", "HTTP requests that were answered.", "status"),
+    (
+        "helix.request.forwarded_untrusted",
+        "untrusted_forwards",
+        "Requests of a proxy on this machine that is not trusted.",
+        None,
+    ),
     ("helix.session.started", "sessions_started", "Sessions that started.", None),
     ("helix.session.ended", "sessions_ended", "Sessions that ended.", "reason"),
     ("helix.session.crashed", "sessions_crashed", "Sessions that crashed.", None),

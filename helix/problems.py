@@ -21,6 +21,7 @@ STATUS = {  # by the error's code; 500 for others
     "body_too_large": 413,
     "unsupported_version": 403,
     "origin_refused": 403,
+    "host_refused": 421,
     "token_refused": 403,
     "session_not_found": 404,
     "flow_not_found": 404,
@@ -68,12 +69,12 @@ def write_problem(
     :param retry_after: in how many seconds the same request may succeed, where that is known.
     :return: the body to answer with.
     """
-    request.setResponseCode(status)
+    title = HTTPStatus(status).phrase
+    request.setResponseCode(status, title.encode())
     request.setHeader(b"content-type", b"application/problem+json")
     request.setHeader(b"cache-control", b"no-store")
     if retry:
         request.setHeader(b"retry-after", b"%d" % (retry_after or RETRY_AFTER))
-    title = HTTPStatus(status).phrase
     place = {} if path is None else {"path": path}
     return encode_json(
         {"title": title, "status": status, "detail": detail, "code": code, "retry": retry} | place

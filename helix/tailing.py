@@ -10,8 +10,9 @@ from twisted.internet.defer import Deferred
 from helix.client import EntriesArrived, FlowEntry, FlowEvent, Status, StatusChanged
 from helix.client.events import DocumentReplaced
 from helix.errors import Disconnected
+from helix.printable import shown
 from helix.protocol import encode_json
-from helix.terminal import show_time, shown
+from helix.terminal import show_time, write_data
 
 
 class Outages:
@@ -77,7 +78,7 @@ class Tailing:
 
 def show_json(entry: FlowEntry) -> None:
     """Write an entry as one line of JSON."""
-    click.echo(encode_json(entry))
+    write_data(encode_json(entry))
 
 
 def show_line(entry: FlowEntry) -> None:

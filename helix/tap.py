@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from importlib.resources import files
 from ipaddress import ip_address
 from random import SystemRandom
@@ -30,12 +30,17 @@ from twisted.python.logfile import LogFile
 from helix.clocks import keep_steady
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
 from helix.editorfiles import EditorFiles
+from helix.endpoints import Endpoint, complete
 from helix.errors import HelixError
 from helix.logs import log_telemetry, make_observer
 from helix.poller import bound_accepts, bound_turns
+from helix.socketlock import SocketInUse, SocketLock
 from helix.store import open_store
 from helix.web import HelixSite
 from helix.wiring import Server, build_server
+
+TWISTD_PID_FILE = "twistd.pid"
+"""Where twistd writes its process id unless it is told otherwise."""
 
 BACKLOG = 4096
 """Connects that may wait to be accepted; the kernel has a limit of its own, often the same."""
@@ -94,11 +99,23 @@ class Options(usage.Options):
             self.config = read_config(self.given, os.environ)
         except (usage.UsageError, SettingError) as error:
             raise SystemExit(f"twistd helix: {error}") from None
+        self._write_no_process_id()
         if not USES_NVX and not self.config.allow_slow_websocket:
             raise SystemExit(
                 "twistd helix: Autobahn's NVX acceleration is missing, so WebSockets are slow: "
                 "install an autobahn wheel for this platform, or start with --allow-slow-websocket"
             )
+
+    def _write_no_process_id(self) -> None:
+        """
+        In the foreground, have twistd write its process id only where that is asked for.
+
+        It refuses to start where the file names a process that lives. After a kill in a container,
+        where ids begin anew, there always is one.
+        """
+        twistd: MutableMapping[str, Any] = {} if self.parent is None else self.parent
+        if twistd.get("nodaemon") and twistd.get("pidfile") == TWISTD_PID_FILE:
+            twistd["pidfile"] = ""
 
 
 class ListenService(Service):
@@ -113,13 +130,22 @@ class ListenService(Service):
 
     def __init__(self, reactor: Any, description: str, site: HelixSite) -> None:
         self._description = description
-        self._endpoint = serverFromString(reactor, _with_backlog(description))
+        self._endpoint = serverFromString(reactor, complete(description, BACKLOG))
+        self._path = Endpoint.parse(description).path
+        self._lock: SocketLock | None = None
         self._site = site
         self.port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
         """Listen while still privileged. A failure ends the start and says why."""
         failures: list[Failure] = []
+        if self._path is not None:
+            try:
+                self._lock = SocketLock(self._path)
+            except (SocketInUse, OSError) as error:
+                raise SystemExit(
+                    f"twistd helix: --listen: {self._description!r}: {error}"
+                ) from None
         self._endpoint.listen(self._site).addCallbacks(self._listening, failures.append)
         if failures:
             reason = failures[0].getErrorMessage()
@@ -133,20 +159,14 @@ class ListenService(Service):
         """Take no new connections."""
         super().stopService()
         port, self.port = self.port, None
-        return maybeDeferred(port.stopListening) if port is not None else succeed(None)
+        stopped = maybeDeferred(port.stopListening) if port is not None else succeed(None)
+        return stopped.addBoth(self._release)
 
-
-def _with_backlog(description: str) -> str:
-    """
-    Let as many connects wait to be accepted as the kernel allows, unless told otherwise.
-
-    Of thousands that come back at once, the 50 of Twisted's default are few; the others' kernels
-    try again after 1, 3 and 7 s.
-    """
-    kind = description.partition(":")[0]
-    if kind in ("tcp", "ssl", "unix") and "backlog=" not in description:
-        return f"{description}:backlog={BACKLOG}"
-    return description
+    def _release(self, result: Any) -> Any:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+        return result
 
 
 class HelixService(MultiService):
@@ -288,7 +308,7 @@ def makeService(options: Options) -> HelixService:
     disable_created_metrics()
     try:
         store = open_store(config.store, reactor)
-    except ValueError as error:
+    except (HelixError, ValueError) as error:
         raise SystemExit(f"twistd helix: --store: {error}") from None
     editor = EditorFiles.load(files("helix").joinpath("editor"))
     server = build_server(config, reactor, time, SystemRandom(), store, editor)

@@ -24,6 +24,7 @@ EVENTS = (
     "helix.connection.dropped",
     "helix.backlog.shed",
     "helix.request.answered",
+    "helix.request.forwarded_untrusted",
     "helix.frame.malformed",
     "helix.fanout.delivered",
     "helix.flow.appended",

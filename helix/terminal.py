@@ -13,6 +13,8 @@ from urllib.parse import quote
 import attrs
 import click
 
+from helix.printable import shown, shown_json
+
 MAX_FILE_NAME = 200
 """Characters of an id that a file's name holds."""
 
@@ -60,7 +62,10 @@ def file_name(flow_id: str) -> str:
 
 
 def write_output(path: Path, content: bytes) -> None:
-    with click.open_file(str(path), "wb", atomic=str(path) != "-") as file:
+    if str(path) == "-":
+        write_data(content)
+        return
+    with click.open_file(str(path), "wb", atomic=True) as file:
         file.write(content + b"\n")
 
 
@@ -72,6 +77,11 @@ def counted(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def shown(text: str) -> str:
-    """Escape what would move the cursor, end the line, or turn the text around."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def write_data(data: bytes) -> None:
+    """Write JSON to stdout: as it is, or with nothing in it that a terminal would act upon."""
+    click.echo(shown_json(data.decode()) if sys.stdout.isatty() else data)
+
+
+def for_stdout(name: str) -> str:
+    """Give what to write of a name on stdout: the name itself, unless that is a terminal."""
+    return shown(name) if sys.stdout.isatty() else name

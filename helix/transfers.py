@@ -9,7 +9,8 @@ import msgspec
 
 from helix.client.rest import FlowsApi, ImportedFlow
 from helix.errors import FlowDeleted, FlowNotFound, Refused
-from helix.terminal import counted, file_name, progress, shown, write_output
+from helix.printable import shown
+from helix.terminal import counted, file_name, progress, write_output
 
 _GONE = (FlowDeleted.code, FlowNotFound.code)
 

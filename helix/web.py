@@ -14,9 +14,9 @@ from twisted.web.server import Site
 
 from helix import __version__
 from helix.addresses import TrustedProxies
-from helix.admission import Visitors, header, host_of
+from helix.admission import Visitors, host_of
 from helix.apidocs import ApiDocs
-from helix.auth import OriginPolicy
+from helix.auth import HostPolicy
 from helix.backlog import Backlog
 from helix.clients import ClientService
 from helix.editorfiles import EditorFiles
@@ -79,14 +79,12 @@ class Web:
         sessions: FlowSessionService,
         clients: ClientService,
         metrics: Metrics,
-        origins: OriginPolicy,
         status: StatusPage,
         editor: EditorFiles | None,
     ) -> None:
         self._sessions = sessions
         self._clients = clients
         self._metrics = metrics
-        self._origins = origins
         self._status = status
         self._editor = editor
         self._docs = ApiDocs.load()
@@ -178,17 +176,6 @@ class Web:
         count = self._sessions.close(parse_flow_id(flow_id), read_user_name(request))
         return write_json(request, {"status": "session_closed", "clients_affected": count})
 
-    # inside
-
-    def check_origin(self, request: IRequest) -> None:
-        """
-        Keep other sites' pages from changing anything here.
-
-        :raises OriginRefused: when a page of an origin that isn't allowed asks for a change.
-        """
-        if request.method not in _SAFE_METHODS:
-            self._origins.check(header(request, b"origin"), header(request, b"host"))
-
 
 def _words(app: Klein) -> Words:
     """What the addresses of an application are made of besides ids."""
@@ -218,7 +205,6 @@ class _REST(Resource):
 
     def __init__(self, web: Web, flows: FlowRoutes, visitors: Visitors) -> None:
         super().__init__()
-        self._web = web
         self._visitors = visitors
         self._pages: IResource = web.app.resource()
         self._flows: IResource = flows.app.resource()
@@ -229,7 +215,8 @@ class _REST(Resource):
         request.postpath = [readable(segment) for segment in request.postpath]
         try:
             self._visitors.check_request(request)
-            self._web.check_origin(request)
+            if request.method not in _SAFE_METHODS:
+                self._visitors.check_page(request)
         except (OriginRefused, RateLimited) as error:
             return write_error(request, error)
         # Routes don't depend on the host, and what parses it raises on many that clients send.
@@ -271,6 +258,7 @@ class HelixSite(Site):
     """
     The site.
 
+    :param hosts: by which names it may be asked for.
     :param proxies: may open as many connections as they like.
     :param keep_alive: seconds that a connection stays open without a request.
     """
@@ -283,6 +271,7 @@ class HelixSite(Site):
         self,
         root: Root,
         limits: BodyLimits,
+        hosts: HostPolicy,
         connections: HttpConnections,
         proxies: TrustedProxies,
         keep_alive: float,
@@ -295,6 +284,7 @@ class HelixSite(Site):
         self._telemetry = telemetry
         settings = {
             "limits": limits,
+            "hosts": hosts,
             "words": root.words,
             "telemetry": telemetry,
             "backlog": backlog,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -11,7 +11,7 @@ import attrs
 
 from helix.addresses import AddressBook, AddressLimits, TrustedProxies
 from helix.admission import Door, Visitors
-from helix.auth import Anyone, OriginPolicy
+from helix.auth import Anyone, HostPolicy, OriginPolicy
 from helix.backlog import Backlog
 from helix.clientbudget import ConnectionLimits
 from helix.clients import ClientLimits, ClientService
@@ -21,6 +21,7 @@ from helix.connection import Connections
 from helix.documentchannel import PatchLimits
 from helix.doorcheck import DoorCheck
 from helix.editorfiles import EditorFiles
+from helix.endpoints import Endpoint
 from helix.httpchannel import HttpConnections
 from helix.httprequest import BodyLimits
 from helix.ids import new_id
@@ -77,6 +78,17 @@ def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
     )
 
 
+def _hosts(config: Config) -> Sequence[str]:
+    """
+    By which names the server may be asked for where nobody says: where only this machine reaches
+    it, and no proxy asks for others, none but this machine's.
+    """
+    if config.allow_host:
+        return config.allow_host
+    is_local = all(Endpoint.parse(one).is_local for one in config.listen)
+    return () if is_local and not config.trusted_proxy else ("*",)
+
+
 def build_server(
     config: Config,
     clock: Any,
@@ -121,8 +133,9 @@ def build_server(
         config.max_frame_bytes // BYTES_PER_UNIT,
     )
     proxies = TrustedProxies.parse(config.trusted_proxy)
-    visitors = Visitors(clock, proxies, AddressBook(_address_limits(config, limits)))
-    door = Door(clients, visitors, Anyone(), origins, telemetry)
+    book = AddressBook(_address_limits(config, limits))
+    visitors = Visitors(clock, proxies, origins, book, telemetry)
+    door = Door(clients, visitors, Anyone(), telemetry)
     patches = PatchLimits(
         logs.limits.max_patch_bytes,
         logs.limits.max_document_bytes,
@@ -134,7 +147,7 @@ def build_server(
     connections = Connections(clock, router, limits, telemetry)
     sizes = (config.max_frame_bytes, config.high_water_mark, backlog)
     root = Root(
-        Web(sessions, clients, metrics, origins, status, editor),
+        Web(sessions, clients, metrics, status, editor),
         FlowRoutes(
             library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes
         ),
@@ -150,7 +163,10 @@ def build_server(
         BODY_FRAMES * config.max_frame_bytes,
     )
     http = HttpConnections(config.max_connections, config.max_connections_per_address)
-    site = HelixSite(root, bodies, http, proxies, config.keep_alive, clock, telemetry, backlog)
+    hosts = HostPolicy(_hosts(config))
+    site = HelixSite(
+        root, bodies, hosts, http, proxies, config.keep_alive, clock, telemetry, backlog
+    )
     watch = ClockWatch(clock, wall, telemetry, config.keep_deleted * DAY)
     purge = PurgeService(clock, watch, store, config.keep_deleted)
     watchdog = WatchdogService(clock, telemetry)

@@ -182,6 +182,7 @@ class MemoryServer:
             "high-water-mark": [str(high_water_mark)],
             "allow-origin": allow_origin,
             "max-queued-bytes": [str(max_queued_bytes)],
+            "allow-host": ["*"],
         }
         server = build_server(
             read_config(given, {}), self.clock, self.clock.seconds, Random(1), open_memory_store()

@@ -151,7 +151,7 @@ class Stack:
         editor: EditorFiles | None = None,
         **options: object,
     ) -> None:
-        self.config = make_config(**options)
+        self.config = make_config(**{"allow_host": "*", **options})
         config = self.config
         disable_created_metrics()
         self.clock = Clock()

@@ -756,3 +756,76 @@ def test_ver4_server_writes_meanwhile(start_daemon: Callable[..., Daemon], tmp_p
     finally:
         over.set()
         writer.join(TIMEOUT)
+
+
+ODD_TEXT = "a\x1b]0;title\x07\N{RIGHT-TO-LEFT OVERRIDE}b\x9bc"
+
+
+def test_cli8_json_has_nothing_for_a_terminal_to_act_upon(cli: Cli, daemon: Daemon) -> None:
+    """It is the same JSON; in a file or a pipe it is as it was."""
+    flow_id = "odd\N{RIGHT-TO-LEFT OVERRIDE}\N{LINE SEPARATOR}id"
+    made = {"id": flow_id, "document": {"title": ODD_TEXT}}
+    rest(daemon, "POST", "/flows", made)
+    exported = cli.directory / "odd.json"
+    exported.write_text(cli.out("export", flow_id))
+    for arguments in (["export", flow_id], ["flows", "--json", "odd"], ["flows", "odd"]):
+        seen = stdout_on_terminal(cli, *arguments)
+        assert "title" in seen
+        assert all(c.isprintable() or c in "\r\n\t" for c in seen), arguments
+    assert json.loads(stdout_on_terminal(cli, "export", flow_id))["document"]["title"] == ODD_TEXT
+    rest(daemon, "DELETE", f"/flows/{quote(flow_id)}")
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in stdout_on_terminal(
+        cli, "import", "--keep-ids", exported
+    )
+    rest(daemon, "DELETE", f"/flows/{quote(flow_id)}")
+    assert cli.out("import", "--keep-ids", exported) == flow_id + "\n"
+
+
+def stdout_on_terminal(cli: Cli, *arguments: str | Path) -> str:
+    """What a command writes to stdout, where that is a terminal."""
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [HELIX, *arguments],
+            cwd=cli.directory,
+            env=environment(cli._server),
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+        )
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                read = os.read(ours, 65536)
+            except OSError:  # nobody writes any more
+                break
+            if not read:
+                break
+            written += read
+        assert process.wait(TIMEOUT) == 0
+    finally:
+        os.close(ours)
+    return written.decode()
+
+
+@pytest.mark.parametrize(
+    "server", ["htp://ada:{}@127.0.0.1:4000", "ada:{}@127.0.0.1", "http//ada:{}@127.0.0.1",
+               "http://ada:{}@127.0.0.1:1"],
+)  # fmt: skip
+def test_sec1_mistyped_server_shows_no_password(tmp_path: Path, server: str) -> None:
+    password = "s3cret-pa55word"
+    ended = Cli(tmp_path, server.format(password)).run("flows", status=1)
+    assert password not in ended.stderr
+    assert "127.0.0.1" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "new-epoch"])
+def test_sec1_mistyped_store_shows_no_password_here_either(tmp_path: Path, command: str) -> None:
+    password = "s3cret-pa55word"
+    for store in (
+        "postgresq://ada:{}@db/x",
+        "sqlite:postgres://ada:{}@db/x",
+        "postgres://ada:{}@db:p/x",
+    ):
+        ended = Cli(tmp_path, None).run(command, "--store", store.format(password), status=1)
+        assert password not in ended.stderr + ended.stdout

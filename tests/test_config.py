@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from twisted.internet.testing import MemoryReactorClock
 
 from docs.settings_table import PAGE, page_with_table
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
+from helix.errors import StoreError
+from helix.store import open_store
 
 TWISTD = Path(sys.executable).with_name("twistd")
 TIMEOUT = 30.0
@@ -106,7 +109,8 @@ def test_ops2_bad_variable_ends_the_start_with_one_line(tmp_path: Path, setting:
     ended = run_twistd(tmp_path, environment={setting.variable: "?"})
     assert (ended.returncode, ended.stdout) == (1, "")
     assert re.fullmatch(
-        rf"twistd helix: {setting.variable}: .+ is wanted.*, not '\?'\n", ended.stderr
+        rf"twistd helix: {setting.variable}: .+ is wanted.*, not ('\?'|what is given)\n",
+        ended.stderr,
     )
 
 
@@ -137,7 +141,38 @@ def test_ops2_mistaken_command_line_ends_the_start_with_one_line(
         ("listen", ["", " ", "tcp"]),
         (
             "allow-origin",
-            ["app.example.com", "https://", "https://a/b", "https://a?b", "https://a:x"],
+            [
+                "app.example.com",
+                "https://",
+                "https://a/b",
+                "https://a?b",
+                "https://a:x",
+                "https://*",
+                "https://*.",
+                "https://a*.b",
+                "https://a.*.b",
+                "https://*.*.b",
+                "https://u@a",
+                "https://u:p@*.a",
+                "https://a#b",
+            ],
+        ),
+        (
+            "allow-host",
+            [
+                "",
+                "a b",
+                "https://a",
+                "a/b",
+                "*a",
+                "a.*",
+                "a..b",
+                "a:x",
+                "a:",
+                "*:80",
+                "u@a",
+                "[::1]",
+            ],
         ),
         ("log-format", ["", "JSON", "xml"]),
         ("allow-slow-websocket", ["2", "on"]),
@@ -184,3 +219,48 @@ def test_ops2_repeated_option_keeps_every_value() -> None:
 
 def test_ops2_last_of_a_repeated_single_option_counts() -> None:
     assert read_config({"max-connections": ["1", "2"]}, {}).max_connections == 2
+
+
+MISTYPED = [
+    "postgresq://helix:{}@db/helix",
+    "postgresql:/helix:{}@db/helix",
+    "postgresql//helix:{}@db/helix",
+    "POSTGRESQL://helix:{}@db/helix",
+    "helix:{}@db/helix",
+    "mysql://helix:{}@db/helix",
+    "sqlite:postgresql://helix:{}@db/helix",
+    "postgresql://helix:{}@db:port/helix",
+    "postgresql://helix:{}@@db/helix",
+    "postgresql://db/helix?user=helix&password={}&nonsense=1",
+    "postgresql://db,db2/helix?user=helix&password={}&port=1,2,3",
+    "postgres://helix:{}@db/helix?nonsense=1",
+    "memory:{}",
+]
+
+
+@pytest.mark.parametrize("written", MISTYPED)
+def test_sec1_mistyped_store_shows_no_password(written: str) -> None:
+    def start() -> None:
+        store = read_config({"store": [written.format(PASSWORD)]}, {}).store
+        open_store(store, MemoryReactorClock())
+
+    with pytest.raises((SettingError, StoreError, ValueError)) as refused:
+        start()
+    assert PASSWORD not in str(refused.value)
+
+
+@pytest.mark.parametrize("written", [MISTYPED[0], MISTYPED[7]])
+def test_sec1_start_with_a_mistyped_store_shows_no_password(tmp_path: Path, written: str) -> None:
+    ended = run_twistd(tmp_path, environment={"HELIX_STORE": written.format(PASSWORD)})
+    assert ended.returncode == 1
+    assert PASSWORD not in ended.stdout + ended.stderr
+    assert re.fullmatch(r"twistd helix: .*(--store|HELIX_STORE).*\n", ended.stderr)
+
+
+PASSWORD = "s3cret-pa55word"
+
+
+def test_sec1_configuration_shows_no_password() -> None:
+    config = read_config({"store": [f"postgres://helix:{PASSWORD}@db/helix"]}, {})
+    assert config.store.startswith("postgres://"), "what others call it is taken, too"
+    assert PASSWORD not in repr(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_con4_only_phoenix_is_answered(
 # CON5: origins
 
 
-@pytest.mark.parametrize("origin", ["http://localhost", "https://localhost", "HTTP://LocalHost"])
+@pytest.mark.parametrize("origin", ["http://localhost", "http://localhost:80", "HTTP://LocalHost"])
 def test_con5_pages_of_the_host_connect(stack: Stack, origin: str) -> None:
     assert stack.upgrade("", ("Origin", origin)).answer.status == 101
 
@@ -248,3 +249,77 @@ def test_con9_what_asks_for_nothing_is_asked_for_no_token(stack: Stack) -> None:
 def test_con9_only_post_is_taken(stack: Stack) -> None:
     assert stack.get("/socket/check").status == 405
     assert stack.post_json("/socket/check/more", {}).status == 404
+
+
+# CON5 behind proxies, SEC7
+
+PROXY = "192.0.2.9"
+
+
+@pytest.mark.parametrize(
+    ("origin", "said", "admitted"),
+    [
+        ("https://helix.test", [("X-Forwarded-Proto", "https")], True),
+        ("http://helix.test", [("X-Forwarded-Proto", "https")], False),
+        ("https://helix.test", [("X-Forwarded-Proto", "HTTPS, http")], True),
+        ("https://helix.test", [("X-Forwarded-Proto", "wss")], True),
+        ("http://helix.test", [("X-Forwarded-Proto", "gopher")], True),
+        ("http://helix.test", [], True),
+        ("https://helix.test", [], False),
+        (
+            "https://app.test",
+            [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "app.test")],
+            True,
+        ),
+        ("http://app.test:81", [("X-Forwarded-Host", "app.test:81, helix.test")], True),
+        ("http://helix.test", [("X-Forwarded-Host", "app.test")], False),
+    ],
+)
+@pytest.mark.parametrize("trusted", [True, False])
+def test_con5_trusted_proxy_says_what_its_client_asks(
+    trusted: bool, origin: str, said: list[tuple[str, str]], admitted: bool
+) -> None:
+    stack = Stack(trusted_proxy=PROXY) if trusted else Stack()
+    headers = [("Origin", origin), ("Content-Type", "application/json"), *said]
+    for target, body in (("/socket/check", b"{}"), ("/api/flows/f/sync", b'{"changes":1}')):
+        answer = stack.request("POST", target, headers, body, address=PROXY)
+        expected = admitted if trusted else origin == "http://helix.test"
+        told = answer.json.get("admitted", answer.status == 200)
+        assert told is expected, answer
+
+
+def test_con5_page_of_the_other_scheme_is_told_what_would_be_right(stack: Stack) -> None:
+    refusal = check(stack, "https://helix.test").json["refusal"]
+    assert "http://helix.test" in refusal["reason"]
+    assert "--trusted-proxy" in refusal["reason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "host", "status"),
+    [
+        ({}, "localhost:4000", 200),
+        ({}, "127.0.0.1", 200),
+        ({}, "rebound.test", 421),
+        ({"listen": "unix:x.sock"}, "rebound.test", 421),
+        ({"listen": ["tcp:1:interface=127.0.0.1", "tcp:2"]}, "helix.test", 200),
+        ({"trusted_proxy": "127.0.0.1"}, "helix.test", 200),
+        ({"trusted_proxy": "127.0.0.1", "allow_host": "helix.test"}, "rebound.test", 421),
+        ({"listen": "tcp:4000", "allow_host": "helix.test"}, "rebound.test", 421),
+        ({"listen": "tcp:4000", "allow_host": "helix.test"}, "helix.test", 200),
+        ({"allow_host": ["a.test", "*.b.test"]}, "x.b.test", 200),
+        ({"allow_host": "*"}, "rebound.test", 200),
+    ],
+)
+def test_sec7_by_which_names_a_server_is_asked_for(
+    options: dict[str, Any], host: str, status: int
+) -> None:
+    stack = Stack(**{"allow_host": [], **options})
+    for target in ("/api/flows", "/socket/longpoll?vsn=2.0.0", "/", f"http://{host}/healthz"):
+        connection = stack.connect()
+        named = "localhost" if target.startswith("http") else host
+        connection.send(f"GET {target} HTTP/1.1\r\nHost: {named}\r\n\r\n".encode())
+        answer = connection.answer
+        assert answer.status == status, answer
+        if status == 421:
+            assert answer.json["code"] == "host_refused"
+            assert connection.transport.disconnecting

@@ -436,6 +436,26 @@ def test_ops7_every_line_is_a_json_object(start_daemon: StartDaemon) -> None:
     assert 0 <= ended["seconds"] < 60
 
 
+FORGED = 'x reason=forced "\N{RIGHT-TO-LEFT OVERRIDE}\N{LINE SEPARATOR}=\\'
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_sec10_id_forges_nothing_in_the_log(start_daemon: StartDaemon, log_format: str) -> None:
+    daemon = start_daemon("--log-format", log_format)
+    with RawWebSocket(daemon.port) as client:
+        client.join(f"flow:{FORGED}")
+    eventually(lambda: "helix.session.ended" in daemon.log, "the session has ended")
+    (line,) = [line for line in daemon.log.split("\n") if "helix.session.ended" in line]
+    if log_format == "json":
+        assert json.loads(line)["flow_id"] == FORGED
+        line = json.loads(line)["message"]
+    assert line.isprintable()
+    told = line.partition("flow_id=")[2]
+    flow_id, end = json.JSONDecoder().raw_decode(told)
+    assert flow_id == FORGED
+    assert told[end:] == " reason=empty"
+
+
 def test_ops7_text_is_the_default(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
     daemon.stop()

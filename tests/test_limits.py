@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
 from helix.addresses import (
     CUSTOMER_BITS,
@@ -24,7 +25,7 @@ from helix.clientbudget import REFUSALS_BURST, ConnectionLimits
 from helix.errors import CloseCode
 from helix.httpchannel import SPARE
 from helix.ratelimit import BURST_SECONDS, Rates, TokenBucket
-from tests.stack import Stack
+from tests.stack import Log, Stack
 from tests.test_document_mode import FLOW, Editor, moving
 from tests.world import Client, World
 
@@ -454,3 +455,38 @@ def test_lim10_nothing_that_is_sent_becomes_a_header(injected: str) -> None:
     for answer in (made, exported, refused, missing):
         assert answer.headers["x-injected"] is None
     assert (exported.status, refused.status, missing.status) == (200, 400, 400)
+
+
+# SEC9: proxies that nobody named
+
+
+@pytest.mark.parametrize(
+    ("header", "address", "options", "counted"),
+    [
+        ("X-Forwarded-For", "127.0.0.1", {}, True),
+        ("Forwarded", "127.0.0.1", {}, True),
+        ("X-Forwarded-For", None, {}, True),
+        ("X-Forwarded-For", "127.0.0.1", {"trusted_proxy": "127.0.0.1"}, False),
+        ("X-Forwarded-For", None, {"trusted_proxy": "unix"}, False),
+        ("X-Forwarded-For", "192.0.2.1", {}, False),
+        ("X-Other", "127.0.0.1", {}, False),
+    ],
+)
+def test_sec9_proxy_of_this_machine_that_is_not_trusted_is_told_of(
+    header: str, address: str | None, options: dict[str, object], counted: bool
+) -> None:
+    stack, log = Stack(**options), Log()
+    globalLogPublisher.addObserver(log)
+    try:
+        for target in ("/api/flows", "/api/status", "/socket/longpoll?vsn=2.0.0"):
+            stack.request("GET", target, [(header, "203.0.113.9")], address=address)
+        stack.request("GET", "/api/flows", address=address)
+    finally:
+        globalLogPublisher.removeObserver(log)
+    warned = [formatEvent(event) for event in log.events if event["log_level"] is LogLevel.warn]
+    exposed = stack.get("/metrics").body.decode()
+    assert f"helix_untrusted_forwards_total {3.0 if counted else 0.0}" in exposed
+    assert len(warned) == counted
+    if counted:
+        assert f"--trusted-proxy {address or 'unix'}" in warned[0]
+        assert "203.0.113.9" not in warned[0], "whoever it is for is nobody's business"

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import LogLevel
 
 import helix
+from helix.logs import make_observer
 from helix.metrics import Metrics
+from helix.printable import field
 from helix.telemetry import EVENTS, Telemetry, Values
 from tests.world import World
 
@@ -190,3 +197,21 @@ def test_ops8_metrics_of_every_event() -> None:
         ('helix_joins_refused_total{code="max_clients_reached"}', 1),
     ]:
         assert value_of(metrics, sample) == value, sample
+
+
+def test_sec10_text_holds_nothing_for_a_terminal_to_act_upon() -> None:
+    output = StringIO()
+    event = {"log_format": "{text}", "text": "a\x1b[2Jb\r\x9bc\x00\nforged", "log_time": 0.0,
+             "log_level": LogLevel.info, "log_namespace": "helix"}  # fmt: skip
+    make_observer(output, "text")(event)
+    assert output.getvalue().endswith("a\\x1b[2Jb\\r\\x9bc\\x00\n\tforged\n")
+
+
+@given(st.text())
+def test_sec10_field_ends_where_it_ends(text: str) -> None:
+    written = field(text)
+    assert written.isprintable()
+    if written != text:
+        assert json.JSONDecoder().raw_decode(written + " next=1") == (text, len(written))
+    else:
+        assert not set(text) & set(" =\"'\\")

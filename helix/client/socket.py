@@ -19,6 +19,7 @@ from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
 
 from helix.errors import Disconnected, MalformedFrame
+from helix.printable import without_credentials
 from helix.protocol import V2, Message, encode_json
 
 HEARTBEAT = 30.0
@@ -85,7 +86,8 @@ class Address:
         parts = urlsplit(url)
         is_secure = _SCHEMES.get(parts.scheme)
         if is_secure is None or not parts.hostname:
-            raise ValueError(f"{url!r} is not the URL of a server, as http://127.0.0.1:4000 is")
+            told = without_credentials(url)
+            raise ValueError(f"{told!r} is not the URL of a server, as http://127.0.0.1:4000 is")
         port = parts.port or (443 if is_secure else 80)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         path = parts.path.rstrip("/").removesuffix("/websocket").removesuffix("/socket")

@@ -13,21 +13,22 @@ def open_store(url: str, reactor: Any, read_only: bool = False, create: bool = T
     """
     Make the store that a url names. It is not started.
 
-    :param url: ``memory:``, ``sqlite:PATH`` or ``postgresql://...``.
+    :param url: ``memory:``, ``sqlite:PATH`` or ``postgresql://...`` (``postgres://...``).
     :param read_only: whether to leave it as it is, for what only reads; an SQLite file may then be
         open in a server at the same time.
     :param create: whether an SQLite file that isn't there is made.
-    :raises ValueError: when it is none of these.
+    :raises ValueError: when it is none of these; the message shows nothing of it, as it may hold a
+        password.
     """
     # A store is imported when it is asked for: its libraries need not be there for another's sake.
     scheme, _, rest = url.partition(":")
     if url == "memory:":
         return MemoryStore()
-    if scheme == "sqlite" and rest:
+    if scheme == "sqlite" and rest and "://" not in rest:
         from helix.store.sqlite import SQLiteStore
 
         return SQLiteStore(Path(rest).expanduser(), reactor, read_only, create)
-    if scheme == "postgresql" and rest.startswith("//"):
+    if scheme in ("postgresql", "postgres") and rest.startswith("//"):
         from helix.store.postgres import PostgresStore
 
         store: IFlowStore = PostgresStore(url, reactor, read_only=read_only)

@@ -1,0 +1,46 @@
+"""Text of others as it may be shown: on a terminal, in a line of the log."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+_Escape = Callable[[str], str]
+
+_PLAIN = re.compile(r"[0-9A-Za-z_.:@/+-]+")
+
+
+def shown(text: str) -> str:
+    """Escape what would move the cursor, end the line, or turn the text around."""
+    return _escaped(text, lambda c: c.encode("unicode_escape").decode())
+
+
+def shown_json(text: str) -> str:
+    """Escape the same in JSON, which stays what it is: no such character stands outside strings."""
+    return _escaped(text, lambda c: json.dumps(c)[1:-1])
+
+
+def shown_lines(text: str) -> str:
+    """Escape the same, but for ends of lines and tabs."""
+    return _escaped(text, lambda c: c if c in "\n\t" else c.encode("unicode_escape").decode())
+
+
+def field(value: object) -> str:
+    """
+    Write a value so that it ends where it ends: in quotes, as JSON has it, where it holds more
+    than letters, digits and what stands in addresses.
+    """
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else shown_json(json.dumps(text, ensure_ascii=False))
+
+
+def without_credentials(address: str) -> str:
+    """Take who asks, and by which password, out of an address, however that is mistyped."""
+    return re.sub(r".*@", "...@", address, flags=re.DOTALL)
+
+
+def _escaped(text: str, escape: _Escape) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else escape(c) for c in text)
