@@ -19,7 +19,7 @@ JSON = b"Content-Type: application/json\r\n"
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    options = ("--max-frame-bytes", str(MAX_FRAME_BYTES))
+    options = ("--max-frame-bytes", str(MAX_FRAME_BYTES), "--allow-host", "*")
     with running_daemon(tmp_path_factory.mktemp("edge"), *options) as daemon:
         yield daemon
 
