@@ -16,6 +16,7 @@ from docs.settings_table import PAGE, page_with_table
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
 from helix.errors import StoreError
 from helix.store import open_store
+from helix.tap import Options
 
 TWISTD = Path(sys.executable).with_name("twistd")
 TIMEOUT = 30.0
@@ -97,21 +98,37 @@ def test_ops2_documentation_lists_the_settings_as_they_are() -> None:
     assert all(f"`--{s.name}`<br>`{s.variable}`" in page for s in SETTINGS)
 
 
-@each_setting
-def test_ops2_bad_option_ends_the_start_with_one_line(tmp_path: Path, setting: Setting) -> None:
-    ended = run_twistd(tmp_path, f"--{setting.name}=?")
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert re.fullmatch(rf"twistd helix: .*{setting.name}\b.*\n", ended.stderr)
+def reason_of(*arguments: str) -> str:
+    """What a start ends with whose options or variables can't be."""
+    with pytest.raises(SystemExit) as ended:
+        Options().parseOptions(arguments)
+    return str(ended.value)
 
 
 @each_setting
-def test_ops2_bad_variable_ends_the_start_with_one_line(tmp_path: Path, setting: Setting) -> None:
-    ended = run_twistd(tmp_path, environment={setting.variable: "?"})
-    assert (ended.returncode, ended.stdout) == (1, "")
+def test_ops2_bad_option_ends_the_start_with_one_line(setting: Setting) -> None:
+    assert re.fullmatch(rf"twistd helix: .*{setting.name}\b.*", reason_of(f"--{setting.name}=?"))
+
+
+@each_setting
+def test_ops2_bad_variable_ends_the_start_with_one_line(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(setting.variable, "?")
     assert re.fullmatch(
-        rf"twistd helix: {setting.variable}: .+ is wanted.*, not ('\?'|what is given)\n",
-        ended.stderr,
+        rf"twistd helix: {setting.variable}: .+ is wanted.*, not ('\?'|what is given)", reason_of()
     )
+
+
+def test_ops2_that_line_is_all_that_a_start_says(tmp_path: Path) -> None:
+    variable = SETTINGS[-1].variable
+    for ended in (
+        run_twistd(tmp_path, f"--{SETTINGS[0].name}=?"),
+        run_twistd(tmp_path, environment={variable: "?"}),
+    ):
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert re.fullmatch(r"twistd helix: .+\n", ended.stderr)
+    assert variable in ended.stderr
 
 
 @pytest.mark.parametrize(
