@@ -112,7 +112,7 @@ class Daemon:
 
     def metric(self, name: str) -> float:
         """The value of a metric, whose labels, if any, are part of ``name``; 0 without it."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5.0)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30.0)
         try:
             connection.request("GET", "/metrics")
             lines = connection.getresponse().read().decode().splitlines()

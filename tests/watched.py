@@ -49,7 +49,7 @@ def running_daemon(directory: Path, *options: str) -> Iterator[Daemon]:
 
 def get(daemon: Daemon, path: str) -> tuple[int, bytes]:
     """The status and body of a GET."""
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=5.0)
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30.0)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -66,7 +66,7 @@ def rest(daemon: Daemon, method: str, path: str, body: object = None) -> Any:
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urlopen(request, timeout=10.0) as answer:
+    with urlopen(request, timeout=30.0) as answer:
         return json.load(answer)
 
 
@@ -91,7 +91,7 @@ def metric(daemon: Daemon, name: str) -> float:
     return sum(values)
 
 
-def eventually(condition: Callable[[], bool], what: str, timeout: float = 10.0) -> None:
+def eventually(condition: Callable[[], bool], what: str, timeout: float = 30.0) -> None:
     """Poll until ``condition`` holds; fail after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -27,6 +27,10 @@ VIEW = """() => {
 }"""
 
 
+STILL = """() => document.getAnimations().every((one) =>
+    one.playState !== 'running' || one.effect.getComputedTiming().endTime === Infinity)"""
+
+
 class Person:
     """
     Somebody with a browser of their own.
@@ -72,6 +76,10 @@ class Person:
     def sees_saved(self) -> None:
         """Wait until everything is on the server."""
         expect(self.status).to_have_text("Saved")
+
+    def sees_no_motion(self) -> None:
+        """Wait until all that comes in, or goes, is where it stays."""
+        self.page.wait_for_function(STILL)
 
     @property
     def status(self) -> Locator:
@@ -133,6 +141,7 @@ class Person:
 
     def resting_view(self) -> list[float]:
         """Where the canvas is, once it has stood for longer than any motion takes."""
+        self.sees_no_motion()
         self.page.wait_for_function(
             f"""() => new Promise((resolve) => {{
                 const view = {VIEW};

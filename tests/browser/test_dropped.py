@@ -178,6 +178,8 @@ def test_edi34_question_fits_on_a_phone(
     bob.sees_saved()
     wire.mend()
     ada.sees_saved()
+    expect(toast(ada)).to_be_visible()
+    ada.sees_no_motion()
     box = toast(ada).bounding_box()
     assert box is not None
     assert box["x"] >= 0

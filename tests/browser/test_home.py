@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +13,7 @@ from playwright.sync_api import Locator, expect
 from tests.browser.conftest import MakeFlow, MakePerson, node, rest
 from tests.browser.person import Person
 from tests.daemon import Daemon
+from tests.watched import eventually
 
 MANY = 500
 
@@ -349,9 +349,9 @@ def test_edi5_home_shows_who_is_where_and_what_others_do(
     expect(home.cards.first).to_contain_text("Quokka, renamed")
     expect(home.cards.first).to_contain_text("1 person here now")
     bob.page.close()
-    deadline = time.monotonic() + 10.0
-    while rest(daemon, "GET", f"/flows/{flow_id}/status")["active"]:
-        assert time.monotonic() < deadline
+    eventually(
+        lambda: not rest(daemon, "GET", f"/flows/{flow_id}/status")["active"], "nobody is there"
+    )
     home.look_again()
     expect(home.cards.first).to_contain_text("Changed just now")
 

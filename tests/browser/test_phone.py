@@ -81,6 +81,8 @@ def test_edi28_node_is_dragged_from_the_palette_by_a_finger(phone: Person, width
     if phone.button("Add a node").is_visible():
         phone.button("Add a node").tap()
     kind = phone.page.locator(".palette").get_by_role("button", name="Memory")
+    expect(kind).to_be_visible()
+    phone.sees_no_motion()
     box = kind.bounding_box()
     assert box is not None
     session = phone.context.new_cdp_session(phone.page)
@@ -105,6 +107,7 @@ def test_edi28_node_is_dragged_from_the_palette_by_a_finger(phone: Person, width
     if phone.button("Add a node").is_visible():
         phone.button("Add a node").press("Enter")
         expect(kind).to_be_visible()
+        phone.sees_no_motion()
     touch(session, "touchStart", start)
     touch(session, "touchMove", (start[0] + 20, start[1] - 20))
     touch(session, "touchMove", (end[0], 30))

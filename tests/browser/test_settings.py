@@ -163,6 +163,7 @@ def test_edi53_fields_look_the_same_whether_one_comes_from_home(
     ada.open(flow_id)
     ada.node("one").click()
     expect(ada.page.locator(".properties .help").first).to_be_visible()
+    ada.sees_no_motion()
     before = ada.page.evaluate(DRAWN)
     ada.page.goto("/")
     ada.page.locator(f".card [href$='{flow_id}']").click()
@@ -179,6 +180,7 @@ def test_edi53_what_is_wrong_with_a_field_leaves_the_one_beside_it_alone(
     ada.node("one").click()
     field(ada, "X").fill("3e")
     expect(ada.page.get_by_role("alert")).to_be_visible()
+    ada.sees_no_motion()
     faulty, other = field(ada, "X").bounding_box(), field(ada, "Y").bounding_box()
     assert faulty is not None
     assert other is not None

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import MakeFlow, MakePerson, node, rest
-from tests.browser.person import Person
+from tests.browser.person import STILL, Person
 from tests.browser.test_phone import PHONE
 from tests.browser.wire import Wire
 from tests.daemon import Daemon
@@ -25,10 +25,15 @@ MISPLACED = """(bar) => [...bar.querySelectorAll('button, a, input, .status')]
         return top < 0 || bottom > 56 || right > innerWidth;
     }).map((one) => one.outerHTML)"""
 
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Until what follows from a new width is drawn."""
+
 CUT_OFF = "(one) => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight"
 
 
 def is_within(inner: Locator, outer: Locator) -> bool:
+    expect(inner).to_be_visible()
+    inner.page.wait_for_function(STILL)
     a, b = inner.bounding_box(), outer.bounding_box()
     assert a is not None
     assert b is not None
@@ -45,6 +50,7 @@ def misplaced(person: Person) -> dict[int, list[str]]:
     found = {}
     for width in WIDTHS:
         person.page.set_viewport_size({"width": width, "height": 800})
+        person.page.evaluate(TWO_FRAMES)
         found[width] = person.page.locator(".editor > .bar").evaluate(MISPLACED)
     return found
 
@@ -150,6 +156,7 @@ def test_edi11_history_fits_a_phone(make_person: MakePerson, make_flow: MakeFlow
     assert not name.evaluate(CUT_OFF)
     ada.press("Escape")
     panel = ada.page.locator(".timeline")
+    ada.sees_no_motion()
     rows = {
         one.bounding_box()["y"]  # type: ignore[index]  # all of them are drawn
         for one in panel.locator(".icon-button:not(.leave), .primary").all()
