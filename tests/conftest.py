@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from twisted.logger import LogEvent, globalLogPublisher
 
 from tests.world import World
 
@@ -25,6 +27,33 @@ settings.load_profile(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest and mostly waits, so that the others run beside it."""
     items.sort(key=lambda item: item.get_closest_marker("package") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: no collector has to look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_failure_is_dropped() -> Iterator[None]:
+    """
+    See to it that a module leaves no Deferred behind whose failure nobody has heard of.
+
+    It would be found, and logged, whenever Python looks for garbage: while a test of another module
+    sees to it that nothing fails.
+    """
+    dropped: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_namespace") == "twisted.internet.defer" and "log_failure" in event:
+            dropped.append(event["log_failure"].getTraceback())
+
+    globalLogPublisher.addObserver(observe)
+    yield
+    gc.collect()
+    globalLogPublisher.removeObserver(observe)
+    assert not dropped, f"Dropped somewhere in this module, if not in this test: {dropped[0]}"
 
 
 @pytest.fixture

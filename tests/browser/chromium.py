@@ -15,7 +15,14 @@ from tests.packages import install_packages
 
 UNPACK_TIMEOUT = 60.0
 
-FONTS_CONF = """<?xml version="1.0"?>
+OWN = "HELIX_CHROMIUM"
+"""The variable that names a Chromium to take in place of the one from npm."""
+
+PROGRAM = "chromium"
+
+FONTS_CONF = "own-fonts.conf"
+
+FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
   <dir>{fonts}</dir>
@@ -39,35 +46,47 @@ class Chromium:
     axe: str
 
 
-def install(directory: Path) -> Chromium:
-    """
-    Put a Chromium into ``directory``: the one of ``@sparticuz/chromium``, which needs nothing of
-    the system, or the one that ``HELIX_CHROMIUM`` names.
-    """
+def install(directory: Path) -> None:
+    """Put into ``directory`` what `installed` looks for there."""
     here = Path(__file__).parent
     for name in ("unpack.mjs", "package.json", "package-lock.json", ".npmrc"):
         shutil.copy(here / name, directory)
     install_packages(directory)
-    axe = (directory / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    own = os.environ.get("HELIX_CHROMIUM")
-    if own is not None:
-        return Chromium(Path(own), dict(os.environ), axe)
-    unpacked = directory / "unpacked"
+    if OWN not in os.environ:
+        _unpack(directory, directory / "unpacked")
+
+
+def _unpack(directory: Path, unpacked: Path) -> None:
     unpacked.mkdir()
-    environment = {**os.environ, "TMPDIR": str(unpacked)}
     ran = subprocess.run(
         [Path(ROOT_DIR, "bin", "node"), "unpack.mjs"],
         cwd=directory,
-        env=environment,
+        env={**os.environ, "TMPDIR": str(unpacked)},
         capture_output=True,
         text=True,
         timeout=UNPACK_TIMEOUT,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    fonts_conf = unpacked / "own-fonts.conf"
-    fonts = escape(str(unpacked / "fonts"))
-    fonts_conf.write_text(FONTS_CONF.format(fonts=fonts, cache=escape(str(unpacked / "cache"))))
-    environment["FONTCONFIG_FILE"] = str(fonts_conf)
-    environment["LD_LIBRARY_PATH"] = str(unpacked / "al2023" / "lib")
-    return Chromium(Path(ran.stdout), environment, axe)
+    assert ran.stdout == str(unpacked / PROGRAM)
+    fonts, cache = (escape(str(unpacked / name)) for name in ("fonts", "cache"))
+    (unpacked / FONTS_CONF).write_text(FONTS.format(fonts=fonts, cache=cache))
+
+
+def installed(directory: Path) -> Chromium:
+    """
+    Give the Chromium of `install`: the one of ``@sparticuz/chromium``, which needs nothing of the
+    system, or the one that ``HELIX_CHROMIUM`` names.
+    """
+    axe = (directory / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    own = os.environ.get(OWN)
+    if own is not None:
+        return Chromium(Path(own), dict(os.environ), axe)
+    unpacked = directory / "unpacked"
+    environment = {
+        **os.environ,
+        "TMPDIR": str(unpacked),
+        "FONTCONFIG_FILE": str(unpacked / FONTS_CONF),
+        "LD_LIBRARY_PATH": str(unpacked / "al2023" / "lib"),
+    }
+    return Chromium(unpacked / PROGRAM, environment, axe)

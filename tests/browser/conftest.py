@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.chromium import Chromium, install
+from tests.browser.chromium import Chromium, install, installed
 from tests.browser.person import Person
+from tests.cases.bundle import bundle
 from tests.daemon import Daemon, start_daemon
+from tests.madeonce import made_once
 from tests.watched import rest, running_daemon
 
 __all__ = ["rest", "start_daemon"]
@@ -25,7 +27,18 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Chromium:
     assert files("helix").joinpath("editor", "index.html").is_file(), (
         "The editor isn't built: run `python build_backend/npm.py run build`"
     )
-    return install(tmp_path_factory.mktemp("chromium"))
+    return installed(made_once(tmp_path_factory, "chromium", install))
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The client library, as a script that makes ``Flows``."""
+    made = made_once(
+        tmp_path_factory,
+        "script",
+        lambda directory: bundle(directory / "flows.js", "iife", "browser", "Flows"),
+    )
+    return (made / "flows.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

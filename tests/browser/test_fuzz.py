@@ -18,7 +18,6 @@ from tests.browser.fuzz.plan import BARE, Repertoire, Step
 from tests.browser.fuzz.run import Act, Run
 from tests.browser.fuzz.stage import Stage, Tab
 from tests.browser.fuzz.writers import Writers
-from tests.cases.bundle import bundle
 from tests.cases.network import Network, network
 from tests.daemon import Daemon
 from tests.watched import rest, running_daemon
@@ -39,14 +38,6 @@ SMALL = ("--max-patch-bytes", "4096")
 
 DELAYS = (0, 0, 0.005, 0.03, 0.1)
 """Seconds, one of which each browser is away from the daemon."""
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The client library, as a script that makes ``Flows``."""
-    path = tmp_path_factory.mktemp("library") / "flows.js"
-    bundle(path, "iife", "browser", "Flows")
-    return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import MakeFlow, MakePerson, node, stored_nodes
 from tests.browser.person import Person
 from tests.browser.wire import Wire
-from tests.cases.bundle import bundle
 from tests.daemon import Daemon
 from tests.watched import eventually, rest
 
@@ -31,12 +30,10 @@ OPERATIONS = "Object.keys(localStorage).filter((key) => key.startsWith('helix-fl
 """The names of what a browser keeps unsent."""
 
 
-@pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> str:
+@pytest.fixture(scope="session")
+def script(library: str) -> str:
     """The client library, as a script that makes ``window.Flows``."""
-    path = tmp_path_factory.mktemp("library") / "flows.js"
-    bundle(path, "iife", "browser", "Flows")
-    return path.read_text(encoding="utf-8") + ";window.Flows = Flows"
+    return f"{library};window.Flows = Flows"
 
 
 def start(page: Page, flow_id: str, then: str = "") -> None:

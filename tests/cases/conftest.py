@@ -11,16 +11,20 @@ from tests.cases.bundle import bundle
 from tests.cases.network import Network, network
 from tests.cases.pages import Pages
 from tests.daemon import Daemon, start_daemon
+from tests.madeonce import made_once
 
 __all__ = ["start_daemon"]
+
+MODULE = "helix-flows.mjs"
 
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The client library, bundled into one module."""
-    path = tmp_path_factory.mktemp("library") / "helix-flows.mjs"
-    bundle(path, "esm", "neutral")
-    return path
+    made = made_once(
+        tmp_path_factory, "library", lambda directory: bundle(directory / MODULE, "esm", "neutral")
+    )
+    return made / MODULE
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from tests.clients.phoenix import PhoenixProcess, Socket
 from tests.daemon import Daemon, start_daemon
+from tests.madeonce import made_once
 from tests.packages import install_packages
 
 __all__ = ["start_daemon"]
@@ -22,12 +23,14 @@ TRANSPORTS = ("websocket", "longpoll")
 @pytest.fixture(scope="session")
 def driver_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A private copy of the driver, with the npm packages that its lockfile names."""
-    directory = tmp_path_factory.mktemp("driver")
+    return made_once(tmp_path_factory, "driver", _make_driver)
+
+
+def _make_driver(directory: Path) -> None:
     here = Path(__file__).parent
     for name in ("driver.mjs", "xhr.mjs", "package.json", "package-lock.json", ".npmrc"):
         shutil.copy(here / name, directory)
     install_packages(directory)
-    return directory
 
 
 @pytest.fixture
