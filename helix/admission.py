@@ -136,6 +136,10 @@ class Visitors:
                 peer=UNIX if peer is None else peer,
             )
 
+    def customer(self, request: IRequest) -> str | None:
+        """Whose request it is, by what counts as one address; ``None`` for this machine."""
+        return customer_of(self.address(request))
+
     def check_request(self, request: IRequest) -> None:
         """
         Count a request.

@@ -137,7 +137,8 @@ class IFlowStore(Interface):
 
     def entries(flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
         """
-        Give at most ``limit`` entries that follow version ``after``, in order.
+        Give at most ``limit`` entries that follow version ``after``, in order: fewer, but one,
+        where their patches are more than `helix.store.rules.PAGE_BYTES`.
 
         :raises FlowNotFound: when there is no such log.
         """
@@ -157,7 +158,8 @@ class IFlowStore(Interface):
         Keep ``document`` (JSON) as what the log makes at ``version``.
 
         Loads start from it. Older snapshots are thinned out: of those more than a thousand
-        entries behind, one in ten thousand is kept, for loads of the past. Without effect where
+        entries behind, one is kept in ten thousand entries, or 16 MiB of patches, for loads of the
+        past. Without effect where
         the log is gone or of another epoch, doesn't reach ``version``, or has another ``chain``
         there.
         """

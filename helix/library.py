@@ -22,19 +22,15 @@ from helix.document import (
 )
 from helix.duplicating import duplicate
 from helix.edits import Accepted, Check, FlowState, Submission, summary_of
-from helix.errors import FlowDeleted, TemplateNotFound
+from helix.errors import TemplateNotFound
 from helix.importing import FORMAT, FORMAT_VERSION, complete, read_import
 from helix.livelog import LogSettings
+from helix.loads import Loads
 from helix.protocol import encode_json
+from helix.reading import FlowReader
 from helix.records import Entry, FlowHead, HeadQuery
 from helix.service import FlowSessionService
 from helix.templates import Template
-
-ENTRIES_AT_ONCE = 100
-"""How many entries are asked of the store at a time."""
-
-MAX_ENTRIES_BYTES = 4 * 1024 * 1024
-"""Bytes of patches after which a list of entries ends early."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -92,6 +88,8 @@ class FlowLibrary:
         self.limits = logs.limits
         self.templates = templates
         self._service = service
+        self._loads = Loads()
+        self._reader = FlowReader(service, self._loads)
         self._store = logs.store
         self._wall = logs.wall
         self._new_epoch = logs.new_epoch
@@ -113,33 +111,39 @@ class FlowLibrary:
 
         :raises FlowNotFound, FlowDeleted: when there is none.
         """
-        return Deferred.fromCoroutine(self._head(flow_id))
+        return Deferred.fromCoroutine(self._reader.head(flow_id))
 
-    def read(self, flow_id: str, version: int | None = None) -> Deferred[FlowState]:
+    def read(
+        self, flow_id: str, version: int | None = None, who: str | None = None
+    ) -> Deferred[FlowState]:
         """
         Give a flow, its head as of ``version``.
 
         :param version: for the past; ``None`` for the newest.
+        :param who: the address that asks, here and below, as `helix.loads.Loads.ask` has it.
         :raises FlowNotFound, FlowDeleted, VersionNotFound: when there is none.
+        :raises RateLimited: here and below, when too many wait for what they read.
         """
-        return Deferred.fromCoroutine(self._read(flow_id, version))
+        return Deferred.fromCoroutine(self._reader.read(flow_id, version, who))
 
-    def entries(self, flow_id: str, after: int, limit: int) -> Deferred[EntryPage]:
+    def entries(
+        self, flow_id: str, after: int, limit: int, who: str | None = None
+    ) -> Deferred[EntryPage]:
         """
         List the entries that follow version ``after``, in order.
 
-        :param limit: how many at most; fewer where they take more than `MAX_ENTRIES_BYTES`.
+        :param limit: how many at most; fewer where they are large, as the store gives them.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._entries(flow_id, after, limit))
+        return self._loads.ask(who, lambda: self._entries(flow_id, after, limit))
 
-    def export(self, flow_id: str) -> Deferred[tuple[JsonObject, bytes]]:
+    def export(self, flow_id: str, who: str | None = None) -> Deferred[tuple[JsonObject, bytes]]:
         """
         Give a flow as a file's content, but for its document, and that as JSON. (`helix.importing`)
 
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._export(flow_id))
+        return Deferred.fromCoroutine(self._export(flow_id, who))
 
     def template(self, template_id: str) -> Template:
         """
@@ -168,14 +172,14 @@ class FlowLibrary:
         """
         return Deferred.fromCoroutine(self._create(complete(document), flow_id, by))
 
-    def duplicate(self, flow_id: str, by: str = "") -> Deferred[FlowState]:
+    def duplicate(self, flow_id: str, by: str = "", who: str | None = None) -> Deferred[FlowState]:
         """
         Make a flow that is a copy of another, with an id and ids of its own.
 
         :param by: as that of `create`.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._duplicate(flow_id, by))
+        return Deferred.fromCoroutine(self._duplicate(flow_id, by, who))
 
     def import_(
         self, given: object, flow_id: str | None = None, by: str = ""
@@ -224,7 +228,12 @@ class FlowLibrary:
         )
 
     def restore(
-        self, flow_id: str, version: int, check: Check = None, by: str = ""
+        self,
+        flow_id: str,
+        version: int,
+        check: Check = None,
+        by: str = "",
+        who: str | None = None,
     ) -> Deferred[Accepted]:
         """
         Return to the document of an earlier version, by an entry that makes the difference.
@@ -233,7 +242,7 @@ class FlowLibrary:
         :raises VersionNotFound: when there was none.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
-        return Deferred.fromCoroutine(self._restore(flow_id, version, check, by))
+        return Deferred.fromCoroutine(self._restore(flow_id, version, check, by, who))
 
     def delete(self, flow_id: str, by: str = "") -> Deferred[FlowHead]:
         """
@@ -256,50 +265,15 @@ class FlowLibrary:
 
     # inside
 
-    async def _head(self, flow_id: str) -> FlowHead:
-        head = await self._store.head(flow_id)
-        if head.deleted_at is not None:
-            raise FlowDeleted()
-        return head
-
-    async def _read(self, flow_id: str, version: int | None) -> FlowState:
-        state = await self._service.read(flow_id, version)
-        head = state.head
-        if state.version == head.version:
-            return state
-        at, chain = head.created_at, head.origin
-        if state.version:
-            before = state.version - 1
-            (entry,) = await self._store.entries(flow_id, head.epoch, before, 1)
-            at, chain = entry.at, entry.chain or head.origin
-        document = FlowDocument(_decode(state.document))
-        return attrs.evolve(
-            state,
-            head=msgspec.structs.replace(
-                head,
-                version=state.version,
-                summary=summary_of(document),
-                updated_at=at,
-                chain=chain,
-            ),
-        )
-
     async def _entries(self, flow_id: str, after: int, limit: int) -> EntryPage:
-        head = await self._head(flow_id)
-        entries: list[Entry] = []
-        last, size = after, 0
-        while last < head.version and len(entries) < limit and size < MAX_ENTRIES_BYTES:
-            count = min(ENTRIES_AT_ONCE, limit - len(entries))
-            some = await self._store.entries(flow_id, head.epoch, last, count)
-            if not some:
-                break
-            entries += some
-            size += sum(len(entry.patch) for entry in some)
-            last = entries[-1].version
-        return EntryPage(head.epoch, entries, last if last < head.version else None)
+        head = await self._reader.head(flow_id)
+        entries = await self._store.entries(flow_id, head.epoch, after, limit)
+        last = entries[-1].version if entries else after
+        is_more = bool(entries) and last < head.version
+        return EntryPage(head.epoch, entries, last if is_more else None)
 
-    async def _export(self, flow_id: str) -> tuple[JsonObject, bytes]:
-        state = await self._read(flow_id, None)
+    async def _export(self, flow_id: str, who: str | None) -> tuple[JsonObject, bytes]:
+        state = await self._reader.read(flow_id, None, who)
         head = state.head
         exported = {
             "format": FORMAT,
@@ -335,8 +309,8 @@ class FlowLibrary:
         self._service.refresh(flow_id)
         return FlowState(head, head.version, encode_document(document.content))
 
-    async def _duplicate(self, flow_id: str, by: str) -> FlowState:
-        state = await self._service.read(flow_id)
+    async def _duplicate(self, flow_id: str, by: str, who: str | None) -> FlowState:
+        state = await self._reader.read(flow_id, None, who)
         copy = duplicate(_decode(state.document), self._new_id)
         return await self._create(copy, None, by, validate_past)
 
@@ -345,8 +319,10 @@ class FlowLibrary:
         state = await self._create(found.document, flow_id, by)
         return ImportedFlow(state, found.dropped_nodes, found.dropped_edges, found.dropped_parents)
 
-    async def _restore(self, flow_id: str, version: int, check: Check, by: str) -> Accepted:
-        past = _decode((await self._service.read(flow_id, version)).document)
+    async def _restore(
+        self, flow_id: str, version: int, check: Check, by: str, who: str | None
+    ) -> Accepted:
+        past = _decode((await self._reader.read(flow_id, version, who)).document)
         return await self._service.submit(
             flow_id, Submission(lambda current, _: current.stage_past(past), by, check=check)
         )

@@ -35,8 +35,16 @@ SNAPSHOT_SHARE = 4
 SNAPSHOT_ENTRIES_AT_MOST = 5000
 """... once they are so many that to load them takes long."""
 
+SNAPSHOT_BYTES = 4 * 1024 * 1024
+"""Bytes of entries behind the newest that make another worth its while, once they are the
+document's, too: a load reads them all."""
+
 LAST_SNAPSHOT_ENTRIES = 50
 """Entries behind the newest snapshot that make another worth its while when a session ends."""
+
+MISSED_BYTES = 4 * 1024 * 1024
+"""Bytes of entries that are read for one who was away; beyond, the document comes whole, which all
+who join share."""
 
 REPLAYED_AT_ONCE = 500
 """Entries that are applied in one turn of the reactor: about 5 ms."""
@@ -313,19 +321,19 @@ class LiveLog:
         Read from the store what follows version ``after`` and is no longer at hand.
 
         :return: entries from ``after`` on, which `recent` goes on from; ``None`` where they would
-            be more bytes than the document.
+            be more bytes than the document, or than `MISSED_BYTES`.
         :raises FlowNotFound: when the store has another log by now.
         """
         epoch = self.epoch
         fetched: list[Entry] = []
-        size = 0
+        size, most = 0, min(self.document.size_bytes, MISSED_BYTES)
         while self.recent(after + len(fetched)) is None:
             page = await self._settings.store.entries(
                 self.flow_id, epoch, after + len(fetched), PAGE
             )
             fetched += page
             size += sum(len(entry.patch) + ENTRY_BYTES for entry in page)
-            if not page or size > self.document.size_bytes or self.epoch != epoch:
+            if not page or size > most or self.epoch != epoch:
                 return None
         if fetched and not self._goes_on_from(fetched[-1]):
             raise FlowNotFound()
@@ -340,13 +348,15 @@ class LiveLog:
 
     def snapshot_if_due(self) -> None:
         """Let the store keep the document when its tail has grown long. It must be durable."""
-        enough = self._tail_bytes * SNAPSHOT_SHARE >= self.document.size_bytes
-        if self._tail_entries >= (SNAPSHOT_ENTRIES if enough else SNAPSHOT_ENTRIES_AT_MOST):
+        size = self.document.size_bytes
+        enough = self._tail_bytes * SNAPSHOT_SHARE >= size
+        due = SNAPSHOT_ENTRIES if enough else SNAPSHOT_ENTRIES_AT_MOST
+        if self._tail_entries >= due or self._tail_bytes >= max(SNAPSHOT_BYTES, size):
             self._snapshot()
 
     def snapshot_at_end(self) -> None:
         """As `snapshot_if_due`, for a log whose session ends: the next load shall be quick."""
-        if self._tail_entries >= LAST_SNAPSHOT_ENTRIES:
+        if self._tail_entries >= LAST_SNAPSHOT_ENTRIES or self._tail_bytes >= SNAPSHOT_BYTES:
             self._snapshot()
 
     def _snapshot(self) -> None:

@@ -194,13 +194,14 @@ class FlowSessionService(Service):
         """
         return Deferred.fromCoroutine(self._read(flow_id, version))
 
-    async def _read(self, flow_id: str, version: int | None) -> FlowState:
+    def open_state(self, flow_id: str) -> FlowState | None:
+        """What is durable now of a stored flow that is open; ``None`` where it isn't."""
         session = self._sessions.get(flow_id)
-        if session is not None and session.log.is_stored and version is None:
-            state = session.state()
-            if state is not None:
-                return state
-        return await load_state(flow_id, version, self._logs)
+        return session.state() if session is not None and session.log.is_stored else None
+
+    async def _read(self, flow_id: str, version: int | None) -> FlowState:
+        state = self.open_state(flow_id) if version is None else None
+        return state or await load_state(flow_id, version, self._logs)
 
     def refresh(self, flow_id: str) -> None:
         """Let those who have a flow open see what became of it in the store."""

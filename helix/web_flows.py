@@ -244,9 +244,14 @@ class FlowRoutes:
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["GET"])
     async def read(self, request: IRequest, flow_id: str) -> bytes:
         version = read_number(request, "version", None, 0)
-        state = await self._library.read(parse_flow_id(flow_id), version)
-        tag = _tag_of(state)
-        if write_known(request, tag, Conditions.of(request)):
+        flow_id, conditions = parse_flow_id(flow_id), Conditions.of(request)
+        if version is None and conditions.none_match is not None:
+            head = await self._library.head(flow_id)
+            tag = tag_of(head.epoch, head.version, head.chain)
+            if conditions.is_known(tag) and write_known(request, tag, conditions):
+                return b""
+        state = await self._library.read(flow_id, version, self._visitors.customer(request))
+        if write_known(request, _tag_of(state), conditions):
             return b""
         return write_with_document(
             request, describe_state(state), state.document, cache=b"no-cache"
@@ -288,21 +293,25 @@ class FlowRoutes:
     async def duplicate(self, request: IRequest, flow_id: str) -> bytes:
         self._visitors.check_creation(request)
         flow_id, by = parse_flow_id(flow_id), read_user_name(request)
-        return self._created(request, await _to_the_end(self._library.duplicate(flow_id, by)))
+        who = self._visitors.customer(request)
+        copied = self._library.duplicate(flow_id, by, who)
+        return self._created(request, await _to_the_end(copied))
 
     @app.route("/api/flows/<flow:flow_id>/restore", methods=["POST"])
     async def restore(self, request: IRequest, flow_id: str) -> bytes:
         version = int(read_body(request, _RESTORATION, self._change).version)
         flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
-        accepted = await _to_the_end(self._library.restore(flow_id, version, check, by))
+        who = self._visitors.customer(request)
+        accepted = await _to_the_end(self._library.restore(flow_id, version, check, by, who))
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow:flow_id>/entries", methods=["GET"])
     async def entries(self, request: IRequest, flow_id: str) -> bytes:
         after = read_number(request, "after", 0, 0) or 0
         limit = read_limit(request, ENTRIES_ON_A_PAGE)
-        page = await self._library.entries(parse_flow_id(flow_id), after, limit)
+        who = self._visitors.customer(request)
+        page = await self._library.entries(parse_flow_id(flow_id), after, limit, who)
         entries = [describe_entry(entry) for entry in page.entries]
         return write_json(request, {"epoch": page.epoch, "entries": entries, "next": page.next})
 
@@ -330,7 +339,8 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/export", methods=["GET"])
     async def export(self, request: IRequest, flow_id: str) -> bytes:
-        exported, document = await self._library.export(parse_flow_id(flow_id))
+        who = self._visitors.customer(request)
+        exported, document = await self._library.export(parse_flow_id(flow_id), who)
         request.setHeader(b"content-disposition", file_name(exported["title"] or exported["id"]))
         return write_with_document(request, exported, document)
 

@@ -25,7 +25,13 @@ from helix.errors import (
     VersionConflict,
 )
 from helix.lifetime import LINGER
-from helix.livelog import LAST_SNAPSHOT_ENTRIES, RECENT_BYTES, SNAPSHOT_ENTRIES
+from helix.livelog import (
+    LAST_SNAPSHOT_ENTRIES,
+    MISSED_BYTES,
+    RECENT_BYTES,
+    SNAPSHOT_BYTES,
+    SNAPSHOT_ENTRIES,
+)
 from tests.editors import FLOW, NAMES, Editor, adding, join, logged, moving, node, refused
 from tests.heldstore import HeldStore
 from tests.world import World
@@ -185,6 +191,18 @@ def test_dom3_resume_that_would_be_more_than_the_document(world: World) -> None:
     joined = join(world.client(), "r", epoch=writer.epoch, version=1)
     assert joined["recovered"] is False
     assert joined["document"]["title"] == "49" * 20
+
+
+def test_dom3_resume_that_would_be_much_is_the_document(world: World) -> None:
+    """Which all who join share; entries are read for one alone."""
+    writer = Editor(world, "w")
+    for op_id in range(1, 30):
+        writer.patch(op_id, {"data": {f"n{op_id}": "x" * 250_000}})
+    writer.look()
+    resumed = {"epoch": writer.epoch}
+    assert join(world.client(), "r", **resumed, version=20)["recovered"] is True
+    assert MISSED_BYTES < 27 * 250_000
+    assert join(world.client(), "s", **resumed, version=2)["recovered"] is False
 
 
 def test_dom9_both_modes_count_as_members(world: World) -> None:
@@ -891,6 +909,17 @@ def test_log8_snapshot_when_the_tail_is_long(world: World, store: HeldStore) -> 
     stored = store.load("f").result
     assert stored.snapshot_version == SNAPSHOT_ENTRIES
     assert len(stored.entries) == 1
+
+
+def test_log8_snapshot_when_the_tail_is_large(world: World, store: HeldStore) -> None:
+    writer = Editor(world, "w")
+    for op_id in range(1, 2 + 2 * SNAPSHOT_BYTES // 250_000):
+        writer.patch(op_id, {"data": {"text": f"{op_id}".ljust(250_000)}})
+    writer.look()
+    asked = world.store.snapshot_versions("f", writer.epoch)
+    versions = asked.result  # type: ignore[attr-defined]  # at once, from memory
+    assert versions[0] == SNAPSHOT_BYTES // 250_000 + 1
+    assert len(versions) == 2
 
 
 def test_log8_snapshot_lacks_what_is_submitted_in_answer_to_its_last_entry(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 import attrs
@@ -25,7 +26,7 @@ from helix.errors import (
 )
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
-from helix.store.rules import MAX_NAMED_VERSIONS, expendable, matches
+from helix.store.rules import MAX_NAMED_VERSIONS, PAGE_BYTES, due, expendable, matches
 
 T = TypeVar("T")
 
@@ -148,7 +149,9 @@ class MemoryStore:
 
     def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
         def entries() -> list[Entry]:
-            return self._log(flow_id, epoch).entries[after : after + limit]
+            found = self._log(flow_id, epoch).entries[after : after + limit]
+            totals = accumulate(len(entry.patch) for entry in found)
+            return found[: max(1, sum(total <= PAGE_BYTES for total in totals))]
 
         return self._do(entries)
 
@@ -185,7 +188,10 @@ class MemoryStore:
                 return
             insort(log.snapshot_versions, version)
             log.snapshots[version] = document
-            for old in expendable(log.snapshot_versions):
+            kept, decided = due(log.snapshot_versions)
+            steps = zip([kept, *decided], decided, strict=False)
+            sizes = [sum(len(one.patch) for one in log.entries[a:b]) for a, b in steps]
+            for old in expendable(kept, decided, sizes):
                 log.snapshot_versions.remove(old)
                 del log.snapshots[old]
 

@@ -11,8 +11,13 @@ RECENT_ENTRIES = 1000
 """How far behind the newest snapshot all others are kept."""
 
 KEPT_DISTANCE = 10_000
-"""How far apart (entries) the snapshots are that are kept for good."""
+"""How far apart (entries) the snapshots are that are kept for good ..."""
 
+KEPT_BYTES = 16 * 1024 * 1024
+"""... unless the patches between them are as many bytes."""
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""What the patches take that are read from a log at once, unless it is a single one."""
 
 MAX_NAMED_VERSIONS = 1000
 """How many versions of a log may have names."""
@@ -21,23 +26,36 @@ MAX_NAMED_VERSIONS = 1000
 _COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
 
-def expendable(versions: Sequence[int]) -> list[int]:
+def due(versions: Sequence[int]) -> tuple[int, list[int]]:
+    """
+    Tell which snapshots came to be more than `RECENT_ENTRIES` behind the newest by that one: of
+    these it is decided now, once, whether they are kept.
+
+    :param versions: those of all snapshots of a log, in order, at least one.
+    :return: the version of the last one before them, which is kept, 0 if there is none; and theirs.
+    """
+    ends = [version - RECENT_ENTRIES for version in versions[-2:]]
+    start = ends[0] if len(ends) > 1 else 0
+    kept = max((version for version in versions if version < start), default=0)
+    return kept, [version for version in versions if start <= version < ends[-1]]
+
+
+def expendable(kept: int, decided: Sequence[int], sizes: Sequence[int]) -> list[int]:
     """
     Tell which snapshots are not worth their space, so that loads of any version stay bounded.
 
-    :param versions: those of all snapshots of a log, in order.
+    :param kept: the version of the one before, as `due` gives it.
+    :param decided: those of which it is decided.
+    :param sizes: bytes of the patches that lead to each from the one before.
     """
-    if not versions:
-        return []
     gone: list[int] = []
-    kept = 0
-    for version in versions:
-        if version >= versions[-1] - RECENT_ENTRIES:
-            break
-        if version - kept < KEPT_DISTANCE:
+    size = 0
+    for version, more in zip(decided, sizes, strict=True):
+        size += more
+        if version - kept < KEPT_DISTANCE and size < KEPT_BYTES:
             gone.append(version)
         else:
-            kept = version
+            kept, size = version, 0
     return gone
 
 

@@ -48,8 +48,8 @@ class SQLiteStore:
     """
     Keeps flows in an SQLite file. (`helix.interfaces.IFlowStore`)
 
-    One thread writes, another reads; neither is the reactor's. What is written while a transaction
-    is under way makes up the next one.
+    One thread writes, another reads, and a third one reads what may take long; none is the
+    reactor's. What is written while a transaction is under way makes up the next one.
 
     :param path: the file; it and its directory are made at the start where they are not.
     :param reactor: whose thread the Deferreds fire in.
@@ -72,6 +72,8 @@ class SQLiteStore:
             reactor, "helix-sqlite-writer", self._open_writes, _MAX_BATCH
         )
         self._reader: Worker[Read] = Worker(reactor, "helix-sqlite-reader", self._open_reads)
+        # For what may take long, so that nothing else waits behind it.
+        self._past: Worker[Read] = Worker(reactor, "helix-sqlite-past", self._open_reads)
 
     @property
     def transactions(self) -> int:
@@ -83,10 +85,12 @@ class SQLiteStore:
 
     async def _start(self) -> None:
         self._reader.expect()
+        self._past.expect()
         try:
             if not self._read_only:
                 await self._writer.start()
             await self._reader.start()
+            await self._past.start()
         except StoreError:
             await self._stop()
             raise
@@ -98,6 +102,7 @@ class SQLiteStore:
     async def _stop(self) -> None:
         self.is_open = False
         # The last connection that is closed puts the write-ahead log into the file: the writer's.
+        await self._past.stop()
         await self._reader.stop()
         await self._writer.stop()
 
@@ -131,7 +136,8 @@ class SQLiteStore:
         return self._read(lambda of: of.head(flow_id))
 
     def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
-        return self._read(lambda of: of.load(flow_id, version))
+        reader = self._reader if version is None else self._past
+        return self._read(lambda of: of.load(flow_id, version), reader)
 
     def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
         return self._read(lambda of: of.entries(flow_id, epoch, after, limit))
@@ -166,7 +172,7 @@ class SQLiteStore:
         return self._read(lambda of: of.named_versions(flow_id, epoch))
 
     def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
-        return self._read(lambda of: of.heads(query))
+        return self._read(lambda of: of.heads(query), self._past if query.text else self._reader)
 
     def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
         return self._write(lambda to: to.mark_deleted(flow_id, at))
@@ -190,13 +196,14 @@ class SQLiteStore:
             return fail(StoreReadOnly("The store was opened to be read only"))
         return self._writer.submit(work, size)
 
-    def _read(self, work: Read) -> Deferred[Any]:
-        return self._reader.submit(work).addErrback(self._read_again, work)
+    def _read(self, work: Read, reader: Worker[Read] | None = None) -> Deferred[Any]:
+        reader = reader or self._reader
+        return reader.submit(work).addErrback(self._read_again, work, reader)
 
-    def _read_again(self, failure: Failure, work: Read) -> Deferred[Any]:
+    def _read_again(self, failure: Failure, work: Read, reader: Worker[Read]) -> Deferred[Any]:
         """Another file is there: let the writer see that before anything is read."""
         failure.trap(FileReplaced)
-        return self._writer.submit(lambda _: None).addCallback(lambda _: self._reader.submit(work))
+        return self._writer.submit(lambda _: None).addCallback(lambda _: reader.submit(work))
 
     # In the threads.
 

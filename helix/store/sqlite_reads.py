@@ -17,6 +17,7 @@ from helix.errors import (
     VersionNotFound,
 )
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.store.rules import PAGE_BYTES
 from helix.store.sqlite_file import primary_code, store_error
 from helix.store.sqlite_place import FileReplaced, Place
 
@@ -28,8 +29,8 @@ Every row that Python fetches gives up the interpreter and waits for it again, b
 the reactor does; so SQLite itself makes blocks of rows.
 """
 
-_BLOCK_BYTES = 4 * 2**20
-"""What the patches of a block take at most, unless it is a single one."""
+_STEP = 64
+"""Entries of which it is asked at once how large they are: they are read for that."""
 
 _HEAD = """
     SELECT flow, flow_id, epoch, version, title, description, node_count, edge_count,
@@ -237,11 +238,12 @@ class SQLiteReads:
     def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> list[Entry]:
         with self._one_moment():
             flow, head = self._log(flow_id, epoch)
-            found = self._entries(flow, after, min(after + limit, head.version))
-            if len(found) < limit:  # what follows the head, if that is damaged
-                rest = (flow, max(after, head.version), limit - len(found))
-                found += _to_entries(self._database.execute(_ENTRIES_AFTER, rest).fetchone()[0])
-            return found
+            if after < head.version:
+                count = self._fitting(flow, after, min(after + limit, head.version))
+                return self._entries(flow, after, after + count)
+            # what follows the head, if that is damaged
+            rest = (flow, after, min(limit, _STEP))
+            return _to_entries(self._database.execute(_ENTRIES_AFTER, rest).fetchone()[0])
 
     def find(self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]) -> list[Entry]:
         asked = msgspec.json.encode(list(op_ids)).decode()
@@ -307,22 +309,37 @@ class SQLiteReads:
         :raises StoreCorrupt: when one is missing.
         """
         found: list[Entry] = []
-        count = _BLOCK
         while after < end:
-            count = min(2 * count, _BLOCK, end - after)
-            while count > 1 and self._size(flow, after, after + count) > _BLOCK_BYTES:
-                count //= 2
-            row = self._database.execute(_ENTRIES_AFTER, (flow, after, count)).fetchone()
-            block = _to_entries(row[0])
-            if [entry.version for entry in block] != list(range(after + 1, after + count + 1)):
-                raise StoreCorrupt()
-            found += block
-            after += count
+            found += self._block(flow, after, end)
+            after = found[-1].version
         return found
 
-    def _size(self, flow: int, after: int, end: int) -> int:
-        """Give the bytes of the patches from ``after`` (excluded) to ``end``."""
-        return self._database.execute(_SIZE, (flow, after, end)).fetchone()[0] or 0
+    def _block(self, flow: int, after: int, end: int) -> list[Entry]:
+        """Give the first of the entries from ``after`` (excluded) to ``end``: one at least."""
+        count = self._fitting(flow, after, min(end, after + _BLOCK))
+        row = self._database.execute(_ENTRIES_AFTER, (flow, after, count)).fetchone()
+        block = _to_entries(row[0])
+        if [entry.version for entry in block] != list(range(after + 1, after + count + 1)):
+            raise StoreCorrupt()
+        return block
+
+    def _fitting(self, flow: int, after: int, end: int) -> int:
+        """Tell how many of the entries from ``after`` (excluded) to ``end`` are a page."""
+        size, count, step = 0, 0, _STEP
+        while step and after + count < end:
+            step = min(step, end - after - count)
+            more = read_size(self._database, flow, after + count, after + count + step)
+            if size + more > PAGE_BYTES:
+                step //= 2
+            else:
+                size += more
+                count += step
+        return max(1, count)
+
+
+def read_size(database: sqlite3.Connection, flow: int, after: int, end: int) -> int:
+    """Give the bytes of a log's patches from ``after`` (excluded) to ``end``."""
+    return database.execute(_SIZE, (flow, after, end)).fetchone()[0] or 0
 
 
 def read_snapshot_versions(database: sqlite3.Connection, flow: int) -> list[int]:

@@ -20,12 +20,12 @@ from helix.errors import (
     VersionConflict,
 )
 from helix.records import Entry, FlowHead, NamedVersion, Summary
-from helix.store.rules import expendable
+from helix.store.rules import due, expendable
 from helix.store.sqlite_bulk import INSERT_ENTRIES, UPDATE_FLOWS
 from helix.store.sqlite_file import WriterLock, primary_code, store_error
 from helix.store.sqlite_names import drop_name, keep_name
 from helix.store.sqlite_place import Place
-from helix.store.sqlite_reads import read_chain, read_head, read_snapshot_versions
+from helix.store.sqlite_reads import read_chain, read_head, read_size, read_snapshot_versions
 from helix.store.sqlite_removed import RemovedFlows
 
 _KNOWN_LOGS = 20_000
@@ -354,7 +354,10 @@ class SQLiteWrites:
             " VALUES (?, ?, CAST(? AS TEXT))",
             (log.flow, version, document),
         )
-        old = expendable(read_snapshot_versions(self._database, log.flow))
+        kept, decided = due(read_snapshot_versions(self._database, log.flow))
+        steps = zip([kept, *decided], decided, strict=False)
+        sizes = [read_size(self._database, log.flow, *step) for step in steps]
+        old = expendable(kept, decided, sizes)
         self._database.executemany(
             "DELETE FROM snapshots WHERE flow = ? AND version = ?",
             [(log.flow, version) for version in old],

@@ -25,7 +25,13 @@ from helix.errors import (
 )
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
-from helix.store.rules import KEPT_DISTANCE, MAX_NAMED_VERSIONS, RECENT_ENTRIES
+from helix.store.rules import (
+    KEPT_BYTES,
+    KEPT_DISTANCE,
+    MAX_NAMED_VERSIONS,
+    PAGE_BYTES,
+    RECENT_ENTRIES,
+)
 from tests.stores.data import T0, add, chain_at, entries, entry, head_at, keep, take_snapshot
 from tests.stores.places import Place
 
@@ -306,7 +312,26 @@ async def test_sto6_large_entries_are_read_as_small_ones_are(store: IFlowStore) 
     ]
     await keep(store, "f", log)
     assert (await store.load("f")).entries == log
-    assert await store.entries("f", "e1", 1, 3) == log[1:4]
+    assert await store.entries("f", "e1", 1, 3) == log[1:2]
+
+
+@ensureDeferred
+async def test_sto23_a_page_of_entries_ends_by_bytes(store: IFlowStore) -> None:
+    sizes = [10, PAGE_BYTES // 2, PAGE_BYTES // 2 - 100, 10, 3 * PAGE_BYTES, 10, *[1000] * 100]
+    log = [
+        Entry(version, b'{"a":"%b"}' % (b"x" * size), T0 + version)
+        for version, size in enumerate(sizes, 1)
+    ]
+    await keep(store, "f", log)
+    after, ends = 0, []
+    while page := await store.entries("f", "e1", after, 1000):
+        assert page == log[after : after + len(page)]
+        assert len(page) == 1 or sum(len(entry.patch) for entry in page) <= PAGE_BYTES
+        after = page[-1].version
+        ends.append(after)
+    assert ends == [4, 5, len(log)]
+    assert await store.entries("f", "e1", 4, 1) == log[4:5]
+    assert (await store.load("f")).entries == log
 
 
 @ensureDeferred
@@ -353,6 +378,27 @@ async def test_sto7_old_snapshots_are_thinned_out(store: IFlowStore) -> None:
     assert await store.snapshot_versions("f", "e1") == [far, 2 * far - 1, 2 * far + 5]
     await take_snapshot(store, "f", "e1", newest, b"{}")
     assert await store.snapshot_versions("f", "e1") == [far, 2 * far + 5, newest]
+
+
+@ensureDeferred
+async def test_sto7_snapshots_are_thinned_out_by_bytes(store: IFlowStore) -> None:
+    """Between two of them are no more than so many bytes of patches, and those of one step."""
+    large, count = KEPT_BYTES // 4, 10
+    log = [
+        Entry(
+            version,
+            b'{"a":"%b"}' % (b"x" * (large if version <= count else 1)),
+            T0 + version,
+            chain=chain_at(version),
+        )
+        for version in range(1, count + RECENT_ENTRIES + 2)
+    ]
+    await keep(store, "f", log)
+    for version in range(1, count + 1):
+        await take_snapshot(store, "f", "e1", version, b"{}")
+    assert await store.snapshot_versions("f", "e1") == list(range(1, count + 1))
+    await take_snapshot(store, "f", "e1", log[-1].version, b"{}")
+    assert await store.snapshot_versions("f", "e1") == [4, 8, log[-1].version]
 
 
 @ensureDeferred

@@ -175,7 +175,7 @@ async def test_sto15_the_reactor_never_waits_for_the_database(
     async with opened(path) as store:
         await keep(store, "f", entries(1, 3))
         await store.load("f")
-    assert connected == ["helix-sqlite-writer", "helix-sqlite-reader"]
+    assert connected == ["helix-sqlite-writer", "helix-sqlite-reader", "helix-sqlite-past"]
     assert threading.current_thread().name not in connected
 
 

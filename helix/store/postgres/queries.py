@@ -101,12 +101,15 @@ WHERE flow = %(key)s AND version > %(after)s AND version <= %(end)s
 ORDER BY version LIMIT %(limit)s
 """
 
+# How large a patch is, is known without reading it.
 ENTRIES = f"""
-SELECT entry.* FROM helix_flows LEFT JOIN LATERAL (
-    SELECT {ENTRY} FROM helix_entries
-    WHERE flow = key AND helix_entries.version > %(after)s
-    ORDER BY helix_entries.version LIMIT %(limit)s
-) AS entry ON true
+SELECT {", ".join(f"entry.{column}" for column in ENTRY.split(", "))}
+FROM helix_flows LEFT JOIN LATERAL (
+    SELECT {ENTRY}, octet_length(patch) AS size,
+        sum(octet_length(patch)) OVER (ORDER BY version) AS total
+    FROM helix_entries WHERE flow = key AND helix_entries.version > %(after)s
+    ORDER BY version LIMIT %(limit)s
+) AS entry ON entry.total <= %(bytes)s OR entry.total = entry.size
 WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s ORDER BY entry.version
 """
 
@@ -137,6 +140,14 @@ ON CONFLICT DO NOTHING RETURNING flow
 SNAPSHOT_VERSIONS = f"""
 SELECT snapshots.version FROM ({LOG}) AS log
 LEFT JOIN helix_snapshots AS snapshots ON flow = key ORDER BY snapshots.version
+"""
+
+SIZES = """
+SELECT COALESCE((SELECT sum(octet_length(patch)) FROM helix_entries
+    WHERE flow = %(key)s AND version > step.after AND version <= step.version), 0)
+FROM unnest(%(after)s::bigint[], %(decided)s::bigint[]) WITH ORDINALITY
+    AS step (after, version, place)
+ORDER BY place
 """
 
 THIN_OUT = "DELETE FROM helix_snapshots WHERE flow = %(key)s AND version = ANY(%(versions)s)"

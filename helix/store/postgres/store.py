@@ -33,7 +33,7 @@ from helix.store.postgres.pool import Pool, Work
 from helix.store.postgres.queries import pack, read_entry, read_head, unpack
 from helix.store.postgres.schema import bring_up_to_date, check
 from helix.store.postgres.wire import Bounds, Connection, Row
-from helix.store.rules import expendable
+from helix.store.rules import PAGE_BYTES, due, expendable
 
 T = TypeVar("T")
 
@@ -198,8 +198,9 @@ class PostgresStore:
 
     def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
         async def entries(connection: Connection) -> list[Entry]:
-            log = _log_of(flow_id, epoch)
-            rows = await connection.ask(queries.ENTRIES, {**log, "after": after, "limit": limit})
+            bounds = {"after": after, "limit": limit, "bytes": PAGE_BYTES}
+            asked = {**_log_of(flow_id, epoch), **bounds}
+            rows = await connection.ask(queries.ENTRIES, asked)
             if not rows:
                 raise FlowNotFound()
             return [read_entry(row) for row in rows if row[0] is not None]
@@ -379,6 +380,10 @@ async def _keep_snapshot(connection: Connection, at: dict[str, object], document
     if not kept:
         return
     rows = await connection.ask(queries.SNAPSHOT_VERSIONS, at)
-    gone = expendable([version for (version,) in rows])
-    if gone:
+    before, decided = due([version for (version,) in rows])
+    if not decided:
+        return
+    steps = {"key": kept[0][0], "after": [before, *decided[:-1]], "decided": decided}
+    sizes = [int(size) for (size,) in await connection.ask(queries.SIZES, steps)]
+    if gone := expendable(before, decided, sizes):
         await connection.ask(queries.THIN_OUT, {"key": kept[0][0], "versions": gone})
