@@ -60,6 +60,16 @@ def check_user(name: object, color: object) -> None:
             raise InvalidParameters(f"{what} is a string of at most {most} characters")
 
 
+def check_selection(selection: object, selected: object) -> None:
+    """Refuse what can't be what somebody has selected, and how much it is (`InvalidParameters`)."""
+    if selection is not None and not (
+        isinstance(selection, list) and all(isinstance(one, str) for one in selection)
+    ):
+        raise InvalidParameters("selection is a list of ids of nodes and edges")
+    if selected is not None and not (type(selected) is int and selected >= 0):
+        raise InvalidParameters("selected is how many are selected, a whole number from 0 on")
+
+
 @attrs.frozen
 class Person:
     """
@@ -102,6 +112,7 @@ def parse_meta(text: bytes) -> JsonObject:
         if name in meta:
             raise InvalidParameters(f"{name} is the server's in a presence: leave it out")
     check_user(meta.get("name", ""), meta.get("color", ""))
+    check_selection(meta.get("selection"), meta.get("selected"))
     return meta
 
 

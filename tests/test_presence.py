@@ -304,6 +304,11 @@ def nested(depth: int) -> dict[str, Any]:
         (json.dumps({"client_id": "x"}), "client_id"),
         (json.dumps({"name": 7}), "name"),
         (json.dumps({"color": None}), "color"),
+        *(
+            (json.dumps({"selection": odd}), "selection")
+            for odd in (5, {}, True, "n1", ["n1", 5], [None])
+        ),
+        *((json.dumps({"selected": odd}), "selected") for odd in ("5", -1, 0.5, True, [])),
         (json.dumps({"a": "x" * (MAX_META_BYTES - 8)}), f"{MAX_META_BYTES + 1} bytes"),
     ],
 )
@@ -318,6 +323,9 @@ def test_prs4_meta_that_cant_be(text: str, named: str) -> None:
     [
         {},
         {"selection": ["n1", "n2"], "editing": {"node": "n1", "field": "label"}, "x": None},
+        {"selection": [], "selected": 0},
+        {"selection": ["n1"], "selected": 20_000, "editing": None},
+        {"selection": None, "selected": None},
         {"name": "Countess", "color": "hsl(120 50% 50%)"},
         {"a": "x" * (MAX_META_BYTES - 9)},
         nested(MAX_META_DEPTH),

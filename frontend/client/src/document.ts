@@ -188,8 +188,7 @@ function checkShape(document: FlowDocument, effective: JsonObject): void {
     }
   }
   for (const [id, change] of membersOf(edges)) {
-    const edge = change === null ? undefined : merge(own(document.edges, id), change);
-    if (edge !== undefined && !(isObject(edge) && edge["id"] === id)) {
+    if (change !== null && !isEdge(id, merge(own(document.edges, id), change))) {
       throw new TypeError(`edges/${id} is no edge`);
     }
   }
@@ -214,6 +213,24 @@ const SHAPES: Record<string, (value: unknown) => boolean> = {
   viewport: (value) => isPoint(value) && typeof (value as JsonObject)["zoom"] === "number",
   data: isObject,
 };
+
+/** Tell whether a value has all by which a document is shown and edited. */
+export function isDocument(value: unknown): value is FlowDocument {
+  return (
+    isObject(value) &&
+    Object.entries(SHAPES).every(([name, isOne]) => isOne(own(value, name))) &&
+    areMembers(value["nodes"], isNode) &&
+    areMembers(value["edges"], isEdge)
+  );
+}
+
+function areMembers(value: unknown, isOne: (id: string, member: unknown) => boolean): boolean {
+  return isObject(value) && Object.entries(value).every(([id, member]) => isOne(id, member));
+}
+
+function isEdge(id: string, value: unknown): boolean {
+  return isObject(value) && value["id"] === id && isText(value["source"]) && isText(value["target"]);
+}
 
 function isNode(id: string, value: unknown): boolean {
   return (

@@ -1,5 +1,6 @@
 /** What was kept, as far as it is what it should be: storage may be damaged, or another program's. */
 
+import { isDocument } from "./document";
 import { isObject } from "./mergepatch";
 import type { KeptDocument, KeptOperation } from "./types";
 
@@ -41,8 +42,7 @@ export function readDocument(given: unknown): KeptDocument | null {
   if (typeof epoch !== "string" || !isNumber(version) || !isObject(document)) {
     return null;
   }
-  const { nodes, edges } = document;
-  if (![nodes, edges].every((members) => isObject(members) && Object.values(members).every(isObject))) {
+  if (!isDocument(document)) {
     return null;
   }
   return {

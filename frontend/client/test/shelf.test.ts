@@ -7,9 +7,10 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { emptyDocument } from "../src/document";
 import { BrowserKeeper, MAX_DOCUMENTS } from "../src/keeper";
-import type { FlowKeeper } from "../src/types";
+import { readDocument } from "../src/kept";
+import type { FlowKeeper, JsonObject } from "../src/types";
 import { Browser } from "./browser";
-import { Desk } from "./desk";
+import { Desk, node } from "./desk";
 import { FakeStorage } from "./storage";
 
 const LARGE = "x".repeat(70_000);
@@ -205,6 +206,27 @@ describe("storage that is damaged", () => {
     const operation = { clientId: "z", opId: 1, patch: { title: "left" } };
     expect(new BrowserKeeper().put("demo", operation)).toBe(true);
     expect((await new BrowserKeeper().load("demo")).operations).toEqual([operation]);
+  });
+});
+
+describe("documents that are damaged", () => {
+  const whole = { ...emptyDocument(), nodes: { a: node("a"), b: node("b") }, edges: { e: { id: "e", source: "a", target: "b" } } };
+
+  test.each<JsonObject>([
+    {},
+    { nodes: [] },
+    { nodes: { a: { id: "a", data: {} } } },
+    { nodes: { a: node("b") } },
+    { nodes: { a: { ...node("a"), position: { x: "x", y: 0 } } } },
+    { nodes: { a: { ...node("a"), data: null } } },
+    { edges: { e: { id: "e", source: "a" } } },
+    { edges: { e: 5 } },
+    { title: 5 },
+    { viewport: null },
+  ])("jsc22 are passed over: %j", (damage) => {
+    const isWhole = Object.keys(damage).length === 0;
+    const kept = { epoch: "e", version: 1, document: { ...whole, ...damage } };
+    expect(readDocument(kept)).toEqual(isWhole ? { ...kept, chain: null } : null);
   });
 });
 

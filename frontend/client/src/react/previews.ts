@@ -78,8 +78,7 @@ export class Previews {
       for (const [id, given] of Object.entries(cursor.moving ?? {})) {
         if (!past.has(id)) {
           const old = this.#shown.get(id);
-          const one = plain(given);
-          moving.set(id, old !== undefined && same(old, one) ? old : one);
+          moving.set(id, old !== undefined && same(old, given) ? old : given);
         }
       }
     }
@@ -101,14 +100,4 @@ const PLACE = ["position", "parentId", "width", "height"];
 
 function isSamePlace(a: JsonObject, b: JsonObject): boolean {
   return PLACE.every((name) => same(own(a, name), own(b, name)));
-}
-
-/** Leave out what isn't understood. */
-function plain({ x, y, width, height }: Moving): Moving {
-  return {
-    x,
-    y,
-    ...(width === undefined ? {} : { width }),
-    ...(height === undefined ? {} : { height }),
-  };
 }
