@@ -47,6 +47,7 @@ from helix.shape import (
     check_patch_size,
     invalid,
     pointer,
+    without_odd_types,
 )
 
 __all__ = [
@@ -104,11 +105,12 @@ def validate_past(document: JsonObject, limits: DocumentLimits = DEFAULT_LIMITS)
     """
     Check a whole document that a log made, perhaps before some of today's rules.
 
-    :return: the document as it is read: parents that can't be are gone. It shares what is same.
+    :return: the document as it is read: parents, and types of edges, that can't be are gone. It
+        shares what is same.
     :raises InvalidPatch, DocumentTooLarge: as `validate`, but not for large numbers.
     """
     past = attrs.evolve(limits, max_number=sys.float_info.max)
-    return check_document(without_strays(document), past)
+    return check_document(without_strays(without_odd_types(document)), past)
 
 
 class FlowDocument:

@@ -26,12 +26,12 @@ from helix.errors import (
     TooManyValues,
     UnknownEvent,
 )
-from helix.ids import public_id
+from helix.ids import check_key, public_id
 from helix.interfaces import IMember
 from helix.joining import Joined, Past
 from helix.parts import WHOLE_BYTES, parts_of
 from helix.patchorder import PatchOrder
-from helix.presence import Person, check_key, check_user, parse_meta
+from helix.presence import Person, check_user, parse_meta
 from helix.protocol import EMPTY, Data, encode_json
 from helix.service import FlowSessionService
 from helix.session import FlowSession

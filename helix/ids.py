@@ -7,9 +7,30 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from random import Random
 
-from helix.errors import InvalidFlowId
+from helix.errors import InvalidFlowId, InvalidParameters
 
 MAX_ID_BYTES = 255
+
+NAMES_OF_OBJECTS = frozenset(
+    {
+        "__defineGetter__",
+        "__defineSetter__",
+        "__lookupGetter__",
+        "__lookupSetter__",
+        "__proto__",
+        "constructor",
+        "hasOwnProperty",
+        "isPrototypeOf",
+        "propertyIsEnumerable",
+        "toLocaleString",
+        "toString",
+        "valueOf",
+    }
+)
+"""What every object of JavaScript has a member of: who looks for a key there finds that."""
+
+DOTS = (".", "..")
+"""What browsers take out of an address, however it is encoded: nothing of that name is reached."""
 
 PUBLIC_ID_BYTES = 16
 """Of a client's SHA-256 that others are shown: enough that no two clients share them."""
@@ -31,6 +52,34 @@ def parse_flow_id(text: object) -> str:
     if not 1 <= size <= MAX_ID_BYTES or any(unicodedata.category(c) == "Cc" for c in flow_id):
         raise InvalidFlowId()
     return flow_id
+
+
+def parse_new_flow_id(text: object) -> str:
+    """
+    Read the id of a flow that may come to be, as `parse_flow_id`.
+
+    :raises InvalidFlowId: also when it is one that no browser reaches.
+    """
+    flow_id = parse_flow_id(text)
+    if flow_id in DOTS:
+        raise InvalidFlowId()
+    return flow_id
+
+
+def check_key(name: str, key: str) -> str:
+    """
+    Refuse what can't be a key of an object that clients are told.
+
+    :param name: what it is called in the error.
+    :return: the key.
+    :raises InvalidParameters: when it is not 1 to 255 bytes, a name that objects have of themselves
+        in JavaScript, or one that addresses can't hold.
+    """
+    if not 1 <= len(key.encode()) <= MAX_ID_BYTES:
+        raise InvalidParameters(f"{name} is a string of 1 to {MAX_ID_BYTES} bytes")
+    if key in NAMES_OF_OBJECTS or key == "prototype" or key in DOTS:
+        raise InvalidParameters(f"{name} is {key}, a name that must not be used")
+    return key
 
 
 def new_id(random: Random) -> str:

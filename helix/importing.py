@@ -25,7 +25,7 @@ from helix.ids import MAX_ID_BYTES
 from helix.mergepatch import fresh
 from helix.nesting import find_strays, without_strays
 from helix.relay import is_measured
-from helix.shape import FORBIDDEN_KEYS, is_number
+from helix.shape import FORBIDDEN_KEYS, is_number, without_odd_types
 
 FORMAT = "helix-flow"
 FORMAT_VERSION = 1
@@ -78,19 +78,24 @@ def read_import(given: object, new_id: Callable[[], str]) -> Imported:
             raise InvalidPatch("/format_version", f"must be {FORMAT_VERSION}")
         if "document" not in given:
             raise InvalidPatch("/document", "is missing")
-        document, dropped = _with_parents_that_can_be(complete(given["document"]))
+        document, dropped = _as_it_is_read(complete(given["document"]))
         return Imported(document, dropped_parents=dropped)
     if type(given) is dict and type(given.get("nodes")) is list:
         return _Browser(new_id).read(given)
     raise InvalidPatch("", "is neither an export of a flow nor nodes and edges of a browser's")
 
 
-def _with_parents_that_can_be(document: Any) -> tuple[Any, int]:
-    """Take out the parents that can't be, which older logs may hold, and count them."""
-    nodes = document["nodes"] if type(document) is dict else None
-    if type(nodes) is not dict or any(type(node) is not dict for node in nodes.values()):
-        return document, 0  # that is said elsewhere
-    return without_strays(document), len(find_strays(nodes))
+def _as_it_is_read(document: Any) -> tuple[Any, int]:
+    """
+    Take out what older logs may hold: types of edges that are no text, and parents that can't be,
+    which are counted.
+    """
+    members = (document["nodes"], document["edges"]) if type(document) is dict else (None,)
+    for kind in members:
+        if type(kind) is not dict or any(type(member) is not dict for member in kind.values()):
+            return document, 0  # that is said elsewhere
+    strays = len(find_strays(document["nodes"]))
+    return without_strays(without_odd_types(document)), strays
 
 
 def _without_forbidden(value: Any) -> Any:
@@ -195,6 +200,8 @@ class _Browser:
             if (source, target) == (other["source"], other["target"]):
                 return False
             edge_id = self._own_id(edge_id)
+        if type(edge.get("type")) is not str:
+            edge.pop("type", None)
         self._edges[edge_id] = edge | {"id": edge_id, "source": source, "target": target}
         return True
 

@@ -15,10 +15,9 @@ import attrs
 import msgspec
 
 from helix.errors import InvalidParameters, InvalidPatch
-from helix.ids import MAX_ID_BYTES
 from helix.mergepatch import JsonObject
 from helix.protocol import encode_json
-from helix.shape import FORBIDDEN_KEYS, check_object
+from helix.shape import check_object
 
 MAX_META_BYTES = 4096
 """Bytes of the JSON text of a meta, as it is pushed."""
@@ -36,21 +35,6 @@ RESERVED = ("phx_ref", "phx_ref_prev", "client_id")
 """What the server says in a meta."""
 
 _decode = msgspec.json.Decoder().decode
-
-
-def check_key(name: str, key: str) -> str:
-    """
-    Refuse what can't be a key of an object that clients are told.
-
-    :param name: what it is called in the error.
-    :return: the key.
-    :raises InvalidParameters: when it is not 1 to 255 bytes, or a name that reaches a prototype.
-    """
-    if not 1 <= len(key.encode()) <= MAX_ID_BYTES:
-        raise InvalidParameters(f"{name} is a string of 1 to {MAX_ID_BYTES} bytes")
-    if key in FORBIDDEN_KEYS:
-        raise InvalidParameters(f"{name} is {key}, a name that must not be used")
-    return key
 
 
 def check_user(name: object, color: object) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from helix.channels import Channel, Port
 from helix.documentchannel import DocumentChannel, PatchLimits
 from helix.errors import InvalidParameters, UnmatchedTopic
-from helix.ids import parse_flow_id
+from helix.ids import parse_new_flow_id
 from helix.management import Delete, ManagementChannel
 from helix.protocol import EMPTY
 from helix.relaychannel import RelayChannel
@@ -56,7 +56,7 @@ class Router:
         :raises InvalidParameters: when it is a flow's, and can't be joined so.
         """
         if port.topic.startswith(FLOW_TOPIC):
-            flow_id = parse_flow_id(port.topic.removeprefix(FLOW_TOPIC))
+            flow_id = parse_new_flow_id(port.topic.removeprefix(FLOW_TOPIC))
             if _mode(params) == "document":
                 return DocumentChannel(self.service, flow_id, port, self.limits)
             return RelayChannel(self.service, flow_id, port)

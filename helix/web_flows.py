@@ -27,7 +27,7 @@ from helix.errors import (
     PatchTooLarge,
 )
 from helix.etags import Conditions, tag_of
-from helix.ids import parse_flow_id
+from helix.ids import parse_flow_id, parse_new_flow_id
 from helix.library import FlowLibrary
 from helix.protocol import T, encode_json
 from helix.records import Bounds, HeadQuery
@@ -214,7 +214,7 @@ class FlowRoutes:
     async def create(self, request: IRequest) -> bytes:
         self._visitors.check_creation(request)
         wanted = read_body(request, _CREATION, self._document)
-        flow_id = None if wanted.id is msgspec.UNSET else parse_flow_id(wanted.id)
+        flow_id = None if wanted.id is msgspec.UNSET else parse_new_flow_id(wanted.id)
         document = {} if wanted.document is msgspec.UNSET else wanted.document
         if wanted.template is not msgspec.UNSET:
             if wanted.document is not msgspec.UNSET:
@@ -229,7 +229,7 @@ class FlowRoutes:
         self._visitors.check_creation(request)
         given = read_body(request, _ANYTHING, self._file)
         wanted = read_text(request, "id")
-        flow_id = None if wanted is None else parse_flow_id(wanted)
+        flow_id = None if wanted is None else parse_new_flow_id(wanted)
         by = read_user_name(request)
         imported = await _to_the_end(self._library.import_(given, flow_id, by))
         dropped = {

@@ -225,6 +225,8 @@ def test_prs1_tabs_of_one_person_that_close_one_after_another(world: World) -> N
     ("user", "named"),
     [
         ({"id": "__proto__"}, "user.id"),
+        ({"id": "toString"}, "user.id"),
+        ({"id": ".."}, "user.id"),
         ({"id": ""}, "user.id"),
         ({"id": 7}, "id"),
         ({"color": "c" * 65}, "color"),
@@ -237,8 +239,9 @@ def test_prs1_user_that_cant_be(world: World, user: dict[str, Any], named: str) 
     assert named in response["reason"]
 
 
-def test_prs1_client_id_that_cant_be_a_key(world: World) -> None:
-    member = Member(world, "constructor")
+@pytest.mark.parametrize("client_id", ["constructor", "valueOf", "."])
+def test_prs1_client_id_that_cant_be_a_key(world: World, client_id: str) -> None:
+    member = Member(world, client_id)
     assert member.reply(member.joining)[0] == "error"
 
 

@@ -37,6 +37,7 @@ from helix.errors import (
     FlowDeleted,
     HelixError,
     InvalidFlowId,
+    InvalidParameters,
     InvalidPatch,
     OutboxUnusable,
     PatchTooLarge,
@@ -1220,3 +1221,19 @@ def test_pyc3_every_patch_is_in_the_log_once_whatever_happens(steps: list[Any]) 
         storm.check()
     finally:
         storm.desk.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"client_id": "toString"}, InvalidParameters),
+        ({"client_id": ""}, InvalidParameters),
+        ({"user": {"id": "valueOf"}}, InvalidParameters),
+        ({"flow_id": ".."}, InvalidFlowId),
+    ],
+)
+def test_pyc9_names_that_no_server_takes_are_refused_at_once(
+    given: dict[str, Any], error: type[HelixError]
+) -> None:
+    with pytest.raises(error):
+        FlowClient(Clock(), URL, **{"flow_id": FLOW, **given})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helix.errors import InvalidFlowId
-from helix.ids import parse_flow_id
+from helix.ids import parse_flow_id, parse_new_flow_id
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,16 @@ def test_rel6_rule(text: str) -> None:
     else:
         with pytest.raises(InvalidFlowId):
             parse_flow_id(text)
+
+
+@pytest.mark.parametrize("flow_id", [".", "..", " .. "])
+def test_rel6_dots_alone_are_no_new_flows_id(flow_id: str) -> None:
+    """A browser takes them out of an address, encoded or not; those that are stored can be read."""
+    assert parse_flow_id(flow_id) == flow_id.strip()
+    with pytest.raises(InvalidFlowId):
+        parse_new_flow_id(flow_id)
+
+
+@pytest.mark.parametrize("flow_id", ["...", ".x", "a/..", "../a", "toString", "__proto__"])
+def test_rel6_other_ids_with_dots_and_of_objects_are(flow_id: str) -> None:
+    assert parse_new_flow_id(flow_id) == flow_id

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from helix.errors import InvalidParameters
+from helix.ids import check_key
 from helix.presence import (
     MAX_META_BYTES,
     MAX_META_DEPTH,
     Person,
     Presence,
-    check_key,
     check_user,
     parse_meta,
 )
@@ -264,13 +264,20 @@ def test_prs7_diffs_that_a_state_holds_already_do_no_harm(
     }
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "é" * 128, "__proto__", "constructor", "prototype"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "", "x" * 256, "é" * 128, "prototype", ".", "..", "__proto__", "constructor", "toString",
+        "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString",
+        "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
+    ],
+)  # fmt: skip
 def test_prs1_key_that_cant_be(key: str) -> None:
     with pytest.raises(InvalidParameters, match=r"user\.id"):
         check_key("user.id", key)
 
 
-@pytest.mark.parametrize("key", ["x", "x" * 255, "é" * 127, "toString", "7"])
+@pytest.mark.parametrize("key", ["x", "x" * 255, "é" * 127, "tostring", "7", "..."])
 def test_prs1_key_that_can_be(key: str) -> None:
     assert check_key("user.id", key) == key
 

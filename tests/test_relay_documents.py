@@ -285,6 +285,15 @@ def test_bri9_what_is_left_out_of_a_node(
     assert nodes == ({} if kept is None else {"b": node("b")})
 
 
+def test_bri9_type_of_an_edge_that_is_no_text_is_left_out(world: World) -> None:
+    a, b = relay(world), relay(world)
+    bad = arrays([node("n"), node("m")], [{**edge("e", "n", "m"), "type": {"toString": 1}}])
+    dropped = {"status": "broadcasted", "dropped": ["/edges/e/type"]}
+    assert a.answer(a.change(FLOW, bad)) == ("ok", dropped)
+    assert updates(b) == [bad]
+    assert document(world)["edges"] == {"e": edge("e", "n", "m")}
+
+
 def test_bri9_what_was_there_stays_where_something_odd_comes_instead(world: World) -> None:
     a = relay(world)
     there = {**node("n"), "data": {"label": "n", "list": [1]}, "type": "agent"}

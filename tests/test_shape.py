@@ -17,8 +17,10 @@ from helix.document import (
     empty_document,
     merge,
     validate,
+    validate_past,
 )
 from helix.errors import DocumentTooLarge, HelixError, InvalidPatch, PatchTooLarge
+from helix.importing import read_import
 from tests.flowdata import FLOW_PATCHES, FLOWS, by_id, chain, edge, flow, node
 
 INFINITY = float("inf")
@@ -81,6 +83,14 @@ FAULTS: list[tuple[Any, str]] = [
     (a_node(position={"x": 1, "z": 1}), "/nodes/n1/position/z"),
     (a_node(data=None), "/nodes/n1/data"),
     (a_node(data=["x"]), "/nodes/n1/data"),
+    (a_node(type=[]), "/nodes/n1/type"),
+    (a_node(type={"x": "y"}), "/nodes/n1/type"),
+    (a_node(parentId=1), "/nodes/n1/parentId"),
+    (a_node(parentId={"id": "n2"}), "/nodes/n1/parentId"),
+    (a_node(parentId=False), "/nodes/n1/parentId"),
+    (an_edge(type=1), "/edges/e1/type"),
+    (an_edge(type=["x"]), "/edges/e1/type"),
+    (an_edge(type=False), "/edges/e1/type"),
     (an_edge(id="n1"), "/edges/e1/id"),
     (an_edge(source=None), "/edges/e1/source"),
     (an_edge(target=1), "/edges/e1/target"),
@@ -331,3 +341,36 @@ def test_doc7_errors_are_ours() -> None:
         "patch_too_large",
         "document_too_large",
     }
+
+
+def old_flow() -> FlowDocument:
+    """As a log may have made it before the type of an edge had to be a text."""
+    content = flow(by_id(node("n1"), node("n2")), by_id(edge("e1", "n1", "n2"))).content
+    content["edges"]["e1"]["type"] = [5]
+    return FlowDocument(content)
+
+
+def test_doc7_older_documents_are_read_as_they_can_be() -> None:
+    content = old_flow().content
+    read = validate_past(content)
+    assert "type" not in read["edges"]["e1"]
+    assert content["edges"]["e1"]["type"] == [5], "the log's own document stays as it is"
+    assert validate_past(read) is read
+    with pytest.raises(InvalidPatch) as refused:
+        validate(content)
+    assert refused.value.path == "/edges/e1/type"
+    imported = read_import({"format": "helix-flow", "format_version": 1, "document": content}, str)
+    assert imported.document["edges"] == read["edges"]
+    browser = {"nodes": [node("n1"), node("n2")], "edges": [content["edges"]["e1"]]}
+    assert read_import(browser, str).document["edges"] == read["edges"]
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [an_edge(type=None), an_edge(type="step"), {"edges": {"e1": None}}, a_node(data={"k": 1}),
+     an_edge(label="x")],
+)  # fmt: skip
+def test_doc7_older_documents_can_be_mended_and_edited(patch: JsonObject) -> None:
+    document = old_flow()
+    assert document.stage(patch) == patch
+    document.apply(patch)

@@ -35,7 +35,7 @@ from helix.errors import (
     HelixError,
     OutboxUnusable,
 )
-from helix.ids import new_id, parse_flow_id, public_id
+from helix.ids import check_key, new_id, parse_new_flow_id, public_id
 from helix.protocol import encode_json
 
 
@@ -73,9 +73,12 @@ class FlowClient:
     ) -> None:
         random = SystemRandom() if random is None else random
         address = Address.of(url)
-        self.flow_id = parse_flow_id(flow_id)
+        self.flow_id = parse_new_flow_id(flow_id)
         self._reactor = reactor
         self._user = None if user is None else dict(user)
+        for name, key in (("client_id", client_id), ("user.id", (user or {}).get("id"))):
+            if key is not None:
+                check_key(name, key)
         self._given_client_id = client_id
         self._secret = client_id or new_id(random)
         self._replica = Replica(public_id(self._secret))

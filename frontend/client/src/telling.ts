@@ -98,6 +98,9 @@ class Teller {
   }
 
   #value(value: unknown, path: Path): unknown {
+    if (isTextField(path) && value !== null && value !== undefined && typeof value !== "string") {
+      return this.#refuse(path, "it must be a string");
+    }
     switch (typeof value) {
       case "string":
         return wellFormed(value);
@@ -194,4 +197,12 @@ function isData([kind, id, name]: Path): boolean {
 /** Tell whether a path leads to what React Flow says of a node or an edge: that is `undefined` at times. */
 function isAttribute(path: Path): boolean {
   return path.length > 2 && !isData(path);
+}
+
+/** Fields of nodes and edges that are texts in every document: what draws them is found by those. */
+const TEXT_FIELDS: Readonly<Record<string, readonly string[]>> = { nodes: ["type", "parentId"], edges: ["type"] };
+
+/** Tell whether what stands at a path of a patch is such a field. */
+function isTextField([kind = "", , name = "", ...further]: Path): boolean {
+  return name !== "" && further.length === 0 && own(TEXT_FIELDS, kind)?.includes(name) === true;
 }

@@ -75,6 +75,20 @@ describe("what can't be told in JSON", () => {
     expect(desk.sent).toEqual([]);
   });
 
+  test.each([
+    ["/nodes/n1/type", { nodes: { n1: { type: 5 } } }],
+    ["/nodes/n1/type", { nodes: { n1: { type: { toString: "x" } } } }],
+    ["/nodes/n1/parentId", { nodes: { n1: { parentId: ["n2"] } } }],
+    ["/edges/e1/type", { edges: { e1: { type: false } } }],
+  ])("jsc25 %s is refused where it is no text", (path, patch) => {
+    expect(() => copyPatch(patch)).toThrow(`${path}: it must be a string`);
+  });
+
+  test("jsc25 types and parents that are texts, or go, are told", () => {
+    const patch = { nodes: { n1: { type: "x", parentId: null, data: { type: 5 } } }, edges: { e1: { type: null, parentId: 5 } } };
+    expect(copyPatch(patch)).toEqual(patch);
+  });
+
   test("jsc25 what can be is copied as it is", () => {
     const object = { a: [1, null, "x", { b: true }], c: -(2 ** 53), d: Object.create(null) as object };
     const shared = { nodes: { n1: { data: { one: object, other: object } } } };
