@@ -154,6 +154,7 @@ def test_edi61_odd_nodes_and_edges_end_no_page(
     ada.sees_saved()
     expect(ada.page.locator(".react-flow__node")).to_have_count(len(NODES) + 2)
     expect(ada.page.locator(".react-flow__edge")).to_have_count(len(edges))
+    expect(ada.node('{"x":1}')).to_be_visible()
     can_be_edited(ada, flow_id)
     ada.page.locator('[data-id="n0"]').click()
     ada.press("Delete")
@@ -198,9 +199,15 @@ def play(person: Person, daemon: Daemon, seeds: range) -> None:
             others.presence(flow_id, number, odd.meta())
             others.say(flow_id, "cursors", {f"client{number}": odd.cursor()})
         person.page.evaluate(LOOK_AT_ALL)
-        can_be_edited(person, flow_id)
+        second = person.page.locator(f'[data-id="{GOOD} 2"]')
+        second.dispatch_event("click")
+        expect(second).to_have_class(re.compile(r"\bselected\b"))
+        person.press("Delete")
+        expect(second).to_have_count(0)
         person.press("Control+a")
+        person.sees_saved()
         assert person.complaints == [], f"seed {seed}"
+    assert all(f"{GOOD} 2" not in stored_nodes(daemon, quote(one)) for one in made)
 
 
 @pytest.mark.parametrize("first", range(0, 2 * TOGETHER, TOGETHER))

@@ -11,6 +11,7 @@ import {
   text,
 } from "./checks";
 import { isObject } from "./mergepatch";
+import { without } from "./nesting";
 import type { FlowEdge, FlowNode, JsonObject, Point } from "./types";
 
 /** The type by which what draws an element is found among an object's members; unknown ones are drawn plainly. */
@@ -108,6 +109,11 @@ const OF_EDGES: Readonly<Record<string, Check<unknown>>> = {
     isObject(value) ? readMembers(value, { offset: number, borderRadius: number, stepPosition: number, curvature: number }) : undefined,
 };
 
+/** Leave out a label that React can't show: React Flow's own nodes, which stand for unknown types, show it as it is. */
+function withLabel(data: JsonObject): JsonObject {
+  return Object.hasOwn(data, "label") && label(data["label"]) === undefined ? without(data, "label") : data;
+}
+
 const ORIGIN: Point = { x: 0, y: 0 };
 
 /**
@@ -118,7 +124,7 @@ const ORIGIN: Point = { x: 0, y: 0 };
 export function sanitizeNode(node: JsonObject & { id: string }): FlowNode {
   const { id, position } = node;
   const read = readMembers(node, OF_NODES);
-  const data = object(read["data"]) ?? {};
+  const data = withLabel(object(read["data"]) ?? {});
   const { parentId, extent, ...rest } = read;
   const isInside = parentId !== undefined && parentId !== id;
   const isHeld = extent !== undefined && (isInside || extent !== "parent");

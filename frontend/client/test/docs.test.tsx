@@ -60,7 +60,7 @@ test("jsc13 the page's example has no error of types", () => {
   });
   const errors = getPreEmitDiagnostics(program).map(({ messageText }) => messageText);
   expect(errors).toEqual([]);
-});
+}, 60_000);
 
 test("jsc13 the page's example is one flow in two pages", async () => {
   const network = new Network();

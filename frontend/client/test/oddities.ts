@@ -28,7 +28,7 @@ const EDGE_FIELDS = [
   "labelShowBg", "labelBgStyle", "labelBgPadding", "labelBgBorderRadius", "pathOptions", "data", "children",
 ];
 
-const odd = fc.constantFrom(...ODD);
+export const odd = fc.constantFrom(...ODD);
 
 /** Make members of such values by some names. */
 const fields = (names: readonly string[]): fc.Arbitrary<Record<string, unknown>> =>

@@ -10,7 +10,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { sanitizeEdge, sanitizeNode } from "../src/sanitizing";
 import type { JsonObject } from "../src/types";
 import { node } from "./desk";
-import { edgeFields, INHERITED, nodeFields } from "./oddities";
+import { edgeFields, INHERITED, nodeFields, odd } from "./oddities";
 import { rootsOfTests } from "./roots";
 
 rootsOfTests();
@@ -52,10 +52,10 @@ function show(fields: JsonObject, edgeFieldsGiven: JsonObject = {}): (string | n
 describe("sanitized nodes and edges", () => {
   test("jsc41 React Flow fails by none, whatever other programs write", () => {
     fc.assert(
-      fc.property(nodeFields, edgeFields, (ofNode, ofEdge) => {
+      fc.property(nodeFields, edgeFields, odd, (ofNode, ofEdge, label) => {
         // It draws no edge from a handle that a node doesn't have.
         const { sourceHandle, targetHandle, ...rest } = ofEdge;
-        show(ofNode, { sourceHandle, targetHandle });
+        show({ ...ofNode, data: { label } }, { sourceHandle, targetHandle });
         const hidden = [ofNode["hidden"] === true ? "n" : "", rest["hidden"] === true ? "e" : ""];
         expect(show(ofNode, rest)).toEqual(["a", "b", "e", "n"].filter((id) => !hidden.includes(id)));
       }),
@@ -79,6 +79,12 @@ describe("sanitized nodes and edges", () => {
   ])("jsc41 a node has nothing of %s", (_, given) => {
     const { id, position, data, ...rest } = sanitizeNode({ ...node("n"), ...given, id: "n" });
     expect([id, position, data, Object.values(rest).flatMap((one) => Object.values(one as JsonObject))]).toEqual(["n", { x: 0, y: 0 }, {}, []]);
+  });
+
+  test("jsc41 a node's label is text, and the rest of its data is the app's", () => {
+    const data = { label: { x: 1 }, other: { label: {} } };
+    expect(sanitizeNode({ ...node("n"), id: "n", data }).data).toEqual({ other: { label: {} } });
+    expect(sanitizeNode({ ...node("n"), id: "n", data: { label: 5 } }).data).toEqual({ label: 5 });
   });
 
   test.each<[string, JsonObject]>([

@@ -7,7 +7,7 @@ import { emptyDocument } from "helix-flows";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
 
-import { edgeFields, INHERITED, nodeFields, ODD } from "../../client/test/oddities";
+import { edgeFields, INHERITED, nodeFields, ODD, odd } from "../../client/test/oddities";
 import { draw } from "../src/drawing";
 import { elementsOf, shownEdges, shownNodes } from "../src/flow/elements";
 import { viewOf } from "../src/flow/people";
@@ -36,7 +36,6 @@ function drawn(document: FlowDocument): number[] {
 }
 
 describe("EDI61: odd documents", () => {
-  const odd = fc.constantFrom(...ODD);
   const data = fc.dictionary(fc.constantFrom("label", "color", "type", "description", "#group", ...INHERITED), odd, { maxKeys: 4, noNullPrototype: true });
 
   it("are drawn with all that is in them", () => {

@@ -1,4 +1,4 @@
-import { type FlowDocument, type FlowEdge, type FlowNode, own } from "helix-flows";
+import { type FlowDocument, type FlowEdge, type FlowNode, own, sanitizeNode } from "helix-flows";
 import { useFlow } from "helix-flows/react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
@@ -55,7 +55,7 @@ const CALM: Canvassing = { isLocked: false, isBoxing: false, renamed: null, menu
 /** Edits one flow, together with everybody else who is in it. */
 export function Editor({ flowId }: { flowId: string }) {
   const [user] = useState(thePerson);
-  const flow = useFlow(flowId, { user });
+  const flow = useFlow(flowId, { user, sanitizeNode: asItIsCalled });
   useUnsent(flowId);
   const { sync, document, nodes, edges, status, members } = flow;
   const [sheet, setSheet] = useState<Sheet>(null);
@@ -224,6 +224,11 @@ export function Editor({ flowId }: { flowId: string }) {
       )}
     </div>
   );
+}
+
+/** Give React Flow labels of all kinds, too: `FlowNode` writes them as text. */
+function asItIsCalled(node: FlowNode): FlowNode {
+  return { ...sanitizeNode(node), data: node.data };
 }
 
 /** Give the nodes and edges of a document by their ids, as JSON. */
