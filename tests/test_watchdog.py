@@ -15,9 +15,10 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 
+from helix.endpoints import complete
 from helix.metrics import Metrics
 from helix.poller import MAX_ACCEPTS, MAX_EVENTS, MAX_SECONDS, bound_turns
-from helix.tap import ListenService, _with_backlog
+from helix.tap import BACKLOG, ListenService
 from helix.telemetry import Telemetry
 from helix.watchdog import INTERVAL, WINDOW, WatchdogService
 from tests.world import World
@@ -181,13 +182,13 @@ def test_ops12_port_accepts_a_few_in_a_turn() -> None:
     [
         ("tcp:4000", "tcp:4000:backlog=4096"),
         ("tcp:4000:interface=127.0.0.1", "tcp:4000:interface=127.0.0.1:backlog=4096"),
-        ("unix:helix.sock", "unix:helix.sock:backlog=4096"),
+        ("unix:helix.sock", "unix:helix.sock:backlog=4096:mode=660:lockfile=0"),
         ("tcp:4000:backlog=7", "tcp:4000:backlog=7"),
         ("systemd:domain=INET:index=0", "systemd:domain=INET:index=0"),
     ],
 )
 def test_ops12_many_connects_may_wait(description: str, opened: str) -> None:
-    assert _with_backlog(description) == opened
+    assert complete(description, BACKLOG) == opened
 
 
 def test_ops11_clients_are_told_when_to_come_back(make_world: Callable[..., World]) -> None:
