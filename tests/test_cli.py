@@ -328,7 +328,7 @@ def test_cli4_all_flows_move_to_another_server(
     start_daemon: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     old, new = start_daemon(), start_daemon()
-    names = ["plain", ODD_ID, "..", "x" * 255, "é" * 120, "é" * 120 + "2", "%2e%2e"]
+    names = ["plain", ODD_ID, "...", "x" * 255, "é" * 120, "é" * 120 + "2", "%2e%2e"]
     for name in names:
         make(old, name, title=f"T {name[:20]}")
     make(old, "deleted")

@@ -495,7 +495,9 @@ def test_ops9_what_is_refused_is_counted(start_daemon: StartDaemon) -> None:
         client.send_json([None, "1", "phoenix", "heartbeat", {"pad": "x" * 20000}])
         assert client.read_close() == 1009
     with RawConnection(daemon.port) as rest:
-        rest.send(b"POST /api/flows/x/sync HTTP/1.1\r\nContent-Length: 99999\r\n\r\n")
+        rest.send(
+            b"POST /api/flows/x/sync HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n"
+        )
         assert rest.read_response().status == 413
     get(daemon, "/nowhere")
     assert count("helix_connections_dropped_total", code=1002) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +17,12 @@ from tests.daemon import Daemon
 from tests.rawsocket import TIMEOUT, RawConnection
 from tests.watched import faults_in, get, no_faults, running_daemon
 
-fuzz = settings(max_examples=1200, deadline=None, derandomize=True, print_blob=True)
+EXAMPLES = int(os.environ.get("HELIX_ATTACKS_EXAMPLES", "0"))
+"""How many requests are tried, not always the same; 0 for 1,200 that are."""
+
+fuzz = settings(
+    max_examples=EXAMPLES or 1200, deadline=None, derandomize=not EXAMPLES, print_blob=True
+)
 
 PATIENCE = 0.03
 """Seconds without a byte after which the server is taken to wait for more."""
@@ -42,6 +48,10 @@ PLACES = [
     "/socket/websocket",
     "/socket/longpoll",
     "/socket",
+    "/socket/check",
+    "/socket/x\x99",
+    "/%6detrics",
+    "xmetrics",
     "*",
     "http://localhost/healthz",
     "//healthz",
@@ -93,6 +103,12 @@ headers = st.one_of(
             ("Transfer-Encoding", "gzip"),
             ("Content-Length", "4294967296"),
             ("Content-Length", "-1"),
+            ("Content-Length", "1" * 4301),
+            ("Host", "127.0.0.1"),
+            ("X-Forwarded-For", "x, y"),
+            ("Range", "bytes=0-"),
+            ("Cookie", "=;=;x"),
+            ("Authorization", "Basic \x99"),
             ("Content-Length", "3"),
             ("Expect", "100-continue"),
             ("X-Phoenix-AuthToken", "é"),

@@ -13,7 +13,13 @@ from urllib.request import Request, urlopen
 
 from tests.daemon import Daemon
 
-_FAULTS = ("Traceback (most recent call last)", "Unhandled Error", "critical", "[Failure instance")
+_FAULTS = (
+    "Traceback (most recent call last)",
+    "Unhandled Error",
+    "critical",
+    "[Failure instance",
+    "MESSAGE LOST",
+)
 
 
 def faults_in(log: str) -> list[str]:
