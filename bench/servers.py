@@ -148,6 +148,7 @@ def make_helix(
         limits = ["--max-clients-per-flow", str(connections)]
         limits += ["--max-connections", str(connections + 10)]  # and those that ask for its health
         limits += ["--max-pushes-per-second", "1e7", "--max-bytes-per-second", "1e12"]
+        limits += ["--max-work-share", "1"]
         return [str(twistd), "-n", "--pidfile=", "helix", "--listen", listen, *limits]
 
     return Server(name, command, health_path="/api/flows?limit=1", make_store=make_store)

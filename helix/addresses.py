@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from helix.ratelimit import BURST_SECONDS, Allowance, Rates, TokenBucket
+from helix.ratelimit import BURST_SECONDS, Allowance, Rates, TokenBucket, Work
 
 MAX_REMEMBERED = 10_000
 """Addresses of which nobody is connected that are remembered: about 10 MB."""
@@ -133,6 +133,7 @@ class AddressLimits:
     :ivar rates: of frames, from all its clients together.
     :ivar channels: topics joined at once, by all of them.
     :ivar connects, requests, creations: a second, on average; at once ten times as many.
+    :ivar work_share: of the reactor's time, that what comes from there may take on average.
     """
 
     rates: Rates
@@ -140,6 +141,7 @@ class AddressLimits:
     connects: float
     requests: float
     creations: float
+    work_share: float = 0.5
 
 
 class AddressBudget:
@@ -149,7 +151,15 @@ class AddressBudget:
     :ivar channels: topics that its clients may join besides those that they have.
     """
 
-    __slots__ = ("__weakref__", "allowance", "channels", "connects", "creations", "requests")
+    __slots__ = (
+        "__weakref__",
+        "allowance",
+        "channels",
+        "connects",
+        "creations",
+        "requests",
+        "work",
+    )
 
     def __init__(self, limits: AddressLimits, now: float) -> None:
         self.allowance = Allowance(limits.rates, now)
@@ -157,6 +167,13 @@ class AddressBudget:
         self.connects = TokenBucket(limits.connects, limits.connects * BURST_SECONDS, now)
         self.requests = TokenBucket(limits.requests, limits.requests * BURST_SECONDS, now)
         self.creations = TokenBucket(limits.creations, limits.creations * BURST_SECONDS, now)
+        self.work = Work(limits.work_share, now)
+
+    def owe(self, seconds: float, size: int, now: float) -> float:
+        """As `helix.clientbudget.ClientBudget.owe`, for all that come from there."""
+        if size:
+            self.allowance.owe_size(size, now)
+        return self.work.owe(now, seconds)
 
 
 class AddressBook:

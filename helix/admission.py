@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from time import thread_time
 
 import attrs
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -16,6 +17,7 @@ from helix.clients import ClientService
 from helix.errors import ConnectionRefused, Draining, RateLimited
 from helix.interfaces import IAuthenticator, Principal
 from helix.protocol import Serializer, serializer_for
+from helix.ratelimit import Charge
 from helix.telemetry import Telemetry
 
 
@@ -66,6 +68,12 @@ def host_of(address: object) -> str | None:
     return address.host if isinstance(address, IPv4Address | IPv6Address) else None
 
 
+def body_bytes(request: IRequest) -> int:
+    """How large a request's body was. (`helix.httprequest.LimitedRequest`)"""
+    size: int = getattr(request, "received_bytes", 0)
+    return size
+
+
 @attrs.define(eq=False)
 class Visitors:
     """
@@ -76,6 +84,7 @@ class Visitors:
     :ivar origins: which web pages may ask.
     :ivar book: what may still come from each address.
     :ivar telemetry: is told of proxies that nobody named.
+    :ivar work: tells how much time the reactor's thread has taken, in seconds.
     """
 
     clock: IReactorTime
@@ -83,6 +92,7 @@ class Visitors:
     origins: OriginPolicy
     book: AddressBook
     telemetry: Telemetry
+    work: Callable[[], float] = thread_time
     _warned: bool = attrs.field(default=False, init=False)
 
     def address(self, request: IRequest) -> str | None:
@@ -142,14 +152,38 @@ class Visitors:
 
     def check_request(self, request: IRequest) -> None:
         """
-        Count a request.
+        Count a request, and the bytes of its body.
 
-        :raises RateLimited: when that were too many.
+        :raises RateLimited: when that were too many, or what was asked from there takes too much of
+            the reactor's time.
         """
         self.note_forward(request)
         budget = self.budget(request)
-        if budget is not None and (wait := budget.requests.take(self.clock.seconds())):
+        if budget is None:
+            return
+        now, size = self.clock.seconds(), body_bytes(request)
+        wait = (
+            budget.requests.take(now)
+            or (budget.allowance.spend_size(size, now) if size else 0.0)
+            or budget.work.owe(now, 0.0)
+        )
+        if wait:
             raise RateLimited(wait, "Too many requests from this address")
+
+    def charge_of(self, request: IRequest) -> Charge | None:
+        """
+        Give what counts the work that a request makes; ``None`` for this machine, which has no
+        limits. The bytes of its body were counted already.
+        """
+        budget = self.budget(request)
+        if budget is None:
+            return None
+        size = body_bytes(request)
+
+        def charge(seconds: float, written: int) -> None:
+            budget.owe(seconds, max(0, written - size), self.clock.seconds())
+
+        return charge
 
     def check_creation(self, request: IRequest) -> None:
         """
@@ -166,7 +200,7 @@ class Door:
     """
     Decides who may connect.
 
-    :param visitors: knows them.
+    :param visitors: knows them, and how often they ask.
     """
 
     def __init__(
@@ -176,14 +210,14 @@ class Door:
         authenticator: IAuthenticator,
         telemetry: Telemetry,
     ) -> None:
-        self._visitors = visitors
+        self.visitors = visitors
         self._clients = clients
         self._authenticator = authenticator
         self._telemetry = telemetry
 
     def check_page(self, request: IRequest) -> None:
         """As `Visitors.check_page`."""
-        self._visitors.check_page(request)
+        self.visitors.check_page(request)
 
     def admit(self, request: IRequest, auth_token: str | None) -> Admission:
         """
@@ -193,20 +227,17 @@ class Door:
         :raises ConnectionRefused, RateLimited, Draining: when there is none to be had; it has been
             counted.
         """
-        self._visitors.note_forward(request)
         try:
-            budget = self._visitors.budget(request)
-            if budget is not None and (
-                wait := budget.connects.take(self._visitors.clock.seconds())
-            ):
+            budget = self.visitors.budget(request)
+            if budget is not None and (wait := budget.connects.take(self.visitors.clock.seconds())):
                 raise RateLimited(wait, "Too many connects from this address")
-            self._visitors.check_page(request)
+            self.visitors.check_page(request)
             serializer = serializer_for(next(iter(parameters(request, b"vsn")), None))
             offered = [
                 one.strip() for one in (header(request, b"sec-websocket-protocol") or "").split(",")
             ]
             principal = self._authenticator.authenticate(token_from(auth_token, offered))
-            address = self._visitors.address(request)
+            address = self.visitors.address(request)
             self._clients.check_room(address)
         except (ConnectionRefused, RateLimited, Draining) as error:
             self._telemetry.emit("helix.connection.refused", metadata={"code": error.code})

@@ -31,6 +31,12 @@ class Port(Protocol):
     def push_of(self, event: str, payload: Sequence[Data]) -> None:
         """As `push`, of a payload in pieces, of which large ones are not copied."""
 
+    def work(self) -> float:
+        """Tell how much time the reactor's thread has taken, in seconds."""
+
+    def charge(self, seconds: float, size: int) -> None:
+        """Count what the client has made the server do. (`helix.interfaces.IMember`)"""
+
     def end(self, event: str) -> None:
         """End the channel with ``phx_close`` or ``phx_error``, from the server's side."""
 

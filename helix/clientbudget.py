@@ -6,7 +6,7 @@ import attrs
 
 from helix.addresses import AddressBudget
 from helix.errors import RateLimited, TooManyJoins
-from helix.ratelimit import Allowance, Rates, TokenBucket
+from helix.ratelimit import Allowance, Rates, TokenBucket, Work
 from helix.weight import BYTES_PER_UNIT
 
 MALFORMED_BURST = 10
@@ -31,6 +31,7 @@ class ConnectionLimits:
     :ivar joins_per_second: joins on average; at once as many as there may be channels.
     :ivar pushes_per_second, bytes_per_second: on average; at once ten times as many.
     :ivar max_weight: of one message. (`helix.weight`)
+    :ivar work_share: of the reactor's time, that what it sends may take on average.
     """
 
     max_channels: int = 100
@@ -38,6 +39,7 @@ class ConnectionLimits:
     pushes_per_second: float = 1000.0
     bytes_per_second: float = 4 * 1024 * 1024
     max_weight: int = 1024 * 1024 // BYTES_PER_UNIT
+    work_share: float = 0.5
 
     @property
     def rates(self) -> Rates:
@@ -57,11 +59,12 @@ class ClientBudget:
     :param now: the time it starts at, in seconds, as in all that follows.
     """
 
-    __slots__ = ("_address", "_allowance", "_malformed", "_refusals")
+    __slots__ = ("_address", "_allowance", "_malformed", "_refusals", "_work")
 
     def __init__(self, limits: ConnectionLimits, address: AddressBudget | None, now: float) -> None:
         self._address = address
         self._allowance = Allowance(limits.rates, now)
+        self._work = Work(limits.work_share, now)
         self._malformed: TokenBucket | None = None
         self._refusals: TokenBucket | None = None
 
@@ -77,6 +80,21 @@ class ClientBudget:
         if not wait:
             return None
         return TooManyJoins(wait) if is_join else RateLimited(wait)
+
+    def owe(self, seconds: float, size: int, now: float) -> float:
+        """
+        Count what the client has made the server do.
+
+        :param seconds: of the reactor's time.
+        :param size: bytes that were written, besides those that the client sent.
+        :return: for how many seconds nothing is to be read from the client.
+        """
+        wait = self._work.owe(now, seconds)
+        if size:
+            self._allowance.owe_size(size, now)
+        if self._address is not None:
+            wait = max(wait, self._address.owe(seconds, size, now))
+        return wait
 
     def take_channel(self) -> bool:
         """Count a channel in; ``False`` when its address has as many as it may."""

@@ -230,7 +230,7 @@ class CommitLoop:
     def _stage(self) -> Group:
         """Take the next submissions off the queue and apply what they change."""
         now = round(self._settings.wall(), 3)
-        self._group = group = Group(self.log, now)
+        self._group = group = Group(self.log, now, self._settings.work)
         while self._queue and len(group.entries) < MAX_GROUP and group.size < MAX_GROUP_BYTES:
             pending = self._queue.popleft()
             if not self._submitters.holds_back(pending, self):

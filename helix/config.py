@@ -161,6 +161,13 @@ SETTINGS: Sequence[Setting] = (
         secret=True,
     ),
     Setting(
+        "max-store-bytes",
+        "0",
+        _number(int, 0, 10**15),
+        "Bytes that the SQLite file may hold; beyond, and on the last 64 MiB of its disk (a "
+        "twentieth of a small one), nothing new is kept. 0: as many as there are.",
+    ),
+    Setting(
         "allow-origin",
         "",
         _origin,
@@ -217,6 +224,13 @@ SETTINGS: Sequence[Setting] = (
         "4194304",
         _number(float, 1024, 1e12),
         "Bytes a second that one connection may send on average; at once ten times that.",
+    ),
+    Setting(
+        "max-work-share",
+        "0.5",
+        _number(float, 0.01, 100_000),
+        "Share of the server's time that what one connection sends may take on average, and what "
+        "comes from one IP address, of which loopback is exempt; 1: all of it.",
     ),
     Setting(
         "address-allowance",
@@ -347,6 +361,7 @@ class Config:
 
     listen: tuple[str, ...]
     store: str = attrs.field(repr=False)
+    max_store_bytes: int
     allow_origin: tuple[str, ...]
     allow_host: tuple[str, ...]
     max_clients_per_flow: int
@@ -356,6 +371,7 @@ class Config:
     max_joins_per_second: float
     max_pushes_per_second: float
     max_bytes_per_second: float
+    max_work_share: float
     address_allowance: float
     max_connects_per_second: float
     max_requests_per_second: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
+from time import thread_time
 from typing import Final
 
 import attrs
@@ -80,6 +81,12 @@ class _Port:
     def user_name(self) -> str:
         return self._connection.user_name
 
+    def work(self) -> float:
+        return self._connection.work()
+
+    def charge(self, seconds: float, size: int) -> None:
+        self._connection.charge(seconds, size)
+
     def push(self, event: str, payload: bytes) -> None:
         if self.state is not _State.CLOSED:
             self._connection.push(self, event, payload)
@@ -109,11 +116,13 @@ class Connection:
     :param router: finds channels.
     :param close: called with a `CloseCode` and a reason to close the transport.
     :param address: the budget of where the client comes from; ``None`` for this machine.
+    :param work: tells how much time the reactor's thread has taken, in seconds.
 
     :ivar last_seen: when the client last sent anything, in the clock's seconds.
     """
 
     __slots__ = (
+        "_began",
         "_budget",
         "_clock",
         "_close",
@@ -125,6 +134,7 @@ class Connection:
         "_telemetry",
         "last_seen",
         "outlet",
+        "work",
     )
 
     _log: Final = Logger(namespace="helix.connection")
@@ -138,8 +148,10 @@ class Connection:
         telemetry: Telemetry,
         close: Callable[[CloseCode, str], None],
         address: AddressBudget | None,
+        work: Callable[[], float] = thread_time,
     ) -> None:
         self.outlet = outlet
+        self.work = work
         self._router = router
         self._limits = limits
         self._clock = clock
@@ -150,12 +162,50 @@ class Connection:
         self._ports: dict[str, _Port] = {}
         self.last_seen = clock.seconds()
         self._budget = ClientBudget(limits, address, self.last_seen)
+        self._began: float | None = None
 
     # what the transport calls
 
     def touch(self) -> None:
         """The client has been heard of."""
         self.last_seen = self._clock.seconds()
+
+    def begin(self) -> None:
+        """What the client has sent is read from here on, up to `finish`."""
+        self.touch()
+        self._began = self.work()
+
+    def finish(self) -> float:
+        """
+        Count the time that it took to read it.
+
+        :return: for how many seconds nothing more is to be read from the client, since it has taken
+            more of the reactor's time than it may.
+        """
+        began, self._began = self._began, None
+        if began is None:
+            return 0.0
+        return self._budget.owe(self.work() - began, 0, self.last_seen)
+
+    def charge(self, seconds: float, size: int) -> None:
+        """Count what the client has made the server do; its time only where `finish` doesn't."""
+        if self._began is not None:
+            seconds = 0.0
+        self._budget.owe(seconds, size, self._clock.seconds())
+
+    def control(self, size: int) -> bool:
+        """
+        Count what is no message, and yet has to be read: a ping, a pong, a fragment, a poll.
+
+        :return: whether the client may send it; one that goes on and on is closed.
+        """
+        if self._closed:
+            return False
+        if self._budget.spend(False, size, self.last_seen) is None:
+            return True
+        if not self._budget.bears_refusal(self.last_seen):
+            self._close(CloseCode.RATE_LIMITED, "far too many messages")
+        return False
 
     def receive(self, text: bytes) -> None:
         """Take one text frame. Never raises."""
@@ -496,12 +546,14 @@ class Connections:
     Makes the connections of a server, for every transport.
 
     :ivar router: finds their channels.
+    :ivar work: as that of `Connection`.
     """
 
     clock: IReactorTime
     router: Router
     limits: ConnectionLimits
     telemetry: Telemetry
+    work: Callable[[], float] = thread_time
 
     def make(
         self,
@@ -511,5 +563,5 @@ class Connections:
     ) -> Connection:
         """The protocol's state for a client that has connected; parameters as `Connection`'s."""
         return Connection(
-            outlet, self.router, self.limits, self.clock, self.telemetry, close, address
+            outlet, self.router, self.limits, self.clock, self.telemetry, close, address, self.work
         )

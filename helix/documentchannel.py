@@ -143,8 +143,12 @@ class DocumentChannel:
         self._session, joined = await self._service.join_document(
             self._flow_id, self, self._person, _past_of(given)
         )
+        began = self._port.work()
         response = self._response(joined)
-        return self._told_in_parts(response) if given.parts else response
+        if given.parts:
+            response = self._told_in_parts(response)
+        self.charge(self._port.work() - began, 0)
+        return response
 
     def joined(self) -> None:
         session = self._alive()
@@ -187,6 +191,9 @@ class DocumentChannel:
 
     def push_of(self, event: str, payload: Sequence[Data]) -> None:
         self._port.push_of(event, payload)
+
+    def charge(self, seconds: float, size: int) -> None:
+        self._port.charge(seconds, size)
 
     def end(self, event: str) -> None:
         if self._session is not None:
@@ -239,10 +246,11 @@ class DocumentChannel:
 
     def _patch(self, payload: bytes) -> Deferred[bytes]:
         session = self._alive()
-        if is_too_heavy(bytes(payload), self._limits.max_patch_bytes // BYTES_PER_UNIT):
+        text = bytes(payload)
+        if is_too_heavy(text, self._limits.max_patch_bytes // BYTES_PER_UNIT):
             raise TooManyValues()
         try:
-            given = _decode_patch(payload)
+            given = _decode_patch(text)
         except msgspec.MsgspecError as error:
             members = "{op_id, patch, bases, if_version}"
             raise InvalidParameters(f"A patch is {members}: {error}") from None
@@ -263,6 +271,8 @@ class DocumentChannel:
             given.op_id,
             check=_check_of(given.if_version),
             outlet=self.outlet,
+            size=len(text),
+            charge=self.charge,
         )
         return self._service.guard(session, session.submit, submission).addCallbacks(
             self._accepted, self._refused, (patch,), {}, (given.op_id, place)

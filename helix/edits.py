@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from helix.document import FlowDocument, JsonObject
+from helix.ratelimit import Charge
 from helix.records import FlowHead, Summary
 
 Check = Callable[[str, int, bytes], None] | None
@@ -39,6 +40,9 @@ class Submission(msgspec.Struct, frozen=True):
     :ivar check: called when the edit's turn comes, before it is staged.
     :ivar outlet: the way to who submitted it, for whom the answer and the entries become one write;
         ``None`` where that is no member.
+    :ivar size: bytes that the submitter sent for it.
+    :ivar charge: told the seconds that it took to stage it, and how many more bytes than those are
+        to be written; ``None`` where nobody counts.
     """
 
     stage: Callable[[FlowDocument, list[str]], JsonObject]
@@ -47,6 +51,8 @@ class Submission(msgspec.Struct, frozen=True):
     op_id: int | None = None
     check: Check = None
     outlet: Corkable | None = None
+    size: int = 0
+    charge: Charge | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):

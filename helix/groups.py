@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import thread_time
+
 import attrs
 import msgspec
 from msgspec import structs
 
 from helix.chain import follow
 from helix.document import JsonObject
-from helix.edits import Accepted, Corkable
+from helix.edits import Accepted, Corkable, Submission
 from helix.errors import HelixError
 from helix.livelog import LiveLog
 from helix.records import Entry
@@ -23,6 +26,7 @@ class Group:
     What one append is about. From `take` on the document holds it, until it is rolled back.
 
     :ivar at: when, in Unix seconds.
+    :ivar _work: tells how much time the reactor's thread has taken, in seconds.
     :ivar pending: the submissions in order: those of the entries, those that change nothing (they
         were judged by what the others make), and those that the log holds already.
     :ivar entries: what is to be appended.
@@ -33,6 +37,7 @@ class Group:
 
     _log: LiveLog
     at: float
+    _work: Callable[[], float] = thread_time
     pending: list[Pending] = attrs.field(factory=list)
     entries: list[Entry] = attrs.field(factory=list)
     size: int = 0
@@ -47,12 +52,14 @@ class Group:
             return
         version = log.version + len(self.entries)
         dropped: list[str] = []
+        began = self._work()
         try:
             if submission.check is not None:
                 submission.check(log.epoch, version, self._chain)
             patch = submission.stage(log.document, dropped)
         except HelixError as error:
             self.pending.pop()
+            self._charge(submission, began, 0)
             pending.refuse(error)
             return
         text = b"{}"
@@ -60,7 +67,12 @@ class Group:
             version += 1
             text = _encode_patch(patch)
             self._add(version, patch, text, pending, tuple(dropped))
+        self._charge(submission, began, len(text))
         pending.accepted = Accepted(log.epoch, version, text, tuple(dropped), chain=self._chain)
+
+    def _charge(self, submission: Submission, began: float, size: int) -> None:
+        if submission.charge is not None:
+            submission.charge(self._work() - began, max(0, size - submission.size))
 
     @property
     def _chain(self) -> bytes:

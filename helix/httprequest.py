@@ -83,7 +83,7 @@ class LimitedRequest(PacedRequest):
 
     channel: Any  # a `helix.httpchannel.Channel`
     _max_bytes = 0
-    _received = 0
+    received_bytes = 0
     _refused = False
 
     def gotLength(self, length: int | None) -> None:
@@ -99,8 +99,8 @@ class LimitedRequest(PacedRequest):
             self._refuse(413, "body_too_large", BodyTooLarge.default_message)
 
     def handleContentChunk(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > self._max_bytes and not self._refused:
+        self.received_bytes += len(data)
+        if self.received_bytes > self._max_bytes and not self._refused:
             self._refuse(413, "body_too_large", BodyTooLarge.default_message)
         if not self._refused:
             super().handleContentChunk(data)

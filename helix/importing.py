@@ -135,6 +135,7 @@ class _Browser:
         self._nodes: JsonObject = {}
         self._edges: JsonObject = {}
         self._seen: JsonObject = {}
+        self._counts: dict[str, int] = {}
 
     def read(self, given: JsonObject) -> Imported:
         edges = given.get("edges")
@@ -207,10 +208,11 @@ class _Browser:
 
     def _own_id(self, edge_id: str) -> str:
         """Give an edge that has the id of another one of its own, as the bridge does (BRI12)."""
-        own, count = edge_id, 1
+        own, count = edge_id, self._counts.get(edge_id, 1)
         while own in self._edges:
             count += 1
             own = f"{edge_id}~{count}"
+        self._counts[edge_id] = count  # so that many of one id take no longer than others
         return own
 
 

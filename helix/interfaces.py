@@ -34,6 +34,14 @@ class IMember(Interface):
     def push_of(event: str, payload: Sequence[bytes | memoryview]) -> None:
         """As `push`, of a payload in pieces, of which large ones are not copied."""
 
+    def charge(seconds: float, size: int) -> None:
+        """
+        Count what the member has made the server do later than in the turn in which it asked.
+
+        :param seconds: of the reactor's time.
+        :param size: bytes that were written, besides those that it sent.
+        """
+
     def end(event: str) -> None:
         """
         End the channel from the session's side and forget the session.

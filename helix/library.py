@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
 import msgspec
 from twisted.internet.defer import Deferred
 
+from helix.apart import AT_ONCE_BYTES, Apart, at_once
 from helix.chain import chain_text, chained, origin_of
 from helix.document import (
     DocumentLimits,
@@ -27,8 +29,10 @@ from helix.importing import FORMAT, FORMAT_VERSION, complete, read_import
 from helix.livelog import LogSettings
 from helix.loads import Loads
 from helix.protocol import encode_json
+from helix.ratelimit import Charge
 from helix.reading import FlowReader
-from helix.records import Entry, FlowHead, HeadQuery
+from helix.records import Entry, FlowHead, HeadQuery, Summary
+from helix.rewriting import Rewriting
 from helix.service import FlowSessionService
 from helix.templates import Template
 
@@ -76,6 +80,7 @@ class FlowLibrary:
     :param logs: the store, and what else the logs share.
     :param new_id: makes ids, each unlike any other.
     :param templates: what a flow can be made from.
+    :param apart: does what takes long.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class FlowLibrary:
         logs: LogSettings,
         new_id: Callable[[], str],
         templates: Sequence[Template],
+        apart: Apart = at_once,
     ) -> None:
         self.limits = logs.limits
         self.templates = templates
@@ -94,6 +100,7 @@ class FlowLibrary:
         self._wall = logs.wall
         self._new_epoch = logs.new_epoch
         self._new_id = new_id
+        self._apart = apart
 
     # looking
 
@@ -159,7 +166,12 @@ class FlowLibrary:
     # making
 
     def create(
-        self, document: object, flow_id: str | None = None, by: str = ""
+        self,
+        document: object,
+        flow_id: str | None = None,
+        by: str = "",
+        size: int = 0,
+        charge: Charge | None = None,
     ) -> Deferred[FlowState]:
         """
         Make a flow; its first entry is what ``document`` adds to the empty one.
@@ -167,65 +179,92 @@ class FlowLibrary:
         :param document: what may lack members, and hold nulls: they are filled in and taken out.
         :param flow_id: its id; one is made up for ``None``. A deleted flow of that id gives way.
         :param by: who asks for it, as a name to show.
+        :param size: bytes that ``document`` took, about.
+        :param charge: as that of `helix.edits.Submission`.
         :raises InvalidPatch, DocumentTooLarge: when the document can't be.
         :raises FlowExists: when there is a flow of that id.
         """
-        return Deferred.fromCoroutine(self._create(complete(document), flow_id, by))
+        return Deferred.fromCoroutine(
+            self._create(lambda: complete(document), flow_id, by, size, charge)
+        )
 
-    def duplicate(self, flow_id: str, by: str = "", who: str | None = None) -> Deferred[FlowState]:
+    def duplicate(
+        self, flow_id: str, by: str = "", who: str | None = None, charge: Charge | None = None
+    ) -> Deferred[FlowState]:
         """
         Make a flow that is a copy of another, with an id and ids of its own.
 
-        :param by: as that of `create`.
+        :param by, charge: as those of `create`.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._duplicate(flow_id, by, who))
+        return Deferred.fromCoroutine(self._duplicate(flow_id, by, who, charge))
 
     def import_(
-        self, given: object, flow_id: str | None = None, by: str = ""
+        self,
+        given: object,
+        flow_id: str | None = None,
+        by: str = "",
+        size: int = 0,
+        charge: Charge | None = None,
     ) -> Deferred[ImportedFlow]:
         """
         Make a flow from a file's content. (`helix.importing`)
 
-        :param by: as that of `create`.
+        :param by, size, charge: as those of `create`.
         :raises InvalidPatch, DocumentTooLarge, FlowExists: as `create`.
         """
-        return Deferred.fromCoroutine(self._import(given, flow_id, by))
+        return Deferred.fromCoroutine(self._import(given, flow_id, by, size, charge))
 
     # changing
 
     def patch(
-        self, flow_id: str, patch: object, check: Check = None, by: str = ""
+        self,
+        flow_id: str,
+        patch: object,
+        check: Check = None,
+        by: str = "",
+        charge: Charge | None = None,
     ) -> Deferred[Accepted]:
         """
         Apply a merge patch.
 
         :param check: what it depends on.
         :param by: who asks for it, as a name to show.
+        :param charge: as that of `helix.edits.Submission`.
         :raises InvalidPatch, PatchTooLarge, DocumentTooLarge: when it can't be.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
         return self._service.submit(
             flow_id,
             Submission(
-                lambda document, dropped: document.stage(patch, dropped=dropped), by, check=check
+                lambda document, dropped: document.stage(patch, dropped=dropped),
+                by,
+                check=check,
+                charge=charge,
             ),
         )
 
     def replace(
-        self, flow_id: str, document: object, check: Check = None, by: str = ""
+        self,
+        flow_id: str,
+        document: object,
+        check: Check = None,
+        by: str = "",
+        charge: Charge | None = None,
+        size: int = 0,
     ) -> Deferred[Accepted]:
         """
         Turn the document into another, by the difference. (`patch`)
 
-        :param document: as that of `create`.
+        :param document, size: as those of `create`.
         :raises InvalidPatch, DocumentTooLarge: when it can't be.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
-        whole = complete(document)
-        return self._service.submit(
-            flow_id, Submission(lambda current, _: current.stage_document(whole), by, check=check)
-        )
+
+        def whole() -> JsonObject:
+            return validate(complete(document), self.limits)
+
+        return Deferred.fromCoroutine(self._rewrite(flow_id, whole, size, check, by, charge))
 
     def restore(
         self,
@@ -234,6 +273,7 @@ class FlowLibrary:
         check: Check = None,
         by: str = "",
         who: str | None = None,
+        charge: Charge | None = None,
     ) -> Deferred[Accepted]:
         """
         Return to the document of an earlier version, by an entry that makes the difference.
@@ -242,7 +282,7 @@ class FlowLibrary:
         :raises VersionNotFound: when there was none.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
-        return Deferred.fromCoroutine(self._restore(flow_id, version, check, by, who))
+        return Deferred.fromCoroutine(self._restore(flow_id, version, check, by, who, charge))
 
     def delete(self, flow_id: str, by: str = "") -> Deferred[FlowHead]:
         """
@@ -289,43 +329,95 @@ class FlowLibrary:
         }
         return exported, state.document
 
+    async def _rewrite(
+        self,
+        flow_id: str,
+        make_whole: Callable[[], JsonObject],
+        size: int,
+        check: Check,
+        by: str,
+        charge: Charge | None,
+    ) -> Accepted:
+        """Let a document become another, in a way that keeps nobody waiting where it is large."""
+        if size > AT_ONCE_BYTES:
+            state = await self._service.read(flow_id)
+            rewriting = await self._apart(
+                size, partial(Rewriting.make, state, make_whole, check), charge
+            )
+            submission = Submission(rewriting.stage, by, check=rewriting.check, charge=charge)
+        else:
+            submission = Submission(
+                lambda current, _: diff(current.content, make_whole()),
+                by,
+                check=check,
+                charge=charge,
+            )
+        return await self._service.submit(flow_id, submission)
+
     async def _create(
-        self, whole: Any, flow_id: str | None, by: str, check: _Validate = validate
+        self,
+        make_whole: Callable[[], Any],
+        flow_id: str | None,
+        by: str,
+        size: int,
+        charge: Charge | None,
+        check: _Validate = validate,
     ) -> FlowState:
-        document = FlowDocument(check(whole, self.limits))
+        def make() -> tuple[Summary, bytes, bytes]:
+            document = FlowDocument(check(make_whole(), self.limits))
+            patch = diff(empty_document(), document.content)
+            text = encode_json(patch) if patch else b""
+            return summary_of(document), text, encode_document(document.content)
+
+        summary, text, encoded = await self._apart(size, make, charge)
         now = self._wall()
-        patch = diff(empty_document(), document.content)
         epoch = self._new_epoch()
-        first = [Entry(1, encode_json(patch), now, by)] if patch else []
+        first = [Entry(1, text, now, by)] if text else []
         flow_id = self._new_id() if flow_id is None else flow_id
         head = await self._store.create(
             flow_id,
             epoch,
             now,
             chained(origin_of(epoch), first),
-            summary_of(document),
+            summary,
             replace_deleted=True,
         )
         self._service.refresh(flow_id)
-        return FlowState(head, head.version, encode_document(document.content))
+        return FlowState(head, head.version, encoded)
 
-    async def _duplicate(self, flow_id: str, by: str, who: str | None) -> FlowState:
+    async def _duplicate(
+        self, flow_id: str, by: str, who: str | None, charge: Charge | None
+    ) -> FlowState:
         state = await self._reader.read(flow_id, None, who)
-        copy = duplicate(_decode(state.document), self._new_id)
-        return await self._create(copy, None, by, validate_past)
 
-    async def _import(self, given: object, flow_id: str | None, by: str) -> ImportedFlow:
-        found = read_import(given, self._new_id)
-        state = await self._create(found.document, flow_id, by)
+        def copy() -> JsonObject:
+            return duplicate(_decode(state.document), self._new_id)
+
+        size = len(state.document)
+        return await self._create(copy, None, by, size, charge, validate_past)
+
+    async def _import(
+        self, given: object, flow_id: str | None, by: str, size: int, charge: Charge | None
+    ) -> ImportedFlow:
+        found = await self._apart(size, partial(read_import, given, self._new_id), charge)
+        state = await self._create(lambda: found.document, flow_id, by, size, charge)
         return ImportedFlow(state, found.dropped_nodes, found.dropped_edges, found.dropped_parents)
 
     async def _restore(
-        self, flow_id: str, version: int, check: Check, by: str, who: str | None
+        self,
+        flow_id: str,
+        version: int,
+        check: Check,
+        by: str,
+        who: str | None,
+        charge: Charge | None,
     ) -> Accepted:
-        past = _decode((await self._reader.read(flow_id, version, who)).document)
-        return await self._service.submit(
-            flow_id, Submission(lambda current, _: current.stage_past(past), by, check=check)
-        )
+        past = (await self._reader.read(flow_id, version, who)).document
+
+        def whole() -> JsonObject:
+            return validate_past(_decode(past), self.limits)
+
+        return await self._rewrite(flow_id, whole, len(past), check, by, charge)
 
     async def _delete(self, flow_id: str, by: str) -> FlowHead:
         head = await self._store.delete(flow_id, self._wall())

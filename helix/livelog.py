@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from time import thread_time
 from typing import Final
 
 import attrs
@@ -68,6 +69,7 @@ class LogSettings:
     :ivar clock: the reactor.
     :ivar wall: tells the time, in Unix seconds; it may be set to any other.
     :ivar new_epoch: makes the identity of a new log.
+    :ivar work: tells how much time the reactor's thread has taken, in seconds.
     """
 
     store: IFlowStore
@@ -75,6 +77,7 @@ class LogSettings:
     wall: Callable[[], float]
     limits: DocumentLimits
     new_epoch: Callable[[], str]
+    work: Callable[[], float] = thread_time
 
 
 async def replay(stored: StoredFlow, settings: LogSettings) -> FlowDocument:

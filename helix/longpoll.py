@@ -29,7 +29,7 @@ from helix.errors import (
 )
 from helix.outlet import Flow, Outlet
 from helix.parts import SharedText, escape
-from helix.problems import write_not_found, write_problem
+from helix.problems import write_error, write_not_found, write_problem
 from helix.protocol import V1, V2, Data, Encoding, Serializer, encode_json
 
 POLL_TIMEOUT = 10.0
@@ -130,7 +130,8 @@ class PollingClient:
             lambda: self.close(CloseCode.TOO_MUCH_WAITS, ""),
         )
         self.connection = service.connections.make(self._mailbox, self.close, admission.budget)
-        self._is_closing = False
+        self._is_closing = self._is_gone = False
+        self._resting: IDelayedCall | None = None
         self._poll: Request | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
@@ -140,6 +141,32 @@ class PollingClient:
     def lagging(self) -> bool:
         """Whether more waits for the client than may."""
         return self._mailbox.state is Flow.LAGGING
+
+    @property
+    def owing(self) -> bool:
+        """Whether what it sent took so much time that nothing more is taken for now."""
+        return self._resting is not None
+
+    def publish(self, request: Request, lines: list[bytes]) -> None:
+        """Take the lines of a POST, and answer it: later, where they took too much time."""
+        self.connection.begin()
+        for line in lines:
+            self.receive(line.strip())
+        wait = self.connection.finish()
+        if wait and not self._is_gone:
+            self._resting = self._clock.callLater(wait, self._published, request)
+            request.notifyFinish().addErrback(lambda _: None)
+        else:
+            self._write_published(request)
+
+    def _published(self, request: Request) -> None:
+        self._resting = None
+        self.connection.touch()
+        self._write_published(request)
+
+    def _write_published(self, request: Request) -> None:
+        if not request.finished and not request._disconnected:
+            write_answer(request, 410 if self._is_gone else 200)
 
     def poll(self, request: Request) -> None:
         """Answer ``request`` with what there is, or as soon as there is something."""
@@ -191,8 +218,11 @@ class PollingClient:
         self._expiry.reset(LAST_MESSAGES)
 
     def abort(self) -> None:
+        self._is_gone = True
         if self._expiry.active():
             self._expiry.cancel()
+        if self._resting is not None:
+            self._resting.reset(0)
         self._answer(500)
         if self._answering is not None:
             self._answering.cancel()
@@ -305,6 +335,15 @@ class LongPollResource(Resource):
         self.clients.remove(client)
 
     def render(self, request: Request) -> bytes | int:
+        try:
+            # What a session of ours asks for counts as its messages.
+            if self._session_token(request) not in self._sessions:
+                self._door.visitors.check_request(request)
+        except RateLimited as error:
+            if request.method in (b"GET", b"POST"):
+                write_answer(request, 403)
+                return NOT_DONE_YET
+            return write_error(request, error)
         if request.postpath:
             return write_not_found(request)
         origin = header(request, b"origin")
@@ -350,6 +389,7 @@ class LongPollResource(Resource):
         if token is None:
             self._open(request)
         elif (client := self._sessions.get(token)) is not None:
+            client.connection.control(0)
             client.poll(request)
         else:
             # Not 410, as Phoenix has it: phoenix.js up to 1.7 takes that for an open connection
@@ -377,10 +417,9 @@ class LongPollResource(Resource):
         if client is None:
             write_answer(request, 410)
             return
-        if client.lagging:
+        if client.lagging or client.owing or not client.connection.control(0):
             write_answer(request, 408)  # who doesn't fetch its replies isn't served more
             return
-        client.connection.touch()
         assert request.content is not None
         body = request.content.read()
         ndjson = (header(request, b"content-type") or "").partition(";")[0].strip()
@@ -394,6 +433,4 @@ class LongPollResource(Resource):
         if any(len(line) > self._max_frame_bytes for line in lines):
             write_answer(request, 413)
             return
-        for line in lines:
-            client.receive(line.strip())
-        write_answer(request, 200 if client.token in self._sessions else 410)
+        client.publish(request, lines)

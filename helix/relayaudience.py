@@ -171,7 +171,10 @@ class RelayAudience:
         else:
             sent, patch = view.sends(sent, now)
         edit = RelayEdit(patch)
-        edited = self._commits.submit(Submission(edit.stage, outlet=member.outlet))
+        submission = Submission(
+            edit.stage, outlet=member.outlet, size=len(changes), charge=member.charge
+        )
+        edited = self._commits.submit(submission)
         edited.addBoth(self._answered, member, view, edit)
         return edited.addCallbacks(
             lambda _: self._tell_of(sent.without(edit.unfit), changes, member),

@@ -99,6 +99,9 @@ class RelayChannel:
     def push_of(self, event: str, payload: Sequence[Data]) -> None:
         self._port.push_of(event, payload)
 
+    def charge(self, seconds: float, size: int) -> None:
+        self._port.charge(seconds, size)
+
     def end(self, event: str) -> None:
         if self._session is not None:
             self._session = None

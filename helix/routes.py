@@ -273,10 +273,28 @@ def read_body(
     :raises UnsupportedMediaType, BodyTooLarge, TooManyValues, MalformedBody: when it isn't such a
         body.
     """
+    return parse_body(take_body(request, media_types), decode, room)
+
+
+def take_body(request: IRequest, media_types: Sequence[str] = (JSON,)) -> bytes:
+    """
+    Take the body of a request, unread.
+
+    :raises UnsupportedMediaType: when it is something else.
+    """
     media_type = (header(request, b"content-type") or "").partition(";")[0].strip().lower()
     if media_type not in media_types:
         raise UnsupportedMediaType(f"The body must be {' or '.join(media_types)}")
-    text = request.content.read()
+    text: bytes = request.content.read()
+    return text
+
+
+def parse_body(text: bytes, decode: msgspec.json.Decoder[T], room: BodyRoom) -> T:
+    """
+    Decode a body; it touches nothing else.
+
+    :raises BodyTooLarge, TooManyValues, MalformedBody: as `read_body`.
+    """
     room.check(text)
     try:
         text.decode()

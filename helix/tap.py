@@ -27,6 +27,7 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
+from helix.apart import WorkThread
 from helix.clocks import keep_steady
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
 from helix.editorfiles import EditorFiles
@@ -44,6 +45,9 @@ TWISTD_PID_FILE = "twistd.pid"
 
 BACKLOG = 4096
 """Connects that may wait to be accepted; the kernel has a limit of its own, often the same."""
+
+SWITCH_SECONDS = 0.001
+"""After which a thread that works hard lets the reactor's go on, which asks many times a turn."""
 
 GC_THRESHOLDS = (2_000, 4, 6_000)
 """
@@ -229,6 +233,7 @@ class HelixService(MultiService):
 
     def _running(self) -> None:
         _tune_garbage_collector()
+        sys.setswitchinterval(SWITCH_SECONDS)
         signal.signal(signal.SIGTERM, self._terminate)
         hosts = [one.port.getHost() for one in self._listeners() if one.port is not None]
         if any(_beyond_loopback(host) for host in hosts):
@@ -307,11 +312,13 @@ def makeService(options: Options) -> HelixService:
     config = options.config
     disable_created_metrics()
     try:
-        store = open_store(config.store, reactor)
+        store = open_store(config.store, reactor, max_bytes=config.max_store_bytes)
     except (HelixError, ValueError) as error:
         raise SystemExit(f"twistd helix: --store: {error}") from None
     editor = EditorFiles.load(files("helix").joinpath("editor"))
-    server = build_server(config, reactor, time, SystemRandom(), store, editor)
+    server = build_server(
+        config, reactor, time, SystemRandom(), store, editor, apart=WorkThread(reactor)
+    )
     log_telemetry(server.telemetry)
     service = HelixService(
         reactor, server, lambda: make_observer(_log_file(options), config.log_format)

@@ -14,7 +14,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionRequest
 from autobahn.websocket.xormasker import create_xor_masker
-from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IAddress, IDelayedCall, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Server as TCPServer
 from twisted.python.failure import Failure
@@ -27,7 +27,7 @@ from helix.clients import ClientService
 from helix.connection import Connection, Connections
 from helix.errors import CloseCode, ConnectionRefused, Draining, RateLimited
 from helix.framing import ENCODINGS, WINDOW_BITS, deflating
-from helix.outlet import Outlet
+from helix.outlet import Flow, Outlet
 from helix.problems import write_error, write_not_found, write_problem
 from helix.protocol import HEAD_BYTES, TAIL_BYTES
 from helix.streams import DirectOutlet, TransportOutlet
@@ -46,6 +46,21 @@ _HANDSHAKE_STATE = (
 )
 
 _TEXT = 0x81
+
+TURN_SECONDS = 0.005
+"""For how long what one client has sent is read, before the others have their turn."""
+
+LOOK_BYTES = 1024
+"""After so many bytes of messages it is looked at how long that was ..."""
+
+FRAME_BYTES = 100
+"""... of which each message counts as so many more."""
+
+PIECE_BYTES = 2048
+"""Of what Autobahn sees to at a time, where that may be many frames."""
+
+MAX_FRAGMENTS = 1000
+"""Of one message; each has to be read for itself."""
 
 ANSWERED_OVER = 4
 """Times the largest frame: a message up to that is answered, larger ones close the WebSocket."""
@@ -98,6 +113,8 @@ class SocketProtocol(WebSocketServerProtocol):
     log = txaio.make_logger(level="error")  # type: ignore[attr-defined]  # comes with a framework
 
     transport: Any  # the interfaces of a stream transport, all at once
+    current_frame: Any
+    current_frame_masker: Any
     maxFramePayloadSize: int
     maxMessagePayloadSize: int
     message_data: Any
@@ -107,6 +124,11 @@ class SocketProtocol(WebSocketServerProtocol):
     _partial = b""
     _ends: _Ends | None = None
     _takes_last_messages = False
+    _fragments = 0
+    _held = b""
+    _unlooked = 0
+    _turn_ends = 0.0
+    _resting: IDelayedCall | None = None
 
     def __init__(self, admission: Admission) -> None:
         super().__init__()
@@ -139,6 +161,7 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
+        self._end_rest()
         # These hold the protocol as their results: garbage in circles is collected late.
         self.is_open = self.is_closed = None
 
@@ -147,7 +170,17 @@ class SocketProtocol(WebSocketServerProtocol):
         if outlet is None:
             super().dataReceived(data)
             return
-        self.connection.touch()
+        if self._held:
+            self._held += data
+            return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Take what came, as far as there is time for it in this turn of the reactor."""
+        outlet = self.outlet
+        assert outlet is not None
+        self.connection.begin()
+        self._turn_ends = self.connection.work() + TURN_SECONDS
         if self._partial:
             data, self._partial = self._partial + data, b""
         outlet.cork()
@@ -156,9 +189,32 @@ class SocketProtocol(WebSocketServerProtocol):
             if between_messages and not self.data and self.state == self.STATE_OPEN:
                 data = self._take_whole_frames(data)
             if data:
-                super().dataReceived(data)
+                self._hand_on(data)
         finally:
             outlet.uncork()
+            wait = self.connection.finish()
+            if self._held or wait:
+                self._rest(wait)
+
+    def onMessageBegin(self, isBinary: bool) -> None:
+        self._fragments = 0
+        super().onMessageBegin(isBinary)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        self._fragments += 1
+        if self._fragments > 1:
+            self.connection.control(0)
+            if self._fragments > MAX_FRAGMENTS:
+                self.close(CloseCode.RATE_LIMITED, f"more than {MAX_FRAGMENTS} fragments")
+        super().onMessageFrameBegin(length)
+
+    def onPing(self, payload: bytes) -> None:
+        if self.outlet is None or self.connection.control(len(payload)):
+            super().onPing(payload)
+
+    def onPong(self, payload: bytes) -> None:
+        if self.outlet is not None:
+            self.connection.control(len(payload))
 
     def onMessageFrameData(self, payload: bytes) -> None:
         if self.message_data_total_length <= self.factory.max_frame_bytes:
@@ -275,7 +331,69 @@ class SocketProtocol(WebSocketServerProtocol):
             self.transport.pauseProducing()
         else:
             self.connection.touch()
-            self.transport.resumeProducing()
+            if self._resting is None:
+                self.transport.resumeProducing()
+
+    def _rest(self, wait: float) -> None:
+        """
+        Read nothing for some seconds from a client whose messages take too much time; for 0, until
+        the others have had their turn.
+        """
+        if self._resting is None and self.state != self.STATE_CLOSED:
+            self.transport.pauseProducing()
+            self._resting = self.factory.connections.clock.callLater(wait, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        held, self._held = self._held, b""
+        if held:
+            self._take(held)
+        if self._resting is None:
+            self.connection.touch()
+            if self.outlet is not None and self.outlet.state is not Flow.LAGGING:
+                self.transport.resumeProducing()
+
+    def _stops(self, size: int) -> bool:
+        """Tell whether nothing is to be read for now, behind a message of ``size`` bytes."""
+        if self.state != self.STATE_OPEN:
+            return True
+        self._unlooked += size + FRAME_BYTES
+        if self._unlooked <= LOOK_BYTES:
+            return False
+        self._unlooked = 0
+        return self._is_turn_over()
+
+    def _hold(self, data: bytes) -> bytes:
+        """Keep for the next turn what was not read in this one; what is closed is Autobahn's."""
+        if self.state != self.STATE_OPEN:
+            return data
+        self._held = data
+        return b""
+
+    def _is_turn_over(self) -> bool:
+        return self.connection.work() > self._turn_ends
+
+    def _end_rest(self) -> None:
+        self._held = b""
+        resting, self._resting = self._resting, None
+        if resting is not None:
+            resting.cancel()
+
+    def _hand_on(self, data: bytes) -> None:
+        """
+        Let Autobahn see to it, in pieces: at each frame it copies all that is behind it, which are
+        thousands where frames are empty.
+        """
+        at = 0
+        while at < len(data):
+            if at and self._is_turn_over():
+                self._held = data[at:]
+                return
+            size, frame = PIECE_BYTES, self.current_frame
+            if frame is not None:
+                size = max(size, frame.length - self.current_frame_masker.pointer())
+            super().dataReceived(data[at : at + size])
+            at += size
 
     def _take_whole_frames(self, data: bytes) -> bytes:
         """
@@ -311,8 +429,8 @@ class SocketProtocol(WebSocketServerProtocol):
                 return data[at:]
             at = stop
             receive(text)
-            if self.state != self.STATE_OPEN:
-                return data[at:]
+            if self._stops(size):
+                return self._hold(data[at:])
         self._partial = data[at:]
         return b""
 

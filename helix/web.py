@@ -22,6 +22,7 @@ from helix.clients import ClientService
 from helix.editorfiles import EditorFiles
 from helix.errors import (
     Draining,
+    HelixError,
     OriginRefused,
     RateLimited,
     StoreUnavailable,
@@ -198,6 +199,43 @@ class _Branch(Resource):
         return write_not_found(request)
 
 
+class _Refusal(Resource):
+    """Answers an error, whatever is asked for."""
+
+    isLeaf = True
+
+    def __init__(self, error: HelixError) -> None:
+        super().__init__()
+        self._error = error
+
+    def render(self, request: IRequest) -> bytes:
+        return write_error(request, self._error)
+
+
+class _Sockets(_Branch):
+    """What is under ``/socket``; each request for it is counted."""
+
+    def __init__(self, children: dict[bytes, IResource], visitors: Visitors) -> None:
+        super().__init__(children)
+        self._visitors = visitors
+
+    def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
+        try:
+            if path != b"longpoll":  # which counts for itself
+                self._visitors.check_request(request)
+        except RateLimited as error:
+            return _Refusal(error)
+        child: IResource = super().getChildWithDefault(path, request)
+        return child
+
+    def render(self, request: IRequest) -> bytes:
+        try:
+            self._visitors.check_request(request)
+        except RateLimited as error:
+            return write_error(request, error)
+        return super().render(request)
+
+
 class _REST(Resource):
     """Klein's resources behind what is checked for every request."""
 
@@ -210,15 +248,24 @@ class _REST(Resource):
         self._flows: IResource = flows.app.resource()
 
     def render(self, request: IRequest) -> bytes | int:
-        if not request.method.isalpha():
-            return write_problem(request, 400, "bad_request", "The method is none")
-        request.postpath = [readable(segment) for segment in request.postpath]
         try:
             self._visitors.check_request(request)
             if request.method not in _SAFE_METHODS:
                 self._visitors.check_page(request)
         except (OriginRefused, RateLimited) as error:
             return write_error(request, error)
+        if not request.method.isalpha():
+            return write_problem(request, 400, "bad_request", "The method is none")
+        request.postpath = [readable(segment) for segment in request.postpath]
+        charge = self._visitors.charge_of(request)
+        began = self._visitors.work()
+        try:
+            return self._route(request)
+        finally:
+            if charge is not None:
+                charge(self._visitors.work() - began, 0)
+
+    def _route(self, request: IRequest) -> bytes | int:
         # Routes don't depend on the host, and what parses it raises on many that clients send.
         request.setHost(b"localhost", 80)
         routes = self._flows if tuple(request.postpath[:2]) in _FLOWS else self._pages
@@ -245,7 +292,7 @@ class Root(Resource):
         super().__init__()
         self._rest = _REST(web, flows, visitors)
         sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
-        self.putChild(b"socket", _Branch(sockets))
+        self.putChild(b"socket", _Sockets(sockets, visitors))
         self.words: Words = frozenset({b"socket", *sockets}) | _words(web.app) | _words(flows.app)
 
     def getChild(self, path: bytes, request: IRequest) -> Resource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -11,7 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.web.http import NO_CONTENT
 from twisted.web.iweb import IRequest
 
-from helix.admission import Visitors
+from helix.admission import Visitors, body_bytes
+from helix.apart import Apart, at_once
 from helix.descriptions import (
     describe_entry,
     describe_flow,
@@ -37,12 +39,14 @@ from helix.routes import (
     MERGE_PATCH,
     BodyRoom,
     make_app,
+    parse_body,
     parse_number,
     read_body,
     read_limit,
     read_number,
     read_text,
     read_user_name,
+    take_body,
     write_json,
     write_known,
     write_with_document,
@@ -147,6 +151,7 @@ class FlowRoutes:
     What is under ``/api/flows`` and ``/api/templates``.
 
     :param max_change_bytes: the largest body with changes that are only passed on.
+    :param apart: does what takes long.
     """
 
     app: Final = make_app()
@@ -158,7 +163,9 @@ class FlowRoutes:
         sessions: FlowSessionService,
         visitors: Visitors,
         max_change_bytes: int,
+        apart: Apart = at_once,
     ) -> None:
+        self._apart = apart
         self._library = library
         self._names = names
         self._visitors = visitors
@@ -213,25 +220,29 @@ class FlowRoutes:
     @app.route("/api/flows", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:
         self._visitors.check_creation(request)
-        wanted = read_body(request, _CREATION, self._document)
+        wanted = await self._read_large(request, _CREATION, self._document)
         flow_id = None if wanted.id is msgspec.UNSET else parse_new_flow_id(wanted.id)
         document = {} if wanted.document is msgspec.UNSET else wanted.document
         if wanted.template is not msgspec.UNSET:
             if wanted.document is not msgspec.UNSET:
                 raise InvalidParameters("A flow is made from a document or from a template")
             document = self._library.template(wanted.template).document
-        by = read_user_name(request)
-        state = await _to_the_end(self._library.create(document, flow_id, by))
+        by, charge = read_user_name(request), self._visitors.charge_of(request)
+        state = await _to_the_end(
+            self._library.create(document, flow_id, by, body_bytes(request), charge)
+        )
         return self._created(request, state)
 
     @app.route("/api/flows/import", methods=["POST"])
     async def import_flow(self, request: IRequest) -> bytes:
         self._visitors.check_creation(request)
-        given = read_body(request, _ANYTHING, self._file)
+        given = await self._read_large(request, _ANYTHING, self._file)
         wanted = read_text(request, "id")
         flow_id = None if wanted is None else parse_new_flow_id(wanted)
-        by = read_user_name(request)
-        imported = await _to_the_end(self._library.import_(given, flow_id, by))
+        by, charge = read_user_name(request), self._visitors.charge_of(request)
+        imported = await _to_the_end(
+            self._library.import_(given, flow_id, by, body_bytes(request), charge)
+        )
         dropped = {
             "nodes": imported.dropped_nodes,
             "edges": imported.dropped_edges,
@@ -262,15 +273,19 @@ class FlowRoutes:
         patch = read_body(request, _ANYTHING, self._patch, (MERGE_PATCH, JSON))
         flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
-        accepted = await _to_the_end(self._library.patch(flow_id, patch, check, by))
+        charge = self._visitors.charge_of(request)
+        accepted = await _to_the_end(self._library.patch(flow_id, patch, check, by, charge))
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PUT"])
     async def replace(self, request: IRequest, flow_id: str) -> bytes:
-        document = read_body(request, _ANYTHING, self._document)
+        document = await self._read_large(request, _ANYTHING, self._document)
         flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
-        accepted = await _to_the_end(self._library.replace(flow_id, document, check, by))
+        charge = self._visitors.charge_of(request)
+        accepted = await _to_the_end(
+            self._library.replace(flow_id, document, check, by, charge, body_bytes(request))
+        )
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["DELETE"])
@@ -293,17 +308,20 @@ class FlowRoutes:
     async def duplicate(self, request: IRequest, flow_id: str) -> bytes:
         self._visitors.check_creation(request)
         flow_id, by = parse_flow_id(flow_id), read_user_name(request)
-        who = self._visitors.customer(request)
-        copied = self._library.duplicate(flow_id, by, who)
-        return self._created(request, await _to_the_end(copied))
+        who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
+        state = await _to_the_end(self._library.duplicate(flow_id, by, who, charge))
+        if charge is not None:
+            charge(0.0, len(state.document))
+        return self._created(request, state)
 
     @app.route("/api/flows/<flow:flow_id>/restore", methods=["POST"])
     async def restore(self, request: IRequest, flow_id: str) -> bytes:
         version = int(read_body(request, _RESTORATION, self._change).version)
         flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
-        who = self._visitors.customer(request)
-        accepted = await _to_the_end(self._library.restore(flow_id, version, check, by, who))
+        who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
+        restored = self._library.restore(flow_id, version, check, by, who, charge)
+        accepted = await _to_the_end(restored)
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow:flow_id>/entries", methods=["GET"])
@@ -383,6 +401,14 @@ class FlowRoutes:
         return write_json(request, outline_template(template) | {"document": template.document})
 
     # inside
+
+    async def _read_large(
+        self, request: IRequest, decode: msgspec.json.Decoder[T], room: BodyRoom
+    ) -> T:
+        """As `helix.routes.read_body`, for what may take long."""
+        text = take_body(request)
+        charge = self._visitors.charge_of(request)
+        return await self._apart(len(text), partial(parse_body, text, decode, room), charge)
 
     def _created(self, request: IRequest, state: FlowState, **more: object) -> bytes:
         address = f"/api/flows/{quote(state.head.flow_id, safe='')}"

@@ -19,7 +19,8 @@ each, a move as many.
 DOCUMENT_BYTES_PER_UNIT = 16
 """As much of a whole document, which has more of everything."""
 
-_QUOTED = b'"'
+_SLICE_BYTES = 64 * 1024
+_QUOTE = b'"'
 
 
 def is_too_heavy(text: bytes, most: int) -> bool:
@@ -27,19 +28,39 @@ def is_too_heavy(text: bytes, most: int) -> bool:
     Tell whether JSON weighs more than it may: one unit for each comma, two for each object and each
     array.
 
-    What stands in strings is not counted. That is looked at only where it matters.
+    What stands in strings is not counted. That is looked at only where it matters, and no further
+    than the answer is sure.
 
     :param text: valid or not.
     :param most: units.
     """
-    if len(text) <= UNWEIGHED_BYTES or _weight_of(text) <= most:
+    if len(text) <= UNWEIGHED_BYTES:
         return False
-    if b"\\" in text:
-        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    # Of strings there are at most as many as values, and as many names.
-    if text.count(_QUOTED) > 4 * (most + 1):
-        return True
-    return _weight_of(b"".join(text.split(_QUOTED)[::2])) > most
+    weight = 0
+    for at in range(0, len(text), _SLICE_BYTES):
+        weight += _weight_of(text[at : at + _SLICE_BYTES])
+        if weight > most:
+            return _is_heavy_outside_strings(text, most)
+    return False
+
+
+def _is_heavy_outside_strings(text: bytes, most: int) -> bool:
+    at = weight = quotes = 0
+    while at < len(text):
+        end = at + _SLICE_BYTES
+        while text[end - 1 : end] == b"\\":  # what it escapes belongs to it
+            end += 1
+        part = text[at:end]
+        at = end
+        if b"\\" in part:
+            part = part.replace(b"\\\\", b"").replace(b'\\"', b"")
+        before, quotes = quotes, quotes + part.count(_QUOTE)
+        if quotes > 4 * (weight + _weight_of(part) + 1):
+            return True  # so many strings are in no JSON
+        weight += _weight_of(b"".join(part.split(_QUOTE)[before % 2 :: 2]))
+        if weight > most:
+            return True
+    return False
 
 
 def _weight_of(text: bytes) -> int:
@@ -52,6 +73,5 @@ def least_size(text: bytes) -> int:
 
     :param text: valid or not.
     """
-    spaces = sum(map(text.count, (b" ", b"\n", b"\r", b"\t")))
-    long_escapes = text.count(b"\\u")
-    return len(text) - spaces - 5 * long_escapes - (text.count(b"\\") - long_escapes)
+    escapes, long_escapes = text.count(b"\\"), text.count(b"\\u")
+    return len(text.translate(None, b" \n\r\t")) - escapes - 4 * long_escapes

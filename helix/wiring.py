@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
+from time import thread_time
 from typing import Any
 
 import attrs
 
 from helix.addresses import AddressBook, AddressLimits, TrustedProxies
 from helix.admission import Door, Visitors
+from helix.apart import Apart, at_once
 from helix.auth import Anyone, HostPolicy, OriginPolicy
 from helix.backlog import Backlog
 from helix.clientbudget import ConnectionLimits
@@ -75,6 +77,7 @@ def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
         config.max_connects_per_second,
         config.max_requests_per_second,
         config.max_creations_per_second,
+        config.max_work_share,
     )
 
 
@@ -96,6 +99,8 @@ def build_server(
     random: Random,
     store: IFlowStore,
     editor: EditorFiles | None = None,
+    work: Callable[[], float] = thread_time,
+    apart: Apart = at_once,
 ) -> Server:
     """
     Wire the parts as ``config`` says.
@@ -105,6 +110,8 @@ def build_server(
     :param random: shuffles the clients when they are sent away, and makes identifiers.
     :param store: where flows are kept; whoever serves starts it.
     :param editor: what is served of it.
+    :param work: tells how much time this thread, the reactor's, has taken, in seconds.
+    :param apart: does what takes long.
     """
     telemetry = Telemetry()
     backlog = Backlog(clock, telemetry, config.max_queued_bytes)
@@ -113,7 +120,7 @@ def build_server(
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
-    logs = LogSettings(store, clock, wall, document_limits, partial(new_id, random))
+    logs = LogSettings(store, clock, wall, document_limits, partial(new_id, random), work)
     sessions = FlowSessionService(
         clock,
         telemetry,
@@ -131,10 +138,11 @@ def build_server(
         config.max_pushes_per_second,
         config.max_bytes_per_second,
         config.max_frame_bytes // BYTES_PER_UNIT,
+        config.max_work_share,
     )
     proxies = TrustedProxies.parse(config.trusted_proxy)
     book = AddressBook(_address_limits(config, limits))
-    visitors = Visitors(clock, proxies, origins, book, telemetry)
+    visitors = Visitors(clock, proxies, origins, book, telemetry, work)
     door = Door(clients, visitors, Anyone(), telemetry)
     patches = PatchLimits(
         logs.limits.max_patch_bytes,
@@ -142,14 +150,14 @@ def build_server(
         logs.limits.max_members,
         config.max_frame_bytes,
     )
-    library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
+    library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates(), apart)
     router = Router(sessions, patches, library.delete if config.management_deletes else None)
-    connections = Connections(clock, router, limits, telemetry)
+    connections = Connections(clock, router, limits, telemetry, work)
     sizes = (config.max_frame_bytes, config.high_water_mark, backlog)
     root = Root(
         Web(sessions, clients, metrics, status, editor),
         FlowRoutes(
-            library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes
+            library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes, apart
         ),
         visitors,
         SocketResource(

@@ -136,6 +136,22 @@ class MemoryConnection:
         self.transport.protocol.connectionLost(Failure(ConnectionDone()))
 
 
+class WorkClock:
+    """
+    What the reactor's thread has taken, by its own account.
+
+    :ivar step: seconds that everything takes which is measured.
+    """
+
+    def __init__(self) -> None:
+        self.step = 0.0
+        self._taken = 0.0
+
+    def __call__(self) -> float:
+        self._taken += self.step
+        return self._taken
+
+
 class Stack:
     """
     The parts of a server, wired as `helix.tap` does.
@@ -158,7 +174,10 @@ class Stack:
         self.clock.advance(NOW)
         self.wall = Wall(self.clock)
         self.store = wrap_store(open_memory_store())
-        server = build_server(config, self.clock, self.wall, Random(1), self.store, editor)
+        self.work = WorkClock()
+        server = build_server(
+            config, self.clock, self.wall, Random(1), self.store, editor, self.work
+        )
         self.telemetry, self.site = server.telemetry, server.site
         self.sessions, self.clients = server.sessions, server.clients
 

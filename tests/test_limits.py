@@ -363,7 +363,7 @@ def test_lim6_what_stands_left_of_a_client_changes_nothing(forged: list[str]) ->
 
 def test_lim6_limits_are_those_of_the_address_behind_the_proxy() -> None:
     stack = Stack(
-        max_connections_per_address=1, max_requests_per_second=0.1, trusted_proxy=["127.0.0.1"]
+        max_connections_per_address=1, max_requests_per_second=0.3, trusted_proxy=["127.0.0.1"]
     )
 
     def upgrade(client: str) -> int:

@@ -9,7 +9,9 @@ from helix.interfaces import IFlowStore
 from helix.store.memory import MemoryStore
 
 
-def open_store(url: str, reactor: Any, read_only: bool = False, create: bool = True) -> IFlowStore:
+def open_store(
+    url: str, reactor: Any, read_only: bool = False, create: bool = True, max_bytes: int = 0
+) -> IFlowStore:
     """
     Make the store that a url names. It is not started.
 
@@ -17,6 +19,7 @@ def open_store(url: str, reactor: Any, read_only: bool = False, create: bool = T
     :param read_only: whether to leave it as it is, for what only reads; an SQLite file may then be
         open in a server at the same time.
     :param create: whether an SQLite file that isn't there is made.
+    :param max_bytes: that an SQLite file may hold; 0 for as many as its disk has room for.
     :raises ValueError: when it is none of these; the message shows nothing of it, as it may hold a
         password.
     """
@@ -27,7 +30,7 @@ def open_store(url: str, reactor: Any, read_only: bool = False, create: bool = T
     if scheme == "sqlite" and rest and "://" not in rest:
         from helix.store.sqlite import SQLiteStore
 
-        return SQLiteStore(Path(rest).expanduser(), reactor, read_only, create)
+        return SQLiteStore(Path(rest).expanduser(), reactor, read_only, create, max_bytes)
     if scheme in ("postgresql", "postgres") and rest.startswith("//"):
         from helix.store.postgres import PostgresStore
 

@@ -28,6 +28,7 @@ from helix.store.sqlite_file import (
 )
 from helix.store.sqlite_place import FileReplaced, Place
 from helix.store.sqlite_reads import Read, SQLiteReads
+from helix.store.sqlite_room import Room
 from helix.store.sqlite_writes import Append, SQLiteWrites, Write
 from helix.store.upgrades import shipped_upgrades
 from helix.store.worker import Worker
@@ -55,16 +56,23 @@ class SQLiteStore:
     :param reactor: whose thread the Deferreds fire in.
     :param read_only: whether to leave the file as it is, and to let another process write to it.
     :param create: whether to make a file that isn't there.
+    :param max_bytes: that it may hold; 0 for as many as the disk has room for.
     """
 
     def __init__(
-        self, path: Path, reactor: Any, read_only: bool = False, create: bool = True
+        self,
+        path: Path,
+        reactor: Any,
+        read_only: bool = False,
+        create: bool = True,
+        max_bytes: int = 0,
     ) -> None:
         self._path = path
         self._create = create
         self._read_only = read_only
         self.is_open = False
         self._place = Place(path)
+        self._room = Room(path, max_bytes)
         # Now, while the process may read its own files: a daemon may give up its rights later.
         self._upgrades = shipped_upgrades("sqlite")
         self._writes: SQLiteWrites | None = None
@@ -220,7 +228,9 @@ class SQLiteStore:
                 database = self._connect_writer()
                 opened.callback(database.close)
                 self._place.opened()
-                self._writes = SQLiteWrites(database, lock, self._place, self._connect_writer)
+                self._writes = SQLiteWrites(
+                    database, lock, self._place, self._connect_writer, self._room
+                )
             except (OSError, sqlite3.Error) as error:
                 raise start_error(error, self._path) from error
             opened.pop_all()

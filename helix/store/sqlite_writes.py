@@ -16,6 +16,7 @@ from helix.errors import (
     FlowExists,
     FlowNotFound,
     HelixError,
+    StoreFull,
     StoreUnavailable,
     VersionConflict,
 )
@@ -27,6 +28,7 @@ from helix.store.sqlite_names import drop_name, keep_name
 from helix.store.sqlite_place import Place
 from helix.store.sqlite_reads import read_chain, read_head, read_size, read_snapshot_versions
 from helix.store.sqlite_removed import RemovedFlows
+from helix.store.sqlite_room import Room
 
 _KNOWN_LOGS = 20_000
 """Of how many flows the writer remembers the head."""
@@ -84,6 +86,7 @@ class SQLiteWrites:
     :param database: this thread's own connection.
     :param lock: what keeps other processes from writing.
     :param place: where the file is.
+    :param room: what the file may still take.
     :param reopen: gives a connection to another file that was put there.
     :ivar transactions: how many with something in them were committed.
     :ivar unfinished: whether something of removed flows is left to clear away.
@@ -95,12 +98,15 @@ class SQLiteWrites:
         lock: WriterLock,
         place: Place,
         reopen: Callable[[], sqlite3.Connection],
+        room: Room,
     ) -> None:
         self.transactions = 0
         self._database = database
         self._lock = lock
         self._place = place
         self._reopen = reopen
+        self._room = room
+        self._is_full = False
         self._logs: dict[str, _Log] = {}
         self._removed = RemovedFlows(database)
         self._is_lost = False
@@ -175,6 +181,7 @@ class SQLiteWrites:
         if len(self._logs) > _KNOWN_LOGS:
             self._logs.clear()
         self._database.execute("BEGIN IMMEDIATE")
+        self._is_full = self._room.is_full(self._database)
         outcomes: list[object] = []
         for work in works:
             if type(work) is Append:
@@ -203,6 +210,8 @@ class SQLiteWrites:
 
     def _stage(self, append: Append) -> HelixError | None:
         """Check an append and remember its rows; say why not, if it can't be."""
+        if self._is_full:
+            return StoreFull()
         log = self._logs.get(append.flow_id) or self._find_log(append.flow_id)
         if log is None:
             return FlowNotFound()
@@ -302,6 +311,10 @@ class SQLiteWrites:
         log.clients[client_id] = client
         return client
 
+    def _check_room(self) -> None:
+        if self._is_full:
+            raise StoreFull()
+
     # The other writes. What one refuses, it refuses before it has written anything.
 
     def create(
@@ -316,6 +329,7 @@ class SQLiteWrites:
         old = self._find_log(flow_id)
         if old is not None and not old.deleted:
             raise FlowExists()
+        self._check_room()
         if old is not None and not replace_deleted:
             raise FlowDeleted()
         named = [(e.client_id, e.op_id) for e in entries if e.client_id is not None]
@@ -344,6 +358,7 @@ class SQLiteWrites:
     def snapshot(
         self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
     ) -> None:
+        self._check_room()
         log = self._find_log(flow_id)
         if log is None or log.epoch != epoch:
             return
@@ -364,6 +379,7 @@ class SQLiteWrites:
         )
 
     def name_version(self, flow_id: str, epoch: str, named: NamedVersion) -> NamedVersion | None:
+        self._check_room()
         return keep_name(self._database, flow_id, epoch, named)
 
     def unname_version(self, flow_id: str, epoch: str, version: int) -> None:

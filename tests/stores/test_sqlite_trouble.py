@@ -8,18 +8,20 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from pytest_twisted import async_yield_fixture, ensureDeferred
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThread
 
 from helix.errors import StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
 from helix.records import Entry, Summary
-from helix.store import sqlite_file
+from helix.store import sqlite_file, sqlite_room
 from helix.store.sqlite import SQLiteStore
 from tests.stores.data import T0, add, chain_at, entries, entry, keep, take_snapshot
 from tests.stores.sqlite import damage, opened, query, run, running
@@ -49,6 +51,41 @@ async def outcomes(asked: list[Deferred[Any]]) -> list[Any]:
 
 
 # Full.
+
+
+@ensureDeferred
+async def test_lim26_what_a_file_may_hold_is_bounded(path: Path, monkeypatch: Any) -> None:
+    """Nothing new is kept, what there is can be read and deleted, and what is purged is room."""
+    store = SQLiteStore(path, reactor, max_bytes=1_000_000)
+    await store.start()
+    try:
+        await keep(store, "f")
+        version = 0
+        with suppress(StoreFull):
+            while version < 30:
+                log = [structs.replace(large(version + 1), chain=chain_at(version + 1))]
+                await add(store, "f", "e1", version, log, SUMMARY)
+                version += 1
+        assert version == pytest.approx(10, abs=2)
+        with pytest.raises(StoreFull):
+            await keep(store, "g")
+        with pytest.raises(StoreFull):
+            await take_snapshot(store, "f", "e1", version, b"{}")
+        assert len((await store.load("f")).entries) == version
+        await store.delete("f", T0)
+        assert await store.purge(T0 + 1) == 1
+        for _ in range(200):  # what was removed is cleared away bit by bit
+            with suppress(StoreFull):
+                await keep(store, "g")
+                break
+        await add(store, "g", "e1", 0, [entry(1)], SUMMARY)
+        monkeypatch.setattr(sqlite_room, "MIN_FREE_BYTES", 2**60)
+        monkeypatch.setattr(sqlite_room, "MIN_FREE_SHARE", 2.0)
+        with pytest.raises(StoreFull):
+            await add(store, "g", "e1", 1, [entry(2)], SUMMARY)
+        assert (await store.load("g")).entries == [entry(1)]
+    finally:
+        await store.stop()
 
 
 async def limit_pages(store: SQLiteStore, more: int) -> None:

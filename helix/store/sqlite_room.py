@@ -1,0 +1,42 @@
+"""How much room an SQLite database may still take."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import attrs
+
+MIN_FREE_BYTES = 64 * 2**20
+"""Of the disk are left: for the write-ahead log, and for what else has to go on ..."""
+
+MIN_FREE_SHARE = 0.05
+"""... or so much of it, where that is less."""
+
+
+@attrs.frozen
+class Room:
+    """
+    What a database may take of its disk.
+
+    :ivar path: of its file.
+    :ivar max_bytes: that what it holds may take; 0 for as many as there are.
+    """
+
+    path: Path
+    max_bytes: int = 0
+
+    def is_full(self, database: sqlite3.Connection) -> bool:
+        """Tell whether nothing more is to be kept. What was cleared away counts as room."""
+        disk = os.statvfs(self.path.parent)
+        left = min(MIN_FREE_BYTES, MIN_FREE_SHARE * disk.f_blocks * disk.f_frsize)
+        if disk.f_bavail * disk.f_frsize < left:
+            return True
+        if not self.max_bytes:
+            return False
+        pages, free, size = (
+            database.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return bool((pages - free) * size >= self.max_bytes)
