@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MakeFlow, node, rest, stored_nodes
+from tests.browser.chromium import Chromium
+from tests.browser.conftest import MakeFlow, MakePerson, node, rest, stored_nodes
 from tests.browser.person import Person
+from tests.browser.test_canvas import AXE
 from tests.browser.test_odd import Others, card, go
 from tests.daemon import Daemon
 
@@ -120,6 +122,30 @@ def test_edi62_members_who_cannot_be_shown_leave_the_flow_as_it_is(
     broken.drag("left", (80, 160))
     broken.sees_saved()
     has_told(broken)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_edi13_axe_finds_nothing_in_what_stands_in(
+    make_person: MakePerson, make_flow: MakeFlow, chromium: Chromium, theme: str
+) -> None:
+    person = make_person(color_scheme=theme, bypass_csp=True, reduced_motion="reduce")
+    person.page.add_init_script(BREAK)
+    flow_id = make_flow(node("left", 0, 0), boom("color"))
+    person.page.goto("/")
+    expect(card(person, flow_id)).to_contain_text("This flow can't be drawn")
+    person.page.evaluate(chromium.axe)
+    assert person.page.evaluate(AXE) == []
+    go(person, f"/flow/{flow_id}")
+    person.page.locator('[data-id="odd"]').click()
+    person.page.get_by_text("Look at it as JSON").click()
+    expect(person.page.locator(".as-json pre")).to_be_visible()
+    assert person.page.evaluate(AXE) == []
+    go(person, f"/flow/{make_flow(node('right', 480, 0, 'unknown', type=BOOM))}")
+    alert = person.page.get_by_role("alert")
+    alert.get_by_text("Look at it as JSON").click()
+    expect(alert.locator("pre")).to_be_visible()
+    assert person.page.evaluate(AXE) == []
+    has_told(person)
 
 
 def test_edi63_a_page_that_crashed_begins_from_what_the_server_has(
