@@ -118,6 +118,7 @@ class LimitedRequest(PacedRequest):
 
     def render(self, resrc: IResource) -> None:
         """Answer; nothing of the body where HEAD asks. (Twisted's own logs that, query and all.)"""
+        self.responseHeaders.removeHeader(b"server")  # which version of what is nobody's business
         body = resrc.render(self)
         if body != NOT_DONE_YET:
             self._answer(body)

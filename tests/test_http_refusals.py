@@ -175,6 +175,16 @@ def test_sec3_words_of_addresses_are_written_as_they_are(daemon: Daemon, target:
     assert ask(daemon, f"GET {target} HTTP/1.1\r\n".encode() + headers).status == 404
 
 
+@pytest.mark.parametrize("target", ["/healthz", "/nowhere", "/socket/x", "/socket/check", "//x"])
+def test_sec1_no_answer_says_what_serves_it(daemon: Daemon, target: str) -> None:
+    for method in ("GET", "POST", "HEAD"):
+        answer = exchange(
+            daemon,
+            f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(),
+        )
+        assert b"twisted" not in answer.lower()
+
+
 @pytest.mark.parametrize("target", ["/metrics", "/metrics?", "http://localhost/metrics"])
 def test_sec3_addresses_that_are_right(daemon: Daemon, target: str) -> None:
     assert ask(daemon, f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()).status == 200
