@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from itertools import count
 
 from attacker import MEBIBYTE, Socket, Target, attack, frame
 
@@ -214,10 +215,12 @@ def joins(target: Target) -> None:
     nodes = {f"n{n}": _node(f"n{n}", data={"t": "x" * 700}) for n in range(19_999)}
     target.make_flow(FLOW, {"nodes": nodes})
     socket = target.socket()
+    refs = count()
 
     def act() -> object:
-        socket.push(f"flow:{FLOW}", "phx_join", {**DOCUMENT, "parts": True}, "j")
-        status = socket.wait("j")["status"]
+        ref = f"j{next(refs)}"
+        socket.push(f"flow:{FLOW}", "phx_join", {**DOCUMENT, "parts": True}, ref)
+        status = socket.wait(ref)["status"]
         socket.push(f"flow:{FLOW}", "phx_leave", {}, "l")
         socket.wait("l")
         return status

@@ -120,7 +120,7 @@ AWKWARD_IDS = [
     "a/",
     "status",
     "x/sync",
-    "..",
+    "...",
     "x" * 255,
     '"quoted" \\ back',
 ]
