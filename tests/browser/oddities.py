@@ -199,6 +199,8 @@ class Oddities:
     def _edge(self, edge_id: str, ids: list[str]) -> dict[str, Any]:
         random = self._random
         made = {name: self.value() for name in random.sample(EDGE_FIELDS, random.randint(1, 5))}
+        if not isinstance(made.get("type", ""), str):
+            del made["type"]  # the server takes nothing else
         return {**made, "id": edge_id, "source": random.choice(ids), "target": random.choice(ids)}
 
     def document(self) -> dict[str, Any]:

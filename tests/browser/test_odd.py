@@ -177,6 +177,21 @@ def test_edi61_members_that_say_anything_end_no_page(ada: Person, make_flow: Mak
     can_be_edited(ada, flow_id)
 
 
+@pytest.mark.parametrize("node_id", ["a,b", '"]\\', "'#a, .b > c", "line\nline", "toString"])
+def test_edi61_ids_of_any_characters_have_properties(
+    ada: Person, make_flow: MakeFlow, daemon: Daemon, node_id: str
+) -> None:
+    flow_id = make_flow({**good(1), "id": node_id}, good(2))
+    ada.open(flow_id)
+    ada.node(f"{GOOD} 1").click()
+    expect(ada.page.get_by_label("Label")).to_have_value(f"{GOOD} 1")
+    ada.page.get_by_label("Label").fill("other")
+    ada.press("Enter")
+    expect(ada.node("other")).to_be_visible()
+    ada.sees_saved()
+    assert stored_nodes(daemon, flow_id)[node_id]["data"]["label"] == "other"
+
+
 def play(person: Person, daemon: Daemon, seeds: range) -> None:
     """Make odd flows, look at them at home, and edit in each while odd members are there."""
     others = Others(person)
