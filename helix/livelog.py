@@ -86,24 +86,37 @@ async def replay(stored: StoredFlow, settings: LogSettings) -> FlowDocument:
 
     :raises StoreCorrupt: when the snapshot or an entry is not what it was.
     """
-    document = _first_document(stored, settings.limits)
-    for done, entry in enumerate(stored.entries, 1):
+    document, entries = _begin(stored, settings.limits)
+    for done, entry in enumerate(entries, 1):
         apply_entry(document, entry)
         if done % REPLAYED_AT_ONCE == 0:
             await deferLater(settings.clock, 0)
     return document
 
 
-def _first_document(stored: StoredFlow, limits: DocumentLimits) -> FlowDocument:
-    if stored.snapshot is None:
-        return FlowDocument.empty(limits)
-    try:
-        content = _decode(stored.snapshot)
-        _check_members(content)
-        return FlowDocument(content, limits)
-    except _NONSENSE as error:
+def _begin(stored: StoredFlow, limits: DocumentLimits) -> tuple[FlowDocument, list[Entry]]:
+    """Make the document that a flow's entries go on from, and give these."""
+    entries = stored.entries
+    if stored.snapshot is not None:
         place = f"The snapshot of version {stored.snapshot_version}"
+        return _made(stored.snapshot, FlowDocument, limits, place), entries
+    if entries and b"null" not in entries[0].patch:
+        return _made(entries[0].patch, FlowDocument.begun, limits, _place(entries[0])), entries[1:]
+    return FlowDocument.empty(limits), entries
+
+
+def _made(
+    text: bytes,
+    make: Callable[[JsonObject, DocumentLimits], FlowDocument],
+    limits: DocumentLimits,
+    place: str,
+) -> FlowDocument:
+    try:
+        document = make(_decode(text), limits)
+        _check_members(document.content)
+    except _NONSENSE as error:
         raise StoreCorrupt(f"{place} is damaged") from error
+    return document
 
 
 def _check_members(content: JsonObject) -> None:
@@ -125,7 +138,11 @@ def apply_entry(document: FlowDocument, entry: Entry) -> None:
     try:
         document.apply(_decode(entry.patch))
     except _NONSENSE as error:
-        raise StoreCorrupt(f"The entry of version {entry.version} is damaged") from error
+        raise StoreCorrupt(f"{_place(entry)} is damaged") from error
+
+
+def _place(entry: Entry) -> str:
+    return f"The entry of version {entry.version}"
 
 
 async def load_state(flow_id: str, version: int | None, settings: LogSettings) -> FlowState:

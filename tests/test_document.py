@@ -11,7 +11,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from helix.document import (
@@ -53,6 +53,22 @@ def test_doc2_a_log_replayed_by_rfc_7396_alone_gives_the_document(patches: list[
     assert server.content == plain == replica.content
     assert encode_document(server.content) == encode_document(plain)
     assert all(entry == kept for entry, kept in log)
+
+
+@given(FLOW_PATCHES, FLOW_PATCHES)
+def test_doc2_what_a_first_entry_makes_is_what_applying_it_makes(
+    patch: JsonObject, then: JsonObject
+) -> None:
+    applied = FlowDocument.empty()
+    first = applied.stage(patch)
+    assume("null" not in json.dumps(first))
+    applied.apply(first)
+    begun = FlowDocument.begun(copy.deepcopy(first))
+    assert encode_document(begun.content) == encode_document(applied.content)
+    for document in (begun, applied):
+        document.apply(document.stage(then))
+    assert encode_document(begun.content) == encode_document(applied.content)
+    assert begun.size_bytes == applied.size_bytes == len(encode_document(begun.content))
 
 
 @given(FLOWS, FLOW_PATCHES)
