@@ -80,29 +80,35 @@ export function parentsFirst(ids: Iterable<string>, parentOf: (id: string) => un
  */
 export function isConcerned(nodes: Nodes, patch: JsonObject): boolean {
   let named: Set<unknown> | null = null;
+  const sound = new Set<string>();
   return Object.entries(patch).some(([id, change]) => {
     if (change === null || (isObject(change) && Object.hasOwn(change, "parentId"))) {
       return true;
     }
     if (Object.hasOwn(nodes, id)) {
-      return isStray(nodes, id);
+      return isStray(nodes, id, sound);
     }
     named ??= new Set(Object.values(nodes).map(({ parentId }) => parentId));
     return named.has(id);
   });
 }
 
-/** Tell whether a node lies in one that is missing, or in itself, or in one that does. */
-function isStray(nodes: Nodes, id: string): boolean {
+/**
+ * Tell whether a node lies in one that is missing, or in itself, or in one that does.
+ *
+ * @param sound nodes of which is known that they don't; others of these are added.
+ */
+function isStray(nodes: Nodes, id: string, sound: Set<string>): boolean {
   const path = new Set<string>();
   let at: unknown = id;
-  while (at !== undefined) {
+  while (at !== undefined && !sound.has(at as string)) {
     if (!isAmong(nodes, at) || path.has(at)) {
       return true;
     }
     path.add(at);
     at = own(nodes, at)?.["parentId"];
   }
+  path.forEach((one) => sound.add(one));
   return false;
 }
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 
 import { apply, compareIds, emptyDocument, stage } from "../src/document";
 import { inverse } from "../src/mergepatch";
-import { strays } from "../src/nesting";
+import { isConcerned, strays } from "../src/nesting";
 import type { FlowDocument, FlowNode, JsonObject } from "../src/types";
 import { undoing, untouched } from "../src/undoing";
 
@@ -48,14 +48,23 @@ describe("groups", () => {
     );
   });
 
+  const chain = Array.from({ length: 20_000 }, (_, n) => ({
+    id: `n${n}`,
+    position: { x: 1, y: 0 },
+    data: {},
+    ...(n === 0 ? {} : { parentId: `n${n - 1}` }),
+  }));
+  const document = documentOf(Object.fromEntries(chain.map((node) => [node.id, node])));
+
+  // Each node was once followed to the outermost.
+  test("jsc45 all of a chain of twenty thousand are changed at once", () => {
+    const nodes = Object.fromEntries(chain.map(({ id }) => [id, { draggable: false }]));
+    expect(stage(document, { nodes })).toEqual({ nodes });
+    expect(isConcerned(document.nodes, nodes)).toBe(false);
+    expect(isConcerned({ ...document.nodes, n0: { ...document.nodes["n0"], parentId: "n9" } as never }, nodes)).toBe(true);
+  });
+
   test("grp1 a chain of twenty thousand is read and freed", () => {
-    const chain = Array.from({ length: 20_000 }, (_, n) => ({
-      id: `n${n}`,
-      position: { x: 1, y: 0 },
-      data: {},
-      ...(n === 0 ? {} : { parentId: `n${n - 1}` }),
-    }));
-    const document = documentOf(Object.fromEntries(chain.map((node) => [node.id, node])));
     const nodes = { n0: { parentId: "n19999" }, n9999: null };
     expect(stage(document, { nodes })["nodes"]).toEqual({
       n0: { parentId: "n19999" },

@@ -62,27 +62,9 @@ export function piecesOf(document: Drawable, boxes: ReadonlyMap<string, Box>, pl
   return [...edges, ...nodes].toSorted((a, b) => a.at - b.at).map(({ piece }) => piece);
 }
 
-/** What React Flow knows of nodes, by id. */
-type Lookup = ReadonlyMap<string, { internals: { positionAbsolute: { x: number; y: number }; z: number }; measured: { width?: number; height?: number } }>;
-
-/** Tell where nodes are, by id, as React Flow has measured them; those of which it couldn't tell are left out. */
-export function placesOf(lookup: Lookup): Map<string, Box> {
-  return new Map(
-    [...lookup].flatMap(([id, { internals, measured }]) => {
-      const box = { ...internals.positionAbsolute, width: measured.width || NODE_SIZE.width, height: measured.height || NODE_SIZE.height };
-      return isFinite(box) ? [[id, box]] : [];
-    }),
-  );
-}
-
-function isFinite({ x, y, width, height }: Box): boolean {
+/** Tell whether a box is anywhere: other editors write any numbers. */
+export function isFinite({ x, y, width, height }: Box): boolean {
   return [x, y, width, height].every(Number.isFinite);
-}
-
-/** Sort nodes as React Flow has them above each other. */
-export function fromBelow<T extends { id: string }>(nodes: readonly T[], lookup: Lookup): T[] {
-  const level = ({ id }: T): number => lookup.get(id)?.internals.z ?? 0;
-  return nodes.toSorted((a, b) => level(a) - level(b));
 }
 
 /** Give the box around boxes and the edges between them, with a margin. */

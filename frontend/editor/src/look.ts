@@ -95,12 +95,6 @@ export function dressed({ fill, border, width, line }: Look): { className: strin
   return { className: names.filter(Boolean).join(" "), style };
 }
 
-/** Read what an element that is `dressed` is filled and surrounded with. */
-export function wornBy({ style }: { style?: CSSProperties }): { fill: string | undefined; border: string | undefined } {
-  const { "--fill": fill, "--border": border } = (style ?? {}) as Readonly<Record<string, string | undefined>>;
-  return { fill, border };
-}
-
 /** Give how long the dashes of a line of that width are, and the gaps, as SVG writes it; `null` for none. */
 export function dashesOf({ line }: Look, width: number): string | null {
   return line === "dashed" ? `${width * 3} ${width * 2}` : line === "dotted" ? `${width} ${width}` : null;

@@ -73,7 +73,7 @@ export function placesIn({ nodes }: Pick<FlowDocument, "nodes">): ReadonlyMap<st
 }
 
 /** Tell how far above the canvas an edge lies for the nodes that it joins: not behind what they lie in. */
-export function liftOf({ source, target }: Pick<FlowEdge, "source" | "target">, places: ReadonlyMap<string, Place>): number {
+export function liftOf({ source, target }: Pick<FlowEdge, "source" | "target">, places: ReadonlyMap<string, Pick<Place, "parent" | "level">>): number {
   const lifts = [source, target].map((id) => places.get(id)).filter((place) => place?.parent !== undefined);
   return Math.max(0, ...lifts.map((place) => place?.level ?? 0));
 }
@@ -123,4 +123,40 @@ export function ancestorsOf(id: string, places: ReadonlyMap<string, Place>): str
     found.push(at);
   }
   return found;
+}
+
+/** List what lies in what; `undefined` stands for the canvas. */
+export function membersOf(places: ReadonlyMap<string, Pick<Place, "parent">>): Map<string | undefined, string[]> {
+  const members = new Map<string | undefined, string[]>();
+  for (const [id, { parent }] of places) {
+    const siblings = members.get(parent);
+    if (siblings === undefined) {
+      members.set(parent, [id]);
+    } else {
+      siblings.push(id);
+    }
+  }
+  return members;
+}
+
+/** Find the innermost node that all of some lie in; `undefined` where there is none. */
+export function innermostAround(ids: readonly string[], places: ReadonlyMap<string, Place>): string | undefined {
+  const [first, ...others] = ids;
+  const above = first === undefined ? [] : ancestorsOf(first, places);
+  const depths = new Map(above.map((id, n) => [id, n]));
+  const passed = new Set<string>();
+  let depth = 0;
+  for (const id of others) {
+    let at = places.get(id)?.parent;
+    while (at !== undefined && !depths.has(at) && !passed.has(at)) {
+      passed.add(at);
+      at = places.get(at)?.parent;
+    }
+    if (at === undefined) {
+      return undefined;
+    }
+    // Who has passed there before has said how far up that leads.
+    depth = Math.max(depth, depths.get(at) ?? 0);
+  }
+  return above[depth];
 }

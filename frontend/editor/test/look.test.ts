@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { dashesOf, dressed, inkOn, lookOf, styling, wornBy } from "../src/look";
+import { dashesOf, dressed, inkOn, lookOf, styling } from "../src/look";
 
 /** The contrast of two colours by WCAG 2.2, reckoned apart from what is tested. */
 function contrast(a: string, b: string): number {
@@ -51,6 +51,5 @@ describe("EDI52: free colours and borders", () => {
   it("draws no border that is wider than the room for it", () => {
     expect(lookOf({ style: { borderWidth: 400 } }).width).toBe(8);
     expect(dashesOf({ fill: null, border: null, width: 2, line: "dashed" }, 2)).toBe("6 4");
-    expect(wornBy({ style: dressed(lookOf({ style: { backgroundColor: "#fff" } })).style })).toEqual({ fill: "#fff", border: undefined });
   });
 });

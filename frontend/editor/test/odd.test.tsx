@@ -9,6 +9,7 @@ import { describe, expect, it } from "vitest";
 
 import { edgeFields, INHERITED, nodeFields, ODD, odd } from "../../client/test/oddities";
 import { draw } from "../src/drawing";
+import { arrangementOf } from "../src/flow/arrangement";
 import { elementsOf, shownEdges, shownNodes } from "../src/flow/elements";
 import { viewOf } from "../src/flow/people";
 import { Miniature } from "../src/home/Miniature";
@@ -32,7 +33,7 @@ function drawn(document: FlowDocument): number[] {
   const miniature = renderToStaticMarkup(<Miniature document={document} />);
   expect(draw(document, LOOK).svg).not.toContain("NaN");
   expect(Object.values(document.nodes).map(wordsOf)).toHaveLength(2);
-  return [shownNodes(nodes).length, shownEdges(edges, document).length, miniature.split("<rect").length - 1, miniature.split("<path").length - 1];
+  return [shownNodes(arrangementOf(nodes)).length, shownEdges(edges, document).length, miniature.split("<rect").length - 1, miniature.split("<path").length - 1];
 }
 
 describe("EDI61: odd documents", () => {

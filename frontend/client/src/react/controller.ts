@@ -91,6 +91,9 @@ export class FlowController<N extends Node, E extends Edge> {
     for (const change of changes) {
       this.#takeNodeChange(change, course, patches);
     }
+    if (changes.some(({ type }) => type === "select")) {
+      this.#tellSelection();
+    }
     if (course === "ends") {
       this.#drop(patches);
     }
@@ -183,7 +186,6 @@ export class FlowController<N extends Node, E extends Edge> {
         break;
       case "select":
         this.#personal(change.id, { selected: change.selected });
-        this.#tellSelection();
         break;
       case "remove":
         patches.removed[change.id] = null;

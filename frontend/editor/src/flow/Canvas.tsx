@@ -7,6 +7,7 @@ import type { UseFlowResult } from "helix-flows/react";
 import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
 
 import { Guard } from "../Guard";
+import { arrangementOf, frameAround } from "./arrangement";
 import type { MenuPlace } from "./ContextMenu";
 import { Dots } from "./Dots";
 import { edgeTypes, elementsOf, ledTo, nodeTypes, shownEdges, shownNodes } from "./elements";
@@ -16,11 +17,13 @@ import { Minimap } from "./Minimap";
 import { Others } from "./Others";
 import { DRAGGED_KIND } from "./Palette";
 import { GRID } from "./placing";
+import { givenIn } from "./sight";
 import type { Actions } from "./useActions";
+import { useArea } from "./useArea";
 import { type DragSigns, useGuidedDrag } from "./useGuidedDrag";
 import { useLongTouch } from "./useLongTouch";
 
-/** From how many nodes on only those in sight are drawn. */
+/** From how many nodes on only those in sight are drawn, and React Flow is given only those around. */
 const MANY_NODES = 300;
 
 /** From how far away on nodes are drawn without what is too small to see, and without anything in them. */
@@ -57,8 +60,15 @@ export const Canvas = memo(function Canvas(props: Props) {
   const distance = useStore((state) => distanceOf(state.transform[2]));
   const canvas = useRef<HTMLDivElement>(null);
   const shown = useMemo(() => (past === null ? { nodes, edges } : elementsOf(past)), [past, nodes, edges]);
-  const drawnNodes = useMemo(() => shownNodes(shown.nodes), [shown.nodes]);
-  const drawnEdges = useMemo(() => shownEdges(shown.edges, past ?? document), [shown.edges, past, document]);
+  const arrangement = arrangementOf(shown.nodes);
+  const isMany = shown.nodes.length > MANY_NODES;
+  const area = useArea(useMemo(() => (isMany ? frameAround(arrangement, 0) : null), [isMany, arrangement]));
+  const given = useMemo(
+    () => (area === null ? undefined : givenIn(arrangement, shown.edges, area)),
+    [arrangement, shown.edges, area],
+  );
+  const drawnNodes = useMemo(() => shownNodes(arrangement, given), [arrangement, given]);
+  const drawnEdges = useMemo(() => shownEdges(given?.edges ?? shown.edges, past ?? document), [given, shown.edges, past, document]);
   const { change, signs, endDrag } = useGuidedDrag(document, nodes, calls.onNodesChange);
   useFirstView(document);
 
@@ -122,7 +132,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       maxZoom={MAX_ZOOM}
       ariaLabelConfig={ARIA}
       autoPanOnNodeFocus={false}
-      onlyRenderVisibleElements={drawnNodes.length > MANY_NODES}
+      onlyRenderVisibleElements={isMany}
       onNodeDragStop={endDrag}
       onSelectionDragStop={endDrag}
       onMoveStart={() => { canvas.current?.setAttribute("data-moving", ""); }}
@@ -146,8 +156,8 @@ export const Canvas = memo(function Canvas(props: Props) {
       }}
     >
       <Dots />
-      {distance === "far tiny" && <FarPicture nodes={drawnNodes} edges={drawnEdges} />}
-      <Minimap nodes={drawnNodes} />
+      {distance === "far tiny" && <FarPicture arrangement={arrangement} edges={shown.edges} />}
+      <Minimap arrangement={arrangement} />
       {past === null && <Guard of={document}><Others sync={sync} /></Guard>}
       <Signs {...signs} />
     </ReactFlow>

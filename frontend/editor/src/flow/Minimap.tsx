@@ -1,11 +1,11 @@
-import { type Node, useReactFlow, useStoreApi } from "@xyflow/react";
+import { useReactFlow, useStoreApi } from "@xyflow/react";
 import { type PointerEvent, useEffect, useRef } from "react";
 
-import { type Box, fillNode, frameOf, fromBelow, placesOf } from "../drawing";
+import { type Box, fillNode } from "../drawing";
 import { tintOf } from "../kinds";
-import { wornBy } from "../look";
+import { lookOf } from "../look";
 import { useTheme } from "../theme";
-import { isDrawnAsGroup } from "./elements";
+import { type Arrangement, frameAround, fromBelow } from "./arrangement";
 import { MAX_ZOOM, MIN_ZOOM } from "./fit";
 
 const SIZE = { width: 200, height: 128 };
@@ -26,8 +26,7 @@ interface Scale {
   y: number;
 }
 
-function scaleOf(boxes: ReadonlyMap<string, Box>): Scale {
-  const frame = frameOf(boxes, MARGIN);
+function scaleOf(frame: Box): Scale {
   const by = Math.min(SIZE.width / frame.width, SIZE.height / frame.height);
   return { by, x: (SIZE.width - frame.width * by) / 2 - frame.x * by, y: (SIZE.height - frame.height * by) / 2 - frame.y * by };
 }
@@ -37,7 +36,7 @@ function scaleOf(boxes: ReadonlyMap<string, Box>): Scale {
  *
  * It is drawn when nodes change; while the canvas moves, only the frame does, and nothing is rendered by React.
  */
-export function Minimap({ nodes }: { nodes: readonly Node[] }) {
+export function Minimap({ arrangement }: { arrangement: Arrangement }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const frame = useRef<HTMLDivElement>(null);
   const scale = useRef<Scale>({ by: 1, x: 0, y: 0 });
@@ -65,34 +64,29 @@ export function Minimap({ nodes }: { nodes: readonly Node[] }) {
       if (canvas.current === null || context === null || context === undefined) {
         return;
       }
-      const { nodeLookup } = store.getState();
-      const boxes = placesOf(nodeLookup);
       const style = getComputedStyle(canvas.current);
-      scale.current = scaleOf(boxes);
+      scale.current = scaleOf(frameAround(arrangement, MARGIN));
       const { by, x, y } = scale.current;
       const ratio = Math.min(2, devicePixelRatio);
       canvas.current.width = SIZE.width * ratio;
       canvas.current.height = SIZE.height * ratio;
       context.scale(ratio, ratio);
-      for (const node of fromBelow(nodes, nodeLookup)) {
-        const box = boxes.get(node.id);
-        if (box !== undefined) {
-          const { own, kind } = tintOf(node);
-          const { fill, border } = wornBy(node);
-          const tint = own ?? style.getPropertyValue(`--${kind}`);
-          context.beginPath();
-          context.roundRect(x + box.x * by, y + box.y * by, Math.max(2, box.width * by), Math.max(2, box.height * by), Math.min(2, 8 * by));
-          fillNode(context, fill ?? tint, isDrawnAsGroup(node), 1);
-          if (fill !== undefined || border !== undefined) {
-            context.strokeStyle = border ?? tint;
-            context.stroke();
-          }
+      for (const { node, box, isGroup } of fromBelow(arrangement)) {
+        const { own, kind } = tintOf(node);
+        const { fill, border } = lookOf(node);
+        const tint = own ?? style.getPropertyValue(`--${kind}`);
+        context.beginPath();
+        context.roundRect(x + box.x * by, y + box.y * by, Math.max(2, box.width * by), Math.max(2, box.height * by), Math.min(2, 8 * by));
+        fillNode(context, fill ?? tint, isGroup, 1);
+        if (fill !== null || border !== null) {
+          context.strokeStyle = border ?? tint;
+          context.stroke();
         }
       }
       showView.current();
     }, DELAY);
     return () => { clearTimeout(timer); };
-  }, [nodes, store, theme]);
+  }, [arrangement, theme]);
 
   const look = (event: PointerEvent): void => {
     const { left, top } = event.currentTarget.getBoundingClientRect();

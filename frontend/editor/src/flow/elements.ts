@@ -6,10 +6,12 @@ import { type FlowDocument, type FlowEdge as DocumentEdge, own } from "helix-flo
 import { sizeOf } from "../drawing";
 import { kindName, kindOfNode, KINDS, labelOf, textOf } from "../kinds";
 import { dressed, lookOf } from "../look";
-import { GROUP, inOrder, levelOf, liftOf, MAX_LEVEL, nestingOf, type Place, placesIn } from "../nesting";
+import { GROUP, inOrder, levelOf, liftOf, type Place, placesIn } from "../nesting";
 import { lanesIn, stackedAt } from "../stacking";
+import type { Arrangement } from "./arrangement";
 import { FlowEdge, LANE, LEVEL } from "./FlowEdge";
 import { FlowNode, GROUPED, LOCKED } from "./FlowNode";
+import type { Given } from "./sight";
 
 /** One look for all; React Flow shows `default` for types that it doesn't know. */
 export const nodeTypes = Object.fromEntries(["default", ...KINDS.map(({ type }) => type)].map((type) => [type, FlowNode]));
@@ -25,20 +27,20 @@ export const EDGE_TYPES = ["default", "smoothstep", "step", "straight"];
 
 export const edgeTypes = Object.fromEntries(EDGE_TYPES.map((type) => [type, FlowEdge]));
 
-interface Given<T> {
+interface Made<T> {
   element: T;
   name: string;
 }
 
-const given = new WeakMap<Node | Edge, Given<unknown>>();
+const known = new WeakMap<Node | Edge, Made<unknown>>();
 
 function once<T extends Node | Edge>(element: T, name: string, make: () => T): T {
-  const before = given.get(element) as Given<T> | undefined;
+  const before = known.get(element) as Made<T> | undefined;
   if (before?.name === name) {
     return before.element;
   }
   const made = make();
-  given.set(element, { element: made, name });
+  known.set(element, { element: made, name });
   return made;
 }
 
@@ -50,11 +52,6 @@ function handlesOf({ width, height }: { width: number; height: number }): NodeHa
     { type: "target", position: Position.Left, x: -HANDLE / 2, ...size },
     { type: "source", position: Position.Right, x: width - HANDLE / 2, ...size },
   ];
-}
-
-/** Tell whether a node that is given to React Flow is drawn as a group. */
-export function isDrawnAsGroup({ data }: Node): boolean {
-  return data[GROUPED] === true;
 }
 
 /** Say what a node is, for those who can't see it. */
@@ -80,27 +77,24 @@ function bindingOf({ extent, expandParent }: Node, parentId: string): Partial<No
 /**
  * Give nodes as they are drawn, those that others lie in first. One that hasn't changed is the very same object as
  * before. Of what other editors have written, only what is understood here counts.
+ *
+ * @param given of which nodes; all, where it isn't said.
  */
-export function shownNodes(nodes: readonly Node[]): Node[] {
-  const byId = new Map(nodes.map((node) => [node.id, node]));
-  const places = nestingOf(nodes);
-  const around = new Set([...places.values()].map(({ parent }) => parent));
-  return [...places].map(([id, { parent, level }]) => {
-    const node = byId.get(id) as Node;
-    const isGroup = around.has(id) || node.type === GROUP;
-    // What one drags hides behind nothing; the edges in a group that one drags would behind that.
-    const zIndex = isGroup ? stackedAt(level, "group") : stackedAt(node.dragging === true ? MAX_LEVEL : level, "node");
-    return once(node, `${zIndex} ${parent ?? ""}`, () => {
+export function shownNodes(arrangement: Arrangement, given?: Pick<Given<Edge>, "nodes" | "loose">): Node[] {
+  const chosen = given === undefined ? arrangement : [...arrangement].filter(([id]) => given.nodes.has(id));
+  return Array.from(chosen, ([id, { node, box, parent, isGroup, zIndex }]) => {
+    const isLoose = given?.loose.has(id) === true;
+    return once(node, `${zIndex} ${isLoose ? `${box.x} ${box.y}` : `in ${parent ?? ""}`}`, () => {
       const { width, height } = sizeOf(node);
       return {
         id,
         type: drawnType(node),
-        position: node.position,
+        position: isLoose ? { x: box.x, y: box.y } : node.position,
         width,
         height,
         zIndex,
         ...switchesOf(node),
-        ...(parent === undefined ? {} : bindingOf(node, parent)),
+        ...(isLoose || parent === undefined ? {} : bindingOf(node, parent)),
         ...dressed(lookOf(node)),
         measured: { width: Math.round(width), height: Math.round(height) },
         handles: handlesOf({ width, height }),
@@ -123,6 +117,11 @@ function drawnType(node: Node): string {
   return Object.hasOwn(nodeTypes, type) ? type : "default";
 }
 
+/** Tell above what an edge is drawn: all that has a lower `zIndex`. */
+export function heightOf(edge: Edge, places: ReadonlyMap<string, Pick<Place, "parent" | "level">>): number {
+  return stackedAt(levelOf(edge.zIndex) + liftOf(edge, places), "edge");
+}
+
 /** Give edges as they are drawn, named after the nodes that they join. */
 export function shownEdges(edges: readonly Edge[], document: FlowDocument | null): Edge[] {
   const label = (id: string): string => labelOf(own(document?.nodes, id) ?? {});
@@ -131,7 +130,7 @@ export function shownEdges(edges: readonly Edge[], document: FlowDocument | null
   return edges.map((edge) => {
     const text = textOf(edge.label);
     const name = `${label(edge.source)} to ${label(edge.target)}${text === "" ? "" : `: ${text}`}`;
-    const zIndex = stackedAt(levelOf(edge.zIndex) + liftOf(edge, places), "edge");
+    const zIndex = heightOf(edge, places);
     const lane = lanes.get(edge.id) ?? 0;
     return once(edge, `${zIndex} ${lane} ${name}`, () => ({
       id: edge.id,

@@ -3,7 +3,7 @@
 import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
 import { type Box, boxesOf, frameOf, sizeOf } from "../drawing";
-import { ancestorsOf, GROUP, groupsIn, MAX_LEVEL, outermost, type Place, placesIn, withInside } from "../nesting";
+import { ancestorsOf, GROUP, groupsIn, innermostAround, MAX_LEVEL, outermost, type Place, placesIn, withInside } from "../nesting";
 import { randomId } from "../person";
 import { overlaps } from "./levels";
 import type { Addition } from "./parts";
@@ -42,7 +42,7 @@ export function grouped(document: FlowDocument, ids: readonly string[]): Additio
   if (first === undefined) {
     return null;
   }
-  const parent = ancestorsOf(first, places).find((one) => outer.every((id) => ancestorsOf(id, places).includes(one)));
+  const parent = innermostAround(outer, places);
   const boxes = boxesOf(document, places);
   const frame = around(outer, boxes);
   const [left, top] = [Math.floor(frame.x - PADDING), Math.floor(frame.y - HEADING)];
@@ -78,8 +78,16 @@ export function ungrouped(document: FlowDocument, ids: readonly string[]): Addit
     return null;
   }
   const freed = [...places].filter(([id, { parent }]) => parent !== undefined && gone.has(parent) && !gone.has(id)).map(([id]) => id);
+  /** In whom lies what lay in groups that go. */
+  const outside = new Map<string | undefined, string | undefined>();
+  for (const [id, { parent }] of places) {
+    if (gone.has(id)) {
+      // Who lies in another is listed after that one.
+      outside.set(id, outside.has(parent) ? outside.get(parent) : parent);
+    }
+  }
   const nodes = freed.map((id) => {
-    const parent = ancestorsOf(id, places).find((one) => !gone.has(one));
+    const parent = outside.get(places.get(id)?.parent);
     return [id, laid(nodeOf(document, id), places.get(id) as Place, parent, places)] as const;
   });
   return { patch: { nodes: { ...Object.fromEntries(nodes), ...Object.fromEntries([...gone].map((id) => [id, null])) } }, ids: freed };

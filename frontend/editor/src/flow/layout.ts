@@ -4,7 +4,7 @@ import dagre from "@dagrejs/dagre";
 import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
 import { type Box, boxesOf, frameOf } from "../drawing";
-import { ancestorsOf, outermost, type Place, placesIn } from "../nesting";
+import { membersOf, outermost, type Place, placesIn } from "../nesting";
 import { MIN_SIZE } from "./FlowNode";
 import { HEADING, PADDING } from "./grouping";
 
@@ -24,6 +24,9 @@ type Places = ReadonlyMap<string, Place>;
 
 /** Give where nodes stand in order: their upper left corners, from 0, 0 on. */
 function inOrder(sizes: ReadonlyMap<string, Size>, edges: readonly (readonly [string, string])[]): Map<string, Box> {
+  if (sizes.size === 1) {
+    return new Map(Array.from(sizes, ([id, size]) => [id, { x: 0, y: 0, ...size }]));
+  }
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: "LR", ...GAP });
   graph.setDefaultEdgeLabel(() => ({}));
@@ -114,35 +117,61 @@ function sizeChange(node: FlowNode, { width, height }: Size, isGroup: boolean): 
   return !isGroup || (node["width"] === width && node["height"] === height) ? {} : { width, height };
 }
 
-/** List what lies in what; `undefined` stands for the canvas. */
-function membersOf(places: Places): Map<string | undefined, string[]> {
-  const members = new Map<string | undefined, string[]>();
-  for (const [id, { parent }] of places) {
-    const siblings = members.get(parent);
-    if (siblings === undefined) {
-      members.set(parent, [id]);
-    } else {
-      siblings.push(id);
-    }
-  }
-  return members;
-}
-
 /** List the edges by the innermost group that both ends lie in, as edges between what lies in that. */
 function linksOf({ edges }: FlowDocument, places: Places): Map<string | undefined, [string, string][]> {
   const links = new Map<string | undefined, [string, string][]>();
+  const steps = stepsIn(places);
   for (const { source, target } of Object.values(edges)) {
-    const [from, to] = [source, target].map((id) => [id, ...ancestorsOf(id, places)].reverse()) as [string[], string[]];
-    const n = from.findIndex((id, depth) => id !== to[depth]);
-    const [a, b] = [from[n], to[n]];
-    if (a !== undefined && b !== undefined) {
-      const group = places.get(a)?.parent;
+    const ends = apart(steps.get(source), steps.get(target));
+    if (ends !== null) {
+      const group = places.get(ends[0])?.parent;
       const found = links.get(group) ?? [];
-      found.push([a, b]);
+      found.push(ends);
       links.set(group, found);
     }
   }
   return links;
+}
+
+/** A node on the way out of what it lies in. */
+interface Step {
+  id: string;
+  /** How many it lies in. */
+  depth: number;
+  /** The one that it lies in, and one much farther out. */
+  out: Step | undefined;
+  far: Step | undefined;
+}
+
+/**
+ * Give the ways out of all nodes. On them few steps lead far, however deep nodes lie: these are skew-binary jump
+ * pointers (Myers, "An applicative random-access stack", 1983).
+ */
+function stepsIn(places: Places): Map<string, Step> {
+  const steps = new Map<string, Step>();
+  for (const [id, { parent }] of places) {
+    const out = steps.get(parent ?? "");
+    const far = out?.far;
+    const isSame = out !== undefined && out.depth - (far?.depth ?? -1) === (far?.depth ?? -1) - (far?.far?.depth ?? -1);
+    steps.set(id, { id, depth: out === undefined ? 0 : out.depth + 1, out, far: isSame ? far?.far : out });
+  }
+  return steps;
+}
+
+/** Find where the ways out of two nodes come to the same group: the two in it; `null` where one lies in the other. */
+function apart(from: Step | undefined, to: Step | undefined): [string, string] | null {
+  let [a, b] = [from, to];
+  while (a !== undefined && b !== undefined && a.depth !== b.depth) {
+    if (a.depth > b.depth) {
+      a = a.far !== undefined && a.far.depth >= b.depth ? a.far : a.out;
+    } else {
+      b = b.far !== undefined && b.far.depth >= a.depth ? b.far : b.out;
+    }
+  }
+  while (a !== undefined && b !== undefined && a !== b && a.out !== b.out) {
+    [a, b] = a.far === b.far ? [a.out, b.out] : [a.far, b.far];
+  }
+  return a === undefined || b === undefined || a === b ? null : [a.id, b.id];
 }
 
 function isLocked(document: FlowDocument, id: string): boolean {

@@ -2,7 +2,7 @@
 
 import { type FlowDocument, type JsonObject, own } from "helix-flows";
 
-import { type Box, boxesOf } from "../drawing";
+import { type Box, boxesOf, frameOf } from "../drawing";
 import { levelOf, liftOf, MAX_LEVEL, placesIn, withInside } from "../nesting";
 
 /** A node or an edge, and how far up it lies. */
@@ -76,14 +76,11 @@ export function overlaps(a: Box, b: Box): boolean {
 
 /** Tell the level at which something new hides behind no node that is there: 0 where it may lie anywhere. */
 export function levelAbove(document: FlowDocument | null, added: readonly Box[]): number {
-  let level = 0;
-  if (document !== null) {
-    const places = placesIn(document);
-    for (const [id, box] of boxesOf(document)) {
-      if (added.some((one) => overlaps(one, box))) {
-        level = Math.max(level, (places.get(id)?.level ?? 0) + 1);
-      }
-    }
+  if (document === null) {
+    return 0;
   }
-  return Math.min(level, MAX_LEVEL);
+  const frame = frameOf(new Map(added.map((box, n) => [String(n), box])), 0);
+  const highest = [...boxesOf(document)].findLast(([, box]) => overlaps(box, frame) && added.some((one) => overlaps(one, box)));
+  const level = highest === undefined ? -1 : (placesIn(document).get(highest[0])?.level ?? 0);
+  return Math.max(0, Math.min(level + 1, MAX_LEVEL));
 }

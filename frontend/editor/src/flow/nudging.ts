@@ -3,7 +3,7 @@
 import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
 import { sizeOf } from "../drawing";
-import { outermost, placesIn } from "../nesting";
+import { membersOf, outermost, placesIn } from "../nesting";
 
 /** A node's place, and its size where that is another, while a patch is made. */
 interface Draft extends Point {
@@ -17,6 +17,8 @@ const AXES = [["x", "width"], ["y", "height"]] as const;
 class Nudge {
   readonly #document: FlowDocument;
   readonly #drafts = new Map<string, Draft>();
+  /** What lies in what, once that is asked. */
+  #members: ReturnType<typeof membersOf> | null = null;
 
   constructor(document: FlowDocument) {
     this.#document = document;
@@ -39,10 +41,18 @@ class Nudge {
     }
   }
 
-  /** Let a group be as large as it takes; what else lies in it stays where it is seen. */
+  /** Let a group be as large as it takes, and what it lies in; what else lies in them stays where it is seen. */
   #grow(group: string, child: string): void {
     const places = placesIn(this.#document);
-    const others = [...places].filter(([id, { parent }]) => parent === group && id !== child).map(([id]) => id);
+    let within = child;
+    for (let around: string | undefined = group; around !== undefined;) {
+      this.#include(around, within);
+      within = around;
+      around = own(this.#document.nodes, within)?.["expandParent"] === true ? places.get(within)?.parent : undefined;
+    }
+  }
+
+  #include(group: string, child: string): void {
     const size = this.#size(child);
     for (const [axis, side] of AXES) {
       const draft = this.#draft(child);
@@ -51,16 +61,18 @@ class Nudge {
       const needed = Math.max(room, draft[axis] + size[side]) + before;
       if (before > 0) {
         this.#draft(group)[axis] -= before;
-        [...others, child].forEach((id) => { this.#draft(id)[axis] += before; });
+        this.#inside(group).forEach((id) => { this.#draft(id)[axis] += before; });
       }
       if (needed > room) {
         this.#draft(group)[side] = needed;
       }
     }
-    const above = places.get(group)?.parent;
-    if (above !== undefined && own(this.#document.nodes, group)?.["expandParent"] === true) {
-      this.#grow(above, group);
-    }
+  }
+
+  /** List what lies in a group. */
+  #inside(group: string): readonly string[] {
+    this.#members ??= membersOf(placesIn(this.#document));
+    return this.#members.get(group) ?? [];
   }
 
   #size(id: string): { width: number; height: number } {

@@ -11,7 +11,8 @@ export const GAP = 24;
 /** How far apart places are that are tried, and how many of them in a row at most. */
 const TRIED = { step: 24, most: 64 };
 
-function isWithin(box: Box, area: Box): boolean {
+/** Tell whether a box lies in another as a whole. */
+export function isWithin(box: Box, area: Box): boolean {
   return box.x >= area.x && box.y >= area.y && box.x + box.width <= area.x + area.width && box.y + box.height <= area.y + area.height;
 }
 

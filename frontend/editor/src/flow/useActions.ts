@@ -77,9 +77,12 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
 
   const select = (ids: readonly string[]): void => {
     const wanted = new Set(ids);
-    const all = new Set([...nodes.map(({ id }) => id), ...ids]);
-    onNodesChange([...all].map((id) => ({ type: "select", id, selected: wanted.has(id) })));
-    onEdgesChange(edges.map(({ id }) => ({ type: "select", id, selected: wanted.has(id) })));
+    const left = ({ id, selected }: { id: string; selected?: boolean }): boolean => selected === true && !wanted.has(id);
+    const change = (id: string) => ({ type: "select" as const, id, selected: wanted.has(id) });
+    const ofEdges = new Set(edges.map(({ id }) => id));
+    // What is new isn't among the nodes yet.
+    onNodesChange([...nodes.filter(left).map(({ id }) => id), ...[...wanted].filter((id) => !ofEdges.has(id))].map(change));
+    onEdgesChange(edges.filter((edge) => left(edge) || wanted.has(edge.id)).map(({ id }) => change(id)));
   };
   const apply = ({ patch, ids }: Addition): void => {
     if (!isReadOnly && ids.length > 0) {

@@ -1,4 +1,4 @@
-import { type Node, type NodeChange, type NodePositionChange, useReactFlow, type XYPosition } from "@xyflow/react";
+import type { Node, NodeChange, NodePositionChange, XYPosition } from "@xyflow/react";
 import type { FlowDocument } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { useCallback, useRef, useState } from "react";
@@ -8,6 +8,7 @@ import { labelOf } from "../kinds";
 import { placesIn, withInside } from "../nesting";
 import { align, type Alignment } from "./alignment";
 import { announce, counted } from "./announce";
+import { arrangementOf } from "./arrangement";
 import { goingInto } from "./grouping";
 
 type Drag = NodePositionChange & { position: XYPosition };
@@ -44,19 +45,16 @@ function isDrop(change: NodeChange): change is NodePositionChange {
  */
 export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Node[], onNodesChange: UseFlowResult["onNodesChange"]) {
   const [signs, setSigns] = useState(NOTHING);
-  const { getInternalNode } = useReactFlow();
   /** `null` while nothing is dragged. */
   const dragged = useRef<Dragged | null>(null);
 
   const show = (next: DragSigns): void => {
     setSigns((before) => (JSON.stringify(before) === JSON.stringify(next) ? before : next));
   };
-  const originOf = useCallback(
-    (parent: string | undefined): XYPosition => getInternalNode(parent ?? "")?.internals.positionAbsolute ?? { x: 0, y: 0 },
-    [getInternalNode],
-  );
   const change = useCallback(
     (changes: NodeChange[]): void => {
+      const arrangement = arrangementOf(nodes);
+      const originOf = (parent: string | undefined): XYPosition => arrangement.get(parent ?? "")?.box ?? { x: 0, y: 0 };
       const byId = new Map(nodes.map((node) => [node.id, node]));
       const boxOf = (node: Node, position = node.position): Box => {
         const { x, y } = originOf(node.parentId);
@@ -118,7 +116,7 @@ export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Nod
         announce(`Moved ${counted(current.going.size, 0)} ${[...names].join(" and ")}`);
       }
     },
-    [document, nodes, onNodesChange, originOf],
+    [document, nodes, onNodesChange],
   );
   const endDrag = useCallback(() => {
     dragged.current = null;
