@@ -164,8 +164,8 @@ SETTINGS: Sequence[Setting] = (
         "max-store-bytes",
         "0",
         _number(int, 0, 10**15),
-        "Bytes that the SQLite file may hold; beyond, and on the last 64 MiB of its disk (a "
-        "twentieth of a small one), nothing new is kept. 0: as many as there are.",
+        "Bytes that the SQLite file may hold; beyond, and on the last 64 MiB of its disk (if it "
+        "has more than 1 GiB), nothing new is kept. 0: as many as there are.",
     ),
     Setting(
         "allow-origin",

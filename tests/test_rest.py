@@ -626,7 +626,7 @@ def test_res8_a_post_without_a_body_is_refused(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("depth", "status"), [(127, 200), (128, 400), (5_000, 400), (200_000, 400)]
+    ("depth", "status"), [(127, 200), (128, 400), (5_000, 400), (100_000, 400)]
 )
 def test_res8_depth_is_bounded(stack: Stack, depth: int, status: int) -> None:
     body = b'{"changes":' + b"[" * depth + b"]" * depth + b"}"

@@ -9,10 +9,10 @@ from pathlib import Path
 import attrs
 
 MIN_FREE_BYTES = 64 * 2**20
-"""Of the disk are left: for the write-ahead log, and for what else has to go on ..."""
+"""Of the disk are left: for the write-ahead log, and for what else has to go on."""
 
-MIN_FREE_SHARE = 0.05
-"""... or so much of it, where that is less."""
+SMALL_DISK_BYTES = 2**30
+"""Of a disk that is smaller all may be taken."""
 
 
 @attrs.frozen
@@ -30,13 +30,13 @@ class Room:
     def is_full(self, database: sqlite3.Connection) -> bool:
         """Tell whether nothing more is to be kept. What was cleared away counts as room."""
         disk = os.statvfs(self.path.parent)
-        left = min(MIN_FREE_BYTES, MIN_FREE_SHARE * disk.f_blocks * disk.f_frsize)
-        if disk.f_bavail * disk.f_frsize < left:
+        size, free = (blocks * disk.f_frsize for blocks in (disk.f_blocks, disk.f_bavail))
+        if size >= SMALL_DISK_BYTES and free < MIN_FREE_BYTES:
             return True
         if not self.max_bytes:
             return False
-        pages, free, size = (
+        pages, spare, page = (
             database.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "freelist_count", "page_size")
         )
-        return bool((pages - free) * size >= self.max_bytes)
+        return bool((pages - spare) * page >= self.max_bytes)

@@ -80,7 +80,7 @@ async def test_lim26_what_a_file_may_hold_is_bounded(path: Path, monkeypatch: An
                 break
         await add(store, "g", "e1", 0, [entry(1)], SUMMARY)
         monkeypatch.setattr(sqlite_room, "MIN_FREE_BYTES", 2**60)
-        monkeypatch.setattr(sqlite_room, "MIN_FREE_SHARE", 2.0)
+        monkeypatch.setattr(sqlite_room, "SMALL_DISK_BYTES", 0)
         with pytest.raises(StoreFull):
             await add(store, "g", "e1", 1, [entry(2)], SUMMARY)
         assert (await store.load("g")).entries == [entry(1)]
