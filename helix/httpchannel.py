@@ -56,6 +56,8 @@ class Channel(HTTPChannel):
         self._keep_alive = self.setTimeout(ARRIVAL_TIMEOUT)
 
     def dataReceived(self, data: bytes) -> None:
+        if self._is_refused:  # TLS hands on what comes up to the other's end
+            return
         if self._is_idle:
             self._is_idle = False
             self.setTimeout(ARRIVAL_TIMEOUT)
@@ -64,14 +66,6 @@ class Channel(HTTPChannel):
             self._fresh = 0
             self.resetTimeout()
         LineReceiver.dataReceived(self, data)
-
-    def lineReceived(self, line: bytes) -> None:
-        if not self._is_refused:
-            super().lineReceived(line)
-
-    def rawDataReceived(self, data: bytes) -> None:
-        if not self._is_refused:
-            super().rawDataReceived(data)
 
     def headerReceived(self, line: bytes) -> bool:
         try:

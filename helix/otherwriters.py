@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from helix.chain import continues
 from helix.errors import FlowDeleted, FlowNotFound, HelixError, StoreCorrupt, VersionConflict
 from helix.livelog import PAGE, LiveLog, LogSettings, replay
+from helix.printable import field
 from helix.records import Entry, FlowHead
 from helix.submitters import Submitters
 
@@ -207,7 +208,7 @@ class OtherWriters:
         self._log.warn(
             "The store went back in time: the log of {flow_id} was at version {version}, and goes"
             " on from {head} under a new epoch",
-            flow_id=log.flow_id,
+            flow_id=field(log.flow_id),
             version=log.version,
             head=head.version,
         )

@@ -17,8 +17,8 @@ def shown(text: str) -> str:
 
 
 def shown_json(text: str) -> str:
-    """Escape the same in JSON, which stays what it is: no such character stands outside strings."""
-    return _escaped(text, lambda c: json.dumps(c)[1:-1])
+    """Escape the same in the strings of JSON, which so stays what it is."""
+    return _escaped(text, lambda c: c if c == "\n" else json.dumps(c)[1:-1])
 
 
 def shown_lines(text: str) -> str:

@@ -135,7 +135,9 @@ class ListenService(Service):
     def __init__(self, reactor: Any, description: str, site: HelixSite) -> None:
         self._description = description
         self._endpoint = serverFromString(reactor, complete(description, BACKLOG))
-        self._path = Endpoint.parse(description).path
+        endpoint = Endpoint.parse(description)
+        # Who asks for Twisted's own lock, which has the same name, gets that.
+        self._path = None if endpoint.named.get("lockfile") == "1" else endpoint.path
         self._lock: SocketLock | None = None
         self._site = site
         self.port: IListeningPort | None = None

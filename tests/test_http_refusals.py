@@ -124,6 +124,22 @@ def test_sec2_header_that_cannot_be_is_refused_once(
 
 
 @pytest.mark.parametrize(
+    "refused",
+    [
+        b"GET x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\nx: y\r\n",
+    ],
+)
+def test_sec2_what_comes_later_is_not_read_either(refused: bytes) -> None:
+    connection = Stack().connect()
+    connection.send(refused)
+    for line in (b"", b"GET /healthz HTTP/1.1", b"Host: localhost", b""):
+        connection.send(line + b"\r\n")
+    assert refusals(connection.transport.value()) == [400]
+
+
+@pytest.mark.parametrize(
     "line",
     [b"GET", b"GET /healthz", b"GET /healthz HTTP/9.9", b"G\xc3T / HTTP/1.1", b"GET  / HTTP/1.1",
      b"\x16\x03\x01\x02", b"PRI * HTTP/2.0", b"GET " + b"/" + b"x" * 70_000 + b" HTTP/1.1",

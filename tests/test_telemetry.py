@@ -16,7 +16,7 @@ from twisted.logger import LogLevel
 import helix
 from helix.logs import make_observer
 from helix.metrics import Metrics
-from helix.printable import field
+from helix.printable import field, shown_json
 from helix.telemetry import EVENTS, Telemetry, Values
 from tests.world import World
 
@@ -215,3 +215,15 @@ def test_sec10_field_ends_where_it_ends(text: str) -> None:
         assert json.JSONDecoder().raw_decode(written + " next=1") == (text, len(written))
     else:
         assert not set(text) & set(" =\"'\\")
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_cli8_json_on_a_terminal_is_the_same_json(value: object) -> None:
+    for indent in (None, 2):
+        written = shown_json(json.dumps(value, ensure_ascii=False, indent=indent))
+        assert json.loads(written) == value
+        assert written.replace("\n", "").isprintable()
