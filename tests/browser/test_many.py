@@ -87,10 +87,12 @@ def test_edi57_the_innermost_of_a_long_chain_is_found_and_moved(
     expect(ada.node(last)).to_have_class(SELECTED, timeout=SLOW_MS)
     ada.resting_view()
     ada.drag(last, (0, 80))
+    expect(ada.status).to_have_text("Saved", timeout=SLOW_MS)
     moved = document_of(ada)["nodes"]
     assert moved[last]["position"] != nodes[-1]["position"]
     assert [one for one in nodes if moved[one["id"]] != one] == [nodes[-1]]
     ada.press("Control+z")
+    expect(ada.status).to_have_text("Saved", timeout=SLOW_MS)
     assert document_of(ada)["nodes"][last] == nodes[-1]
     ada.press("Control+a")
     expect(ada.page.locator(".announcer")).to_have_text(
