@@ -1,12 +1,13 @@
 /** What pages that are gone have left unsent, and who takes it to the server. */
 
 import { REPLACED } from "./errors";
+import { newId } from "./ids";
 import { Membership, type MembershipOptions } from "./membership";
 import { type Acceptance, Outgoing } from "./outgoing";
 import { type NewOperation, type Operation, type Replica, replacing } from "./replica";
 import type { FlowError, FlowKeeper, JsonObject, KeptOperation } from "./types";
 
-/** Milliseconds for which one's own changes wait for those of a page that is gone. */
+/** Milliseconds for which one's own changes wait for those that were made before. */
 const PATIENCE = 10_000;
 
 /** Milliseconds that somebody who is back under the same name is left to it. */
@@ -33,6 +34,13 @@ interface Errand {
   patience: ReturnType<typeof setTimeout> | undefined;
 }
 
+/** What this page has made under a name that another page holds now. */
+interface Left {
+  operations: readonly Operation[];
+  /** How long one's own changes wait until it is known what became of it. */
+  patience: ReturnType<typeof setTimeout>;
+}
+
 /**
  * Adopts operations whose page is gone: exactly one page holds their client's name.
  *
@@ -49,9 +57,16 @@ export class Couriers {
   readonly #held = new Map<string, () => void>();
   /** Clients whose operations can't be delivered; they are left to another visit. */
   readonly #given = new Set<string>();
-  /** The largest number that an operation of a client has. */
-  readonly #newest = new Map<string, number>();
+  /** The names of what was sent: storage that fails keeps what is settled. */
+  readonly #sent = new Set<string>();
   #under: Errand | null = null;
+  #left: Left | null = null;
+  /** Whether what there is may be delivered. */
+  #isOn = false;
+  /** Whether a name is being had for parts of what is too large. */
+  #isRenaming = false;
+  /** Clients of whom all is delivered, while it is looked whether that is so. */
+  readonly #ending = new Set<string>();
 
   constructor(
     flowId: string,
@@ -69,7 +84,22 @@ export class Couriers {
 
   /** Whether what this page has not sent yet is to wait. */
   get isFirst(): boolean {
-    return this.#under?.patience !== undefined;
+    return this.#under?.patience !== undefined || this.#isRenaming || this.#left !== null;
+  }
+
+  /** Whether another page may be sending what is this one's. */
+  get hasLeft(): boolean {
+    return this.#left !== null;
+  }
+
+  /** Leave operations of this page to whoever holds the name under which they were made. */
+  leave(operations: readonly Operation[]): void {
+    clearTimeout(this.#left?.patience);
+    const patience = setTimeout(() => {
+      this.#endLeft();
+    }, PATIENCE);
+    this.#left = { operations: [...(this.#left?.operations ?? []), ...operations], patience };
+    this.#noteLeft();
   }
 
   /** Whether this page acts under a client's name. */
@@ -98,18 +128,24 @@ export class Couriers {
       return false;
     }
     // Until it was held, its page may have settled some.
-    const { operations } = await this.#keeper.load(this.#flowId);
-    for (const { clientId, opId } of [...operations, ...this.#replica.operations]) {
-      this.#newest.set(clientId, Math.max(opId, this.#newest.get(clientId) ?? 0));
-    }
-    const left = operations.filter(({ clientId }) => adopted.has(clientId)).sort(byTime);
-    this.#take(left.filter((one) => !this.#replica.operations.some((op) => isSame(op, one))));
+    await this.#read(adopted);
     return true;
+  }
+
+  /** Take what is kept of clients whose names are held; tell whether anything of it wasn't here. */
+  async #read(clientIds: ReadonlySet<string>): Promise<boolean> {
+    const { operations } = await this.#keeper.load(this.#flowId);
+    const left = operations
+      .filter((one) => clientIds.has(one.clientId) && this.#held.has(one.clientId))
+      .filter((one) => !this.#sent.has(nameOf(one)) && !this.#replica.operations.some((op) => isSame(op, one)));
+    this.#take(left.sort(byTime));
+    return left.length > 0;
   }
 
   /** Deliver what there is, one client after the other. */
   deliver(): void {
-    if (this.#under === null) {
+    this.#isOn = true;
+    if (this.#under === null && !this.#isRenaming) {
       const run = this.#nextRun();
       if (run.length > 0) {
         this.#send(run);
@@ -131,6 +167,7 @@ export class Couriers {
 
   /** End what is under way. */
   pause(): void {
+    this.#isOn = false;
     const under = this.#under;
     this.#under = null;
     clearTimeout(under?.patience);
@@ -145,7 +182,10 @@ export class Couriers {
       release();
     }
     this.#held.clear();
+    this.#sent.clear();
     this.#given.clear();
+    clearTimeout(this.#left?.patience);
+    this.#left = null;
   }
 
   #take(left: readonly KeptOperation[]): void {
@@ -165,18 +205,35 @@ export class Couriers {
     });
   }
 
+  #waiting(): Operation[] {
+    return this.#replica.unconfirmed.filter(({ clientId }) => this.#held.has(clientId));
+  }
+
   /** Let go of clients of whom nothing is left, and give what is to go out next under one name. */
   #nextRun(): Operation[] {
-    const waiting = this.#replica.unconfirmed.filter(({ clientId }) => this.#held.has(clientId));
-    for (const [clientId, release] of this.#held) {
-      if (!waiting.some((op) => op.clientId === clientId)) {
-        this.#held.delete(clientId);
-        release();
+    const waiting = this.#waiting();
+    const busy = new Set(waiting.map(({ clientId }) => clientId));
+    for (const clientId of this.#held.keys()) {
+      if (!busy.has(clientId) && !this.#ending.has(clientId)) {
+        this.#ending.add(clientId);
+        void this.#end(clientId);
       }
     }
     const left = waiting.filter(({ clientId }) => !this.#given.has(clientId));
     const other = left.findIndex(({ clientId }) => clientId !== left[0]?.clientId);
     return other === -1 ? left : left.slice(0, other);
+  }
+
+  /** Let go of a client, unless its page has left more meanwhile, as it does before it notices that its name is taken. */
+  async #end(clientId: string): Promise<void> {
+    const isMore = await this.#read(new Set([clientId]));
+    this.#ending.delete(clientId);
+    if (!isMore && !this.#waiting().some((op) => op.clientId === clientId)) {
+      this.#held.get(clientId)?.();
+      this.#held.delete(clientId);
+    } else if (this.#isOn) {
+      this.deliver();
+    }
   }
 
   #send(operations: Operation[]): void {
@@ -208,6 +265,7 @@ export class Couriers {
     };
     this.#under = errand;
     operations.forEach((op) => {
+      this.#sent.add(nameOf(op));
       outgoing.add(op);
     });
     errand.membership.start();
@@ -216,10 +274,7 @@ export class Couriers {
   #member(clientId: string, errand: () => Errand): Membership {
     return new Membership(this.#options, {
       parameters: () => this.#owner.parameters(clientId),
-      joined: ({ limits, last_op_id: last }) => {
-        if (typeof last === "number") {
-          this.#newest.set(clientId, Math.max(last, this.#newest.get(clientId) ?? 0));
-        }
+      joined: ({ limits }) => {
         errand().outgoing.resume(limits);
       },
       // The page's own place tells of everything.
@@ -254,16 +309,53 @@ export class Couriers {
   }
 
   #split(op: Operation, patches: readonly JsonObject[]): Operation[] {
-    const { clientId, at } = op;
-    const newest = this.#newest.get(clientId) ?? op.opId;
-    this.#newest.set(clientId, newest + patches.length);
-    return this.#owner.split(
-      op,
-      patches.map((patch, n) => ({ clientId, opId: newest + 1 + n, at, patch })),
-    );
+    this.#isRenaming = true;
+    this.pause();
+    this.#isOn = true;
+    void this.#rename(op, patches);
+    return [op];
+  }
+
+  /** Let the parts of what is too large go out under a name of their own: the numbers under its name are its page's. */
+  async #rename(op: Operation, patches: readonly JsonObject[]): Promise<void> {
+    const clientId = newId(this.#options.random);
+    const release = await this.#keeper.hold(this.#flowId, clientId);
+    this.#isRenaming = false;
+    const isThere = this.#held.has(op.clientId) && this.#replica.unconfirmed.includes(op);
+    if (release !== null && isThere) {
+      this.#held.set(clientId, release);
+      this.#owner.split(
+        op,
+        patches.map((patch, n) => ({ clientId, opId: n + 1, at: op.at, patch })),
+      );
+    } else if (release !== null) {
+      release();
+    } else {
+      this.#given.add(op.clientId);
+    }
+    if (this.#isOn) {
+      this.deliver();
+    }
+  }
+
+  /** Let one's own changes go out once it is known what became of those that were left to another page. */
+  #noteLeft(): void {
+    const operations = this.#left?.operations ?? [];
+    if (!operations.some((op) => this.#replica.has(op) && op.durableAt === null)) {
+      this.#endLeft();
+    }
+  }
+
+  #endLeft(): void {
+    clearTimeout(this.#left?.patience);
+    if (this.#left !== null) {
+      this.#left = null;
+      this.#owner.moved();
+    }
   }
 
   #endIfDone(): void {
+    this.#noteLeft();
     if (this.#under?.outgoing.isEmpty === true) {
       this.pause();
       this.deliver();
@@ -273,6 +365,10 @@ export class Couriers {
 
 function isSame(a: Pick<KeptOperation, "clientId" | "opId">, b: KeptOperation): boolean {
   return a.clientId === b.clientId && a.opId === b.opId;
+}
+
+function nameOf({ clientId, opId }: Pick<KeptOperation, "clientId" | "opId">): string {
+  return `${clientId} ${opId}`;
 }
 
 /** Order by when they were made, those of one client by their numbers. */

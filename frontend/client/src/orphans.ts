@@ -10,6 +10,9 @@ import type { Kept } from "./types";
 /** Milliseconds between looks for it. */
 const LOOK_AGAIN = 30_000;
 
+/** Milliseconds until the next look while what is this page's is another's to send. */
+const LOOK_SOON = 1_000;
+
 /** Whose page it is. */
 export interface OrphansOwner {
   /** What is shown is another. */
@@ -30,6 +33,7 @@ export class Orphans {
   readonly #couriers: Couriers;
   readonly #owner: OrphansOwner;
   #look: ReturnType<typeof setInterval> | undefined;
+  #soon: ReturnType<typeof setTimeout> | undefined;
   /** Counts the stops: what was begun before one is given up. */
   #life = 0;
 
@@ -69,9 +73,24 @@ export class Orphans {
     }, LOOK_AGAIN);
   }
 
+  /** Look again soon, for as long as another page may be sending what is this one's. */
+  lookSoon(): void {
+    clearTimeout(this.#soon);
+    const life = this.#life;
+    this.#soon = setTimeout(() => {
+      this.#owner.inTurn(async () => {
+        await this.#lookAgain(life);
+        if (life === this.#life && this.#couriers.hasLeft) {
+          this.lookSoon();
+        }
+      });
+    }, LOOK_SOON);
+  }
+
   stop(): void {
     this.#life += 1;
     clearInterval(this.#look);
+    clearTimeout(this.#soon);
     this.#couriers.stop();
   }
 
@@ -81,6 +100,7 @@ export class Orphans {
       return;
     }
     this.#fates.forgetSettled(kept, this.#isOthers);
+    this.#couriers.settle();
     const left = [...kept.operations, ...this.#replica.unconfirmed];
     await this.#adopt(left.map(({ clientId }) => clientId));
   }

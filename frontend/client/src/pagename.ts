@@ -38,6 +38,11 @@ export class PageName {
     }
   }
 
+  /** Whether no other page acts under it. */
+  get isHeld(): boolean {
+    return this.#release !== null;
+  }
+
   letGo(): void {
     this.#turn += 1;
     this.#release?.();

@@ -118,8 +118,8 @@ export class FlowSync implements SyncedFlow {
         this.#fates.keep(op);
       },
       send: (op) => {
-        // Nobody holds the name meanwhile, so another page may send what is kept.
-        op.isSent ||= !this.#isStarted;
+        // Where this page doesn't hold its name, another one may send what is kept.
+        op.isSent ||= !this.#name.isHeld;
         this.#outgoing.add(op);
       },
       cancel: (op) => {
@@ -263,9 +263,10 @@ export class FlowSync implements SyncedFlow {
 
   /** Let what is unsent be that of a page that is gone: whoever has its name may send it already. */
   #takeAnotherName(): void {
-    for (const op of this.#replica.operations) {
-      this.#outgoing.settle(op);
-    }
+    const { operations, unconfirmed } = this.#replica;
+    this.#outgoing.settle(...operations);
+    this.#couriers.leave(unconfirmed);
+    this.#orphans.lookSoon();
     this.#changes.clientId = newId(this.#random);
   }
 
@@ -358,8 +359,8 @@ export class FlowSync implements SyncedFlow {
 
   gather(key: string, patch: JsonObject, options: GatherOptions = {}): void {
     this.#changes.gather(key, patch, options);
-    if (!this.#isStarted) {
-      // Nobody holds the name, so another page may send it as it is now.
+    if (!this.#name.isHeld) {
+      // Another page may send it as it is now.
       this.#changes.seal();
     }
   }

@@ -181,6 +181,54 @@ describe("names", () => {
   });
 });
 
+describe("a page that comes back while another one sends what it left", () => {
+  test.each([
+    ["at once", 0],
+    ["after a while", 4],
+  ])("jsc3 jsc8 loses nothing of what it edits meanwhile, and sends it behind what is taken %s", async (_, refusals) => {
+    const desk = new Desk();
+    desk.server.limits = { max_frame_bytes: 16 * 1024, max_patch_bytes: 2048 };
+    const browser = new Browser();
+    const ada = await desk.join({ keeper: browser.page() });
+    desk.network.isUp = false;
+    desk.network.cut();
+    // Who sends it has to send it in parts.
+    const ids = Array.from({ length: 100 }, (_, n) => `n${n}`);
+    ada.patch({ nodes: Object.fromEntries(ids.map((id) => [id, node(id)])) });
+    ada.patch({ title: "left" });
+    ada.stop();
+    desk.network.isUp = true;
+    const away = { reason: "The store is away", code: "store_unavailable", retry: true };
+    desk.server.mood = () => (desk.sent.length <= refusals ? away : null);
+    const ben = desk.open({ keeper: browser.page() });
+    await desk.until(() => browser.holders.size === 2);
+    ada.start();
+    ada.undo();
+    ada.patch({ title: "meanwhile" });
+    ada.patch({ nodes: { n0: { data: { label: "first" } } } });
+    for (const description of ["a", "ab", "abc", "abcd", "abcde"]) {
+      ada.gather("description", { description });
+      await desk.pass(60);
+    }
+    await desk.pass(1_000);
+    ada.patch({ nodes: { n0: { data: { label: "second" } } } });
+    await desk.until(() => [ada, ben].every(({ state }) => state.status.kind === "saved"));
+    const { nodes, title, description } = desk.server.document;
+    expect({ title, description }).toEqual({ title: "meanwhile", description: "abcde" });
+    expect(Object.keys(nodes)).toHaveLength(100);
+    expect(nodes["n0"]?.data).toEqual({ label: "second" });
+    expect([ada, ben].map(({ state }) => state.document)).toEqual([desk.server.document, desk.server.document]);
+    expect(browser.operations).toEqual([]);
+    const marks = desk.server.log.flatMap(({ patch }) => {
+      const label = (patch["nodes"] as Record<string, { data?: { label?: string } }> | undefined)?.["n0"]?.data?.label;
+      return [patch["title"], patch["description"], label].filter((one) => one !== undefined);
+    });
+    const parts: unknown[] = ["a", "ab", "abc", "abcd"];
+    const typed = marks.filter((one) => !parts.includes(one));
+    expect(typed).toEqual(["left", "", "meanwhile", "first", "abcde", "second"]);
+  });
+});
+
 describe("a page that is stopped", () => {
   test("jsc10 takes back what another page has sent meanwhile by a change, not as if it had never been", async () => {
     const desk = new Desk();
