@@ -16,13 +16,13 @@ from tests.browser.oddities import GOOD, INHERITED, Oddities
 from tests.browser.person import Person
 from tests.daemon import Daemon
 
-SEEDS = int(os.environ.get("HELIX_CASES_ODD_SEEDS", "16"))
+SEEDS = int(os.environ.get("HELIX_CASES_ODD_SEEDS", "12"))
 """How many odd flows the long run makes; ``tox -e cases`` makes more."""
 
 FIRST = int(os.environ.get("HELIX_CASES_ODD_FIRST", "1000"))
 """The seed of the first."""
 
-TOGETHER = 16
+TOGETHER = 12
 """How many of them are made for one page."""
 
 GO = """(path) => {
