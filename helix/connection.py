@@ -170,10 +170,15 @@ class Connection:
         """The client has been heard of."""
         self.last_seen = self._clock.seconds()
 
-    def begin(self) -> None:
-        """What the client has sent is read from here on, up to `finish`."""
+    def begin(self) -> float:
+        """
+        What the client has sent is read from here on, up to `finish`.
+
+        :return: how much time the reactor's thread has taken by now.
+        """
         self.touch()
-        self._began = self.work()
+        self._began = began = self.work()
+        return began
 
     def finish(self) -> float:
         """

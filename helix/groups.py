@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import thread_time
+from time import perf_counter
 
 import attrs
 import msgspec
@@ -26,7 +26,7 @@ class Group:
     What one append is about. From `take` on the document holds it, until it is rolled back.
 
     :ivar at: when, in Unix seconds.
-    :ivar _work: tells how much time the reactor's thread has taken, in seconds.
+    :ivar _work: as that of `helix.livelog.LogSettings`.
     :ivar pending: the submissions in order: those of the entries, those that change nothing (they
         were judged by what the others make), and those that the log holds already.
     :ivar entries: what is to be appended.
@@ -37,7 +37,7 @@ class Group:
 
     _log: LiveLog
     at: float
-    _work: Callable[[], float] = thread_time
+    _work: Callable[[], float] = perf_counter
     pending: list[Pending] = attrs.field(factory=list)
     entries: list[Entry] = attrs.field(factory=list)
     size: int = 0

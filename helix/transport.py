@@ -179,8 +179,7 @@ class SocketProtocol(WebSocketServerProtocol):
         """Take what came, as far as there is time for it in this turn of the reactor."""
         outlet = self.outlet
         assert outlet is not None
-        self.connection.begin()
-        self._turn_ends = self.connection.work() + TURN_SECONDS
+        self._turn_ends = self.connection.begin() + TURN_SECONDS
         if self._partial:
             data, self._partial = self._partial + data, b""
         outlet.cork()

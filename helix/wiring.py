@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
-from time import thread_time
+from time import perf_counter, thread_time
 from typing import Any
 
 import attrs
@@ -99,7 +99,7 @@ def build_server(
     random: Random,
     store: IFlowStore,
     editor: EditorFiles | None = None,
-    work: Callable[[], float] = thread_time,
+    work: Callable[[], float] | None = None,
     apart: Apart = at_once,
 ) -> Server:
     """
@@ -110,17 +110,21 @@ def build_server(
     :param random: shuffles the clients when they are sent away, and makes identifiers.
     :param store: where flows are kept; whoever serves starts it.
     :param editor: what is served of it.
-    :param work: tells how much time this thread, the reactor's, has taken, in seconds.
+    :param work: tells how much time this thread, the reactor's, has taken, in seconds; ``None``
+        for the system's own account.
     :param apart: does what takes long.
     """
     telemetry = Telemetry()
+    thread_work = work or thread_time
     backlog = Backlog(clock, telemetry, config.max_queued_bytes)
     metrics = Metrics(telemetry, lambda: backlog.size)
     status = StatusPage(ServerStatus(telemetry, clock.seconds))
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
-    logs = LogSettings(store, clock, wall, document_limits, partial(new_id, random), work)
+    logs = LogSettings(
+        store, clock, wall, document_limits, partial(new_id, random), work or perf_counter
+    )
     sessions = FlowSessionService(
         clock,
         telemetry,
@@ -142,7 +146,7 @@ def build_server(
     )
     proxies = TrustedProxies.parse(config.trusted_proxy)
     book = AddressBook(_address_limits(config, limits))
-    visitors = Visitors(clock, proxies, origins, book, telemetry, work)
+    visitors = Visitors(clock, proxies, origins, book, telemetry, thread_work)
     door = Door(clients, visitors, Anyone(), telemetry)
     patches = PatchLimits(
         logs.limits.max_patch_bytes,
@@ -152,7 +156,7 @@ def build_server(
     )
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates(), apart)
     router = Router(sessions, patches, library.delete if config.management_deletes else None)
-    connections = Connections(clock, router, limits, telemetry, work)
+    connections = Connections(clock, router, limits, telemetry, thread_work)
     sizes = (config.max_frame_bytes, config.high_water_mark, backlog)
     root = Root(
         Web(sessions, clients, metrics, status, editor),
