@@ -8,6 +8,6 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["helix-source"] } },
   test: {
     include: [isWithDaemon ? "client/test/daemon.ts" : "*/test/**/*.test.{ts,tsx}"],
-    testTimeout: 20_000,
+    testTimeout: 60_000,
   },
 });

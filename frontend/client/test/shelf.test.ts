@@ -194,6 +194,8 @@ describe("storage that is damaged", () => {
     await desk.until(() => ada.state.status.kind === "saved");
     expect(ada.state.document).toEqual(desk.server.document);
     expect(Object.keys(localStorage)).toEqual([]);
+    // The names of pages are the browser's, whatever else is made anew for each test.
+    ada.stop();
   });
 
   test.each([
