@@ -42,6 +42,7 @@ from helix.shape import (
     check_complete_node,
     check_document,
     check_document_size,
+    check_lengths,
     check_members,
     check_patch,
     check_patch_size,
@@ -60,6 +61,7 @@ __all__ = [
     "inverse",
     "merge",
     "validate",
+    "validate_new",
 ]
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -98,6 +100,13 @@ def validate(document: object, limits: DocumentLimits = DEFAULT_LIMITS) -> JsonO
     for node_id in find_strays(whole["nodes"]):
         path = ("nodes", node_id, "parentId")
         raise invalid(path, "is not the id of another node that doesn't lie in this one")
+    return whole
+
+
+def validate_new(document: object, limits: DocumentLimits = DEFAULT_LIMITS) -> JsonObject:
+    """As `validate`, for one that a flow is to begin with, or to be from now on."""
+    whole = validate(document, limits)
+    check_lengths(whole, {})
     return whole
 
 
@@ -197,6 +206,7 @@ class FlowDocument:
         checked = check_patch(patch, limits)
         # The document can't grow by more than what is put into it.
         most = check_patch_size(checked, limits) if bounded else sys.maxsize
+        check_lengths(checked, self.content)
         left_out: list[Path] = []
         given = checked.get("nodes", {})
         nodes = self._stage_nodes(given, left_out)

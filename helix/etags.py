@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 import attrs
 from twisted.web.iweb import IRequest
@@ -17,6 +18,11 @@ _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 def tag_of(epoch: str, version: int, chain: bytes) -> str:
     """Make the strong tag of a flow at a version: no other version of any log has it."""
     return f'"{epoch}.{version}.{chain_text(chain)}"'
+
+
+def digest_tag(body: bytes) -> str:
+    """Make the strong tag of an answer that has no version."""
+    return f'"{sha256(body).hexdigest()[:32]}"'
 
 
 @attrs.frozen

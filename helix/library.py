@@ -19,7 +19,7 @@ from helix.document import (
     diff,
     empty_document,
     encode_document,
-    validate,
+    validate_new,
     validate_past,
 )
 from helix.duplicating import duplicate
@@ -262,7 +262,7 @@ class FlowLibrary:
         """
 
         def whole() -> JsonObject:
-            return validate(complete(document), self.limits)
+            return validate_new(complete(document), self.limits)
 
         return Deferred.fromCoroutine(self._rewrite(flow_id, whole, size, check, by, charge))
 
@@ -361,7 +361,7 @@ class FlowLibrary:
         by: str,
         size: int,
         charge: Charge | None,
-        check: _Validate = validate,
+        check: _Validate = validate_new,
     ) -> FlowState:
         def make() -> tuple[Summary, bytes, bytes]:
             document = FlowDocument(check(make_whole(), self.limits))

@@ -97,6 +97,12 @@ class StoredFlow(msgspec.Struct, frozen=True):
 Bounds = tuple[float | None, float | None]
 """The least and the most that a number may be; ``None`` for no bound."""
 
+LISTED_TITLE = 500
+"""Characters of a title that a brief list shows."""
+
+LISTED_DESCRIPTION = 300
+"""The same of a description."""
+
 UNBOUNDED: Bounds = (None, None)
 
 
@@ -112,6 +118,8 @@ class HeadQuery:
     :ivar nodes: how many nodes they have, at least and at most; ``None`` for any.
     :ivar edges: likewise.
     :ivar updated: since when (included) and until when (excluded) they were changed last.
+    :ivar brief: whether titles and descriptions are cut, to `LISTED_TITLE` and
+        `LISTED_DESCRIPTION` characters; one with a NUL perhaps there.
     """
 
     text: str = ""
@@ -121,6 +129,7 @@ class HeadQuery:
     nodes: Bounds = UNBOUNDED
     edges: Bounds = UNBOUNDED
     updated: Bounds = UNBOUNDED
+    brief: bool = False
 
     @property
     def comparisons(self) -> list[tuple[str, str, float]]:

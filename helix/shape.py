@@ -20,6 +20,9 @@ FORBIDDEN_KEYS = frozenset({"__proto__", "constructor", "prototype"})
 LARGEST_NUMBER = 2**53
 """Up to here browsers, which have doubles, hold every whole number; beyond, not each."""
 
+LONGEST = {"title": 500, "description": 10_000}
+"""Characters of a document's texts: lists hold them, for everybody."""
+
 Path = tuple[str | int, ...]
 
 
@@ -85,6 +88,20 @@ def check_members(count: int, limits: DocumentLimits) -> None:
             f"The document would have {count} nodes and edges, more than the "
             f"{limits.max_members} that it may"
         )
+
+
+def check_lengths(given: JsonObject, current: JsonObject) -> None:
+    """
+    Refuse a text that is longer than it may be, unless it gets shorter: there were such.
+
+    :param given: a patch, or a whole document, that was checked.
+    :param current: what is now; ``{}`` where nothing is.
+    :raises InvalidPatch: where one is.
+    """
+    for name, longest in LONGEST.items():
+        text = given.get(name) or ""
+        if len(text) > max(longest, len(current.get(name, "")) - 1) and text != current.get(name):
+            raise invalid((name,), f"has {len(text)} characters, more than the {longest} it may")
 
 
 def check_patch(patch: object, limits: DocumentLimits) -> JsonObject:

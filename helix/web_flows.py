@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import partial
+from itertools import accumulate
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ from helix.errors import (
     MissingChanges,
     PatchTooLarge,
 )
-from helix.etags import Conditions, tag_of
+from helix.etags import Conditions, digest_tag, tag_of
 from helix.ids import parse_flow_id, parse_new_flow_id
 from helix.library import FlowLibrary
 from helix.protocol import T, encode_json
@@ -57,6 +58,9 @@ from helix.weight import BYTES_PER_UNIT, DOCUMENT_BYTES_PER_UNIT
 
 FLOWS_ON_A_PAGE = 50
 ENTRIES_ON_A_PAGE = 100
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""What a list of flows takes at most."""
 
 WHITE_SPACE = 2
 """
@@ -123,6 +127,12 @@ def file_name(title: str) -> bytes:
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "-" for c in name)
     disposition = f"attachment; filename=\"{plain}.json\"; filename*=UTF-8''{quote(name)}.json"
     return disposition.encode("ascii")
+
+
+def _fitting(flows: list[bytes]) -> list[bytes]:
+    """Give those at the beginning that one answer takes: one at least, if there are any."""
+    totals = accumulate(len(flow) + 1 for flow in flows)
+    return flows[: max(1, sum(total <= PAGE_BYTES for total in totals))]
 
 
 def _read_bounds(request: IRequest, what: str) -> Bounds:
@@ -209,13 +219,15 @@ class FlowRoutes:
             nodes=_read_bounds(request, "nodes"),
             edges=_read_bounds(request, "edges"),
             updated=(within, unchanged),
+            brief=True,
         )
         heads = await self._library.list(query)
-        page = heads[:limit]
-        last = page[-1] if len(heads) > limit else None
+        flows = _fitting([encode_json(describe_flow(head)) for head in heads[:limit]])
+        last = heads[len(flows) - 1] if len(heads) > len(flows) else None
         cursor = None if last is None else write_cursor(last.updated_at, last.flow_id)
-        flows = [describe_flow(head) for head in page]
-        return write_json(request, {"flows": flows, "next": cursor})
+        listed = {"flows": [msgspec.Raw(flow) for flow in flows], "next": cursor}
+        body = write_json(request, listed, cache=b"no-cache")
+        return b"" if write_known(request, digest_tag(body), Conditions.of(request)) else body
 
     @app.route("/api/flows", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:

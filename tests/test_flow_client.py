@@ -462,7 +462,7 @@ def test_pyc5_refused_patch_is_shown_no_more(desk: Desk) -> None:
 def test_pyc9_patch_over_the_frame_limit_is_not_sent(desk: Desk) -> None:
     desk.server.limits = {"max_frame_bytes": 4096}
     client = desk.joined()
-    large, small = client.patch(title("x" * 4000)), client.patch(title("y"))
+    large, small = client.patch({"data": {"text": "x" * 4000}}), client.patch(title("y"))
     desk.server.settle()
     assert isinstance(result(large), PatchTooLarge)
     assert result(small) == 1

@@ -10,9 +10,11 @@ from urllib.parse import unquote
 import pytest
 from twisted.internet.defer import Deferred
 
+from helix.chain import chained, origin_of
 from helix.document import FlowDocument, empty_document, merge
 from helix.errors import StoreFull, StoreUnavailable
 from helix.interfaces import IFlowStore
+from helix.records import Entry, Summary
 from helix.web_flows import file_name, read_cursor, write_cursor
 from tests.flowdata import by_id, edge, node
 from tests.stack import NOW, Answer, Log, Poller, Stack, escaped, logged
@@ -623,8 +625,8 @@ def test_res8_merge_patch_is_no_document(flows: Flows) -> None:
 def test_res8_sizes_are_bounded_by_what_bodies_carry() -> None:
     flows = Flows(max_patch_bytes=1024, max_document_bytes=4096, max_frame_bytes=1024)
     flows.make("f", {})
-    assert flows.patch("f", b'{"title":"%b"}' % (b"x" * 1012)).status == 200
-    answer = flows.patch("f", b'{"title":"%b"}' % (b"y" * 1013))
+    assert flows.patch("f", b'{"data":{"t":"%b"}}' % (b"x" * 1007)).status == 200
+    answer = flows.patch("f", b'{"data":{"t":"%b"}}' % (b"y" * 1008))
     assert_problem(answer, 413, "patch_too_large")
     assert flows.patch("f", b'{"title": "z"}'.ljust(2048)).status == 200
     assert_problem(flows.patch("f", b'{"title": "z"}'.ljust(2049)), 413, "body_too_large")
@@ -1163,3 +1165,73 @@ def test_res7_nothing_of_a_flow_is_logged(flows: Flows, logged: Log) -> None:
     flows.patch("f", {"title": "s3cret2"})
     flows.patch("f", {"nodes": {"s3cret": 1}})
     assert "s3cret" not in logged.text
+
+
+# texts and lists
+
+
+@pytest.mark.parametrize(("name", "longest"), [("title", 500), ("description", 10_000)])
+def test_doc8_texts_are_bounded(flows: Flows, name: str, longest: int) -> None:
+    flows.make("f", {name: "\u00e4" * longest})
+    long = {name: "x" * (longest + 1)}
+    for answer in (
+        flows.send("PATCH", "/api/flows/f", long),
+        flows.send("PUT", "/api/flows/f", long),
+        flows.send("POST", "/api/flows", {"document": long}),
+    ):
+        problem = answer.json
+        assert (answer.status, problem["code"]) == (422, "invalid_patch")
+        assert problem["path"] == f"/{name}"
+        assert str(longest) in problem["detail"]
+    assert flows.flow()["document"][name] == "\u00e4" * longest
+
+
+def test_doc8_older_texts_are_read_and_can_shrink(flows: Flows) -> None:
+    """There were such before there was a limit."""
+    patch = json.dumps({"title": "x" * 2000}).encode()
+    entry = Entry(1, patch, 1.0)
+    store = flows.store
+    store.create("f", "e", 1.0, chained(origin_of("e"), [entry]), Summary("x" * 2000))
+    assert flows.flow()["document"]["title"] == "x" * 2000
+    assert flows.send("PATCH", "/api/flows/f", {"title": "y" * 2000}).status == 422
+    assert flows.send("PATCH", "/api/flows/f", {"description": "d"}).status == 200
+    assert flows.send("PATCH", "/api/flows/f", {"title": "x" * 1000}).status == 200
+    assert flows.send("PATCH", "/api/flows/f", {"title": "x" * 1500}).status == 422
+    assert flows.send("POST", "/api/flows/f/duplicate").status == 201
+    assert flows.send("POST", "/api/flows/f/restore", {"version": 1}).status == 200
+    assert flows.flow()["document"]["title"] == "x" * 2000
+
+
+def test_res10_lists_are_cut_and_bounded(flows: Flows) -> None:
+    wide = "\u0001" * 500  # six bytes each, in JSON
+    for number in range(12):
+        flows.make(f"f{number}", {"title": wide, "description": "d" * 10_000})
+    page = flows.get("/api/flows?limit=1000").json
+    assert {(len(one["title"]), len(one["description"])) for one in page["flows"]} == {(500, 300)}
+    assert page["next"] is None
+
+
+def test_res10_page_ends_by_bytes(flows: Flows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helix.web_flows.PAGE_BYTES", 2000)
+    for number in range(12):
+        flows.make(f"f{number}", {"description": "d" * 300})
+    found, cursor, pages = [], "", 0
+    while cursor is not None:
+        page = flows.get(f"/api/flows?limit=1000{cursor and '&cursor='}{cursor}")
+        assert len(page.body) < 2200
+        found += [one["id"] for one in page.json["flows"]]
+        cursor, pages = page.json["next"], pages + 1
+    assert sorted(found) == sorted(f"f{number}" for number in range(12))
+    assert pages >= 3
+
+
+def test_res10_list_that_is_known_is_304(flows: Flows) -> None:
+    flows.make("f", {"title": "one"})
+    first = flows.get("/api/flows")
+    tag = first.headers["etag"]
+    known = flows.request("GET", "/api/flows", [("If-None-Match", tag)])
+    assert (known.status, known.body, known.headers["etag"]) == (304, b"", tag)
+    flows.patch("f", {"title": "two"})
+    again = flows.request("GET", "/api/flows", [("If-None-Match", tag)])
+    assert (again.status, again.json["flows"][0]["title"]) == (200, "two")
+    assert again.headers["etag"] != tag

@@ -26,7 +26,7 @@ from helix.errors import (
 )
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
-from helix.store.rules import MAX_NAMED_VERSIONS, PAGE_BYTES, due, expendable, matches
+from helix.store.rules import MAX_NAMED_VERSIONS, PAGE_BYTES, brief, due, expendable, matches
 
 T = TypeVar("T")
 
@@ -234,7 +234,8 @@ class MemoryStore:
         def heads() -> list[FlowHead]:
             found = [log.head for log in self._logs.values() if matches(log.head, query)]
             found.sort(key=lambda head: (head.updated_at, head.flow_id), reverse=True)
-            return [structs.replace(head, chain=b"") for head in found[: query.limit]]
+            listed = [structs.replace(head, chain=b"") for head in found[: query.limit]]
+            return [brief(head) for head in listed] if query.brief else listed
 
         return self._do(heads)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 
-from helix.records import FlowHead, HeadQuery
+from msgspec import structs
+
+from helix.records import LISTED_DESCRIPTION, LISTED_TITLE, FlowHead, HeadQuery
 
 RECENT_ENTRIES = 1000
 """How far behind the newest snapshot all others are kept."""
@@ -57,6 +59,15 @@ def expendable(kept: int, decided: Sequence[int], sizes: Sequence[int]) -> list[
         else:
             kept, size = version, 0
     return gone
+
+
+def brief(head: FlowHead) -> FlowHead:
+    """Cut what a brief list shows of a flow."""
+    title, description = head.summary.title, head.summary.description
+    cut = structs.replace(
+        head.summary, title=title[:LISTED_TITLE], description=description[:LISTED_DESCRIPTION]
+    )
+    return structs.replace(head, summary=cut)
 
 
 def matches(head: FlowHead, query: HeadQuery) -> bool:

@@ -16,7 +16,16 @@ from helix.errors import (
     StoreUnavailable,
     VersionNotFound,
 )
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.records import (
+    LISTED_DESCRIPTION,
+    LISTED_TITLE,
+    Entry,
+    FlowHead,
+    HeadQuery,
+    NamedVersion,
+    StoredFlow,
+    Summary,
+)
 from helix.store.rules import PAGE_BYTES
 from helix.store.sqlite_file import primary_code, store_error
 from helix.store.sqlite_place import FileReplaced, Place
@@ -33,10 +42,15 @@ _STEP = 64
 """Entries of which it is asked at once how large they are: they are read for that."""
 
 _HEAD = """
-    SELECT flow, flow_id, epoch, version, title, description, node_count, edge_count,
+    SELECT flow, flow_id, epoch, version, {title}, {description}, node_count, edge_count,
         created_at, updated_at, origin, x'', deleted_at
     FROM flows JOIN texts USING (flow)
 """
+_WHOLE_HEAD = _HEAD.format(title="title", description="description")
+_BRIEF_HEAD = _HEAD.format(
+    title=f"substr(title, 1, {LISTED_TITLE})",
+    description=f"substr(description, 1, {LISTED_DESCRIPTION})",
+)
 
 # JSON would round the times. Their whole seconds and the rest are integers without loss.
 _ENTRIES = """
@@ -87,7 +101,7 @@ def read_head(database: sqlite3.Connection, flow_id: str) -> tuple[int, FlowHead
 
     :raises FlowNotFound: when there is none.
     """
-    row = database.execute(_HEAD + "WHERE flow_id = ?", (flow_id,)).fetchone()
+    row = database.execute(_WHOLE_HEAD + "WHERE flow_id = ?", (flow_id,)).fetchone()
     if row is None:
         raise FlowNotFound()
     head = _to_head(row)
@@ -289,8 +303,9 @@ class SQLiteReads:
         for column, operator, value in query.comparisons:
             conditions.append(f"{column} {operator} ?")
             values.append(value)
+        head = _BRIEF_HEAD if query.brief else _WHOLE_HEAD
         rows = self._database.execute(
-            f"{_HEAD} WHERE {' AND '.join(conditions)}"
+            f"{head} WHERE {' AND '.join(conditions)}"
             " ORDER BY updated_at DESC, flow_id DESC LIMIT ?",
             (*values, query.limit),
         )

@@ -24,7 +24,16 @@ from helix.errors import (
     VersionNotNamed,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.records import (
+    LISTED_DESCRIPTION,
+    LISTED_TITLE,
+    Entry,
+    FlowHead,
+    HeadQuery,
+    NamedVersion,
+    StoredFlow,
+    Summary,
+)
 from helix.store.rules import (
     KEPT_BYTES,
     KEPT_DISTANCE,
@@ -313,6 +322,23 @@ async def test_sto6_large_entries_are_read_as_small_ones_are(store: IFlowStore) 
     await keep(store, "f", log)
     assert (await store.load("f")).entries == log
     assert await store.entries("f", "e1", 1, 3) == log[1:2]
+
+
+@ensureDeferred
+async def test_sto8_brief_lists_cut_what_is_long(store: IFlowStore) -> None:
+    long = "\x1a\u00e4" * 600
+    await keep(store, "f", entries(1, 1), Summary(long, long))
+    await keep(store, "g", entries(1, 1), Summary("title", "description"))
+    brief = {one.flow_id: one.summary for one in await store.heads(HeadQuery(brief=True))}
+    assert brief["g"] == Summary("title", "description")
+    cut = brief["f"]
+    assert long.startswith(cut.title)
+    assert long.startswith(cut.description)
+    # A store may count a character that it has to write as two.
+    assert LISTED_TITLE / 2 <= len(cut.title) <= LISTED_TITLE
+    assert LISTED_DESCRIPTION / 2 <= len(cut.description) <= LISTED_DESCRIPTION
+    (whole,) = await store.heads(HeadQuery(text="\u00e4"))
+    assert whole.summary == Summary(long, long)
 
 
 @ensureDeferred

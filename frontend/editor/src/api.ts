@@ -57,25 +57,34 @@ export class RestError extends Error {
 
 const TIMEOUT = 20_000;
 
-/** What the server lists in one answer. */
-const PAGE = 1_000;
+/** Flows that are asked for at once. */
+export const PAGE = 100;
 
 /** What is listed at most; search finds the others. */
-const MOST_FLOWS = 3 * PAGE;
+export const MOST_FLOWS = 30 * PAGE;
+
+/** Sessions that are asked for at once: as many as the server lists in one answer. */
+const SESSIONS = 1_000;
+
+/** The longest title that the server takes, in characters. */
+export const LONGEST_TITLE = 500;
 
 async function ask<T>(method: string, path: string, body?: BodyInit, type = "application/json"): Promise<T> {
-  const answer = await fetch(`/api${path}`, {
-    method,
-    signal: AbortSignal.timeout(TIMEOUT),
-    ...(body === undefined ? {} : { body, headers: { "Content-Type": type } }),
-  }).catch(() => {
+  const answer = await request(method, path, body === undefined ? {} : { body, headers: { "Content-Type": type } });
+  await check(answer);
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+const request = (method: string, path: string, more: RequestInit): Promise<Response> =>
+  fetch(`/api${path}`, { method, signal: AbortSignal.timeout(TIMEOUT), ...more }).catch(() => {
     throw new RestError(0, "The server can't be reached.");
   });
+
+async function check(answer: Response): Promise<void> {
   if (!answer.ok) {
     const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
     throw new RestError(answer.status, problem.detail ?? `The server answered ${answer.status}.`);
   }
-  return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
 const at = (id: string): string => `/flows/${encodeURIComponent(id)}`;
@@ -83,9 +92,44 @@ const at = (id: string): string => `/flows/${encodeURIComponent(id)}`;
 const change = <T = unknown>(method: string, path: string, body?: BodyInit): Promise<T> =>
   ask(method, `${path}?by=${encodeURIComponent(thePerson().name)}`, body);
 
+interface Page {
+  flows: ListedFlow[];
+  next: string | null;
+}
+
+/** Pages as they were listed last, by their addresses: what hasn't changed since isn't sent again. */
+const pages = new Map<string, { tag: string; page: Page }>();
+
+/** As many pages as are kept. */
+const MOST_PAGES = 100;
+
+/** Give a page of flows: the very same one while nothing in it has changed. */
+async function pageOf(query: URLSearchParams): Promise<Page> {
+  const path = `/flows?${query}`;
+  const known = pages.get(path);
+  const answer = await request("GET", path, known === undefined ? {} : { headers: { "If-None-Match": known.tag } });
+  if (answer.status === 304 && known !== undefined) {
+    return known.page;
+  }
+  await check(answer);
+  const page = (await answer.json()) as Page;
+  const tag = answer.headers.get("ETag");
+  pages.delete(path);
+  if (tag !== null) {
+    pages.set(path, { tag, page });
+  }
+  for (const oldest of [...pages.keys()].slice(0, -MOST_PAGES)) {
+    pages.delete(oldest);
+  }
+  return page;
+}
+
 export const api = {
-  /** @param filter what flows are to be like, by REST's parameters. */
-  async flows(search: string, filter: Readonly<Record<string, number>>): Promise<FlowList> {
+  /**
+   * @param filter what flows are to be like, by REST's parameters.
+   * @param most how many to list, in whole pages.
+   */
+  async flows(search: string, filter: Readonly<Record<string, number>>, most: number): Promise<FlowList> {
     const query = new URLSearchParams({ limit: String(PAGE), ...(search === "" ? {} : { q: search }) });
     for (const [name, value] of Object.entries(filter)) {
       query.set(name, String(value));
@@ -97,19 +141,19 @@ export const api = {
       if (next !== null) {
         query.set("cursor", next);
       }
-      const page: { flows: ListedFlow[]; next: string | null } = await ask("GET", `/flows?${query}`);
+      const page: Page = await pageOf(query);
       for (const flow of page.flows) {
         found.set(flow.id, flow);
       }
       next = page.next;
-    } while (next !== null && found.size < MOST_FLOWS);
+    } while (next !== null && found.size < most);
     return { flows: [...found.values()], hasMore: next !== null };
   },
   /** How many are in which flow at the moment: pages and programs. */
   async present(): Promise<Map<string, number>> {
     const { sessions } = await ask<{ sessions: { flow_id: string; client_count: number }[] }>(
       "GET",
-      `/sessions?limit=${PAGE}`,
+      `/sessions?limit=${SESSIONS}`,
     );
     return new Map(sessions.map((one) => [one.flow_id, one.client_count]));
   },

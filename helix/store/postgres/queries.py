@@ -8,7 +8,15 @@ import msgspec
 
 from helix.chain import paths_text
 from helix.errors import StoreCorrupt
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, Summary
+from helix.records import (
+    LISTED_DESCRIPTION,
+    LISTED_TITLE,
+    Entry,
+    FlowHead,
+    HeadQuery,
+    NamedVersion,
+    Summary,
+)
 from helix.store.postgres.failures import Unfit
 from helix.store.postgres.wire import Row
 
@@ -19,6 +27,10 @@ _HEAD = """flow_id, epoch, version, title, description, node_count, edge_count,
     created_at, updated_at, origin, {} AS chain, deleted_at"""
 HEAD = _HEAD.format(CHAIN)
 HEAD_IN_LIST = _HEAD.format("NULL::bytea")
+BRIEF_HEAD = HEAD_IN_LIST.replace(
+    "title, description",
+    f"left(title, {LISTED_TITLE}), left(description, {LISTED_DESCRIPTION})",
+)
 
 ENTRY = "version, patch, at, by, client_id, op_id, chain, dropped"
 
@@ -246,7 +258,8 @@ def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
     for n, (column, operator, value) in enumerate(query.comparisons):
         where.append(f"{column} {operator} %(bound{n})s")
         parameters[f"bound{n}"] = value
-    listed = f"SELECT {HEAD_IN_LIST} FROM helix_flows WHERE {' AND '.join(where)}"
+    columns = BRIEF_HEAD if query.brief else HEAD_IN_LIST
+    listed = f"SELECT {columns} FROM helix_flows WHERE {' AND '.join(where)}"
     return f"{listed} ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s", parameters
 
 
@@ -381,7 +394,9 @@ def pack(text: str) -> str:
 def unpack(text: str) -> str:
     """Turn `pack` around."""
     if "\x1a" in text:
-        return text.replace("\x1a\1", "\0").replace("\x1a\2", "\x1a")
+        # One at the end was cut off from what follows it. (`BRIEF_HEAD`)
+        whole = text.removesuffix("\x1a")
+        return whole.replace("\x1a\1", "\0").replace("\x1a\2", "\x1a")
     return text
 
 

@@ -3,6 +3,7 @@ import { type UseFlowResult, useText } from "helix-flows/react";
 import { ChevronLeft, Ellipsis, Share2 } from "lucide-react";
 
 import { follow } from "../address";
+import { LONGEST_TITLE } from "../api";
 import { Guard } from "../Guard";
 import { Mark } from "../ui/Mark";
 import { Menu } from "../ui/Menu";
@@ -91,6 +92,7 @@ function Title({ sync, title: known, isDisabled }: { sync: SyncedFlow; title: st
       className="title"
       aria-label="Title of the flow"
       placeholder={known === null ? "" : "Untitled flow"}
+      maxLength={LONGEST_TITLE}
       title={title}
       {...field}
       disabled={isDisabled}

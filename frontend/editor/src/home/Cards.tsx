@@ -13,14 +13,18 @@ const STEP = 48;
 
 interface Props {
   flows: readonly ListedFlow[];
+  /** The server has more of them. */
+  hasMore: boolean;
   present: ReadonlyMap<string, number>;
   /** How many changes this browser has of each that no server has. */
   unsent: ReadonlyMap<string, number>;
   onChange: () => void;
+  /** One has scrolled to the last of them, and there are more. */
+  onEnd: () => void;
 }
 
 /** The flows, as many as one has scrolled to. */
-export function Cards({ flows, present, unsent, onChange }: Props) {
+export function Cards({ flows, hasMore, present, unsent, onChange, onEnd }: Props) {
   const [shown, setShown] = useState(STEP);
   return (
     <>
@@ -31,7 +35,9 @@ export function Cards({ flows, present, unsent, onChange }: Props) {
           </Guard>
         ))}
       </ul>
-      {shown < flows.length && <More key={shown} rest={flows.length - shown} onMore={() => { setShown(shown + STEP); }} />}
+      {shown < flows.length ? (
+        <More key={shown} rest={hasMore ? null : flows.length - shown} onMore={() => { setShown(shown + STEP); }} />
+      ) : hasMore && <More key={`end at ${flows.length}`} rest={null} onMore={onEnd} />}
     </>
   );
 }
@@ -54,11 +60,12 @@ function BrokenCard({ flow: { id }, onChange }: { flow: ListedFlow; onChange: ()
   );
 }
 
-function More({ rest, onMore }: { rest: number; onMore: () => void }) {
+/** @param rest how many there are, if that is known. */
+function More({ rest, onMore }: { rest: number | null; onMore: () => void }) {
   const [element] = useSeen<HTMLButtonElement>(onMore);
   return (
     <button ref={element} className="button more" onClick={onMore}>
-      Show more of {rest}
+      Show more{rest !== null && ` of ${rest}`}
     </button>
   );
 }

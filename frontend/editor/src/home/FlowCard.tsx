@@ -4,7 +4,7 @@ import { type KeyboardEvent, memo, useEffect, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
 import { flowPath, follow } from "../address";
-import { api, type ListedFlow, reasonOf } from "../api";
+import { api, type ListedFlow, LONGEST_TITLE, reasonOf } from "../api";
 import { isInputMethods } from "../flow/keys";
 import { Guard } from "../Guard";
 import { ago } from "../time";
@@ -131,6 +131,7 @@ function Naming({ title: known, onEnd }: NamingProps) {
   return (
     <input
       aria-label="Title"
+      maxLength={LONGEST_TITLE}
       autoFocus
       defaultValue={title}
       onFocus={({ target }) => { target.select(); }}

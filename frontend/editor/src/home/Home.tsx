@@ -4,7 +4,7 @@ import { CloudOff, LayoutTemplate, Plus, Search, Upload } from "lucide-react";
 import { useDeferredValue, useEffect, useMemo, useState } from "react";
 
 import { flowPath, go } from "../address";
-import { api, type ListedFlow, reasonOf } from "../api";
+import { api, type ListedFlow, MOST_FLOWS, PAGE, reasonOf } from "../api";
 import { store, stored } from "../storage";
 import { tell, useToastKeys } from "../ui/Toasts";
 import { useUnsent } from "../useUnsent";
@@ -52,7 +52,9 @@ export default function Home() {
     const kept = stored(ORDER_KEY);
     return isOrder(kept) ? kept : "changed";
   });
-  const { list, present, error, reload } = useFlows(search.trim());
+  const [most, setMost] = useState(PAGE);
+  // To put them in another order than the server's takes all of them.
+  const { list, present, error, reload } = useFlows(search.trim(), order === "changed" ? most : MOST_FLOWS);
   const flows = useMemo(() => list?.flows.toSorted(ORDERS[order]), [list, order]);
   const shown = useDeferredValue(flows);
   const { unsent, flows: allUnsent } = useUnsent();
@@ -97,9 +99,17 @@ export default function Home() {
             {shown.length === 0 ? (
               <Empty search={search} onSearch={setSearch} onImport={take} />
             ) : (
-              <Cards key={`${search} ${order}`} flows={shown} present={present} unsent={counts} onChange={reload} />
+              <Cards
+                key={`${search} ${order}`}
+                flows={shown}
+                hasMore={list?.hasMore === true && shown.length < MOST_FLOWS}
+                present={present}
+                unsent={counts}
+                onChange={reload}
+                onEnd={() => { setMost(shown.length + PAGE); }}
+              />
             )}
-            {list?.hasMore === true && (
+            {list?.hasMore === true && shown.length >= MOST_FLOWS && (
               <p className="muted">These are the {shown.length} that changed last. Search finds the others.</p>
             )}
           </>

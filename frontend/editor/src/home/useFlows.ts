@@ -19,8 +19,12 @@ interface Known {
   error: string | null;
 }
 
-/** The flows that a search finds, as `readQuery` reads it, asked for again and again while they are in sight. */
-export function useFlows(search: string): Known & { reload: () => void } {
+/**
+ * The flows that a search finds, as `readQuery` reads it, asked for again and again while they are in sight.
+ *
+ * @param most how many are listed.
+ */
+export function useFlows(search: string, most: number): Known & { reload: () => void } {
   const [known, setKnown] = useState<Known>({ list: null, present: NOBODY, error: null });
   const [turn, setTurn] = useState(0);
   const reload = useCallback(() => { setTurn((now) => now + 1); }, []);
@@ -29,7 +33,7 @@ export function useFlows(search: string): Known & { reload: () => void } {
     const look = async (): Promise<void> => {
       const { words, filter } = readQuery(search);
       try {
-        const [list, present] = await Promise.all([api.flows(words, { ...filter }), api.present()]);
+        const [list, present] = await Promise.all([api.flows(words, { ...filter }, most), api.present()]);
         if (isCurrent) {
           setKnown({ list, present, error: null });
         }
@@ -52,6 +56,6 @@ export function useFlows(search: string): Known & { reload: () => void } {
       clearInterval(again);
       document.removeEventListener("visibilitychange", reload);
     };
-  }, [search, turn, reload]);
+  }, [search, most, turn, reload]);
   return { ...known, reload };
 }
