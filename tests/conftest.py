@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +25,53 @@ settings.load_profile(
 )
 
 
+LONGEST = (
+    "test_package",
+    "test_cli",
+    "test_simulation",
+    "test_fuzz_protocol",
+    "test_daemon",
+    "test_document",
+    "test_leaks",
+    "test_crash_safety",
+    "browser/test_together",
+    "test_failover",
+    "test_draining",
+    "clients/test_reconnecting",
+    "test_deflate",
+    "browser/test_two_in_one_field",
+    "test_shape",
+    "test_library",
+    "test_operations",
+    "browser/test_groups",
+    "test_store_trouble",
+    "test_fanout",
+    "clients/test_presence",
+    "test_relay_bridge",
+    "browser/test_fuzz",
+    "test_config",
+    "test_slow_members",
+    "test_flow_client_live",
+    "test_replica",
+    "test_verify",
+    "test_bench",
+    "test_abuse",
+    "test_version_names",
+)
+"""The modules that take longest, the longest first."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest and mostly waits, so that the others run beside it."""
-    items.sort(key=lambda item: item.get_closest_marker("package") is None)
+    """
+    Begin with what takes longest.
+
+    A module is one process's: one that takes long, and begins last, is waited for by the others.
+    """
+    here = Path(__file__).parent
+    rank = {here / f"{name}.py": number for number, name in enumerate(LONGEST)}
+    for path in rank:
+        assert path.is_file(), f"LONGEST names {path}, which isn't there"
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 def pytest_collection_finish() -> None:

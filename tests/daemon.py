@@ -16,8 +16,8 @@ from random import SystemRandom
 
 import pytest
 
-START_TIMEOUT = 20.0
-STOP_TIMEOUT = 20.0
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 60.0
 
 PORTS = range(20_000, 32_768)
 

@@ -431,7 +431,7 @@ def in_any_order_of_updates(answers: list[tuple[int, object]]) -> tuple[object, 
     return [answer for answer in answers if answer not in updates], updates
 
 
-@settings(fuzz, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(fuzz, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(frames(), min_size=1, max_size=8), st.data())
 def test_fast_path_does_what_autobahn_does(sent: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(sent)

@@ -184,7 +184,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_pyc1_replicas_converge_whatever_is_lost_or_late(steps: list[tuple[Any, ...]]) -> None:
     net = Net()
     submitted = [0, 0, 0]
