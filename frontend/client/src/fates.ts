@@ -155,14 +155,19 @@ export class Fates {
     this.remove(op);
   }
 
-  /** Let go of what was another page's, once that has settled it: its answer may have come there alone. */
-  forgetSettled(kept: Kept, isOthers: (clientId: string) => boolean): void {
+  /**
+   * Let go of what was another page's, once that has settled it: its answer may have come there alone.
+   *
+   * @param known what was unconfirmed before it was looked what is kept: what was made since isn't in `kept`.
+   */
+  forgetSettled(kept: Kept, known: readonly Operation[], isOthers: (clientId: string) => boolean): void {
     if (kept.isPartial === true || !this.#shelf.isKeeping) {
       return;
     }
     const names = new Set(kept.operations.map(nameOf));
-    for (const op of this.#replica.unconfirmed) {
-      if (isOthers(op.clientId) && !names.has(nameOf(op))) {
+    for (const op of known) {
+      const isOpen = this.#replica.has(op) && op.durableAt === null;
+      if (isOpen && isOthers(op.clientId) && !names.has(nameOf(op))) {
         this.forget(op);
         this.#owner.changed();
       }

@@ -3,7 +3,7 @@
 import type { Changes } from "./changes";
 import type { Couriers } from "./couriers";
 import type { Fates } from "./fates";
-import type { Replica } from "./replica";
+import type { Operation, Replica } from "./replica";
 import type { Shelf } from "./shelf";
 import type { Kept } from "./types";
 
@@ -55,9 +55,13 @@ export class Orphans {
     this.#owner = owner;
   }
 
-  /** Take over what nobody holds of what was found, before this page joins. */
-  async adopt(kept: Kept): Promise<void> {
-    this.#fates.forgetSettled(kept, this.#isOthers);
+  /**
+   * Take over what nobody holds of what was found, before this page joins.
+   *
+   * @param known what was unconfirmed before it was looked.
+   */
+  async adopt(kept: Kept, known: readonly Operation[]): Promise<void> {
+    this.#fates.forgetSettled(kept, known, this.#isOthers);
     const own = this.#changes.clientId;
     const others = kept.operations.filter(({ clientId }) => clientId !== own);
     this.#changes.follow(others.reduce((newest, { at = 0 }) => Math.max(newest, at), 0));
@@ -95,11 +99,12 @@ export class Orphans {
   }
 
   async #lookAgain(life: number): Promise<void> {
+    const known = this.#replica.unconfirmed;
     const kept = await this.#shelf.load(this.#flowId);
     if (life !== this.#life) {
       return;
     }
-    this.#fates.forgetSettled(kept, this.#isOthers);
+    this.#fates.forgetSettled(kept, known, this.#isOthers);
     this.#couriers.settle();
     const left = [...kept.operations, ...this.#replica.unconfirmed];
     await this.#adopt(left.map(({ clientId }) => clientId));

@@ -216,6 +216,7 @@ export class FlowSync implements SyncedFlow {
     if (life !== this.#life) {
       return;
     }
+    const known = this.#replica.unconfirmed;
     const [, kept] = await Promise.all([this.#name.hold(), this.#shelf.load(this.flowId)]);
     if (life !== this.#life) {
       return;
@@ -225,7 +226,7 @@ export class FlowSync implements SyncedFlow {
     } else {
       this.#begin(kept.document);
     }
-    await this.#orphans.adopt(kept);
+    await this.#orphans.adopt(kept, known);
     if (life !== this.#life) {
       return;
     }
