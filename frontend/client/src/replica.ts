@@ -177,9 +177,11 @@ export class Replica {
     }
     // It came with a whole document, so what it changed is what it had changed here before.
     const { effective: changed, inverse: back } = op.assumed ?? op;
-    this.#forget(op);
+    const shown = op.effective;
     op.effective = effective === undefined || isNothing ? changed : effective;
     op.inverse = back;
+    // Only now: what takes it back follows from that.
+    this.#forget(op, shown);
   }
 
   /** Let others send what is here: whatever isn't answered may have come to a server. */
@@ -347,12 +349,13 @@ export class Replica {
     }
   }
 
-  #forget(gone: Operation): void {
+  /** @param shown what it changes of what is shown. */
+  #forget(gone: Operation, shown = gone.effective): void {
     this.#byName.delete(this.#nameOf(gone));
     const wasThere = this.operations.includes(gone);
     this.operations = this.operations.filter((op) => op !== gone);
     this.#beneath = null;
-    if (wasThere && !isEmpty(gone.effective)) {
+    if (wasThere && !isEmpty(shown)) {
       this.#show();
     }
   }

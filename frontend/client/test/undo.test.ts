@@ -203,6 +203,37 @@ describe("undo of what is saved, while others go on", () => {
     expect(desk.server.document.nodes["n2"]?.position).toEqual({ x: 6, y: 6 });
   });
 
+  test.each(
+    ["u", "uru", "ururu"].flatMap((turns) =>
+      [false, true].flatMap((isWhole) => [false, true].map((isTouched): [string, boolean, boolean] => [turns, isWhole, isTouched])),
+    ),
+  )("jsc27 of what was in the log, though its answer was lost: %s, whole %s, touched by others %s", async (turns, isWhole, isTouched) => {
+    const desk = new Desk();
+    desk.server.edit({ nodes: { n1: node("n1", { position: { x: 200, y: 0 } }) } });
+    const ada = await desk.join();
+    desk.network.delay = () => 300;
+    ada.patch({ data: { done: 1 }, nodes: { n1: { position: { x: 974, y: 1 }, data: { marks: { done: 1 } } } } });
+    await desk.until(() => "done" in desk.server.document.data);
+    desk.network.isUp = false;
+    desk.network.cut();
+    for (const turn of turns) {
+      ada[turn === "u" ? "undo" : "redo"]();
+      await desk.pass(60);
+    }
+    if (isTouched) {
+      desk.server.edit({ nodes: { n1: { position: { x: 0 }, data: { marks: { theirs: 1 } } } } });
+    }
+    desk.server.isWhole = isWhole;
+    desk.network.isUp = true;
+    ada.retryNow();
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.document.data).toEqual({});
+    expect(desk.server.document.nodes["n1"]).toMatchObject(
+      isTouched ? { position: { x: 0 }, data: { marks: { theirs: 1 } } } : { position: { x: 200, y: 0 }, data: {} },
+    );
+    expect(ada.state.document).toEqual(desk.server.document);
+  });
+
   test("jsc27 one of which nothing is left is not sent, also where others came back to the same", async () => {
     const { desk, ada } = await dragged();
     const { length } = desk.sent;
