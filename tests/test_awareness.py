@@ -607,7 +607,7 @@ def test_cur6_lagging_member_gets_what_is_current_once_it_has_drained(
     rest(world)
     slow.look()
     slow.client.socket.room = 0
-    ada.client.push(FLOW, "patch", {"op_id": 1, "patch": {"title": "x" * 60_000}})
+    ada.client.push(FLOW, "patch", {"op_id": 1, "patch": {"data": {"text": "x" * 60_000}}})
     rest(world)
     assert slow.client.lagged == [True]
     taken = len(slow.client.socket.taken)

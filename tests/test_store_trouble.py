@@ -81,16 +81,18 @@ def test_cra4_full_disk_is_told_and_costs_nothing_else(
         assert member.patch({"title": "There was room"})[0] == "ok"
         room = os.statvfs(ballast.parent)
         ballast.write_bytes(b"x" * (room.f_bavail * room.f_frsize - 40_000))
-        status, told = member.patch({"description": "x" * 100_000})
+        status, told = member.patch({"data": {"text": "x" * 100_000}})
         assert (status, told["code"], told["retry"]) == ("error", "store_full", True)
-        answer = ask(daemon, "PATCH", "/api/flows/full", {"description": "y" * 100_000})
+        answer = ask(daemon, "PATCH", "/api/flows/full", {"data": {"text": "y" * 100_000}})
         assert problem(answer) == (503, "store_full", True)
         shown = json.loads(get(daemon, "/api/flows/full")[1])
         assert (shown["version"], shown["document"]["description"]) == (1, "")
         assert ask(daemon, "PATCH", "/api/flows/other", {"title": "Small"}).status == 200
         ballast.unlink()
-        assert member.patch({"description": "x" * 100_000})[0] == "error", "out of order"
-        assert ask(daemon, "PATCH", "/api/flows/full", {"description": "z" * 100_000}).status == 200
+        assert member.patch({"data": {"text": "x" * 100_000}})[0] == "error", "out of order"
+        assert (
+            ask(daemon, "PATCH", "/api/flows/full", {"data": {"text": "z" * 100_000}}).status == 200
+        )
         assert onlooker.patch({"title": "There is room"})[0] == "ok"
     assert [entry["client_id"] for entry in read_log(daemon, "full").entries] == [
         public_id("member"),

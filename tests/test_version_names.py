@@ -310,7 +310,7 @@ def test_dom12_member_that_lagged_is_told_that_some_have_changed(make_world: Mak
     rest(world)
     slow.look()
     slow.client.socket.room = 0
-    ada.client.push(FLOW, "patch", {"op_id": 1, "patch": {"title": "x" * 60_000}})
+    ada.client.push(FLOW, "patch", {"op_id": 1, "patch": {"data": {"text": "x" * 60_000}}})
     rest(world)
     assert slow.client.lagged == [True]
     for version in range(100):
