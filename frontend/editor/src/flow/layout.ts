@@ -7,8 +7,12 @@ import { type Box, boxesOf, frameOf } from "../drawing";
 import { membersOf, outermost, type Place, placesIn } from "../nesting";
 import { MIN_SIZE } from "./FlowNode";
 import { HEADING, PADDING } from "./grouping";
+import { inLayers } from "./layering";
 
 const GAP = { nodesep: 40, ranksep: 96 };
+
+/** From so many nodes or edges on, dagre takes seconds; in longer chains it runs out of stack. */
+const MANY = 1_000;
 
 type Size = Pick<Box, "width" | "height">;
 
@@ -26,6 +30,9 @@ type Places = ReadonlyMap<string, Place>;
 function inOrder(sizes: ReadonlyMap<string, Size>, edges: readonly (readonly [string, string])[]): Map<string, Box> {
   if (sizes.size === 1) {
     return new Map(Array.from(sizes, ([id, size]) => [id, { x: 0, y: 0, ...size }]));
+  }
+  if (sizes.size >= MANY || edges.length >= MANY) {
+    return inLayers(sizes, edges, GAP);
   }
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: "LR", ...GAP });
