@@ -5,8 +5,6 @@ import { inLayers } from "../src/flow/layering";
 
 const GAPS = { nodesep: 40, ranksep: 96 };
 
-type Edges = [string, string][];
-
 function sizesOf(count: number): Map<string, { width: number; height: number }> {
   return new Map(Array.from({ length: count }, (_, n) => [`n${n}`, { width: 100 + (n % 3) * 20, height: 40 + (n % 5) * 10 }]));
 }
@@ -43,7 +41,7 @@ describe("edi57 many nodes that are stood in order", () => {
   it("lead from left to right where there is no circle", () => {
     fc.assert(
       fc.property(links, ([count, edges]) => {
-        const forward = edges.filter(([a, b]): boolean => Number(a.slice(1)) < Number(b.slice(1))) as Edges;
+        const forward = edges.filter(([a, b]) => Number(a.slice(1)) < Number(b.slice(1)));
         const places = inLayers(sizesOf(count), forward, GAPS);
         for (const [source, target] of forward) {
           const from = places.get(source);
