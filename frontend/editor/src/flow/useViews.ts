@@ -34,25 +34,10 @@ export interface Views {
   restore: (all: readonly Dropped[]) => void;
 }
 
-/** Tell whether any of an element is in sight. */
-function isSeen(element: Element): boolean {
-  const { left, right, top, bottom } = element.getBoundingClientRect();
-  const stage = window.document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
-  return right > stage.left && left < stage.right && bottom > stage.top && top < stage.bottom;
-}
-
-/**
- * Give an element the focus, once it is there and no dialog is over it.
- *
- * Not on the way to it: React Flow would go at once to what has the focus and isn't in sight, and end the way there.
- *
- * @param tries how many frames to wait at most.
- */
+/** Give an element the focus: one that wasn't in sight may not be there before the canvas is, and none takes it under a dialog. */
 function focus(id: string, tries: number): void {
   const found = elementOf(id);
-  if (found !== null && (tries === 0 || isSeen(found))) {
-    found.focus({ preventScroll: true });
-  }
+  found?.focus({ preventScroll: true });
   if (tries > 0 && (found === null || window.document.activeElement !== found)) {
     requestAnimationFrame(() => { focus(id, tries - 1); });
   }
