@@ -50,7 +50,7 @@ function pick<T extends JsonObject>(
   for (const id of ids) {
     let at: unknown = id;
     while (typeof at === "string" && !Object.hasOwn(picked, at)) {
-      const member = own(members, at) as T | undefined;
+      const member: T | undefined = own(members, at);
       if (member === undefined) {
         break;
       }
