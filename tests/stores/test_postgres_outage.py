@@ -135,6 +135,21 @@ async def test_pgs3_an_append_is_known_though_others_followed(
 
 
 @ensureDeferred
+async def test_pgs3_an_append_is_answered_where_we_are_at_fault(
+    far: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(row: object) -> Entry:
+        raise ValueError("a fault of ours")
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr("helix.store.postgres.appends.read_entry", fail)
+        proxy.loses_answers = True
+        await took(add(far, "f", "e1", 2, [entry(3)], Summary()))
+    await add(far, "f", "e1", 3, [entry(4)], Summary())
+    assert (await far.load("f")).entries == entries(1, 4)
+
+
+@ensureDeferred
 async def test_pgs3_an_append_is_not_taken_for_another_ones(
     far: PostgresStore, near: PostgresStore, proxy: Proxy
 ) -> None:

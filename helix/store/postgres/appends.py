@@ -115,8 +115,13 @@ class Appends:
         try:
             while self._queue:
                 connection = await self._pool.take()
+                batch = self._next_batch()
                 try:
-                    await self._write(connection, self._next_batch())
+                    await self._write(connection, batch)
+                except Exception:
+                    # Our own fault, whatever it is, leaves nobody waiting for an answer.
+                    self._give_up(batch)
+                    raise
                 finally:
                     self._pool.give_back(connection)
         except StoreUnavailable:  # the pool is closed
@@ -201,6 +206,12 @@ class Appends:
             self._stop_expiring()
             self._expire_later()
 
+    def _give_up(self, batch: list[Append]) -> None:
+        """Fail what of a batch has no answer, and won't be tried again."""
+        for append in batch:
+            if not append.done.called and append not in self._queue:
+                self._finish(append, StoreUnavailable())
+
     def _finish(self, append: Append, error: HelixError | None = None) -> None:
         behind = self._behind.get(append.flow_id)
         if behind:
@@ -248,6 +259,7 @@ async def _is_done(connection: Connection, append: Append) -> bool:
             "epoch": pack(append.epoch),
             "after": append.base_version,
             "limit": len(append.entries),
+            "bytes": sum(len(entry.patch) for entry in append.entries),
         },
     )
     return [read_entry(row) for row in rows if row[0] is not None] == list(append.entries)
