@@ -198,7 +198,9 @@ export class Couriers {
     left.forEach(({ clientId, undoes }, n) => {
       const undone = ops.filter((op) => op.clientId === clientId && undoes?.includes(op.opId));
       const op = ops[n];
-      if (op !== undefined && undone.length > 0) {
+      // Where some of it is in the log already, what it replaces tells of all of it.
+      const isAll = undone.length === undoes?.length || op?.undoes === null;
+      if (op !== undefined && undone.length > 0 && isAll) {
         op.undoes = undone;
         op.waits = true;
       }

@@ -58,6 +58,7 @@ export class Fates {
     }
     const { clientId, opId, at, patch, bases, undoes, waits, inverse } = op;
     const undone = undoes?.filter((one): one is Operation => this.#replica.has(one)) ?? [];
+    const isAllOnItsWay = waits && undone.length === undoes?.length;
     const replaces = { version: this.#replica.version, values: inverse };
     this.#shelf.put(this.#flowId, {
       clientId,
@@ -65,8 +66,8 @@ export class Fates {
       at,
       patch,
       ...(isEmpty(bases) ? {} : { bases }),
-      ...(waits ? { undoes: undone.map((one) => one.opId) } : {}),
-      ...(undoes === null || waits ? {} : { replaces }),
+      ...(isAllOnItsWay ? { undoes: undone.map((one) => one.opId) } : {}),
+      ...(undoes === null ? {} : { replaces }),
     });
   }
 

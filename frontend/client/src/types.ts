@@ -217,7 +217,7 @@ export interface KeptOperation {
   patch: JsonObject;
   /** When it was made: what was made later has the larger number. */
   at?: number;
-  /** The operations of the same client that it takes back, while those are on their way. */
+  /** The operations of the same client that it takes back, while all of those are on their way. */
   undoes?: number[];
   /** Of what its texts were made, by their JSON Pointers: see `GatherOptions.isText`. */
   bases?: Readonly<Record<string, string>>;

@@ -277,6 +277,28 @@ describe("undo of what is saved, while others go on", () => {
     expect(browser.operations).toEqual([]);
   });
 
+  test("jsc27 of a page that is gone takes all back, though some of that was in the log before", async () => {
+    const desk = new Desk();
+    desk.server.limits = { max_frame_bytes: 16 * 1024, max_patch_bytes: 2048 };
+    const browser = new Browser();
+    const keeper = browser.page();
+    const ada = await desk.join({ keeper });
+    const away = { reason: "The store is away", code: "store_unavailable", retry: true };
+    desk.server.mood = () => (desk.server.version > 1 ? away : null);
+    const ids = Array.from({ length: 100 }, (_, n) => `n${n}`);
+    ada.patch({ nodes: Object.fromEntries(ids.map((id) => [id, node(id)])) });
+    await desk.until(() => ada.state.version > 1);
+    expect(ada.undo()).toBe(true);
+    ada.stop();
+    keeper.die();
+    desk.server.mood = () => null;
+    desk.server.edit({ description: "theirs" });
+    const ben = await desk.join({ keeper: browser.page() });
+    expect(desk.server.document.nodes).toEqual({});
+    expect(ben.state.document).toEqual(desk.server.document);
+    expect(browser.operations).toEqual([]);
+  });
+
   test("jsc27 the parts of one that is large leave it, too", async () => {
     const { desk, ada } = await dragged();
     const ids = Array.from({ length: 60 }, (_, n) => `m${n}`);
