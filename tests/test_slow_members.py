@@ -121,7 +121,7 @@ def test_slo5_entries_that_are_more_than_the_document_are_a_reset(make_world: Ma
     writer, slow = Editor(world, "w"), Editor(world, "s")
     slow.client.socket.room = 0
     for op_id in range(1, 60):
-        writer.patch(op_id, {"title": f"{PADDING}{op_id}"})
+        writer.patch(op_id, {"data": {"text": f"{PADDING}{op_id}"}})
         world.settle()
     slow.client.socket.room = None
     slow.look()
@@ -238,7 +238,7 @@ def test_slo5_stuck_members_in_document_mode(sockets: Sockets) -> None:
         )
         assert reply[4]["status"] == "ok"
     for version in range(1, MESSAGES + 1):
-        patch = {"op_id": version, "patch": {"title": f"{MESSAGE_PADDING}{version}"}}
+        patch = {"op_id": version, "patch": {"data": {"text": f"{MESSAGE_PADDING}{version}"}}}
         sockets.readers[0].send_json([None, str(version), FLOW, "patch", patch])
         for reader in sockets.readers:
             assert follow(reader, version, version - 1)[-1] == "entries"
