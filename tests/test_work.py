@@ -212,7 +212,7 @@ def test_lim24_polls_count_as_messages_of_their_client() -> None:
 
 def test_lim25_bodies_count_as_bytes_of_the_address() -> None:
     stack = Stack(max_bytes_per_second=1024, address_allowance=1)
-    body = b'{"title":"%b"}' % (b"a" * 6000)
+    body = b'{"data":{"text":"%b"}}' % (b"a" * 6000)
     stack.post_json("/api/flows", {"id": "f"})
     statuses = [stack.request("PATCH", "/api/flows/f", JSON, body, HERE).status for _ in range(3)]
     assert statuses == [200, 429, 429]
