@@ -138,9 +138,14 @@ class SQLiteWrites:
 
         :raises StoreUnavailable: when there is none, or none that can be used.
         """
-        self._is_lost = True
-        if self._place.found() == self._place.current:
-            self._is_lost = False
+        # Not lost for the moment of looking: others read it from their threads.
+        try:
+            is_there = self._place.found() == self._place.current
+        except Exception:
+            self._is_lost = True
+            raise
+        self._is_lost = not is_there
+        if is_there:
             return
         self._place.check()
         with suppress(sqlite3.Error):  # what is there is of the old one's time
