@@ -22,7 +22,7 @@ from typing import Any
 from lasting import measure_lasting
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.chromium import install
+from tests.browser.chromium import install, installed
 from tests.cases.bundle import bundle
 from tests.daemon import Daemon
 
@@ -243,7 +243,8 @@ def measure(rounds: int) -> list[dict[str, float]]:
         browsers, flows = directory / "chromium", directory / "flows"
         browsers.mkdir()
         flows.mkdir()
-        chromium = install(browsers)
+        install(browsers)
+        chromium = installed(browsers)
         bundle(directory / "flows.js", "iife", "browser", "Flows")
         library = (directory / "flows.js").read_text(encoding="utf-8")
         daemon = Daemon(
