@@ -25,7 +25,7 @@ from twisted.internet.task import react
 from helix.chain import origin_of
 from helix.interfaces import IFlowStore
 from helix.records import Entry, Summary
-from helix.store import open_store
+from helix.store.opening import open_store
 
 FLOWS = 1000
 GROUP = 20

@@ -21,7 +21,7 @@ from helix.errors import Disconnected, HelixError
 from helix.ids import new_id
 from helix.printable import shown
 from helix.protocol import encode_json
-from helix.store import open_store
+from helix.store.opening import open_store
 from helix.tailing import Outages, Tailing, show_json, show_line
 from helix.terminal import (
     counted,

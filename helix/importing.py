@@ -24,7 +24,7 @@ from helix.errors import InvalidPatch
 from helix.ids import MAX_ID_BYTES
 from helix.mergepatch import fresh
 from helix.nesting import find_strays, without_strays
-from helix.relay import is_measured
+from helix.reactflow import is_measured
 from helix.shape import FORBIDDEN_KEYS, is_number, without_odd_types
 
 FORMAT = "helix-flow"

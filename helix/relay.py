@@ -15,18 +15,10 @@ import attrs
 
 from helix.mergepatch import JsonObject, diff, merge, same
 from helix.protocol import encode_json
+from helix.reactflow import OLD_TYPE, PERSONAL
 
 Members = dict[str, JsonObject]
 """Nodes or edges by their ids."""
-
-PERSONAL: Final = ("selected", "dragging", "resizing", "measured", "positionAbsolute")
-"""Fields of React Flow's nodes and edges that are of one person's screen; documents lack them."""
-
-OLD_TYPE: Final = "aiFlowNode"
-"""The ``type`` that the first generation's page gives each node; the kind is in ``data.type``."""
-
-MEASURED: Final = ("width", "height")
-"""What React Flow 11 writes over with what it has measured."""
 
 GIVEN: Final = ("type", "label")
 """Of a node's data: what that page can't do without, and is given where it isn't there."""
@@ -172,13 +164,6 @@ def sharing(sent: RelayState, known: RelayState) -> RelayState:
         sent.personal,
         sent.silent,
     )
-
-
-def is_measured(node: JsonObject) -> bool:
-    """Tell whether a node's ``width`` and ``height`` are what React Flow 11 has measured."""
-    style = node.get("style")
-    is_sized = type(style) is dict and any(name in style for name in MEASURED)
-    return is_sized or node.get("type") == OLD_TYPE or "positionAbsolute" in node
 
 
 def _given(node: JsonObject) -> JsonObject:

@@ -21,8 +21,9 @@ from helix.interfaces import IMember
 from helix.livelog import LiveLog, LogSettings
 from helix.outlet import Flow, Outlet
 from helix.protocol import encode_json
+from helix.reactflow import OLD_TYPE
 from helix.records import Entry
-from helix.relay import OLD_TYPE, RelayState, changes_of, merged
+from helix.relay import RelayState, changes_of, merged
 from helix.relaydelivery import RelayDelivery
 from helix.relaydocument import DurableState
 from helix.relayhistory import RelayHistory

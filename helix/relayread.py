@@ -14,18 +14,8 @@ import msgspec
 
 from helix.errors import InvalidPatch
 from helix.mergepatch import JsonObject, fresh
-from helix.relay import (
-    GIVEN,
-    MEASURED,
-    PERSONAL,
-    Members,
-    Place,
-    RelayState,
-    Silence,
-    is_among,
-    is_measured,
-    sharing,
-)
+from helix.reactflow import MEASURED, PERSONAL, is_measured
+from helix.relay import GIVEN, Members, Place, RelayState, Silence, is_among, sharing
 from helix.shape import DocumentLimits, check_patch, pointer
 
 MAX_CUTS = 8

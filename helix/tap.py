@@ -36,7 +36,7 @@ from helix.errors import HelixError
 from helix.logs import log_telemetry, make_observer
 from helix.poller import bound_accepts, bound_turns
 from helix.socketlock import SocketInUse, SocketLock
-from helix.store import open_store
+from helix.store.opening import open_store
 from helix.web import HelixSite
 from helix.wiring import Server, build_server
 

@@ -15,7 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 from docs.settings_table import PAGE, page_with_table
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
 from helix.errors import StoreError
-from helix.store import open_store
+from helix.store.opening import open_store
 from helix.tap import Options
 
 TWISTD = Path(sys.executable).with_name("twistd")

@@ -11,15 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helix.document import DEFAULT_LIMITS, FlowDocument, JsonObject
-from helix.relay import (
-    NOTHING,
-    PERSONAL,
-    RelayState,
-    changes_of,
-    difference,
-    merged,
-    state_of,
-)
+from helix.reactflow import PERSONAL
+from helix.relay import NOTHING, RelayState, changes_of, difference, merged, state_of
 from helix.relaypast import RelayPast
 from helix.relayread import had_none, parse_changes, read
 from helix.relayview import MAX_UPDATES, SETTLED, SURELY_SEEN, RelayView

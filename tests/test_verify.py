@@ -21,9 +21,9 @@ from helix.errors import FlowNotFound, SchemaMismatch, StoreReadOnly
 from helix.interfaces import IFlowStore
 from helix.protocol import encode_json
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
-from helix.store import open_store
 from helix.store.memory import MemoryStore
-from helix.store.postgres import PostgresStore
+from helix.store.opening import open_store
+from helix.store.postgres.store import PostgresStore
 from helix.verify import HEADS, Difference, all_heads, verify_flow
 from tests.flowdata import edge, node
 from tests.postgres import shared_server

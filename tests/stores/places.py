@@ -17,7 +17,7 @@ from twisted.internet import reactor
 
 from helix.interfaces import IFlowStore
 from helix.store.memory import MemoryStore
-from helix.store.postgres import PostgresStore
+from helix.store.postgres.store import PostgresStore
 from helix.store.sqlite import SQLiteStore
 from tests.postgres import shared_server
 

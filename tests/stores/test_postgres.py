@@ -23,11 +23,10 @@ from helix.errors import (
     VersionConflict,
 )
 from helix.records import Entry, HeadQuery, NamedVersion, Summary
-from helix.store.postgres import Bounds, PostgresStore
 from helix.store.postgres.address import Address
 from helix.store.postgres.failures import Unfit
-from helix.store.postgres.store import CONNECTIONS
-from helix.store.postgres.wire import Connection
+from helix.store.postgres.store import CONNECTIONS, PostgresStore
+from helix.store.postgres.wire import Bounds, Connection
 from tests.postgres import PASSWORD, PostgresServer
 from tests.stores.data import T0, add, chain_at, entries, entry, keep, take_snapshot
 

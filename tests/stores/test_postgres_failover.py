@@ -9,8 +9,9 @@ from twisted.internet.threads import deferToThread
 
 from helix.errors import StoreError, StoreReadOnly
 from helix.records import HeadQuery, Summary
-from helix.store.postgres import Bounds, PostgresStore
 from helix.store.postgres.address import Address
+from helix.store.postgres.store import PostgresStore
+from helix.store.postgres.wire import Bounds
 from tests.daemon import free_port
 from tests.postgres import Pair, PostgresServer, pair
 from tests.stores.data import add, entries, entry, keep

@@ -23,9 +23,8 @@ from helix.errors import (
 )
 from helix.interfaces import IFlowStore
 from helix.records import Entry, NamedVersion, Summary
-from helix.store.postgres import Bounds, PostgresStore
-from helix.store.postgres.store import CONNECTIONS
-from helix.store.postgres.wire import Connection
+from helix.store.postgres.store import CONNECTIONS, PostgresStore
+from helix.store.postgres.wire import Bounds, Connection
 from tests.postgres import PostgresServer
 from tests.stores.data import T0, add, entries, entry, keep, take_snapshot
 from tests.stores.proxy import Proxy

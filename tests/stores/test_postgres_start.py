@@ -13,8 +13,9 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from helix.errors import SchemaMismatch, StoreError, StoreReadOnly, StoreUnavailable
 from helix.records import HeadQuery, NamedVersion
-from helix.store.postgres import Bounds, PostgresStore
 from helix.store.postgres.schema import UPGRADE_LOCK
+from helix.store.postgres.store import PostgresStore
+from helix.store.postgres.wire import Bounds
 from tests.daemon import free_port
 from tests.postgres import PASSWORD, PostgresServer
 from tests.stores import older

@@ -26,9 +26,10 @@ from helix.errors import (
     VersionConflict,
 )
 from helix.records import HeadQuery, NamedVersion, Summary
-from helix.store import open_store, sqlite_file
 from helix.store import sqlite as sqlite_store
+from helix.store import sqlite_file
 from helix.store.memory import MemoryStore
+from helix.store.opening import open_store
 from helix.store.sqlite import SQLiteStore
 from helix.store.sqlite_reads import SQLiteReads
 from helix.store.sqlite_removed import RemovedFlows

@@ -15,7 +15,7 @@ from helix.errors import SchemaMismatch
 from helix.ids import public_id
 from helix.interfaces import IFlowStore
 from helix.records import Entry, Summary
-from helix.store.postgres import PostgresStore
+from helix.store.postgres.store import PostgresStore
 from helix.store.upgrades import Upgrade, in_sequence, needed_upgrades, shipped_upgrades
 from helix.verify import Difference, verify_flow
 from tests.postgres import PostgresServer
