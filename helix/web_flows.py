@@ -75,6 +75,8 @@ class _Sync(msgspec.Struct):
 
 class _Creation(msgspec.Struct, forbid_unknown_fields=True):
     id: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType = msgspec.UNSET
     document: Any = msgspec.UNSET
     template: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -234,11 +236,7 @@ class FlowRoutes:
         self._visitors.check_creation(request)
         wanted = await self._read_large(request, _CREATION, self._document)
         flow_id = None if wanted.id is msgspec.UNSET else parse_new_flow_id(wanted.id)
-        document = {} if wanted.document is msgspec.UNSET else wanted.document
-        if wanted.template is not msgspec.UNSET:
-            if wanted.document is not msgspec.UNSET:
-                raise InvalidParameters("A flow is made from a document or from a template")
-            document = self._library.template(wanted.template).document
+        document = self._document_of(wanted)
         by, charge = read_user_name(request), self._visitors.charge_of(request)
         state = await _to_the_end(
             self._library.create(document, flow_id, by, body_bytes(request), charge)
@@ -413,6 +411,26 @@ class FlowRoutes:
         return write_json(request, outline_template(template) | {"document": template.document})
 
     # inside
+
+    def _document_of(self, wanted: _Creation) -> Any:
+        """
+        Give the document that a flow is to be made of, of whichever kind it was given.
+
+        :raises InvalidParameters: when it was given in two ways, which may contradict each other.
+        """
+        named = {"title": wanted.title, "description": wanted.description}
+        texts = {name: text for name, text in named.items() if text is not msgspec.UNSET}
+        ways = (
+            bool(texts),
+            *(way is not msgspec.UNSET for way in (wanted.document, wanted.template)),
+        )
+        if sum(ways) > 1:
+            raise InvalidParameters(
+                "A flow is made from a document, from a template, or from a title and a description"
+            )
+        if wanted.template is not msgspec.UNSET:
+            return self._library.template(wanted.template).document
+        return texts if wanted.document is msgspec.UNSET else wanted.document
 
     async def _read_large(
         self, request: IRequest, decode: msgspec.json.Decoder[T], room: BodyRoom

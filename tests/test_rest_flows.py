@@ -335,6 +335,34 @@ def test_res11_flow_is_made_of_each_template(flows: Flows) -> None:
         assert made.json["title"] == template["name"]
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [{"title": "T"}, {"description": "D"}, {"title": "T", "description": "D"}],
+)
+def test_res30_flow_is_made_of_a_title_and_a_description(
+    flows: Flows, texts: dict[str, str]
+) -> None:
+    answer = flows.send("POST", "/api/flows", {"id": "f", **texts})
+    assert answer.status == 201
+    assert answer.json["document"] == empty_document() | texts
+    assert answer.json["title"] == texts.get("title", "")
+    assert [entry["patch"] for entry in flows.entries()] == [texts]
+
+
+@pytest.mark.parametrize(("name", "most"), [("title", 500), ("description", 10_000)])
+def test_res30_text_that_is_too_long_is_refused(flows: Flows, name: str, most: int) -> None:
+    assert flows.send("POST", "/api/flows", {"id": "f", name: "x" * most}).status == 201
+    answer = flows.send("POST", "/api/flows", {name: "x" * (most + 1)})
+    assert (answer.status, answer.json["code"]) == (422, "invalid_patch")
+    assert answer.json["path"] == f"/{name}"
+    assert flows.listed() == ["f"]
+
+
+def test_res30_empty_title_is_none(flows: Flows) -> None:
+    answer = flows.send("POST", "/api/flows", {"id": "f", "title": ""})
+    assert (answer.status, answer.json["version"]) == (201, 0)
+
+
 def test_res11_taken_id_is_refused(flows: Flows) -> None:
     flows.make("f")
     answer = flows.send("POST", "/api/flows", {"id": " f ", "document": {"title": "other"}})
@@ -366,9 +394,15 @@ def test_res11_deleted_flow_gives_way(flows: Flows) -> None:
         ({"template": "no-such"}, 404, "template_not_found"),
         ({"template": "../x"}, 404, "template_not_found"),
         ({"template": "ticket-triage", "document": {}}, 400, "invalid_parameters"),
+        ({"title": "x", "document": {}}, 400, "invalid_parameters"),
+        ({"description": "x", "document": None}, 400, "invalid_parameters"),
+        ({"title": "x", "template": "ticket-triage"}, 400, "invalid_parameters"),
+        ({"description": "", "template": "ticket-triage"}, 400, "invalid_parameters"),
+        ({"title": 1}, 400, "malformed_body"),
+        ({"title": None}, 400, "malformed_body"),
     ],
 )
-def test_res11_what_is_no_wish_for_a_flow_is_refused(
+def test_res11_res30_what_is_no_wish_for_a_flow_is_refused(
     flows: Flows, body: object, status: int, code: str
 ) -> None:
     assert_problem(flows.send("POST", "/api/flows", body), status, code)
