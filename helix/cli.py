@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 from twisted.internet import defer
+from twisted.scripts import twistd
 
 from helix.client import Dropped, FlowClient, FlowEvent, StatusChanged
 from helix.client.rest import FlowsApi
@@ -38,7 +39,7 @@ from helix.verify import all_heads, verify_flow
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="helix-flows")
 def main() -> None:
-    """Look at flows, and change them, from the command line."""
+    """Start the server; look at flows, and change them."""
 
 
 _server = click.option(
@@ -56,6 +57,22 @@ _timeout = click.option(
     show_default=True,
     help="Seconds to wait for the server.",
 )
+
+
+@main.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+    options_metavar="",
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def serve(options: tuple[str, ...]) -> None:
+    """
+    Start the server; it ends with Ctrl-C.
+
+    `helix serve --help` lists its options. It is `twistd --nodaemon helix`.
+    """
+    sys.argv[1:] = ["--nodaemon", "helix", *options]
+    twistd.run()
 
 
 @main.command()

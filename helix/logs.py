@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LogEvent,
     Logger,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     formatEvent,
     formatEventAsClassicLogText,
 )
@@ -27,6 +30,12 @@ _LOGGED = (
     "helix.session.ended",
     "helix.session.crashed",
 )
+
+_OF_TWISTED = re.compile(r"\w+ starting on .*|\((?:TCP|TLS|UNIX) Port .* Closed\)", re.DOTALL)
+"""What Twisted tells of ports: not by which address, nor whether anybody is let in."""
+
+_STARTS = ("twistd {version} ", "reactor class: ")
+"""How Twisted's lines about itself begin, which it writes at the start."""
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -62,15 +71,28 @@ def _as_text(event: LogEvent) -> str | None:
     return None if text is None else shown_lines(text)
 
 
+@implementer(ILogFilterPredicate)
+class WithoutTwistedsStart:
+    """Leaves out what Twisted says of its own start, of ports and of factories."""
+
+    def __call__(self, event: LogEvent) -> Any:
+        if "message" in event:  # by the older way to log
+            text = " ".join(map(str, event["message"]))
+            is_twisteds = _OF_TWISTED.fullmatch(text) is not None
+        else:
+            is_twisteds = (event.get("log_format") or "").startswith(_STARTS)
+        return PredicateResult.no if is_twisteds else PredicateResult.maybe
+
+
 def make_observer(output: IO[str], log_format: str) -> ILogObserver:
     """
-    Make what writes the log, from the level ``info`` up.
+    Make what writes the log, from the level ``info`` up, without what Twisted says of its start.
 
     :param log_format: ``text`` or ``json``.
     """
     write = JSONObserver(output) if log_format == "json" else FileLogObserver(output, _as_text)
     from_info_up = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
-    return FilteringLogObserver(write, [from_info_up])
+    return FilteringLogObserver(write, [WithoutTwistedsStart(), from_info_up])
 
 
 def log_telemetry(telemetry: Telemetry) -> None:

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from importlib.resources import files
-from ipaddress import ip_address
 from random import SystemRandom
 from time import time
 from typing import IO, Any
@@ -17,7 +16,6 @@ from typing import IO, Any
 from autobahn.websocket import USES_NVX
 from prometheus_client import disable_created_metrics
 from twisted.application.service import MultiService, Service
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
@@ -27,6 +25,8 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
+from helix import __version__
+from helix.announcement import Listening, tell_where, tell_who
 from helix.apart import WorkThread
 from helix.clocks import keep_steady
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
@@ -59,6 +59,11 @@ a thousand flows, and by Python's own thresholds came every second under load.
 _log = Logger(namespace="helix")
 
 
+def _program() -> str:
+    """What was called: `helix.cli` has a command that starts twistd under its own name."""
+    return "helix serve" if os.path.basename(sys.argv[0]) == "helix" else "twistd helix"
+
+
 def _option(setting: Setting) -> Callable[..., None]:
     """A method that ``usage.Options`` takes for an option, and whose docstring it shows."""
 
@@ -84,11 +89,12 @@ def _with_settings(options: type[Options]) -> type[Options]:
 class Options(usage.Options):
     """The command line of ``twistd helix``, made from `helix.config.SETTINGS`."""
 
-    synopsis = "[options]"
     longdesc = (
         "Helix, a multiplayer server for node graphs. "
         "Each option can also be set by the environment variable named behind it."
     )
+
+    opt_h = usage.Options.opt_help
 
     config: Config
 
@@ -96,17 +102,20 @@ class Options(usage.Options):
         super().__init__()
         self.given: dict[str, list[str]] = {}
 
+    def getSynopsis(self) -> str:
+        return f"Usage: {_program()} [options]"
+
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Any mistake ends the program with one line on standard error."""
         try:
             super().parseOptions(options)
             self.config = read_config(self.given, os.environ)
         except (usage.UsageError, SettingError) as error:
-            raise SystemExit(f"twistd helix: {error}") from None
+            raise SystemExit(f"{_program()}: {error}") from None
         self._write_no_process_id()
         if not USES_NVX and not self.config.allow_slow_websocket:
             raise SystemExit(
-                "twistd helix: Autobahn's NVX acceleration is missing, so WebSockets are slow: "
+                f"{_program()}: Autobahn's NVX acceleration is missing, so WebSockets are slow: "
                 "install an autobahn wheel for this platform, or start with --allow-slow-websocket"
             )
 
@@ -129,11 +138,12 @@ class ListenService(Service):
     :param description: as `serverFromString` takes it.
     :raises ValueError: when no endpoint can be made of it.
 
+    :ivar description: as it was given.
     :ivar port: what listens, once it does.
     """
 
     def __init__(self, reactor: Any, description: str, site: HelixSite) -> None:
-        self._description = description
+        self.description = description
         self._endpoint = serverFromString(reactor, complete(description, BACKLOG))
         endpoint = Endpoint.parse(description)
         # Who asks for Twisted's own lock, which has the same name, gets that.
@@ -149,13 +159,11 @@ class ListenService(Service):
             try:
                 self._lock = SocketLock(self._path)
             except (SocketInUse, OSError) as error:
-                raise SystemExit(
-                    f"twistd helix: --listen: {self._description!r}: {error}"
-                ) from None
+                raise SystemExit(f"{_program()}: --listen: {self.description!r}: {error}") from None
         self._endpoint.listen(self._site).addCallbacks(self._listening, failures.append)
         if failures:
             reason = failures[0].getErrorMessage()
-            raise SystemExit(f"twistd helix: --listen: {self._description!r}: {reason}")
+            raise SystemExit(f"{_program()}: --listen: {self.description!r}: {reason}")
 
     def _listening(self, port: IListeningPort) -> None:
         bound_accepts(port)
@@ -181,6 +189,7 @@ class HelixService(MultiService):
 
     Stopping it drains it: no port, then no client, then no session.
 
+    :param config: what the server was built by.
     :param observer: makes what writes the log; called when twistd takes the service.
 
     :ivar telemetry: the server's events, for code in the same process.
@@ -190,9 +199,11 @@ class HelixService(MultiService):
         self,
         reactor: Any,
         server: Server,
+        config: Config,
         observer: Callable[[], ILogObserver],
     ) -> None:
         super().__init__()
+        self._config = config
         self.telemetry = server.telemetry
         self._reactor = reactor
         self._store = server.store
@@ -218,6 +229,7 @@ class HelixService(MultiService):
 
     def _store_opened(self, _: None) -> None:
         self._purge.setServiceParent(self)
+        self._reactor.callWhenRunning(self._announce)
 
     def _store_failed(self, failure: Failure) -> None:
         """Nothing can be served: end, with a status that says so."""
@@ -237,12 +249,19 @@ class HelixService(MultiService):
         _tune_garbage_collector()
         sys.setswitchinterval(SWITCH_SECONDS)
         signal.signal(signal.SIGTERM, self._terminate)
-        hosts = [one.port.getHost() for one in self._listeners() if one.port is not None]
-        if any(_beyond_loopback(host) for host in hosts):
-            _log.warn(
-                "Helix listens beyond this machine and lets in everyone who can reach it: "
-                "nothing asks who a client is"
-            )
+
+    def _announce(self) -> None:
+        """Tell where the server is, now that it can be used, and who may use it."""
+        ports = [
+            Listening(one.description, one.port.getHost())
+            for one in self._listeners()
+            if one.port is not None
+        ]
+        if not ports:  # it is stopping already
+            return
+        _log.info("{line}", line=tell_where(__version__, ports, self._config.store))
+        is_open = any(port.is_beyond_loopback for port in ports)
+        (_log.warn if is_open else _log.info)("{line}", line=tell_who(ports, self._config))
 
     def _terminate(self, *_: object) -> None:
         """
@@ -289,12 +308,6 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _beyond_loopback(host: object) -> bool:
-    if not isinstance(host, IPv4Address | IPv6Address):
-        return False
-    return not ip_address(host.host.partition("%")[0]).is_loopback
-
-
 def _log_file(options: Options) -> IO[str]:
     """Where twistd puts the log: ``--logfile``, or standard output."""
     twistd: Mapping[str, Any] = options.parent or {}
@@ -316,19 +329,19 @@ def makeService(options: Options) -> HelixService:
     try:
         store = open_store(config.store, reactor, max_bytes=config.max_store_bytes)
     except (HelixError, ValueError) as error:
-        raise SystemExit(f"twistd helix: --store: {error}") from None
+        raise SystemExit(f"{_program()}: --store: {error}") from None
     editor = EditorFiles.load(files("helix").joinpath("editor"))
     server = build_server(
         config, reactor, time, SystemRandom(), store, editor, apart=WorkThread(reactor)
     )
     log_telemetry(server.telemetry)
     service = HelixService(
-        reactor, server, lambda: make_observer(_log_file(options), config.log_format)
+        reactor, server, config, lambda: make_observer(_log_file(options), config.log_format)
     )
     for description in config.listen:
         try:
             listener = ListenService(reactor, description, server.site)
         except Exception as error:  # each endpoint parser has errors of its own
-            raise SystemExit(f"twistd helix: --listen: {description!r}: {error}") from None
+            raise SystemExit(f"{_program()}: --listen: {description!r}: {error}") from None
         listener.setServiceParent(service)
     return service

@@ -312,6 +312,7 @@ class HelixSite(Site):
 
     _log: Final = Logger(namespace="helix.web")
 
+    noisy = False  # the start says what matters of it (`helix.announcement`)
     protocol = Channel  # type: ignore[assignment]  # Twisted wraps it, for HTTP/2
 
     def __init__(

@@ -26,7 +26,7 @@ import pytest
 from click.testing import CliRunner
 
 from helix.cli import main
-from tests.daemon import Daemon, free_port, start_daemon
+from tests.daemon import Daemon, free_port, start_daemon, twistd
 from tests.flowdata import edge, node
 from tests.postgres import shared_server
 from tests.watched import eventually, rest, running_daemon
@@ -174,12 +174,13 @@ def test_cli1_every_command_explains_itself(nobody: Cli) -> None:
         "import",
         "new-epoch",
         "patch",
+        "serve",
         "tail",
         "verify",
         "versions",
     ]
     assert not [line for line in lines if line.endswith("...")]
-    for name in names:
+    for name in set(names) - {"serve"}:
         ended = CliRunner().invoke(main, [name, "-h"], prog_name="helix")
         assert ended.exit_code == 0
         assert ended.output.startswith(f"Usage: helix {name} ")
@@ -829,3 +830,48 @@ def test_sec1_mistyped_store_shows_no_password_here_either(tmp_path: Path, comma
     ):
         ended = Cli(tmp_path, None).run(command, "--store", store.format(password), status=1)
         assert password not in ended.stderr + ended.stdout
+
+
+# CLI12: the server
+
+
+def test_cli12_serve_takes_the_options_of_twistd_helix(nobody: Cli, tmp_path: Path) -> None:
+    for flag in ("--help", "-h"):
+        helped = nobody.out("serve", flag)
+        assert helped.startswith("Usage: helix serve [options]")
+    ended = subprocess.run(
+        [*twistd(), "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT
+    )
+    assert ended.stdout.startswith("Usage: twistd helix [options]")
+    assert helped.partition("\n")[2] == ended.stdout.partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--nope"], "helix serve: option --nope not recognized"),
+        (["--log-format", "xml"], "helix serve: --log-format: one of text, json is wanted"),
+        (["--listen", "odd:endpoint"], "helix serve: --listen: 'odd:endpoint': "),
+    ],
+)
+def test_cli12_what_cant_be_is_told_in_one_line(nobody: Cli, options: list[str], told: str) -> None:
+    error = nobody.error("serve", *options)
+    assert error.startswith(told)
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)]
+)
+def test_cli12_serve_serves_until_it_is_told_to_end(
+    nobody: Cli, number: signal.Signals, status: int
+) -> None:
+    port = free_port()
+    options = ["--store", "memory:", "--listen", f"tcp:{port}:interface=127.0.0.1"]
+    with nobody.running("serve", *options) as running:
+        eventually(lambda: any("Helix " in line for line in running.lines), "it has started")
+        flows = Cli(nobody.directory, f"http://127.0.0.1:{port}")
+        assert flows.out("patch", "f", '{"title": "T"}') == "1\n"
+        assert running.end(number) == status
+    assert running.errors == []
+    assert not (nobody.directory / "twistd.pid").exists()

@@ -25,6 +25,7 @@ from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor, threads
 from twisted.internet.tcp import Server
 
+from helix import __version__
 from helix.tap import Options, makeService
 from tests.daemon import Daemon, free_port, run_twistd, start_daemon
 from tests.rawsocket import RawConnection, RawWebSocket, upgrade_request
@@ -394,8 +395,35 @@ def test_ops5_open_door_is_warned_of_once(
     start_daemon: StartDaemon, options: tuple[str, ...], warnings: int
 ) -> None:
     daemon = start_daemon(*options)
+    eventually(lambda: "Everyone" in daemon.log, "it was told who may come in")
     daemon.stop()
     assert daemon.log.count(WARNING) == warnings
+    assert ("[helix#warn]" in daemon.log) == bool(warnings)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_ops17_start_is_told_in_two_lines(start_daemon: StartDaemon, log_format: str) -> None:
+    daemon = start_daemon("--log-format", log_format)
+    eventually(lambda: daemon.log.count("\n") >= 2, "the start was told")
+    lines = daemon.log.splitlines()
+    if log_format == "json":
+        lines = [json.loads(line)["message"] for line in lines]
+    where, who = lines
+    assert f"Helix {__version__}: open http://{daemon.address}/ (flows are kept in /" in where
+    assert where.endswith("/helix-data/flows.db)")
+    assert "this machine alone" in who
+    daemon.stop()
+    for word in ("factory", "starting on", "Port", "reactor class"):
+        assert word not in daemon.log
+
+
+def test_ops17_store_that_does_not_open_is_no_start(tmp_path: Path) -> None:
+    (tmp_path / "flows.db").mkdir()
+    listen = f"tcp:{free_port()}:interface=127.0.0.1"
+    ended = run_twistd(tmp_path, "--store", "sqlite:flows.db", "--listen", listen)
+    assert ended.returncode == 1
+    assert "Helix can't start: --store" in ended.stdout
+    assert "open http" not in ended.stdout
 
 
 def test_ops3_port_in_use_is_told_in_one_line(start_daemon: StartDaemon, tmp_path: Path) -> None:
@@ -458,8 +486,9 @@ def test_sec10_id_forges_nothing_in_the_log(start_daemon: StartDaemon, log_forma
 
 def test_ops7_text_is_the_default(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
+    eventually(lambda: "Everyone" in daemon.log, "the start was told")
     daemon.stop()
-    assert "[helix.web.HelixSite#info]" in daemon.log
+    assert "[helix#info]" in daemon.log
     assert not daemon.log.startswith("{")
     assert "#debug" not in daemon.log
 

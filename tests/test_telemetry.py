@@ -207,6 +207,26 @@ def test_sec10_text_holds_nothing_for_a_terminal_to_act_upon() -> None:
     assert output.getvalue().endswith("a\\x1b[2Jb\\r\\x9bc\\x00\n\tforged\n")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "HelixSite starting on 4000",
+        "_TLSFactory starting on '/run/a\nb'",
+        "(TCP Port 4000 Closed)",
+        "(UNIX Port '/run/helix.sock' Closed)",
+    ],
+)
+def test_ops17_what_twisted_says_of_ports_is_left_out(line: str) -> None:
+    written = []
+    for text in (line, f"Not {line}", f"{line} or not"):
+        output = StringIO()
+        event = {"message": (text,), "log_format": "{log_text}", "log_text": text,
+                 "log_time": 0.0, "log_level": LogLevel.info, "log_namespace": "log"}  # fmt: skip
+        make_observer(output, "json")(event)
+        written += [json.loads(one)["message"] for one in output.getvalue().splitlines()]
+    assert written[:1] == [f"Not {line}"]
+
+
 @given(st.text())
 def test_sec10_field_ends_where_it_ends(text: str) -> None:
     written = field(text)

@@ -1,0 +1,93 @@
+"""What the start tells: the version, where to open it, where flows are kept, who may come in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import attrs
+from twisted.internet.address import IPv4Address, IPv6Address
+
+from helix.config import Config
+from helix.endpoints import Endpoint
+
+
+@attrs.frozen
+class Listening:
+    """
+    A port that is open.
+
+    :ivar description: its endpoint, as `serverFromString` takes it.
+    :ivar host: the address that it really has, of whatever kind.
+    """
+
+    description: str
+    host: object
+
+    @property
+    def is_beyond_loopback(self) -> bool:
+        """Whether other machines may reach it."""
+        ip = self._ip
+        return ip is not None and not ip_address(ip).is_loopback
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser on this machine; else the endpoint as it was given."""
+        ip, endpoint = self._ip, Endpoint.parse(self.description)
+        if ip is None or not isinstance(self.host, IPv4Address | IPv6Address):
+            return self.description
+        if ip_address(ip).is_unspecified:
+            ip = "127.0.0.1" if isinstance(self.host, IPv4Address) else "::1"
+        scheme = "https" if endpoint.kind == "ssl" else "http"
+        return f"{scheme}://{f'[{ip}]' if ':' in ip else ip}:{self.host.port}/"
+
+    @property
+    def _ip(self) -> str | None:
+        if not isinstance(self.host, IPv4Address | IPv6Address):
+            return None
+        return self.host.host.partition("%")[0]
+
+
+def tell_where(version: str, ports: Sequence[Listening], store: str) -> str:
+    """
+    Tell the version, what to open, and where flows are kept.
+
+    :param store: as the setting has it; a password in it isn't told.
+    """
+    urls = " and ".join(port.url for port in ports)
+    return f"Helix {version}: open {urls} (flows are kept {_place_of(store)})"
+
+
+def tell_who(ports: Sequence[Listening], config: Config) -> str:
+    """Tell who may come in; a warning where other machines may."""
+    if any(port.is_beyond_loopback for port in ports):
+        who = (
+            "Everyone who can reach it may read and edit every flow: Helix listens beyond this "
+            "machine, and nothing asks who a client is"
+        )
+    else:
+        who = (
+            "Everyone on this machine may read and edit every flow; "
+            "Helix listens to this machine alone"
+        )
+        if config.trusted_proxy:
+            who = (
+                "Everyone on this machine, and everyone whom a proxy lets in, may read and edit "
+                "every flow"
+            )
+    if config.allow_origin:
+        who += f". Web pages of other origins may connect: {', '.join(config.allow_origin)}"
+    return who
+
+
+def _place_of(store: str) -> str:
+    scheme, _, rest = store.partition(":")
+    if store == "memory:":
+        return "in memory alone, and gone when it stops"
+    if scheme == "sqlite":
+        return f"in {Path(rest).expanduser().absolute()}"
+    # Names of users and what follows a question mark may come with a password.
+    parts = urlsplit(store)
+    return f"in PostgreSQL, {parts.netloc.rpartition('@')[2]}{parts.path}"
