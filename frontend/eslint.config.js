@@ -4,6 +4,9 @@ import ts from "typescript-eslint";
 
 import { ownKeys } from "./lint/own-keys.js";
 
+/** What a pure function has no use for: time, chance, and all that is outside. */
+const WORLD = ["setTimeout", "setInterval", "queueMicrotask", "Date", "performance", "crypto", "fetch", "window", "document", "navigator", "localStorage", "indexedDB"];
+
 export default ts.config(
   { ignores: ["**/dist/", "**/node_modules/"] },
   js.configs.recommended,
@@ -25,6 +28,10 @@ export default ts.config(
     files: ["*/src/**"],
     plugins: { helix: { rules: { "own-keys": ownKeys } } },
     rules: { "helix/own-keys": "error" },
+  },
+  {
+    files: ["client/src/model/**"],
+    rules: { "no-restricted-globals": ["error", ...WORLD] },
   },
   {
     files: ["**/*.tsx", "**/react/*.ts"],

@@ -2,8 +2,8 @@
 Texts that several people write in at once: three versions of one become a fourth that has what all
 wrote.
 
-Its rules are those of the client library (`frontend/client/src/texts.ts`; DOM4 in docs/spec.md), so
-that what is shown to a writer before the answer is what it will be.
+Its rules are those of the client library (`frontend/client/src/model/texts.ts`; DOM4 in
+docs/spec.md), so that what is shown to a writer before the answer is what it will be.
 """
 
 from __future__ import annotations

@@ -56,6 +56,6 @@ def test_guarantees_name_rules_and_tests_that_exist() -> None:
 
 def names_in_the_client() -> set[str]:
     """What the client library's own tests are called."""
-    paths = (ROOT / "frontend" / "client" / "test").glob("*.test.ts*")
+    paths = (ROOT / "frontend" / "client" / "test").rglob("*.test.ts*")
     sources = [path.read_text(encoding="utf-8") for path in paths]
     return {name for text in sources for name in re.findall(r'\btest\(\s*"(jsc[^"]+)"', text)}

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { FlowSync } from "../src/sync";
+import { FlowSync } from "../src/sync/sync";
 import type { FlowDocument, FlowEntry } from "../src/types";
 import { flowPatch } from "./given";
 

@@ -2,7 +2,7 @@
 
 import { vi } from "vitest";
 
-import { FlowSync } from "../src/sync";
+import { FlowSync } from "../src/sync/sync";
 import type { FlowKeeper, FlowStatus, FlowSyncOptions, JsonObject } from "../src/types";
 import { Network } from "./network";
 import { FlowServer } from "./server";

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 
-import { emptyDocument, stage, apply } from "../src/document";
+import { emptyDocument, stage, apply } from "../src/model/document";
 import type { FlowDocument, JsonObject } from "../src/types";
 
 const NAMES = ["a", "b", "c", "toString"];

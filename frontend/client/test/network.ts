@@ -1,6 +1,9 @@
 /** Connections between pages and a server in one test: with delays, and cut whenever a test wants. */
 
-import type { Frame } from "./server";
+import type { JsonObject } from "../src/types";
+
+/** A message of Phoenix: join_ref, ref, topic, event, payload. */
+export type Frame = [string | null, string | null, string, string, JsonObject];
 
 /** The server's end of a connection. */
 export interface Wire {

@@ -6,8 +6,8 @@ import { act } from "react";
 import { createRoot } from "react-dom/client";
 import { describe, expect, test } from "vitest";
 
-import { own } from "../src/mergepatch";
-import { membersOf } from "../src/presence";
+import { own } from "../src/model/mergepatch";
+import { membersOf } from "../src/model/presence";
 import type { UseFlowOptions, UseFlowResult } from "../src/react/types";
 import { useFlow } from "../src/react/useFlow";
 import type { JsonObject } from "../src/types";

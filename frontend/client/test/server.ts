@@ -1,14 +1,12 @@
 /** A server of one flow, as docs/protocol.md has it, in the memory of a test. */
 
-import { type Bases, withOthers } from "../src/bases";
-import { apply, emptyDocument, stage } from "../src/document";
-import { publicId } from "../src/ids";
-import { isEmpty, isObject } from "../src/mergepatch";
-import { sizeOf } from "../src/split";
+import { type Bases, withOthers } from "../src/model/bases";
+import { apply, emptyDocument, stage } from "../src/model/document";
+import { publicId } from "../src/model/ids";
+import { isEmpty, isObject } from "../src/model/mergepatch";
+import { sizeOf } from "../src/model/split";
 import type { FlowDocument, FlowEntry, JsonObject } from "../src/types";
-import type { Network, Wire } from "./network";
-
-export type Frame = [string | null, string | null, string, string, JsonObject];
+import type { Frame, Network, Wire } from "./network";
 
 interface Channel {
   wire: Wire;

@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import type { FlowSync } from "../src/sync";
+import type { FlowSync } from "../src/sync/sync";
 import { Desk, node } from "./desk";
 
 const NODES = 300;

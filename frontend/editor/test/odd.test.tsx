@@ -9,9 +9,9 @@ import { describe, expect, it } from "vitest";
 
 import { edgeFields, INHERITED, nodeFields, ODD, odd } from "../../client/test/oddities";
 import { draw } from "../src/drawing";
-import { arrangementOf } from "../src/flow/arrangement";
-import { elementsOf, shownEdges, shownNodes } from "../src/flow/elements";
-import { viewOf } from "../src/flow/people";
+import { arrangementOf } from "../src/flow/canvas/arrangement";
+import { elementsOf, shownEdges, shownNodes } from "../src/flow/canvas/elements";
+import { viewOf } from "../src/flow/people/people";
 import { Miniature } from "../src/home/Miniature";
 import { wordsOf } from "../src/kinds";
 

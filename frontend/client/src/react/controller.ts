@@ -2,10 +2,10 @@
 
 import type { Connection, Edge, EdgeChange, Node, NodeChange } from "@xyflow/react";
 
-import { connecting, reconnecting } from "../connections";
-import { diff, isEmpty, own } from "../mergepatch";
-import { sanitizeEdge, sanitizeNode } from "../sanitizing";
-import { sparing } from "../telling";
+import { connecting, reconnecting } from "../model/connections";
+import { diff, isEmpty, own } from "../model/mergepatch";
+import { sanitizeEdge, sanitizeNode } from "../model/sanitizing";
+import { sparing } from "../model/telling";
 import type { Cursor, FlowDocument, JsonObject, Moving, Point, SyncedFlow } from "../types";
 import { GivenUp } from "./cancelling";
 import { type Course, courseOf, isHolding } from "./gesture";

@@ -2,8 +2,8 @@
 
 import type { Edge, Node } from "@xyflow/react";
 
-import { isObject } from "../mergepatch";
-import { type Tellable, tellable } from "../telling";
+import { isObject } from "../model/mergepatch";
+import { type Tellable, tellable } from "../model/telling";
 import type { Point } from "../types";
 
 /** One person's own of a node, and where it is while they drag or resize it. */

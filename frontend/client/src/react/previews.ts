@@ -1,6 +1,6 @@
 /** What others drag and resize, and haven't dropped yet: whose word counts, and for how long. */
 
-import { own, same } from "../mergepatch";
+import { own, same } from "../model/mergepatch";
 import type { Cursor, FlowDocument, JsonObject, Moving } from "../types";
 
 /** Milliseconds after which what isn't said again is shown no more: its page froze, or is gone. */

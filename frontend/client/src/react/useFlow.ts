@@ -3,9 +3,9 @@
 import type { Edge, Node } from "@xyflow/react";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 
-import { isEmpty } from "../mergepatch";
-import { FlowSync } from "../sync";
-import type { Tellable } from "../telling";
+import { isEmpty } from "../model/mergepatch";
+import type { Tellable } from "../model/telling";
+import { FlowSync } from "../sync/sync";
 import type { FlowState, JsonObject, SyncedFlow } from "../types";
 import { listenForCancels } from "./cancelling";
 import { FlowController } from "./controller";

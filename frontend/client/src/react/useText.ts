@@ -2,8 +2,8 @@
 
 import { type ChangeEvent, type RefObject, useLayoutEffect, useRef, useState } from "react";
 
-import { TextDraft } from "../drafts";
-import { placeAfter } from "../texts";
+import { TextDraft } from "../model/drafts";
+import { placeAfter } from "../model/texts";
 
 /** What `useText` gives. */
 export interface UseTextResult<T extends HTMLInputElement | HTMLTextAreaElement> {

@@ -2,9 +2,9 @@
 
 import type { Edge, Node } from "@xyflow/react";
 
-import { compareIds } from "../document";
-import { own, same } from "../mergepatch";
-import { parentsFirst, strays } from "../nesting";
+import { compareIds } from "../model/document";
+import { own, same } from "../model/mergepatch";
+import { parentsFirst, strays } from "../model/nesting";
 import type { FlowDocument, FlowEdge, FlowNode, JsonObject, Moving, Point } from "../types";
 import { type PersonalEdge, type PersonalNode, without } from "./personal";
 

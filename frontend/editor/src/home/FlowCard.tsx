@@ -5,7 +5,7 @@ import { flushSync } from "react-dom";
 
 import { flowPath, follow } from "../address";
 import { api, type ListedFlow, LONGEST_TITLE, reasonOf } from "../api";
-import { isInputMethods } from "../flow/keys";
+import { isInputMethods } from "../flow/commands/keys";
 import { Guard } from "../Guard";
 import { ago } from "../time";
 import { Menu } from "../ui/Menu";

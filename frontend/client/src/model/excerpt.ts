@@ -1,0 +1,62 @@
+/** The part of a document that counts for some changes of it. */
+
+import type { FlowDocument, JsonObject } from "../types";
+import type { Change } from "./change";
+import { membersOf } from "./document";
+import { isObject, own } from "./mergepatch";
+
+/** Members by which nodes and edges lead to others. */
+const LEADING = ["id", "parentId", "source", "target"];
+
+/**
+ * Give a document with those nodes and edges alone that changes have to do with; the document itself where
+ * they make or delete some, or lead them elsewhere: then they may have to do with any.
+ *
+ * So what is typed costs what it changes, and not what there is.
+ */
+export function excerpt(document: FlowDocument, changes: readonly Change[]): FlowDocument {
+  const patches = changes.flatMap(({ effective, inverse }) => [effective, inverse]);
+  if (!patches.every(isWithin)) {
+    return document;
+  }
+  const edges = pick(document.edges, patches.flatMap((patch) => idsOf(patch["edges"])));
+  const ends = Object.values(edges).flatMap(({ source, target }) => [source, target]);
+  const nodes = pick(document.nodes, [...ends, ...patches.flatMap((patch) => idsOf(patch["nodes"]))], parentOf);
+  return { ...document, nodes, edges };
+}
+
+/** Tell whether a patch changes nothing but fields of nodes and edges that are and stay where they are. */
+function isWithin(patch: JsonObject): boolean {
+  return [...membersOf(patch["nodes"]), ...membersOf(patch["edges"])].every(
+    ([, change]) => isObject(change) && !LEADING.some((name) => Object.hasOwn(change, name)),
+  );
+}
+
+function idsOf(patch: unknown): string[] {
+  return membersOf(patch).map(([id]) => id);
+}
+
+function parentOf(node: JsonObject): unknown {
+  return node["parentId"];
+}
+
+/** Take members by their ids, and what those lie in. */
+function pick<T extends JsonObject>(
+  members: Record<string, T>,
+  ids: readonly string[],
+  outer: (member: T) => unknown = () => undefined,
+): Record<string, T> {
+  const picked: Record<string, T> = {};
+  for (const id of ids) {
+    let at: unknown = id;
+    while (typeof at === "string" && !Object.hasOwn(picked, at)) {
+      const member: T | undefined = own(members, at);
+      if (member === undefined) {
+        break;
+      }
+      picked[at] = member;
+      at = outer(member);
+    }
+  }
+  return picked;
+}

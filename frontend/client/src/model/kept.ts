@@ -1,0 +1,59 @@
+/** What was kept, as far as it is what it should be: storage may be damaged, or another program's. */
+
+import type { KeptDocument, KeptOperation } from "../types";
+import { isDocument } from "./document";
+import { isObject } from "./mergepatch";
+
+/** Read an operation; `null` where it is none. */
+export function readOperation(given: unknown): KeptOperation | null {
+  if (!isObject(given)) {
+    return null;
+  }
+  const { clientId, opId, patch, at, undoes, bases, replaces, ...rest } = given;
+  if (typeof clientId !== "string" || !isNumber(opId) || !isObject(patch)) {
+    return null;
+  }
+  return {
+    ...rest,
+    clientId,
+    opId,
+    patch,
+    ...(isNumber(at) ? { at } : {}),
+    ...(Array.isArray(undoes) ? { undoes: undoes.filter(isNumber) } : {}),
+    ...(areTexts(bases) ? { bases } : {}),
+    ...(areValues(replaces) ? { replaces } : {}),
+  };
+}
+
+function areTexts(value: unknown): value is NonNullable<KeptOperation["bases"]> {
+  return isObject(value) && Object.values(value).every((text) => typeof text === "string");
+}
+
+function areValues(value: unknown): value is NonNullable<KeptOperation["replaces"]> {
+  return isObject(value) && isNumber(value["version"]) && isObject(value["values"]);
+}
+
+/** Read a document; `null` where it is none. */
+export function readDocument(given: unknown): KeptDocument | null {
+  if (!isObject(given)) {
+    return null;
+  }
+  const { epoch, version, chain, document, isDoubtful } = given as Partial<KeptDocument>;
+  if (typeof epoch !== "string" || !isNumber(version) || !isObject(document)) {
+    return null;
+  }
+  if (!isDocument(document)) {
+    return null;
+  }
+  return {
+    epoch,
+    version,
+    chain: typeof chain === "string" ? chain : null,
+    document,
+    ...(isDoubtful === true ? { isDoubtful } : {}),
+  };
+}
+
+function isNumber(value: unknown): value is number {
+  return Number.isFinite(value);
+}

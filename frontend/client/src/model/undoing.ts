@@ -1,0 +1,116 @@
+/** The patch that takes changes back, as far as they are still one's own. */
+
+import type { FlowDocument, JsonObject } from "../types";
+import type { Change } from "./change";
+import { stage } from "./document";
+import { Draft } from "./draft";
+import { excerpt } from "./excerpt";
+import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch";
+
+/** Make the patch that takes changes back from a document, as far as nobody has changed them since. */
+export function undoing(shown: FlowDocument, changes: readonly Change[]): JsonObject {
+  const draft = new Draft(excerpt(shown, changes));
+  for (const { effective, inverse } of changes.toReversed()) {
+    const patch = stillOurs(draft.document, effective, inverse);
+    if (!isEmpty(patch)) {
+      draft.apply(stage(draft.document, sparing(draft.document, patch)));
+    }
+  }
+  return framed(draft.document, draft.difference());
+}
+
+/** Give up what of a change somebody else's entry has changed again, where that came behind it. */
+export function overtake(change: Change, patch: JsonObject, version: number): void {
+  if (change.durableAt !== null && change.durableAt < version) {
+    change.inverse = untouched(change.inverse, patch);
+  }
+}
+
+/** Say with each position the parent that it is relative to: meanwhile somebody may give another. */
+function framed(document: FlowDocument, patch: JsonObject): JsonObject {
+  return ofNodes(patch, (id, change) => {
+    const node = own(document.nodes, id);
+    return Object.hasOwn(change, "position") && !Object.hasOwn(change, "id")
+      ? { parentId: node?.["parentId"] ?? null, ...change }
+      : change;
+  });
+}
+
+/** Make a patch in which the nodes that it changes have other changes. */
+function ofNodes(
+  patch: JsonObject,
+  of: (id: string, change: JsonObject) => JsonObject,
+): JsonObject {
+  const { nodes } = patch;
+  if (!isObject(nodes)) {
+    return patch;
+  }
+  const changes = Object.entries(nodes).map(([id, change]) => [
+    id,
+    isObject(change) ? of(id, change) : change,
+  ]);
+  return { ...patch, nodes: Object.fromEntries(changes) as JsonObject };
+}
+
+/** Reduce the inverse of a change to where the document still is as the change has left it. */
+function stillOurs(document: JsonObject, effective: JsonObject, inverse: JsonObject): JsonObject {
+  const result: JsonObject = {};
+  for (const [name, before] of Object.entries(inverse)) {
+    const after = own(effective, name);
+    const current = own(document, name);
+    if (isObject(after) && isObject(before)) {
+      const part = isObject(current) ? stillOurs(current, after, before) : {};
+      if (!isEmpty(part)) {
+        result[name] = part;
+      }
+    } else if (same(current, after === null ? undefined : fresh(after))) {
+      result[name] = before;
+    }
+  }
+  return result;
+}
+
+/**
+ * Reduce an inverse to what a later patch doesn't touch. A node's position and its parent are one: who
+ * has changed either has changed where the node is.
+ */
+export function untouched(inverse: JsonObject, patch: JsonObject): JsonObject {
+  const { nodes } = patch;
+  return ofNodes(rest(inverse, patch), (id, change) => {
+    const touch = isObject(nodes) ? own(nodes, id) : undefined;
+    const isMoved = isObject(touch) && PLACE.some((name) => Object.hasOwn(touch, name));
+    return isMoved
+      ? Object.fromEntries(Object.entries(change).filter(([name]) => !PLACE.includes(name)))
+      : change;
+  });
+}
+
+const PLACE = ["position", "parentId"];
+
+function rest(inverse: JsonObject, patch: JsonObject): JsonObject {
+  const result: JsonObject = {};
+  for (const [name, before] of Object.entries(inverse)) {
+    const touch = own(patch, name);
+    if (touch === undefined) {
+      result[name] = before;
+    } else if (isObject(before) && isObject(touch)) {
+      const part = rest(before, touch);
+      if (!isEmpty(part)) {
+        result[name] = part;
+      }
+    }
+  }
+  return result;
+}
+
+/** Keep the nodes that others have connected since: with a node would go their edges. */
+function sparing(document: FlowDocument, patch: JsonObject): JsonObject {
+  const { nodes, edges } = patch;
+  if (!isObject(nodes) || !Object.values(nodes).includes(null)) {
+    return patch;
+  }
+  const edgesAfter = mergeObjects(document.edges, isObject(edges) ? edges : {});
+  const spared = new Set(Object.values(edgesAfter).flatMap(({ source, target }) => [source, target]));
+  const kept = Object.entries(nodes).filter(([id, value]) => value !== null || !spared.has(id));
+  return { ...patch, nodes: Object.fromEntries(kept) };
+}

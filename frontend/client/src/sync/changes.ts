@@ -1,0 +1,245 @@
+/** One's own changes: made, gathered, undone, and on their way. */
+
+import { textsIn } from "../model/bases";
+import { type Change, textsOf } from "../model/change";
+import { stage } from "../model/document";
+import type { History } from "../model/history";
+import { compose, isEmpty } from "../model/mergepatch";
+import type { Operation, Replica } from "../model/replica";
+import { copyPatch } from "../model/telling";
+import { undoing } from "../model/undoing";
+import type { FlowDocument, GatherOptions, JsonObject } from "../types";
+
+/** Milliseconds that typing is gathered ... */
+export const GATHER = 500;
+
+/** ... and may be gathered at most. */
+const LONGEST_GATHER = 1000;
+
+/** Milliseconds without a change after which gathering under the same key begins another step. */
+const STEP_PAUSE = 1000;
+
+/** What is to be done with the changes. */
+export interface ChangesOwner {
+  /** Keep an operation, or what it has become. */
+  keep(op: Operation): void;
+  send(op: Operation): void;
+  /** Forget an operation that no server has. */
+  cancel(op: Operation): void;
+  /** What is shown is another. */
+  changed(): void;
+}
+
+interface Gathered {
+  key: string;
+  op: Operation;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+/** Makes operations of what one person changes; what the calls mean is said at `SyncedFlow`. */
+export class Changes {
+  /** The name under which operations are made from now on. */
+  clientId: string;
+  readonly history: History;
+  readonly #replica: Replica;
+  readonly #owner: ChangesOwner;
+  #newestOp = 0;
+  #newestAt = 0;
+  #gathered: Gathered | null = null;
+  #gatheredAt = 0;
+
+  constructor(clientId: string, replica: Replica, history: History, owner: ChangesOwner) {
+    this.clientId = clientId;
+    this.#replica = replica;
+    this.history = history;
+    this.#owner = owner;
+  }
+
+  /** Whether there was none yet. */
+  get isEmpty(): boolean {
+    return this.#newestOp === 0;
+  }
+
+  patch(patch: JsonObject): void {
+    this.seal();
+    const op = this.#submit(copyPatch(patch));
+    if (op !== null) {
+      this.history.add(op, null);
+      this.#owner.keep(op);
+      this.#owner.send(op);
+      this.#owner.changed();
+    }
+  }
+
+  /** Make a change that is no step of undo; `made` is given its operation before it is sent. */
+  begin(patch: JsonObject, made: (op: Operation) => void): void {
+    const op = this.#submit(copyPatch(patch));
+    if (op !== null) {
+      made(op);
+      this.#owner.send(op);
+      this.#owner.changed();
+    }
+  }
+
+  gather(key: string, patch: JsonObject, { wait = GATHER, isText = false }: GatherOptions): void {
+    const copy = copyPatch(patch);
+    const texts = isText ? textsIn(copy) : [];
+    const now = performance.now();
+    if (now - this.#gatheredAt > STEP_PAUSE) {
+      this.history.end();
+    }
+    this.#gatheredAt = now;
+    if (!this.#grow(key, copy, texts)) {
+      this.seal();
+      this.#open(key, copy, texts, Math.min(wait, LONGEST_GATHER));
+    }
+  }
+
+  /** Send what is gathered, and end its step. */
+  flush(): void {
+    this.seal();
+    this.history.end();
+  }
+
+  turn(way: "undo" | "redo"): boolean {
+    // What is gathered isn't sent yet, and isn't to be where it is what is undone.
+    const gathered = this.#endGathering();
+    this.history.end();
+    const { shown } = this.#replica;
+    const made: Operation[] = gathered === undefined ? [] : [gathered];
+    const isDone =
+      shown !== null && this.history[way](shown, (changes) => this.#takeBack(changes, made));
+    // Only now, since what is sent may turn out to be several of the step.
+    for (const op of made.filter((one) => this.#replica.has(one))) {
+      this.#owner.send(op);
+    }
+    this.#owner.changed();
+    return isDone;
+  }
+
+  /** Let what was made here be later than what was made before, also where the clock was set back. */
+  follow(newestAt: number): void {
+    let last = newestAt;
+    for (const op of this.#replica.operations.filter((one) => one.clientId === this.clientId)) {
+      if (op.at <= last) {
+        op.at = last + 1;
+        this.#owner.keep(op);
+      }
+      last = op.at;
+    }
+    this.#newestAt = Math.max(this.#newestAt, last);
+  }
+
+  /** Send what is gathered. */
+  seal(): void {
+    const op = this.#endGathering();
+    if (op !== undefined) {
+      this.#owner.send(op);
+    }
+  }
+
+  /** Make operations of the parts of one that is too large, in its place. */
+  split(op: Operation, patches: readonly JsonObject[]): Operation[] {
+    const given = patches.map((patch) => ({ ...this.#name(), at: op.at, patch }));
+    const parts = this.#replica.split(op, given);
+    this.history.replace(op, parts);
+    return parts;
+  }
+
+  /**
+   * Take changes back, and give those that do so, in order.
+   *
+   * What no server has yet is simply no more: its inverse would write old values over what others have
+   * done until it arrives. What is on its way is taken back by what it turns out to have changed.
+   */
+  #takeBack(changes: readonly Change[], toSend: Operation[]): Change[] {
+    const made: Change[] = [];
+    const rest = [...changes];
+    for (let last = rest.at(-1); this.#isUnsent(last); last = rest.at(-1)) {
+      rest.pop();
+      made.push(...this.#cancel(last));
+    }
+    const { shown } = this.#replica;
+    const patch = shown === null ? {} : undoing(shown, rest);
+    if (!isEmpty(patch)) {
+      const op = this.#take(patch, rest, textsOf(rest));
+      this.#owner.keep(op);
+      toSend.push(op);
+      made.push(op);
+    }
+    return made;
+  }
+
+  #isUnsent(change: Change | undefined): change is Operation {
+    return change !== undefined && this.#replica.has(change) && !(change as Operation).isSent;
+  }
+
+  /** Take an operation away as if it had never been; give the changes that do so. */
+  #cancel(op: Operation): readonly Change[] {
+    const { undoes, effective, inverse, bases } = op;
+    this.#replica.refuse(op);
+    this.#owner.cancel(op);
+    // What it was to take back is there again.
+    return undoes ?? [{ durableAt: this.#replica.version, effective: inverse, inverse: effective, bases }];
+  }
+
+  #endGathering(): Operation | undefined {
+    const gathered = this.#gathered;
+    this.#gathered = null;
+    clearTimeout(gathered?.timer);
+    return gathered?.op;
+  }
+
+  /** Add to what is gathered under a key, where one patch can tell both. */
+  #grow(key: string, patch: JsonObject, texts: readonly string[]): boolean {
+    const gathered = this.#gathered;
+    const both = gathered?.key === key ? compose(gathered.op.patch, patch) : null;
+    if (gathered === null || both === null) {
+      return false;
+    }
+    this.#replica.replace(gathered.op, both, texts);
+    this.#owner.keep(gathered.op);
+    this.#owner.changed();
+    return true;
+  }
+
+  #open(key: string, patch: JsonObject, texts: readonly string[], wait: number): void {
+    const op = this.#submit(patch, texts);
+    if (op === null) {
+      return;
+    }
+    this.history.add(op, key);
+    const timer = setTimeout(() => {
+      this.seal();
+    }, wait);
+    this.#gathered = { key, op, timer };
+    this.#owner.keep(op);
+    this.#owner.changed();
+  }
+
+  /** Take a patch; `null` where it changes nothing. */
+  #submit(patch: JsonObject, texts: readonly string[] = []): Operation | null {
+    const { shown } = this.#replica;
+    return shown !== null && isNothing(shown, patch) ? null : this.#take(patch, null, texts);
+  }
+
+  #take(patch: JsonObject, undoes: readonly Change[] | null, texts: readonly string[]): Operation {
+    // Also while a clock is set back, what is made later has the larger number.
+    this.#newestAt = Math.max(this.#newestAt + 1, Date.now());
+    return this.#replica.submit({ ...this.#name(), at: this.#newestAt, patch, undoes }, texts);
+  }
+
+  #name(): Pick<Operation, "clientId" | "opId"> {
+    this.#newestOp += 1;
+    return { clientId: this.clientId, opId: this.#newestOp };
+  }
+}
+
+function isNothing(document: FlowDocument, patch: JsonObject): boolean {
+  try {
+    return isEmpty(stage(document, patch));
+  } catch {
+    // The server will say what is wrong with it.
+    return false;
+  }
+}

@@ -1,0 +1,163 @@
+/** What the server tells of a flow: the answer to a join, entries, a document in place of another. */
+
+import { publicId } from "../model/ids";
+import { isObject } from "../model/mergepatch";
+import { Gap, type Operation, type Replica } from "../model/replica";
+import type { FlowDocument, FlowEntry, FlowEvent, JsonObject } from "../types";
+import type { Changes } from "./changes";
+import type { Fates } from "./fates";
+import { pointers } from "./outgoing";
+
+/** Who is told of it. */
+export interface IncomingOwner {
+  /** What is known is another. */
+  changed(): void;
+  tell(event: FlowEvent): void;
+  /** Send an operation no more. */
+  settle(op: Operation): void;
+  /** Keep the confirmed document, at once or in a while. */
+  keepDocument(isAtOnce: boolean): void;
+}
+
+/** Takes what the server tells; where that can't be, it throws, and the next join begins anew. */
+export class Incoming {
+  /** What one may do, by the last join, and how much at once. */
+  role: string | null = null;
+  limits: unknown;
+  /** Another number whenever versions may have other names. */
+  namesChanged = 0;
+  /** Whether there was a join. */
+  wasJoined = false;
+  readonly #replica: Replica;
+  readonly #changes: Changes;
+  readonly #fates: Fates;
+  readonly #owner: IncomingOwner;
+
+  constructor(replica: Replica, changes: Changes, fates: Fates, owner: IncomingOwner) {
+    this.#replica = replica;
+    this.#changes = changes;
+    this.#fates = fates;
+    this.#owner = owner;
+  }
+
+  /** Take the answer to a join. */
+  joined(response: JsonObject): void {
+    this.#trusting(() => {
+      this.#join(response);
+    });
+  }
+
+  /** Take an event. */
+  received(event: string, payload: JsonObject): void {
+    this.#trusting(() => {
+      if (event === "entries") {
+        this.#grow(payload["entries"], payload["chain"]);
+      } else if (event === "version_named" || event === "versions_changed") {
+        this.namesChanged += 1;
+        this.#owner.changed();
+      } else if (event === "reset") {
+        this.namesChanged += 1;
+        this.#adopt(payload);
+      }
+    });
+  }
+
+  #trusting(take: () => void): void {
+    try {
+      take();
+    } catch (error) {
+      if (!(error instanceof Gap)) {
+        this.#replica.distrust();
+      }
+      throw error;
+    }
+  }
+
+  #join(response: JsonObject): void {
+    const { epoch, version, chain, document, entries, role, limits } = response;
+    if (document !== undefined) {
+      this.#adopt(response);
+    } else {
+      if (epoch !== this.#replica.epoch) {
+        throw new Error("The server resumed another log");
+      }
+      this.#grow(entries, chain);
+      if (typeof version !== "number" || version > this.#replica.version) {
+        throw new Gap();
+      }
+      if (version < this.#replica.version) {
+        throw new Error("The server has less than it had");
+      }
+      // Also where nothing is new: it is kept as one that was opened now.
+      this.#owner.keepDocument(false);
+    }
+    this.namesChanged += 1;
+    this.role = typeof role === "string" ? role : null;
+    this.wasJoined = true;
+    this.limits = limits;
+  }
+
+  #grow(given: unknown, chain: unknown): void {
+    if (!Array.isArray(given)) {
+      throw new TypeError("The server sent no entries");
+    }
+    const { news, settled } = this.#replica.receive(
+      given as FlowEntry[],
+      chainOf(chain),
+      (entry, before) => {
+        this.#fates.losses.watch(entry, before);
+      },
+    );
+    for (const { op } of settled) {
+      this.#fates.settled(op);
+      this.#owner.settle(op);
+    }
+    const own = publicId(this.#changes.clientId);
+    for (const { client_id, patch, version } of news) {
+      if (client_id !== own) {
+        this.#changes.history.overtake(patch, version);
+      }
+    }
+    this.#fates.ripen();
+    for (const { op, entry } of settled) {
+      this.#fates.drop(op, pointers(entry.dropped));
+    }
+    if (news.length > 0) {
+      this.#owner.keepDocument(false);
+      this.#owner.changed();
+      this.#owner.tell({ type: "entries", entries: news });
+    }
+    const paths = [...new Set(settled.flatMap(({ conflicts }) => conflicts))];
+    if (paths.length > 0) {
+      this.#owner.tell({ type: "conflict", paths });
+    }
+  }
+
+  #adopt({ epoch, version, chain, document, last_op_id: newest }: JsonObject): void {
+    if (typeof epoch !== "string" || typeof version !== "number" || !isObject(document)) {
+      throw new TypeError("The server sent no document");
+    }
+    if (this.#replica.epoch !== null && this.#replica.epoch !== epoch) {
+      this.#changes.history.clear();
+    }
+    const before = this.#replica.confirmed;
+    this.#replica.adopt(
+      { epoch, version, chain: chainOf(chain) },
+      document as FlowDocument,
+      ({ clientId, opId }) =>
+        newest === undefined || clientId !== this.#changes.clientId || opId <= Number(newest ?? -1),
+    );
+    if (before !== null) {
+      this.#fates.losses.compare(before, document as FlowDocument);
+    }
+    this.#fates.ripen();
+    // What is edited from now on is shown to another visit on top of it alone.
+    this.#owner.keepDocument(true);
+    this.#owner.changed();
+    this.#owner.tell({ type: "replaced", epoch, version });
+  }
+}
+
+function chainOf(given: unknown): string | null {
+  return typeof given === "string" ? given : null;
+}

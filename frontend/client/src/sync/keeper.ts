@@ -1,0 +1,235 @@
+/** Keeps flows in the browser: documents in IndexedDB, what waits to be sent in localStorage. */
+
+import { readDocument, readOperation } from "../model/kept";
+import { isObject, own } from "../model/mergepatch";
+import type { JsonObject, Kept, KeptDocument, KeptOperation, UnsentKeeper } from "../types";
+import { Database } from "./database";
+import { holdByLease, holdByLock } from "./holding";
+
+/** Operations of more characters than this go to IndexedDB: localStorage holds little. */
+const SMALL = 64 * 1024;
+
+/** Flows whose documents are kept; those that were opened least recently are forgotten. */
+export const MAX_DOCUMENTS = 50;
+
+const PREFIX = "helix-flows:op:";
+const OPENED = "helix-flows:opened";
+const DOCUMENTS = "documents";
+const OPERATIONS = "operations";
+
+type Key = [flowId: string, clientId: string, opId: number];
+
+/**
+ * What a page has to tell in its last moment must be kept at once, which only localStorage can; what
+ * doesn't fit there goes to IndexedDB. Where neither works, nothing is kept.
+ */
+export class BrowserKeeper implements UnsentKeeper {
+  readonly #database = new Database("helix-flows", [DOCUMENTS, OPERATIONS]);
+  /** The operations that are in IndexedDB, by their keys as text. */
+  readonly #large = new Set<string>();
+  /** Those that are to be no more, by their keys as text, until IndexedDB has done so. */
+  readonly #removed = new Map<string, Key>();
+
+  async load(flowId: string): Promise<Kept> {
+    for (const [name, key] of this.#removed) {
+      this.#delete(name, key);
+    }
+    const [document, large] = await Promise.all([
+      this.#database.ask<unknown>(DOCUMENTS, (store) => store.get(flowId)),
+      this.#database.ask<unknown[]>(OPERATIONS, (store) => store.getAll(allOf(flowId))),
+    ]);
+    const operations = new Map<string, KeptOperation>();
+    for (const operation of (large ?? []).map(readOperation).filter((one) => one !== null)) {
+      const name = nameOf(flowId, operation);
+      if (!this.#removed.has(name)) {
+        this.#large.add(name);
+        operations.set(name, operation);
+      }
+    }
+    for (const [name, operation] of smallOnes(flowId)) {
+      operations.set(name, operation);
+    }
+    return {
+      document: readDocument(document),
+      operations: [...operations.values()].sort((a, b) => a.opId - b.opId),
+      isPartial: large === undefined,
+    };
+  }
+
+  put(flowId: string, operation: KeptOperation): boolean | Promise<boolean> {
+    const name = nameOf(flowId, operation);
+    const text = JSON.stringify(operation);
+    if (text.length <= SMALL && setItem(name, text)) {
+      return true;
+    }
+    this.#large.add(name);
+    this.#removed.delete(name);
+    const { clientId, opId } = operation;
+    const before = getItem(name);
+    return this.#database
+      .ask(OPERATIONS, (store) => store.put(operation, [flowId, clientId, opId]))
+      .then((key) => {
+        // What it was before is better than nothing, until this is kept.
+        if (key !== undefined && getItem(name) === before) {
+          removeItem(name);
+        }
+        return key !== undefined;
+      });
+  }
+
+  remove(flowId: string, clientId: string, opId: number): void {
+    const name = nameOf(flowId, { clientId, opId });
+    removeItem(name);
+    if (this.#large.delete(name)) {
+      const key: Key = [flowId, clientId, opId];
+      this.#removed.set(name, key);
+      this.#delete(name, key);
+    }
+  }
+
+  #delete(name: string, key: Key): void {
+    void this.#database
+      .ask<number>(OPERATIONS, (store) => {
+        store.delete(key);
+        return store.count(key);
+      })
+      .then((left) => {
+        if (left === 0 && this.#removed.get(name) === key) {
+          this.#removed.delete(name);
+        }
+      });
+  }
+
+  putDocument(flowId: string, document: KeptDocument): void {
+    void this.#database
+      .ask(DOCUMENTS, (store) => store.put(document, flowId))
+      .then(() => this.#forgetOld(flowId));
+  }
+
+  hold(flowId: string, clientId: string, wait = 0): Promise<(() => void) | null> {
+    const name = `helix-flows:${JSON.stringify([flowId, clientId])}`;
+    // Browsers have locks only where the page came over HTTPS, or from this machine.
+    return "locks" in navigator ? holdByLock(name, wait) : holdByLease(name, wait);
+  }
+
+  /** Forget the documents of flows that nobody has opened for long, but of those that are unsent. */
+  async #forgetOld(opened: string): Promise<void> {
+    const kept = await this.#database.ask<IDBValidKey[]>(DOCUMENTS, (store) => store.getAllKeys());
+    const flowIds = (kept ?? []).filter((key) => typeof key === "string");
+    const before = read(OPENED);
+    const times = new Map(flowIds.map((id) => [id, Number(own(before ?? {}, id) ?? 0)]));
+    times.set(opened, Date.now());
+    const unsent = await this.#unsentFlows();
+    if (unsent === null) {
+      // Nobody can tell, so everything stays for now.
+      return;
+    }
+    const old = [...times].sort(([, a], [, b]) => b - a).slice(MAX_DOCUMENTS);
+    for (const [flowId] of old.filter(([id]) => !unsent.has(id))) {
+      times.delete(flowId);
+      void this.#database.ask(DOCUMENTS, (store) => store.delete(flowId));
+    }
+    setItem(OPENED, JSON.stringify(Object.fromEntries(times)));
+  }
+
+  async unsentFlows(): Promise<ReadonlyMap<string, number>> {
+    return (await this.#unsentFlows()) ?? countByFlow(namesOfSmallOnes());
+  }
+
+  /** Likewise; `null` where that can't be read as a whole. */
+  async #unsentFlows(): Promise<ReadonlyMap<string, number> | null> {
+    const keys = await this.#database.ask<unknown[]>(OPERATIONS, (store) => store.getAllKeys());
+    const large = keys?.filter(isKey).map((key): [string, string] => {
+      const [flowId, clientId, opId] = key;
+      return [flowId, nameOf(flowId, { clientId, opId })];
+    });
+    return large === undefined ? null : countByFlow([...large, ...namesOfSmallOnes()]);
+  }
+}
+
+function allOf(flowId: string): IDBKeyRange {
+  // An array comes behind every text.
+  return IDBKeyRange.bound([flowId], [flowId, []]);
+}
+
+function nameOf(flowId: string, { clientId, opId }: Pick<KeptOperation, "clientId" | "opId">): string {
+  return PREFIX + JSON.stringify([flowId, clientId, opId] satisfies Key);
+}
+
+function smallOnes(flowId: string): [string, KeptOperation][] {
+  return namesOfSmallOnes().flatMap(([owner, name]) => {
+    const operation = owner === flowId ? readOperation(read(name)) : null;
+    return operation !== null ? [[name, operation]] : [];
+  });
+}
+
+/** List what localStorage has, by flow; what isn't ours to read is passed over. */
+function namesOfSmallOnes(): [flowId: string, name: string][] {
+  let names: string[];
+  try {
+    names = Object.keys(localStorage);
+  } catch {
+    return [];
+  }
+  return names
+    .filter((name) => name.startsWith(PREFIX))
+    .flatMap((name) => {
+      const key = parse(name.slice(PREFIX.length));
+      return isKey(key) ? [[key[0], name]] : [];
+    });
+}
+
+function isKey(value: unknown): value is Key {
+  const [flowId, clientId, opId] = Array.isArray(value) ? (value as unknown[]) : [];
+  return typeof flowId === "string" && typeof clientId === "string" && typeof opId === "number";
+}
+
+/** Count what different names there are by flow. */
+function countByFlow(names: readonly [flowId: string, name: string][]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const [name, flowId] of new Map(names.map(([flow, one]) => [one, flow]))) {
+    // What can't be read is nothing that could be sent.
+    if (getItem(name) === null || readOperation(read(name)) !== null) {
+      counts.set(flowId, (counts.get(flowId) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
+function read(name: string): JsonObject | null {
+  const value = parse(getItem(name) ?? "");
+  return isObject(value) ? value : null;
+}
+
+function getItem(name: string): string | null {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function setItem(name: string, text: string): boolean {
+  try {
+    localStorage.setItem(name, text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function removeItem(name: string): void {
+  try {
+    localStorage.removeItem(name);
+  } catch {
+    // There is none, so nothing is in it.
+  }
+}

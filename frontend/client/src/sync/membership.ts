@@ -1,0 +1,450 @@
+/** A client's place in a flow: connect, join, and do so again whenever it is lost. */
+
+import { type Channel, Presence, Socket, type SocketConnectOption } from "phoenix";
+
+import { deletion, ENDED, LOST, refusal, REPLACED, UNREACHABLE } from "../model/errors";
+import { isObject } from "../model/mergepatch";
+import { Parts } from "../model/parts";
+import type { FlowError, JsonObject } from "../types";
+import { Attempts, type AttemptsOptions } from "./attempts";
+import { Backoff, CAP } from "./backoff";
+import { lineOver, type WebSocketMaker } from "./line";
+import { Pulse } from "./pulse";
+
+/** Milliseconds that the server has to answer a push; it answers when the store has, or can't. */
+export const PUSH_TIMEOUT = 30_000;
+
+/** Milliseconds that the server has to answer a join, from the last part of the answer on. */
+const JOIN_TIMEOUT = 60_000;
+
+/** Milliseconds that `setTimeout` can wait at most. */
+const NEVER = 2 ** 31 - 1;
+
+/** Milliseconds after which a join counts as one that lasted. */
+const STABLE = 10_000;
+
+/** Attempts that may fail before it is tried slowly. */
+export const PATIENCE = 10;
+
+/** From this close code on, a client is not to come back. */
+const FIRST_FINAL_CODE = 4500;
+
+/** How a client stands to its flow. */
+export interface Standing {
+  kind: "offline" | "joined" | "closed";
+  /** Whether it is joined as far as is known, and the server has been asked whether it is. */
+  isInDoubt: boolean;
+  error: FlowError | null;
+  failedAttempts: number;
+  isSlow: boolean;
+  nextAttemptAt: number | null;
+}
+
+/** How it stands before it has been tried. */
+export const ON_THE_WAY: Standing = {
+  kind: "offline",
+  isInDoubt: false,
+  error: null,
+  failedAttempts: 0,
+  isSlow: false,
+  nextAttemptAt: null,
+};
+
+/** Whose place it is. */
+export interface MembershipOwner {
+  /** Give the parameters of the next join. */
+  parameters(): JsonObject;
+  /** Take the response to a join. Where that can't be, throw: it is joined again. */
+  joined(response: JsonObject): void;
+  /** Take an event; likewise. */
+  received(event: string, payload: JsonObject): void;
+  /** The standing is another one. */
+  moved(standing: Standing): void;
+  /** Who is in the flow, by key, as Phoenix's `Presence` keeps it. */
+  present?(list: { key: string; metas: JsonObject[] }[]): void;
+}
+
+export interface MembershipOptions extends AttemptsOptions {
+  topic: string;
+  webSocket?: WebSocketMaker | undefined;
+  random: () => number;
+}
+
+/** What becomes of a push, unless its channel ends first: then nothing is called. */
+export interface PushCalls {
+  ok(response: JsonObject): void;
+  refused(error: FlowError & { retry: boolean }): void;
+}
+
+const EVENTS = [
+  "entries",
+  "reset",
+  "cursors",
+  "version_named",
+  "versions_changed",
+  "flow_deleted",
+  "session_ended",
+  "replaced",
+];
+
+/** Keeps a client joined to a topic, by the stock `phoenix` package, over one socket of its own. */
+export class Membership {
+  standing = ON_THE_WAY;
+  readonly #owner: MembershipOwner;
+  readonly #random: () => number;
+  readonly #backoff: Backoff;
+  readonly #socket: Socket;
+  readonly #channel: Channel;
+  readonly #pulse: Pulse;
+  readonly #attempts: Attempts;
+  #joinedAt: number | null = null;
+  #hadPlace = false;
+  /** Counts the joins: what an earlier one has left behind is not heard any more. */
+  #joins = 0;
+  #lastWords: FlowError | null = null;
+  /** As long as a join is unanswered. */
+  #joining: ReturnType<typeof setTimeout> | undefined;
+  readonly #parts = new Parts();
+
+  constructor(options: MembershipOptions, owner: MembershipOwner) {
+    this.#owner = owner;
+    this.#random = options.random;
+    this.#backoff = new Backoff(options.random);
+    this.#attempts = new Attempts(options, {
+      connect: () => {
+        this.#socket.connect();
+      },
+      again: () => {
+        this.#connect();
+      },
+      failed: (why) => {
+        this.rejoin(why);
+      },
+      explained: (error) => {
+        if (this.standing.kind === "offline") {
+          this.#move({ error });
+        }
+      },
+    });
+    this.#pulse = new Pulse({
+      ask: (answered) => {
+        this.#socket.ping(answered);
+      },
+      doubted: () => {
+        if (this.standing.kind === "joined") {
+          this.#move({ isInDoubt: this.#pulse.isInDoubt });
+        }
+      },
+      dead: (silence) => {
+        this.rejoin(`No answer in ${silence / 1000} s`);
+      },
+    });
+    const settings: Partial<SocketConnectOption> = {
+      transport: lineOver(options.webSocket ?? globalThis.WebSocket, {
+        opened: () => {
+          this.#attempts.opened();
+          this.#pulse.start();
+          this.#awaitJoin();
+        },
+        heard: () => {
+          this.#pulse.heard();
+        },
+        closed: (code, reason) => {
+          this.#cut(code, reason);
+        },
+      }),
+      // When it is tried again is decided here: the package doesn't connect while its page is hidden, and
+      // what is unsent must not wait for that.
+      reconnectAfterMs: () => NEVER,
+      rejoinAfterMs: () => this.#wait(),
+    };
+    if (options.token !== undefined) {
+      // The package takes a function, too; its types don't say so.
+      settings.authToken = (() => this.#attempts.token) as unknown as string;
+    }
+    this.#socket = new Socket(socketAddress(options.url), settings);
+    this.#channel = this.#socket.channel(options.topic, () => this.#parameters());
+    this.#hear();
+  }
+
+  start(): void {
+    this.#channel
+      .join(NEVER)
+      .receive("ok", (response: unknown) => {
+        this.#joined(response);
+      })
+      .receive("error", (response: unknown) => {
+        const error = refusal(response);
+        this.#lastWords = error;
+        this.#isAnswered();
+        if (error.retry) {
+          this.#move({ error });
+        } else {
+          this.#end(error);
+        }
+      });
+    this.#connect();
+  }
+
+  /** Leave. What was pushed still goes out. */
+  stop(): void {
+    this.#end({ reason: "The client was stopped", code: "client_stopped" });
+  }
+
+  /**
+   * Tell the server something. Where it isn't joined, or the connection is about to close, nothing
+   * happens: the package would keep it, and send it before what was pushed earlier and is sent again.
+   *
+   * @returns whether it went out.
+   */
+  push(event: string, payload: JsonObject, calls: PushCalls): boolean {
+    if (!this.#isOpen()) {
+      return false;
+    }
+    const join = this.#joins;
+    const current = (): boolean => this.#joinedAt !== null && this.#joins === join;
+    this.#channel
+      .push(event, payload, PUSH_TIMEOUT)
+      .receive("ok", (response: unknown) => {
+        if (current()) {
+          calls.ok(isObject(response) ? response : {});
+        }
+      })
+      .receive("error", (response: unknown) => {
+        if (!current()) {
+          return;
+        }
+        const error = refusal(response);
+        if (error.reason === "unmatched topic") {
+          this.rejoin("The server doesn't know the channel");
+        } else {
+          calls.refused(error);
+        }
+      })
+      .receive("timeout", () => {
+        if (current()) {
+          this.rejoin(`No answer to ${event} in ${PUSH_TIMEOUT / 1000} s`);
+        }
+      });
+    return true;
+  }
+
+  /** Tell the server what it doesn't answer, likewise. */
+  tell(event: string, payload: JsonObject): void {
+    if (this.#isOpen()) {
+      // No reply is waited for: with no time to wait the package forgets it at once.
+      this.#channel.push(event, payload, 0);
+    }
+  }
+
+  /** Give the connection up and begin anew, after a while. */
+  rejoin(why: string): void {
+    if (this.standing.kind !== "closed") {
+      this.#lastWords = { reason: why, code: null };
+      this.#broken();
+    }
+  }
+
+  /** Try now, unless it is joined. */
+  retryNow(): void {
+    if (this.standing.kind === "offline") {
+      this.#move({ nextAttemptAt: null });
+      this.#connect();
+    }
+  }
+
+  /** See whether the connection still is one; where there is none, try now. */
+  probe(): void {
+    if (this.standing.kind === "joined" || (this.#joining !== undefined && this.#socket.isConnected())) {
+      this.#pulse.probe();
+    } else if (!this.#attempts.isFresh) {
+      this.retryNow();
+    }
+  }
+
+  #connect(): void {
+    this.#disconnect();
+    this.#attempts.begin();
+  }
+
+  #disconnect(): void {
+    this.#isAnswered();
+    this.#pulse.stop();
+    this.#socket.disconnect();
+  }
+
+  /** The connection is none any more, or never was: try again after a while. */
+  #broken(): void {
+    this.#lost();
+    this.#disconnect();
+    if (!this.#attempts.isWaiting && this.standing.kind !== "closed") {
+      const wait = this.#wait();
+      this.#attempts.later(wait, this.standing.failedAttempts);
+    }
+  }
+
+  #parameters(): JsonObject {
+    this.#parts.clear();
+    this.#awaitJoin();
+    return { ...this.#owner.parameters(), parts: true };
+  }
+
+  #isAnswered(): void {
+    clearTimeout(this.#joining);
+    this.#joining = undefined;
+  }
+
+  #awaitJoin(): void {
+    clearTimeout(this.#joining);
+    this.#joining = setTimeout(() => {
+      this.rejoin(`No answer to the join in ${JOIN_TIMEOUT / 1000} s`);
+    }, JOIN_TIMEOUT);
+  }
+
+  #hear(): void {
+    for (const event of EVENTS) {
+      this.#channel.on(event, (given: unknown) => {
+        const payload = isObject(given) ? given : {};
+        if (event === "flow_deleted") {
+          this.#lastWords = deletion(payload["by"]);
+        } else if (event === "session_ended") {
+          this.#lastWords = ENDED;
+        } else if (event === "replaced") {
+          this.#lastWords = REPLACED;
+        }
+        if (this.#joinedAt !== null) {
+          this.#guarded(() => {
+            this.#owner.received(event, payload);
+          });
+        }
+      });
+    }
+    this.#channel.on("part", (part: unknown) => {
+      if (this.#joining !== undefined && isObject(part)) {
+        this.#parts.add(part);
+        this.#awaitJoin();
+      }
+    });
+    this.#channel.onError(() => {
+      this.#lost();
+      if (!this.#socket.isConnected()) {
+        // Also by the package itself, when its page is left: it may come back as it was.
+        this.#broken();
+      }
+    });
+    this.#channel.onClose(() => {
+      this.#end(this.#lastWords ?? { reason: "The server closed the channel", code: "closed" });
+    });
+    if (this.#owner.present !== undefined) {
+      const presence = new Presence(this.#channel);
+      presence.onSync(() => {
+        const list = presence.list((key: string, { metas }: { metas: JsonObject[] }) => ({
+          key,
+          metas,
+        }));
+        this.#owner.present?.(list);
+      });
+    }
+  }
+
+  #joined(response: unknown): void {
+    if (this.standing.kind === "closed") {
+      return;
+    }
+    this.#isAnswered();
+    this.#joins += 1;
+    this.#joinedAt = performance.now();
+    this.#hadPlace = true;
+    this.#lastWords = null;
+    this.#guarded(() => {
+      this.#owner.joined(this.#parts.whole(response));
+    });
+    if (this.#isJoined()) {
+      this.#move({
+        kind: "joined",
+        isInDoubt: this.#pulse.isInDoubt,
+        error: null,
+        failedAttempts: 0,
+        isSlow: false,
+        nextAttemptAt: null,
+      });
+    }
+  }
+
+  #isOpen(): boolean {
+    return this.#joinedAt !== null && this.#socket.isConnected();
+  }
+
+  // What owners do may end the channel at once, which the type of a field doesn't show.
+  #isJoined(): boolean {
+    return this.#joinedAt !== null;
+  }
+
+  #guarded(take: () => void): void {
+    try {
+      take();
+    } catch (error) {
+      this.rejoin(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #cut(code: number, reason: string): void {
+    if (code >= FIRST_FINAL_CODE) {
+      this.#end({ reason: reason || "The server refuses this client", code: `${code}` });
+    } else {
+      this.#broken();
+    }
+  }
+
+  /** The channel is no more, for now. */
+  #lost(): void {
+    if (this.#joinedAt === null || this.standing.kind === "closed") {
+      return;
+    }
+    if (performance.now() - this.#joinedAt >= STABLE) {
+      this.#backoff.reset();
+    }
+    this.#joinedAt = null;
+    this.#move({ kind: "offline", isInDoubt: false, error: this.#lastWords ?? LOST });
+  }
+
+  /** Draw how long to wait for the next attempt; the package asks whenever one is to come. */
+  #wait(): number {
+    this.#lost();
+    // The end of a place that one had is no failed attempt.
+    const failed = this.#hadPlace ? 0 : this.standing.failedAttempts + 1;
+    this.#hadPlace = false;
+    const isSlow = failed >= PATIENCE;
+    const wait = isSlow ? CAP * (1 + this.#random()) : this.#backoff.next();
+    this.#move({
+      error: this.#attempts.why ?? this.#lastWords ?? (failed === 0 ? LOST : UNREACHABLE),
+      failedAttempts: failed,
+      isSlow,
+      nextAttemptAt: Date.now() + wait,
+    });
+    return wait;
+  }
+
+  #end(error: FlowError): void {
+    if (this.standing.kind === "closed") {
+      return;
+    }
+    this.#joinedAt = null;
+    this.#attempts.stop();
+    this.#move({ kind: "closed", isInDoubt: false, error, nextAttemptAt: null });
+    if (this.#channel.state !== "closed") {
+      this.#channel.leave();
+    }
+    this.#disconnect();
+  }
+
+  #move(change: Partial<Standing>): void {
+    this.standing = { ...this.standing, ...change };
+    this.#owner.moved(this.standing);
+  }
+}
+
+function socketAddress(url: string): string {
+  const address = url.replace(/^http/, "ws").replace(/\/+$/, "");
+  return `${address}/socket`;
+}

@@ -1,0 +1,131 @@
+/** What pages that are gone have left of a flow, as one of its pages takes it over. */
+
+import type { Operation, Replica } from "../model/replica";
+import type { Kept } from "../types";
+import type { Changes } from "./changes";
+import type { Couriers } from "./couriers";
+import type { Fates } from "./fates";
+import type { Shelf } from "./shelf";
+
+/** Milliseconds between looks for it. */
+const LOOK_AGAIN = 30_000;
+
+/** Milliseconds until the next look while what is this page's is another's to send. */
+const LOOK_SOON = 1_000;
+
+/** Whose page it is. */
+export interface OrphansOwner {
+  /** What is shown is another. */
+  changed(): void;
+  /** Whether it can be sent. */
+  isJoined(): boolean;
+  /** Do this once nothing else is under way with what is kept. */
+  inTurn(act: () => Promise<void>): void;
+}
+
+/** Looks for what was left, at first and every now and then, and lets couriers deliver it. */
+export class Orphans {
+  readonly #flowId: string;
+  readonly #replica: Replica;
+  readonly #changes: Changes;
+  readonly #fates: Fates;
+  readonly #shelf: Shelf;
+  readonly #couriers: Couriers;
+  readonly #owner: OrphansOwner;
+  #look: ReturnType<typeof setInterval> | undefined;
+  #soon: ReturnType<typeof setTimeout> | undefined;
+  /** Counts the stops: what was begun before one is given up. */
+  #life = 0;
+
+  constructor(
+    flowId: string,
+    replica: Replica,
+    changes: Changes,
+    fates: Fates,
+    shelf: Shelf,
+    couriers: Couriers,
+    owner: OrphansOwner,
+  ) {
+    this.#flowId = flowId;
+    this.#replica = replica;
+    this.#changes = changes;
+    this.#fates = fates;
+    this.#shelf = shelf;
+    this.#couriers = couriers;
+    this.#owner = owner;
+  }
+
+  /**
+   * Take over what nobody holds of what was found, before this page joins.
+   *
+   * @param known what was unconfirmed before it was looked.
+   */
+  async adopt(kept: Kept, known: readonly Operation[]): Promise<void> {
+    this.#fates.forgetSettled(kept, known, this.#isOthers);
+    const own = this.#changes.clientId;
+    const others = kept.operations.filter(({ clientId }) => clientId !== own);
+    this.#changes.follow(others.reduce((newest, { at = 0 }) => Math.max(newest, at), 0));
+    await this.#adopt(others.map(({ clientId }) => clientId));
+  }
+
+  /** Look again every now and then. */
+  watch(): void {
+    clearInterval(this.#look);
+    const life = this.#life;
+    this.#look = setInterval(() => {
+      this.#owner.inTurn(() => this.#lookAgain(life));
+    }, LOOK_AGAIN);
+  }
+
+  /** Look again soon, for as long as another page may be sending what is this one's. */
+  lookSoon(): void {
+    clearTimeout(this.#soon);
+    const life = this.#life;
+    this.#soon = setTimeout(() => {
+      this.#owner.inTurn(async () => {
+        await this.#lookAgain(life);
+        if (life === this.#life && this.#couriers.hasLeft) {
+          this.lookSoon();
+        }
+      });
+    }, LOOK_SOON);
+  }
+
+  stop(): void {
+    this.#life += 1;
+    clearInterval(this.#look);
+    clearTimeout(this.#soon);
+    this.#couriers.stop();
+  }
+
+  async #lookAgain(life: number): Promise<void> {
+    const known = this.#replica.unconfirmed;
+    const kept = await this.#shelf.load(this.#flowId);
+    if (life !== this.#life) {
+      return;
+    }
+    this.#fates.forgetSettled(kept, known, this.#isOthers);
+    this.#couriers.settle();
+    const left = [...kept.operations, ...this.#replica.unconfirmed];
+    await this.#adopt(left.map(({ clientId }) => clientId));
+  }
+
+  #isOthers = (clientId: string): boolean =>
+    clientId !== this.#changes.clientId && !this.#couriers.holds(clientId);
+
+  async #adopt(clientIds: string[]): Promise<void> {
+    const life = this.#life;
+    const own = this.#changes.clientId;
+    const isNews = await this.#couriers.adopt(clientIds.filter((id) => id !== own));
+    if (life !== this.#life) {
+      this.#couriers.stop();
+      return;
+    }
+    if (isNews) {
+      this.#owner.changed();
+    }
+    if (this.#owner.isJoined()) {
+      this.#couriers.deliver();
+    }
+  }
+}

@@ -1,0 +1,185 @@
+/** One client's patches on their way: sent, and sent again until the server has answered. */
+
+import { isEmpty, isObject, own } from "../model/mergepatch";
+import type { Operation } from "../model/replica";
+import { largest, sizeOf, split } from "../model/split";
+import type { FlowError, JsonObject } from "../types";
+import { Backoff } from "./backoff";
+import type { PushCalls } from "./membership";
+import { Sending } from "./sending";
+
+/** Bytes of a frame beside its payload, at most. */
+const FRAME_ROOM = 2048;
+
+/** What the server said of an operation that it took. */
+export interface Acceptance {
+  version: number;
+  /** What of it counts, where that isn't all. */
+  effective: JsonObject | undefined;
+  /** JSON Pointers of what of it doesn't. */
+  dropped: readonly string[];
+}
+
+/** What becomes of the operations. */
+export interface OutgoingOwner {
+  /** @returns whether it went out. */
+  push(event: string, payload: JsonObject, calls: PushCalls): boolean;
+  accepted(op: Operation, acceptance: Acceptance): void;
+  refused(op: Operation, error: FlowError): void;
+  /** Let these patches be operations in place of one that is too large. */
+  split(op: Operation, patches: readonly JsonObject[]): Operation[];
+}
+
+/** Takes a client's operations to the server: in order, `WINDOW` at once. */
+export class Outgoing {
+  readonly #owner: OutgoingOwner;
+  readonly #sending = new Sending();
+  readonly #retries: Backoff;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #maxFrameBytes = Infinity;
+  #maxPatchBytes = Infinity;
+  #maySend = false;
+  #isWaiting = false;
+
+  constructor(owner: OutgoingOwner, random: () => number) {
+    this.#owner = owner;
+    this.#retries = new Backoff(random);
+  }
+
+  get isEmpty(): boolean {
+    return this.#sending.isEmpty;
+  }
+
+  /** Send an operation, behind all others. */
+  add(op: Operation): void {
+    this.#sending.add(op);
+    this.pump();
+  }
+
+  /** Send everything, from the first on: the server's channel is a new one. */
+  resume(limits: unknown): void {
+    this.#maxFrameBytes = limit(limits, "max_frame_bytes");
+    this.#maxPatchBytes = limit(limits, "max_patch_bytes");
+    this.pause();
+    this.#maySend = true;
+    this.#sending.restart();
+    this.pump();
+  }
+
+  /** Send nothing: there is no channel. */
+  pause(): void {
+    this.#maySend = false;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+  }
+
+  /** Send nothing new while something else has to come before it. */
+  wait(isWaiting: boolean): void {
+    this.#isWaiting = isWaiting;
+    this.pump();
+  }
+
+  /** Be done with operations. */
+  settle(...ops: readonly Operation[]): void {
+    for (const op of ops) {
+      this.#sending.settle(op);
+    }
+    this.pump();
+  }
+
+  /** Send what may be sent now. */
+  pump(): void {
+    for (let next = this.#next(); next !== null; next = this.#next()) {
+      this.#send(next.op, next.attempt);
+    }
+  }
+
+  #next(): { op: Operation; attempt: number } | null {
+    return this.#maySend && !this.#isWaiting ? this.#sending.take() : null;
+  }
+
+  #send(op: Operation, attempt: number): void {
+    const bare = {
+      op_id: op.opId,
+      patch: op.patch,
+      ...(op.ifVersion === null ? {} : { if_version: op.ifVersion }),
+    };
+    const most = Math.min(this.#maxPatchBytes, this.#maxFrameBytes - FRAME_ROOM);
+    if (sizeOf(op.patch) > most) {
+      // The server would refuse it, or close the connection, every time.
+      if (!this.#splits(op, most)) {
+        const { path, bytes } = largest(op.patch);
+        const reason = `${path}: it takes ${bytes} bytes, and a change at most ${most}`;
+        this.#refuse(op, { reason, code: "patch_too_large" });
+      }
+      return;
+    }
+    const whole = isEmpty(op.bases) ? bare : { ...bare, bases: op.bases };
+    const payload = sizeOf(whole) + FRAME_ROOM > this.#maxFrameBytes ? bare : whole;
+    const isOut = this.#owner.push("patch", payload, {
+      ok: (response) => {
+        this.#accepted(op, response);
+      },
+      refused: (error) => {
+        this.#failed(op, attempt, error);
+      },
+    });
+    if (isOut) {
+      op.isSent = true;
+    } else {
+      this.#maySend = false;
+    }
+  }
+
+  #splits(op: Operation, maxBytes: number): boolean {
+    const patches = split(op.patch, maxBytes, op.inverse);
+    if (patches.length < 2) {
+      return false;
+    }
+    this.#sending.replace(op, this.#owner.split(op, patches));
+    return true;
+  }
+
+  #accepted(op: Operation, { version, patch, dropped }: JsonObject): void {
+    this.#retries.reset();
+    this.#sending.settle(op);
+    this.#owner.accepted(op, {
+      version: Number(version),
+      effective: isObject(patch) ? patch : undefined,
+      dropped: pointers(dropped),
+    });
+    this.pump();
+  }
+
+  #failed(op: Operation, attempt: number, error: FlowError & { retry: boolean }): void {
+    if (!this.#sending.isNewest(op, attempt)) {
+      return;
+    }
+    if (!error.retry) {
+      this.#refuse(op, { reason: error.reason, code: error.code });
+      this.pump();
+      return;
+    }
+    this.#sending.hold(op);
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      this.#sending.resume();
+      this.pump();
+    }, this.#retries.next());
+  }
+
+  #refuse(op: Operation, error: FlowError): void {
+    this.#sending.settle(op);
+    this.#owner.refused(op, error);
+  }
+}
+
+/** Read the JSON Pointers of what was dropped. */
+export function pointers(given: unknown): readonly string[] {
+  return Array.isArray(given) ? given.filter((one) => typeof one === "string") : [];
+}
+
+function limit(limits: unknown, name: string): number {
+  const given = isObject(limits) ? own(limits, name) : undefined;
+  return typeof given === "number" ? given : Infinity;
+}

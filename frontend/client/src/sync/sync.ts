@@ -1,0 +1,492 @@
+/** `FlowSync`: one flow, held in step with its server; no React in it. */
+
+import { REPLACED } from "../model/errors";
+import { History } from "../model/history";
+import { newId, publicId } from "../model/ids";
+import { restoring } from "../model/losses";
+import { type Operation, Replica } from "../model/replica";
+import { copyPatch } from "../model/telling";
+import { fittingName } from "../model/wellformed";
+import type {
+  Cursor,
+  Dropped,
+  FlowError,
+  FlowEvent,
+  FlowState,
+  FlowStatus,
+  FlowSyncOptions,
+  GatherOptions,
+  JsonObject,
+  KeptDocument,
+  PresenceMeta,
+  Refusal,
+  SyncedFlow,
+} from "../types";
+import { Awareness } from "./awareness";
+import { examine } from "./cause";
+import { Changes } from "./changes";
+import { Couriers } from "./couriers";
+import { Fates } from "./fates";
+import { Incoming } from "./incoming";
+import { BrowserKeeper } from "./keeper";
+import { Membership, type MembershipOptions, ON_THE_WAY, type Standing } from "./membership";
+import { Orphans } from "./orphans";
+import { type Acceptance, Outgoing } from "./outgoing";
+import { Page } from "./page";
+import { PageName } from "./pagename";
+import { secureRandom } from "./random";
+import { Shelf } from "./shelf";
+
+/** Joins a flow and stays in it; what that means is said at `SyncedFlow`. */
+export class FlowSync implements SyncedFlow {
+  readonly flowId: string;
+  readonly #options: FlowSyncOptions;
+  readonly #random: () => number;
+  readonly #shelf: Shelf;
+  readonly #replica = new Replica();
+  readonly #fates: Fates;
+  readonly #page: Page;
+  readonly #name: PageName;
+  readonly #changes: Changes;
+  readonly #outgoing: Outgoing;
+  readonly #couriers: Couriers;
+  readonly #orphans: Orphans;
+  readonly #incoming: Incoming;
+  readonly #awareness: Awareness;
+  readonly #listeners = new Set<() => void>();
+  readonly #eventListeners = new Set<(event: FlowEvent) => void>();
+  #membership: Membership | null = null;
+  /** What is kept, where a page has crashed with it; shown only if the server can't be reached. */
+  #doubtful: KeptDocument | null = null;
+  #standing: Standing = ON_THE_WAY;
+  #state: FlowState;
+  /** Counts the starts: what an earlier one has begun is given up. */
+  #life = 0;
+  #isStarted = false;
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(flowId: string, options: FlowSyncOptions = {}) {
+    this.flowId = flowId;
+    const { initial } = options;
+    this.#options = initial === undefined ? options : { ...options, initial: copyPatch(initial) };
+    this.#random = options.random ?? secureRandom;
+    const changed = (): void => {
+      this.#refresh();
+    };
+    const tell = (event: FlowEvent): void => {
+      this.#tell(event);
+    };
+    const settle = (...ops: readonly Operation[]): void => {
+      this.#outgoing.settle(...ops);
+      this.#couriers.settle(...ops);
+    };
+    const { keeper = new BrowserKeeper() } = options;
+    this.#shelf = new Shelf(keeper, changed);
+    this.#page = new Page({
+      hide: () => {
+        this.#hide();
+      },
+      wake: () => this.#membership?.probe(),
+    });
+    const history = new History();
+    this.#fates = new Fates(flowId, this.#replica, history, this.#shelf, {
+      changed,
+      tell,
+      settle,
+      pump: () => {
+        this.#outgoing.pump();
+        this.#couriers.pump();
+      },
+    });
+    const settled = {
+      accepted: (op: Operation, acceptance: Acceptance) => {
+        this.#fates.accepted(op, acceptance);
+      },
+      refused: (op: Operation, error: FlowError) => {
+        this.#fates.refused(op, error);
+      },
+    };
+    this.#outgoing = new Outgoing(
+      {
+        ...settled,
+        push: (...push) => this.#membership?.push(...push) ?? false,
+        split: (op, patches) => this.#fates.keepParts(op, this.#changes.split(op, patches)),
+      },
+      this.#random,
+    );
+    this.#changes = new Changes(newId(this.#random), this.#replica, history, {
+      keep: (op) => {
+        this.#fates.keep(op);
+      },
+      send: (op) => {
+        // Where this page doesn't hold its name, another one may send what is kept.
+        op.isSent ||= !this.#name.isHeld;
+        this.#outgoing.add(op);
+      },
+      cancel: (op) => {
+        this.#fates.remove(op);
+        this.#outgoing.settle(op);
+      },
+      changed,
+    });
+    this.#couriers = new Couriers(flowId, this.#shelf, this.#replica, this.#address(), {
+      ...settled,
+      parameters: (clientId) => this.#parameters(clientId),
+      split: (op, given) => this.#fates.keepParts(op, this.#replica.split(op, given)),
+      moved: () => {
+        this.#outgoing.wait(this.#couriers.isFirst);
+      },
+    });
+    this.#orphans = new Orphans(
+      flowId,
+      this.#replica,
+      this.#changes,
+      this.#fates,
+      this.#shelf,
+      this.#couriers,
+      {
+        changed,
+        isJoined: () => this.#standing.kind === "joined",
+        inTurn: (act) => {
+          this.#inTurn(act);
+        },
+      },
+    );
+    this.#name = new PageName(flowId, this.#shelf, this.#changes, () => {
+      this.#takeAnotherName();
+    });
+    this.#incoming = new Incoming(this.#replica, this.#changes, this.#fates, {
+      changed,
+      tell,
+      settle,
+      keepDocument: (isAtOnce) => {
+        this.#keepDocument(isAtOnce);
+      },
+    });
+    this.#awareness = new Awareness(() => this.clientId, {
+      tell: (event, payload) => {
+        this.#tellOf(event, payload);
+      },
+      changed,
+    });
+    this.#state = this.#snapshot();
+  }
+
+  get clientId(): string {
+    return publicId(this.#changes.clientId);
+  }
+
+  get state(): FlowState {
+    return this.#state;
+  }
+
+  // the beginning and the end
+
+  start(): void {
+    this.#life += 1;
+    this.#isStarted = true;
+    this.#standing = ON_THE_WAY;
+    const life = this.#life;
+    this.#inTurn(() => this.#open(life));
+    this.#page.attend();
+    this.#refresh();
+  }
+
+  stop(): void {
+    this.#life += 1;
+    this.#isStarted = false;
+    this.#page.leave();
+    this.#hide();
+    this.#replica.lend();
+    this.#awareness.stop();
+    this.#orphans.stop();
+    this.#membership?.stop();
+    this.#membership = null;
+    this.#name.letGo();
+  }
+
+  /** Do what waits for what is kept, one after the other: an earlier start lets go of names first. */
+  #inTurn(act: () => Promise<void>): void {
+    this.#turn = this.#turn.then(act).catch((error: unknown) => {
+      // What waits behind it doesn't depend on it.
+      console.error(error);
+    });
+  }
+
+  async #open(life: number): Promise<void> {
+    if (life !== this.#life) {
+      return;
+    }
+    const known = this.#replica.unconfirmed;
+    const [, kept] = await Promise.all([this.#name.hold(), this.#shelf.load(this.flowId)]);
+    if (life !== this.#life) {
+      return;
+    }
+    if (kept.document?.isDoubtful === true) {
+      this.#doubtful = kept.document;
+    } else {
+      this.#begin(kept.document);
+    }
+    await this.#orphans.adopt(kept, known);
+    if (life !== this.#life) {
+      return;
+    }
+    this.#refresh();
+    this.#membership = new Membership(this.#address(), {
+      parameters: () => this.#parameters(this.#changes.clientId),
+      joined: (response) => {
+        this.#incoming.joined(response);
+      },
+      received: (event, payload) => {
+        if (event === "cursors") {
+          this.#awareness.moved(payload);
+        } else {
+          this.#incoming.received(event, payload);
+        }
+      },
+      moved: (standing) => {
+        this.#moved(standing);
+      },
+      present: (list) => {
+        this.#awareness.present(list);
+      },
+    });
+    this.#membership.start();
+    this.#orphans.watch();
+  }
+
+  /** Show what was kept, where nothing is shown yet. */
+  #begin(kept: KeptDocument | null): void {
+    if (this.#replica.confirmed === null && kept !== null) {
+      const { epoch, version, chain = null, document } = kept;
+      this.#replica.adopt({ epoch, version, chain }, document);
+    }
+  }
+
+  /** Let what is unsent be that of a page that is gone: whoever has its name may send it already. */
+  #takeAnotherName(): void {
+    const { operations, unconfirmed } = this.#replica;
+    this.#outgoing.settle(...operations);
+    this.#couriers.leave(unconfirmed);
+    this.#orphans.lookSoon();
+    this.#changes.clientId = newId(this.#random);
+  }
+
+  #address(): MembershipOptions {
+    const { url, token, webSocket } = this.#options;
+    return {
+      url: url ?? globalThis.location.origin,
+      topic: `flow:${this.flowId}`,
+      token,
+      webSocket,
+      // What goes by another WebSocket may go by other ways altogether.
+      examine: webSocket === undefined ? examine : undefined,
+      random: this.#random,
+    };
+  }
+
+  #parameters(clientId: string): JsonObject {
+    const { user } = this.#options;
+    const { epoch, version, chain } = this.#replica;
+    return {
+      mode: "document",
+      client_id: clientId,
+      ...(epoch === null ? {} : { epoch, version }),
+      ...(epoch === null || chain === null ? {} : { chain }),
+      ...(user === undefined ? {} : { user: { ...user, name: fittingName(user.name) } }),
+    };
+  }
+
+  // listeners
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  listen(listener: (event: FlowEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => this.#eventListeners.delete(listener);
+  }
+
+  #tell(event: FlowEvent): void {
+    for (const listener of [...this.#eventListeners]) {
+      listener(event);
+    }
+  }
+
+  #refresh(): void {
+    this.#state = this.#snapshot();
+    const { unsent, kept } = this.#state.status;
+    this.#page.warn(this.#isStarted && unsent > 0 && !kept);
+    for (const listener of [...this.#listeners]) {
+      listener();
+    }
+  }
+
+  #snapshot(): FlowState {
+    return {
+      document: this.#replica.shown,
+      version: this.#replica.version,
+      epoch: this.#replica.epoch,
+      status: this.#status(),
+      canUndo: this.#changes.history.canUndo(this.#replica.shown),
+      canRedo: this.#changes.history.canRedo(this.#replica.shown),
+      role: this.#incoming.role,
+      members: this.#awareness.members,
+      cursors: this.#awareness.cursors,
+      namesChanged: this.#incoming.namesChanged,
+      refusals: this.#fates.refusals,
+      dropped: this.#fates.losses.list,
+    };
+  }
+
+  #status(): FlowStatus {
+    const { kind, isInDoubt, ...rest } = this.#standing;
+    const { unsent } = this.#replica;
+    const kept = this.#shelf.isKeeping;
+    if (kind === "joined") {
+      const settled = isInDoubt ? "checking" : "saved";
+      return { ...rest, kind: unsent === 0 ? settled : "saving", unsent, kept };
+    }
+    const isLoading = kind === "offline" && !this.#incoming.wasJoined && rest.error === null;
+    return { ...rest, kind: isLoading ? "loading" : kind, unsent, kept };
+  }
+
+  // one's own changes
+
+  patch(patch: JsonObject): void {
+    this.#changes.patch(patch);
+  }
+
+  gather(key: string, patch: JsonObject, options: GatherOptions = {}): void {
+    this.#changes.gather(key, patch, options);
+    if (!this.#name.isHeld) {
+      // Another page may send it as it is now.
+      this.#changes.seal();
+    }
+  }
+
+  flush(): void {
+    this.#changes.flush();
+  }
+
+  undo(): boolean {
+    return this.#changes.turn("undo");
+  }
+
+  redo(): boolean {
+    return this.#changes.turn("redo");
+  }
+
+  // what becomes of them
+
+  refuse(error: FlowError, patch: JsonObject): void {
+    this.#fates.refuse(error, patch);
+  }
+
+  dismiss(told?: Refusal | Dropped): void {
+    this.#fates.dismiss(told);
+  }
+
+  restore(...dropped: readonly Dropped[]): boolean {
+    const { shown, unsent } = this.#replica;
+    if (shown !== null) {
+      this.patch(restoring(dropped, shown));
+    }
+    dropped.forEach((one) => {
+      this.dismiss(one);
+    });
+    return this.#replica.unsent > unsent;
+  }
+
+  // where one stands
+
+  #moved(standing: Standing): void {
+    const before = this.#standing;
+    this.#standing = standing;
+    if (standing.error?.code === REPLACED.code && standing.kind === "closed") {
+      // A page that slept so long that another took it for gone.
+      this.stop();
+      this.#takeAnotherName();
+      this.start();
+      return;
+    }
+    if (standing.kind === "joined" && before.kind !== "joined") {
+      this.#refresh();
+      this.#arrive();
+      return;
+    }
+    if (standing.error !== null) {
+      this.#begin(this.#doubtful);
+    }
+    if (standing.kind !== "joined" && before.kind === "joined") {
+      this.#outgoing.pause();
+      this.#couriers.pause();
+      this.#awareness.leave();
+    }
+    this.#refresh();
+    if (standing.kind === "closed" && before.kind !== "closed") {
+      this.#tell({ type: "closed", error: standing.error ?? { reason: "Closed", code: null } });
+    }
+  }
+
+  /** Say who one is, and send what waits. */
+  #arrive(): void {
+    this.#awareness.arrive();
+    this.#couriers.deliver();
+    this.#outgoing.resume(this.#incoming.limits);
+    const { initial } = this.#options;
+    if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {
+      this.#changes.begin(initial, (op) => {
+        this.#fates.setInitial(op);
+      });
+    }
+  }
+
+  retryNow = (): void => {
+    this.#membership?.retryNow();
+  };
+
+  // presence
+
+  setCursor(cursor: Cursor | null): void {
+    this.#awareness.setCursor(cursor);
+  }
+
+  setPresence(meta: PresenceMeta): void {
+    this.#awareness.setPresence(meta);
+  }
+
+  #tellOf(event: "presence" | "cursor", payload: JsonObject): void {
+    if (event === "cursor") {
+      this.#membership?.tell(event, payload);
+    } else {
+      this.#membership?.push(event, payload, { ok: () => undefined, refused: () => undefined });
+    }
+  }
+
+  // what is kept
+
+  #keepDocument(isAtOnce: boolean): void {
+    this.#shelf.keepDocument(this.flowId, () => {
+      const { epoch, version, chain, confirmed } = this.#replica;
+      return epoch === null || confirmed === null
+        ? null
+        : { epoch, version, chain, document: confirmed };
+    });
+    if (isAtOnce) {
+      this.#shelf.flush();
+    }
+  }
+
+  doubtKept(): void {
+    this.#shelf.doubt();
+    this.#keepDocument(true);
+  }
+
+  #hide(): void {
+    this.flush();
+    this.#shelf.flush();
+  }
+}

@@ -1,0 +1,272 @@
+/** What pages that are gone have left unsent of any flow: listed, and sent from a page that has none of them open. */
+
+import { BUSY, UNREACHABLE } from "../model/errors";
+import { Replica } from "../model/replica";
+import type {
+  FlowDocument,
+  FlowError,
+  Kept,
+  KeptOperation,
+  UnsentEvent,
+  UnsentFlow,
+  UnsentOptions,
+} from "../types";
+import { byTime } from "./couriers";
+import { BrowserKeeper } from "./keeper";
+import { Shelf } from "./shelf";
+import { FlowSync } from "./sync";
+
+/** Milliseconds until the second look, since a page that was left just now lets go of its own a moment later. */
+const LOOK_SOON = 250;
+
+/** Milliseconds between looks, of which each comes after twice the time of the one before, at most. */
+const LOOK_AGAIN = 5_000;
+
+/** Milliseconds in which the server has to take something of a flow, or another one has its turn. */
+const PATIENCE = 30_000;
+
+/** Milliseconds for which a flow rests that the server has refused for good, as one that is deleted. */
+const REST = 600_000;
+
+/**
+ * Sends what the flows that no page of this browser has open have unsent, one flow after the other.
+ *
+ * What the server refuses is told to who listens. Where it refuses the flow itself, what is unsent of it
+ * stays, listed with why, until somebody calls `discard`.
+ */
+export class Unsent {
+  readonly #options: UnsentOptions;
+  readonly #keeper: NonNullable<UnsentOptions["keeper"]>;
+  /** What of the keeper answers in time. */
+  readonly #shelf: Shelf;
+  readonly #listeners = new Set<() => void>();
+  readonly #eventListeners = new Set<(event: UnsentEvent) => void>();
+  readonly #errors = new Map<string, { error: FlowError; until: number }>();
+  #flows: readonly UnsentFlow[] = [];
+  #pause = LOOK_SOON;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Counts the stops: what was begun before one is given up. */
+  #life = 0;
+  #end: (() => void) | null = null;
+  #isLooking = false;
+
+  constructor(options: UnsentOptions = {}) {
+    this.#options = options;
+    this.#keeper = options.keeper ?? new BrowserKeeper();
+    this.#shelf = new Shelf(this.#keeper, () => undefined);
+  }
+
+  /** The flows of which something is unsent, those that are open included. Another list after each change. */
+  get flows(): readonly UnsentFlow[] {
+    return this.#flows;
+  }
+
+  /** Look now, and every now and then; send what nobody else sends. */
+  start(): void {
+    this.#pause = LOOK_SOON;
+    void this.#look(this.#life);
+    if (typeof window !== "undefined") {
+      window.addEventListener("online", this.lookNow);
+    }
+  }
+
+  /** Send nothing more. What is under way is given up, and stays kept. */
+  stop(): void {
+    this.#life += 1;
+    this.#isLooking = false;
+    clearTimeout(this.#timer);
+    if (typeof window !== "undefined") {
+      window.removeEventListener("online", this.lookNow);
+    }
+    this.#end?.();
+  }
+
+  /** Have `listener` called after each change of `flows`. Returns what ends that. */
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  /** Have `listener` called with what the server didn't take as it was meant. Returns what ends that. */
+  listen(listener: (event: UnsentEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => this.#eventListeners.delete(listener);
+  }
+
+  /** Look again at once, also at flows that rest. */
+  readonly lookNow = (): void => {
+    this.#errors.clear();
+    void this.#look(this.#life);
+  };
+
+  /** Give a flow as it was last known here, with what is unsent on top; `null` where it never was. */
+  async document(flowId: string): Promise<FlowDocument | null> {
+    return shown(await this.#shelf.load(flowId));
+  }
+
+  /** Give what is unsent of a flow, in the order in which it was made. */
+  async changes(flowId: string): Promise<readonly KeptOperation[]> {
+    return (await this.#shelf.load(flowId)).operations.toSorted(byTime);
+  }
+
+  /**
+   * Throw away what is unsent of a flow that no page has open.
+   *
+   * @returns puts it back.
+   */
+  async discard(flowId: string): Promise<() => void> {
+    const gone: KeptOperation[] = [];
+    await this.#holding(flowId, (operation) => {
+      gone.push(operation);
+      this.#keeper.remove(flowId, operation.clientId, operation.opId);
+    });
+    await this.#list();
+    return () => {
+      for (const operation of gone) {
+        void this.#keeper.put(flowId, operation);
+      }
+      this.lookNow();
+    };
+  }
+
+  async #look(life: number): Promise<void> {
+    if (this.#isLooking || life !== this.#life) {
+      return;
+    }
+    this.#isLooking = true;
+    clearTimeout(this.#timer);
+    try {
+      await this.#list();
+      for (const { flowId } of this.#flows) {
+        const isDue = performance.now() >= (this.#errors.get(flowId)?.until ?? 0);
+        if (life !== this.#life || (isDue && !(await this.#deliver(flowId, life)))) {
+          break;
+        }
+      }
+    } finally {
+      // Whatever failed, another look is taken.
+      if (life === this.#life) {
+        this.#isLooking = false;
+        this.#timer = setTimeout(() => void this.#look(life), this.#pause);
+        this.#pause = Math.min(LOOK_AGAIN, 2 * this.#pause);
+      }
+    }
+  }
+
+  async #list(): Promise<void> {
+    const counts = await this.#keeper.unsentFlows();
+    const flows = [...counts].map(async ([flowId, count]): Promise<UnsentFlow> => {
+      const { document } = await this.#shelf.load(flowId);
+      const error = this.#errors.get(flowId)?.error ?? null;
+      return { flowId, count, error, title: document?.document.title ?? null };
+    });
+    this.#flows = await Promise.all(flows);
+    for (const listener of [...this.#listeners]) {
+      listener();
+    }
+  }
+
+  /**
+   * Send what nobody holds of a flow.
+   *
+   * @returns whether the server can be reached, as far as that turned out.
+   */
+  async #deliver(flowId: string, life: number): Promise<boolean> {
+    if (flowId === this.#options.except) {
+      return true;
+    }
+    const count = await this.#holding(flowId, () => undefined);
+    if (count === 0 || this.#isOver(life)) {
+      return true;
+    }
+    const sync = new FlowSync(flowId, { ...this.#options, keeper: this.#keeper });
+    const error = await this.#outcome(sync);
+    const { kind } = sync.state.status;
+    sync.stop();
+    if (this.#isOver(life)) {
+      return false;
+    }
+    if (error === null) {
+      this.#errors.delete(flowId);
+    } else {
+      const until = performance.now() + (kind === "closed" ? REST : 0);
+      this.#errors.set(flowId, { error, until });
+    }
+    await this.#list();
+    return kind === "saved" || kind === "saving" || kind === "closed";
+  }
+
+  #isOver(life: number): boolean {
+    return life !== this.#life;
+  }
+
+  /** Wait until all is sent; give why it isn't, otherwise. */
+  #outcome(sync: FlowSync): Promise<FlowError | null> {
+    return new Promise((resolve) => {
+      let { unsent } = sync.state.status;
+      const giveUp = (): void => {
+        const { kind, error } = sync.state.status;
+        end(error ?? (kind === "saving" ? BUSY : UNREACHABLE));
+      };
+      let timer = setTimeout(giveUp, PATIENCE);
+      const end = (error: FlowError | null): void => {
+        clearTimeout(timer);
+        leave();
+        this.#end = null;
+        resolve(error);
+      };
+      const leave = sync.subscribe((): void => {
+        const { status } = sync.state;
+        if (status.kind === "saved" || status.kind === "closed") {
+          end(status.kind === "saved" ? null : status.error);
+        } else if (status.unsent < unsent) {
+          clearTimeout(timer);
+          timer = setTimeout(giveUp, PATIENCE);
+        }
+        ({ unsent } = status);
+      });
+      this.#end = giveUp;
+      sync.listen((event) => {
+        if (event.type === "refused" || event.type === "dropped") {
+          this.#tell({ ...event, flowId: sync.flowId, title: sync.state.document?.title ?? null });
+        }
+      });
+      sync.start();
+    });
+  }
+
+  #tell(event: UnsentEvent): void {
+    for (const listener of [...this.#eventListeners]) {
+      listener(event);
+    }
+  }
+
+  /** Do something with each operation that no page holds, while nobody else can; tell how many. */
+  async #holding(flowId: string, act: (operation: KeptOperation) => void): Promise<number> {
+    let count = 0;
+    const clientIds = ({ operations }: Kept): string[] => operations.map(({ clientId }) => clientId);
+    for (const clientId of new Set(clientIds(await this.#shelf.load(flowId)))) {
+      const release = await this.#shelf.hold(flowId, clientId);
+      if (release !== null) {
+        const { operations } = await this.#shelf.load(flowId);
+        const own = operations.filter((one) => one.clientId === clientId);
+        own.forEach(act);
+        count += own.length;
+        release();
+      }
+    }
+    return count;
+  }
+}
+
+function shown({ document, operations }: Kept): FlowDocument | null {
+  if (document === null) {
+    return null;
+  }
+  const replica = new Replica();
+  replica.adopt({ epoch: document.epoch, version: document.version, chain: null }, document.document);
+  replica.submitBefore(
+    operations.toSorted(byTime).map(({ clientId, opId, patch, at = 0 }) => ({ clientId, opId, patch, at })),
+  );
+  return replica.shown;
+}

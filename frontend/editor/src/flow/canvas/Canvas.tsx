@@ -1,0 +1,207 @@
+import {
+  type Connection, type Edge, type Node, ReactFlow, SelectionMode, useReactFlow, useStore,
+  ViewportPortal,
+} from "@xyflow/react";
+import { type FlowDocument, own, type SyncedFlow } from "helix-flows";
+import type { UseFlowResult } from "helix-flows/react";
+import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
+
+import { Guard } from "../../Guard";
+import type { MenuPlace } from "../commands/ContextMenu";
+import { GRID } from "../edits/placing";
+import type { Actions } from "../edits/useActions";
+import { DRAGGED_KIND } from "../panels/Palette";
+import { Others } from "../people/Others";
+import { arrangementOf, frameAround } from "./arrangement";
+import { Dots } from "./Dots";
+import { edgeTypes, elementsOf, ledTo, nodeTypes, shownEdges, shownNodes } from "./elements";
+import { FarPicture } from "./FarPicture";
+import { MAX_ZOOM, MIN_ZOOM, READABLE_ZOOM, viewOfFlow } from "./fit";
+import { Minimap } from "./Minimap";
+import { givenIn } from "./sight";
+import { useArea } from "./useArea";
+import { type DragSigns, useGuidedDrag } from "./useGuidedDrag";
+import { useLongTouch } from "./useLongTouch";
+
+/** From how many nodes on only those in sight are drawn, and React Flow is given only those around. */
+const MANY_NODES = 300;
+
+/** From how far away on nodes are drawn without what is too small to see, and without anything in them. */
+const FAR_ZOOM = 0.4;
+const TINY_ZOOM = 0.25;
+
+function distanceOf(zoom: number): "" | "far" | "far tiny" {
+  return zoom < TINY_ZOOM ? "far tiny" : zoom < FAR_ZOOM ? "far" : "";
+}
+
+const SNAP: [number, number] = [GRID, GRID];
+
+interface Props {
+  sync: SyncedFlow;
+  nodes: readonly Node[];
+  edges: readonly Edge[];
+  document: FlowDocument | null;
+  /** A version to look at, in place of what is now. */
+  past: FlowDocument | null;
+  isLocked: boolean;
+  /** Dragging over the canvas selects, rather than moves it. */
+  isBoxing: boolean;
+  calls: Pick<UseFlowResult, "onNodesChange" | "onEdgesChange" | "onConnect" | "onReconnect" | "setCursor">;
+  actions: RefObject<Actions>;
+  onMenu: (place: MenuPlace) => void;
+  /** Edit the label of a node or an edge where it stands. */
+  onRename: (id: string) => void;
+}
+
+/** Where the flow is drawn and changed. It is rendered anew only when something of that is another. */
+export const Canvas = memo(function Canvas(props: Props) {
+  const { sync, nodes, edges, document, past, isLocked, isBoxing, calls, actions, onMenu, onRename } = props;
+  const { screenToFlowPosition } = useReactFlow();
+  const distance = useStore((state) => distanceOf(state.transform[2]));
+  const canvas = useRef<HTMLDivElement>(null);
+  const shown = useMemo(() => (past === null ? { nodes, edges } : elementsOf(past)), [past, nodes, edges]);
+  const arrangement = arrangementOf(shown.nodes);
+  const isMany = shown.nodes.length > MANY_NODES;
+  const area = useArea(useMemo(() => (isMany ? frameAround(arrangement, 0) : null), [isMany, arrangement]));
+  const given = useMemo(
+    () => (area === null ? undefined : givenIn(arrangement, shown.edges, area)),
+    [arrangement, shown.edges, area],
+  );
+  const drawnNodes = useMemo(() => shownNodes(arrangement, given), [arrangement, given]);
+  const drawnEdges = useMemo(() => shownEdges(given?.edges ?? shown.edges, past ?? document), [given, shown.edges, past, document]);
+  const { change, signs, endDrag } = useGuidedDrag(document, nodes, calls.onNodesChange);
+  useFirstView(document);
+
+  const reconnect = useCallback(
+    (edge: Edge, connection: Connection) => {
+      calls.onReconnect(edge, ledTo(own(sync.state.document?.edges, edge.id), connection));
+    },
+    [calls, sync],
+  );
+  const showMenu = (event: React.MouseEvent | MouseEvent, id?: string): void => {
+    const { selected, select } = actions.current;
+    if (id !== undefined && !selected.includes(id)) {
+      select([id]);
+    }
+    onMenu({ x: event.clientX, y: event.clientY });
+  };
+  const openMenu = (event: React.MouseEvent | MouseEvent, id?: string): void => {
+    event.preventDefault();
+    // Browsers that tell of a long touch do so besides the touch itself.
+    const { pointerType } = ("nativeEvent" in event ? event.nativeEvent : event) as Partial<PointerEvent>;
+    if (pointerType !== "touch") {
+      showMenu(event, id);
+    }
+  };
+  const touching = useLongTouch((event) => {
+    const element = event.target instanceof Element ? event.target.closest(".react-flow__node, .react-flow__edge") : null;
+    showMenu(event, element?.getAttribute("data-id") ?? undefined);
+  });
+  const rename = (id: string): void => {
+    if (!isLocked) {
+      onRename(id);
+    }
+  };
+  return (
+    <ReactFlow
+      ref={canvas}
+      className={distance}
+      nodes={drawnNodes}
+      edges={drawnEdges}
+      nodeTypes={nodeTypes}
+      edgeTypes={edgeTypes}
+      {...(past === null ? { onNodesChange: change, onEdgesChange: calls.onEdgesChange, onConnect: calls.onConnect } : {})}
+      {...(isLocked ? {} : { onReconnect: reconnect })}
+      nodesDraggable={!isLocked}
+      nodesConnectable={!isLocked}
+      edgesReconnectable={false}
+      elementsSelectable={past === null}
+      deleteKeyCode={null}
+      elevateNodesOnSelect={false}
+      zIndexMode="manual"
+      selectionMode={SelectionMode.Partial}
+      multiSelectionKeyCode={MULTI_KEYS}
+      selectionOnDrag={isBoxing}
+      panOnDrag={isBoxing ? MIDDLE_BUTTON : true}
+      panOnScroll
+      snapToGrid
+      snapGrid={SNAP}
+      connectionRadius={32}
+      reconnectRadius={14}
+      minZoom={MIN_ZOOM}
+      maxZoom={MAX_ZOOM}
+      ariaLabelConfig={ARIA}
+      autoPanOnNodeFocus={false}
+      onlyRenderVisibleElements={isMany}
+      onNodeDragStop={endDrag}
+      onSelectionDragStop={endDrag}
+      onMoveStart={() => { canvas.current?.setAttribute("data-moving", ""); }}
+      onMoveEnd={() => { canvas.current?.removeAttribute("data-moving"); }}
+      onNodeContextMenu={(event, { id }) => { openMenu(event, id); }}
+      onEdgeContextMenu={(event, { id }) => { openMenu(event, id); }}
+      onSelectionContextMenu={(event) => { openMenu(event); }}
+      onPaneContextMenu={(event) => { openMenu(event); }}
+      onNodeDoubleClick={(_, { id }) => { rename(id); }}
+      onEdgeDoubleClick={(_, { id }) => { rename(id); }}
+      {...touching}
+      onPointerMove={(event) => { calls.setCursor(screenToFlowPosition({ x: event.clientX, y: event.clientY }, { snapToGrid: false })); }}
+      onPointerLeave={() => { calls.setCursor(null); }}
+      onDragOver={(event) => { event.preventDefault(); event.dataTransfer.dropEffect = "copy"; }}
+      onDrop={(event) => {
+        event.preventDefault();
+        const type = event.dataTransfer.getData(DRAGGED_KIND);
+        if (type !== "" && !isLocked) {
+          actions.current.drop(type, { x: event.clientX, y: event.clientY });
+        }
+      }}
+    >
+      <Dots />
+      {distance === "far tiny" && <FarPicture arrangement={arrangement} edges={shown.edges} />}
+      <Minimap arrangement={arrangement} />
+      {past === null && <Guard of={document}><Others sync={sync} /></Guard>}
+      <Signs {...signs} />
+    </ReactFlow>
+  );
+});
+
+const MULTI_KEYS = ["Shift", "Control", "Meta"];
+const MIDDLE_BUTTON = [1];
+const ARIA = {
+  "node.a11yDescription.default": "Enter selects, Shift and Enter selects more, arrows move, F2 edits the label, Alt and Enter the properties.",
+  "edge.a11yDescription.default": "Enter selects, F2 edits the label, Alt and Enter the properties.",
+};
+
+/** Bring the flow into sight when it is there first, before anything of it is painted. */
+function useFirstView(document: FlowDocument | null): void {
+  const { setViewport } = useReactFlow();
+  const isReady = useStore((state) => state.panZoom !== null);
+  const isDone = useRef(false);
+  useLayoutEffect(() => {
+    if (document !== null && isReady && !isDone.current) {
+      isDone.current = true;
+      void setViewport(viewOfFlow(document, READABLE_ZOOM));
+    }
+  }, [document, isReady, setViewport]);
+}
+
+/** How far guides go, in the flow's own units. */
+const FAR = 20_000;
+
+/** The lines that what is dragged is drawn to, and the groups that it will lie in, or will have left. */
+function Signs({ guides, groups }: DragSigns) {
+  const { getZoom } = useReactFlow();
+  if (guides === null) {
+    return null;
+  }
+  const { vertical, horizontal } = guides;
+  const width = 1 / getZoom();
+  return (
+    <ViewportPortal>
+      {groups.map(({ id, box: { x, y, ...size }, isEntered }) => (
+        <div key={id} className={isEntered ? "entered" : "left-behind"} style={{ transform: `translate(${x}px, ${y}px)`, ...size, borderWidth: 2 * width }} />
+      ))}
+      {vertical !== null && <div className="guide" style={{ left: vertical, top: -FAR, width, height: 2 * FAR }} />}
+      {horizontal !== null && <div className="guide" style={{ top: horizontal, left: -FAR, height: width, width: 2 * FAR }} />}
+    </ViewportPortal>
+  );
+}

@@ -1,0 +1,167 @@
+/** What React Flow is given of a flow's nodes and edges: with sizes, and names for those who can't see them. */
+
+import { type Connection, type Edge, MarkerType, type Node, type NodeHandle, Position } from "@xyflow/react";
+import { type FlowDocument, type FlowEdge as DocumentEdge, own } from "helix-flows";
+
+import { sizeOf } from "../../drawing";
+import { kindName, kindOfNode, KINDS, labelOf, textOf } from "../../kinds";
+import { dressed, lookOf } from "../../look";
+import { GROUP, inOrder, levelOf, liftOf, type Place, placesIn } from "../../nesting";
+import { lanesIn, stackedAt } from "../../stacking";
+import type { Arrangement } from "./arrangement";
+import { FlowEdge, LANE, LEVEL } from "./FlowEdge";
+import { FlowNode, GROUPED, LOCKED } from "./FlowNode";
+import type { Given } from "./sight";
+
+/** One look for all; React Flow shows `default` for types that it doesn't know. */
+export const nodeTypes = Object.fromEntries(["default", ...KINDS.map(({ type }) => type)].map((type) => [type, FlowNode]));
+
+/** The side of the square that a handle takes. */
+const HANDLE = 10;
+
+const MARKER = { type: MarkerType.ArrowClosed, width: 18, height: 18, color: "var(--edge)" };
+const CHOSEN_MARKER = { ...MARKER, color: "var(--accent)" };
+
+/** The shapes of edges, as React Flow calls them. */
+export const EDGE_TYPES = ["default", "smoothstep", "step", "straight"];
+
+export const edgeTypes = Object.fromEntries(EDGE_TYPES.map((type) => [type, FlowEdge]));
+
+interface Made<T> {
+  element: T;
+  name: string;
+}
+
+const known = new WeakMap<Node | Edge, Made<unknown>>();
+
+function once<T extends Node | Edge>(element: T, name: string, make: () => T): T {
+  const before = known.get(element) as Made<T> | undefined;
+  if (before?.name === name) {
+    return before.element;
+  }
+  const made = make();
+  known.set(element, { element: made, name });
+  return made;
+}
+
+/** Say where the handles of a node are: React Flow then needs no look at a node to draw its edges. */
+function handlesOf({ width, height }: { width: number; height: number }): NodeHandle[] {
+  const y = (height - HANDLE) / 2;
+  const size = { y, width: HANDLE, height: HANDLE };
+  return [
+    { type: "target", position: Position.Left, x: -HANDLE / 2, ...size },
+    { type: "source", position: Position.Right, x: width - HANDLE / 2, ...size },
+  ];
+}
+
+/** Say what a node is, for those who can't see it. */
+export function nameOf(node: { type?: string | undefined; data: Record<string, unknown>; draggable?: unknown }, isGroup = node.type === GROUP): string {
+  return `${kindName(node, isGroup)}: ${labelOf(node)}${node.draggable === false ? ", locked" : ""}`;
+}
+
+/** What React Flow is told of a node besides, where it is a yes or no. */
+const SWITCHES = ["selected", "dragging", "draggable", "selectable", "connectable", "hidden"] as const;
+
+type Switched = Partial<Record<(typeof SWITCHES)[number], boolean>>;
+
+/** Give what of these is a yes or no: other editors write anything. */
+function switchesOf(element: Readonly<Record<string, unknown>>): Switched {
+  return Object.fromEntries(SWITCHES.flatMap((name) => (typeof element[name] === "boolean" ? [[name, element[name]]] : [])));
+}
+
+/** Give what binds a node to the one that it lies in. */
+function bindingOf({ extent, expandParent }: Node, parentId: string): Partial<Node> {
+  return { parentId, ...(extent === "parent" ? { extent } : {}), ...(expandParent === true ? { expandParent } : {}) };
+}
+
+/**
+ * Give nodes as they are drawn, those that others lie in first. One that hasn't changed is the very same object as
+ * before. Of what other editors have written, only what is understood here counts.
+ *
+ * @param given of which nodes; all, where it isn't said.
+ */
+export function shownNodes(arrangement: Arrangement, given?: Pick<Given<Edge>, "nodes" | "loose">): Node[] {
+  const chosen = given === undefined ? arrangement : [...arrangement].filter(([id]) => given.nodes.has(id));
+  return Array.from(chosen, ([id, { node, box, parent, isGroup, zIndex }]) => {
+    const isLoose = given?.loose.has(id) === true;
+    return once(node, `${zIndex} ${isLoose ? `${box.x} ${box.y}` : `in ${parent ?? ""}`}`, () => {
+      const { width, height } = sizeOf(node);
+      return {
+        id,
+        type: drawnType(node),
+        position: isLoose ? { x: box.x, y: box.y } : node.position,
+        width,
+        height,
+        zIndex,
+        ...switchesOf(node),
+        ...(isLoose || parent === undefined ? {} : bindingOf(node, parent)),
+        ...dressed(lookOf(node)),
+        measured: { width: Math.round(width), height: Math.round(height) },
+        handles: handlesOf({ width, height }),
+        data: marked(node.data, { [LOCKED]: node.draggable === false, [GROUPED]: isGroup }),
+        ariaLabel: nameOf(node, isGroup),
+      };
+    });
+  });
+}
+
+/** Put marks beside a node's data, where there are any. */
+function marked(data: Node["data"], marks: Readonly<Record<string, boolean>>): Node["data"] {
+  const set = Object.entries(marks).filter(([, isSet]) => isSet);
+  return set.length === 0 ? data : { ...data, ...Object.fromEntries(set) };
+}
+
+/** Give the type by which React Flow finds what draws a node. */
+function drawnType(node: Node): string {
+  const { type } = kindOfNode(node);
+  return Object.hasOwn(nodeTypes, type) ? type : "default";
+}
+
+/** Tell above what an edge is drawn: all that has a lower `zIndex`. */
+export function heightOf(edge: Edge, places: ReadonlyMap<string, Pick<Place, "parent" | "level">>): number {
+  return stackedAt(levelOf(edge.zIndex) + liftOf(edge, places), "edge");
+}
+
+/** Give edges as they are drawn, named after the nodes that they join. */
+export function shownEdges(edges: readonly Edge[], document: FlowDocument | null): Edge[] {
+  const label = (id: string): string => labelOf(own(document?.nodes, id) ?? {});
+  const places = document === null ? new Map<string, Place>() : placesIn(document);
+  const lanes = lanesIn(document?.edges ?? {});
+  return edges.map((edge) => {
+    const text = textOf(edge.label);
+    const name = `${label(edge.source)} to ${label(edge.target)}${text === "" ? "" : `: ${text}`}`;
+    const zIndex = heightOf(edge, places);
+    const lane = lanes.get(edge.id) ?? 0;
+    return once(edge, `${zIndex} ${lane} ${name}`, () => ({
+      id: edge.id,
+      source: edge.source,
+      target: edge.target,
+      type: EDGE_TYPES.includes(edge.type ?? "") ? (edge.type as string) : "default",
+      zIndex,
+      data: { [LEVEL]: zIndex, [LANE]: lane },
+      ...switchesOf(edge as unknown as Record<string, unknown>),
+      // A node has one handle on each side, whatever other editors called theirs.
+      sourceHandle: null,
+      targetHandle: null,
+      label: text,
+      markerEnd: edge.selected === true ? CHOSEN_MARKER : MARKER,
+      reconnectable: edge.selected === true,
+      ariaLabel: name,
+    }));
+  });
+}
+
+/** Give what an edge joins when it is led to these nodes: what other editors called a handle stays at the end that does. */
+export function ledTo(edge: DocumentEdge | undefined, { source, target }: Pick<DocumentEdge, "source" | "target">): Connection {
+  return {
+    source,
+    target,
+    sourceHandle: source === edge?.source ? textOf(edge["sourceHandle"]) : null,
+    targetHandle: target === edge?.target ? textOf(edge["targetHandle"]) : null,
+  };
+}
+
+/** Give the nodes and edges of a version that is only looked at, in everybody's order. */
+export function elementsOf(document: FlowDocument): { nodes: Node[]; edges: Edge[] } {
+  return { nodes: inOrder(document.nodes), edges: inOrder(document.edges) };
+}

@@ -1,0 +1,126 @@
+import type { Node, NodeChange, NodePositionChange, XYPosition } from "@xyflow/react";
+import type { FlowDocument } from "helix-flows";
+import type { UseFlowResult } from "helix-flows/react";
+import { useCallback, useRef, useState } from "react";
+
+import { type Box, frameOf, sizeOf } from "../../drawing";
+import { labelOf } from "../../kinds";
+import { placesIn, withInside } from "../../nesting";
+import { goingInto } from "../edits/grouping";
+import { announce, counted } from "../status/announce";
+import { align, type Alignment } from "./alignment";
+import { arrangementOf } from "./arrangement";
+
+type Drag = NodePositionChange & { position: XYPosition };
+
+/** What is to be seen while something is dragged, beside that. */
+export interface DragSigns {
+  /** The lines that it is drawn to. */
+  guides: Alignment | null;
+  /** The groups that it will lie in when it is let go, and those that it will have left. */
+  groups: readonly { id: string; box: Box; isEntered: boolean }[];
+}
+
+const NOTHING: DragSigns = { guides: null, groups: [] };
+
+/** What one drags. */
+interface Dragged {
+  /** What it can be drawn into line with. */
+  others: readonly Box[];
+  /** The nodes that will lie in another group, by id: in which, and where on the canvas. */
+  going: ReadonlyMap<string, { group: string | undefined; at: XYPosition }>;
+}
+
+function isDrag(change: NodeChange): change is Drag {
+  return change.type === "position" && change.dragging === true && change.position !== undefined;
+}
+
+function isDrop(change: NodeChange): change is NodePositionChange {
+  return change.type === "position" && change.dragging === false;
+}
+
+/**
+ * Draw what is dragged, one node or many, into line with the others, and let it lie in the group over which it is let
+ * go. What makes its group larger, or is held in it, stays there.
+ */
+export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Node[], onNodesChange: UseFlowResult["onNodesChange"]) {
+  const [signs, setSigns] = useState(NOTHING);
+  /** `null` while nothing is dragged. */
+  const dragged = useRef<Dragged | null>(null);
+
+  const show = (next: DragSigns): void => {
+    setSigns((before) => (JSON.stringify(before) === JSON.stringify(next) ? before : next));
+  };
+  const change = useCallback(
+    (changes: NodeChange[]): void => {
+      const arrangement = arrangementOf(nodes);
+      const originOf = (parent: string | undefined): XYPosition => arrangement.get(parent ?? "")?.box ?? { x: 0, y: 0 };
+      const byId = new Map(nodes.map((node) => [node.id, node]));
+      const boxOf = (node: Node, position = node.position): Box => {
+        const { x, y } = originOf(node.parentId);
+        return { x: x + position.x, y: y + position.y, ...sizeOf(node) };
+      };
+      if (document !== null && changes.length > 0 && changes.every(isDrag)) {
+        const boxes = new Map(changes.flatMap(({ id, position }) => (byId.has(id) ? [[id, boxOf(byId.get(id) as Node, position)]] : [])));
+        const before = dragged.current;
+        if (before !== null && !changes.some(({ id }) => byId.get(id)?.dragging === true)) {
+          // It was given up, and the button is still down.
+          setSigns(NOTHING);
+          onNodesChange(changes);
+          return;
+        }
+        // What lies in what is dragged goes with it, and is nothing to be in line with.
+        const carried = before === null ? withInside(boxes.keys(), placesIn(document)) : null;
+        const others = before?.others ?? nodes.filter(({ id }) => carried?.has(id) !== true).map((node) => boxOf(node));
+        const frame = frameOf(boxes, 0);
+        const guides = align(frame, others);
+        const [x, y] = [guides.x - frame.x, guides.y - frame.y];
+        const drawn = new Map([...boxes].map(([id, box]) => [id, { ...box, x: box.x + x, y: box.y + y }]));
+        const going = goingInto(document, drawn);
+        dragged.current = { others, going: new Map([...going].map(([id, group]) => [id, { group, at: drawn.get(id) ?? { x: 0, y: 0 } }])) };
+        const entered = new Set(going.values());
+        const left = new Set([...going.keys()].map((id) => byId.get(id)?.parentId));
+        const groups = [...new Set([...entered, ...left])].flatMap((id) => {
+          const node = byId.get(id ?? "");
+          return node === undefined ? [] : [{ id: node.id, box: boxOf(node), isEntered: entered.has(node.id) }];
+        });
+        show({ guides, groups });
+        onNodesChange(changes.map((one) => ({ ...one, position: { x: one.position.x + x, y: one.position.y + y } })));
+        return;
+      }
+      const { current } = dragged;
+      if (current === null || !changes.some(isDrop)) {
+        onNodesChange(changes);
+        return;
+      }
+      const names = new Set<string>();
+      onNodesChange(
+        changes.map((one): NodeChange => {
+          if (!isDrop(one)) {
+            return one;
+          }
+          const node = byId.get(one.id);
+          const goes = current.going.get(one.id);
+          if (node?.dragging !== true || goes === undefined || (goes.group !== undefined && !byId.has(goes.group))) {
+            // Where it was drawn to, not where the pointer is.
+            return { type: "position", id: one.id, dragging: false };
+          }
+          const origin = originOf(goes.group);
+          const item: Node = { ...node, position: { x: goes.at.x - origin.x, y: goes.at.y - origin.y } };
+          delete item.parentId;
+          names.add(goes.group === undefined ? "out of the group" : `into ${labelOf(byId.get(goes.group) as Node)}`);
+          return { type: "replace", id: one.id, item: goes.group === undefined ? item : { ...item, parentId: goes.group } };
+        }),
+      );
+      if (names.size > 0) {
+        announce(`Moved ${counted(current.going.size, 0)} ${[...names].join(" and ")}`);
+      }
+    },
+    [document, nodes, onNodesChange],
+  );
+  const endDrag = useCallback(() => {
+    dragged.current = null;
+    setSigns(NOTHING);
+  }, []);
+  return { change, signs, endDrag };
+}

@@ -1,0 +1,116 @@
+/** What one looks at: everything, what is selected, farther or nearer, the next node. */
+
+import { useReactFlow } from "@xyflow/react";
+import type { Dropped, Point } from "helix-flows";
+import type { UseFlowResult } from "helix-flows/react";
+
+import { sizeOf } from "../../drawing";
+import { kindOfNode, labelOf, wordsOf } from "../../kinds";
+import { placesIn } from "../../nesting";
+import { tell } from "../../ui/Toasts";
+import type { Choice } from "../commands/Choices";
+import { type Direction, nextOf } from "../edits/placing";
+import type { Actions } from "../edits/useActions";
+import { goneNames } from "../history/useDropped";
+import { announce } from "../status/announce";
+import { nameOf } from "./elements";
+import { glide, isInSight, MIN_ZOOM, viewOfFlow } from "./fit";
+import { elementOf } from "./LabelEditor";
+
+export interface Views {
+  /** Bring everything into sight. */
+  fit: () => void;
+  /** Bring what is selected into sight. */
+  fitSelected: () => void;
+  zoomIn: () => void;
+  zoomOut: () => void;
+  /** Show it in its own size. */
+  zoomToOne: () => void;
+  pan: (by: Point) => void;
+  /** Select the node that is next in a direction, and go there. */
+  goTo: (direction: Direction) => void;
+  finds: () => Choice[];
+  /** Bring back what somebody deleted, with one's own changes, and go there. */
+  restore: (all: readonly Dropped[]) => void;
+}
+
+/** Give an element the focus: one that wasn't in sight may not be there before the canvas is, and none takes it under a dialog. */
+function focus(id: string, tries: number): void {
+  const found = elementOf(id);
+  found?.focus({ preventScroll: true });
+  if (tries > 0 && (found === null || window.document.activeElement !== found)) {
+    requestAnimationFrame(() => { focus(id, tries - 1); });
+  }
+}
+
+/** Look elsewhere. */
+export function useViews({ sync, document, nodes, edges }: UseFlowResult, { selected, select }: Actions): Views {
+  const { setCenter, setViewport, getViewport, getZoom, zoomIn, zoomOut, zoomTo } = useReactFlow();
+
+  /** Select a node, have it in sight, and give it the focus. */
+  const reveal = (id: string, isCentred: boolean): void => {
+    select([id]);
+    const node = nodes.find((one) => one.id === id);
+    if (node === undefined) {
+      return;
+    }
+    announce(nameOf(node));
+    const element = elementOf(id);
+    if (isCentred || element === null || !isInSight(element)) {
+      const { width, height } = sizeOf(node);
+      const { x, y } = (document === null ? undefined : placesIn(document).get(id)) ?? node.position;
+      const zoom = isCentred ? 1 : getZoom();
+      void setCenter(x + width / 2, y + height / 2, { zoom, ...glide() });
+    }
+    focus(id, 60);
+  };
+
+  return {
+    restore: (all) => {
+      const ids = all.flatMap(({ deletions }) => deletions.map(({ id }) => id));
+      if (!sync.restore(...all)) {
+        tell("There was nothing left to restore.");
+        return;
+      }
+      announce(`Restored ${goneNames(all)}`);
+      select(ids);
+      focus(ids[0] ?? "", 60);
+    },
+    // As it is now: what was done just before counts.
+    fit: () => {
+      if (sync.state.document !== null) {
+        void setViewport(viewOfFlow(sync.state.document, MIN_ZOOM), glide());
+      }
+    },
+    fitSelected: () => {
+      const ends = edges.filter((edge) => edge.selected).flatMap(({ source, target }) => [source, target]);
+      if (sync.state.document !== null && selected.length > 0) {
+        void setViewport(viewOfFlow(sync.state.document, MIN_ZOOM, new Set([...selected, ...ends])), glide());
+      }
+    },
+    zoomIn: () => void zoomIn(glide()),
+    zoomOut: () => void zoomOut(glide()),
+    zoomToOne: () => void zoomTo(1, glide()),
+    pan: (by) => {
+      const { x, y, zoom } = getViewport();
+      void setViewport({ x: x - by.x, y: y - by.y, zoom });
+    },
+    goTo: (direction) => {
+      const next = document === null ? null : nextOf(document, selected.find((id) => Object.hasOwn(document.nodes, id)), direction);
+      if (next === null) {
+        announce("No node in that direction");
+      } else {
+        reveal(next, false);
+      }
+    },
+    finds: () =>
+      nodes.map((node) => ({
+        id: node.id,
+        label: labelOf(node),
+        hint: kindOfNode(node).name,
+        icon: kindOfNode(node).icon,
+        words: wordsOf(node),
+        run: () => { reveal(node.id, true); },
+      })),
+  };
+}

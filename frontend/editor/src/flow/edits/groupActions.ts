@@ -1,0 +1,86 @@
+/** What can be done with groups, whoever asks for it. */
+
+import { type FlowDocument, type FlowNode, type JsonObject, own } from "helix-flows";
+
+import { kindOfNode, labelOf } from "../../kinds";
+import { groupsIn, placesIn, withInside } from "../../nesting";
+import type { Choice } from "../commands/Choices";
+import { announce, counted } from "../status/announce";
+import { grouped, groupsBeside, groupsFor, movedInto, movedOut, ungrouped } from "./grouping";
+import type { Addition } from "./parts";
+
+export interface Grouping {
+  /** Some of what is selected are groups. */
+  areGroups: boolean;
+  /** Some of it lies in a group. */
+  areInside: boolean;
+  /** There is a group that some of it can be moved into. */
+  isGroupBeside: boolean;
+  /** Put a group around what is selected. */
+  group: () => void;
+  /** Take the selected groups away, and leave what lies in them. */
+  ungroup: () => void;
+  /** Delete what is selected with all that lies in it. */
+  removeWhole: () => void;
+  /** The groups that what is selected can be moved into, the nearest first. */
+  groupChoices: () => Choice[];
+  /** Move what is selected out of what it lies in. */
+  moveOut: () => void;
+}
+
+/** What is done by these. */
+interface Doing {
+  /** Add something, and select it. */
+  apply: (addition: Addition) => void;
+  /** Change something, and say so. */
+  edit: (patch: JsonObject, said: string) => void;
+  /** Delete these nodes, and the selected edges. */
+  remove: (gone: ReadonlySet<string>) => void;
+  select: (ids: readonly string[]) => void;
+}
+
+const NONE: Pick<FlowDocument, "nodes"> = { nodes: {} };
+
+/** Give what can be done with these nodes. */
+export function groupingOf(document: FlowDocument | null, ids: readonly string[], { apply, edit, remove, select }: Doing): Grouping {
+  const there = document ?? NONE;
+  const places = placesIn(there);
+  const groups = groupsIn(there);
+  const nameOf = (id: string): string => labelOf(own(there.nodes, id) as FlowNode);
+  const areInside = ids.some((id) => places.get(id)?.parent !== undefined);
+  return {
+    areGroups: ids.some((id) => groups.has(id)),
+    areInside,
+    isGroupBeside: document !== null && groupsBeside(document, ids).length > 0,
+    group: () => {
+      const made = document === null ? null : grouped(document, ids);
+      if (made !== null) {
+        apply(made);
+        announce(`Grouped ${counted(ids.length, 0)}`);
+      }
+    },
+    ungroup: () => {
+      const made = document === null ? null : ungrouped(document, ids);
+      if (made !== null) {
+        edit(made.patch, `Ungrouped ${counted(made.ids.length, 0)}`);
+        select(made.ids);
+      }
+    },
+    removeWhole: () => { remove(withInside(ids, places)); },
+    groupChoices: () =>
+      (document === null ? [] : groupsFor(document, ids)).map((id) => {
+        const node = own(there.nodes, id) as FlowNode;
+        const kind = kindOfNode(node);
+        return {
+          id, label: labelOf(node), hint: kind.name, icon: kind.icon,
+          run: () => { edit(movedInto(there as FlowDocument, ids, id), `Moved ${counted(ids.length, 0)} into ${nameOf(id)}`); },
+        };
+      }),
+    moveOut: () => {
+      const patch = document === null ? null : movedOut(document, ids);
+      if (patch !== null) {
+        edit(patch, `Moved ${counted(ids.length, 0)} out of the group`);
+      }
+    },
+  };
+}

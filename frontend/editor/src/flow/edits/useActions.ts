@@ -1,0 +1,246 @@
+/** What can be done to a flow, whoever asks for it: a key, a menu, a mouse. */
+
+import { useReactFlow } from "@xyflow/react";
+import { connecting, type FlowDocument, type JsonObject, own, type Point } from "helix-flows";
+import type { UseFlowResult } from "helix-flows/react";
+import { useRef } from "react";
+
+import { NODE_SIZE } from "../../drawing";
+import { KINDS, kindOf } from "../../kinds";
+import { type Place, placesIn, withInside } from "../../nesting";
+import { tell } from "../../ui/Toasts";
+import { carryOut } from "../sharing/outputs";
+import { announce, counted } from "../status/announce";
+import { type Grouping, groupingOf } from "./groupActions";
+import { groupAt } from "./grouping";
+import { sent } from "./levels";
+import { nudged } from "./nudging";
+import { type Addition, copyOf, cornersOf, frameOfPart, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";
+import { type Axis, evenly, GRID, inLine, type Side } from "./placing";
+import { clearOf } from "./room";
+import { useRoom } from "./useRoom";
+
+/** How far copies are from what they are of. */
+const STEP: Point = { x: 32, y: 32 };
+
+export interface Actions extends Grouping {
+  /** The ids of what is selected, nodes before edges. */
+  selected: readonly string[];
+  /** How many of these are nodes. */
+  selectedNodes: number;
+  /** Add a node; without a place, beside what is selected, or in the middle of what is in sight, where there is room. */
+  add: (type: string, at?: Point) => void;
+  /** Add a node where it was dropped, in the window. */
+  drop: (type: string, at: Point) => void;
+  /** Add a copy of all of a document, where there is room for it, as one step of undo. */
+  insert: (name: string, other: FlowDocument) => void;
+  select: (ids: readonly string[]) => void;
+  selectAll: () => void;
+  remove: () => void;
+  duplicate: () => void;
+  /** Write what is selected as text for the clipboard. */
+  copy: () => string;
+  /** As `copy`, and take it away. */
+  cut: () => string;
+  paste: (text: string) => void;
+  /** Put text into the clipboard, without an event of the browser's for it. */
+  keep: (text: string) => void;
+  /** Paste what is in the clipboard where one may read it, else what was kept last. */
+  pasteKept: () => void;
+  connect: () => void;
+  toggleLock: () => void;
+  /** Move what is selected, but for locked nodes. */
+  nudge: (by: Point) => void;
+  /** Bring what is selected in line. */
+  align: (side: Side) => void;
+  /** Make the gaps between what is selected equal. */
+  distribute: (axis: Axis) => void;
+  /** Call a node or an edge something else, as one types; what no edge has to have may be `null`. */
+  relabel: (id: string, label: unknown) => void;
+  /** Arrange the flow, or, where more than one node is selected, these. */
+  layOut: (then: () => void) => void;
+  /** Bring what is selected above or below all else. */
+  send: (to: "front" | "back") => void;
+}
+
+/** Do things to a flow. */
+export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
+  const { sync, document, nodes, edges, onNodesChange, onEdgesChange } = flow;
+  const { screenToFlowPosition } = useReactFlow();
+  const room = useRoom(document);
+  const kept = useRef("");
+  const chosen = nodes.filter((node) => node.selected);
+  const nodeIds = chosen.map(({ id }) => id);
+  const edgeIds = edges.filter((edge) => edge.selected).map(({ id }) => id);
+  const what = counted(nodeIds.length, edgeIds.length);
+  const places = document === null ? new Map<string, Place>() : placesIn(document);
+
+  const select = (ids: readonly string[]): void => {
+    const wanted = new Set(ids);
+    const left = ({ id, selected }: { id: string; selected?: boolean }): boolean => selected === true && !wanted.has(id);
+    const change = (id: string) => ({ type: "select" as const, id, selected: wanted.has(id) });
+    const ofEdges = new Set(edges.map(({ id }) => id));
+    // What is new isn't among the nodes yet.
+    onNodesChange([...nodes.filter(left).map(({ id }) => id), ...[...wanted].filter((id) => !ofEdges.has(id))].map(change));
+    onEdgesChange(edges.filter((edge) => left(edge) || wanted.has(edge.id)).map(({ id }) => change(id)));
+  };
+  const apply = ({ patch, ids }: Addition): void => {
+    if (!isReadOnly && ids.length > 0) {
+      sync.patch(patch);
+      select(ids);
+    }
+  };
+  /** Change what is in the document, and say so. */
+  const edit = (patch: JsonObject, said: string): void => {
+    if (!isReadOnly) {
+      sync.patch(patch);
+      announce(said);
+    }
+  };
+  const inSight = (): Point => {
+    const { left, top, width, height } = window.document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
+    return screenToFlowPosition({ x: left + width / 2, y: top + height / 2 });
+  };
+  const part = (isWhole: boolean): Part => (document === null ? { nodes: [], edges: [] } : partOf(document, nodeIds, isWhole));
+  const remove = (gone: ReadonlySet<string>): void => {
+    const nulls = (ids: Iterable<string>): JsonObject => Object.fromEntries([...ids].map((id) => [id, null]));
+    if (nodeIds.length + edgeIds.length > 0) {
+      edit({ nodes: nulls(gone), edges: nulls(edgeIds) }, `Deleted ${counted(gone.size, edgeIds.length)}`);
+    }
+  };
+  const copy = (): string => {
+    announce(`Copied ${counted(nodeIds.length, 0)}`);
+    return writePart(part(true));
+  };
+  const paste = (text: string): void => {
+    const found = readPart(text);
+    const [first] = found?.nodes ?? [];
+    if (found !== null && first !== undefined) {
+      const [middle, target] = [middleOf(found), inSight()];
+      const { x, y } = first.position;
+      const by = { x: Math.round(x + target.x - middle.x) - x, y: Math.round(y + target.y - middle.y) - y };
+      apply(copyOf(document, found, clearOf(cornersOf(document, found), places.values(), by, STEP)));
+      announce(`Pasted ${counted(found.nodes.length, found.edges.length)}`);
+    }
+  };
+
+  const add = (type: string, at?: Point): void => {
+    const group = at === undefined || document === null ? undefined : groupAt(document, { ...at, ...NODE_SIZE });
+    const place = at === undefined ? room.beside(NODE_SIZE, nodeIds) : { ...clearOf([{ x: 0, y: 0 }], places.values(), at, STEP), parent: group };
+    apply(newNode(document, type, place));
+    if (at === undefined) {
+      room.show({ ...place, ...NODE_SIZE });
+    }
+    announce(`Added ${kindOf(type).name}`);
+  };
+
+  return {
+    ...groupingOf(document, nodeIds, { apply, edit, remove, select }),
+    selected: [...nodeIds, ...edgeIds],
+    selectedNodes: nodeIds.length,
+    select,
+    selectAll: () => {
+      select([...nodes, ...edges].map(({ id }) => id));
+      announce(`Selected ${counted(nodes.length, edges.length)}`);
+    },
+    add,
+    drop: (type, at) => {
+      const { x, y } = screenToFlowPosition(at, { snapToGrid: false });
+      const onGrid = (to: number): number => Math.round(to / GRID) * GRID;
+      add(type, { x: onGrid(x - NODE_SIZE.width / 2), y: onGrid(y - NODE_SIZE.height / 2) });
+    },
+    insert: (name, other) => {
+      const whole = partOf(other, Object.keys(other.nodes), true);
+      if (whole.nodes.length > 0 && !isReadOnly) {
+        const frame = frameOfPart(whole);
+        const to = room.inSight(frame);
+        apply(copyOf(document, whole, { x: Math.round(to.x - frame.x), y: Math.round(to.y - frame.y) }));
+        room.show({ ...frame, ...to });
+        announce(`Inserted “${name}”: ${counted(whole.nodes.length, whole.edges.length)}`);
+      }
+    },
+    remove: () => { remove(new Set(nodeIds)); },
+    duplicate: () => {
+      const copied = part(false);
+      apply(copyOf(document, copied, clearOf(cornersOf(document, copied), places.values(), STEP, STEP)));
+      announce(`Duplicated ${counted(nodeIds.length, 0)}`);
+    },
+    copy,
+    cut: () => {
+      const text = copy();
+      // Pasting brings back what lies in it as well.
+      remove(withInside(nodeIds, places));
+      return text;
+    },
+    paste,
+    // Pages without TLS have no clipboard but in its events; what was kept is pasted here all the same.
+    keep: (text) => {
+      kept.current = text;
+      void (navigator.clipboard as Clipboard | undefined)?.writeText(text).catch(() => undefined);
+    },
+    pasteKept: () => {
+      const clipboard = navigator.clipboard as Clipboard | undefined;
+      void (clipboard?.readText() ?? Promise.reject(new Error("no clipboard"))).then(
+        (text) => { paste(readPart(text) === null ? kept.current : text); },
+        () => { paste(kept.current); },
+      );
+    },
+    connect: () => {
+      const fromLeft = nodeIds.toSorted((a, b) => (places.get(a)?.x ?? 0) - (places.get(b)?.x ?? 0));
+      const pairs = fromLeft.slice(1).map((target, n) => ({ source: fromLeft[n] ?? "", target }));
+      if (document !== null && pairs.length > 0) {
+        edit(connecting(document.edges, pairs), `Connected ${what}`);
+      }
+    },
+    toggleLock: () => {
+      const isLocked = chosen.some((node) => node.draggable === false);
+      const patch = { nodes: Object.fromEntries(nodeIds.map((id) => [id, { draggable: isLocked ? null : false }])) };
+      edit(patch, `${isLocked ? "Unlocked" : "Locked"} ${counted(nodeIds.length, 0)}`);
+    },
+    nudge: ({ x, y }) => {
+      const { patch, ids } = document === null ? { patch: {}, ids: [] } : nudged(document, nodeIds, { x, y });
+      if (!isReadOnly && ids.length > 0) {
+        sync.gather("move", patch);
+        announce(`Moved ${counted(ids.length, 0)}`);
+      }
+    },
+    align: (side) => {
+      if (document !== null && nodeIds.length > 1) {
+        edit(inLine(document, nodeIds, side), `Aligned ${what}: ${side}`);
+      }
+    },
+    distribute: (axis) => {
+      if (document !== null && nodeIds.length > 2) {
+        edit(evenly(document, nodeIds, axis), `Spread ${what}`);
+      }
+    },
+    relabel: (id, label) => {
+      const isNode = own(document?.nodes, id) !== undefined;
+      if (!isReadOnly) {
+        sync.gather(`label:${id}`, isNode ? { nodes: { [id]: { data: { label } } } } : { edges: { [id]: { label: label === "" ? null : label } } }, { isText: true });
+      }
+    },
+    send: (to) => {
+      if (document !== null) {
+        edit(sent(document, [...nodeIds, ...edgeIds], to), `${to === "front" ? "Brought" : "Sent"} ${what} to the ${to}`);
+      }
+    },
+    layOut: (then) =>
+      void carryOut("arrange the flow", async () => {
+        const { arrangedBack, layoutPatch } = await import("./layout");
+        if (document !== null && !isReadOnly) {
+          const isPart = nodeIds.length > 1;
+          const patch = layoutPatch(document, isPart ? nodeIds : undefined);
+          edit(patch, isPart ? `Arranged ${counted(nodeIds.length, 0)}` : "Arranged the flow");
+          tell(isPart ? `Arranged ${counted(nodeIds.length, 0)}.` : "Arranged the flow.", {
+            label: "Undo",
+            run: () => { edit(arrangedBack(document, patch, sync.state.document), "Put back"); },
+          });
+          requestAnimationFrame(then);
+        }
+      }),
+  };
+}
+
+/** The kinds of nodes, as there are keys for them. */
+export const KIND_KEYS = KINDS.map((kind, n) => ({ kind, keys: `Alt+${(n + 1) % 10}` }));

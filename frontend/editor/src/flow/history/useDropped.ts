@@ -1,0 +1,156 @@
+/** What of one's changes was dropped, because somebody deleted meanwhile what they were made to. */
+
+import { type Deletion, type Dropped, type FlowNode, own, type SyncedFlow } from "helix-flows";
+import { useEffect, useRef } from "react";
+
+import { api } from "../../api";
+import { labelOf, textOf } from "../../kinds";
+import { ask, tell } from "../../ui/Toasts";
+
+/** Names that are told at most, and how long each may be. */
+const MOST_NAMES = 2;
+const NAME_LENGTH = 60;
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1) ?? ""}`;
+}
+
+function quoted(name: string): string {
+  const characters = Array.from(name);
+  return `“${characters.length > NAME_LENGTH ? `${characters.slice(0, NAME_LENGTH - 1).join("")}…` : name}”`;
+}
+
+/** Say what a node or an edge that is gone was called. */
+function goneName({ kind, value }: Pick<Deletion, "kind" | "value">): string {
+  if (kind === "nodes") {
+    return quoted(labelOf(value as FlowNode));
+  }
+  const label = textOf((value as Record<string, unknown>)["label"]);
+  return label === "" ? "an edge" : `the edge ${quoted(label)}`;
+}
+
+function atMost(names: readonly string[]): string[] {
+  const more = names.length - MOST_NAMES;
+  return more > 0 ? [...names.slice(0, MOST_NAMES), `${more} more`] : [...names];
+}
+
+/** List what everything that was dropped was made to, nodes first. */
+function deletionsOf(all: readonly Dropped[]): Deletion[] {
+  const byMember = new Map(all.flatMap((one) => one.deletions).map((deletion) => [`${deletion.kind} ${deletion.id}`, deletion]));
+  return [...byMember.values()].toSorted((a, b) => Number(a.kind === "edges") - Number(b.kind === "edges"));
+}
+
+/** Say what is gone, or was. */
+export function goneNames(all: readonly Dropped[]): string {
+  return listed(atMost(deletionsOf(all).map(goneName)));
+}
+
+/** How far back it is looked for who deleted something. */
+const MOST_ENTRIES = 1_000;
+
+/** Find out who deleted what, where one's own page didn't see it. */
+async function withMakers({ flowId, state }: SyncedFlow, all: readonly Dropped[]): Promise<readonly Dropped[]> {
+  if (deletionsOf(all).every(({ by }) => by !== null)) {
+    return all;
+  }
+  const since = Math.max(0, state.version - MOST_ENTRIES);
+  const { entries } = await api.entries(flowId, since, MOST_ENTRIES).catch(() => ({ entries: [] }));
+  const makerOf = ({ kind, id }: Deletion): string | null => {
+    const found = entries.findLast(({ patch }) => own(patch[kind] as Record<string, unknown> | undefined, id) === null);
+    return found?.by ?? null;
+  };
+  return all.map((one) => ({ ...one, deletions: one.deletions.map((deletion) => ({ ...deletion, by: deletion.by ?? makerOf(deletion) })) }));
+}
+
+/** Tell whether something is dropped itself, rather than an edge to it. */
+function isEdited({ paths, deletions }: Dropped): boolean {
+  return deletions.some(({ kind, id }) => {
+    const path = `/${kind}/${id.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    return paths.some((one) => one === path || one.startsWith(`${path}/`));
+  });
+}
+
+/** Say what was dropped, and who deleted it. */
+function wordsForDropped(all: readonly Dropped[]): string {
+  const deletions = deletionsOf(all);
+  if (deletions.length === 0) {
+    return "Part of what you did isn't kept: what it was made to is gone.";
+  }
+  const makers = [...new Set(deletions.map(({ by }) => by ?? "").filter(Boolean))];
+  const them = deletions.length === 1 ? "it" : "them";
+  return `${listed(makers) || "Somebody"} deleted ${goneNames(all)} while you were ${all.some(isEdited) ? "editing" : "connecting"} ${them}.`;
+}
+
+const PLACE = /^\/nodes\/([^/]+)\/(?:parentId|position)$/;
+
+/** Say that nodes don't lie in what one has moved them in; `null` where something else was dropped, too. */
+function wordsForPlaces({ state }: SyncedFlow, { paths }: Dropped): string | null {
+  const ids = paths.map((path) => PLACE.exec(path)?.[1]?.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const names = [...new Set(ids)].map((id) => quoted(labelOf(own(state.document?.nodes, id ?? "") ?? {})));
+  const where = names.length === 1 ? "it lies" : "they lie";
+  return ids.includes(undefined) ? null : `Others have deleted or moved the group in which you moved ${listed(atMost(names))}: see where ${where} now.`;
+}
+
+/** One question about all that was dropped and can be restored, or about all that can't. */
+interface Question {
+  all: readonly Dropped[];
+  /** Tells whether another question is about the same. */
+  key: string;
+  end: () => void;
+}
+
+/** Tell whether it can be restored: what it was made to is known. */
+export function isRestorable({ deletions }: Dropped): boolean {
+  return deletions.length > 0;
+}
+
+/** Ask whether what was dropped is to be restored, all of it at once: there may be an hour's work. */
+export function useDropped(sync: SyncedFlow, dropped: readonly Dropped[], restore: (all: readonly Dropped[]) => void): void {
+  const latest = useRef(restore);
+  const asked = useRef(new Map<boolean, Question>());
+  useEffect(() => {
+    latest.current = restore;
+  }, [restore]);
+  useEffect(() => {
+    const misplaced = new Map(dropped.map((one) => [one, wordsForPlaces(sync, one)]));
+    for (const [one, words] of misplaced) {
+      if (words !== null) {
+        tell(words);
+        sync.dismiss(one);
+      }
+    }
+    const rest = dropped.filter((one) => misplaced.get(one) === null);
+    for (const canRestore of [true, false]) {
+      const all = rest.filter((one) => isRestorable(one) === canRestore);
+      const key = all.map(({ paths }) => paths.join()).toSorted().join(" ");
+      const before = asked.current.get(canRestore);
+      if (before !== undefined && before.key === key) {
+        // At most more of the same.
+        before.all = all;
+        continue;
+      }
+      asked.current.delete(canRestore);
+      before?.end();
+      if (all.length > 0) {
+        const question: Question = { all, key, end: () => undefined };
+        asked.current.set(canRestore, question);
+        const bringBack = { label: `Restore ${deletionsOf(all).length === 1 ? "it" : "them"} with my changes`, run: () => { latest.current(question.all); } };
+        const leave = { label: "Leave it", run: () => { question.all.forEach((one) => { sync.dismiss(one); }); } };
+        void withMakers(sync, all).then((told) => {
+          if (asked.current.get(canRestore) === question) {
+            question.end = ask(wordsForDropped(told), canRestore ? [bringBack, leave] : [leave]);
+          }
+        });
+      }
+    }
+  }, [sync, dropped]);
+  useEffect(() => {
+    const all = asked.current;
+    return () => {
+      for (const { end } of all.values()) {
+        end();
+      }
+      all.clear();
+    };
+  }, [sync]);
+}

@@ -1,0 +1,21 @@
+import { useEffect, useState } from "react";
+
+import { api, type NamedVersion } from "../../api";
+
+/**
+ * The versions of a flow that have a name, the newest first.
+ *
+ * @param changed - another value whenever they may have changed.
+ */
+export function useNames(flowId: string, changed: number): readonly NamedVersion[] {
+  const [names, setNames] = useState<readonly NamedVersion[]>([]);
+  useEffect(() => {
+    let isCurrent = true;
+    // Without an answer they stay as they were; the next change asks again.
+    api.namedVersions(flowId).then((found) => { if (isCurrent) { setNames(found); } }, () => undefined);
+    return () => {
+      isCurrent = false;
+    };
+  }, [flowId, changed]);
+  return names;
+}

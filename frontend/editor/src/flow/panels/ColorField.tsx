@@ -1,0 +1,72 @@
+import { useId, useState } from "react";
+
+import { HEX } from "../../kinds";
+
+interface Props {
+  label: string;
+  value: unknown;
+  isMixed: boolean;
+  onChange: (color: string | null) => void;
+  onBlur: () => void;
+}
+
+const LONG = /^#[\da-f]{6}$/i;
+
+/** Write a colour as the browser's own picker takes it. */
+function long(hex: string): string {
+  return LONG.test(hex) ? hex.toLowerCase() : `#${hex.slice(1).replaceAll(/./g, "$&$&")}`.toLowerCase();
+}
+
+/** Any colour, typed as `#rrggbb` or picked. What is no colour yet stays with why, and isn't kept. */
+export function ColorField({ label, value, isMixed, onChange, onBlur }: Props) {
+  const id = useId();
+  const [typed, setTyped] = useState<string | null>(null);
+  const known = typeof value === "string" ? value : "";
+  const isFaulty = typed !== null && typed.trim() !== "" && !HEX.test(typed.trim());
+  return (
+    <div className={isFaulty ? "field faulty" : "field"}>
+      <label htmlFor={id}>{label}</label>
+      <span className="color-field">
+        <input
+          id={id}
+          value={typed ?? known}
+          placeholder={isMixed ? "Different values" : "#rrggbb"}
+          aria-invalid={isFaulty}
+          aria-describedby={`${id}-more`}
+          spellCheck={false}
+          onChange={({ target }) => {
+            const color = target.value.trim();
+            setTyped(target.value);
+            if (color === "" || HEX.test(color)) {
+              onChange(color === "" ? null : color);
+            }
+          }}
+          onBlur={() => {
+            if (!isFaulty) {
+              setTyped(null);
+            }
+            onBlur();
+          }}
+          onKeyDown={(event) => {
+            if (event.key === "Escape" && isFaulty) {
+              event.stopPropagation();
+              setTyped(null);
+            }
+          }}
+        />
+        <input
+          type="color"
+          aria-label={`Pick: ${label}`}
+          title={`Pick: ${label}`}
+          value={HEX.test(known) ? long(known) : "#888888"}
+          onChange={({ target }) => {
+            setTyped(null);
+            onChange(target.value);
+          }}
+          onBlur={onBlur}
+        />
+      </span>
+      <span id={`${id}-more`} className="more">{isFaulty && <span role="alert" className="fault">A colour is # and 3 or 6 of 0-9 and a-f</span>}</span>
+    </div>
+  );
+}

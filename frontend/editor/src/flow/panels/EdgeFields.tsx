@@ -1,0 +1,67 @@
+import type { FlowEdge, SyncedFlow } from "helix-flows";
+import type { UseFlowResult } from "helix-flows/react";
+
+import type { Field } from "../../kinds";
+import { EDGE_TYPES, ledTo } from "../canvas/elements";
+import { PropertyField } from "./PropertyField";
+import { Section } from "./Section";
+import { shared } from "./shared";
+
+interface Props {
+  sync: SyncedFlow;
+  /** Lead an edge elsewhere. */
+  onReconnect: UseFlowResult["onReconnect"];
+  edges: readonly FlowEdge[];
+  names: ReadonlyMap<string, string>;
+}
+
+const LABEL: Field = { name: "label", label: "Label", form: "line" };
+const SHAPE: Field = {
+  name: "type", label: "Shape", form: EDGE_TYPES, isOptional: false,
+  names: new Map([["default", "Curve"], ["smoothstep", "Rounded steps"], ["step", "Steps"], ["straight", "Straight"]]),
+};
+
+/** What edges have; of one, also what it joins. */
+export function EdgeFields({ sync, onReconnect, edges, names }: Props) {
+  const ids = edges.map(({ id }) => id).join();
+  const field = (one: Field, values: readonly unknown[]) => (
+    <PropertyField
+      key={`${one.name} ${ids}`}
+      field={one}
+      {...shared(values)}
+      onChange={(value, _, isText) => {
+        const patch = { [one.name]: value === "" ? null : value };
+        sync.gather(`${one.name}:${ids}`, { edges: Object.fromEntries(edges.map(({ id }) => [id, patch])) }, { isText });
+      }}
+      onBlur={() => { sync.flush(); }}
+    />
+  );
+  /** By the side alone: an edge may get another id by that, and the field keeps the focus. */
+  const end = (edge: FlowEdge, side: "source" | "target", label: string) => (
+    <PropertyField
+      key={side}
+      field={{ name: side, label, form: [...names.keys()], names, isOptional: false }}
+      value={edge[side]}
+      isMixed={false}
+      onChange={(value) => {
+        const { id, source, target } = edge;
+        onReconnect({ id, source, target }, ledTo(edge, { source, target, [side]: value as string }));
+      }}
+    />
+  );
+  const [only, ...others] = edges;
+  return (
+    <>
+      <Section title="About">
+        {field(LABEL, edges.map(({ label }) => label))}
+        {field(SHAPE, edges.map(({ type }) => type ?? "default"))}
+      </Section>
+      {only !== undefined && others.length === 0 && (
+        <Section title="Joins">
+          {end(only, "source", "From")}
+          {end(only, "target", "To")}
+        </Section>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,47 @@
+import type { FlowDocument, Member } from "helix-flows";
+
+import { type Field, kindOfNode, labelOf } from "../../kinds";
+import { editedBy, Editing } from "../people/Editing";
+
+interface LinksProps {
+  field: Field;
+  value: unknown;
+  isMixed: boolean;
+  document: FlowDocument | null;
+  /** Somebody else who is editing it. */
+  editor: Member | undefined;
+  onChange: (value: unknown) => void;
+  onFocus: () => void;
+  onBlur: () => void;
+}
+
+/** Chooses among the flow's nodes of some kinds; those that are chosen are kept by their ids. */
+export function LinksField({ field, value, isMixed, document, editor, onChange, onFocus, onBlur }: LinksProps) {
+  const chosen = Array.isArray(value) ? (value as unknown[]).filter((one) => typeof one === "string") : [];
+  const found = Object.values(document?.nodes ?? {}).filter((node) => field.kinds?.includes(kindOfNode(node).type));
+  const names = new Map(found.map((node) => [node.id, labelOf(node)]));
+  const gone = chosen.filter((id) => !names.has(id));
+  const sorted = [...names].toSorted(([, a], [, b]) => a.localeCompare(b));
+  return (
+    <fieldset {...editedBy("field links", editor)} onFocus={onFocus} onBlur={onBlur}>
+      <legend>{field.label}</legend>
+      {isMixed && <p className="muted">Different values</p>}
+      {[...sorted, ...gone.map((id) => [id, `Not in this flow: ${id}`] as const)].map(([id, name]) => (
+        <label key={id}>
+          <input
+            type="checkbox"
+            checked={chosen.includes(id)}
+            onChange={({ target }) => {
+              const others = chosen.filter((one) => one !== id);
+              onChange(target.checked ? [...others, id] : others.length === 0 ? null : others);
+            }}
+          />
+          <span>{name}</span>
+        </label>
+      ))}
+      {names.size === 0 && gone.length === 0 && <p className="muted">This flow has none yet.</p>}
+      {field.help !== undefined && <span className="help">{field.help}</span>}
+      <Editing editor={editor} />
+    </fieldset>
+  );
+}

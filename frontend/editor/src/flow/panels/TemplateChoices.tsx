@@ -1,0 +1,52 @@
+import type { FlowDocument } from "helix-flows";
+import { LayoutTemplate } from "lucide-react";
+import { useEffect, useState } from "react";
+
+import { api, type ListedTemplate, reasonOf } from "../../api";
+import { Choices } from "../commands/Choices";
+import { carryOut } from "../sharing/outputs";
+
+interface Props {
+  /** One was chosen, and this is in it. */
+  onInsert: (name: string, document: FlowDocument) => void;
+  onClose: () => void;
+}
+
+/** The templates, to put one into the flow that is open. */
+export function TemplateChoices({ onInsert, onClose }: Props) {
+  const [templates, setTemplates] = useState<ListedTemplate[]>([]);
+  const [told, setTold] = useState("Loading the templates");
+  useEffect(() => {
+    let isCurrent = true;
+    api.templates().then(
+      (found) => {
+        if (isCurrent) {
+          setTemplates(found);
+          setTold("Nothing is called that.");
+        }
+      },
+      (error: unknown) => {
+        if (isCurrent) {
+          setTold(`The templates can't be had: ${reasonOf(error)}`);
+        }
+      },
+    );
+    return () => { isCurrent = false; };
+  }, []);
+  return (
+    <Choices
+      title="Insert a template"
+      placeholder="A template's name, field of work, or what it does"
+      empty={told}
+      choices={templates.map(({ id, name, category, description }) => ({
+        id,
+        label: name,
+        hint: category,
+        icon: LayoutTemplate,
+        words: description,
+        run: () => void carryOut(`insert “${name}”`, async () => { onInsert(name, (await api.template(id)).document); }),
+      }))}
+      onClose={onClose}
+    />
+  );
+}

@@ -1,0 +1,130 @@
+import type { FlowDocument, SyncedFlow } from "helix-flows";
+import { type UseFlowResult, useText } from "helix-flows/react";
+import { ChevronLeft, Ellipsis, Share2 } from "lucide-react";
+
+import { follow } from "../../address";
+import { LONGEST_TITLE } from "../../api";
+import { Guard } from "../../Guard";
+import { Mark } from "../../ui/Mark";
+import { Menu } from "../../ui/Menu";
+import { ThemeButton } from "../../ui/ThemeButton";
+import { numbered } from "../../words";
+import { useNarrow } from "../canvas/fit";
+import type { Command } from "../commands/command";
+import { isInputMethods, keyWords } from "../commands/keys";
+import { People } from "../people/People";
+import { Status } from "../status/Status";
+
+interface Props {
+  flow: UseFlowResult;
+  commands: readonly Command[];
+  /** The version that is looked at, where it isn't what is now. */
+  past: FlowDocument | null;
+  isViewer: boolean;
+  isReadOnly: boolean;
+  isHistoryOpen: boolean;
+  followed: string | null;
+  onFollow: (clientId: string | null) => void;
+  onRename: () => void;
+}
+
+const IN_MENU = ["template", "find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
+
+/** What is in the menu besides where there is no room for buttons. */
+const IN_MENU_ONLY = ["undo", "redo", "share"];
+
+/** What is open, how it stands, what can be done, and who is here. */
+export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOpen, followed, onFollow, onRename }: Props) {
+  const { sync, status, members } = flow;
+  const document = past ?? flow.document;
+  const isNarrow = useNarrow();
+  const menu = [...(isNarrow ? IN_MENU_ONLY : []), ...IN_MENU];
+  const named = (id: string): Command | undefined => commands.find((one) => one.id === id);
+  const button = (id: string, isPressed?: boolean) => {
+    const command = named(id);
+    return command === undefined ? null : <CommandButton command={command} isPressed={isPressed} />;
+  };
+  return (
+    <header className="bar">
+      <a className="icon-button" href="/" onClick={follow} aria-label="All flows" title="All flows">
+        <ChevronLeft size={18} />
+      </a>
+      <span className="brand-mark"><Mark /></span>
+      <Title sync={sync} title={document?.title ?? null} isDisabled={document === null || isReadOnly} />
+      <Status sync={sync} status={status} refusals={sync.state.refusals} isViewer={isViewer} />
+      {document !== null && (
+        <span className="count">
+          {numbered(Object.keys(document.nodes).length, "node")} · {numbered(Object.keys(document.edges).length, "edge")}
+        </span>
+      )}
+      <span className="space" />
+      {button("undo")}
+      {!isNarrow && button("redo")}
+      <hr />
+      <span className="wide">
+        {button("find")}
+        {button("layout")}
+        {button("history", isHistoryOpen)}
+        <ThemeButton />
+      </span>
+      <hr />
+      <Guard of={members} stand={() => <span className="count">People can't be shown</span>}>
+        <People members={members} followed={followed} onFollow={onFollow} onRename={onRename} />
+      </Guard>
+      <Menu label="More" items={menu.flatMap((id) => named(id) ?? []).filter(({ isEnabled }) => isEnabled)}>
+        <Ellipsis size={16} />
+      </Menu>
+      {!isNarrow && (
+        <button className="button primary" onClick={() => named("share")?.run()}>
+          <Share2 size={15} aria-hidden /> <span>Share</span>
+        </button>
+      )}
+    </header>
+  );
+}
+
+/** What the flow is called. Escape takes back what one has typed, and nothing of what others have. */
+function Title({ sync, title: known, isDisabled }: { sync: SyncedFlow; title: string | null; isDisabled: boolean }) {
+  const title = known ?? "";
+  const { field, takeBack } = useText<HTMLInputElement>(title, (text) => { sync.gather("title", { title: text }, { isText: true }); });
+  return (
+    <input
+      className="title"
+      aria-label="Title of the flow"
+      placeholder={known === null ? "" : "Untitled flow"}
+      maxLength={LONGEST_TITLE}
+      title={title}
+      {...field}
+      disabled={isDisabled}
+      onBlur={() => {
+        field.onBlur();
+        sync.flush();
+      }}
+      onKeyDown={(event) => {
+        if ((event.key !== "Enter" && event.key !== "Escape") || isInputMethods(event)) {
+          return;
+        }
+        if (event.key === "Escape") {
+          takeBack();
+        }
+        event.currentTarget.blur();
+      }}
+    />
+  );
+}
+
+function CommandButton({ command, isPressed }: { command: Command; isPressed: boolean | undefined }) {
+  const { label, icon: Icon, keys, isEnabled, run } = command;
+  return (
+    <button
+      className="icon-button"
+      aria-label={label}
+      title={`${label} (${keyWords(keys[0] ?? "").join(" ")})`}
+      disabled={!isEnabled}
+      onClick={() => { run(); }}
+      {...(isPressed === undefined ? {} : { "aria-pressed": isPressed })}
+    >
+      <Icon size={16} />
+    </button>
+  );
+}

@@ -1,0 +1,97 @@
+import type { Member } from "helix-flows";
+import { User } from "lucide-react";
+
+import { Menu } from "../../ui/Menu";
+import { useNarrow } from "../canvas/fit";
+import { colorsOf, peopleOf, type Somebody } from "./people";
+
+/** How many are shown one by one; the others are in a list. */
+const MOST = 5;
+const MOST_IF_NARROW = 1;
+
+interface Props {
+  members: readonly Member[];
+  /** Whom one follows, by their key. */
+  followed: string | null;
+  onFollow: (key: string | null) => void;
+  onRename: () => void;
+}
+
+function initials(name: string): string {
+  const words = name.split(/\s+/).filter(Boolean);
+  return words.slice(0, 2).map((word) => String.fromCodePoint(word.codePointAt(0) ?? 0).toUpperCase()).join("");
+}
+
+/** Who is here. A click follows somebody; on oneself, it asks for one's name. */
+export function People({ members, followed, onFollow, onRename }: Props) {
+  const people = peopleOf(members);
+  const most = useNarrow() ? MOST_IF_NARROW : MOST;
+  const others = people.filter(({ isSelf }) => !isSelf);
+  // One place is for the number of those who have none.
+  const shown = others.length > most ? others.slice(0, most - 1) : others;
+  const rest = others.slice(shown.length);
+  const label = ({ key, name }: Somebody): string => `${followed === key ? "Stop following" : "Follow"} ${name}`;
+  const title = (person: Somebody): string => (person.selected > 0 ? `${label(person)}: ${person.selected} selected` : label(person));
+  const toggle = ({ key }: Somebody): void => { onFollow(followed === key ? null : key); };
+  return (
+    <div className="people" role="group" aria-label={`People here: ${people.length}`}>
+      {shown.map((person) => (
+        <button
+          key={person.key}
+          className={followed === person.key ? "avatar followed" : "avatar"}
+          style={colorsOf(person)}
+          aria-label={label(person)}
+          title={title(person)}
+          aria-pressed={followed === person.key}
+          onClick={() => { toggle(person); }}
+        >
+          {initials(person.name)}
+        </button>
+      ))}
+      {rest.length > 0 && (
+        <Menu
+          label={`${rest.length} more people`}
+          className="avatar rest"
+          items={rest.map((person) => ({ id: person.key, label: title(person), icon: User, run: () => { toggle(person); } }))}
+        >
+          +{rest.length}
+        </Menu>
+      )}
+      {people.filter(({ isSelf }) => isSelf).map((person) => (
+        <button
+          key={person.key}
+          className="avatar"
+          style={colorsOf(person)}
+          aria-label={`You are ${person.name}. Change your name`}
+          title={`You are ${person.name}. Change your name`}
+          onClick={onRename}
+        >
+          You
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface FollowedProps {
+  members: readonly Member[];
+  followed: string | null;
+  onStop: () => void;
+}
+
+/** Says whom one follows. */
+export function Followed({ members, followed, onStop }: FollowedProps) {
+  const person = peopleOf(members).find(({ key }) => key === followed);
+  return (
+    <div role="status">
+      {person !== undefined && (
+        <div className="followed-frame" style={colorsOf(person)}>
+          <span className="tag">
+            Following {person.name}
+            <button onClick={onStop}>Stop</button>
+          </span>
+        </div>
+      )}
+    </div>
+  );
+}

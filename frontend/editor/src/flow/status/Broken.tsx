@@ -1,0 +1,77 @@
+/** What stands in for parts of the editor that fail. */
+
+import { BaseEdge, type EdgeProps, Handle, Position } from "@xyflow/react";
+import type { FlowDocument } from "helix-flows";
+import { TriangleAlert, X } from "lucide-react";
+import type { ReactNode } from "react";
+
+import { saveDocument } from "../../opened";
+import { AsJson } from "../../ui/AsJson";
+
+/** A node: it is selected, moved, joined and deleted as others are. */
+export function BrokenNode() {
+  return (
+    <div className="node other broken">
+      <Handle type="target" position={Position.Left} />
+      <span className="kind-icon"><TriangleAlert size={14} aria-hidden /></span>
+      <span className="text">
+        <b>Can't be shown</b>
+        <small>Select it to look at it</small>
+      </span>
+      <Handle type="source" position={Position.Right} />
+    </div>
+  );
+}
+
+/** An edge. */
+export function BrokenEdge({ sourceX, sourceY, targetX, targetY }: EdgeProps) {
+  const ends = [sourceX, sourceY, targetX, targetY];
+  return ends.every(Number.isFinite) ? <BaseEdge path={`M${sourceX} ${sourceY}L${targetX} ${targetY}`} className="broken" /> : null;
+}
+
+interface FieldsProps {
+  /** What is selected. */
+  chosen: unknown;
+  /** What can be done to it. */
+  children: ReactNode;
+  onClose: () => void;
+}
+
+/** The properties of what is selected. */
+export function BrokenProperties({ chosen, children, onClose }: FieldsProps) {
+  return (
+    <aside className="properties panel" aria-label="Properties">
+      <header>
+        <span className="kind-icon other"><TriangleAlert size={14} aria-hidden /></span>
+        <h2>Broken</h2>
+        {children}
+        <button className="icon-button" aria-label="Close properties" title="Close" onClick={onClose}>
+          <X size={16} />
+        </button>
+      </header>
+      <div className="fields broken">
+        <p className="muted">Something in it breaks these fields. It can be deleted, and the history has it as it was.</p>
+        <AsJson value={chosen} />
+      </div>
+    </aside>
+  );
+}
+
+/** The canvas. */
+export function BrokenCanvas({ document, error, onRetry }: { document: FlowDocument | null; error: Error; onRetry: () => void }) {
+  return (
+    <section className="closed panel" role="alert">
+      <h2>The canvas can't be shown</h2>
+      <p className="muted">
+        Something in this flow breaks it. Nothing is lost: your changes are sent as before, and the history goes back to an
+        earlier version. As soon as somebody changes the flow, it is tried again.
+      </p>
+      <p><code>{error.message}</code></p>
+      <AsJson value={document} />
+      <div className="row">
+        <button className="button primary" onClick={onRetry}>Try again</button>
+        <button className="button" onClick={() => { saveDocument(document); }}>Save as a file</button>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,88 @@
+import { Check, CloudOff, LoaderCircle, TriangleAlert } from "lucide-react";
+import { type FlowError, type FlowStatus, own, type Refusal, type SyncedFlow } from "helix-flows";
+import { useEffect } from "react";
+
+import { tell } from "../../ui/Toasts";
+
+const ICONS = { loading: LoaderCircle, saved: Check, saving: LoaderCircle, checking: LoaderCircle, offline: CloudOff, closed: TriangleAlert };
+
+/** What the server says to programs alone, in words for people. */
+const WORDS: Readonly<Record<string, string>> = {
+  max_clients_reached: "As many people are in this flow as may be.",
+  too_many_sessions: "As many flows are open on this server as may be.",
+};
+
+const NOT_KEPT = "This browser keeps nothing at the moment: what is unsent is lost with this window.";
+
+/** Say why the server, or the connection, said no. */
+export function wordsFor({ code, reason }: FlowError): string {
+  return own(WORDS, code ?? "") ?? `${reason.replace(/\.$/, "")}.`;
+}
+
+/** Say it in two or three words. */
+function wordsOf({ kind, unsent, kept }: FlowStatus, isViewer: boolean): string {
+  const what = kept ? "unsent" : "not kept";
+  switch (kind) {
+    case "loading":
+      return "Loading";
+    case "saved":
+      return isViewer ? "Read only" : "Saved";
+    case "saving":
+      return "Saving";
+    case "checking":
+      return "Checking";
+    case "offline":
+      return unsent > 0 ? `Offline, ${unsent} ${what}` : "Offline";
+    case "closed":
+      return unsent > 0 ? `Closed, ${unsent} ${what}` : "Closed";
+  }
+}
+
+interface Props {
+  sync: SyncedFlow;
+  status: FlowStatus;
+  refusals: readonly Refusal[];
+  isViewer: boolean;
+}
+
+/** How what is shown stands to the server: always true, always in sight. */
+export function Status({ sync, status, refusals, isViewer }: Props) {
+  const Icon = ICONS[status.kind];
+  const isBusy = status.kind === "loading" || status.kind === "saving" || status.kind === "checking";
+  const isAtRisk = status.unsent > 0 && !status.kept && status.kind !== "saving";
+  const why = isAtRisk ? NOT_KEPT : status.error === null ? undefined : wordsFor(status.error);
+  useEffect(() => {
+    if (isAtRisk) {
+      tell(NOT_KEPT);
+    }
+  }, [isAtRisk]);
+  return (
+    <>
+      <span className={`status ${status.kind}`} role="status" title={why}>
+        <Icon size={13} className={isBusy ? "spin" : undefined} aria-hidden /> {wordsOf(status, isViewer)}
+        {status.isSlow && (
+          <>
+            <span className="attempts">· {status.failedAttempts} attempts failed</span>
+            <button onClick={sync.retryNow}>Try now</button>
+          </>
+        )}
+      </span>
+      <Refused refusals={refusals} onDismiss={() => { sync.dismiss(); }} />
+    </>
+  );
+}
+
+function Refused({ refusals, onDismiss }: { refusals: readonly Refusal[]; onDismiss: () => void }) {
+  const last = refusals.at(-1);
+  if (last === undefined) {
+    return null;
+  }
+  const number = refusals.length === 1 ? "Refused and undone" : `${refusals.length} changes refused and undone`;
+  return (
+    <span className="refusal" role="alert" title={wordsFor(last)}>
+      <TriangleAlert size={13} aria-hidden />
+      <span>{number}: {wordsFor(last)}</span>
+      <button onClick={onDismiss}>Dismiss</button>
+    </span>
+  );
+}
