@@ -1,13 +1,13 @@
 /** The client of Helix: a flow in step with its server, without React. */
 
-export { connecting, connectionId, reconnecting } from "./model/connections";
-export { compareIds, emptyDocument } from "./model/document";
-export { BrowserKeeper } from "./sync/keeper";
-export { diff, inverse, merge, own, same } from "./model/mergepatch";
-export { strays } from "./model/nesting";
-export { sanitizeEdge, sanitizeNode } from "./model/sanitizing";
-export { FlowSync } from "./sync/sync";
-export { mergeTexts, placeAfter } from "./model/texts";
-export type * from "./types";
-export { Unsent } from "./sync/unsent";
-export { wellFormed } from "./model/wellformed";
+export { connecting, connectionId, reconnecting } from "./model/connections.js";
+export { compareIds, emptyDocument } from "./model/document.js";
+export { BrowserKeeper } from "./sync/keeper.js";
+export { diff, inverse, merge, own, same } from "./model/mergepatch.js";
+export { strays } from "./model/nesting.js";
+export { sanitizeEdge, sanitizeNode } from "./model/sanitizing.js";
+export { FlowSync } from "./sync/sync.js";
+export { mergeTexts, placeAfter } from "./model/texts.js";
+export type * from "./types.js";
+export { Unsent } from "./sync/unsent.js";
+export { wellFormed } from "./model/wellformed.js";

@@ -1,8 +1,8 @@
 /** Of what the texts of a patch were made, so that they can be merged with what others have made of it. */
 
-import type { JsonObject } from "../types";
-import { isObject, own } from "./mergepatch";
-import { MAX_EFFORT, mergeTexts } from "./texts";
+import type { JsonObject } from "../types.js";
+import { isObject, own } from "./mergepatch.js";
+import { MAX_EFFORT, mergeTexts } from "./texts.js";
 
 /** By the JSON Pointer of a text in the document: what it was before. `""` where there was none. */
 export type Bases = Readonly<Record<string, string>>;

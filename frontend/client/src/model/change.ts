@@ -1,6 +1,6 @@
 /** A change of one's own, and what takes it back. */
 
-import type { JsonObject } from "../types";
+import type { JsonObject } from "../types.js";
 
 /** What counts of an operation here; it changes until the log has it. */
 export interface Change {

@@ -1,7 +1,7 @@
 /** What others have written, read as a value of the type that is wanted, or as nothing. */
 
-import type { JsonObject, Point } from "../types";
-import { isObject, LARGEST_NUMBER } from "./mergepatch";
+import type { JsonObject, Point } from "../types.js";
+import { isObject, LARGEST_NUMBER } from "./mergepatch.js";
 
 /** Reads a value; `undefined` where it is none of the type. */
 export type Check<T> = (value: unknown) => T | undefined;

@@ -2,9 +2,9 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 
-import type { FlowDocument, FlowEdge, JsonObject } from "../types";
-import { digits } from "./ids";
-import { without } from "./nesting";
+import type { FlowDocument, FlowEdge, JsonObject } from "../types.js";
+import { digits } from "./ids.js";
+import { without } from "./nesting.js";
 
 /** What an edge joins, as React Flow's `Connection` has it; `null` and `""` are no handle. */
 export interface Ends {

@@ -5,9 +5,9 @@
  * before the server has answered is what it will be.
  */
 
-import type { FlowDocument, JsonObject } from "../types";
-import { fresh, isEmpty, isObject, merge, mergeObjects, minimal, own } from "./mergepatch";
-import { isConcerned, nest } from "./nesting";
+import type { FlowDocument, JsonObject } from "../types.js";
+import { fresh, isEmpty, isObject, merge, mergeObjects, minimal, own } from "./mergepatch.js";
+import { isConcerned, nest } from "./nesting.js";
 
 /** Make the document that every log starts from. */
 export function emptyDocument(): FlowDocument {

@@ -1,8 +1,8 @@
 /** A document to which many patches are applied, one after the other. */
 
-import type { FlowDocument, JsonObject } from "../types";
-import { inOrder, membersOf } from "./document";
-import { diff, isEmpty, isObject, merge, own } from "./mergepatch";
+import type { FlowDocument, JsonObject } from "../types.js";
+import { inOrder, membersOf } from "./document.js";
+import { diff, isEmpty, isObject, merge, own } from "./mergepatch.js";
 
 const KINDS = ["nodes", "edges"] as const;
 type Kind = (typeof KINDS)[number];

@@ -1,6 +1,6 @@
 /** A text that somebody is writing in, while others write in it as well. */
 
-import { mergeTexts } from "./texts";
+import { mergeTexts } from "./texts.js";
 
 /** What one sees of a text, and what it would be without what one has written oneself. */
 export class TextDraft {

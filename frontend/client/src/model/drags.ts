@@ -1,9 +1,9 @@
 /** What is dragged, as it goes over the wire: many nodes that go together take little to tell. */
 
-import type { Cursor, JsonObject, Moving, Point } from "../types";
-import { isPoint, readMembers, size } from "./checks";
-import { isObject, own } from "./mergepatch";
-import { sizeOf } from "./split";
+import type { Cursor, JsonObject, Moving, Point } from "../types.js";
+import { isPoint, readMembers, size } from "./checks.js";
+import { isObject, own } from "./mergepatch.js";
+import { sizeOf } from "./split.js";
 
 type Nodes = Record<string, Moving>;
 

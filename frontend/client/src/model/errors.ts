@@ -1,7 +1,7 @@
 /** Why the server, or the connection, says no: in the words of the library. */
 
-import type { FlowError } from "../types";
-import { isObject } from "./mergepatch";
+import type { FlowError } from "../types.js";
+import { isObject } from "./mergepatch.js";
 
 export const LOST: FlowError = { reason: "The connection was lost", code: null };
 export const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };

@@ -1,9 +1,9 @@
 /** The part of a document that counts for some changes of it. */
 
-import type { FlowDocument, JsonObject } from "../types";
-import type { Change } from "./change";
-import { membersOf } from "./document";
-import { isObject, own } from "./mergepatch";
+import type { FlowDocument, JsonObject } from "../types.js";
+import type { Change } from "./change.js";
+import { membersOf } from "./document.js";
+import { isObject, own } from "./mergepatch.js";
 
 /** Members by which nodes and edges lead to others. */
 const LEADING = ["id", "parentId", "source", "target"];

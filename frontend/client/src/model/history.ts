@@ -1,9 +1,9 @@
 /** What one may undo and redo: one's own steps, and nothing that others have changed since. */
 
-import type { FlowDocument, JsonObject } from "../types";
-import type { Change } from "./change";
-import { isEmpty } from "./mergepatch";
-import { overtake, undoing } from "./undoing";
+import type { FlowDocument, JsonObject } from "../types.js";
+import type { Change } from "./change.js";
+import { isEmpty } from "./mergepatch.js";
+import { overtake, undoing } from "./undoing.js";
 
 /** Steps that can be undone; older ones are forgotten. */
 export const MAX_STEPS = 500;

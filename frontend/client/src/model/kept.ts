@@ -1,8 +1,8 @@
 /** What was kept, as far as it is what it should be: storage may be damaged, or another program's. */
 
-import type { KeptDocument, KeptOperation } from "../types";
-import { isDocument } from "./document";
-import { isObject } from "./mergepatch";
+import type { KeptDocument, KeptOperation } from "../types.js";
+import { isDocument } from "./document.js";
+import { isObject } from "./mergepatch.js";
 
 /** Read an operation; `null` where it is none. */
 export function readOperation(given: unknown): KeptOperation | null {

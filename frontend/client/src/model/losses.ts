@@ -1,8 +1,8 @@
 /** What of the changes of this browser didn't count, and what that needs to be brought back. */
 
-import type { Deletion, Dropped, FlowDocument, FlowEdge, FlowEntry, JsonObject } from "../types";
-import { compose, isEmpty, isObject, mergeObjects, own } from "./mergepatch";
-import type { Operation } from "./replica";
+import type { Deletion, Dropped, FlowDocument, FlowEdge, FlowEntry, JsonObject } from "../types.js";
+import { compose, isEmpty, isObject, mergeObjects, own } from "./mergepatch.js";
+import type { Operation } from "./replica.js";
 
 /** Deletions that are remembered. */
 const MEMORY = 10_000;

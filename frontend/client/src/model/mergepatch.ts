@@ -6,7 +6,7 @@
  * document's objects is null; arrays are values, replaced whole.
  */
 
-import type { JsonObject } from "../types";
+import type { JsonObject } from "../types.js";
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -5,8 +5,8 @@
  * this: here nobody remembers where nodes were that are gone.
  */
 
-import type { FlowNode, JsonObject } from "../types";
-import { isEmpty, isObject, LARGEST_NUMBER, own, same } from "./mergepatch";
+import type { FlowNode, JsonObject } from "../types.js";
+import { isEmpty, isObject, LARGEST_NUMBER, own, same } from "./mergepatch.js";
 
 type Nodes = Record<string, FlowNode>;
 

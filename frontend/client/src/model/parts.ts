@@ -1,7 +1,7 @@
 /** The answer to a join, which comes in parts where it is large. */
 
-import type { JsonObject } from "../types";
-import { isObject } from "./mergepatch";
+import type { JsonObject } from "../types.js";
+import { isObject } from "./mergepatch.js";
 
 /** Gathers the parts of one answer. */
 export class Parts {

@@ -1,9 +1,9 @@
 /** Who else is in a flow, and where their pointers are. */
 
-import type { JsonObject, Member, PresenceMeta } from "../types";
-import { type Check, color, count, isText, object, readMembers, text, texts } from "./checks";
-import { sizeOf } from "./split";
-import { fittingName, shownName } from "./wellformed";
+import type { JsonObject, Member, PresenceMeta } from "../types.js";
+import { type Check, color, count, isText, object, readMembers, text, texts } from "./checks.js";
+import { sizeOf } from "./split.js";
+import { fittingName, shownName } from "./wellformed.js";
 
 /** Bytes of what one shows of oneself, at most: the server takes 4 KiB. */
 const MAX_META = 4000;

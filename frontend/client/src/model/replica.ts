@@ -1,13 +1,13 @@
 /** A client's copy of a flow: what the server confirmed, with what is on its way there on top. */
 
-import type { FlowDocument, FlowEntry, JsonObject } from "../types";
-import { basesIn, type Bases, withOthers } from "./bases";
-import { type Change, textsOf } from "./change";
-import { apply, stage } from "./document";
-import { Draft } from "./draft";
-import { publicId } from "./ids";
-import { inverse, isEmpty, same, share } from "./mergepatch";
-import { overtake, undoing } from "./undoing";
+import type { FlowDocument, FlowEntry, JsonObject } from "../types.js";
+import { basesIn, type Bases, withOthers } from "./bases.js";
+import { type Change, textsOf } from "./change.js";
+import { apply, stage } from "./document.js";
+import { Draft } from "./draft.js";
+import { publicId } from "./ids.js";
+import { inverse, isEmpty, same, share } from "./mergepatch.js";
+import { overtake, undoing } from "./undoing.js";
 
 /** A patch of a client on its way into the log. */
 export interface Operation extends Change {
@@ -33,8 +33,6 @@ export interface Operation extends Change {
   bases: Bases;
   /** What it changed when it was shown before a whole document came, which may hold it. */
   assumed: Pick<Change, "effective" | "inverse"> | null;
-  /** Whether it is taken to be in the document already, so that what it changed isn't put on top of it. */
-  isTakenIn: boolean;
 }
 
 /** What one makes an operation from. */
@@ -252,8 +250,7 @@ export class Replica {
       const op = this.find(entry.client_id, entry.op_id);
       if (op !== undefined) {
         // What is shown stays as it is where the log takes what lies lowest, and just as it is shown.
-        isAsShown &&=
-          op === this.operations[settled.length] && !op.isTakenIn && same(op.effective, entry.patch);
+        isAsShown &&= op === this.operations[settled.length] && same(op.effective, entry.patch);
         op.durableAt ??= entry.version;
         op.assumed = null;
         op.undoes = null;
@@ -322,7 +319,6 @@ export class Replica {
       effective: {},
       inverse: {},
       assumed: null,
-      isTakenIn: false,
       ...given,
     };
     op.waits = this.#isWaiting(op);
@@ -409,8 +405,7 @@ export class Replica {
       // The server will say what is wrong with it.
       effective = {};
     }
-    op.isTakenIn = op.assumed !== null && isEmpty(effective);
-    if (op.isTakenIn) {
+    if (op.assumed !== null && isEmpty(effective)) {
       Object.assign(op, op.assumed);
       return {};
     }

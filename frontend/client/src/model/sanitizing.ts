@@ -6,13 +6,13 @@
  * the elements of the page (`domAttributes`).
  */
 
-import type { FlowEdge, FlowNode, JsonObject, Point } from "../types";
+import type { FlowEdge, FlowNode, JsonObject, Point } from "../types.js";
 import {
   type Check, color, either, flag, isInherited, isNumber, isPoint, isText, number, object, oneOf, pair, readMembers, size, style,
   text,
-} from "./checks";
-import { isObject } from "./mergepatch";
-import { without } from "./nesting";
+} from "./checks.js";
+import { isObject } from "./mergepatch.js";
+import { without } from "./nesting.js";
 
 /** The type by which what draws an element is found among an object's members; unknown ones are drawn plainly. */
 const type: Check<string> = (value) => (isText(value) && !isInherited(value) ? value : undefined);

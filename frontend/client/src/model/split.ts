@@ -1,9 +1,9 @@
 /** A patch that the server would refuse as too large, as several. */
 
-import type { JsonObject } from "../types";
-import { isEmpty, isObject, own } from "./mergepatch";
-import { parentsFirst } from "./nesting";
-import { pointerOf } from "./telling";
+import type { JsonObject } from "../types.js";
+import { isEmpty, isObject, own } from "./mergepatch.js";
+import { parentsFirst } from "./nesting.js";
+import { pointerOf } from "./telling.js";
 
 /** What a node or an edge can't be made without comes first: nothing else of it has a meaning before. */
 const FIRST = ["id", "type", "source", "target", "position", "parentId", "extent", "data"];

@@ -1,8 +1,8 @@
 /** What can be told in JSON, and so be part of a patch; and where what can't stands. */
 
-import type { JsonObject } from "../types";
-import { isObject, LARGEST_NUMBER, own } from "./mergepatch";
-import { wellFormed } from "./wellformed";
+import type { JsonObject } from "../types.js";
+import { isObject, LARGEST_NUMBER, own } from "./mergepatch.js";
+import { wellFormed } from "./wellformed.js";
 
 /** How deep arrays and objects may nest in a document, the document itself counted. */
 const MAX_DEPTH = 32;

@@ -1,11 +1,11 @@
 /** The patch that takes changes back, as far as they are still one's own. */
 
-import type { FlowDocument, JsonObject } from "../types";
-import type { Change } from "./change";
-import { stage } from "./document";
-import { Draft } from "./draft";
-import { excerpt } from "./excerpt";
-import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch";
+import type { FlowDocument, JsonObject } from "../types.js";
+import type { Change } from "./change.js";
+import { stage } from "./document.js";
+import { Draft } from "./draft.js";
+import { excerpt } from "./excerpt.js";
+import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch.js";
 
 /** Make the patch that takes changes back from a document, as far as nobody has changed them since. */
 export function undoing(shown: FlowDocument, changes: readonly Change[]): JsonObject {

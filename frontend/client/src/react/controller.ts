@@ -2,23 +2,23 @@
 
 import type { Connection, Edge, EdgeChange, Node, NodeChange } from "@xyflow/react";
 
-import { connecting, reconnecting } from "../model/connections";
-import { diff, isEmpty, own } from "../model/mergepatch";
-import { sanitizeEdge, sanitizeNode } from "../model/sanitizing";
-import { sparing } from "../model/telling";
-import type { Cursor, FlowDocument, JsonObject, Moving, Point, SyncedFlow } from "../types";
-import { GivenUp } from "./cancelling";
-import { type Course, courseOf, isHolding } from "./gesture";
+import { connecting, reconnecting } from "../model/connections.js";
+import { diff, isEmpty, own } from "../model/mergepatch.js";
+import { sanitizeEdge, sanitizeNode } from "../model/sanitizing.js";
+import { sparing } from "../model/telling.js";
+import type { Cursor, FlowDocument, JsonObject, Moving, Point, SyncedFlow } from "../types.js";
+import { GivenUp } from "./cancelling.js";
+import { type Course, courseOf, isHolding } from "./gesture.js";
 import {
   type PersonalEdge,
   type PersonalNode,
   shared,
   sharedNode,
   without,
-} from "./personal";
-import { Previews, RENEWAL } from "./previews";
-import { Refusing } from "./refusing";
-import { FlowView, type Sanitizing } from "./view";
+} from "./personal.js";
+import { Previews, RENEWAL } from "./previews.js";
+import { Refusing } from "./refusing.js";
+import { FlowView, type Sanitizing } from "./view.js";
 
 /** What React renders. Another object after each change, and the same until then. */
 export interface Shown<N extends Node, E extends Edge> {

@@ -2,7 +2,7 @@
 
 import type { NodeChange } from "@xyflow/react";
 
-import type { PersonalNode } from "./personal";
+import type { PersonalNode } from "./personal.js";
 
 /**
  * What the moves and sizes of one call of React Flow are.

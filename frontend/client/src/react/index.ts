@@ -1,5 +1,5 @@
 /** The client of Helix for React Flow. */
 
-export type * from "./types";
-export { useFlow, useFlowState } from "./useFlow";
-export { useText, type UseTextResult } from "./useText";
+export type * from "./types.js";
+export { useFlow, useFlowState } from "./useFlow.js";
+export { useText, type UseTextResult } from "./useText.js";

@@ -2,9 +2,9 @@
 
 import type { Edge, Node } from "@xyflow/react";
 
-import { isObject } from "../model/mergepatch";
-import { type Tellable, tellable } from "../model/telling";
-import type { Point } from "../types";
+import { isObject } from "../model/mergepatch.js";
+import { type Tellable, tellable } from "../model/telling.js";
+import type { Point } from "../types.js";
 
 /** One person's own of a node, and where it is while they drag or resize it. */
 export interface PersonalNode {

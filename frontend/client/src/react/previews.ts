@@ -1,7 +1,7 @@
 /** What others drag and resize, and haven't dropped yet: whose word counts, and for how long. */
 
-import { own, same } from "../model/mergepatch";
-import type { Cursor, FlowDocument, JsonObject, Moving } from "../types";
+import { own, same } from "../model/mergepatch.js";
+import type { Cursor, FlowDocument, JsonObject, Moving } from "../types.js";
 
 /** Milliseconds after which what isn't said again is shown no more: its page froze, or is gone. */
 export const PATIENCE = 5_000;

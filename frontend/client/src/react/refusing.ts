@@ -1,7 +1,7 @@
 /** How it is told what of React Flow's changes can't be in a document. */
 
-import type { Tellable, Untold } from "../model/telling";
-import type { JsonObject, SyncedFlow } from "../types";
+import type { Tellable, Untold } from "../model/telling.js";
+import type { JsonObject, SyncedFlow } from "../types.js";
 
 /** Collects what can't be told of one call of React Flow, which has nobody to throw an error to. */
 export class Refusing {

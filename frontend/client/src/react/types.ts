@@ -4,7 +4,7 @@ import type { Edge, Node, OnConnect, OnEdgesChange, OnNodesChange, OnReconnect }
 
 import type {
   Cursor, FlowEdge, FlowNode, FlowState, FlowStatus, FlowSyncOptions, JsonObject, Member, SyncedFlow,
-} from "../types";
+} from "../types.js";
 
 /** `useFlow`'s options. Those of the first render count, as in `useState`. */
 export interface UseFlowOptions<N extends Node = Node, E extends Edge = Edge>

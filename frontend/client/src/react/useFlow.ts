@@ -3,15 +3,15 @@
 import type { Edge, Node } from "@xyflow/react";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 
-import { isEmpty } from "../model/mergepatch";
-import type { Tellable } from "../model/telling";
-import { FlowSync } from "../sync/sync";
-import type { FlowState, JsonObject, SyncedFlow } from "../types";
-import { listenForCancels } from "./cancelling";
-import { FlowController } from "./controller";
-import { shared, sharedNode } from "./personal";
-import { Refusing } from "./refusing";
-import type { UseFlowOptions, UseFlowResult } from "./types";
+import { isEmpty } from "../model/mergepatch.js";
+import type { Tellable } from "../model/telling.js";
+import { FlowSync } from "../sync/sync.js";
+import type { FlowState, JsonObject, SyncedFlow } from "../types.js";
+import { listenForCancels } from "./cancelling.js";
+import { FlowController } from "./controller.js";
+import { shared, sharedNode } from "./personal.js";
+import { Refusing } from "./refusing.js";
+import type { UseFlowOptions, UseFlowResult } from "./types.js";
 
 /**
  * Join a flow for as long as the component is there.

@@ -2,8 +2,8 @@
 
 import { type ChangeEvent, type RefObject, useLayoutEffect, useRef, useState } from "react";
 
-import { TextDraft } from "../model/drafts";
-import { placeAfter } from "../model/texts";
+import { TextDraft } from "../model/drafts.js";
+import { placeAfter } from "../model/texts.js";
 
 /** What `useText` gives. */
 export interface UseTextResult<T extends HTMLInputElement | HTMLTextAreaElement> {

@@ -2,11 +2,11 @@
 
 import type { Edge, Node } from "@xyflow/react";
 
-import { compareIds } from "../model/document";
-import { own, same } from "../model/mergepatch";
-import { parentsFirst, strays } from "../model/nesting";
-import type { FlowDocument, FlowEdge, FlowNode, JsonObject, Moving, Point } from "../types";
-import { type PersonalEdge, type PersonalNode, without } from "./personal";
+import { compareIds } from "../model/document.js";
+import { own, same } from "../model/mergepatch.js";
+import { parentsFirst, strays } from "../model/nesting.js";
+import type { FlowDocument, FlowEdge, FlowNode, JsonObject, Moving, Point } from "../types.js";
+import { type PersonalEdge, type PersonalNode, without } from "./personal.js";
 
 interface Made<T> {
   document: JsonObject;

@@ -1,10 +1,13 @@
 /** Attempts to connect: one at a time, each with the token as it is then. */
 
-import type { FlowError } from "../types";
-import { Cause, type examine } from "./cause";
+import type { FlowError } from "../types.js";
+import { Cause, type examine } from "./cause.js";
 
 /** Milliseconds until a connection that is asked for must be there. */
 const OPEN_TIMEOUT = 20_000;
+
+/** Milliseconds after which it is asked why there is none yet: what isn't Helix may leave it unanswered. */
+const ASK_AFTER = 3000;
 
 /** Milliseconds for which an attempt is a new one. */
 const FRESH = 1000;
@@ -41,6 +44,7 @@ export class Attempts {
   /** Whether this one has asked for a connection, and got none so far. */
   #isUnanswered = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #asking: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: AttemptsOptions, owner: AttemptsOwner) {
     this.#options = options;
@@ -107,6 +111,7 @@ export class Attempts {
   /** There is a connection. */
   opened(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#asking);
     this.#isUnanswered = false;
     this.#cause.opened();
   }
@@ -116,6 +121,7 @@ export class Attempts {
     this.#count += 1;
     this.isWaiting = this.#isUnanswered = false;
     clearTimeout(this.#timer);
+    clearTimeout(this.#asking);
   }
 
   #connect(token: string | undefined, attempt: number): void {
@@ -124,6 +130,9 @@ export class Attempts {
     }
     this.token = token;
     this.#isUnanswered = true;
+    this.#asking = setTimeout(() => {
+      this.#cause.unanswered();
+    }, ASK_AFTER);
     try {
       this.#owner.connect();
     } catch (error) {

@@ -1,11 +1,11 @@
 /** Who is in the flow, as one page knows it and tells it. */
 
-import { DragReader, DragTeller } from "../model/drags";
-import { isEmpty } from "../model/mergepatch";
-import { fittingMeta, membersOf } from "../model/presence";
-import { sizeOf } from "../model/split";
-import type { Cursor, JsonObject, Member, PresenceMeta } from "../types";
-import { Throttle } from "./throttle";
+import { DragReader, DragTeller } from "../model/drags.js";
+import { isEmpty } from "../model/mergepatch.js";
+import { fittingMeta, membersOf } from "../model/presence.js";
+import { sizeOf } from "../model/split.js";
+import type { Cursor, JsonObject, Member, PresenceMeta } from "../types.js";
+import { Throttle } from "./throttle.js";
 
 /** Milliseconds between cursors that are sent: not more than 30 a second. */
 const CURSOR_INTERVAL = 34;

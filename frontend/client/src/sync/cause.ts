@@ -1,8 +1,8 @@
 /** Why there is no connection: a browser doesn't say, so the server is asked another way. */
 
-import { BLOCKED, NO_HELIX, refusal } from "../model/errors";
-import { isObject } from "../model/mergepatch";
-import type { FlowError } from "../types";
+import { BLOCKED, NO_HELIX, refusal } from "../model/errors.js";
+import { isObject } from "../model/mergepatch.js";
+import type { FlowError } from "../types.js";
 
 /** Attempts that fail before it is asked: most that fail now and then succeed soon. */
 const FAILURES = 3;
@@ -79,11 +79,14 @@ export class Cause {
 
   /** Another attempt has failed before there was a connection. */
   failed(failures: number): void {
-    const now = performance.now();
-    if (failures >= FAILURES && now - this.#askedAt >= INTERVAL) {
-      this.#askedAt = now;
-      void this.#ask(this.#round);
+    if (failures >= FAILURES) {
+      this.#askNow(true);
     }
+  }
+
+  /** An attempt is unanswered for long. It may just be slow, so that it is admitted says nothing. */
+  unanswered(): void {
+    this.#askNow(false);
   }
 
   /** There is a connection. */
@@ -93,9 +96,17 @@ export class Cause {
     this.error = null;
   }
 
-  async #ask(round: number): Promise<void> {
+  #askNow(hasFailed: boolean): void {
+    const now = performance.now();
+    if (now - this.#askedAt >= INTERVAL) {
+      this.#askedAt = now;
+      void this.#ask(this.#round, hasFailed);
+    }
+  }
+
+  async #ask(round: number, hasFailed: boolean): Promise<void> {
     const finding = await this.#examine().catch(() => null);
-    if (round !== this.#round) {
+    if (round !== this.#round || (!hasFailed && finding === "admitted")) {
       return;
     }
     // It may have come back a moment ago; whom it admits twice, and who doesn't get through, is held up.

@@ -1,14 +1,14 @@
 /** One's own changes: made, gathered, undone, and on their way. */
 
-import { textsIn } from "../model/bases";
-import { type Change, textsOf } from "../model/change";
-import { stage } from "../model/document";
-import type { History } from "../model/history";
-import { compose, isEmpty } from "../model/mergepatch";
-import type { Operation, Replica } from "../model/replica";
-import { copyPatch } from "../model/telling";
-import { undoing } from "../model/undoing";
-import type { FlowDocument, GatherOptions, JsonObject } from "../types";
+import { textsIn } from "../model/bases.js";
+import { type Change, textsOf } from "../model/change.js";
+import { stage } from "../model/document.js";
+import type { History } from "../model/history.js";
+import { compose, isEmpty } from "../model/mergepatch.js";
+import type { Operation, Replica } from "../model/replica.js";
+import { copyPatch } from "../model/telling.js";
+import { undoing } from "../model/undoing.js";
+import type { FlowDocument, GatherOptions, JsonObject } from "../types.js";
 
 /** Milliseconds that typing is gathered ... */
 export const GATHER = 500;

@@ -1,11 +1,11 @@
 /** What pages that are gone have left unsent, and who takes it to the server. */
 
-import { REPLACED } from "../model/errors";
-import { newId } from "../model/ids";
-import { type NewOperation, type Operation, type Replica, replacing } from "../model/replica";
-import type { FlowError, FlowKeeper, JsonObject, KeptOperation } from "../types";
-import { Membership, type MembershipOptions } from "./membership";
-import { type Acceptance, Outgoing } from "./outgoing";
+import { REPLACED } from "../model/errors.js";
+import { newId } from "../model/ids.js";
+import { type NewOperation, type Operation, type Replica, replacing } from "../model/replica.js";
+import type { FlowError, FlowKeeper, JsonObject, KeptOperation } from "../types.js";
+import { Membership, type MembershipOptions } from "./membership.js";
+import { type Acceptance, Outgoing } from "./outgoing.js";
 
 /** Milliseconds for which one's own changes wait for those that were made before. */
 const PATIENCE = 10_000;

@@ -1,13 +1,13 @@
 /** What becomes of the operations of a browser: kept, taken, refused, dropped, given up. */
 
-import { OVERTAKEN } from "../model/errors";
-import type { History } from "../model/history";
-import { Losses } from "../model/losses";
-import { isEmpty } from "../model/mergepatch";
-import type { Operation, Replica } from "../model/replica";
-import type { Dropped, FlowError, FlowEvent, JsonObject, Kept, KeptOperation, Refusal } from "../types";
-import type { Acceptance } from "./outgoing";
-import type { Shelf } from "./shelf";
+import { OVERTAKEN } from "../model/errors.js";
+import type { History } from "../model/history.js";
+import { Losses } from "../model/losses.js";
+import { isEmpty } from "../model/mergepatch.js";
+import type { Operation, Replica } from "../model/replica.js";
+import type { Dropped, FlowError, FlowEvent, JsonObject, Kept, KeptOperation, Refusal } from "../types.js";
+import type { Acceptance } from "./outgoing.js";
+import type { Shelf } from "./shelf.js";
 
 /** Who is told of it, and who sends them. */
 export interface FatesOwner {

@@ -1,12 +1,12 @@
 /** What the server tells of a flow: the answer to a join, entries, a document in place of another. */
 
-import { publicId } from "../model/ids";
-import { isObject } from "../model/mergepatch";
-import { Gap, type Operation, type Replica } from "../model/replica";
-import type { FlowDocument, FlowEntry, FlowEvent, JsonObject } from "../types";
-import type { Changes } from "./changes";
-import type { Fates } from "./fates";
-import { pointers } from "./outgoing";
+import { publicId } from "../model/ids.js";
+import { isObject } from "../model/mergepatch.js";
+import { Gap, type Operation, type Replica } from "../model/replica.js";
+import type { FlowDocument, FlowEntry, FlowEvent, JsonObject } from "../types.js";
+import type { Changes } from "./changes.js";
+import type { Fates } from "./fates.js";
+import { pointers } from "./outgoing.js";
 
 /** Who is told of it. */
 export interface IncomingOwner {

@@ -1,10 +1,10 @@
 /** Keeps flows in the browser: documents in IndexedDB, what waits to be sent in localStorage. */
 
-import { readDocument, readOperation } from "../model/kept";
-import { isObject, own } from "../model/mergepatch";
-import type { JsonObject, Kept, KeptDocument, KeptOperation, UnsentKeeper } from "../types";
-import { Database } from "./database";
-import { holdByLease, holdByLock } from "./holding";
+import { readDocument, readOperation } from "../model/kept.js";
+import { isObject, own } from "../model/mergepatch.js";
+import type { JsonObject, Kept, KeptDocument, KeptOperation, UnsentKeeper } from "../types.js";
+import { Database } from "./database.js";
+import { holdByLease, holdByLock } from "./holding.js";
 
 /** Operations of more characters than this go to IndexedDB: localStorage holds little. */
 const SMALL = 64 * 1024;

@@ -2,14 +2,14 @@
 
 import { type Channel, Presence, Socket, type SocketConnectOption } from "phoenix";
 
-import { deletion, ENDED, LOST, refusal, REPLACED, UNREACHABLE } from "../model/errors";
-import { isObject } from "../model/mergepatch";
-import { Parts } from "../model/parts";
-import type { FlowError, JsonObject } from "../types";
-import { Attempts, type AttemptsOptions } from "./attempts";
-import { Backoff, CAP } from "./backoff";
-import { lineOver, type WebSocketMaker } from "./line";
-import { Pulse } from "./pulse";
+import { deletion, ENDED, LOST, refusal, REPLACED, UNREACHABLE } from "../model/errors.js";
+import { isObject } from "../model/mergepatch.js";
+import { Parts } from "../model/parts.js";
+import type { FlowError, JsonObject } from "../types.js";
+import { Attempts, type AttemptsOptions } from "./attempts.js";
+import { Backoff, CAP } from "./backoff.js";
+import { lineOver, type WebSocketMaker } from "./line.js";
+import { Pulse } from "./pulse.js";
 
 /** Milliseconds that the server has to answer a push; it answers when the store has, or can't. */
 export const PUSH_TIMEOUT = 30_000;

@@ -1,11 +1,11 @@
 /** What pages that are gone have left of a flow, as one of its pages takes it over. */
 
-import type { Operation, Replica } from "../model/replica";
-import type { Kept } from "../types";
-import type { Changes } from "./changes";
-import type { Couriers } from "./couriers";
-import type { Fates } from "./fates";
-import type { Shelf } from "./shelf";
+import type { Operation, Replica } from "../model/replica.js";
+import type { Kept } from "../types.js";
+import type { Changes } from "./changes.js";
+import type { Couriers } from "./couriers.js";
+import type { Fates } from "./fates.js";
+import type { Shelf } from "./shelf.js";
 
 /** Milliseconds between looks for it. */
 const LOOK_AGAIN = 30_000;

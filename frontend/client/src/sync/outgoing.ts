@@ -1,12 +1,12 @@
 /** One client's patches on their way: sent, and sent again until the server has answered. */
 
-import { isEmpty, isObject, own } from "../model/mergepatch";
-import type { Operation } from "../model/replica";
-import { largest, sizeOf, split } from "../model/split";
-import type { FlowError, JsonObject } from "../types";
-import { Backoff } from "./backoff";
-import type { PushCalls } from "./membership";
-import { Sending } from "./sending";
+import { isEmpty, isObject, own } from "../model/mergepatch.js";
+import type { Operation } from "../model/replica.js";
+import { largest, sizeOf, split } from "../model/split.js";
+import type { FlowError, JsonObject } from "../types.js";
+import { Backoff } from "./backoff.js";
+import type { PushCalls } from "./membership.js";
+import { Sending } from "./sending.js";
 
 /** Bytes of a frame beside its payload, at most. */
 const FRAME_ROOM = 2048;

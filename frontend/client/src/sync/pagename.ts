@@ -1,7 +1,7 @@
 /** The name under which a page acts. */
 
-import type { Changes } from "./changes";
-import type { Shelf } from "./shelf";
+import type { Changes } from "./changes.js";
+import type { Shelf } from "./shelf.js";
 
 /** Milliseconds to wait for the name that this page has let go of a moment ago. */
 const PATIENCE = 500;

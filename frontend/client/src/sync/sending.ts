@@ -1,6 +1,6 @@
 /** In which order a client's operations go out, and when again. */
 
-import type { Operation } from "../model/replica";
+import type { Operation } from "../model/replica.js";
 
 /** Operations that may be unanswered at once. */
 export const WINDOW = 64;

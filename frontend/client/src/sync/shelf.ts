@@ -1,7 +1,7 @@
 /** What one page keeps of its flow, and what of that can be relied on. */
 
-import { readDocument, readOperation } from "../model/kept";
-import type { FlowKeeper, Kept, KeptDocument, KeptOperation } from "../types";
+import { readDocument, readOperation } from "../model/kept.js";
+import type { FlowKeeper, Kept, KeptDocument, KeptOperation } from "../types.js";
 
 /** Milliseconds until a confirmed document is kept. */
 const KEEP_AFTER = 2000;

@@ -1,12 +1,12 @@
 /** `FlowSync`: one flow, held in step with its server; no React in it. */
 
-import { REPLACED } from "../model/errors";
-import { History } from "../model/history";
-import { newId, publicId } from "../model/ids";
-import { restoring } from "../model/losses";
-import { type Operation, Replica } from "../model/replica";
-import { copyPatch } from "../model/telling";
-import { fittingName } from "../model/wellformed";
+import { REPLACED } from "../model/errors.js";
+import { History } from "../model/history.js";
+import { newId, publicId } from "../model/ids.js";
+import { restoring } from "../model/losses.js";
+import { type Operation, Replica } from "../model/replica.js";
+import { copyPatch } from "../model/telling.js";
+import { fittingName } from "../model/wellformed.js";
 import type {
   Cursor,
   Dropped,
@@ -21,21 +21,21 @@ import type {
   PresenceMeta,
   Refusal,
   SyncedFlow,
-} from "../types";
-import { Awareness } from "./awareness";
-import { examine } from "./cause";
-import { Changes } from "./changes";
-import { Couriers } from "./couriers";
-import { Fates } from "./fates";
-import { Incoming } from "./incoming";
-import { BrowserKeeper } from "./keeper";
-import { Membership, type MembershipOptions, ON_THE_WAY, type Standing } from "./membership";
-import { Orphans } from "./orphans";
-import { type Acceptance, Outgoing } from "./outgoing";
-import { Page } from "./page";
-import { PageName } from "./pagename";
-import { secureRandom } from "./random";
-import { Shelf } from "./shelf";
+} from "../types.js";
+import { Awareness } from "./awareness.js";
+import { examine } from "./cause.js";
+import { Changes } from "./changes.js";
+import { Couriers } from "./couriers.js";
+import { Fates } from "./fates.js";
+import { Incoming } from "./incoming.js";
+import { BrowserKeeper } from "./keeper.js";
+import { Membership, type MembershipOptions, ON_THE_WAY, type Standing } from "./membership.js";
+import { Orphans } from "./orphans.js";
+import { type Acceptance, Outgoing } from "./outgoing.js";
+import { Page } from "./page.js";
+import { PageName } from "./pagename.js";
+import { secureRandom } from "./random.js";
+import { Shelf } from "./shelf.js";
 
 /** Joins a flow and stays in it; what that means is said at `SyncedFlow`. */
 export class FlowSync implements SyncedFlow {

@@ -1,7 +1,7 @@
 /** What pages that are gone have left unsent of any flow: listed, and sent from a page that has none of them open. */
 
-import { BUSY, UNREACHABLE } from "../model/errors";
-import { Replica } from "../model/replica";
+import { BUSY, UNREACHABLE } from "../model/errors.js";
+import { Replica } from "../model/replica.js";
 import type {
   FlowDocument,
   FlowError,
@@ -10,11 +10,11 @@ import type {
   UnsentEvent,
   UnsentFlow,
   UnsentOptions,
-} from "../types";
-import { byTime } from "./couriers";
-import { BrowserKeeper } from "./keeper";
-import { Shelf } from "./shelf";
-import { FlowSync } from "./sync";
+} from "../types.js";
+import { byTime } from "./couriers.js";
+import { BrowserKeeper } from "./keeper.js";
+import { Shelf } from "./shelf.js";
+import { FlowSync } from "./sync.js";
 
 /** Milliseconds until the second look, since a page that was left just now lets go of its own a moment later. */
 const LOOK_SOON = 250;

@@ -60,13 +60,18 @@ describe("a connect that fails", () => {
   });
 
   /** Somebody tries to join, and gets no connection. */
-  function refused(desk: Desk, examined: MembershipOptions["examine"], token?: MembershipOptions["token"]) {
+  function refused(
+    desk: Desk,
+    examined: MembershipOptions["examine"],
+    token?: MembershipOptions["token"],
+    webSocket: MembershipOptions["webSocket"] = desk.network.webSocket,
+  ) {
     desk.network.isUp = false;
     const membership = new Membership(
       {
         url: "http://helix.test",
         topic: "flow:demo",
-        webSocket: desk.network.webSocket,
+        webSocket,
         random: () => 0.75,
         examine: examined,
         token,
@@ -112,6 +117,47 @@ describe("a connect that fails", () => {
     await desk.until(() => examined.mock.calls.length === 2);
     expect(ada.standing.error).toEqual(BLOCKED);
     ada.stop();
+  });
+
+  /** What takes a connect and never answers it, as Vite's server does. */
+  class Silent {
+    readyState = 0;
+    send(): void {
+      return;
+    }
+    close(): void {
+      this.readyState = 3;
+    }
+  }
+
+  test.each<[string, FlowError | "admitted", FlowError | null]>([
+    ["no server of ours", NO_HELIX, NO_HELIX],
+    ["one that may be slow", "admitted", null],
+  ])("jsc20 that is never answered is examined while it waits: %s", async (_, finding, error) => {
+    const desk = new Desk();
+    const examined = vi.fn(() => Promise.resolve(finding));
+    const ada = refused(desk, examined, undefined, Silent);
+    await desk.pass(2900);
+    expect(examined).not.toHaveBeenCalled();
+    await desk.pass(200);
+    expect([examined.mock.calls.length, ada.standing.error]).toEqual([1, error]);
+    // It is not blamed on what is between: it may just be slow, again.
+    await desk.pass(40_000);
+    expect(ada.standing.error).not.toEqual(BLOCKED);
+    ada.stop();
+    const calls = examined.mock.calls.length;
+    await desk.pass(60_000);
+    expect(examined.mock.calls.length).toBe(calls);
+  });
+
+  test("jsc20 that is given up in time is not examined", async () => {
+    const desk = new Desk();
+    const examined = vi.fn(() => Promise.resolve<FlowError>(NO_HELIX));
+    const ada = refused(desk, examined, undefined, Silent);
+    await desk.pass(2900);
+    ada.stop();
+    await desk.pass(60_000);
+    expect(examined).not.toHaveBeenCalled();
   });
 
   test("jsc20 for want of a token is tried again", async () => {
