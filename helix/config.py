@@ -1,6 +1,6 @@
 """
-The settings of the daemon: one table, from which the options, their ``HELIX_*`` twins, the checks
-and the list in docs/configuration.md come.
+The settings of the daemon, in one table. The options, their ``HELIX_*`` variables, the checks and
+the list in docs/configuration.md are made from it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from helix.addresses import TrustedProxies
 
 
 class SettingError(ValueError):
-    """A setting has a value that can't be; the message names the setting and says what can."""
+    """A setting has a value that isn't allowed; the message names it and says what is allowed."""
 
 
 @attrs.frozen
@@ -24,15 +24,14 @@ class Setting:
     """
     One setting.
 
-    :ivar name: the option without its dashes; also, in capitals and with underscores, the
-        environment variable's name behind ``HELIX_``.
-    :ivar default: as a user would write it; for a repeatable one, separated by spaces.
-    :ivar parse: turns what was written into the value, or raises ``ValueError`` saying what is
-        wanted.
+    :ivar name: the option without its dashes. The environment variable is ``HELIX_`` and this name
+        in capitals and with underscores.
+    :ivar default: as a user would write it; several values are separated by spaces.
+    :ivar parse: turns the text into the value, or raises ``ValueError`` that says what is wanted.
     :ivar help: one sentence.
     :ivar repeatable: whether the option may be given more than once; the value is a tuple then.
     :ivar flag: whether the option takes no value.
-    :ivar secret: whether a value may hold a password, and so is shown nowhere.
+    :ivar secret: whether a value may hold a password; such a value is never shown.
     """
 
     name: str
@@ -149,134 +148,134 @@ SETTINGS: Sequence[Setting] = (
         "listen",
         "tcp:4000:interface=127.0.0.1",
         _endpoint,
-        "Where to listen, as a Twisted endpoint; TLS and unix sockets too, whose mode is 660 "
-        "unless it is given (unix:PATH:mode=600). May be repeated.",
+        "Where to listen: a Twisted endpoint. TLS and unix sockets work too; a unix socket has "
+        "mode 660 unless you give another (unix:PATH:mode=600). May be repeated.",
         repeatable=True,
     ),
     Setting(
         "store",
         "sqlite:helix-data/flows.db",
         _store,
-        "Where flows are kept: sqlite:PATH, postgresql://USER@HOST/DATABASE, or memory:.",
+        "Where flows are stored: sqlite:PATH, postgresql://USER@HOST/DATABASE, or memory:.",
         secret=True,
     ),
     Setting(
         "max-store-bytes",
         "0",
         _number(int, 0, 10**15),
-        "Bytes that the SQLite file may hold; beyond, and on the last 64 MiB of its disk (if it "
-        "has more than 1 GiB), nothing new is kept. 0: as many as there are.",
+        "Bytes that the SQLite file may hold. Beyond this, or with less than 64 MiB left on a disk "
+        "of more than 1 GiB, the server stores nothing new. 0: only the disk limits it.",
     ),
     Setting(
         "allow-origin",
         "",
         _origin,
-        "Web pages of this origin may connect too; * allows every one. May be repeated.",
+        "Another origin whose web pages may connect; * allows all. May be repeated.",
         repeatable=True,
     ),
     Setting(
         "allow-host",
         "",
         _host,
-        "A name by which the server may be asked for (its Host), beside localhost and addresses. "
-        "Without any: every one, but none where it listens on loopback alone and no proxy is "
-        "trusted. May be repeated.",
+        "A host name that requests may use (Host), besides localhost and IP addresses. Without "
+        "this option all names may be used; but none if the server listens on loopback alone and "
+        "trusts no proxy. May be repeated.",
         repeatable=True,
     ),
     Setting(
         "max-clients-per-flow",
         "1000",
         _number(int, 1, 1_000_000),
-        "Members that one flow may have.",
+        "Maximum number of members of one flow.",
     ),
     Setting(
         "max-connections",
         "20000",
         _number(int, 1, 1_000_000),
-        "Clients that may be connected in all.",
+        "Maximum number of connected clients.",
     ),
     Setting(
         "max-connections-per-address",
         "200",
         _number(int, 1, 1_000_000),
-        "Clients that may be connected from one IP address; loopback is exempt.",
+        "Maximum number of connected clients from one IP address; loopback is exempt.",
     ),
     Setting(
         "max-channels-per-connection",
         "100",
         _number(int, 1, 100_000),
-        "Topics that one connection may have joined.",
+        "Maximum number of topics that one connection may have joined.",
     ),
     Setting(
         "max-joins-per-second",
         "50",
         _number(float, 0.1, 100_000),
-        "Joins a second that one connection may send on average.",
+        "Joins per second that one connection may send on average.",
     ),
     Setting(
         "max-pushes-per-second",
         "1000",
         _number(float, 0.1, 10_000_000),
-        "Other messages a second that one connection may send on average; at once ten times that.",
+        "Other messages per second that one connection may send on average; bursts: ten times.",
     ),
     Setting(
         "max-bytes-per-second",
         "4194304",
         _number(float, 1024, 1e12),
-        "Bytes a second that one connection may send on average; at once ten times that.",
+        "Bytes per second that one connection may send on average; bursts: ten times.",
     ),
     Setting(
         "max-work-share",
         "0.5",
         _number(float, 0.01, 100_000),
-        "Share of the server's time that what one connection sends may take on average, and what "
-        "comes from one IP address, of which loopback is exempt; 1: all of it.",
+        "Share of the server's time that one connection's messages may take on average; the same "
+        "for all from one IP address (loopback is exempt). 1: all of the time.",
     ),
     Setting(
         "address-allowance",
         "10",
         _number(float, 1, 100_000),
-        "How many connections' worth of channels, joins, messages and bytes may come from one IP "
-        "address; loopback is exempt.",
+        "All connections of one IP address together may have this many times the channels, joins, "
+        "messages and bytes of one connection; loopback is exempt.",
     ),
     Setting(
         "max-connects-per-second",
         "20",
         _number(float, 0.1, 100_000),
-        "Clients a second that may connect from one IP address on average; loopback is exempt.",
+        "Clients per second that may connect from one IP address on average; loopback is exempt.",
     ),
     Setting(
         "max-requests-per-second",
         "100",
         _number(float, 0.1, 100_000),
-        "REST requests a second from one IP address on average; loopback is exempt.",
+        "REST requests per second from one IP address on average; loopback is exempt.",
     ),
     Setting(
         "max-creations-per-second",
         "5",
         _number(float, 0.01, 100_000),
-        "Flows a second that may be made by REST from one IP address; loopback is exempt.",
+        "Flows per second that one IP address may create by REST; loopback is exempt.",
     ),
     Setting(
         "max-sessions",
         "50000",
         _number(int, 1, 10_000_000),
-        "Flows that may be open at once.",
+        "Maximum number of open flows.",
     ),
     Setting(
         "trusted-proxy",
         "",
         _proxy,
-        "A proxy's address or network, or unix for all unix sockets: its X-Forwarded-For says who "
-        "its clients are. May be repeated.",
+        "Address or network of a proxy whose X-Forwarded-For is trusted, or unix for all unix "
+        "sockets. May be repeated.",
         repeatable=True,
     ),
     Setting(
         "keep-alive",
         "75",
         _number(float, 1, 86_400),
-        "Seconds that an HTTP connection stays open between two requests: longer than a proxy in "
-        "front keeps it.",
+        "Seconds that an HTTP connection stays open between two requests. Use more than a proxy "
+        "in front does.",
     ),
     Setting(
         "max-frame-bytes",
@@ -288,19 +287,20 @@ SETTINGS: Sequence[Setting] = (
         "high-water-mark",
         "1048576",
         _number(int, 16 * 1024, 1024 * 1024 * 1024),
-        "Bytes that may wait for a client that reads slowly, before it is left out of updates.",
+        "Bytes that may wait for a slow client. Beyond this the server skips updates to it.",
     ),
     Setting(
         "max-queued-bytes",
         "134217728",
         _number(int, 16 * 1024, 1e12),
-        "Bytes that may wait for all clients together; beyond, those with most are cut off.",
+        "Bytes that may wait for all clients together. Beyond this the server disconnects the "
+        "clients with the most.",
     ),
     Setting(
         "compress-frames-over",
         "0",
         _number(int, 0, 1024 * 1024),
-        "Bytes over which a frame is deflated, for clients that offer it; 0: none ever is.",
+        "Frames of more bytes than this are compressed, for clients that support it; 0: never.",
     ),
     Setting(
         "session-idle-timeout",
@@ -324,32 +324,32 @@ SETTINGS: Sequence[Setting] = (
         "max-document-members",
         "20000",
         _number(int, 1, 10_000_000),
-        "Nodes and edges that one document may have together.",
+        "Maximum number of nodes and edges together in one document.",
     ),
     Setting(
         "keep-deleted",
         "30",
         _number(float, 0, 100_000),
-        "Days for which a deleted flow can be brought back.",
+        "Days during which a deleted flow can be restored.",
     ),
     Setting(
         "management-deletes",
         "0",
         _flag,
-        "Delete the flow, too, when a client of flow_management tells that it was deleted.",
+        "When a client of flow_management reports that a flow was deleted, delete the flow too.",
         flag=True,
     ),
     Setting(
         "log-format",
         "text",
         _choice("text", "json"),
-        "How the log is written: text, or json for one JSON object a line.",
+        "Format of the log: text, or json for one JSON object per line.",
     ),
     Setting(
         "allow-slow-websocket",
         "0",
         _flag,
-        "Start although Autobahn's NVX acceleration is missing.",
+        "Start even if Autobahn's NVX acceleration is missing.",
         flag=True,
     ),
 )
@@ -395,10 +395,10 @@ class Config:
 
 def read_config(options: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> Config:
     """
-    Work out the configuration: the command line before the environment before the defaults.
+    Read the configuration. The command line overrides the environment, which overrides defaults.
 
-    :param options: what the command line says: option -> what was given, each time it was.
-    :raises SettingError: at the first value that can't be.
+    :param options: from the command line: option -> its values, one for each time it was given.
+    :raises SettingError: at the first value that isn't allowed.
     """
     values: dict[str, Any] = {}
     for setting in SETTINGS:

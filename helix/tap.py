@@ -91,7 +91,7 @@ class Options(usage.Options):
 
     longdesc = (
         "Helix, a multiplayer server for node graphs. "
-        "Each option can also be set by the environment variable named behind it."
+        "The environment variable in brackets sets the same option."
     )
 
     opt_h = usage.Options.opt_help
