@@ -13,7 +13,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import treq
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
@@ -21,6 +21,7 @@ from twisted.internet import defer
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
 
@@ -112,7 +113,7 @@ class Socket(WebSocketClientProtocol):
         elif way < 0.6:
             self.sendClose(1000)
         else:
-            self.transport.abortConnection()
+            cast(ITCPTransport, self.transport).abortConnection()
 
 
 class Load:
@@ -187,10 +188,11 @@ class Load:
         try:
             client_id = f"s{random.getrandbits(64):x}"
             await socket.join("flow:loud", {"mode": "document", "client_id": client_id})
-            socket.transport.pauseProducing()
+            transport = cast(IPushProducer, socket.transport)
+            transport.pauseProducing()
             await sleep(random.expovariate(1 / VISIT))
             if random.random() < 0.5:
-                socket.transport.resumeProducing()
+                transport.resumeProducing()
                 await sleep(2)
         finally:
             socket.leave()
@@ -252,7 +254,7 @@ class Load:
         )
         factory.protocol = Socket
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self._port, timeout=PATIENCE)
-        socket: Socket = await endpoint.connect(factory)
+        socket = cast(Socket, await endpoint.connect(factory))
         await socket.opened.addTimeout(PATIENCE, reactor)
         return socket
 
@@ -264,11 +266,15 @@ class Load:
         kind: str = "application/json",
         patience: float = PATIENCE,
     ) -> str:
+        headers: dict[bytes | str, bytes | str] = {
+            "Content-Type": kind,
+            "X-Forwarded-For": address(),
+        }
         response = await treq.request(
             method,
             url,
             data=None if body is None else body.encode(),
-            headers={"Content-Type": kind, "X-Forwarded-For": address()},
+            headers=headers,
             agent=self._agent,
             timeout=patience,
         )

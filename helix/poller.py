@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -18,6 +20,9 @@ MAX_SECONDS = 0.01
 
 MAX_ACCEPTS = 20
 """Connections that a port accepts in one turn."""
+
+MAX_UNSENT_BYTES = 128 * 1024
+"""What the kernel takes for a connection beyond what is on its way there."""
 
 
 class BoundedPoller:
@@ -83,3 +88,18 @@ def bound_accepts(port: IListeningPort) -> None:
             accept()
 
         port.doRead = read  # type: ignore[method-assign]  # what the reactor calls
+
+
+def bound_unsent(port: IListeningPort) -> None:
+    """
+    Let the kernel take no more than `MAX_UNSENT_BYTES` for a connection of a port that the other
+    side has no room for.
+
+    By itself it takes megabytes for each, which somebody who reads nothing can have us write a
+    thousand times over, in turns that others wait for. How fast a connection is doesn't depend on
+    it: that is a matter of what is on its way.
+    """
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None and isinstance(port, Port):
+        with suppress(OSError):  # a kernel that doesn't know it
+            port.socket.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT_BYTES)

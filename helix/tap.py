@@ -33,8 +33,9 @@ from helix.config import SETTINGS, Config, Setting, SettingError, read_config
 from helix.editorfiles import EditorFiles
 from helix.endpoints import Endpoint, complete
 from helix.errors import HelixError
+from helix.heap import bound_heap
 from helix.logs import log_telemetry, make_observer
-from helix.poller import bound_accepts, bound_turns
+from helix.poller import bound_accepts, bound_turns, bound_unsent
 from helix.socketlock import SocketInUse, SocketLock
 from helix.store.opening import open_store
 from helix.web import HelixSite
@@ -167,6 +168,7 @@ class ListenService(Service):
 
     def _listening(self, port: IListeningPort) -> None:
         bound_accepts(port)
+        bound_unsent(port)
         self.port = port
 
     def stopService(self) -> Deferred[Any]:
@@ -324,6 +326,7 @@ def makeService(options: Options) -> HelixService:
 
     keep_steady(reactor)
     bound_turns(reactor)
+    bound_heap()
     config = options.config
     disable_created_metrics()
     try:

@@ -75,12 +75,16 @@ class Hunk:
         return self.end == self.start and other.end > other.start
 
 
-def merge_patch(document: JsonObject, patch: Any, bases: Mapping[str, str]) -> Any:
+def merge_patch(
+    document: JsonObject, patch: Any, bases: Mapping[str, str], *, is_held: bool = False
+) -> Any:
     """
     Let a patch's texts be what its writer and the others wrote, where others did meanwhile.
 
     :param document: what the patch is for.
     :param bases: by the JSON Pointer of each text: of what its writer has made it.
+    :param is_held: whether the document may hold the patch already: what texts are others by now
+        stay as they are there.
     :return: the patch; it shares with the one given, which stays as it is.
     """
     effort = Effort()
@@ -93,9 +97,31 @@ def merge_patch(document: JsonObject, patch: Any, bases: Mapping[str, str]) -> A
         merged_paths.add(path)
         theirs, mine = _at(document, path), _at(patch, path)
         if type(theirs) is str and theirs != base and (mine is None or type(mine) is str):
-            merged = merge_texts(base, theirs, mine or "", effort)
+            merged = theirs if is_held else merge_texts(base, theirs, mine or "", effort)
             patch = _with(patch, path, merged or (None if mine is None else ""))
     return patch
+
+
+def bases_of(document: JsonObject, patch: JsonObject) -> dict[str, str]:
+    """
+    Say of what a patch's texts are made, for `merge_patch`: of those that ``document`` has, or of
+    ``""`` where it has none. What it has in another form than a text is left out.
+
+    :param patch: one that `helix.shape.check_patch` lets pass, which bounds its depth.
+    """
+    bases: dict[str, str] = {}
+    _note_bases(document, patch, "", bases)
+    return bases
+
+
+def _note_bases(document: Any, patch: JsonObject, within: str, bases: dict[str, str]) -> None:
+    for name, value in patch.items():
+        pointer = f"{within}/{name.replace('~', '~0').replace('/', '~1')}"
+        was = document.get(name) if type(document) is dict else None
+        if type(value) is dict:
+            _note_bases(was, value, pointer, bases)
+        elif (value is None or type(value) is str) and (was is None or type(was) is str):
+            bases[pointer] = was or ""
 
 
 _ABSENT = object()

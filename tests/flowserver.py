@@ -23,6 +23,7 @@ from helix.document import FlowDocument
 from helix.errors import HelixError, OutOfOrder
 from helix.ids import public_id
 from helix.patchorder import PatchOrder
+from helix.texts import merge_patch
 from tests.memory import MemoryTransport
 
 FLOW = "f"
@@ -198,7 +199,9 @@ class Connection:
             self._refuse(join_ref, ref, "store_unavailable", True)
             return
         try:
-            response = self.server.take(self.client_id, op_id, payload["patch"])
+            document, bases = self.server.document.content, payload.get("bases", {})
+            patch = merge_patch(document, payload["patch"], bases)
+            response = self.server.take(self.client_id, op_id, patch)
         except HelixError as error:
             self._refuse(join_ref, ref, error.code, error.retry, error.message)
         else:

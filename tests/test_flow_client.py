@@ -29,6 +29,7 @@ from helix.client import (
 from helix.client.backoff import BASE, CAP, Backoff
 from helix.client.keeping import MemoryKeeper
 from helix.client.membership import JOIN_TIMEOUT, PUSH_TIMEOUT, STABLE
+from helix.client.outgoing import FRAME_ROOM
 from helix.client.sending import WINDOW
 from helix.client.socket import CONNECT_TIMEOUT, HEARTBEAT, Address
 from helix.errors import (
@@ -542,6 +543,76 @@ def test_pyc16_what_was_sent_is_not_split(desk: Desk) -> None:
     desk.server.settle()
     assert result(done) == 1
     assert op_ids(desk.connection) == [1]
+
+
+def test_pyc17_text_is_merged_with_what_others_wrote(desk: Desk) -> None:
+    """What is shown before the answer is what the log will hold."""
+    desk.server.take(None, None, title("sort the mail"))
+    client = desk.joined()
+    done = client.patch(title("sort the mail twice"), is_text=True)
+    assert client.document is not None
+    assert client.document["title"] == "sort the mail twice"
+    desk.server.take(None, None, title("please sort the mail"))
+    desk.connection.send()
+    desk.connection.carry()
+    assert client.document["title"] == "please sort the mail twice"
+    desk.server.settle()
+    assert result(done) == 3
+    assert client.document["title"] == desk.server.document.content["title"]
+    assert desk.server.log[-1]["patch"] == title("please sort the mail twice")
+
+
+def test_pyc17_else_the_last_text_counts(desk: Desk) -> None:
+    client = desk.joined()
+    client.patch(title("mine"))
+    desk.server.take(None, None, title("theirs"))
+    desk.server.settle()
+    assert client.document == desk.server.document.content
+    assert client.document["title"] == "mine"
+
+
+def test_pyc17_text_whose_answer_was_lost_shows_once(desk: Desk) -> None:
+    """The document comes whole, and may hold it."""
+    desk.server.acknowledges = desk.server.resumes = False
+    client = desk.joined()
+    client.patch(title("mine"), is_text=True)
+    desk.server.carry()
+    desk.connection.look()
+    desk.server.take(None, None, title("mine and theirs"))
+    desk.connection.cut()
+    desk.until(client, Status.JOINED)
+    assert client.pending == 1
+    assert client.document is not None
+    assert client.document["title"] == "mine and theirs"
+    desk.server.acknowledges = True
+    desk.connection.cut()
+    desk.until(client, Status.JOINED)
+    desk.server.settle()
+    assert client.pending == 0
+    assert client.document["title"] == desk.server.document.content["title"] == "mine and theirs"
+
+
+def test_pyc17_parts_say_of_what_their_texts_were_made(desk: Desk) -> None:
+    desk.server.take(None, None, crowd(60))
+    desk.server.limits = {"max_patch_bytes": 2000}
+    client = desk.joined()
+    nodes = {f"n{n}": {"data": {"label": f"n{n} {'x' * 40}"}} for n in range(60)}
+    client.patch({"nodes": nodes}, is_text=True)
+    desk.server.settle()
+    parts = desk.connection.events("patch")
+    said = [part["bases"].keys() for part in parts]
+    assert len(parts) > 1
+    assert said == [{f"/nodes/{one}/data/label" for one in p["patch"]["nodes"]} for p in parts]
+
+
+def test_pyc17_texts_go_without_where_the_frame_has_no_room(desk: Desk) -> None:
+    desk.server.take(None, None, title("x" * 400))
+    desk.server.limits = {"max_frame_bytes": FRAME_ROOM + 300}
+    client = desk.joined()
+    done = client.patch(title("y" * 200), is_text=True)
+    desk.server.settle()
+    assert result(done) == 2
+    assert "bases" not in desk.connection.events("patch")[0]
 
 
 class HeldKeeper(MemoryKeeper):

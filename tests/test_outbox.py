@@ -18,7 +18,10 @@ SAVED = SavedOutbox(
     "f",
     "me",
     9,
-    [SavedOperation(7, msgspec.Raw(b'{"title":"a"}')), SavedOperation(9, msgspec.Raw(b"{}"))],
+    [
+        SavedOperation(7, msgspec.Raw(b'{"title":"a"}'), {"/title": "was"}),
+        SavedOperation(9, msgspec.Raw(b"{}")),
+    ],
 )
 
 
@@ -54,6 +57,7 @@ def test_pyc10_what_was_saved_is_read_again(path: Path) -> None:
         assert (saved.client_id, saved.newest_op) == ("me", 9)
         operations = [(op.op_id, json.loads(bytes(op.patch))) for op in saved.operations]
         assert operations == [(7, {"title": "a"}), (9, {})]
+        assert [op.bases for op in saved.operations] == [{"/title": "was"}, {}]
 
 
 def test_pyc10_file_belongs_to_one_at_a_time(path: Path) -> None:

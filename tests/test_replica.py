@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helix.client.replica import FlowEntry, Gap, Replica
+from helix.client.replica import FlowEntry, Gap, Operation, Replica
 from helix.document import DocumentLimits, FlowDocument, encode_document
 from helix.errors import HelixError, InvalidPatch, TooManyPending
 from helix.protocol import encode_json
+from helix.texts import merge_patch
 from tests.flowdata import FLOW_PATCHES, by_id, chain, edge, node
 
 ADD_N1 = {"nodes": {"n1": node("n1")}}
@@ -40,11 +42,13 @@ class LogKeeper:
         self.log: list[FlowEntry] = []
         self.known: dict[tuple[str, int], int] = {}
 
-    def take(self, client_id: str, op_id: int, patch: Any) -> int:
+    def take(
+        self, client_id: str, op_id: int, patch: Any, bases: Mapping[str, str] | None = None
+    ) -> int:
         """Take a patch or recognise it, and say at which version the log holds it."""
         if (client_id, op_id) in self.known:
             return self.known[client_id, op_id]
-        effective = self.document.stage(patch)
+        effective = self.document.stage(merge_patch(self.document.content, patch, bases or {}))
         if effective:
             self.document.apply(effective)
             entry = FlowEntry(len(self.log) + 1, effective, 0.0, "", client_id, op_id)
@@ -65,15 +69,18 @@ class Peer:
 
     server: LogKeeper
     replica: Replica
-    up: deque[tuple[int, Any]] = attrs.field(factory=deque)
+    up: deque[tuple[int, Any, Mapping[str, str]]] = attrs.field(factory=deque)
     down: deque[tuple[str, Any]] = attrs.field(factory=deque)
     heard: int = 0
     durable: dict[int, int] = attrs.field(factory=dict)
     refused: set[int] = attrs.field(factory=set)
 
-    def edit(self, patch: Any) -> None:
-        op = self.replica.submit(patch)
-        self.up.append((op.op_id, op.patch))
+    def edit(self, patch: Any, is_text: bool = False) -> None:
+        self.send(self.replica.submit(patch, is_text=is_text))
+
+    def send(self, op: Operation) -> None:
+        op.was_sent = True
+        self.up.append((op.op_id, op.patch, op.bases))
 
 
 def make_peer(server: LogKeeper, name: str) -> Peer:
@@ -94,14 +101,21 @@ class Net:
     def edit(self, at: int, patch: Any) -> None:
         self.peers[at].edit(patch)
 
+    def write(self, at: int, words: str, is_behind: bool) -> None:
+        """A peer writes in the title, before or behind what it shows there."""
+        document = self.peers[at].replica.document
+        assert document is not None
+        there = document["title"]
+        self.peers[at].edit({"title": there + words if is_behind else words + there}, is_text=True)
+
     def up(self, at: int, ack_first: bool) -> None:
         """The server takes the next patch of a peer, and tells everybody."""
         peer = self.peers[at]
         if not peer.up:
             return
-        op_id, patch = peer.up.popleft()
+        op_id, patch, bases = peer.up.popleft()
         try:
-            version = self.server.take(peer.replica.client_id, op_id, patch)
+            version = self.server.take(peer.replica.client_id, op_id, patch, bases)
         except HelixError:
             peer.down.append(("refuse", op_id))
             return
@@ -148,7 +162,8 @@ class Net:
             peer.heard = len(self.server.log)
         else:
             self.tell(peer)
-        peer.up.extend((op.op_id, op.patch) for op in peer.replica.unconfirmed)
+        for op in peer.replica.unconfirmed:
+            peer.send(op)
 
     def check(self) -> None:
         """What each shows is what it confirmed and, on top, what it waits for."""
@@ -156,7 +171,7 @@ class Net:
             expected = self.server.at(peer.replica.version)
             for op in peer.replica.operations:
                 try:
-                    effective = expected.stage(op.patch)
+                    effective = expected.stage(op.merged(expected.content))
                 except HelixError:
                     continue
                 expected.apply(effective)
@@ -177,6 +192,7 @@ class Net:
 PEERS = st.integers(0, 2)
 STEPS = st.lists(
     st.tuples(st.just("edit"), PEERS, FLOW_PATCHES)
+    | st.tuples(st.just("write"), PEERS, st.sampled_from(["a ", "b ", "c"]), st.booleans())
     | st.tuples(st.sampled_from(["up", "rejoin"]), PEERS, st.booleans())
     | st.tuples(st.just("down"), PEERS),
     max_size=40,
@@ -189,7 +205,7 @@ def test_pyc1_replicas_converge_whatever_is_lost_or_late(steps: list[tuple[Any, 
     net = Net()
     submitted = [0, 0, 0]
     for name, at, *arguments in steps:
-        submitted[at] += name == "edit"
+        submitted[at] += name in ("edit", "write")
         getattr(net, name)(at, *arguments)
         net.check()
     net.settle()

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from socket import create_connection, socketpair
+from socket import IPPROTO_TCP, TCP_NOTSENT_LOWAT, create_connection, socketpair
 
 import pytest
 from twisted.internet.abstract import FileDescriptor
@@ -14,10 +14,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
+from twisted.internet.tcp import Port
 
 from helix.endpoints import complete
 from helix.metrics import Metrics
-from helix.poller import MAX_ACCEPTS, MAX_EVENTS, MAX_SECONDS, bound_turns
+from helix.poller import MAX_ACCEPTS, MAX_EVENTS, MAX_SECONDS, MAX_UNSENT_BYTES, bound_turns
 from helix.tap import BACKLOG, ListenService
 from helix.telemetry import Telemetry
 from helix.watchdog import INTERVAL, WINDOW, WatchdogService
@@ -175,6 +176,20 @@ def test_ops12_port_accepts_a_few_in_a_turn() -> None:
     reactor.removeAll()
     for client in clients:
         client.close()
+
+
+def test_slo10_the_kernel_takes_little_that_is_not_on_its_way() -> None:
+    reactor = EPollReactor()
+    listener = ListenService(reactor, "tcp:0:interface=127.0.0.1", Factory())
+    listener.privilegedStartService()
+    assert isinstance(listener.port, Port)
+    listener.port.socket.setblocking(True)
+    address = listener.port.getHost()
+    with create_connection((address.host, address.port)), listener.port.socket.accept()[0] as ours:
+        assert ours.getsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT) == MAX_UNSENT_BYTES
+    listener.stopService()
+    reactor.runUntilCurrent()
+    reactor.removeAll()
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ class FlowClient:
         Deferred.fromCoroutine(self._open()).addErrback(self._fail_to_open)
         return self._started
 
-    def patch(self, patch: JsonObject) -> Deferred[int]:
+    def patch(self, patch: JsonObject, *, is_text: bool = False) -> Deferred[int]:
         """
         Change the document: at once in `document`, and in the log as soon as can be.
 
@@ -161,6 +161,8 @@ class FlowClient:
         takes, and are sent again until it has answered; none is applied twice.
 
         :param patch: a JSON Merge Patch of the document. It is copied.
+        :param is_text: whether its texts are prose that was made of what `document` shows: each is
+            merged with what others have made of it meanwhile. Else the last one to come counts.
         :return: a Deferred that fires with the version at which the log holds the patch. It fails
             with `InvalidPatch`, `TooManyPending`, `OutboxUnusable`, or with `Refused`, and the
             patch is shown no more; or with `ClientStopped`.
@@ -169,7 +171,7 @@ class FlowClient:
             return fail(self._end)
         if not self._is_open:
             return fail(Disconnected("The client is not started yet"))
-        return self._outgoing.submit(patch)
+        return self._outgoing.submit(patch, is_text=is_text)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """
@@ -230,7 +232,10 @@ class FlowClient:
 
     def _snapshot(self) -> SavedOutbox:
         replica = self._replica
-        operations = [SavedOperation(op.op_id, msgspec.Raw(op.text)) for op in replica.unconfirmed]
+        operations = [
+            SavedOperation(op.op_id, msgspec.Raw(op.text), dict(op.bases))
+            for op in replica.unconfirmed
+        ]
         return SavedOutbox(self.flow_id, self._secret, replica.newest_op, operations)
 
     # the membership's calls

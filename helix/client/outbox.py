@@ -17,15 +17,17 @@ FORMAT = 1
 """The version of the file's format."""
 
 
-class SavedOperation(msgspec.Struct, frozen=True):
+class SavedOperation(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     An operation as it is kept.
 
     :ivar patch: JSON.
+    :ivar bases: of what its texts were made (DOM4).
     """
 
     op_id: int
     patch: msgspec.Raw
+    bases: dict[str, str] = {}
 
 
 class SavedOutbox(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from helix.client.sending import Sending
 from helix.client.splitting import split
 from helix.client.wire import Limits, decode_accepted
 from helix.errors import Disconnected, HelixError, PatchTooLarge, Refused
+from helix.protocol import encode_json
 
 FRAME_ROOM = 2048
 """Bytes of a frame beside its payload, at most."""
@@ -68,12 +69,12 @@ class Outgoing:
         """Take over what was kept."""
         self._replica.newest_op = saved.newest_op
         for one in saved.operations:
-            self._sending.add(self._replica.restore(one.op_id, bytes(one.patch)))
+            self._sending.add(self._replica.restore(one.op_id, bytes(one.patch), one.bases))
 
-    def submit(self, patch: object) -> Deferred[int]:
+    def submit(self, patch: object, *, is_text: bool = False) -> Deferred[int]:
         """Take a patch; as `helix.client.FlowClient.patch`."""
         try:
-            op = self._replica.submit(patch)
+            op = self._replica.submit(patch, is_text=is_text)
         except HelixError as error:
             return fail(error)
         done = self._done[op.op_id] = Deferred()
@@ -162,6 +163,8 @@ class Outgoing:
                 continue
             op.was_sent = True
             payload = b'{"op_id":%d,"patch":%b}' % (op.op_id, op.text)
+            if op.bases and op.size + FRAME_ROOM <= self._limits.max_frame_bytes:
+                payload = payload[:-1] + b',"bases":%b}' % encode_json(op.bases)
             self._push("patch", payload).addCallbacks(
                 self._accepted, self._failed, (op.op_id,), {}, (op.op_id, attempt)
             ).addErrback(self._fault, op.op_id)

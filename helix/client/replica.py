@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from helix.errors import HelixError, TooManyPending
 from helix.mergepatch import same
 from helix.protocol import encode_json
 from helix.shape import check_patch
+from helix.texts import bases_of, merge_patch
 
 MAX_PENDING = 1000
 """Patches that may wait for the server's confirmation ..."""
@@ -60,7 +61,10 @@ class Operation:
     A patch of this client on its way into the log.
 
     :ivar text: the patch as JSON.
+    :ivar bases: of what its texts were made, by their JSON Pointers (DOM4).
     :ivar was_sent: whether a server may have seen it under its ``op_id``.
+    :ivar may_be_held: whether the document came whole and may have it: its texts are shown as
+        they are there, then.
     :ivar durable_at: the version at which the log holds it; ``None`` while that isn't known.
     :ivar dropped: what of it could not be taken, as JSON Pointers, once that is known.
     :ivar effective: what of it is shown; ``{}`` while it isn't shown.
@@ -72,13 +76,26 @@ class Operation:
     op_id: int
     patch: JsonObject
     text: bytes
+    bases: Mapping[str, str] = attrs.field(factory=dict)
     was_sent: bool = False
+    may_be_held: bool = False
     durable_at: int | None = None
     dropped: tuple[str, ...] = ()
     effective: JsonObject = attrs.field(factory=dict)
     undo: JsonObject = attrs.field(factory=dict)
     is_shown: bool = False
     places: frozenset[Place] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes, in memory or in a frame."""
+        return len(self.text) + (len(encode_json(self.bases)) if self.bases else 0)
+
+    def merged(self, document: JsonObject) -> JsonObject:
+        """Give the patch for a document, with what others have written in its texts meanwhile."""
+        merged: JsonObject
+        merged = merge_patch(document, self.patch, self.bases, is_held=self.may_be_held)
+        return merged
 
 
 def places_of(patch: JsonObject) -> set[Place]:
@@ -151,7 +168,7 @@ class Replica:
 
     # this client's own patches
 
-    def submit(self, patch: object) -> Operation:
+    def submit(self, patch: object, *, is_text: bool = False) -> Operation:
         """
         Take a patch, which is shown at once.
 
@@ -159,19 +176,21 @@ class Replica:
         decides.
 
         :param patch: a merge patch. It is copied.
+        :param is_text: whether its texts were made of those that are shown.
         :raises InvalidPatch: when it can't be a patch of any document.
         :raises TooManyPending: when as many wait as may.
         """
         text = encode_json(check_patch(patch, self._limits))
-        if len(self._pending) >= MAX_PENDING or self._pending_bytes + len(text) > MAX_PENDING_BYTES:
+        op = Operation(self.newest_op + 1, _decode_object(text), text)
+        if is_text:
+            op.bases = bases_of(self.document or {}, op.patch)
+        if len(self._pending) >= MAX_PENDING or self._pending_bytes + op.size > MAX_PENDING_BYTES:
             raise TooManyPending("Too many patches wait for the server's confirmation")
-        return self._add(self.newest_op + 1, text)
+        return self._add(op)
 
-    def restore(self, op_id: int, text: bytes) -> Operation:
+    def restore(self, op_id: int, text: bytes, bases: Mapping[str, str]) -> Operation:
         """Take a patch (JSON) that was submitted, and perhaps sent, by another process."""
-        op = self._add(op_id, text)
-        op.was_sent = True
-        return op
+        return self._add(Operation(op_id, _decode_object(text), text, bases, was_sent=True))
 
     def count_on_from(self, last_op_id: int) -> list[tuple[int, Operation]]:
         """
@@ -195,11 +214,10 @@ class Replica:
             self._pending[op.op_id] = op
         return renamed
 
-    def _add(self, op_id: int, text: bytes) -> Operation:
-        op = Operation(op_id, _decode_object(text), text)
-        self.newest_op = max(self.newest_op, op_id)
-        self._pending[op_id] = op
-        self._pending_bytes += len(text)
+    def _add(self, op: Operation) -> Operation:
+        self.newest_op = max(self.newest_op, op.op_id)
+        self._pending[op.op_id] = op
+        self._pending_bytes += op.size
         if self._flow is not None:
             self._show(op)
         return op
@@ -219,10 +237,11 @@ class Replica:
         parts = []
         for patch in patches:
             self.newest_op += 1
-            parts.append(Operation(self.newest_op, patch, encode_json(patch)))
+            bases = {name: op.bases[name] for name in bases_of({}, patch) if name in op.bases}
+            parts.append(Operation(self.newest_op, patch, encode_json(patch), bases))
         for one in (*parts, *behind):
             self._pending[one.op_id] = one
-            self._pending_bytes += len(one.text)
+            self._pending_bytes += one.size
         if self._flow is not None:
             self._cover()
         return parts
@@ -263,6 +282,7 @@ class Replica:
         self._touched.clear()
         for op in self.operations:
             op.effective, op.undo, op.is_shown = {}, {}, False
+            op.may_be_held = op.was_sent and self.epoch in (None, epoch)
             if op.durable_at is not None:
                 self._forget(op)
         self.epoch, self.version, self.chain = epoch, version, None
@@ -345,7 +365,8 @@ class Replica:
             dropped: list[str] = []
             if before.was_sent and before.durable_at is None:
                 with suppress(HelixError):
-                    if not self._flow.stage(before.patch, dropped=dropped):
+                    patch = before.merged(self._flow.content)
+                    if not self._flow.stage(patch, dropped=dropped):
                         self._settle(before, self.version, tuple(dropped), settled)
 
     def _settle(
@@ -389,7 +410,7 @@ class Replica:
     def _show(self, op: Operation) -> None:
         assert self._flow is not None
         try:
-            op.effective = self._flow.stage(op.patch, bounded=False)
+            op.effective = self._flow.stage(op.merged(self._flow.content), bounded=False)
         except HelixError:
             op.effective = {}
         places = places_of(op.patch) | places_of(op.effective)
@@ -428,4 +449,4 @@ class Replica:
 
     def _remove(self, op: Operation) -> None:
         del self._pending[op.op_id]
-        self._pending_bytes -= len(op.text)
+        self._pending_bytes -= op.size

@@ -7,6 +7,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -222,3 +223,19 @@ def check_schema(database: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> N
     :raises SchemaMismatch: when it has another schema.
     """
     check_current(upgrades, schema_number(database))
+
+
+class _NoValue:
+    """What SQLite can't be given."""
+
+
+def forget_values(database: sqlite3.Connection, sql: str, count: int) -> None:
+    """
+    Have a statement forget the values that it was executed with last.
+
+    Statements are kept, each with a copy of its values until it is executed again.
+
+    :param count: how many values it takes, two at least, of which the last one is kept.
+    """
+    with suppress(sqlite3.Error):  # values are given in order, and it isn't executed without one
+        database.execute(sql, [*[None] * (count - 1), _NoValue()])

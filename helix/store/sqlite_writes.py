@@ -23,7 +23,7 @@ from helix.errors import (
 from helix.records import Entry, FlowHead, NamedVersion, Summary
 from helix.store.rules import due, expendable
 from helix.store.sqlite_bulk import INSERT_ENTRIES, UPDATE_FLOWS
-from helix.store.sqlite_file import WriterLock, primary_code, store_error
+from helix.store.sqlite_file import WriterLock, forget_values, primary_code, store_error
 from helix.store.sqlite_names import drop_name, keep_name
 from helix.store.sqlite_place import Place
 from helix.store.sqlite_reads import read_chain, read_head, read_size, read_snapshot_versions
@@ -35,6 +35,10 @@ _KNOWN_LOGS = 20_000
 
 _KNOWN_CLIENTS = 1000
 """Of how many clients of a flow it remembers the key."""
+
+
+_LARGE_BYTES = 256 * 1024
+"""Values of one statement that are not to stay in memory once they are written."""
 
 
 class Append(msgspec.Struct, frozen=True, gc=False):
@@ -106,7 +110,7 @@ class SQLiteWrites:
         self._place = place
         self._reopen = reopen
         self._room = room
-        self._is_full = False
+        self._is_full = self._is_large = False
         self._logs: dict[str, _Log] = {}
         self._removed = RemovedFlows(database)
         self._is_lost = False
@@ -201,6 +205,9 @@ class SQLiteWrites:
         self._database.execute("COMMIT")
         self.transactions += 1
         self._removed.committed()
+        if self._is_large:
+            self._is_large = False
+            self._database.execute("PRAGMA shrink_memory")  # of the pages that it keeps
         return outcomes
 
     def _roll_back(self) -> None:
@@ -270,13 +277,20 @@ class SQLiteWrites:
     def _write_staged(self) -> None:
         if self._entry_values:
             for sql, values in INSERT_ENTRIES.pieces(self._entry_values):
-                self._database.execute(sql, values)
+                self._insert(sql, values)
             self._entry_values.clear()
         if self._changed:
             changed = [value for row in self._changed.values() for value in row]
             for sql, values in UPDATE_FLOWS.pieces(changed):
                 self._database.execute(sql, values)
             self._changed.clear()
+
+    def _insert(self, sql: str, values: Sequence[object]) -> None:
+        """Execute a statement with values that may be large, of which none is kept."""
+        self._database.execute(sql, values)
+        if sum(len(value) for value in values if isinstance(value, bytes)) >= _LARGE_BYTES:
+            forget_values(self._database, sql, len(values))
+            self._is_large = True
 
     def _find_log(self, flow_id: str) -> _Log | None:
         row = self._database.execute(
@@ -369,10 +383,10 @@ class SQLiteWrites:
             return
         if read_chain(self._database, log.flow, version) != chain:
             return
-        self._database.execute(
-            "INSERT OR IGNORE INTO snapshots (flow, version, document)"
-            " VALUES (?, ?, CAST(? AS TEXT))",
-            (log.flow, version, document),
+        self._insert(
+            "INSERT OR IGNORE INTO snapshots (document, flow, version)"
+            " VALUES (CAST(? AS TEXT), ?, ?)",
+            (document, log.flow, version),
         )
         kept, decided = due(read_snapshot_versions(self._database, log.flow))
         steps = zip([kept, *decided], decided, strict=False)

@@ -304,6 +304,7 @@ class Worker(Generic[W]):
                 unexpected.__cause__ = error
                 outcomes = [unexpected] * len(requests)
             self._hand_over(zip(requests, outcomes, strict=True))
+            del requests, outcomes  # which may be large, and the next may be long in coming
 
     def _hand_over(self, done: Iterable[tuple[_Request[W], object]]) -> None:
         """Let the reactor's thread know what is done, by one call for all that it hasn't seen."""
@@ -319,6 +320,7 @@ class Worker(Generic[W]):
         requests: list[_Request[W]] = []
         size = 0
         with self._wakes:
+            self._begun = []
             while not self._queue and self._state is _State.OPEN and not runner.unfinished:
                 self._wakes.wait()
             while self._queue and len(requests) < self._max_batch and size < self._max_batch_bytes:

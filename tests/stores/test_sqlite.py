@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _sqlite3
+import ctypes
 import sqlite3
 import stat
 import threading
@@ -74,6 +76,28 @@ def test_sto18_a_url_names_a_store(path: Path) -> None:
 def test_sto18_another_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"memory:, sqlite:PATH or postgresql://"):
         open_store(url, reactor)
+
+
+# Memory.
+
+
+def sqlite_bytes() -> int:
+    """What SQLite itself has allocated, in all databases of this process."""
+    used = ctypes.CDLL(_sqlite3.__file__).sqlite3_memory_used
+    used.restype = ctypes.c_int64
+    return int(used())
+
+
+@ensureDeferred
+async def test_sto24_nothing_large_stays_with_sqlite(store: SQLiteStore) -> None:
+    await keep(store, "f", entries(1, 1))
+    before = sqlite_bytes()
+    large = b'"%b"' % (b"x" * 8 * 2**20)
+    await add(store, "f", "e1", 1, [msgspec.structs.replace(entry(2), patch=large)], SUMMARY)
+    await take_snapshot(store, "f", "e1", 2, large)
+    assert len((await store.load("f")).snapshot or b"") == len(large)
+    await store.head("f")  # the writer is done once others read what it wrote
+    assert sqlite_bytes() - before < 4 * 2**20
 
 
 # The file.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, globalLogPublisher
 
@@ -152,6 +154,39 @@ async def test_sto17_too_much_at_once_is_refused(bench: Bench) -> None:
     bench.gate.open()
     assert await gatherResults([first, second]) == ["first", "second"]
     assert await bench.worker.submit("fourth", MAX_QUEUED_BYTES) == "fourth"
+
+
+class Large:
+    """What is asked for, and what is answered."""
+
+
+class Answers:
+    """A runner that knows nothing of what it has done."""
+
+    unfinished = False
+
+    def run(self, works: Sequence[Any]) -> list[object]:
+        return [Large() for _ in works]
+
+    def close(self) -> None:
+        pass
+
+
+@ensureDeferred
+async def test_sto24_what_is_done_is_forgotten() -> None:
+    worker: Worker[Any] = Worker(reactor, "tested", Answers)
+    await worker.start()
+    work = Large()
+    asked = weakref.ref(work)
+    answered = weakref.ref(await worker.submit(work))
+    del work
+    gc.collect()
+    for _ in range(500):  # the thread may be about to wait for more
+        if asked() is None and answered() is None:
+            break
+        await deferLater(reactor, 0.02)
+    assert (asked(), answered()) == (None, None)
+    await worker.stop()
 
 
 @ensureDeferred

@@ -261,8 +261,9 @@ class Log:
         its page knew.
         """
         writers: dict[Path, tuple[int, str]] = {}
-        for entry, _ in self.steps:
+        for entry, before in self.steps:
             operation = self.operations.get((entry["client_id"], entry["op_id"]))
+            freed = _freed_by(entry["patch"], before)
             life = operation.life if operation is not None else ""
             # A redo of what was undone before it was ever sent does it for the first time.
             tokens = self.tokens_in(entry["patch"])
@@ -272,11 +273,22 @@ class Log:
                 above = [path[:n] for n in range(1, len(path)) if path[:n] in writers]
                 within = [one for one in writers if one[: len(path)] == path]
                 wrote = [writers.pop(one) for one in (*above, *within)]
-                if operation is not None and operation.may_not_write(path) and not is_first:
+                is_free_to = is_first or path[:3] in freed
+                if operation is not None and not is_free_to and operation.may_not_write(path):
                     for version, other in wrote:
                         if other != life and version <= operation.version:
                             yield entry, operation, path, f"{other} at {version}"
                 writers[path] = (entry["version"], life)
+
+
+def _freed_by(patch: dict[str, Any], before: bytes) -> set[Path]:
+    """The paths of the places of nodes whose group a patch deletes: these have to be others."""
+    gone = {one for one, value in patch.get("nodes", {}).items() if value is None}
+    if not gone:
+        return set()
+    nodes = json.loads(before)["nodes"]
+    freed = [one for one, value in nodes.items() if value.get("parentId") in gone]
+    return {("nodes", one, name) for one in freed for name in ("parentId", "position")}
 
 
 def _leaves(patch: dict[str, Any], path: Path = ()) -> Iterator[Path]:

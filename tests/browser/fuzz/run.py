@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from helix.document import diff
 from tests.browser.fuzz.model import Log, Model
 from tests.browser.fuzz.plan import Step
 from tests.browser.fuzz.stage import Stage, Tab
@@ -98,8 +99,10 @@ class Run:
 
     def _check(self) -> Counter[str]:
         log = self._log()
-        shown = [tab.ask("document()") for tab in self._stage.tabs]
-        assert all(one == log.document for one in [*shown, self._flow()["document"]])
+        shown = {tab.name: tab.ask("document()") for tab in self._stage.tabs}
+        shown["the server"] = self._flow()["document"]
+        wrong = {who: diff(log.document, one) for who, one in shown.items()}
+        assert not any(wrong.values()), f"who shows another document than the log's: {wrong}"
         assert self._stage.complaints == []
         assert log.closed == [], log.closed
         return self.model.check(log)

@@ -33,6 +33,8 @@ export interface Operation extends Change {
   bases: Bases;
   /** What it changed when it was shown before a whole document came, which may hold it. */
   assumed: Pick<Change, "effective" | "inverse"> | null;
+  /** Whether it is taken to be in the document already, so that what it changed isn't put on top of it. */
+  isTakenIn: boolean;
 }
 
 /** What one makes an operation from. */
@@ -250,7 +252,8 @@ export class Replica {
       const op = this.find(entry.client_id, entry.op_id);
       if (op !== undefined) {
         // What is shown stays as it is where the log takes what lies lowest, and just as it is shown.
-        isAsShown &&= op === this.operations[settled.length] && same(op.effective, entry.patch);
+        isAsShown &&=
+          op === this.operations[settled.length] && !op.isTakenIn && same(op.effective, entry.patch);
         op.durableAt ??= entry.version;
         op.assumed = null;
         op.undoes = null;
@@ -319,6 +322,7 @@ export class Replica {
       effective: {},
       inverse: {},
       assumed: null,
+      isTakenIn: false,
       ...given,
     };
     op.waits = this.#isWaiting(op);
@@ -405,7 +409,8 @@ export class Replica {
       // The server will say what is wrong with it.
       effective = {};
     }
-    if (op.assumed !== null && isEmpty(effective)) {
+    op.isTakenIn = op.assumed !== null && isEmpty(effective);
+    if (op.isTakenIn) {
       Object.assign(op, op.assumed);
       return {};
     }

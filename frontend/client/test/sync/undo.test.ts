@@ -299,6 +299,38 @@ describe("undo of what is saved, while others go on", () => {
     expect(browser.operations).toEqual([]);
   });
 
+  test("jsc1 jsc27 what another page redoes is shown as soon as the log has it", async () => {
+    const browser = new Browser();
+    const desk = new Desk();
+    desk.server.isWhole = true;
+    desk.server.edit({ title: "old" });
+    const page = browser.page();
+    const ada = await desk.join({ keeper: page });
+    const { document } = browser;
+    ada.patch({ title: "new" });
+    await desk.until(() => ada.state.status.kind === "saved");
+    desk.network.delay = () => 100;
+    ada.undo();
+    ada.redo();
+    page.die();
+    await desk.until(() => desk.server.document.title === "old");
+    desk.network.cut();
+    ada.stop();
+    browser.document = document; // the page had no time to keep a later one
+    desk.network.delay = () => 1;
+    const ben = desk.open({ keeper: browser.page() });
+    const shown = new Map<number, string>();
+    ben.subscribe(() => {
+      const { version, status, document } = ben.state;
+      if (status.kind === "saved") {
+        shown.set(version, shown.get(version) ?? document?.title ?? "");
+      }
+    });
+    await desk.until(() => ben.state.status.kind === "saved" && ben.state.version === 4);
+    expect(desk.server.document.title).toBe("new");
+    expect(shown).toEqual(new Map([[4, "new"]]));
+  });
+
   test("jsc27 the parts of one that is large leave it, too", async () => {
     const { desk, ada } = await dragged();
     const ids = Array.from({ length: 60 }, (_, n) => `m${n}`);
