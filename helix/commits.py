@@ -287,7 +287,11 @@ class CommitLoop:
 
     def _acknowledge(self, group: Group) -> None:
         for pending in group.pending:
-            if not self._accept_found(pending) and pending.accepted is not None:
+            if self._accept_found(pending):
+                continue
+            if pending.refused is not None:
+                pending.refuse(pending.refused)
+            elif pending.accepted is not None:
                 pending.accept(pending.accepted)
 
     def _accept_found(self, pending: Pending) -> bool:

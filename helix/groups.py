@@ -27,8 +27,8 @@ class Group:
 
     :ivar at: when, in Unix seconds.
     :ivar _work: as that of `helix.livelog.LogSettings`.
-    :ivar pending: the submissions in order: those of the entries, those that change nothing (they
-        were judged by what the others make), and those that the log holds already.
+    :ivar pending: the submissions in order: those of the entries, those that change nothing or are
+        refused (they were judged by what the others make), and those that the log holds already.
     :ivar entries: what is to be appended.
     :ivar size: bytes of their patches.
     :ivar _entering: the submissions of the entries.
@@ -45,7 +45,10 @@ class Group:
     _changes: list[tuple[JsonObject, JsonObject]] = attrs.field(factory=list)
 
     def take(self, pending: Pending) -> None:
-        """Stage a submission on those before it; who submitted what is refused is told so."""
+        """
+        Stage a submission on those before it. Who submitted what is refused is told so, at once
+        where it was judged by nothing that isn't durable.
+        """
         log, submission = self._log, pending.submission
         self.pending.append(pending)
         if pending.found is not None:
@@ -58,9 +61,12 @@ class Group:
                 submission.check(log.epoch, version, self._chain)
             patch = submission.stage(log.document, dropped)
         except HelixError as error:
-            self.pending.pop()
             self._charge(submission, began, 0)
-            pending.refuse(error)
+            if self.entries:
+                pending.refused = error
+            else:
+                self.pending.pop()
+                pending.refuse(error)
             return
         text = b"{}"
         if patch:
@@ -116,7 +122,7 @@ class Group:
         """Let it be as if nothing had been taken; the submissions may be taken by another group."""
         self.undo()
         for pending in self.pending:
-            pending.accepted = None
+            pending.accepted = pending.refused = None
 
     def cork(self) -> list[Corkable]:
         """Let the outlets of the submitters gather what they are sent, and give those that do."""

@@ -57,6 +57,7 @@ class Pending:
     :ivar submitter: whose it is; ``None`` for one that has no name.
     :ivar number: larger than those of all that were submitted before.
     :ivar accepted: what to acknowledge once the append is durable.
+    :ivar refused: what to refuse it with then: it was judged by entries of that append.
     :ivar found: the entry that it became earlier.
     :ivar absent_from: the epoch of the log that didn't hold it when the store was asked.
     :ivar is_sought: whether the store is being asked.
@@ -67,6 +68,7 @@ class Pending:
     number: int
     done: Deferred[Accepted] = attrs.field(factory=Deferred)
     accepted: Accepted | None = None
+    refused: HelixError | None = None
     found: Entry | None = None
     absent_from: str | None = None
     is_sought: bool = False

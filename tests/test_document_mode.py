@@ -373,6 +373,28 @@ def test_dom5_patch_for_a_version_counts_what_is_not_stored_yet(
     assert other.answers[2] == ("ok", {"version": 2})
 
 
+def test_dom5_log3_patch_is_not_refused_by_what_is_not_stored(
+    world: World, store: HeldStore
+) -> None:
+    """What comes before it in the same append fails, and so the flow never was at that version."""
+    one, other = Editor(world, "1"), Editor(world, "2")
+    store.holding = True
+    one.patch(1, adding("a"))
+    one.patch(2, adding("b"))
+    other.patch(1, adding("c"), if_version=1)
+    store.let_through()
+    world.settle()
+    store.fail("append", StoreUnavailable())
+    store.let_through()
+    one.look()
+    other.look()
+    assert one.refusals() == {2: ("store_unavailable", True)}
+    assert other.refusals() == {1: ("store_unavailable", True)}
+    store.holding = False
+    other.patch(1, adding("c"), if_version=1)
+    assert other.accepted() == {1: 2}
+
+
 def test_dom5_patch_for_a_version_is_answered_the_same_again(world: World) -> None:
     writer = Editor(world, "w")
     writer.patch(1, adding("a"), if_version=0)
