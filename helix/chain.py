@@ -47,8 +47,10 @@ def follow(chain: bytes, entry: Entry) -> bytes:
         size = len(client)
     op_id = -1 if entry.op_id is None else entry.op_id
     fixed = _FIXED(chain, entry.version, entry.at, op_id, len(by), size, len(entry.patch))
-    text = b"".join((fixed, by, client, entry.patch, paths_text(entry.dropped)))
-    return sha256(text).digest()[:CHAIN_BYTES]
+    digest = sha256(fixed + by + client)
+    digest.update(entry.patch)  # which may be large: it isn't copied
+    digest.update(paths_text(entry.dropped))
+    return digest.digest()[:CHAIN_BYTES]
 
 
 def chained(chain: bytes, entries: Iterable[Entry]) -> list[Entry]:

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from helix.edits import Accepted, Submission, summary_of
+from helix.edits import Accepted, Preparation, Submission, summary_of
 from helix.errors import (
     DuplicateOperation,
     FlowDeleted,
@@ -31,8 +31,9 @@ from helix.errors import (
     VersionConflict,
 )
 from helix.groups import Group
-from helix.livelog import LiveLog, LogSettings
+from helix.livelog import LiveLog
 from helix.otherwriters import LogFollower, OtherWriters
+from helix.replaying import LogSettings
 from helix.submitters import Pending, Submitter, Submitters
 
 MAX_GROUP = 500
@@ -78,6 +79,7 @@ class CommitLoop:
         "_follower",
         "_group",
         "_others",
+        "_preparing",
         "_queue",
         "_running",
         "_settings",
@@ -98,7 +100,7 @@ class CommitLoop:
         self._group: Group | None = None
         self._conflicts = 0
         self._settling: Deferred[None] | None = None
-        self._appending = self._running = self._closed = False
+        self._appending = self._preparing = self._running = self._closed = False
 
     # what the session calls
 
@@ -211,7 +213,7 @@ class CommitLoop:
         self._running = True
         others = self._others
         try:
-            while not self._closed and self._group is None and others.reading is None:
+            while not (self._closed or self._group or self._preparing or others.reading):
                 if others.stale and (self._queue or others.asked):
                     self._catch_up()
                 elif self._queue:
@@ -229,13 +231,33 @@ class CommitLoop:
 
     def _stage(self) -> Group:
         """Take the next submissions off the queue and apply what they change."""
-        now = round(self._settings.wall(), 3)
-        self._group = group = Group(self.log, now, self._settings.work)
+        log, now = self.log, round(self._settings.wall(), 3)
+        self._group = group = Group(log, now, self._settings.work)
         while self._queue and len(group.entries) < MAX_GROUP and group.size < MAX_GROUP_BYTES:
-            pending = self._queue.popleft()
+            pending = self._queue[0]
+            preparation = pending.submission.preparation
+            if preparation is not None and not preparation.fits(log.epoch, group.version):
+                if not group.pending:
+                    preparing = Deferred.fromCoroutine(self._prepare(pending, preparation))
+                    preparing.addErrback(self.crash)
+                break
+            self._queue.popleft()
             if not self._submitters.holds_back(pending, self):
                 group.take(pending)
         return group
+
+    async def _prepare(self, pending: Pending, preparation: Preparation) -> None:
+        """Have what the next submission goes by made of the document as it is; all others wait."""
+        self._preparing = True
+        try:
+            await preparation.make(self.log.state)
+        except HelixError as error:
+            if not self._closed:
+                self._queue.remove(pending)
+                pending.refuse(error)
+        finally:
+            self._preparing = False
+        self._next()
 
     def _append(self, group: Group) -> None:
         if self._closed:

@@ -258,6 +258,10 @@ class FlowDocument:
         self._apply(effective, undo)
         return undo
 
+    def succeed(self, before: FlowDocument) -> None:
+        """Take the place of another document: know where its nodes were that are gone."""
+        self._nesting.succeed(before._nesting)
+
     def _apply(self, effective: JsonObject, undo: JsonObject | None) -> None:
         edges = self.content["edges"]
         touched = effective.get("edges", ())

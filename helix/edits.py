@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import attrs
@@ -26,6 +26,34 @@ class Corkable(Protocol):
         """Send what was gathered as one."""
 
 
+@attrs.frozen(eq=False)
+class Replacement:
+    """
+    A document that takes the place of a flow's as a whole, whatever it holds: to put it there, and
+    to take it back, costs nothing.
+
+    :ivar text: the effective patch that leads there, as JSON.
+    :ivar document: what that makes of the flow's. It is taken over.
+    """
+
+    text: bytes
+    document: FlowDocument
+
+
+class Preparation(Protocol):
+    """What an edit has made beforehand of the document as it was then, since it takes long."""
+
+    def fits(self, epoch: str, version: int) -> bool:
+        """Tell whether the flow is still as it was."""
+
+    def make(self, state: FlowState) -> Awaitable[None]:
+        """
+        Make it anew, of the flow as it is now. Nothing else enters the flow meanwhile.
+
+        :raises HelixError: (when it is awaited) what refuses the edit.
+        """
+
+
 class Submission(msgspec.Struct, frozen=True):
     """
     An edit on its way into the log.
@@ -43,9 +71,11 @@ class Submission(msgspec.Struct, frozen=True):
     :ivar size: bytes that the submitter sent for it.
     :ivar charge: told the seconds that it took to stage it, and how many more bytes than those are
         to be written; ``None`` where nobody counts.
+    :ivar preparation: what ``stage`` goes by, which is called only where that fits; ``None`` where
+        it needs none.
     """
 
-    stage: Callable[[FlowDocument, list[str]], JsonObject]
+    stage: Callable[[FlowDocument, list[str]], JsonObject | Replacement]
     by: str = ""
     client_id: str | None = None
     op_id: int | None = None
@@ -53,6 +83,7 @@ class Submission(msgspec.Struct, frozen=True):
     outlet: Corkable | None = None
     size: int = 0
     charge: Charge | None = None
+    preparation: Preparation | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):

@@ -10,14 +10,42 @@ import msgspec
 from msgspec import structs
 
 from helix.chain import follow
-from helix.document import JsonObject
-from helix.edits import Accepted, Corkable, Submission
+from helix.document import FlowDocument, JsonObject
+from helix.edits import Accepted, Corkable, Replacement, Submission
 from helix.errors import HelixError
 from helix.livelog import LiveLog
 from helix.records import Entry
 from helix.submitters import Pending
 
 _encode_patch = msgspec.json.Encoder().encode
+
+
+@attrs.frozen(eq=False)
+class _Patched:
+    """A change that is made in the document itself."""
+
+    patch: JsonObject
+    inverse: JsonObject
+
+    def undo(self, log: LiveLog) -> None:
+        log.document.apply(self.inverse)
+
+    def redo(self, log: LiveLog) -> None:
+        log.document.apply(self.patch)
+
+
+@attrs.frozen(eq=False)
+class _Replaced:
+    """A change that puts another document in the place of the one that was."""
+
+    before: FlowDocument
+    after: FlowDocument
+
+    def undo(self, log: LiveLog) -> None:
+        log.document = self.before
+
+    def redo(self, log: LiveLog) -> None:
+        log.document = self.after
 
 
 @attrs.define(eq=False)
@@ -32,7 +60,7 @@ class Group:
     :ivar entries: what is to be appended.
     :ivar size: bytes of their patches.
     :ivar _entering: the submissions of the entries.
-    :ivar _changes: each effective patch and its inverse.
+    :ivar _changes: what each of them has changed.
     """
 
     _log: LiveLog
@@ -42,7 +70,12 @@ class Group:
     entries: list[Entry] = attrs.field(factory=list)
     size: int = 0
     _entering: list[Pending] = attrs.field(factory=list)
-    _changes: list[tuple[JsonObject, JsonObject]] = attrs.field(factory=list)
+    _changes: list[_Patched | _Replaced] = attrs.field(factory=list)
+
+    @property
+    def version(self) -> int:
+        """The log's version after the entries."""
+        return self._log.version + len(self.entries)
 
     def take(self, pending: Pending) -> None:
         """
@@ -53,13 +86,13 @@ class Group:
         self.pending.append(pending)
         if pending.found is not None:
             return
-        version = log.version + len(self.entries)
+        version = self.version
         dropped: list[str] = []
         began = self._work()
         try:
             if submission.check is not None:
                 submission.check(log.epoch, version, self._chain)
-            patch = submission.stage(log.document, dropped)
+            staged = submission.stage(log.document, dropped)
         except HelixError as error:
             self._charge(submission, began, 0)
             if self.entries:
@@ -68,11 +101,11 @@ class Group:
                 self.pending.pop()
                 pending.refuse(error)
             return
-        text = b"{}"
-        if patch:
+        text = staged.text if isinstance(staged, Replacement) else _encode_patch(staged)
+        if text != b"{}":
             version += 1
-            text = _encode_patch(patch)
-            self._add(version, patch, text, pending, tuple(dropped))
+            self._changes.append(self._change(staged))
+            self._add(version, text, pending, tuple(dropped))
         self._charge(submission, began, len(text))
         pending.accepted = Accepted(log.epoch, version, text, tuple(dropped), chain=self._chain)
 
@@ -85,16 +118,24 @@ class Group:
         """The log's chain after the entries."""
         return self.entries[-1].chain if self.entries else self._log.chain
 
+    def _change(self, staged: JsonObject | Replacement) -> _Patched | _Replaced:
+        """Let the document be what was staged."""
+        log = self._log
+        if not isinstance(staged, Replacement):
+            return _Patched(staged, log.document.exchange(staged))
+        change = _Replaced(log.document, staged.document)
+        staged.document.succeed(log.document)
+        log.document = staged.document
+        return change
+
     def _add(
         self,
         version: int,
-        patch: JsonObject,
         text: bytes,
         pending: Pending,
         dropped: tuple[str, ...],
     ) -> None:
         self._entering.append(pending)
-        self._changes.append((patch, self._log.document.exchange(patch)))
         self.size += len(text)
         submission = pending.submission
         client_id, op_id = submission.client_id, submission.op_id
@@ -110,13 +151,13 @@ class Group:
 
     def undo(self) -> None:
         """Take it out of the document; `redo` puts it in again."""
-        for _, undo in reversed(self._changes):
-            self._log.document.apply(undo)
+        for change in reversed(self._changes):
+            change.undo(self._log)
 
     def redo(self) -> None:
         """Put into the document what `undo` took out."""
-        for change, _ in self._changes:
-            self._log.document.apply(change)
+        for change in self._changes:
+            change.redo(self._log)
 
     def roll_back(self) -> None:
         """Let it be as if nothing had been taken; the submissions may be taken by another group."""

@@ -60,13 +60,17 @@ class Joining:
 
     async def prepare(self) -> None:
         """
-        Get the entries that the member missed and that are not at hand any more.
+        Get the entries that the member missed and that are not at hand any more; without any, what
+        of the document takes long.
 
         :raises HelixError: when the store can't tell what other nodes told the member.
         """
-        past = self._resume
-        if past is None:
-            return
+        if self._resume is not None:
+            await self._fetch(self._resume)
+        if self._fetched is None:
+            await self._commits.confirmed(self._commits.log.escaped)
+
+    async def _fetch(self, past: Past) -> None:
         try:
             if not await self._holds(past):
                 # It may have been told by another node what this one has yet to read.

@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any
 
 import attrs
-import msgspec
 from twisted.internet.defer import Deferred
 
-from helix.apart import AT_ONCE_BYTES, Apart, at_once
 from helix.chain import chain_text, chained, origin_of
+from helix.decoding import decode_in_parts
 from helix.document import (
     DocumentLimits,
     FlowDocument,
@@ -26,17 +25,15 @@ from helix.duplicating import duplicate
 from helix.edits import Accepted, Check, FlowState, Submission, summary_of
 from helix.errors import TemplateNotFound
 from helix.importing import FORMAT, FORMAT_VERSION, complete, read_import
-from helix.livelog import LogSettings
 from helix.loads import Loads
 from helix.protocol import encode_json
 from helix.ratelimit import Charge
 from helix.reading import FlowReader
 from helix.records import Entry, FlowHead, HeadQuery, Summary
+from helix.replaying import LogSettings
 from helix.rewriting import Rewriting
 from helix.service import FlowSessionService
 from helix.templates import Template
-
-_decode = msgspec.json.Decoder().decode
 
 _Validate = Callable[[JsonObject, DocumentLimits], JsonObject]
 
@@ -80,7 +77,6 @@ class FlowLibrary:
     :param logs: the store, and what else the logs share.
     :param new_id: makes ids, each unlike any other.
     :param templates: what a flow can be made from.
-    :param apart: does what takes long.
     """
 
     def __init__(
@@ -89,18 +85,17 @@ class FlowLibrary:
         logs: LogSettings,
         new_id: Callable[[], str],
         templates: Sequence[Template],
-        apart: Apart = at_once,
     ) -> None:
         self.limits = logs.limits
         self.templates = templates
         self._service = service
         self._loads = Loads()
-        self._reader = FlowReader(service, self._loads)
+        self._reader = FlowReader(service, self._loads, logs.apart)
         self._store = logs.store
         self._wall = logs.wall
         self._new_epoch = logs.new_epoch
         self._new_id = new_id
-        self._apart = apart
+        self._apart = logs.apart
 
     # looking
 
@@ -339,19 +334,11 @@ class FlowLibrary:
         charge: Charge | None,
     ) -> Accepted:
         """Let a document become another, in a way that keeps nobody waiting where it is large."""
-        if size > AT_ONCE_BYTES:
-            state = await self._service.read(flow_id)
-            rewriting = await self._apart(
-                size, partial(Rewriting.make, state, make_whole, check), charge
-            )
-            submission = Submission(rewriting.stage, by, check=rewriting.check, charge=charge)
-        else:
-            submission = Submission(
-                lambda current, _: diff(current.content, make_whole()),
-                by,
-                check=check,
-                charge=charge,
-            )
+        rewriting = Rewriting(make_whole, self.limits, size, self._apart, charge)
+        await rewriting.make(await self._service.read(flow_id))
+        submission = Submission(
+            rewriting.stage, by, check=check, charge=charge, preparation=rewriting
+        )
         return await self._service.submit(flow_id, submission)
 
     async def _create(
@@ -391,7 +378,7 @@ class FlowLibrary:
         state = await self._reader.read(flow_id, None, who)
 
         def copy() -> JsonObject:
-            return duplicate(_decode(state.document), self._new_id)
+            return duplicate(decode_in_parts(state.document), self._new_id)
 
         size = len(state.document)
         return await self._create(copy, None, by, size, charge, validate_past)
@@ -415,7 +402,7 @@ class FlowLibrary:
         past = (await self._reader.read(flow_id, version, who)).document
 
         def whole() -> JsonObject:
-            return validate_past(_decode(past), self.limits)
+            return validate_past(decode_in_parts(past), self.limits)
 
         return await self._rewrite(flow_id, whole, len(past), check, by, charge)
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from time import perf_counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-import attrs
-import msgspec
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from helix.chain import continues, origin_of
-from helix.document import DocumentLimits, FlowDocument, JsonObject, empty_document, encode_document
+from helix.document import FlowDocument, encode_document
 from helix.edits import FlowState, summary_of
-from helix.errors import FlowDeleted, FlowNotFound, StoreCorrupt
-from helix.interfaces import IFlowStore
+from helix.errors import FlowDeleted, FlowNotFound
 from helix.parts import SharedText
 from helix.records import Entry, FlowHead, StoredFlow
+from helix.replaying import HERE_BYTES, LogSettings, apply_entry, replay
 
 RECENT_BYTES = 128 * 1024
 """Bytes of the newest entries that are kept at hand for those who were away for a moment."""
@@ -47,118 +43,8 @@ MISSED_BYTES = 4 * 1024 * 1024
 """Bytes of entries that are read for one who was away; beyond, the document comes whole, which all
 who join share."""
 
-REPLAYED_AT_ONCE = 500
-"""Entries that are applied in one turn of the reactor: about 5 ms."""
-
 PAGE = 1000
 """Entries that are read from the store at once."""
-
-_decode = msgspec.json.Decoder(dict).decode
-
-_KINDS = {name: type(value) for name, value in empty_document().items()}
-
-_NONSENSE = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
-"""What reading and applying something raises that is no document, or no patch of one."""
-
-
-@attrs.frozen
-class LogSettings:
-    """
-    What the live logs of a server share.
-
-    :ivar clock: the reactor.
-    :ivar wall: tells the time, in Unix seconds; it may be set to any other.
-    :ivar new_epoch: makes the identity of a new log.
-    :ivar work: tells the time by which staging is measured, in seconds: for each edit twice, so it
-        has to be quick.
-    """
-
-    store: IFlowStore
-    clock: IReactorTime
-    wall: Callable[[], float]
-    limits: DocumentLimits
-    new_epoch: Callable[[], str]
-    work: Callable[[], float] = perf_counter
-
-
-async def replay(stored: StoredFlow, settings: LogSettings) -> FlowDocument:
-    """
-    Make the document of a flow that was loaded. The reactor turns between slices.
-
-    :raises StoreCorrupt: when the snapshot or an entry is not what it was.
-    """
-    document, entries = _begin(stored, settings.limits)
-    for done, entry in enumerate(entries, 1):
-        apply_entry(document, entry)
-        if done % REPLAYED_AT_ONCE == 0:
-            await deferLater(settings.clock, 0)
-    return document
-
-
-def _begin(stored: StoredFlow, limits: DocumentLimits) -> tuple[FlowDocument, list[Entry]]:
-    """Make the document that a flow's entries go on from, and give these."""
-    entries = stored.entries
-    if stored.snapshot is not None:
-        place = f"The snapshot of version {stored.snapshot_version}"
-        return _made(stored.snapshot, FlowDocument, limits, place), entries
-    if entries and b"null" not in entries[0].patch:
-        return _made(entries[0].patch, FlowDocument.begun, limits, _place(entries[0])), entries[1:]
-    return FlowDocument.empty(limits), entries
-
-
-def _made(
-    text: bytes,
-    make: Callable[[JsonObject, DocumentLimits], FlowDocument],
-    limits: DocumentLimits,
-    place: str,
-) -> FlowDocument:
-    try:
-        document = make(_decode(text), limits)
-        _check_members(document.content)
-    except _NONSENSE as error:
-        raise StoreCorrupt(f"{place} is damaged") from error
-    return document
-
-
-def _check_members(content: JsonObject) -> None:
-    """See that a document's parts are there, without a look at all that is in them."""
-    kinds = {name: type(value) for name, value in content.items()}
-    if kinds != _KINDS:
-        raise TypeError("a document has other members")
-    for member_id, member in (*content["nodes"].items(), *content["edges"].items()):
-        if member["id"] != member_id:
-            raise ValueError("a node or an edge is none")
-
-
-def apply_entry(document: FlowDocument, entry: Entry) -> None:
-    """
-    Apply an entry as the store gave it.
-
-    :raises StoreCorrupt: when it is not what it was.
-    """
-    try:
-        document.apply(_decode(entry.patch))
-    except _NONSENSE as error:
-        raise StoreCorrupt(f"{_place(entry)} is damaged") from error
-
-
-def _place(entry: Entry) -> str:
-    return f"The entry of version {entry.version}"
-
-
-async def load_state(flow_id: str, version: int | None, settings: LogSettings) -> FlowState:
-    """
-    Read a flow from the store.
-
-    :param version: for the past; the newest if ``None``.
-    :raises FlowNotFound, FlowDeleted, VersionNotFound, StoreError: when that can't be.
-    """
-    stored = await settings.store.load(flow_id, version)
-    if stored.head.deleted_at is not None:
-        raise FlowDeleted()
-    document = await replay(stored, settings)
-    at = stored.head.version if version is None else version
-    return FlowState(stored.head, at, encode_document(document.content))
 
 
 class LiveLog:
@@ -280,6 +166,17 @@ class LiveLog:
         if self._encoded is None:
             self._encoded = SharedText(encode_document(self.document.content))
         return self._encoded
+
+    def escaped(self) -> Deferred[object]:
+        """
+        Have `encoded` made part of other JSON, where it is large; under the same condition.
+
+        :raises TooManyPending: (through the Deferred) when too much waits for the thread.
+        """
+        text = self.encoded()
+        if len(text) <= HERE_BYTES:
+            return succeed(None)
+        return self._settings.apart(len(text), lambda: text.escaped)
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Count ``entries`` in, which follow, are durable, and are applied to the document."""

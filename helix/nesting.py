@@ -192,6 +192,12 @@ class Nesting:
         if moved and (self._strays is None or self._strays or not self._is_sound(moved)):
             self._strays = None
 
+    def succeed(self, before: Nesting) -> None:
+        """Remember what another one does, whose nodes were there before these."""
+        before._bury([node_id for node_id in before.nodes if node_id not in self.nodes])
+        gone = before._gone.items()
+        self._gone = {node_id: place for node_id, place in gone if node_id not in self.nodes}
+
     def _is_sound(self, moved: list[str]) -> bool:
         """Tell whether the parents of these nodes can be, where all others can."""
         known: set[str] = set()

@@ -13,9 +13,10 @@ from twisted.python.failure import Failure
 
 from helix.chain import continues
 from helix.errors import FlowDeleted, FlowNotFound, HelixError, StoreCorrupt, VersionConflict
-from helix.livelog import PAGE, LiveLog, LogSettings, replay
+from helix.livelog import PAGE, LiveLog
 from helix.printable import field
 from helix.records import Entry, FlowHead
+from helix.replaying import LogSettings, replay
 from helix.submitters import Submitters
 
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0)

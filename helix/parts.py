@@ -7,7 +7,6 @@ What all who join a flow are told alike, its document, is made once for them: th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import pairwise
 
 from helix.protocol import Data, quote
@@ -22,12 +21,19 @@ PART_CHARACTERS = 32 * 1024
 class SharedText(bytes):
     """JSON that many are told, each within something else. What is made of it is made once."""
 
-    @cached_property
+    _escaped: tuple[bytes, list[int]] | None = None
+
+    @property
     def escaped(self) -> tuple[bytes, list[int]]:
         """
         It as the inside of a JSON string, and where that can be cut: after each
-        `PART_CHARACTERS` of it, and at both ends.
+        `PART_CHARACTERS` of it, and at both ends. Any thread may ask.
         """
+        if self._escaped is None:
+            self._escaped = self._escape()
+        return self._escaped
+
+    def _escape(self) -> tuple[bytes, list[int]]:
         text = self.decode()
         starts = range(0, len(text), PART_CHARACTERS)
         parts = [escape(text[at : at + PART_CHARACTERS]) for at in starts]

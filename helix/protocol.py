@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from helix.errors import MalformedFrame, UnsupportedVersion
+from helix.weight import outside_strings, unescaped_slices
 
 MAX_TOPIC = 512
 """Characters of a topic: a flow id's 255 bytes, and room for a prefix and some white space."""
@@ -103,9 +104,14 @@ def nests_too_deep(text: bytes) -> bool:
     """
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
-    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    brackets = b"".join(unescaped.split(b'"')[::2]).translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets))) > MAX_DEPTH
+    depth = quotes = 0
+    for part in unescaped_slices(text):
+        brackets = outside_strings(part, quotes).translate(None, _NO_BRACKETS)
+        depths = [*accumulate(map(_STEPS.__getitem__, brackets), initial=depth)]
+        if max(depths) > MAX_DEPTH:
+            return True
+        depth, quotes = depths[-1], quotes + part.count(b'"')
+    return False
 
 
 _BACKSLASHES = re.compile(rb"(?<!\\)\\++(?=u[dD])")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 
 import attrs
 import msgspec
 
+from helix.apart import Apart
+from helix.decoding import decode_in_parts
 from helix.document import FlowDocument
 from helix.edits import FlowState, summary_of
 from helix.errors import FlowDeleted, VersionNotFound
 from helix.loads import Loads
 from helix.parts import SharedText
-from helix.records import FlowHead
+from helix.records import FlowHead, Summary
 from helix.service import FlowSessionService
 
 KEPT_BYTES = 32 * 1024 * 1024
 """Bytes of documents that were read last and are kept: who asks for the same shares them."""
-
-_decode = msgspec.json.Decoder().decode
 
 _Key = tuple[str, str, int, bytes | None]
 """A flow, an epoch, a version, and the chain of its head where that is the version."""
@@ -29,12 +30,14 @@ class FlowReader:
     Reads flows: those that are open from their sessions, others from the store, few at once.
 
     :param loads: gives those their turns.
+    :param apart: does what takes long.
     """
 
-    def __init__(self, service: FlowSessionService, loads: Loads) -> None:
+    def __init__(self, service: FlowSessionService, loads: Loads, apart: Apart) -> None:
         self._service = service
         self._store = service.store
         self._loads = loads
+        self._apart = apart
         self._kept: OrderedDict[_Key, FlowState] = OrderedDict()
         self._kept_bytes = 0
 
@@ -99,8 +102,12 @@ class FlowReader:
         past = msgspec.structs.replace(
             head,
             version=state.version,
-            summary=summary_of(FlowDocument(_decode(state.document))),
+            summary=await self._apart(len(state.document), partial(_summary_of, state.document)),
             updated_at=at,
             chain=chain,
         )
         return attrs.evolve(state, head=past, document=shared)
+
+
+def _summary_of(text: bytes) -> Summary:
+    return summary_of(FlowDocument(decode_in_parts(text)))

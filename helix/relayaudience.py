@@ -18,7 +18,7 @@ from helix.edits import Submission
 from helix.errors import DocumentTooLarge, InvalidPatch
 from helix.fanout import Fanout
 from helix.interfaces import IMember
-from helix.livelog import LiveLog, LogSettings
+from helix.livelog import LiveLog
 from helix.outlet import Flow, Outlet
 from helix.protocol import encode_json
 from helix.reactflow import OLD_TYPE
@@ -32,6 +32,7 @@ from helix.relayread import Arrays, read
 from helix.relayrepeats import Hearing
 from helix.relaystage import RelayEdit
 from helix.relayview import MAX_UPDATES, RelayView
+from helix.replaying import LogSettings
 
 MIN_INTERVAL = 0.1
 """Seconds between the updates that tell of edits made in document mode."""

@@ -12,10 +12,11 @@ from twisted.python.failure import Failure
 
 from helix.document import empty_document
 from helix.errors import HelixError, SessionCrashed, SessionEnded
-from helix.livelog import PAGE, REPLAYED_AT_ONCE, LiveLog, LogSettings
+from helix.livelog import PAGE, LiveLog
 from helix.mergepatch import JsonObject
 from helix.records import Entry
 from helix.relaypast import RelayPast
+from helix.replaying import REPLAYED_AT_ONCE, LogSettings
 
 MAX_ENTRIES = 10_000
 """Entries that are read at most: what was before them is not known."""

@@ -1,55 +1,68 @@
-"""A document that becomes another one: the difference made apart, used if nobody was faster."""
+"""A document that becomes another one: all of it made apart, and put in its place at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import attrs
-import msgspec
+from twisted.internet.defer import Deferred
 
-from helix.document import FlowDocument, JsonObject, diff
-from helix.edits import Check, FlowState
-
-_decode = msgspec.json.Decoder().decode
+from helix.apart import Apart
+from helix.decoding import decode_in_parts
+from helix.document import DocumentLimits, FlowDocument, JsonObject, diff, merge
+from helix.edits import FlowState, Replacement
+from helix.protocol import encode_json
+from helix.ratelimit import Charge
 
 
 @attrs.define(eq=False)
 class Rewriting:
     """
-    What turns a flow's document into another one.
+    What turns a flow's document into another one. (`helix.edits.Preparation`)
 
-    :ivar whole: that, checked.
-    :ivar base: the epoch and the version of the document that ``patch`` is for.
-    :ivar patch: the difference from there.
-    :ivar _check: what else the edit depends on.
+    :ivar _make_whole: makes that, checked; called once, in a thread.
+    :ivar _limits: the document's.
+    :ivar _size: bytes that it takes, about.
+    :ivar _apart: does what takes long.
+    :ivar _charge: told how long it took.
+    :ivar _base: the epoch and the version of the document that ``_made`` takes the place of.
     """
 
-    whole: JsonObject
-    base: tuple[str, int]
-    patch: JsonObject
-    _check: Check = None
-    _fits: bool = False
+    _make_whole: Callable[[], JsonObject]
+    _limits: DocumentLimits
+    _size: int
+    _apart: Apart
+    _charge: Charge | None = None
+    _whole: JsonObject | None = None
+    _base: tuple[str, int] | None = None
+    _made: Replacement | None = None
 
-    @classmethod
-    def make(
-        cls, state: FlowState, make_whole: Callable[[], JsonObject], check: Check
-    ) -> Rewriting:
+    def fits(self, epoch: str, version: int) -> bool:
+        return self._base == (epoch, version)
+
+    def make(self, state: FlowState) -> Deferred[None]:
         """
-        Make it of the flow as it is now; it touches nothing that anybody else has.
+        As `helix.edits.Preparation`; it touches nothing that anybody else has.
 
-        :raises InvalidPatch, DocumentTooLarge: what ``make_whole`` raises.
+        :raises InvalidPatch, DocumentTooLarge: (through the Deferred) what ``make_whole`` raises.
         """
-        whole = make_whole()
-        base = state.head.epoch, state.version
-        return cls(whole, base, diff(_decode(state.document), whole), check)
+        size = max(self._size, len(state.document))
+        made = self._apart(size, partial(self._make, state.document), self._charge)
+        return made.addCallback(self._keep, (state.head.epoch, state.version))
 
-    def check(self, epoch: str, version: int, chain: bytes) -> None:
-        """See whether the flow is still as it was. (`helix.edits.Submission`)"""
-        self._fits = (epoch, version) == self.base
-        if self._check is not None:
-            self._check(epoch, version, chain)
+    def stage(self, _document: FlowDocument, _dropped: list[str]) -> Replacement:
+        """As a `helix.edits.Submission` wants it."""
+        assert self._made is not None
+        return self._made
 
-    def stage(self, document: FlowDocument, _dropped: Any) -> JsonObject:
-        """Give the effective patch; where the flow has gone on, it is made anew."""
-        return self.patch if self._fits else diff(document.content, self.whole)
+    def _make(self, text: bytes) -> Replacement:
+        if self._whole is None:
+            self._whole = self._make_whole()
+        content: JsonObject = decode_in_parts(text)
+        patch = diff(content, self._whole)
+        document = FlowDocument(merge(content, patch), self._limits)
+        return Replacement(encode_json(patch), document)
+
+    def _keep(self, made: Replacement, base: tuple[str, int]) -> None:
+        self._made, self._base = made, base

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
-import msgspec
 from klein import Klein
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,6 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
 from helix.admission import header, parameters
+from helix.decoding import Decoder
 from helix.errors import (
     BodyTooLarge,
     HelixError,
@@ -143,21 +143,24 @@ def write_json(
     return encode_json(value)
 
 
-def write_with_document(
+def write_with(
     request: IRequest,
     value: Mapping[str, object],
-    document: bytes,
+    name: str,
+    text: bytes,
     status: int = 200,
     *,
     cache: bytes = b"no-store",
 ) -> bytes:
     """
-    As `write_json`, of an object with a ``document``, whose bytes (JSON) are not copied: who waits
-    for the same answer shares them.
+    As `write_json`, of an object with one more member, whose bytes are not copied: who waits for
+    the same answer shares them.
+
+    :param text: that member, JSON.
     """
     begin = write_json(request, value, status, cache=cache).removesuffix(b"}")
-    request.write(begin + b',"document":')
-    request.write(document)
+    request.write(begin + b',"%b":' % name.encode())
+    request.write(text)
     return b"}"
 
 
@@ -261,7 +264,7 @@ class BodyRoom:
 
 def read_body(
     request: IRequest,
-    decode: msgspec.json.Decoder[T],
+    decode: Decoder[T],
     room: BodyRoom,
     media_types: Sequence[str] = (JSON,),
 ) -> T:
@@ -289,7 +292,7 @@ def take_body(request: IRequest, media_types: Sequence[str] = (JSON,)) -> bytes:
     return text
 
 
-def parse_body(text: bytes, decode: msgspec.json.Decoder[T], room: BodyRoom) -> T:
+def parse_body(text: bytes, decode: Decoder[T], room: BodyRoom) -> T:
     """
     Decode a body; it touches nothing else.
 

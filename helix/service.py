@@ -31,9 +31,10 @@ from helix.fanout import Turns
 from helix.farewell import End
 from helix.interfaces import IFlowStore, IMember
 from helix.joining import Joined, Past
-from helix.livelog import LiveLog, LogSettings, load_state
+from helix.livelog import LiveLog
 from helix.presence import Person
 from helix.relayread import parse_changes
+from helix.replaying import LogSettings, load_state
 from helix.session import FlowSession, Surroundings
 from helix.telemetry import Telemetry
 

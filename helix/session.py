@@ -22,12 +22,13 @@ from helix.farewell import REJOIN, REPLACED, End, Farewell
 from helix.interfaces import IMember
 from helix.joining import Joined, Joining, Past
 from helix.lifetime import Lifetime
-from helix.livelog import LiveLog, LogSettings
+from helix.livelog import LiveLog
 from helix.presence import Person, Presence
 from helix.protocol import encode_json
 from helix.records import Entry
 from helix.relayaudience import RelayAudience
 from helix.relayread import Arrays
+from helix.replaying import LogSettings
 from helix.telemetry import Telemetry
 
 Audience = DocumentAudience | RelayAudience

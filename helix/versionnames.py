@@ -7,9 +7,9 @@ from twisted.internet.defer import Deferred
 
 from helix.edits import Check
 from helix.errors import FlowDeleted, InvalidParameters
-from helix.livelog import LogSettings
 from helix.protocol import encode_json
 from helix.records import NamedVersion
+from helix.replaying import LogSettings
 from helix.service import FlowSessionService
 
 MAX_VERSION_NAME = 120

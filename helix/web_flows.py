@@ -15,6 +15,7 @@ from twisted.web.iweb import IRequest
 
 from helix.admission import Visitors, body_bytes
 from helix.apart import Apart, at_once
+from helix.decoding import Decoder, PartsDecoder
 from helix.descriptions import (
     describe_entry,
     describe_flow,
@@ -50,7 +51,7 @@ from helix.routes import (
     take_body,
     write_json,
     write_known,
-    write_with_document,
+    write_with,
 )
 from helix.service import FlowSessionService
 from helix.versionnames import VersionNames, parse_version_name
@@ -91,10 +92,10 @@ class _Restoration(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _SYNC = msgspec.json.Decoder(_Sync)
-_CREATION = msgspec.json.Decoder(_Creation)
+_CREATION: PartsDecoder[_Creation] = PartsDecoder(_Creation)
 _NAMING = msgspec.json.Decoder(_Naming)
 _RESTORATION = msgspec.json.Decoder(_Restoration)
-_ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_ANYTHING: PartsDecoder[Any] = PartsDecoder(Any)
 _CURSOR = msgspec.json.Decoder(tuple[float, str])
 
 
@@ -274,8 +275,8 @@ class FlowRoutes:
         state = await self._library.read(flow_id, version, self._visitors.customer(request))
         if write_known(request, _tag_of(state), conditions):
             return b""
-        return write_with_document(
-            request, describe_state(state), state.document, cache=b"no-cache"
+        return write_with(
+            request, describe_state(state), "document", state.document, cache=b"no-cache"
         )
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PATCH"])
@@ -370,7 +371,7 @@ class FlowRoutes:
         who = self._visitors.customer(request)
         exported, document = await self._library.export(parse_flow_id(flow_id), who)
         request.setHeader(b"content-disposition", file_name(exported["title"] or exported["id"]))
-        return write_with_document(request, exported, document)
+        return write_with(request, exported, "document", document)
 
     # what sockets can do
 
@@ -432,9 +433,7 @@ class FlowRoutes:
             return self._library.template(wanted.template).document
         return texts if wanted.document is msgspec.UNSET else wanted.document
 
-    async def _read_large(
-        self, request: IRequest, decode: msgspec.json.Decoder[T], room: BodyRoom
-    ) -> T:
+    async def _read_large(self, request: IRequest, decode: Decoder[T], room: BodyRoom) -> T:
         """As `helix.routes.read_body`, for what may take long."""
         text = take_body(request)
         charge = self._visitors.charge_of(request)
@@ -444,17 +443,16 @@ class FlowRoutes:
         address = f"/api/flows/{quote(state.head.flow_id, safe='')}"
         request.setHeader(b"location", address.encode())
         request.setHeader(b"etag", _tag_of(state).encode())
-        return write_with_document(request, describe_state(state) | more, state.document, 201)
+        return write_with(request, describe_state(state) | more, "document", state.document, 201)
 
     def _accepted(self, request: IRequest, flow_id: str, accepted: Accepted) -> bytes:
         tag = tag_of(accepted.epoch, accepted.version, accepted.chain)
         request.setHeader(b"etag", tag.encode())
-        answer = {
+        answer: dict[str, object] = {
             "id": flow_id,
             "epoch": accepted.epoch,
             "version": accepted.version,
-            "patch": msgspec.Raw(accepted.patch),
         }
-        return write_json(
-            request, answer | ({"dropped": accepted.dropped} if accepted.dropped else {})
-        )
+        if accepted.dropped:
+            answer["dropped"] = accepted.dropped
+        return write_with(request, answer, "patch", accepted.patch)

@@ -7,6 +7,8 @@ hundred times as long, and as much memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 UNWEIGHED_BYTES = 4096
 """A text up to this size is no work, whatever it holds."""
 
@@ -45,7 +47,25 @@ def is_too_heavy(text: bytes, most: int) -> bool:
 
 
 def _is_heavy_outside_strings(text: bytes, most: int) -> bool:
-    at = weight = quotes = 0
+    weight = quotes = 0
+    for part in unescaped_slices(text):
+        before, quotes = quotes, quotes + part.count(_QUOTE)
+        if quotes > 4 * (weight + _weight_of(part) + 1):
+            return True  # so many strings are in no JSON
+        weight += _weight_of(outside_strings(part, before))
+        if weight > most:
+            return True
+    return False
+
+
+def unescaped_slices(text: bytes) -> Iterator[bytes]:
+    """
+    Cut a text into slices, so that other threads have their turns between.
+
+    :param text: valid or not.
+    :return: the slices, without escaped quotes and backslashes: each quote begins or ends a string.
+    """
+    at = 0
     while at < len(text):
         end = at + _SLICE_BYTES
         while text[end - 1 : end] == b"\\":  # what it escapes belongs to it
@@ -54,13 +74,16 @@ def _is_heavy_outside_strings(text: bytes, most: int) -> bool:
         at = end
         if b"\\" in part:
             part = part.replace(b"\\\\", b"").replace(b'\\"', b"")
-        before, quotes = quotes, quotes + part.count(_QUOTE)
-        if quotes > 4 * (weight + _weight_of(part) + 1):
-            return True  # so many strings are in no JSON
-        weight += _weight_of(b"".join(part.split(_QUOTE)[before % 2 :: 2]))
-        if weight > most:
-            return True
-    return False
+        yield part
+
+
+def outside_strings(part: bytes, quotes: int) -> bytes:
+    """
+    Give what of an unescaped slice stands in no string.
+
+    :param quotes: how many there are before the slice.
+    """
+    return b"".join(part.split(_QUOTE)[quotes % 2 :: 2])
 
 
 def _weight_of(text: bytes) -> int:

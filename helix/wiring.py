@@ -29,10 +29,10 @@ from helix.httprequest import BodyLimits
 from helix.ids import new_id
 from helix.interfaces import IFlowStore
 from helix.library import FlowLibrary
-from helix.livelog import LogSettings
 from helix.longpoll import LongPollResource
 from helix.metrics import Metrics
 from helix.purge import DAY, PurgeService
+from helix.replaying import LogSettings
 from helix.router import Router
 from helix.service import FlowSessionService
 from helix.shape import DocumentLimits
@@ -123,7 +123,7 @@ def build_server(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
     logs = LogSettings(
-        store, clock, wall, document_limits, partial(new_id, random), work or perf_counter
+        store, clock, wall, document_limits, partial(new_id, random), work or perf_counter, apart
     )
     sessions = FlowSessionService(
         clock,
@@ -154,7 +154,7 @@ def build_server(
         logs.limits.max_members,
         config.max_frame_bytes,
     )
-    library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates(), apart)
+    library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     router = Router(sessions, patches, library.delete if config.management_deletes else None)
     connections = Connections(clock, router, limits, telemetry, thread_work)
     sizes = (config.max_frame_bytes, config.high_water_mark, backlog)

@@ -7,15 +7,21 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_twisted
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, execute, fail, gatherResults
 
 from helix.apart import AT_ONCE_BYTES, MAX_WAITING, WorkThread
+from helix.decoding import PART_BYTES, decode_in_parts
 from helix.document import empty_document
-from helix.errors import InvalidPatch, TooManyPending
-from helix.library import FlowLibrary
+from helix.errors import HelixError, InvalidPatch, SessionEnded, StoreFull, TooManyPending
+from helix.replaying import HERE_BYTES
+from tests.editors import FLOW, Editor, join, node
+from tests.heldstore import HeldStore
 from tests.world import World
 
 MakeWorld = Callable[..., World]
@@ -68,21 +74,35 @@ async def test_lim27_what_waits_is_bounded_and_what_fails_ends() -> None:
 
 
 class HeldWork:
-    """Work apart, done when `go_on` is called."""
+    """
+    Work apart, done when `go_on` is called; but not what is small, nor while it isn't `holding`.
+
+    :ivar error: with what the next one is refused.
+    """
 
     def __init__(self) -> None:
+        self.holding = True
+        self.error: HelixError | None = None
         self._held: list[Callable[[], None]] = []
 
-    def __call__(
-        self, _size: int, work: Callable[[], Any], _charge: object = None
-    ) -> Deferred[Any]:
+    def __call__(self, size: int, work: Callable[[], Any], _charge: object = None) -> Deferred[Any]:
+        if self.error is not None:
+            error, self.error = self.error, None
+            return fail(error)
+        if not self.holding or size <= AT_ONCE_BYTES:
+            return execute(work)
         done: Deferred[Any] = Deferred()
-        self._held.append(lambda: done.callback(work()))
+        self._held.append(lambda: execute(work).chainDeferred(done))
         return done
+
+    @property
+    def waiting(self) -> int:
+        return len(self._held)
 
     def go_on(self) -> None:
         """Do what was asked for."""
-        for do in self._held:
+        held, self._held = self._held, []
+        for do in held:
             do()
 
 
@@ -95,21 +115,204 @@ def result_of(world: World, operation: Deferred[Any]) -> Any:
     return result
 
 
+def document_of(world: World) -> Any:
+    return json.loads(result_of(world, world.library.read("f")).document)
+
+
+@pytest.fixture
+def work() -> HeldWork:
+    return HeldWork()
+
+
+@pytest.fixture
+def store() -> HeldStore:
+    return HeldStore()
+
+
+@pytest.fixture
+def replaced(make_world: MakeWorld, work: HeldWork, store: HeldStore) -> World:
+    """Where much work is done apart, and a flow ``f`` is open."""
+    world = make_world(apart=work, store=store)
+    result_of(world, world.library.create({"title": "a", "nodes": {"a": node("a")}}, "f"))
+    join(world.client(), "somebody")
+    return world
+
+
+def replace(world: World, **document: object) -> Deferred[Any]:
+    return world.library.replace("f", document, size=LARGE)
+
+
 @pytest.mark.parametrize("is_overtaken", [False, True])
 def test_lim27_a_replacement_counts_though_others_edit_meanwhile(
-    make_world: MakeWorld, is_overtaken: bool
+    replaced: World, work: HeldWork, is_overtaken: bool
 ) -> None:
-    world, work = make_world(), HeldWork()
-    library = FlowLibrary(world.service, world.logs, iter("fghi").__next__, [], work)
-    before = world.library
-    result_of(world, before.create({"title": "a", "description": "b"}, "f"))
-    replaced = library.replace("f", {"title": "c", "data": {"x": 1}}, size=LARGE)
-    world.settle()
+    answer = replace(replaced, title="c", data={"x": 1})
+    replaced.settle()
     if is_overtaken:
-        result_of(world, before.patch("f", {"description": "d", "data": {"y": 2}}))
+        edit = {"description": "d", "data": {"y": 2}}
+        result_of(replaced, replaced.library.patch("f", edit))
     work.go_on()
-    accepted = result_of(world, replaced)
-    state = result_of(world, before.read("f"))
-    assert accepted.version == state.version == 2 + is_overtaken
-    wanted = empty_document() | {"title": "c", "data": {"x": 1}}
-    assert json.loads(state.document) == wanted
+    replaced.settle()
+    assert work.waiting == is_overtaken  # it is made anew
+    work.go_on()
+    accepted = result_of(replaced, answer)
+    assert accepted.version == 2 + is_overtaken
+    gone: dict[str, Any] = {"description": "", "data": {"y": None}} if is_overtaken else {}
+    data = gone.pop("data", {}) | {"x": 1}
+    assert json.loads(accepted.patch) == {"title": "c", "nodes": {"a": None}, "data": data} | gone
+    assert document_of(replaced) == empty_document() | {"title": "c", "data": {"x": 1}}
+
+
+def test_lim27_who_edits_while_it_is_made_anew_comes_behind_it(
+    replaced: World, work: HeldWork
+) -> None:
+    answer = replace(replaced, title="b")
+    replaced.settle()
+    editor = Editor(replaced, "e")
+    editor.patch(1, {"title": "before"})
+    replaced.settle()
+    work.go_on()
+    editor.patch(2, {"description": "behind"})
+    replaced.settle()
+    assert editor.accepted() == {1: 2}
+    assert document_of(replaced)["title"] == "before"
+    assert work.waiting == 1
+    work.go_on()
+    assert result_of(replaced, answer).version == 3
+    assert editor.accepted() == {1: 2, 2: 4}
+    wanted = empty_document() | {"title": "b", "description": "behind"}
+    assert document_of(replaced) == editor.document == wanted
+
+
+def test_lim27_what_is_not_durable_yet_is_seen_by_nobody(
+    replaced: World, work: HeldWork, store: HeldStore
+) -> None:
+    work.holding, store.holding = False, True
+    before = document_of(replaced)
+    replacing = replace(replaced, title="b", nodes={"n": node("n")})
+    replaced.settle()
+    behind = replaced.library.patch("f", {"nodes": {"n": {"position": {"x": 5}}}})
+    assert document_of(replaced) == before
+    assert Editor(replaced, "late").document == before
+    store.let_through()
+    assert result_of(replaced, replacing).version == 2
+    assert document_of(replaced)["nodes"] == {"n": node("n")}
+    store.let_through()
+    assert result_of(replaced, behind).version == 3
+    assert document_of(replaced)["nodes"] == {"n": node("n", 5)}
+
+
+def test_lim27_what_could_not_be_stored_is_as_if_it_had_not_been(
+    replaced: World, work: HeldWork, store: HeldStore
+) -> None:
+    work.holding = False
+    before = document_of(replaced)
+    store.fail("append", StoreFull())
+    replacing = replace(replaced, title="b")
+    replaced.settle()
+    with pytest.raises(StoreFull):
+        raise failure_of(replacing)
+    replaced.failures.clear()
+    assert document_of(replaced) == before
+    assert result_of(replaced, replaced.library.patch("f", {"title": "c"})).version == 2
+    assert document_of(replaced) == before | {"title": "c"}
+
+
+def test_lim27_what_can_not_be_made_anew_is_refused_alone(replaced: World, work: HeldWork) -> None:
+    replacing = replace(replaced, title="b")
+    replaced.settle()
+    result_of(replaced, replaced.library.patch("f", {"title": "c"}))
+    work.error = TooManyPending()
+    work.go_on()
+    with pytest.raises(TooManyPending):
+        raise failure_of(replacing)
+    assert result_of(replaced, replaced.library.patch("f", {"description": "d"})).version == 3
+    assert document_of(replaced)["title"] == "c"
+
+
+def test_lim27_a_session_that_ends_meanwhile_refuses_it(replaced: World, work: HeldWork) -> None:
+    replacing = replace(replaced, title="b")
+    replaced.settle()
+    result_of(replaced, replaced.library.patch("f", {"title": "c"}))
+    work.go_on()
+    replaced.service.close("f")
+    with pytest.raises(SessionEnded):
+        raise failure_of(replacing)
+    work.go_on()
+    replaced.settle()
+    assert document_of(replaced)["title"] == "c"
+
+
+def test_grp2_places_of_what_a_replacement_takes_out_are_known(
+    replaced: World, work: HeldWork
+) -> None:
+    work.holding = False
+    result_of(replaced, replace(replaced, nodes={"g": node("g", 100)}))
+    result_of(replaced, replace(replaced, title="b"))
+    late = node("n", 7) | {"parentId": "g"}
+    result_of(replaced, replaced.library.patch("f", {"nodes": {"n": late}}))
+    assert document_of(replaced)["nodes"] == {"n": node("n", 107)}
+
+
+def test_lim27_a_large_flow_is_loaded_and_told_apart(make_world: MakeWorld, work: HeldWork) -> None:
+    work.holding = False
+    world = make_world(apart=work)
+    document = {"data": {"t": "x" * HERE_BYTES}}
+    result_of(world, world.library.create(document, "f"))
+    work.holding = True
+    client = world.client()
+    ref = client.join(FLOW, {"mode": "document", "client_id": "c"})
+    counted = []
+    while world.service.get("f") is None or not world.service.get("f").client_count:
+        counted.append(work.waiting)
+        work.go_on()
+        world.settle()
+    assert counted == [1, 1]  # the document, then it as a part of answers
+    status, response = client.answer(ref)
+    assert (status, response["document"]["data"]) == ("ok", document["data"])
+
+
+# decoding in parts
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=30,
+)
+
+
+@given(VALUES, st.sampled_from([None, 1]), st.booleans())
+def test_lim27_what_is_decoded_in_parts_is_the_same(
+    value: Any, indent: int | None, in_array: bool
+) -> None:
+    large = {"a": value, "b": {"t": "x" * PART_BYTES, "c": [value, value]}, "d": [[value]] * 3}
+    text = json.dumps([large, large] if in_array else large, indent=indent).encode()
+    assert decode_in_parts(b" \n" + text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "end", [b"", b'"', b'"}}', b'","b":\xff}}', b'","b":01}}', b'","b":[}}', b'"}}}', b'\xff"}}']
+)
+def test_lim27_what_is_no_json_is_told_in_parts_too(end: bytes) -> None:
+    text = b'{"a":{"t":"' + b"x" * PART_BYTES + end
+    for decode in (msgspec.json.decode, decode_in_parts):
+        if end == b'"}}':
+            decode(text)
+        else:
+            with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
+                decode(text)
+
+
+def test_lim27_what_nests_deep_is_decoded_in_few_passes() -> None:
+    text = b'{"a":' * 100 + b'"' + b"x" * PART_BYTES + b'"' + b"}" * 100
+    assert decode_in_parts(text) == json.loads(text)
+    with pytest.raises(RecursionError):
+        decode_in_parts(b"[" * PART_BYTES + b"]" * PART_BYTES)
+
+
+def failure_of(operation: Deferred[Any]) -> BaseException:
+    failures: list[BaseException] = []
+    operation.addErrback(lambda failure: failures.append(failure.value))
+    (failure,) = failures
+    return failure

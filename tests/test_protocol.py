@@ -360,6 +360,18 @@ def test_frm4_depth_is_measured_exactly(value: Any, wrapped: int) -> None:
     assert nests_too_deep(json.dumps(value).encode()) == (depth_of(value) > MAX_DEPTH)
 
 
+@given(deep_values, st.integers(100, 140), st.integers(1, 4))
+def test_frm4_depth_is_measured_over_slices(value: Any, wrapped: int, pad: int) -> None:
+    padding = '[{"\\\\' * 10_000 + "]" * pad
+    for _ in range(wrapped):
+        value = [padding, value] if _ == 50 else [value]
+    assert nests_too_deep(json.dumps(value).encode()) == (depth_of(value) > MAX_DEPTH)
+
+
+def test_frm4_brackets_in_a_string_alone_are_not_deep() -> None:
+    assert not nests_too_deep(json.dumps("[" * 2 * MAX_DEPTH).encode())
+
+
 def test_frm4_siblings_are_not_deep() -> None:
     assert not nests_too_deep(json.dumps([[]] * 5000).encode())
 

@@ -25,6 +25,7 @@ from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
 from helix.addresses import AddressBook, AddressBudget, AddressLimits
+from helix.apart import Apart, at_once
 from helix.backlog import Backlog
 from helix.clientbudget import ConnectionLimits
 from helix.clients import ClientLimits, ClientService
@@ -37,9 +38,10 @@ from helix.ids import new_id
 from helix.interfaces import IFlowStore
 from helix.library import FlowLibrary
 from helix.lifetime import LINGER
-from helix.livelog import LiveLog, LogSettings
+from helix.livelog import LiveLog
 from helix.outlet import Outlet
 from helix.protocol import V1, V2, Serializer
+from helix.replaying import LogSettings
 from helix.router import Router
 from helix.service import FlowSessionService
 from helix.shape import DocumentLimits
@@ -425,6 +427,7 @@ class World:
         document_limits: DocumentLimits | None = None,
         management_deletes: bool = False,
         max_queued_bytes: int = 1 << 27,
+        apart: Apart = at_once,
     ) -> None:
         self.clock = Reactor()
         self.wall = Wall(self.clock)
@@ -443,6 +446,7 @@ class World:
             self.wall,
             document_limits or DocumentLimits(),
             partial(new_id, Random(seed)),
+            apart=apart,
         )
 
         async def loaded(flow_id: str, logs: LogSettings) -> LiveLog:
