@@ -174,7 +174,7 @@ class LiveLog:
         :raises TooManyPending: (through the Deferred) when too much waits for the thread.
         """
         text = self.encoded()
-        if len(text) <= HERE_BYTES:
+        if len(text) <= HERE_BYTES or text.is_escaped:
             return succeed(None)
         return self._settings.apart(len(text), lambda: text.escaped)
 

@@ -24,6 +24,11 @@ class SharedText(bytes):
     _escaped: tuple[bytes, list[int]] | None = None
 
     @property
+    def is_escaped(self) -> bool:
+        """Whether `escaped` is at hand."""
+        return self._escaped is not None
+
+    @property
     def escaped(self) -> tuple[bytes, list[int]]:
         """
         It as the inside of a JSON string, and where that can be cut: after each

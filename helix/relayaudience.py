@@ -23,7 +23,7 @@ from helix.outlet import Flow, Outlet
 from helix.protocol import encode_json
 from helix.reactflow import OLD_TYPE
 from helix.records import Entry
-from helix.relay import RelayState, changes_of, merged
+from helix.relay import RelayState, merged
 from helix.relaydelivery import RelayDelivery
 from helix.relaydocument import DurableState
 from helix.relayhistory import RelayHistory
@@ -39,6 +39,9 @@ MIN_INTERVAL = 0.1
 
 GREETING_WAIT = 0.3
 """Seconds for which who has joined may send something, before it is sent what the flow holds."""
+
+MADE_WAIT = 0.02
+"""Seconds after which it is looked again whether that is made."""
 
 MAX_TOLD = 100
 """How many things that are not stored an answer tells of."""
@@ -71,7 +74,6 @@ class RelayAudience:
         "_told",
         "_told_at",
         "_wall",
-        "_whole",
     )
 
     _log: Final = Logger(namespace="helix.session")
@@ -81,13 +83,12 @@ class RelayAudience:
     ) -> None:
         self._delivery = RelayDelivery(fanout)
         self._commits = commits
-        self._document = DurableState(commits)
+        self._document = DurableState(commits, logs.apart)
         self._clock: IReactorTime = logs.clock
         self._wall = logs.wall
         self._history = RelayHistory(commits.log, logs)
         self._left: dict[Outlet, Hearing] = {}
         self._newest = b""
-        self._whole: tuple[RelayState, bytes] | None = None
         self._repeat_timer: IDelayedCall | None = None
         self._members: dict[IMember, RelayMember] = {}
         self._sent: list[SentUpdate] = []
@@ -118,6 +119,7 @@ class RelayAudience:
         Send a member that has joined what the flow holds, once it has sent what it has, or
         `GREETING_WAIT` later. Before, it is sent nothing that would replace what it shows.
         """
+        self._document.begin()
         self._delivery.hold(member)
         self._members[member].greeting = self._clock.callLater(GREETING_WAIT, self._greet, member)
 
@@ -142,7 +144,11 @@ class RelayAudience:
             can. Edits of one member wait, each in its turn.
         :raises HelixError: (through the Deferred) when the log can't be read.
         """
-        known = self._members[member]
+        known = self._members.get(member)
+        if known is None:
+            return None
+        if self._document.is_being_made:
+            return self._document.made().addCallback(lambda _: self.prepared(member))
         view = self._member_view(member, known)
         if view.is_unsettled(self._clock.seconds()) and self._history.past is None:
             return self._history.read()
@@ -231,12 +237,6 @@ class RelayAudience:
         end = b',"timestamp":%d}' % self._wall()
         member.push_of("flow_update", (b'{"changes":', changes, end))
 
-    def _changes_of(self, state: RelayState) -> bytes:
-        """Write a state of the flow, once for all who are sent it."""
-        if self._whole is None or self._whole[0] is not state:
-            self._whole = state, changes_of(state)
-        return self._whole[1]
-
     def _update(self, changes: bytes) -> Broadcast:
         return Broadcast("flow_update", self._payload(changes), Kind.UPDATE)
 
@@ -257,10 +257,13 @@ class RelayAudience:
         if member.outlet.state is Flow.LAGGING:  # it is to read first what it was sent
             known.greeting = self._clock.callLater(GREETING_WAIT, self._greet, member)
             return
+        if self._document.is_being_made:
+            known.greeting = self._clock.callLater(MADE_WAIT, self._greet, member)
+            return
         view = self._member_view(member, known)
         if self._log_of_flow.version:
             state, now = self._document.now(), self._clock.seconds()
-            self._push(member, self._changes_of(state))
+            self._push(member, self._document.written())
             view.was_sent(state, now)
             known.hearing.was_sent(now, False)
         self._delivery.release(member)
@@ -313,7 +316,7 @@ class RelayAudience:
         self._timer = None
         state = self._document.now()
         if state is not self._told and not self._delivery.shows_nobody:
-            self._log_failure(self._send(state, None, self._changes_of(state)))
+            self._log_failure(self._send(state, None, self._document.written()))
 
     def _send(self, state: RelayState, author: IMember | None, changes: bytes) -> Deferred[None]:
         """
@@ -360,7 +363,7 @@ class RelayAudience:
         """The timer's call."""
         now, state = self._clock.seconds(), self._document.now()
         is_told = self._newest and state is self._told
-        changes = self._newest if is_told else self._changes_of(state)
+        changes = self._newest if is_told else self._document.written()
         shown = [one for one in self._members.items() if not self._delivery.is_held(one[0])]
         due = {
             member: known

@@ -19,10 +19,11 @@ from helix.apart import AT_ONCE_BYTES, MAX_WAITING, WorkThread
 from helix.decoding import PART_BYTES, decode_in_parts
 from helix.document import empty_document
 from helix.errors import HelixError, InvalidPatch, SessionEnded, StoreFull, TooManyPending
+from helix.relayaudience import GREETING_WAIT, MADE_WAIT
 from helix.replaying import HERE_BYTES
-from tests.editors import FLOW, Editor, join, node
+from tests.editors import FLOW, Editor, adding, join, node
 from tests.heldstore import HeldStore
-from tests.world import World
+from tests.world import Client, World
 
 MakeWorld = Callable[..., World]
 
@@ -270,6 +271,74 @@ def test_lim27_a_large_flow_is_loaded_and_told_apart(make_world: MakeWorld, work
     assert counted == [1, 1]  # the document, then it as a part of answers
     status, response = client.answer(ref)
     assert (status, response["document"]["data"]) == ("ok", document["data"])
+
+
+# relay mode
+
+
+def large_flow(make_world: MakeWorld, work: HeldWork) -> World:
+    """Where a flow of two nodes, which is much work, has been opened."""
+    world, work.holding = make_world(apart=work), False
+    nodes = {"b": node("b") | {"parentId": "a"}, "a": node("a") | {"data": {"t": "x" * HERE_BYTES}}}
+    result_of(world, world.library.create({"nodes": nodes}, "f"))
+    join(world.client(), "somebody")
+    work.holding = True
+    return world
+
+
+def shown(client: Client) -> list[Any]:
+    client.world.settle()
+    updates = [payload for event, payload in client.events() if event == "flow_update"]
+    return [[one["id"] for one in update["changes"]["nodes"]] for update in updates]
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_bri8_who_joins_a_large_flow_is_sent_it_when_it_is_made(
+    make_world: MakeWorld, work: HeldWork, is_refused: bool
+) -> None:
+    world, client = large_flow(make_world, work), None
+    if is_refused:
+        work.error = TooManyPending()
+    client = world.client()
+    client.join(FLOW)
+    world.settle()
+    assert work.waiting == (not is_refused)
+    world.clock.advance(GREETING_WAIT)
+    if not is_refused:
+        assert shown(client) == []
+        result_of(world, world.library.patch("f", adding("c")))
+        assert shown(client) == []
+        work.go_on()
+        world.clock.advance(MADE_WAIT)
+    assert shown(client) == [["a", "b"] if is_refused else ["a", "b", "c"]]
+    other = world.client()
+    other.join(FLOW)
+    world.settle()
+    world.clock.advance(GREETING_WAIT)
+    assert work.waiting == 0
+    assert len(shown(other)) == 1
+
+
+def test_bri8_who_edits_a_large_flow_at_once_waits_until_it_is_made(
+    make_world: MakeWorld, work: HeldWork
+) -> None:
+    world = large_flow(make_world, work)
+    client, editor = world.client(), Editor(world, "e")
+    client.join(FLOW)
+    world.settle()
+    sent = [editor.document["nodes"][name] for name in "ab"]
+    refs = [
+        client.change(FLOW, {"nodes": [*sent, *map(node, names)], "edges": []})
+        for names in ("c", "cd")
+    ]
+    world.settle()
+    assert world.flow().log.version == 1
+    work.go_on()
+    world.settle()
+    replies = [message for message in client.received() if message.ref in refs]
+    assert [(one.ref, one.payload["status"]) for one in replies] == [(ref, "ok") for ref in refs]
+    editor.look()
+    assert [[*entry["patch"]["nodes"]] for entry in editor.entries] == [["c"], ["d"]]
 
 
 # decoding in parts
