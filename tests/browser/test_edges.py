@@ -42,6 +42,19 @@ def three(make_flow: MakeFlow) -> str:
     return make_flow(node("one", 0, 0), node("two", 480, 0), node("three", 480, 240))
 
 
+@pytest.mark.parametrize("node_id", ['"', "\\", '"], .react-flow__pane, [a="', "line\nline"])
+def test_edi61_nodes_of_any_id_are_connected(
+    ada: Person, make_flow: MakeFlow, node_id: str
+) -> None:
+    flow_id = make_flow(node("one", 0, 0), {**node("two", 480, 0), "id": node_id})
+    ada.open(flow_id)
+    connect(ada, "one", "two")
+    expect(ada.edge("one to two")).to_be_attached()
+    ada.sees_saved()
+    assert joined(document_of(ada)) == [f"one>{node_id}"]
+    assert ada.complaints == []
+
+
 def test_edi46_an_edge_that_is_led_elsewhere_stays_when_its_old_ends_are_connected(
     ada: Person, make_flow: MakeFlow
 ) -> None:

@@ -174,3 +174,46 @@ def test_edi63_a_page_that_crashed_begins_from_what_the_server_has(
     broken.sees_saved()
     expect(broken.node("fine")).to_be_visible()
     assert broken.complaints == []
+
+
+HANG = """
+    new MutationObserver(() => {
+        if (document.querySelector('.react-flow__node') !== null) {
+            console.log('it hangs');
+            debugger;  // nothing goes on from here
+        }
+    }).observe(document, {childList: true, subtree: true});
+"""
+
+SEE = """
+    window.seen = new Set();
+    new MutationObserver(() => {
+        const labels = document.querySelectorAll('.react-flow__node b');
+        labels.forEach((one) => seen.add(one.textContent));
+    }).observe(document, {childList: true, subtree: true, characterData: true});
+"""
+
+
+def test_edi63_a_page_that_hung_begins_from_what_the_server_has(
+    ada: Person, make_flow: MakeFlow, daemon: Daemon
+) -> None:
+    flow_id = make_flow(node("left", 0, 0))
+    ada.open(flow_id)
+    expect(ada.node("left")).to_be_visible()
+    go(ada, "/")
+    page = ada.context.new_page()
+    page.add_init_script(HANG)
+    ada.context.new_cdp_session(page).send("Debugger.enable")
+    with page.expect_console_message(lambda message: message.text == "it hangs"):
+        page.goto(f"/flow/{flow_id}", wait_until="commit")
+    page.close()
+    ada.page.wait_for_function(
+        "(name) => Date.now() - Number(localStorage.getItem(name)) > 2000",
+        arg=f"helix-flows:look:{flow_id}",
+    )
+    rest(daemon, "PATCH", f"/flows/{flow_id}", {"nodes": {"left": {"data": {"label": "fine"}}}})
+    ada.page.add_init_script(SEE)
+    ada.page.goto(f"/flow/{flow_id}")
+    ada.sees_saved()
+    expect(ada.node("fine")).to_be_visible()
+    assert ada.page.evaluate("[...seen]") == ["fine"]

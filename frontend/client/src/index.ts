@@ -10,4 +10,4 @@ export { FlowSync } from "./sync/sync.js";
 export { mergeTexts, placeAfter } from "./model/texts.js";
 export type * from "./types.js";
 export { Unsent } from "./sync/unsent.js";
-export { wellFormed } from "./model/wellformed.js";
+export { authorOf, wellFormed } from "./model/wellformed.js";

@@ -1,6 +1,6 @@
 /** The daemon's REST. */
 
-import type { FlowDocument, FlowEntry, JsonObject } from "helix-flows";
+import { authorOf, type FlowDocument, type FlowEntry, type JsonObject } from "helix-flows";
 
 import { thePerson } from "./person";
 
@@ -92,6 +92,9 @@ const at = (id: string): string => `/flows/${encodeURIComponent(id)}`;
 const change = <T = unknown>(method: string, path: string, body?: BodyInit): Promise<T> =>
   ask(method, `${path}?by=${encodeURIComponent(thePerson().name)}`, body);
 
+/** Name who has made something as can be shown. */
+const withAuthor = <T extends { by: string }>(made: T): T => ({ ...made, by: authorOf(made.by) });
+
 interface Page {
   flows: ListedFlow[];
   next: string | null;
@@ -169,12 +172,15 @@ export const api = {
     change("POST", "/flows/import", text),
   /** Where a flow is to be had as a file. */
   exportPath: (id: string): string => `/api${at(id)}/export`,
-  entries: (id: string, after: number, limit: number): Promise<{ entries: FlowEntry[]; next: number | null }> =>
-    ask("GET", `${at(id)}/entries?after=${after}&limit=${limit}`),
+  async entries(id: string, after: number, limit: number): Promise<{ entries: FlowEntry[]; next: number | null }> {
+    const path = `${at(id)}/entries?after=${after}&limit=${limit}`;
+    const page = await ask<{ entries: FlowEntry[]; next: number | null }>("GET", path);
+    return { ...page, entries: page.entries.map(withAuthor) };
+  },
   restore: (id: string, version: number): Promise<unknown> =>
     change("POST", `${at(id)}/restore`, JSON.stringify({ version })),
   async namedVersions(id: string): Promise<NamedVersion[]> {
-    return (await ask<{ versions: NamedVersion[] }>("GET", `${at(id)}/versions`)).versions;
+    return (await ask<{ versions: NamedVersion[] }>("GET", `${at(id)}/versions`)).versions.map(withAuthor);
   },
   nameVersion: (id: string, version: number, name: string): Promise<unknown> =>
     change("PUT", `${at(id)}/versions/${version}`, JSON.stringify({ name })),

@@ -2,6 +2,7 @@
 
 import type { FlowError } from "../types.js";
 import { isObject } from "./mergepatch.js";
+import { authorOf } from "./wellformed.js";
 
 export const LOST: FlowError = { reason: "The connection was lost", code: null };
 export const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };
@@ -24,8 +25,9 @@ export const REPLACED: FlowError = {
 
 /** Tell that a flow was deleted, and by whom where that is known. */
 export function deletion(by: unknown): FlowError {
-  return typeof by === "string" && by !== ""
-    ? { reason: `${by} deleted the flow`, code: "flow_deleted", by }
+  const who = authorOf(by);
+  return who !== ""
+    ? { reason: `${who} deleted the flow`, code: "flow_deleted", by: who }
     : { reason: "The flow is deleted", code: "flow_deleted" };
 }
 

@@ -23,3 +23,8 @@ const UNSEEN = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 export function shownName(name: string): string {
   return fittingName(name).replaceAll(UNSEEN, "").trim();
 }
+
+/** Read who has made something, as a server says, to be shown likewise; `""` where that isn't known. */
+export function authorOf(by: unknown): string {
+  return typeof by === "string" ? shownName(by) : "";
+}

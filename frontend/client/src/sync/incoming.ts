@@ -3,6 +3,7 @@
 import { publicId } from "../model/ids.js";
 import { isObject } from "../model/mergepatch.js";
 import { Gap, type Operation, type Replica } from "../model/replica.js";
+import { authorOf } from "../model/wellformed.js";
 import type { FlowDocument, FlowEntry, FlowEvent, JsonObject } from "../types.js";
 import type { Changes } from "./changes.js";
 import type { Fates } from "./fates.js";
@@ -102,7 +103,7 @@ export class Incoming {
       throw new TypeError("The server sent no entries");
     }
     const { news, settled } = this.#replica.receive(
-      given as FlowEntry[],
+      (given as FlowEntry[]).map((entry) => ({ ...entry, by: authorOf(entry.by) })),
       chainOf(chain),
       (entry, before) => {
         this.#fates.losses.watch(entry, before);

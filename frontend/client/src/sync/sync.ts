@@ -27,6 +27,7 @@ import { examine } from "./cause.js";
 import { Changes } from "./changes.js";
 import { Couriers } from "./couriers.js";
 import { Fates } from "./fates.js";
+import { FirstLook } from "./firstlook.js";
 import { Incoming } from "./incoming.js";
 import { BrowserKeeper } from "./keeper.js";
 import { Membership, type MembershipOptions, ON_THE_WAY, type Standing } from "./membership.js";
@@ -56,6 +57,8 @@ export class FlowSync implements SyncedFlow {
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: FlowEvent) => void>();
   #membership: Membership | null = null;
+  readonly #firstLook: FirstLook | null;
+  #wasShown = false;
   /** What is kept, where a page has crashed with it; shown only if the server can't be reached. */
   #doubtful: KeptDocument | null = null;
   #standing: Standing = ON_THE_WAY;
@@ -67,6 +70,7 @@ export class FlowSync implements SyncedFlow {
 
   constructor(flowId: string, options: FlowSyncOptions = {}) {
     this.flowId = flowId;
+    this.#firstLook = options.keeper === null ? null : new FirstLook(flowId);
     const { initial } = options;
     this.#options = initial === undefined ? options : { ...options, initial: copyPatch(initial) };
     this.#random = options.random ?? secureRandom;
@@ -222,7 +226,7 @@ export class FlowSync implements SyncedFlow {
     if (life !== this.#life) {
       return;
     }
-    if (kept.document?.isDoubtful === true) {
+    if (kept.document?.isDoubtful === true || this.#firstLook?.hasFailed === true) {
       this.#doubtful = kept.document;
     } else {
       this.#begin(kept.document);
@@ -316,6 +320,10 @@ export class FlowSync implements SyncedFlow {
   }
 
   #refresh(): void {
+    if (!this.#wasShown && this.#replica.shown !== null) {
+      this.#wasShown = true;
+      this.#firstLook?.begin();
+    }
     this.#state = this.#snapshot();
     const { unsent, kept } = this.#state.status;
     this.#page.warn(this.#isStarted && unsent > 0 && !kept);
@@ -486,6 +494,7 @@ export class FlowSync implements SyncedFlow {
   }
 
   #hide(): void {
+    this.#firstLook?.end();
     this.flush();
     this.#shelf.flush();
   }

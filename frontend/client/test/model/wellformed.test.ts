@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { fittingName, wellFormed } from "../../src/model/wellformed";
+import { authorOf, fittingName, wellFormed } from "../../src/model/wellformed";
 import { Desk } from "../desk";
 
 beforeEach(() => {
@@ -43,4 +43,28 @@ test("jsc20 half of a character in a name or a text breaks nothing", async () =>
   expect(desk.server.heardEvents("presence")[0]).toEqual({ name: WHOLE });
   expect(ada.undo()).toBe(true);
   ada.stop();
+});
+
+test.each([
+  ["\u202eeve\u2066 \u0007\n", "eve"],
+  ["\u202e", ""],
+  [5, ""],
+  [undefined, ""],
+])("jsc43 an author is named as can be shown beside other words: %j", (by, name) => {
+  expect(authorOf(by)).toBe(name);
+});
+
+test("jsc43 whoever made an entry, or deleted the flow, is told of so", async () => {
+  const desk = new Desk();
+  const ada = await desk.join();
+  const told: unknown[] = [];
+  ada.listen((event) => {
+    told.push(event.type === "entries" ? event.entries[0]?.by : event.type === "closed" ? event.error.by : null);
+  });
+  desk.server.edit({ title: "t" }, "\u202eeve");
+  await desk.until(() => ada.state.version === 1);
+  desk.server.broadcast("flow_deleted", { by: "\u202eeve" });
+  desk.server.end("phx_close");
+  await desk.until(() => ada.state.status.kind === "closed");
+  expect(told).toEqual(["eve", "eve"]);
 });

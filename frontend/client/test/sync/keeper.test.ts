@@ -4,6 +4,7 @@ import { IDBFactory } from "fake-indexeddb";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { emptyDocument } from "../../src/model/document";
+import { CALM } from "../../src/sync/firstlook";
 import { holdByLease, LEASE } from "../../src/sync/holding";
 import { BrowserKeeper } from "../../src/sync/keeper";
 import { Browser } from "../browser";
@@ -226,6 +227,37 @@ describe("pages that are gone", () => {
     expect([...seen]).toEqual([undefined]);
     expect(desk.server.document).toMatchObject({ title: "unsent", nodes: { n1: NODE } });
     expect(browser.document?.isDoubtful).toBeUndefined();
+  });
+
+  test("jsc44 so is it where the page before never went on from what it showed first", async () => {
+    const desk = new Desk();
+    const browser = new Browser();
+    const first = browser.page();
+    desk.server.edit({ title: "hangs" });
+    const ada = desk.open({ keeper: first });
+    await desk.until(() => ada.state.document !== null);
+    first.die();
+    vi.clearAllTimers();
+    desk.network.cut();
+    desk.server.edit({ title: "fine" });
+    expect(browser.document?.document.title).toBe("hangs");
+
+    const titlesOfNext = async (): Promise<unknown[]> => {
+      const seen = new Set<unknown>();
+      const page = browser.page();
+      const next = desk.open({ keeper: page });
+      next.subscribe(() => seen.add(next.state.document?.title));
+      await desk.until(() => next.state.status.kind === "saved");
+      next.stop();
+      page.die();
+      return [...seen].filter(Boolean);
+    };
+    vi.setSystemTime(Date.now() + 2 * CALM);
+    expect(await titlesOfNext()).toEqual(["fine"]);
+    desk.server.edit({ title: "finer" });
+    // That one was left in the usual way.
+    vi.setSystemTime(Date.now() + 2 * CALM);
+    expect(await titlesOfNext()).toEqual(["fine", "finer"]);
   });
 
   test("jsc44 what a page that crashed has kept is shown where the server can't be reached", async () => {

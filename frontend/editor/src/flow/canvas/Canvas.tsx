@@ -34,6 +34,12 @@ function distanceOf(zoom: number): "" | "far" | "far tiny" {
   return zoom < TINY_ZOOM ? "far tiny" : zoom < FAR_ZOOM ? "far" : "";
 }
 
+/** Ids that break the selector by which React Flow looks for the handle that a new edge snaps to. */
+const UNSELECTABLE = /["\\\n\r\f]/;
+
+/** A distance within which nothing is: edges are led to the very handle then. */
+const NOWHERE = -1;
+
 const SNAP: [number, number] = [GRID, GRID];
 
 interface Props {
@@ -102,6 +108,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       onRename(id);
     }
   };
+  const isSnapping = useMemo(() => !nodes.some(({ id }) => UNSELECTABLE.test(id)), [nodes]);
   return (
     <ReactFlow
       ref={canvas}
@@ -126,7 +133,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       panOnScroll
       snapToGrid
       snapGrid={SNAP}
-      connectionRadius={32}
+      connectionRadius={isSnapping ? 32 : NOWHERE}
       reconnectRadius={14}
       minZoom={MIN_ZOOM}
       maxZoom={MAX_ZOOM}
