@@ -1,14 +1,24 @@
 """The package ``helix-flows``. Its metadata is here, the tools' settings in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+
+def long_description() -> str:
+    """Give the README as a package index can show it: it has neither our pictures nor our pages."""
+    text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    text = re.sub(r"<picture>.*?</picture>\n*|!\[[^]]*\]\([^)]*\)\n*", "", text, flags=re.DOTALL)
+    text = re.sub(r"## More\n.*?\n(?=Apache)", "", text, flags=re.DOTALL)
+    return re.sub(r"\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
+
 
 setup(
     name="helix-flows",
     version="0.1.0",
     description="A multiplayer server for node graphs",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
@@ -43,6 +53,7 @@ setup(
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Framework :: Twisted",
+        "Intended Audience :: Developers",
         "Operating System :: POSIX",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
+from email import message_from_bytes
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import readme_renderer.markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 300.0
@@ -121,6 +123,26 @@ def test_fro1_wheel_holds_the_editor(distributions: Distributions) -> None:
     scripts = re.findall(r'src="/(assets/[^"]+-[\w-]{8}\.js)"', page)
     assert scripts
     assert {f"helix/editor/{script}" for script in scripts} <= names
+
+
+def test_ops19_distributions_are_what_an_index_takes(distributions: Distributions) -> None:
+    checked = run(sys.executable, "-m", "twine", "check", "--strict", *distributions, cwd=ROOT)
+    assert checked.count("PASSED") == 2
+
+
+def test_ops19_long_description_shows_what_it_names(distributions: Distributions) -> None:
+    with zipfile.ZipFile(distributions.wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = message_from_bytes(archive.read(name))
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    shown = readme_renderer.markdown.render(str(metadata.get_payload()))
+    assert shown is not None
+    assert "<h2" in shown
+    assert "helix serve" in shown
+    assert "<img" not in shown
+    links = re.findall(r'href="([^"]*)"', shown)
+    assert links
+    assert [link for link in links if not link.startswith(("http://", "https://", "#"))] == []
 
 
 @pytest.mark.parametrize("kind", ["tree", "wheel", "editable"])
