@@ -292,7 +292,7 @@ class CommitLoop:
             return
         self._group = None
         self._conflicts = 0
-        self.log.extend(group.entries)
+        self.log.extend(group.entries, group.whole)
         group.count()
         corked = group.cork()
         try:

@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from helix.document import FlowDocument, JsonObject
+from helix.parts import SharedText
 from helix.ratelimit import Charge
 from helix.records import FlowHead, Summary
 
@@ -34,10 +35,12 @@ class Replacement:
 
     :ivar text: the effective patch that leads there, as JSON.
     :ivar document: what that makes of the flow's. It is taken over.
+    :ivar whole: that document as JSON.
     """
 
     text: bytes
     document: FlowDocument
+    whole: SharedText
 
 
 class Preparation(Protocol):

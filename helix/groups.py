@@ -14,6 +14,7 @@ from helix.document import FlowDocument, JsonObject
 from helix.edits import Accepted, Corkable, Replacement, Submission
 from helix.errors import HelixError
 from helix.livelog import LiveLog
+from helix.parts import SharedText
 from helix.records import Entry
 from helix.submitters import Pending
 
@@ -40,6 +41,7 @@ class _Replaced:
 
     before: FlowDocument
     after: FlowDocument
+    whole: SharedText
 
     def undo(self, log: LiveLog) -> None:
         log.document = self.before
@@ -123,7 +125,7 @@ class Group:
         log = self._log
         if not isinstance(staged, Replacement):
             return _Patched(staged, log.document.exchange(staged))
-        change = _Replaced(log.document, staged.document)
+        change = _Replaced(log.document, staged.document, staged.whole)
         staged.document.succeed(log.document)
         log.document = staged.document
         return change
@@ -141,6 +143,12 @@ class Group:
         client_id, op_id = submission.client_id, submission.op_id
         entry = Entry(version, text, self.at, submission.by, client_id, op_id, dropped)
         self.entries.append(structs.replace(entry, chain=follow(self._chain, entry)))
+
+    @property
+    def whole(self) -> SharedText | None:
+        """The document after the entries as JSON, where it is at hand."""
+        last = self._changes[-1]
+        return last.whole if isinstance(last, _Replaced) else None
 
     def count(self) -> None:
         """Know, from now on, that the log holds what was to enter it."""

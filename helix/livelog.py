@@ -178,9 +178,13 @@ class LiveLog:
             return succeed(None)
         return self._settings.apart(len(text), lambda: text.escaped)
 
-    def extend(self, entries: Sequence[Entry]) -> None:
-        """Count ``entries`` in, which follow, are durable, and are applied to the document."""
-        self._encoded = None
+    def extend(self, entries: Sequence[Entry], whole: SharedText | None = None) -> None:
+        """
+        Count ``entries`` in, which follow, are durable, and are applied to the document.
+
+        :param whole: what `encoded` is to give from then on, where it is known.
+        """
+        self._encoded = whole
         self.is_stored = True
         self.version = entries[-1].version
         self.chain = entries[-1].chain

@@ -10,8 +10,16 @@ from twisted.internet.defer import Deferred
 
 from helix.apart import Apart
 from helix.decoding import decode_in_parts
-from helix.document import DocumentLimits, FlowDocument, JsonObject, diff, merge
+from helix.document import (
+    DocumentLimits,
+    FlowDocument,
+    JsonObject,
+    diff,
+    encode_document,
+    merge,
+)
 from helix.edits import FlowState, Replacement
+from helix.parts import SharedText
 from helix.protocol import encode_json
 from helix.ratelimit import Charge
 
@@ -62,7 +70,8 @@ class Rewriting:
         content: JsonObject = decode_in_parts(text)
         patch = diff(content, self._whole)
         document = FlowDocument(merge(content, patch), self._limits)
-        return Replacement(encode_json(patch), document)
+        whole = SharedText(encode_document(document.content))
+        return Replacement(encode_json(patch), document, whole)
 
     def _keep(self, made: Replacement, base: tuple[str, int]) -> None:
         self._made, self._base = made, base
