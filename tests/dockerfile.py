@@ -15,7 +15,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -246,8 +246,7 @@ class Image:
         self.command = step.words
 
 
-def _copy(source: Path, target: Path, skip: object) -> None:
-    assert callable(skip)
+def _copy(source: Path, target: Path, skip: Callable[[Path], bool]) -> None:
     assert source.exists(), source
     if source.is_file():
         assert not skip(source), f"{source} is ignored"
