@@ -163,8 +163,9 @@ SETTINGS: Sequence[Setting] = (
         "max-store-bytes",
         "0",
         _number(int, 0, 10**15),
-        "Bytes that the SQLite file may hold. Beyond this, or with less than 64 MiB left on a disk "
-        "of more than 1 GiB, the server stores nothing new. 0: only the disk limits it.",
+        "Bytes that the SQLite file, or the tables in PostgreSQL, may hold. Beyond this, or with "
+        "less than 64 MiB left on the file's disk of more than 1 GiB, the server stores nothing "
+        "new. 0: only the disk limits it.",
     ),
     Setting(
         "allow-origin",

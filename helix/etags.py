@@ -20,9 +20,9 @@ def tag_of(epoch: str, version: int, chain: bytes) -> str:
     return f'"{epoch}.{version}.{chain_text(chain)}"'
 
 
-def digest_tag(body: bytes) -> str:
-    """Make the strong tag of an answer that has no version."""
-    return f'"{sha256(body).hexdigest()[:32]}"'
+def digest_tag(source: bytes) -> str:
+    """Make the strong tag of an answer that has no version, of all that it is made of."""
+    return f'"{sha256(source).hexdigest()[:32]}"'
 
 
 @attrs.frozen

@@ -73,6 +73,8 @@ class IFlowStore(Interface):
 
     is_open = Attribute("Whether it was started and not stopped, so that it can be asked.")
 
+    usage = Attribute("What it holds: a `helix.records.StoreUsage`, the same for all its life.")
+
     def start() -> Deferred[None]:
         """
         Open the store, and bring its schema to what this version needs, in one transaction.

@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from helix.records import StoreUsage
 from helix.telemetry import Telemetry, Values
 
 LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -47,9 +48,15 @@ class Metrics:
 
     :param telemetry: whose events are counted.
     :param queued_bytes: tells how many bytes wait for clients.
+    :param usage: tells what the store holds.
     """
 
-    def __init__(self, telemetry: Telemetry, queued_bytes: Callable[[], float] = int) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        queued_bytes: Callable[[], float] = int,
+        usage: StoreUsage | None = None,
+    ) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -60,6 +67,9 @@ class Metrics:
         self._members = self._gauge("members", "Members of all flows.")
         queued = self._gauge("queued_bytes", "Bytes that wait for clients to take them.")
         queued.set_function(queued_bytes)
+        self._usage = usage or StoreUsage()
+        self._refusals_told = 0
+        self._watch_store()
         telemetry.subscribe("helix.connection.opened", lambda *_: self._connections.inc())
         telemetry.subscribe("helix.connection.closed", lambda *_: self._connections.dec())
         telemetry.subscribe("helix.session.started", lambda *_: self._sessions.inc())
@@ -90,6 +100,9 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
+        refused = self._usage.refused
+        self._refusals.inc(refused - self._refusals_told)
+        self._refusals_told = refused
         return generate_latest(self._registry)
 
     def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
@@ -97,6 +110,13 @@ class Metrics:
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"helix_{name}", text, registry=self._registry)
+
+    def _watch_store(self) -> None:
+        used = self._gauge("store_bytes", "Bytes that the store holds.")
+        most = self._gauge("store_max_bytes", "Bytes that it may hold; 0 for any number.")
+        used.set_function(lambda: self._usage.used_bytes)
+        most.set_function(lambda: self._usage.max_bytes)
+        self._refusals = self._counter("store_refusals", "Writes that found no room in the store.")
 
     def _count(
         self, telemetry: Telemetry, event: str, name: str, text: str, label: str | None

@@ -46,6 +46,26 @@ class NamedVersion(msgspec.Struct, frozen=True, gc=False):
     at: float
 
 
+@attrs.define
+class StoreUsage:
+    """
+    What a store holds, as far as it looks at that.
+
+    :ivar used_bytes: when it looked last.
+    :ivar max_bytes: that it may hold; 0 for as many as there is room for.
+    :ivar refused: writes that found no room.
+    """
+
+    used_bytes: int = 0
+    max_bytes: int = 0
+    refused: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing new is to be kept."""
+        return 0 < self.max_bytes <= self.used_bytes
+
+
 class Summary(msgspec.Struct, frozen=True, gc=False):
     """What a list shows of a document."""
 

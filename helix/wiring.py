@@ -117,7 +117,7 @@ def build_server(
     telemetry = Telemetry()
     thread_work = work or thread_time
     backlog = Backlog(clock, telemetry, config.max_queued_bytes)
-    metrics = Metrics(telemetry, lambda: backlog.size)
+    metrics = Metrics(telemetry, lambda: backlog.size, store.usage)
     status = StatusPage(ServerStatus(telemetry, clock.seconds))
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members

@@ -11,10 +11,11 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from helix.chain import chained, origin_of
+from helix.descriptions import describe_flow
 from helix.document import FlowDocument, empty_document, merge
 from helix.errors import StoreFull, StoreUnavailable
 from helix.interfaces import IFlowStore
-from helix.records import Entry, Summary
+from helix.records import Entry, FlowHead, Summary
 from helix.web_flows import file_name, read_cursor, write_cursor
 from tests.flowdata import by_id, edge, node
 from tests.stack import NOW, Answer, Log, Poller, Stack, escaped, logged
@@ -1257,6 +1258,30 @@ def test_res10_page_ends_by_bytes(flows: Flows, monkeypatch: pytest.MonkeyPatch)
         cursor, pages = page.json["next"], pages + 1
     assert sorted(found) == sorted(f"f{number}" for number in range(12))
     assert pages >= 3
+
+
+def test_res10_list_that_is_known_is_not_made(
+    flows: Flows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def describe(head: FlowHead) -> dict[str, object]:
+        made.append(head.flow_id)
+        return describe_flow(head)
+
+    monkeypatch.setattr("helix.web_flows.describe_flow", describe)
+    for flow_id in "abc":
+        flows.make(flow_id)
+    tag = flows.get("/api/flows?limit=2").headers["etag"]
+    assert len(made) == 2
+    known = [("If-None-Match", tag)]
+    assert flows.request("GET", "/api/flows?limit=2", known).status == 304
+    assert len(made) == 2
+    assert flows.request("GET", "/api/flows?limit=1", known).status == 200
+    assert flows.request("GET", "/api/flows", known).status == 200
+    tag = flows.get("/api/flows?limit=2").headers["etag"]
+    flows.request("DELETE", "/api/flows/a")  # of the page only what follows it is another
+    assert flows.request("GET", "/api/flows?limit=2", [("If-None-Match", tag)]).status == 200
 
 
 def test_res10_list_that_is_known_is_304(flows: Flows) -> None:

@@ -17,6 +17,7 @@ import helix
 from helix.logs import make_observer
 from helix.metrics import Metrics
 from helix.printable import field, shown_json
+from helix.records import StoreUsage
 from helix.telemetry import EVENTS, Telemetry, Values
 from tests.world import World
 
@@ -247,3 +248,14 @@ def test_cli8_json_on_a_terminal_is_the_same_json(value: object) -> None:
         written = shown_json(json.dumps(value, ensure_ascii=False, indent=indent))
         assert json.loads(written) == value
         assert written.replace("\n", "").isprintable()
+
+
+def test_lim26_what_the_store_holds_is_told() -> None:
+    usage = StoreUsage(max_bytes=1000)
+    metrics = Metrics(Telemetry(), usage=usage)
+    usage.used_bytes = 400
+    for refused in (0, 3, 5):
+        usage.refused = refused
+        assert value_of(metrics, "helix_store_refusals_total") == refused
+    assert value_of(metrics, "helix_store_bytes") == 400
+    assert value_of(metrics, "helix_store_max_bytes") == 1000

@@ -25,7 +25,7 @@ from helix.errors import (
     VersionNotNamed,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
 from helix.store.rules import MAX_NAMED_VERSIONS, PAGE_BYTES, brief, due, expendable, matches
 
 T = TypeVar("T")
@@ -87,6 +87,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._logs: dict[str, _Log] = {}
         self.is_open = False
+        self.usage = StoreUsage()
 
     def start(self) -> Deferred[None]:
         self.is_open = True

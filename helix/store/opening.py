@@ -19,7 +19,8 @@ def open_store(
     :param read_only: whether to leave it as it is, for what only reads; an SQLite file may then be
         open in a server at the same time.
     :param create: whether an SQLite file that isn't there is made.
-    :param max_bytes: that an SQLite file may hold; 0 for as many as its disk has room for.
+    :param max_bytes: that an SQLite file, or the tables in PostgreSQL, may hold; 0 for as many as
+        there is room for.
     :raises ValueError: when it is none of these; the message shows nothing of it, as it may hold a
         password.
     """
@@ -34,6 +35,6 @@ def open_store(
     if scheme in ("postgresql", "postgres") and rest.startswith("//"):
         from helix.store.postgres.store import PostgresStore
 
-        store: IFlowStore = PostgresStore(url, reactor, read_only=read_only)
+        store: IFlowStore = PostgresStore(url, reactor, read_only=read_only, max_bytes=max_bytes)
         return store
     raise ValueError("a store is memory:, sqlite:PATH or postgresql://USER@HOST/DATABASE")

@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from helix.errors import StoreError, StoreReadOnly
+from helix.errors import StoreError, StoreFull, StoreReadOnly
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
 from helix.store.sqlite_file import (
     WriterLock,
     check_file,
@@ -72,7 +72,8 @@ class SQLiteStore:
         self._read_only = read_only
         self.is_open = False
         self._place = Place(path)
-        self._room = Room(path, max_bytes)
+        self.usage = StoreUsage(max_bytes=max_bytes)
+        self._room = Room(path, self.usage)
         # Now, while the process may read its own files: a daemon may give up its rights later.
         self._upgrades = shipped_upgrades("sqlite")
         self._writes: SQLiteWrites | None = None
@@ -202,7 +203,12 @@ class SQLiteStore:
     def _write(self, work: Write, size: int = 0) -> Deferred[Any]:
         if self._read_only:
             return fail(StoreReadOnly("The store was opened to be read only"))
-        return self._writer.submit(work, size)
+        return self._writer.submit(work, size).addErrback(self._refused)
+
+    def _refused(self, failure: Failure) -> Failure:
+        if failure.check(StoreFull):
+            self.usage.refused += 1
+        return failure
 
     def _read(self, work: Read, reader: Worker[Read] | None = None) -> Deferred[Any]:
         reader = reader or self._reader
@@ -231,6 +237,7 @@ class SQLiteStore:
                 self._writes = SQLiteWrites(
                     database, lock, self._place, self._connect_writer, self._room
                 )
+                self._room.is_full(database)  # so that it is known from the start
             except (OSError, sqlite3.Error) as error:
                 raise start_error(error, self._path) from error
             opened.pop_all()

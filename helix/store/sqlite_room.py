@@ -8,6 +8,8 @@ from pathlib import Path
 
 import attrs
 
+from helix.records import StoreUsage
+
 MIN_FREE_BYTES = 64 * 2**20
 """Of the disk are left: for the write-ahead log, and for what else has to go on."""
 
@@ -21,22 +23,19 @@ class Room:
     What a database may take of its disk.
 
     :ivar path: of its file.
-    :ivar max_bytes: that what it holds may take; 0 for as many as there are.
+    :ivar usage: what it holds, of which this is told.
     """
 
     path: Path
-    max_bytes: int = 0
+    usage: StoreUsage = attrs.field(factory=StoreUsage)
 
     def is_full(self, database: sqlite3.Connection) -> bool:
         """Tell whether nothing more is to be kept. What was cleared away counts as room."""
-        disk = os.statvfs(self.path.parent)
-        size, free = (blocks * disk.f_frsize for blocks in (disk.f_blocks, disk.f_bavail))
-        if size >= SMALL_DISK_BYTES and free < MIN_FREE_BYTES:
-            return True
-        if not self.max_bytes:
-            return False
         pages, spare, page = (
             database.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "freelist_count", "page_size")
         )
-        return bool((pages - spare) * page >= self.max_bytes)
+        self.usage.used_bytes = (pages - spare) * page
+        disk = os.statvfs(self.path.parent)
+        size, free = (blocks * disk.f_frsize for blocks in (disk.f_blocks, disk.f_bavail))
+        return self.usage.is_full or (size >= SMALL_DISK_BYTES and free < MIN_FREE_BYTES)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Sequence
+from random import Random
 from socket import getaddrinfo
 from typing import Any
 
+import msgspec
 import pytest
 from psycopg2.extensions import STATUS_READY
 from pytest_twisted import async_yield_fixture, ensureDeferred
@@ -18,6 +20,7 @@ from helix.errors import (
     DuplicateOperation,
     StoreCorrupt,
     StoreError,
+    StoreFull,
     StoreReadOnly,
     StoreUnavailable,
     VersionConflict,
@@ -25,10 +28,11 @@ from helix.errors import (
 from helix.records import Entry, HeadQuery, NamedVersion, Summary
 from helix.store.postgres.address import Address
 from helix.store.postgres.failures import Unfit
-from helix.store.postgres.store import CONNECTIONS, PostgresStore
+from helix.store.postgres.store import CONNECTIONS, PAST_AT_ONCE, PostgresStore
 from helix.store.postgres.wire import Bounds, Connection
 from tests.postgres import PASSWORD, PostgresServer
 from tests.stores.data import T0, add, chain_at, entries, entry, keep, take_snapshot
+from tests.stores.sqlite import until
 
 
 @async_yield_fixture
@@ -495,3 +499,93 @@ async def test_pgs11_a_unix_socket_and_a_password(
         await store.start()
         assert await store.heads(HeadQuery()) == []
         await store.stop()
+
+
+# How much is kept, and what takes long.
+
+
+@ensureDeferred
+async def test_lim26_what_tables_may_hold_is_bounded(store: PostgresStore, url: str) -> None:
+    """Nothing new is kept from the start on, and all else goes on."""
+    await keep(store, "f", entries(1, 2))
+    full = PostgresStore(url, reactor, max_bytes=1)
+    await full.start()
+    try:
+        assert full.usage.used_bytes > 0
+        refused = [
+            full.create("g", "e1", T0),
+            add(full, "f", "e1", 2, [entry(3)], Summary()),
+            take_snapshot(full, "f", "e1", 2, b"{}"),
+            full.name_version("f", "e1", NamedVersion(1, "first", "", T0)),
+        ]
+        assert await outcomes(refused) == [StoreFull] * 4
+        assert full.usage.refused == 4
+        assert (await full.load("f")).entries == entries(1, 2)
+        assert (await full.delete("f", T0)).deleted_at == T0
+        assert (await full.undelete("f")).deleted_at is None
+        await full.delete("f", T0)
+        assert await full.purge(T0 + 1) == 1
+    finally:
+        await full.stop()
+
+
+@ensureDeferred
+async def test_lim26_tables_are_looked_at_again_and_again(
+    store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("helix.store.postgres.store.LOOK_SECONDS", 0.05)
+    await keep(store, "f", entries(1, 1))
+    other = PostgresStore(url, reactor)
+    await other.start()
+    try:
+        before = other.usage.used_bytes
+        other.usage.max_bytes = before + 2**20
+        # What PostgreSQL can't make smaller.
+        large = b'{"data":"%b"}' % Random(1).randbytes(2**20).hex().encode()
+        await add(store, "f", "e1", 1, [msgspec.structs.replace(entry(2), patch=large)], Summary())
+        await until(lambda: other.usage.is_full)
+        assert other.usage.used_bytes > before + 2**20
+        with pytest.raises(StoreFull):
+            await add(other, "f", "e1", 2, [entry(3)], Summary())
+        other.usage.max_bytes = 2**30  # as if there was more room
+        await add(other, "f", "e1", 2, [entry(3)], Summary())
+    finally:
+        await other.stop()
+
+
+@ensureDeferred
+async def test_pgs13_the_past_keeps_nobody_waiting(url: str, connection: Connection) -> None:
+    store = PostgresStore(url, reactor, Bounds(wait=30.0))
+    await store.start()
+    try:
+        await keep(store, "f", entries(1, 2))
+        await connection.ask("BEGIN; LOCK TABLE helix_snapshots IN ACCESS EXCLUSIVE MODE")
+        loads = [store.load("f", 1) for _ in range(2 * CONNECTIONS)]
+        searches = [store.heads(HeadQuery("f", 10)) for _ in range(2 * CONNECTIONS)]
+        asked = DeferredList([*loads, *searches])
+        for version in range(2, 5):
+            head = store.head("f").addTimeout(5.0, reactor)
+            assert (await head).version == version
+            await add(store, "f", "e1", version, [entry(version + 1)], Summary())
+            assert len(await store.heads(HeadQuery("", 10))) == 1
+        assert not any(one.called for one in (*loads, *searches))
+        await connection.ask("COMMIT")
+        assert all(succeeded for succeeded, _ in await asked)
+    finally:
+        connection.discard()
+        await store.stop()
+
+
+@ensureDeferred
+async def test_pgs13_a_turn_is_not_waited_for_for_ever(url: str, connection: Connection) -> None:
+    store = PostgresStore(url, reactor, Bounds(wait=0.5))
+    await store.start()
+    await keep(store, "f", entries(1, 2))
+    await connection.ask("BEGIN; LOCK TABLE helix_snapshots IN ACCESS EXCLUSIVE MODE")
+    loads = [store.load("f", 1) for _ in range(PAST_AT_ONCE)]
+    with pytest.raises(StoreUnavailable):
+        await store.load("f", 1)
+    await connection.ask("COMMIT")
+    await gatherResults(loads)
+    assert (await store.load("f", 1)).entries == entries(1, 1)
+    await store.stop()

@@ -71,6 +71,8 @@ async def test_lim26_what_a_file_may_hold_is_bounded(path: Path, monkeypatch: An
             await keep(store, "g")
         with pytest.raises(StoreFull):
             await take_snapshot(store, "f", "e1", version, b"{}")
+        assert store.usage.used_bytes >= store.usage.max_bytes == 1_000_000
+        assert store.usage.refused == 3
         assert len((await store.load("f")).entries) == version
         await store.delete("f", T0)
         assert await store.purge(T0 + 1) == 1

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from helix.chain import origin_of
@@ -18,11 +20,13 @@ from helix.errors import (
     FlowDeleted,
     FlowExists,
     FlowNotFound,
+    StoreError,
+    StoreFull,
     StoreUnavailable,
     VersionConflict,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
 from helix.store.postgres import queries
 from helix.store.postgres.address import Address
 from helix.store.postgres.appends import Append, Appends
@@ -31,13 +35,18 @@ from helix.store.postgres.loading import load_flow
 from helix.store.postgres.names import drop_name, keep_name, list_names
 from helix.store.postgres.pool import Pool, Work
 from helix.store.postgres.queries import pack, read_entry, read_head, unpack
+from helix.store.postgres.room import LOOK_SECONDS, look
 from helix.store.postgres.schema import bring_up_to_date, check
 from helix.store.postgres.wire import Bounds, Connection, Row
 from helix.store.rules import PAGE_BYTES, due, expendable
 
 T = TypeVar("T")
 
-CONNECTIONS = 4
+CONNECTIONS = 6
+"""Appends take two of them at most, and what takes long as many."""
+
+PAST_AT_ONCE = 2
+"""What may take long, so that nothing else waits behind it: reads of the past, and searches."""
 
 ONE_MOMENT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -57,8 +66,11 @@ class PostgresStore:
 
     :param url: ``postgresql://user:password@host:port/database``, with libpq's parameters.
     :param read_only: whether to leave the database as it is.
+    :param max_bytes: that its tables may take; 0 for as many as there is room for.
     :raises StoreError: when the URL can't be read.
     """
+
+    _log: Final = Logger(namespace="helix.store.postgres")
 
     def __init__(
         self,
@@ -66,12 +78,16 @@ class PostgresStore:
         reactor: object,
         bounds: Bounds = Bounds(),  # noqa: B008  # immutable
         read_only: bool = False,
+        max_bytes: int = 0,
     ) -> None:
+        self.usage = StoreUsage(max_bytes=max_bytes)
         self._read_only = read_only
         self._clock = IReactorTime(reactor)
         self._bounds = bounds
         self._pool = Pool(Address.parse(url, read_only), reactor, bounds, CONNECTIONS, read_only)
         self._appends = Appends(self._pool, self._clock)
+        self._past = DeferredSemaphore(PAST_AT_ONCE)
+        self._looking: IDelayedCall | None = None
         self._numbers = count()
         self.is_open = False
         self._under_way = 0
@@ -81,15 +97,38 @@ class PostgresStore:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        await self._pool.first(check if self._read_only else bring_up_to_date)
+        await self._pool.first(self._prepare)
         self._pool.start()
         self.is_open = True
+        if not self._read_only:
+            self._look_later()
+
+    async def _prepare(self, connection: Connection) -> None:
+        if self._read_only:
+            await check(connection)
+        else:
+            await bring_up_to_date(connection)
+            await look(connection, self.usage)
+
+    def _look_later(self) -> None:
+        if self.is_open:
+            self._looking = self._clock.callLater(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        # While it can't be seen, what was seen last holds.
+        looking = self._do(lambda connection: look(connection, self.usage), self._past)
+        looking.addErrback(lambda failure: failure.trap(StoreError))
+        looking.addErrback(lambda failure: self._log.failure("A look at the room failed", failure))
+        looking.addBoth(lambda _: self._look_later())
 
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
         self.is_open = False
+        if self._looking is not None:
+            self._looking.cancel()
         if self._under_way:
             self._idle = Deferred()
             self._idle.addTimeout(self._bounds.wait + self._bounds.answer, self._clock)
@@ -129,7 +168,7 @@ class PostgresStore:
                 raise
             return head
 
-        return self._do(create)
+        return self._keep(create)
 
     async def _create(
         self,
@@ -169,6 +208,8 @@ class PostgresStore:
     ) -> Deferred[None]:
         if not self.is_open:
             return fail(_closed())
+        if self.usage.is_full:
+            return self._refuse()
         if not entries:
             base = (epoch, base_version, base_chain)
             return self._do(lambda connection: _check(connection, flow_id, base))
@@ -194,7 +235,7 @@ class PostgresStore:
                 lambda: load_flow(connection, flow_id, version), ONE_MOMENT
             )
 
-        return self._do(load)
+        return self._do(load, None if version is None else self._past)
 
     def entries(self, flow_id: str, epoch: str, after: int, limit: int) -> Deferred[list[Entry]]:
         async def entries(connection: Connection) -> list[Entry]:
@@ -233,7 +274,7 @@ class PostgresStore:
         async def snapshot(connection: Connection) -> None:
             await connection.transaction(lambda: _keep_snapshot(connection, at, document))
 
-        return self._do(snapshot)
+        return self._keep(snapshot)
 
     def snapshot_versions(self, flow_id: str, epoch: str) -> Deferred[list[int]]:
         async def snapshot_versions(connection: Connection) -> list[int]:
@@ -247,7 +288,7 @@ class PostgresStore:
     def name_version(
         self, flow_id: str, epoch: str, named: NamedVersion
     ) -> Deferred[NamedVersion | None]:
-        return self._do(keep_name(_log_of(flow_id, epoch), named))
+        return self._keep(keep_name(_log_of(flow_id, epoch), named))
 
     def unname_version(self, flow_id: str, epoch: str, version: int) -> Deferred[None]:
         return self._do(drop_name(_log_of(flow_id, epoch), version))
@@ -259,7 +300,7 @@ class PostgresStore:
         async def heads(connection: Connection) -> list[FlowHead]:
             return [read_head(row) for row in await connection.ask(*queries.list_heads(query))]
 
-        return self._do(heads)
+        return self._do(heads, self._past if query.text else None)
 
     def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
         named = {"flow_id": pack(flow_id), "at": at}
@@ -306,17 +347,41 @@ class PostgresStore:
         count: int = rows[0][0]
         return count
 
-    def _do(self, work: Work[T]) -> Deferred[T]:
-        """Have something done on a connection. To cancel the Deferred doesn't cancel the work."""
+    def _keep(self, work: Work[T]) -> Deferred[T]:
+        """As `_do`, for what keeps something new, where there is room."""
+        return self._refuse() if self.is_open and self.usage.is_full else self._do(work)
+
+    def _do(self, work: Work[T], turns: DeferredSemaphore | None = None) -> Deferred[T]:
+        """
+        Have something done on a connection. To cancel the Deferred doesn't cancel the work.
+
+        :param turns: whose turn it waits for first.
+        """
         if not self.is_open:
             return fail(_closed())
         self._under_way += 1
         result: Deferred[T] = Deferred()
-        working = Deferred.fromCoroutine(self._pool.run(work))
-        working.addBoth(self._finished).chainDeferred(result)
+        running = self._pool.run(work) if turns is None else self._run_in_turn(work, turns)
+        Deferred.fromCoroutine(running).addBoth(self._finished).chainDeferred(result)
         return result
 
+    async def _run_in_turn(self, work: Work[T], turns: DeferredSemaphore) -> T:
+        try:
+            await turns.acquire().addTimeout(self._bounds.wait, self._clock)
+        except defer.TimeoutError:
+            raise StoreUnavailable() from None
+        try:
+            return await self._pool.run(work)
+        finally:
+            turns.release()
+
+    def _refuse(self) -> Deferred[Any]:
+        self.usage.refused += 1
+        return fail(StoreFull())
+
     def _finished(self, result: Any) -> Any:
+        if isinstance(result, Failure) and result.check(StoreFull):
+            self.usage.refused += 1
         self._under_way -= 1
         if self._idle is not None and not self._under_way and not self._idle.called:
             self._idle.callback(None)
