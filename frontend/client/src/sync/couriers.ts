@@ -2,6 +2,7 @@
 
 import { REPLACED } from "../model/errors.js";
 import { newId } from "../model/ids.js";
+import { isEmpty } from "../model/mergepatch.js";
 import { type NewOperation, type Operation, type Replica, replacing } from "../model/replica.js";
 import type { FlowError, FlowKeeper, JsonObject, KeptOperation } from "../types.js";
 import { Membership, type MembershipOptions } from "./membership.js";
@@ -198,8 +199,9 @@ export class Couriers {
     left.forEach(({ clientId, undoes }, n) => {
       const undone = ops.filter((op) => op.clientId === clientId && undoes?.includes(op.opId));
       const op = ops[n];
-      // Where some of it is in the log already, what it replaces tells of all of it.
-      const isAll = undone.length === undoes?.length || op?.undoes === null;
+      // Where some of it is in the log already, or in what is shown, what it replaces tells of all of it.
+      const isAhead = undone.length === undoes?.length && undone.every((one) => !isEmpty(one.effective));
+      const isAll = isAhead || op?.undoes === null;
       if (op !== undefined && undone.length > 0 && isAll) {
         op.undoes = undone;
         op.waits = true;

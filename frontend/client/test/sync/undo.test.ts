@@ -331,6 +331,31 @@ describe("undo of what is saved, while others go on", () => {
     expect(shown).toEqual(new Map([[4, "new"]]));
   });
 
+  test("jsc27 of a page that is gone, what was in the document already is taken back", async () => {
+    const browser = new Browser();
+    const desk = new Desk();
+    desk.server.edit({ nodes: { n1: NODE } });
+    const page = browser.page();
+    const ada = await desk.join({ keeper: page });
+    desk.network.delay = () => 100;
+    ada.patch({ nodes: { n1: null } });
+    ada.undo();
+    page.die();
+    await desk.until(() => desk.server.version === 2);
+    desk.network.cut();
+    ada.stop();
+    desk.network.delay = () => 1;
+    // Another page of the browser has seen the deletion, and kept that.
+    const place = { epoch: desk.server.epoch, version: 2, chain: desk.server.chain(2) };
+    browser.document = { ...place, document: desk.server.document };
+    desk.server.edit({ description: "theirs" });
+    const ben = await desk.join({ keeper: browser.page() });
+    await desk.pass(1000);
+    expect(desk.server.document.nodes).toEqual({ n1: NODE });
+    expect(ben.state.document).toEqual(desk.server.document);
+    expect(browser.operations).toEqual([]);
+  });
+
   test("jsc27 the parts of one that is large leave it, too", async () => {
     const { desk, ada } = await dragged();
     const ids = Array.from({ length: 60 }, (_, n) => `m${n}`);
