@@ -1,4 +1,4 @@
-"""``helix``: flows from the command line."""
+"""The ``helix`` command: starts the server, and reads and changes flows from the command line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from helix.verify import all_heads, verify_flow
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="helix-flows")
 def main() -> None:
-    """Start the server; look at flows, and change them."""
+    """Start the Helix server; read and change flows."""
 
 
 _server = click.option(
@@ -67,9 +67,9 @@ _timeout = click.option(
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def serve(options: tuple[str, ...]) -> None:
     """
-    Start the server; it ends with Ctrl-C.
+    Start the server. Ctrl-C stops it.
 
-    `helix serve --help` lists its options. It is `twistd --nodaemon helix`.
+    `helix serve --help` lists its options. The command is `twistd --nodaemon helix`.
     """
     sys.argv[1:] = ["--nodaemon", "helix", *options]
     twistd.run()
@@ -77,16 +77,16 @@ def serve(options: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("text", required=False, default="")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @_server
 def flows(text: str, as_json: bool, server: str) -> None:
     """
     List flows, the newest change first.
 
-    With TEXT only those whose id, title or description hold it, in any case.
+    With TEXT, list only flows whose id, title or description contains TEXT (case is ignored).
 
-    A line holds the id, the version, the numbers of nodes and edges, when the flow last changed,
-    and its title, with tabs in between.
+    A line holds the id, the version, the numbers of nodes and edges, the time of the last change,
+    and the title, separated by tabs.
     """
 
     async def run(reactor: Any) -> None:
@@ -104,13 +104,13 @@ def flows(text: str, as_json: bool, server: str) -> None:
 
 @main.command()
 @click.argument("flow")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @_server
 def versions(flow: str, as_json: bool, server: str) -> None:
     """
-    List the versions of FLOW that have names, the newest first.
+    List the named versions of FLOW, the newest first.
 
-    A line holds the version, when it was named, by whom, and its name, with tabs in between.
+    A line holds the version, the time it was named, who named it, and its name, separated by tabs.
     """
 
     async def run(reactor: Any) -> None:
@@ -127,18 +127,18 @@ def versions(flow: str, as_json: bool, server: str) -> None:
 
 @main.command()
 @click.argument("flow", required=False)
-@click.option("--all", "everything", is_flag=True, help="Export all flows, into a directory.")
+@click.option("--all", "everything", is_flag=True, help="Export all flows to a directory.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The file, - for stdout (the default); with --all the directory.",
+    help="The file, or - for stdout (the default); with --all, the directory.",
 )
 @_server
 def export(flow: str | None, everything: bool, output: Path | None, server: str) -> None:
-    """Write FLOW, or all flows, as JSON that `helix import` takes."""
+    """Write FLOW, or all flows, as JSON for `helix import`."""
     if everything == (flow is not None):
-        raise click.UsageError("Name a FLOW, or say --all.")
+        raise click.UsageError("Give a FLOW, or --all.")
     if everything and (output is None or (output.exists() and not output.is_dir())):
         raise click.UsageError("--all needs a directory: --output DIRECTORY.")
 
@@ -156,7 +156,7 @@ def export(flow: str | None, everything: bool, output: Path | None, server: str)
 
 
 @main.command("import")
-@click.option("--keep-ids", is_flag=True, help="Give each flow the id that its export names.")
+@click.option("--keep-ids", is_flag=True, help="Give each flow the id in its export.")
 @click.argument(
     "files",
     nargs=-1,
@@ -167,13 +167,13 @@ def export(flow: str | None, everything: bool, output: Path | None, server: str)
 @_server
 def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
     """
-    Make a flow from each FILE (- for stdin) and write its id.
+    Create a flow from each FILE (- for stdin) and write its id.
 
-    A FILE is an export, or what the first editors kept in the browser. It becomes a new flow with
-    an id of its own, so that nothing is overwritten; with --keep-ids it has the id from its export,
-    if no other flow has that.
+    A FILE is an export, or browser data of the first editors. Each new flow gets a new id, so
+    nothing is overwritten. With --keep-ids it gets the id in its export; this fails if another flow
+    has that id.
 
-    What can't be imported is told of, and the others are imported all the same.
+    If a FILE can't be imported, the command says why and imports the others.
     """
 
     async def run(reactor: Any) -> None:
@@ -203,16 +203,16 @@ def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
 
 @main.command()
 @click.argument("flow")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @_timeout
 @_server
 def tail(flow: str, as_json: bool, timeout: float, server: str) -> None:
     """
-    Write the entries of FLOW as they come.
+    Write the entries of FLOW as they arrive.
 
-    It ends when the flow is deleted, and with Ctrl-C. A server that goes away is waited for.
+    The command ends when the flow is deleted, or with Ctrl-C. If the server goes away, it waits.
 
-    A line holds the version, the time, who it was, and the patch, with tabs in between.
+    A line holds the version, the time, who made the entry, and the patch, separated by tabs.
     """
 
     async def run(reactor: Any) -> None:
@@ -236,10 +236,10 @@ def tail(flow: str, as_json: bool, timeout: float, server: str) -> None:
 @_server
 def patch(flow: str, patch: str, timeout: float, server: str) -> None:
     """
-    Change FLOW by PATCH, and write its version.
+    Apply PATCH to FLOW, and write the new version.
 
-    PATCH is a JSON Merge Patch of the document: JSON itself, - for stdin, or @FILE. A flow that
-    isn't there is made.
+    PATCH is a JSON Merge Patch of the document: JSON text, - for stdin, or @FILE. If FLOW doesn't
+    exist, it is created.
     """
     given = _read_patch(patch)
 
@@ -271,14 +271,16 @@ def patch(flow: str, patch: str, timeout: float, server: str) -> None:
 
 
 @main.command()
-@click.option("--store", envvar="HELIX_STORE", show_envvar=True, help="As twistd helix --store.")
+@click.option(
+    "--store", envvar="HELIX_STORE", show_envvar=True, help="The store, as for helix serve --store."
+)
 def verify(store: str | None) -> None:
     """
-    Check that a store holds what its logs say.
+    Check that a store agrees with its logs.
 
-    Replays the log of every flow, and compares it with the snapshots and the head. At the first
-    difference it names the flow and ends with status 1. The server may run meanwhile; nothing is
-    written.
+    Replays the log of every flow, and compares the result with the snapshots and the head. At the
+    first difference it names the flow and ends with status 1. The server may run meanwhile. The
+    command writes nothing.
     """
     url = _store_url(store)
 
@@ -300,15 +302,18 @@ def verify(store: str | None) -> None:
 
 
 @main.command("new-epoch")
-@click.option("--store", envvar="HELIX_STORE", show_envvar=True, help="As twistd helix --store.")
+@click.option(
+    "--store", envvar="HELIX_STORE", show_envvar=True, help="The store, as for helix serve --store."
+)
 def new_epoch(store: str | None) -> None:
     """
-    Tell all clients that a backup was put back.
+    Tell all clients that a backup was restored.
 
-    Gives every flow of a store a new epoch. So no client goes on from a version that it had before,
-    and that the log may since have reached in another way: each takes the document as it is now.
+    Gives every flow of a store a new epoch. Clients then don't continue from a version that they
+    had before, because the log may reach that version with other entries. Each client takes the
+    document as it is now.
 
-    The last step of putting a backup back, before the server is started.
+    This is the last step of restoring a backup, before the server is started.
     """
     url = _store_url(store)
 
@@ -330,7 +335,7 @@ def new_epoch(store: str | None) -> None:
 def _store_url(store: str | None) -> str:
     url = store or read_config({}, {}).store
     if url == "memory:":
-        raise click.UsageError("Which store? --store sqlite:PATH or postgresql://...")
+        raise click.UsageError("Give a store: --store sqlite:PATH or postgresql://...")
     return url
 
 
@@ -343,7 +348,7 @@ def _client(reactor: Any, server: str, flow: str) -> FlowClient:
 
 
 def _user_name() -> str:
-    """Who the others are told does what is asked for."""
+    """The name that other members see."""
     return environ.get("USER", "helix")
 
 
@@ -368,7 +373,7 @@ async def _start(reactor: Any, client: FlowClient, timeout: float) -> None:
 
 
 def _write(one: object, cells: Iterable[str], as_json: bool) -> None:
-    """Write a line of a list: JSON, or what people read of it."""
+    """Write a line of a list: JSON, or text for people."""
     if as_json:
         write_data(encode_json(one))
     else:
@@ -385,5 +390,5 @@ def _read_patch(text: str) -> dict[str, Any]:
     except OSError as error:
         raise click.UsageError(f"The patch can't be read: {error}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"The patch is no JSON object: {error}") from None
+        raise click.UsageError(f"The patch is not a JSON object: {error}") from None
     return given

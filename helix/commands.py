@@ -1,4 +1,4 @@
-"""How a command of ``helix`` runs: on a reactor, to its end or until Ctrl-C."""
+"""Runs a command of ``helix`` on a reactor, to its end or until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Main = Callable[[Any], Awaitable[None]]
 
 
 def run_command(command: Main) -> None:
-    """Run a command on the reactor; what it can't do is one line on stderr and status 1."""
+    """Run a command on the reactor. A failure is one line on stderr, and status 1."""
     outcome: list[BaseException | None] = []
     is_interrupted = False
 
@@ -29,7 +29,7 @@ def run_command(command: Main) -> None:
             await command(reactor)
             outcome.append(None)
         except (CancelledError, HelixError, OSError, ValueError, SystemExit) as error:
-            # What is cancelled may tell of it as of a failure.
+            # A cancelled command may report that as another failure.
             outcome.append(SystemExit(INTERRUPTED) if is_interrupted else error)
 
     def start(reactor: Any) -> Deferred[None]:
@@ -37,7 +37,7 @@ def run_command(command: Main) -> None:
         running = Deferred.fromCoroutine(guarded(reactor))
 
         def end() -> Deferred[None]:
-            """After Ctrl-C, too, there is something to close."""
+            """Close what is open, after Ctrl-C too."""
             nonlocal is_interrupted
             is_interrupted = True
             running.cancel()

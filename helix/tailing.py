@@ -1,4 +1,4 @@
-"""What the command line tells of a flow that it has joined: entries as they come, and outages."""
+"""What the command line shows of a flow that it has joined: entries as they arrive, and outages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helix.terminal import show_time, write_data
 
 
 class Outages:
-    """Tells on stderr that the server is away, and why, once each; and that it is back."""
+    """Writes to stderr when the server is away (each reason once), and when it is back."""
 
     def __init__(self) -> None:
         self._why = ""
@@ -36,9 +36,9 @@ class Outages:
 
 class Tailing:
     """
-    Shows entries as they come, until that can't be.
+    Shows entries as they arrive, until it can't go on.
 
-    :ivar ended: fails with why.
+    :ivar ended: fails with the reason.
     """
 
     def __init__(self, show: Callable[[FlowEntry], None]) -> None:
@@ -68,9 +68,9 @@ class Tailing:
         if self._epoch == event.epoch and event.version > self._version:
             first = self._version + 1
             missed = f"{first} to {event.version}" if event.version > first else str(first)
-            return f"Not shown, as they came during the outage: {missed}"
+            return f"Not shown, because they arrived during the outage: {missed}"
         if self._epoch is not None and self._epoch != event.epoch:
-            return f"The flow has another log now, at version {event.version}."
+            return f"The flow has a new log now, at version {event.version}."
         if event.version == 0:
             return "The flow has no entries yet. Waiting for the first."
         return f"The flow is at version {event.version}. Waiting for the next."

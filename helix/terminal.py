@@ -1,4 +1,4 @@
-"""What the command line shows and writes: lines, bars, files."""
+"""The output of the command line: lines, progress bars, files."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MAX_FILE_NAME = 200
 """Characters of an id that a file's name holds."""
 
 _CLEAR_LINE = "\r\x1b[K"
-"""Back to the start of the line, and nothing left of it (ECMA-48's EL)."""
+"""Goes to the start of the line and clears it (ECMA-48's EL)."""
 
 
 @attrs.frozen
 class Progress:
     """
-    How far something is, and what it has to say meanwhile.
+    Shows how far a task is, and messages meanwhile.
 
-    :ivar update: draws the bar, so many steps further; ``None`` where none is shown.
+    :ivar update: draws the bar that many steps further; ``None`` if no bar is shown.
     """
 
     update: Callable[[int], None] | None = None
@@ -37,7 +37,7 @@ class Progress:
             self.update(steps)
 
     def say(self, line: str, err: bool = False) -> None:
-        """Write a line, in the bar's place: the next step draws that again, below."""
+        """Write a line in place of the bar. The next step draws the bar again, below."""
         if self.update is not None:
             click.echo(_CLEAR_LINE, err=True, nl=False)
         click.echo(line, err=err)
@@ -45,7 +45,7 @@ class Progress:
 
 @contextmanager
 def progress(label: str, length: int) -> Iterator[Progress]:
-    """Show on stderr how far something is, where that is a terminal and it takes more than one."""
+    """Show a bar on stderr, if that is a terminal and the task has more than one step."""
     if length < 2 or not sys.stderr.isatty():
         yield Progress()
         return
@@ -54,7 +54,7 @@ def progress(label: str, length: int) -> Iterator[Progress]:
 
 
 def file_name(flow_id: str) -> str:
-    """Make a name that every file system takes, and no other flow has."""
+    """Make a name that every file system accepts, different for each flow."""
     name = quote(flow_id, safe=" ")
     if len(name) > MAX_FILE_NAME:
         name = f"{name[:MAX_FILE_NAME]}-{sha256(flow_id.encode()).hexdigest()[:16]}"
@@ -78,10 +78,10 @@ def counted(count: int, one: str, many: str) -> str:
 
 
 def write_data(data: bytes) -> None:
-    """Write JSON to stdout: as it is, or with nothing in it that a terminal would act upon."""
+    """Write JSON to stdout. On a terminal, escape what the terminal would act upon."""
     click.echo(shown_json(data.decode()) if sys.stdout.isatty() else data)
 
 
 def for_stdout(name: str) -> str:
-    """Give what to write of a name on stdout: the name itself, unless that is a terminal."""
+    """Prepare a name for stdout: unchanged, or escaped if stdout is a terminal."""
     return shown(name) if sys.stdout.isatty() else name

@@ -1,4 +1,4 @@
-"""Flows from a server to files, and back."""
+"""Exports flows from a server to files, and imports them again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _read(path: str) -> bytes:
 
 
 async def export_all(api: FlowsApi, directory: Path) -> None:
-    """Write an export of each flow into a directory, which is made where it is not."""
+    """Write an export of each flow into a directory; create the directory if it is missing."""
     directory.mkdir(parents=True, exist_ok=True)
     listed = await _all_ids(api)
     with progress("Exporting", len(listed)) as bar:
@@ -45,9 +45,9 @@ async def export_all(api: FlowsApi, directory: Path) -> None:
 
 async def _all_ids(api: FlowsApi) -> list[str]:
     """
-    List all flows, also while they change: until the list shows none that isn't known.
+    List all flows, even while they change: read the list again until it shows no new flow.
 
-    A flow that changes moves to the front, behind whoever reads page by page.
+    A flow that changes moves to the first page. A reader that is past this page misses it.
     """
     found: dict[str, None] = {}
     known = -1
@@ -62,8 +62,8 @@ async def import_file(api: FlowsApi, file: str, keep_ids: bool, by: str) -> Impo
     """
     Make a flow from a file.
 
-    :param keep_ids: whether it gets the id that the file names.
-    :param by: who does so, as a name to show.
+    :param keep_ids: whether the flow gets the id in the file.
+    :param by: the name to show for who imports it.
     """
     text = _read(file)
     return await api.import_(text, _exported_id(text) if keep_ids else None, by)
@@ -73,7 +73,7 @@ def _exported_id(text: bytes) -> str | None:
     try:
         return _decode_exported(text).id
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None  # the server will say what is wrong with it
+        return None  # the server says what is wrong with the file
 
 
 def tell_dropped(file: str, imported: ImportedFlow) -> str:

@@ -319,7 +319,7 @@ def test_cli4_file_that_cant_be_written(cli: Cli, daemon: Daemon) -> None:
 def test_cli4_export_that_is_not_understood(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for arguments in ([], ["f", "--all"]):
-        assert refused("export", *arguments) == "Error: Name a FLOW, or say --all."
+        assert refused("export", *arguments) == "Error: Give a FLOW, or --all."
     for arguments in (["--all"], ["--all", "-o", str(tmp_path / "file")]):
         error = refused("export", *arguments)
         assert error == "Error: --all needs a directory: --output DIRECTORY."
@@ -454,8 +454,8 @@ def test_cli7_patch_that_changes_nothing_says_so(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("patch", "why"),
     [
-        ("[1]", "The patch is no JSON object: Expected `object`, got `array`"),
-        ("{", "The patch is no JSON object: "),
+        ("[1]", "The patch is not a JSON object: Expected `object`, got `array`"),
+        ("{", "The patch is not a JSON object: "),
         ("@nowhere", "The patch can't be read: "),
         ("@/", "The patch can't be read: "),
     ],
@@ -572,7 +572,7 @@ def test_cli6_what_could_not_be_shown_is_told(
             rest(daemon, "PATCH", "/flows/f", {"title": str(number) * 50})
         tail.process.send_signal(signal.SIGCONT)
         eventually(lambda: tail.errors[-1] == "Connected.", "the tail is back", TIMEOUT)
-        assert "Not shown, as they came during the outage: 2 to 21" in tail.errors
+        assert "Not shown, because they arrived during the outage: 2 to 21" in tail.errors
         assert tail.lines == []
 
 
