@@ -141,8 +141,8 @@ class Visitors:
         if not self._warned:
             self._warned = True
             _log.warn(
-                "A proxy on this machine asks for others, who so have no limits: name it by "
-                "--trusted-proxy {peer}",
+                "A proxy on this machine forwards requests, and its clients have no limits: "
+                "name it with --trusted-proxy {peer}",
                 peer=UNIX if peer is None else peer,
             )
 

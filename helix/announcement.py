@@ -64,8 +64,8 @@ def tell_who(ports: Sequence[Listening], config: Config) -> str:
     """Tell who may come in; a warning where other machines may."""
     if any(port.is_beyond_loopback for port in ports):
         who = (
-            "Everyone who can reach it may read and edit every flow: Helix listens beyond this "
-            "machine, and nothing asks who a client is"
+            "Everyone who can reach Helix may read and edit every flow: it listens beyond this "
+            "machine, and no client has to sign in"
         )
     else:
         who = (

@@ -387,7 +387,7 @@ class CommitLoop:
             self._others.ask_later(self._next)
         else:
             self._log.error(
-                "What was submitted to a flow could not be stored: {error}",
+                "Edits of a flow could not be stored: {error}",
                 flow_id=self.log.flow_id,
                 error=error,
             )

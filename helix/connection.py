@@ -442,7 +442,7 @@ class Connection:
         if len(port.queue) < MAX_QUEUED:
             port.queue.append(message)
         else:
-            self._close(CloseCode.RATE_LIMITED, "far too many messages behind a join")
+            self._close(CloseCode.RATE_LIMITED, "far too many messages while a join waits")
 
     def _leave(self, message: _AnyMessage, port: _Port) -> None:
         self._drop(port)

@@ -70,27 +70,29 @@ def parse_cursor(text: bytes) -> Cursor | None:
     """
     if len(text) > MAX_CURSOR_BYTES:
         raise InvalidParameters(
-            f"The cursor takes {len(text)} bytes, more than the {MAX_CURSOR_BYTES} that it may"
+            f"The cursor takes {len(text)} bytes; at most {MAX_CURSOR_BYTES} are allowed"
         )
     try:
         cursor = _decode(text)
     except msgspec.MsgspecError as error:
-        raise InvalidParameters(f"A cursor is {{x, y, moving}} or {{}}: {error}") from None
+        raise InvalidParameters(f"A cursor must be {{x, y, moving}} or {{}}: {error}") from None
     if cursor.moving:
         _check_moving(cursor.moving)
     if cursor.x is not None and cursor.y is not None:
         return cursor
     if cursor != _NOWHERE:
-        raise InvalidParameters("A cursor has both x and y, or is {}")
+        raise InvalidParameters("A cursor must have both x and y, or be {}")
     return None
 
 
 def _check_moving(moving: dict[str, Moving]) -> None:
     if len(moving) > MAX_MOVING:
-        raise InvalidParameters(f"A cursor moves {len(moving)} nodes, more than {MAX_MOVING}")
+        raise InvalidParameters(
+            f"A cursor moves {len(moving)} nodes; at most {MAX_MOVING} may move"
+        )
     for node_id in moving:
         if not 1 <= len(node_id.encode()) <= MAX_ID_BYTES or node_id in FORBIDDEN_KEYS:
-            raise InvalidParameters("moving holds what can't be the id of a node")
+            raise InvalidParameters("moving must hold ids of nodes only")
 
 
 class Cursors:

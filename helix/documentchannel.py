@@ -253,9 +253,9 @@ class DocumentChannel:
             given = _decode_patch(text)
         except msgspec.MsgspecError as error:
             members = "{op_id, patch, bases, if_version}"
-            raise InvalidParameters(f"A patch is {members}: {error}") from None
+            raise InvalidParameters(f"A patch must be {members}: {error}") from None
         if not 0 <= given.op_id <= MAX_OP_ID:
-            raise InvalidParameters(f"op_id is an integer from 0 to {MAX_OP_ID}")
+            raise InvalidParameters(f"op_id must be an integer from 0 to {MAX_OP_ID}")
         place = self._order.take_turn(given.op_id)
         if self._unanswered >= MAX_UNANSWERED:
             self._order.fail(given.op_id, place)
@@ -303,7 +303,7 @@ def _read_params(params: bytes) -> _Params:
     except msgspec.MsgspecError as error:
         raise InvalidParameters(f"The parameters of the join: {error}") from None
     if given.version is not None and given.version < 0:
-        raise InvalidParameters("version is an integer from 0 on")
+        raise InvalidParameters("version must be an integer, 0 or more")
     return given
 
 
@@ -318,7 +318,7 @@ def _past_of(given: _Params) -> Past | None:
     try:
         chain = None if given.chain is None else parse_chain(given.chain)
     except ValueError:
-        raise InvalidParameters("chain is what the server said") from None
+        raise InvalidParameters("chain must be a value that the server sent") from None
     return Past(given.epoch, given.version, chain)
 
 

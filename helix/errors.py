@@ -9,12 +9,12 @@ from typing import ClassVar
 
 class HelixError(Exception):
     """
-    Something that was asked for can't be done.
+    A request can't be carried out.
 
-    :ivar code: the stable name of the error, for programs; of the class, but in `Refused`.
-    :ivar retry: whether the same request may succeed later, unchanged; likewise.
-    :ivar retry_after: in how many seconds, where that is known.
-    :ivar message: what to tell a person; the ``reason`` of a reply, the ``detail`` of a problem.
+    :ivar code: the stable name of the error, for programs. Each class has one, except `Refused`.
+    :ivar retry: whether the same request may succeed later, unchanged; one per class as well.
+    :ivar retry_after: in how many seconds, if that is known.
+    :ivar message: for people: the ``reason`` of a reply, the ``detail`` of a problem.
     """
 
     code: str = "error"
@@ -48,7 +48,7 @@ class InvalidFlowIdParameter(InvalidFlowId):
 
 
 class InvalidParameters(HelixError):
-    """The parameters of a join or a push are not what the event takes."""
+    """The parameters of a join or a push are not valid for the event."""
 
     code = "invalid_parameters"
     default_message = "Invalid parameters"
@@ -92,9 +92,9 @@ class MaxClientsReached(HelixError):
 
 class RateLimited(HelixError):
     """
-    A client, or all at its address, ask for more than they may.
+    A client, or all clients at its address, exceed a rate limit.
 
-    :param wait: in how many seconds it may be asked again; ``retry_after`` is that as whole ones.
+    :param wait: seconds until the next try; ``retry_after`` is that, rounded up.
     """
 
     code = "rate_limited"
@@ -107,13 +107,13 @@ class RateLimited(HelixError):
 
 
 class TooManyJoins(RateLimited):
-    """The connection, or all at its address, join more often than they may."""
+    """The connection, or all connections at its address, exceed the rate limit of joins."""
 
     default_message = "too many joins, try again later"
 
 
 class TooMuchUnread(HelixError):
-    """More waits for the client than may: it is to read that before it joins."""
+    """Too much waits for the client. It must read that before it joins."""
 
     code = "too_much_unread"
     retry = True
@@ -121,7 +121,7 @@ class TooMuchUnread(HelixError):
 
 
 class TooManySessions(HelixError):
-    """As many flows are open as may be."""
+    """The maximum number of flows is open."""
 
     code = "too_many_sessions"
     retry = True
@@ -129,7 +129,7 @@ class TooManySessions(HelixError):
 
 
 class JoinCrashed(HelixError):
-    """The join met a fault of the server's."""
+    """The join failed because of a fault in the server."""
 
     code = "join_crashed"
     retry = True
@@ -161,7 +161,7 @@ class FlowUnavailable(HelixError):
 
 
 class Draining(HelixError):
-    """The server is shutting down and takes nothing new."""
+    """The server is shutting down and accepts nothing new."""
 
     code = "draining"
     retry = True
@@ -182,7 +182,7 @@ class ConnectionRefused(HelixError):
 
 
 class UnsupportedVersion(ConnectionRefused):
-    """The ``vsn`` of a connect is none that the server speaks."""
+    """The server doesn't support the ``vsn`` of a connect."""
 
     code = "unsupported_version"
     default_message = "The protocol version (vsn) is not supported: use 1.0.x or 2.0.x"
@@ -196,10 +196,10 @@ class OriginRefused(ConnectionRefused):
 
 
 class HostRefused(ConnectionRefused):
-    """The server is asked for by a name that may be anybody's."""
+    """The ``Host`` of a request is a name that the server doesn't allow."""
 
     code = "host_refused"
-    default_message = "The server is not to be asked for by this name: see --allow-host"
+    default_message = "The server does not allow this Host name: see --allow-host"
 
 
 class TokenRefused(ConnectionRefused):
@@ -210,7 +210,7 @@ class TokenRefused(ConnectionRefused):
 
 
 class TooManyConnections(ConnectionRefused):
-    """The server, or this client's address, has as many connections as it may."""
+    """The server, or this client's address, has the maximum number of connections."""
 
     code = "too_many_connections"
     retry = True
@@ -225,14 +225,14 @@ class MalformedBody(HelixError):
 
 
 class UnsupportedMediaType(HelixError):
-    """The body of a request is of a type that is not taken."""
+    """The body of a request has a media type that is not accepted."""
 
     code = "unsupported_media_type"
     default_message = "The body must be application/json"
 
 
 class BodyTooLarge(HelixError):
-    """The body of a request is larger than what it is for may be."""
+    """The body of a request is larger than its purpose allows."""
 
     code = "body_too_large"
     default_message = "The body is too large"
@@ -244,7 +244,7 @@ MAX_SHOWN_PATH = 300
 
 class InvalidPatch(HelixError):
     """
-    A patch, or a whole document, that can't be one; nothing of it was applied.
+    A patch or a document breaks a rule of documents; nothing of it was applied.
 
     :ivar path: the place of the fault, as a JSON Pointer (RFC 6901); empty for the whole.
     """
@@ -258,17 +258,17 @@ class InvalidPatch(HelixError):
 
 
 class FrameTooLarge(HelixError):
-    """A message is larger than a frame may be; nothing of it was taken."""
+    """A message is larger than a frame may be; it was ignored."""
 
     code = "frame_too_large"
     default_message = "The message is too large"
 
 
 class TooManyValues(HelixError):
-    """What was sent holds so many values that reading it would keep others waiting."""
+    """A message holds so many values that decoding it would delay others."""
 
     code = "too_many_values"
-    default_message = "There are more values in this than may be sent at once"
+    default_message = "The message holds too many values"
 
 
 class PatchTooLarge(HelixError):
@@ -279,31 +279,31 @@ class PatchTooLarge(HelixError):
 
 
 class DocumentTooLarge(HelixError):
-    """A document would be larger, or have more nodes and edges, than it may."""
+    """A document would be too large, or have too many nodes and edges."""
 
     code = "document_too_large"
     default_message = "The document would be too large"
 
 
 class FlowNotFound(HelixError):
-    """There is no flow of that id."""
+    """There is no flow with that id."""
 
     code = "flow_not_found"
     default_message = "There is no such flow"
 
 
 class FlowDeleted(HelixError):
-    """The flow was deleted; it can be brought back until it is removed for good."""
+    """The flow was deleted; it can be restored until it is removed for good."""
 
     code = "flow_deleted"
     default_message = "The flow was deleted"
 
 
 class FlowExists(HelixError):
-    """There is a flow of that id already."""
+    """There is a flow with that id already."""
 
     code = "flow_exists"
-    default_message = "There is a flow of that id already"
+    default_message = "There is a flow with that id already"
 
 
 class VersionNotFound(HelixError):
@@ -321,14 +321,14 @@ class VersionNotNamed(HelixError):
 
 
 class TooManyNames(HelixError):
-    """The flow has as many named versions as it may."""
+    """The flow has the maximum number of named versions."""
 
     code = "too_many_names"
-    default_message = "The flow has as many named versions as it may: take the names off some"
+    default_message = "The flow has the maximum number of named versions: remove some names"
 
 
 class TemplateNotFound(HelixError):
-    """There is no template of that id."""
+    """There is no template with that id."""
 
     code = "template_not_found"
     default_message = "There is no such template"
@@ -342,7 +342,7 @@ class PreconditionFailed(HelixError):
 
 
 class TooManyPending(HelixError):
-    """More patches wait for the store than may."""
+    """Too many patches wait for the store."""
 
     code = "too_many_pending"
     retry = True
@@ -350,15 +350,15 @@ class TooManyPending(HelixError):
 
 
 class OutOfOrder(HelixError):
-    """An earlier patch of this client is to be sent again first."""
+    """The client must send an earlier patch again first."""
 
     code = "out_of_order"
     retry = True
-    default_message = "An earlier patch failed: send again from that one on, in order"
+    default_message = "An earlier patch failed: send it and all later ones again, in order"
 
 
 class StoreError(HelixError):
-    """The store can't do what was asked of it."""
+    """The store can't carry out a request."""
 
     code = "store_error"
     default_message = "The store can't do this"
@@ -373,14 +373,14 @@ class VersionConflict(StoreError):
 
 
 class DuplicateOperation(StoreError):
-    """The log holds an entry of the same client and operation; nothing was written."""
+    """The log holds this idempotency key (client and operation); nothing was written."""
 
     code = "duplicate_operation"
     default_message = "The log holds this operation already"
 
 
 class StoreUnavailable(StoreError):
-    """The store did not answer in time; a write may have happened all the same."""
+    """The store did not answer in time; the write may have happened."""
 
     code = "store_unavailable"
     retry = True
@@ -388,7 +388,7 @@ class StoreUnavailable(StoreError):
 
 
 class StoreFull(StoreError):
-    """There is no room for more; nothing was written."""
+    """The store is full; nothing was written."""
 
     code = "store_full"
     retry = True
@@ -397,7 +397,7 @@ class StoreFull(StoreError):
 
 class StoreReadOnly(StoreError):
     """
-    The store can't be written to for now, as in the middle of a failover; nothing was written.
+    The store is read-only for now, for example during a failover; nothing was written.
     """
 
     code = "store_read_only"
@@ -406,23 +406,23 @@ class StoreReadOnly(StoreError):
 
 
 class StoreCorrupt(StoreError):
-    """What the store holds can't be read."""
+    """The store holds data that can't be read."""
 
     code = "store_corrupt"
     default_message = "The store is damaged"
 
 
 class SchemaMismatch(StoreError):
-    """The store's schema is not one that this version can use."""
+    """This version of Helix can't use the store's schema."""
 
     code = "schema_mismatch"
 
 
 class Refused(HelixError):
     """
-    A server refused what this client asked of it.
+    A server refused a request of this client.
 
-    :ivar code: the server's; ``refused`` where it gave none.
+    :ivar code: the server's code; ``refused`` if it gave none.
     """
 
     def __init__(self, message: str, code: str | None = None, retry: bool = False) -> None:
@@ -440,10 +440,10 @@ class Disconnected(HelixError):
 
 
 class ClientStopped(HelixError):
-    """The client was stopped before the server had confirmed this."""
+    """The client was stopped before the server confirmed this operation."""
 
     code = "client_stopped"
-    default_message = "The client was stopped before the server had confirmed this"
+    default_message = "The client was stopped before the server confirmed this operation"
 
 
 class OutboxUnusable(HelixError):
@@ -457,8 +457,8 @@ class CloseCode(IntEnum):
     """
     Why the server closes a WebSocket.
 
-    1000-1999 are RFC 6455's and its registry's; of ours, 4000-4499 ask the client to come back,
-    4500-4999 tell it not to.
+    1000-1999 are those of RFC 6455 and its registry. Our own codes 4000-4499 ask the client to
+    connect again, and 4500-4999 tell it not to.
     """
 
     GOING_AWAY = 1001

@@ -76,9 +76,9 @@ def check_key(name: str, key: str) -> str:
         in JavaScript, or one that addresses can't hold.
     """
     if not 1 <= len(key.encode()) <= MAX_ID_BYTES:
-        raise InvalidParameters(f"{name} is a string of 1 to {MAX_ID_BYTES} bytes")
+        raise InvalidParameters(f"{name} must be a string of 1 to {MAX_ID_BYTES} bytes")
     if key in NAMES_OF_OBJECTS or key == "prototype" or key in DOTS:
-        raise InvalidParameters(f"{name} is {key}, a name that must not be used")
+        raise InvalidParameters(f"{name} must not be {key}")
     return key
 
 

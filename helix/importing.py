@@ -82,7 +82,7 @@ def read_import(given: object, new_id: Callable[[], str]) -> Imported:
         return Imported(document, dropped_parents=dropped)
     if type(given) is dict and type(given.get("nodes")) is list:
         return _Browser(new_id).read(given)
-    raise InvalidPatch("", "is neither an export of a flow nor nodes and edges of a browser's")
+    raise InvalidPatch("", "is neither an export of a flow nor browser data with nodes and edges")
 
 
 def _as_it_is_read(document: Any) -> tuple[Any, int]:

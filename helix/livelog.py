@@ -288,7 +288,7 @@ class LiveLog:
             self.flow_id, self.epoch, self.version, self.chain, self.encoded()
         ).addErrback(
             lambda failure: self._log.warn(
-                "A snapshot was not kept; loads take longer: {error}", error=failure.value
+                "A snapshot was not stored; loads take longer: {error}", error=failure.value
             )
         )
 

@@ -207,8 +207,8 @@ class OtherWriters:
         """
         log, epoch = self._flow_log, self._settings.new_epoch()
         self._log.warn(
-            "The store went back in time: the log of {flow_id} was at version {version}, and goes"
-            " on from {head} under a new epoch",
+            "The store went back in time: the log of {flow_id} was at version {version}. It"
+            " continues from {head} with a new epoch",
             flow_id=field(log.flow_id),
             version=log.version,
             head=head.version,

@@ -41,7 +41,7 @@ def check_user(name: object, color: object) -> None:
     """Refuse a name or a colour that can't be shown (`InvalidParameters`)."""
     for what, value, most in (("name", name, MAX_USER_NAME), ("color", color, MAX_USER_COLOR)):
         if not isinstance(value, str) or len(value) > most:
-            raise InvalidParameters(f"{what} is a string of at most {most} characters")
+            raise InvalidParameters(f"{what} must be a string of at most {most} characters")
 
 
 def check_selection(selection: object, selected: object) -> None:
@@ -49,9 +49,9 @@ def check_selection(selection: object, selected: object) -> None:
     if selection is not None and not (
         isinstance(selection, list) and all(isinstance(one, str) for one in selection)
     ):
-        raise InvalidParameters("selection is a list of ids of nodes and edges")
+        raise InvalidParameters("selection must be a list of ids of nodes and edges")
     if selected is not None and not (type(selected) is int and selected >= 0):
-        raise InvalidParameters("selected is how many are selected, a whole number from 0 on")
+        raise InvalidParameters("selected must be the number of selected items, 0 or more")
 
 
 @attrs.frozen
@@ -84,17 +84,17 @@ def parse_meta(text: bytes) -> JsonObject:
     """
     if len(text) > MAX_META_BYTES:
         raise InvalidParameters(
-            f"The presence takes {len(text)} bytes, more than the {MAX_META_BYTES} that it may"
+            f"The presence takes {len(text)} bytes; at most {MAX_META_BYTES} are allowed"
         )
     try:
         meta = check_object(_decode(text), MAX_META_DEPTH)
     except msgspec.MsgspecError as error:
-        raise InvalidParameters(f"A presence is an object: {error}") from None
+        raise InvalidParameters(f"A presence must be an object: {error}") from None
     except InvalidPatch as error:
-        raise InvalidParameters(f"A presence is an object: {error.message}") from None
+        raise InvalidParameters(f"A presence must be an object: {error.message}") from None
     for name in RESERVED:
         if name in meta:
-            raise InvalidParameters(f"{name} is the server's in a presence: leave it out")
+            raise InvalidParameters(f"Only the server sets {name} in a presence: leave it out")
     check_user(meta.get("name", ""), meta.get("color", ""))
     check_selection(meta.get("selection"), meta.get("selected"))
     return meta

@@ -294,7 +294,7 @@ class RelayAudience:
     def _refused(self, failure: Failure, changes: bytes, edit: RelayEdit) -> None:
         """What no document can hold is relayed all the same, as it always was."""
         failure.trap(InvalidPatch, DocumentTooLarge)
-        self._log.debug("A relay member's edit is not kept: {error}", error=failure.value)
+        self._log.debug("A relay member's edit is not stored: {error}", error=failure.value)
         edit.unfit, edit.dropped = [], [""]
         self._log_failure(self.change(changes))
 

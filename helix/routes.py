@@ -117,7 +117,7 @@ def _no_route(self: object, request: IRequest, failure: Failure) -> bytes:  # no
     if isinstance(error, MethodNotAllowed):
         request.setHeader(b"allow", ", ".join(sorted(error.valid_methods or ())).encode())
         return write_problem(
-            request, 405, "method_not_allowed", "This address does not take that method"
+            request, 405, "method_not_allowed", "This address does not allow that method"
         )
     if status == 404:
         return write_not_found(request)
@@ -209,7 +209,7 @@ def parse_number(name: str, text: str, minimum: int, maximum: int = MAX_NUMBER) 
         number = int(text)
         if minimum <= number <= maximum:
             return number
-    raise InvalidParameters(f"{name} is a whole number from {minimum} to {maximum}")
+    raise InvalidParameters(f"{name} must be a whole number from {minimum} to {maximum}")
 
 
 def read_user_name(request: IRequest) -> str:
@@ -220,7 +220,7 @@ def read_user_name(request: IRequest) -> str:
     """
     name = read_text(request, "by") or ""
     if len(name) > MAX_USER_NAME:
-        raise InvalidParameters(f"by is a string of at most {MAX_USER_NAME} characters")
+        raise InvalidParameters(f"by must be a string of at most {MAX_USER_NAME} characters")
     return name
 
 

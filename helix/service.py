@@ -293,7 +293,7 @@ class FlowSessionService(Service):
             if stored != before:
                 progressed = now
             if now - progressed >= SETTLE_PATIENCE or now - began >= SETTLE_TIMEOUT:
-                self._log.warn("What was submitted last could not be stored in time")
+                self._log.warn("The last edits could not be stored in time")
                 break
             await deferLater(self._clock, SETTLE_INTERVAL)
 

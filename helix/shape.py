@@ -67,7 +67,7 @@ def check_patch_size(patch: JsonObject, limits: DocumentLimits) -> int:
     size = size_of(patch)
     if size > limits.max_patch_bytes:
         raise PatchTooLarge(
-            f"The patch takes {size} bytes, more than the {limits.max_patch_bytes} that it may"
+            f"The patch takes {size} bytes; at most {limits.max_patch_bytes} are allowed"
         )
     return size
 
@@ -76,8 +76,7 @@ def check_document_size(size: int, limits: DocumentLimits) -> None:
     """Refuse a document of ``size`` bytes where that is too many (`DocumentTooLarge`)."""
     if size > limits.max_document_bytes:
         raise DocumentTooLarge(
-            f"The document would take {size} bytes, more than the "
-            f"{limits.max_document_bytes} that it may"
+            f"The document would take {size} bytes; at most {limits.max_document_bytes} are allowed"
         )
 
 
@@ -85,8 +84,8 @@ def check_members(count: int, limits: DocumentLimits) -> None:
     """Refuse a document of ``count`` nodes and edges where that is too many."""
     if count > limits.max_members:
         raise DocumentTooLarge(
-            f"The document would have {count} nodes and edges, more than the "
-            f"{limits.max_members} that it may"
+            f"The document would have {count} nodes and edges; at most "
+            f"{limits.max_members} are allowed"
         )
 
 

@@ -117,7 +117,7 @@ def read_cursor(text: str) -> tuple[float, str]:
             return updated_at, flow_id
     except (ValueError, msgspec.MsgspecError, InvalidFlowId):
         pass
-    raise InvalidParameters("cursor is not the next of a list of flows")
+    raise InvalidParameters("cursor must be the next of a list of flows")
 
 
 def file_name(title: str) -> bytes:
@@ -206,7 +206,7 @@ class FlowRoutes:
         before = None if cursor is None else read_cursor(cursor)
         deleted = read_text(request, "deleted") or "false"
         if deleted not in ("true", "false"):
-            raise InvalidParameters("deleted is true or false")
+            raise InvalidParameters("deleted must be true or false")
         text = read_text(request, "q") or ""
         within, unchanged = (
             None if age is None else self._library.ago(age)
@@ -431,7 +431,7 @@ class FlowRoutes:
         )
         if sum(ways) > 1:
             raise InvalidParameters(
-                "A flow is made from a document, from a template, or from a title and a description"
+                "Give a document, or a template, or a title and a description; not several of them"
             )
         if wanted.template is not msgspec.UNSET:
             return self._library.template(wanted.template).document

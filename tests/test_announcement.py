@@ -60,7 +60,7 @@ def test_ops17_store_is_told_without_its_password(store: str, told: str) -> None
 )
 def test_ops5_ops17_who_may_come_in(ports: list[Listening], is_open: bool) -> None:
     told = tell_who(ports, read_config({}, {}))
-    assert ("nothing asks who a client is" in told) == is_open
+    assert ("no client has to sign in" in told) == is_open
     assert ("listens to this machine alone" in told) != is_open
     assert "origin" not in told
 

@@ -398,7 +398,7 @@ def test_cli5_id_that_is_taken_is_told_of(cli: Cli, daemon: Daemon) -> None:
     make(daemon, "taken")
     text = cli.out("export", "taken")
     error = cli.error("import", "--keep-ids", "-", stdin=text)
-    assert error == "Error: -: There is a flow of that id already\n"
+    assert error == "Error: -: There is a flow with that id already\n"
 
 
 def test_cli5_browser_data_is_imported_and_what_is_dropped_told(cli: Cli, daemon: Daemon) -> None:
@@ -469,7 +469,7 @@ def test_cli7_what_is_no_patch(patch: str, why: str) -> None:
     [
         ('{"nodes": {"n": {"id": "n"}}}', "/nodes/n/position: is missing"),
         ('{"nodes": 3}', "/nodes: "),
-        (json.dumps({"title": "x" * 300_000}), "The patch takes 300012 bytes, more than"),
+        (json.dumps({"title": "x" * 300_000}), "The patch takes 300012 bytes; at most"),
     ],
     ids=["incomplete", "wrong", "large"],
 )

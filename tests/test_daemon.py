@@ -383,7 +383,7 @@ def test_ops4_more_sigterms_do_no_harm(start_daemon: StartDaemon) -> None:
 # OPS5-OPS7: what the operator is told
 
 
-WARNING = "nothing asks who a client is"
+WARNING = "no client has to sign in"
 
 
 @pytest.mark.parametrize(

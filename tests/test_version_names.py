@@ -279,7 +279,9 @@ def test_res27_name_that_is_too_long_is_refused(
     flows.give(1)
     before = flows.flow(), flows.names()
     answer = flows.send(method, f"{address}?by={'x' * 256}", body)
-    assert_problem(answer, 400, "invalid_parameters", "by is a string of at most 255 characters")
+    assert_problem(
+        answer, 400, "invalid_parameters", "by must be a string of at most 255 characters"
+    )
     assert (flows.flow(), flows.names()) == before
     answer = flows.send(method, f"{address}?by={'x' * 255}", body)
     assert answer.status < 300

@@ -279,9 +279,9 @@ class FlowClient:
         except Gap:
             raise Disconnected("entries are missing") from None
         except Exception:
-            self._log.failure("What a server told of a flow can't be taken")
+            self._log.failure("A message of the server can't be applied")
             self._replica.distrust()
-            raise Disconnected("what the server told can't be taken") from None
+            raise Disconnected("a message of the server can't be applied") from None
 
     def _take_join(self, text: bytes) -> None:
         joined = decode_joined(text)

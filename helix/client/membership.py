@@ -281,7 +281,7 @@ class Membership:
 
     def _fault(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
-            self._log.failure("A client's place in its flow is lost by a fault", failure)
+            self._log.failure("A client left its flow because of a fault", failure)
             self._tell(Status.CLOSED, Disconnected("a fault in the client"))
 
     def _move(self, status: Status, reason: HelixError | None = None) -> None:

@@ -37,4 +37,4 @@ def open_store(
 
         store: IFlowStore = PostgresStore(url, reactor, read_only=read_only, max_bytes=max_bytes)
         return store
-    raise ValueError("a store is memory:, sqlite:PATH or postgresql://USER@HOST/DATABASE")
+    raise ValueError("a store must be memory:, sqlite:PATH or postgresql://USER@HOST/DATABASE")

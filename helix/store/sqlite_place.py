@@ -67,7 +67,7 @@ class Place:
             raise StoreUnavailable(f"{self._path} can't be read") from error
         if not header.startswith(_MAGIC) or header[68:72] != APPLICATION_ID.to_bytes(4):
             raise StoreUnavailable(
-                f"{self._path}: what was put in the place of the database is none of Helix"
+                f"{self._path}: the file that replaced the database is not a Helix database"
             )
 
     def opened(self) -> None:

@@ -250,7 +250,7 @@ class Worker(Generic[W]):
             left = [*self._begun, *self._queue]
             self._queue.clear()
             self._queued_bytes = 0
-        self._log.error("The store did not stop within {limit} s", limit=MAX_STOP)
+        self._log.error("The store did not close within {limit} s", limit=MAX_STOP)
         self._fail(left)
         self._closed()
 
@@ -262,7 +262,7 @@ class Worker(Generic[W]):
             started, self._started = self._started, None
             started.errback(failure)
         elif failure is not None:
-            self._log.failure("The store was not closed in order", failure)
+            self._log.failure("The store could not be closed", failure)
 
     def _closed(self) -> None:
         self._state = _State.CLOSED

@@ -41,7 +41,7 @@ def _places(parameters: dict[str, str]) -> list[dict[str, str]]:
         if name == "port" and len(values) == 1:
             lists[name] = values * count
         elif len(values) != count:
-            raise StoreError("The PostgreSQL URL has not as many ports, or addresses, as hosts")
+            raise StoreError("The PostgreSQL URL needs as many ports, and addresses, as hosts")
     return [
         {name: values[at] for name, values in lists.items() if values[at]} for at in range(count)
     ]

@@ -108,7 +108,7 @@ class Appends:
         self._waking = None
         self._committers += 1
         committing = Deferred.fromCoroutine(self._commit())
-        committing.addErrback(lambda failure: self._log.failure("A committer broke", failure))
+        committing.addErrback(lambda failure: self._log.failure("A commit task failed", failure))
 
     async def _commit(self) -> None:
         """Commit what is queued, until nothing is."""

@@ -80,7 +80,7 @@ def explain(error: BaseException) -> StoreError:
             "The PostgreSQL role may not do this: make it the owner of the database and its tables"
         )
     if state in ("42P01", "42703", "3F000"):
-        return StoreError("The tables in the PostgreSQL database are not those that were made")
+        return StoreError("The tables in the PostgreSQL database are not those of Helix")
     return StoreError(f"PostgreSQL refused a statement (SQLSTATE {state})")
 
 

@@ -95,7 +95,9 @@ class Pool:
         """Begin to open the connections."""
         for _ in range(self._size):
             keeping = Deferred.fromCoroutine(self._keep())
-            keeping.addErrback(lambda failure: self._log.failure("A connection's keeper", failure))
+            keeping.addErrback(
+                lambda failure: self._log.failure("Keeping a connection failed", failure)
+            )
             self._keeping.append(keeping)
 
     async def stop(self) -> None:
@@ -219,7 +221,7 @@ class Pool:
                 self._places.appendleft(place)
             if self._trouble is not None:
                 self._trouble = None
-                self._log.info("{address} is back", address=str(place))
+                self._log.info("{address} can be reached again", address=str(place))
             return connection
         errors.sort(key=_hope)
         raise errors[0]
