@@ -32,9 +32,9 @@ function showRate(now) {
   if (before !== null && now.uptime > before.uptime) {
     const made = Math.max(0, now.patches - before.patches); // fewer after a restart
     const rate = made / (now.uptime - before.uptime);
-    say("patches-title", "Patches a second");
+    say("patches-title", "Patches per second");
     say("patches", rate < 10 && rate > 0 ? rate.toFixed(1) : whole(rate));
-    say("patches-note", `${whole(now.patches)} kept since the start`);
+    say("patches-note", `${whole(now.patches)} stored since the start`);
     draw("patches", rate);
   }
   before = now;

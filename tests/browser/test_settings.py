@@ -87,7 +87,7 @@ def test_edi53_numbers_out_of_their_bounds_say_so_and_are_not_sent(
     for label, text, fault in (
         ("Temperature", "3", "At most 2"),
         ("Temperature", "-1", "At least 0"),
-        ("Limit of tokens", "1.5", "A whole number is needed"),
+        ("Token limit", "1.5", "A whole number is needed"),
     ):
         field(ada, label).fill(text)
         field(ada, label).blur()
