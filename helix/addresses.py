@@ -1,4 +1,4 @@
-"""Who is behind an IP address, and what may come from it."""
+"""IP addresses: which client is behind one, and how much each may send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door: what is asked of a client before it gets a connection."""
+"""Admission control: checks a client's request before it gets a connection."""
 
 from __future__ import annotations
 

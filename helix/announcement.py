@@ -1,4 +1,4 @@
-"""What the start tells: the version, where to open it, where flows are kept, who may come in."""
+"""The log lines at the start: version, address to open, place of the store, who may connect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers over HTTP that are written no faster than the client takes them."""
+"""HTTP answers that are written only as fast as the client reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long work in a thread, so that the reactor turns meanwhile."""
+"""Runs long work in a thread, so that the reactor isn't blocked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The description of REST: OpenAPI 3.1, and a page made from it."""
+"""The OpenAPI 3.1 description of REST, and a page made from it."""
 
 from __future__ import annotations
 

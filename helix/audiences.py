@@ -1,4 +1,4 @@
-"""The members of a flow in document mode, and what all audiences share."""
+"""The members of a flow in document mode, and what both kinds of audiences share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who connects, from where, and whether they may: token -> principal, origin -> yes or no."""
+"""Authentication and origins: token -> principal, origin and host -> allowed or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What members in document mode are told of each other: who is here, and who points where."""
+"""What members in document mode see of each other: presence and cursors."""
 
 from __future__ import annotations
 

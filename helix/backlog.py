@@ -1,4 +1,4 @@
-"""All that waits for clients in this process: how many bytes, and who goes when too many do."""
+"""Counts all bytes that wait for clients, and disconnects clients if there are too many."""
 
 from __future__ import annotations
 

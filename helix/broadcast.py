@@ -1,4 +1,4 @@
-"""What all members of a flow are sent, and what those get instead who could not be sent it."""
+"""Broadcasts to the members of a flow, and what lagging members get instead."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """
-The chain of a log: a value for each version over all that led there. (docs/adr/0015-chain.md)
+The chain of a log: for each version, a hash of the log up to it. (docs/adr/0015-chain.md)
 
-Two logs with the same chain at a version are the same up to it; so (epoch, version, chain) says
-which past somebody has, where a store may have gone back in time and on another way.
+Two logs with the same chain at a version are equal up to that version. So (epoch, version, chain)
+identifies a client's past, even if the store was set back and then got other entries.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import msgspec
 from helix.records import Entry
 
 CHAIN_BYTES = 8
-"""Of SHA-256 that are kept: nobody meets another past with the same by chance."""
+"""Bytes of the SHA-256 that are kept: enough that two pasts don't collide by chance."""
 
 _NOBODY = 2**32 - 1
-"""Stands for the length of a ``client_id`` that there is none of."""
+"""Stands for the length of a missing ``client_id``."""
 
 # The chain before, the version, the time, the op_id, and the lengths of the texts that follow.
 _FIXED = Struct(">8sQdqIII").pack

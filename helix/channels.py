@@ -1,4 +1,4 @@
-"""What a connection and its channels ask of each other."""
+"""The interfaces between a connection and its channels."""
 
 from __future__ import annotations
 

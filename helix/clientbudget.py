@@ -1,4 +1,4 @@
-"""What one client may do, and how much of what it may not do is borne."""
+"""The rate limits of one client, and how many violations close its connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All clients of the server: how many, which are dead, and how they are sent away."""
+"""The connection registry: counts all clients, closes dead ones, and drains them at a stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two clocks: the reactor's, by which all waits go, and the wall's, which tells the time."""
+"""The two clocks: the reactor's steady clock for all waits, and the wall clock for times."""
 
 from __future__ import annotations
 

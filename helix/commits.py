@@ -1,9 +1,9 @@
 """
-The commit loop: submit, stage, append, and only then acknowledge and tell.
+The commit loop of a flow: submit, stage, append, and only then acknowledge and broadcast.
 
-A flow has at most one append under way. What is submitted meanwhile becomes the next: group commit,
-which sets its own pace. Each edit of a group is staged on those before it, in the document itself,
-with an inverse kept for when the append fails; what others are shown is the document without them.
+A flow has at most one append under way. Edits submitted meanwhile form the next append (group
+commit). Each edit of a group is staged on the edits before it, in the document itself. Its inverse
+is kept in case the append fails. Until then, others see the document without these edits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from helix.replaying import LogSettings
 from helix.submitters import Pending, Submitter, Submitters
 
 MAX_GROUP = 500
-"""Entries of one append."""
+"""Maximum entries of one append."""
 
 MAX_GROUP_BYTES = 1024 * 1024
 """Bytes of patches after which a group takes no more."""
@@ -46,19 +46,19 @@ MAX_PENDING = 10_000
 """Submissions of one flow that may wait."""
 
 MAX_CONFLICTS = 20
-"""How often other writers may be first before those who wait are told so."""
+"""How often other writers may be first before waiting submissions are refused."""
 
 T = TypeVar("T")
 
 
 class Follower(LogFollower, Protocol):
-    """Who is told what happens to a log."""
+    """Is told what happens to a log."""
 
     def deleted(self) -> None:
         """The flow is deleted."""
 
     def settled(self) -> None:
-        """Nothing is submitted or under way any more."""
+        """Nothing is pending any more."""
 
     def crash(self, failure: Failure) -> None:
         """Something failed by a fault of ours."""
@@ -115,10 +115,10 @@ class CommitLoop:
 
     def submit(self, submission: Submission) -> Deferred[Accepted]:
         """
-        Take an edit into the log. Those of one caller keep their order.
+        Submit an edit to the log. Edits of one caller keep their order.
 
-        What the log holds under the same ``client_id`` and ``op_id`` is not staged again: it is
-        answered with what it became. So is what is under way, once it is known what it becomes.
+        ``client_id`` and ``op_id`` are the idempotency key: if the log holds it, the edit isn't
+        staged again and gets the result of the first time. A resend of a pending edit gets its result, too.
 
         :return: a Deferred that fires once the edit is durable, before anybody is told of it.
         :raises HelixError: (through the Deferred) what `Submission.check` and `Submission.stage`
@@ -138,7 +138,7 @@ class CommitLoop:
 
     async def introduce(self, client_id: str) -> None:
         """
-        Get to know a client before it submits anything; `dismiss` is owed for it.
+        Register a client before it submits anything; the caller must `dismiss` it later.
 
         :raises StoreError: when the store can't tell what it submitted before.
         """
@@ -146,13 +146,13 @@ class CommitLoop:
 
     def last_op_id(self, client_id: str) -> int | None:
         """
-        The largest ``op_id`` of a client that was introduced, in the log or on its way into it;
-        ``None`` without any.
+        The largest ``op_id`` of an introduced client that is in the log or pending; ``None``
+        without any.
         """
         return self._submitters.last_op_id(client_id)
 
     def dismiss(self, client_id: str) -> None:
-        """Forget a client that was introduced, once nobody is it any more."""
+        """Undo one `introduce`; a client without any is forgotten."""
         self._submitters.dismiss(client_id)
         if not self.is_busy:
             self._submitters.forget_orphans()
@@ -169,7 +169,7 @@ class CommitLoop:
             group.redo()
 
     def refresh(self) -> None:
-        """See what other writers did to the flow."""
+        """Read what other writers added to the flow."""
         self._others.ask()
         self._next()
 
@@ -188,7 +188,7 @@ class CommitLoop:
 
     def close(self, error: HelixError) -> Deferred[None] | None:
         """
-        Take nothing more; who still waits is told ``error``. An append under way goes on.
+        Accept nothing more; pending submissions fail with ``error``. An append under way goes on.
 
         :return: a Deferred that fires when that append has ended somehow; ``None`` without one.
         """
@@ -207,7 +207,7 @@ class CommitLoop:
     # staging and appending
 
     def _next(self) -> None:
-        """Go on with whatever is to be done, as far as nothing is under way."""
+        """Start the next step, unless one is under way."""
         if self._running:
             return
         self._running = True
@@ -281,7 +281,7 @@ class CommitLoop:
         ).addErrback(self.crash)
 
     def _append_ended(self) -> bool:
-        """Note that no append is under way; tell whether anybody still waits for what it did."""
+        """Note that no append is under way; tell whether anybody still waits for its result."""
         self._appending = False
         if self._settling is not None:
             self._settling.callback(None)
@@ -317,7 +317,7 @@ class CommitLoop:
                 pending.accept(pending.accepted)
 
     def _accept_found(self, pending: Pending) -> bool:
-        """Answer a submission that the log holds already; tell whether it is one."""
+        """Answer a submission whose key the log holds already; tell whether it is one."""
         entry = pending.found
         if entry is None:
             return False
@@ -335,7 +335,7 @@ class CommitLoop:
         self._next()
 
     def unknown(self, submitter: Submitter, failure: Failure) -> None:
-        """Those behind are refused, too: else they would overtake who tries again."""
+        """Later ones are refused, too; otherwise they would overtake a resend."""
         behind = [one for one in self._queue if one.submitter is submitter]
         self._queue = deque(one for one in self._queue if one.submitter is not submitter)
         error = failure.value
@@ -344,7 +344,7 @@ class CommitLoop:
         self._next()
 
     def crash(self, failure: Failure) -> None:
-        """Something failed by a fault of ours: take nothing more, and tell the follower."""
+        """A fault of ours: accept nothing more, and tell the follower."""
         if not self._closed:
             self.close(SessionCrashed())
             self._follower.crash(failure)
@@ -371,7 +371,7 @@ class CommitLoop:
 
     def _give_up(self, failure: Failure) -> None:
         """
-        Refuse all who wait, also those behind: else they would overtake who tries again.
+        Refuse all pending submissions; otherwise later ones would overtake a resend.
         """
         error = failure.value
         if isinstance(error, FlowNotFound):
@@ -410,7 +410,7 @@ class CommitLoop:
     # what other writers did
 
     def _catch_up(self) -> None:
-        """Have what others wrote before anything more is staged."""
+        """Read what others wrote before anything more is staged."""
         self._others.catch_up().addCallbacks(self._caught_up, self._not_caught_up).addErrback(
             self.crash
         )

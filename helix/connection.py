@@ -1,4 +1,4 @@
-"""One client connection: topic -> channel, join_ref, frames that wait behind a join."""
+"""One client connection: topic -> channel, join_ref, frames that wait for a join."""
 
 from __future__ import annotations
 

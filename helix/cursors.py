@@ -1,4 +1,4 @@
-"""Where the members of a flow point, and what they drag: the newest of each, with no I/O."""
+"""The newest cursor of each member of a flow, and the nodes it drags; with no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How flows, their logs and templates look in answers of REST."""
+"""The JSON form of flows, their logs and templates in REST answers."""
 
 from __future__ import annotations
 

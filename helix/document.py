@@ -1,5 +1,5 @@
 """
-A flow's document: staging a patch, applying an entry, and the laws both keep; with no I/O.
+A flow's document: stages patches and applies entries, and keeps the rules of documents; no I/O.
 
 The document is plain data, and every edit is a JSON Merge Patch (RFC 7396) of it::
 
@@ -7,11 +7,11 @@ The document is plain data, and every edit is a JSON Merge Patch (RFC 7396) of i
      "nodes": {"<id>": {"id": "<id>", "position": {"x": 0, "y": 0}, "data": {}, ...}},
      "edges": {"<id>": {"id": "<id>", "source": "<node id>", "target": "<node id>", ...}}}
 
-`FlowDocument.stage` reduces a patch to the *effective patch*: what it really changes. That one is
-logged and sent; to replay a log, RFC 7396 is all that is needed.
+`FlowDocument.stage` reduces a patch to the *effective patch*: what it really changes. Helix logs
+and sends the effective patch, so a log can be replayed with RFC 7396 alone.
 
-Members of a document's objects are never null: in a patch, null deletes, however deep it stands,
-and what isn't there is simply absent. Arrays are replaced whole and may hold nulls.
+Members of a document's objects are never null: in a patch, null deletes at any depth. Arrays are
+replaced whole and may hold nulls.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ DEFAULT_LIMITS = DocumentLimits()
 
 
 def empty_document() -> JsonObject:
-    """Make the document that every log starts from."""
+    """Make the empty document, from which every log starts."""
     return {
         "title": "",
         "description": "",
@@ -82,7 +82,7 @@ def empty_document() -> JsonObject:
 
 
 def encode_document(content: JsonObject) -> bytes:
-    """Encode a document, its members in the order of their names, whatever its history."""
+    """Encode a document with its members sorted by name, independent of its history."""
     return _encode(content)
 
 
@@ -104,7 +104,7 @@ def validate(document: object, limits: DocumentLimits = DEFAULT_LIMITS) -> JsonO
 
 
 def validate_new(document: object, limits: DocumentLimits = DEFAULT_LIMITS) -> JsonObject:
-    """As `validate`, for one that a flow is to begin with, or to be from now on."""
+    """As `validate`, for the first or the new document of a flow."""
     whole = validate(document, limits)
     check_lengths(whole, {})
     return whole
@@ -112,10 +112,10 @@ def validate_new(document: object, limits: DocumentLimits = DEFAULT_LIMITS) -> J
 
 def validate_past(document: JsonObject, limits: DocumentLimits = DEFAULT_LIMITS) -> JsonObject:
     """
-    Check a whole document that a log made, perhaps before some of today's rules.
+    Check a whole document from a log, which may be older than some rules of today.
 
-    :return: the document as it is read: parents, and types of edges, that can't be are gone. It
-        shares what is same.
+    :return: the document without invalid parents and invalid types of edges. It shares what is
+        the same.
     :raises InvalidPatch, DocumentTooLarge: as `validate`, but not for large numbers.
     """
     past = attrs.evolve(limits, max_number=sys.float_info.max)
@@ -126,11 +126,12 @@ class FlowDocument:
     """
     The current document of one flow.
 
-    No operation copies it or walks over all of it: each costs what its patch holds and replaces.
+    No operation copies the document or walks over all of it: the cost depends on the patch and on
+    what it replaces.
 
     :param content: a valid document. It is taken over, not copied.
-    :param limits: what `stage` holds patches to.
-    :ivar content: the document as plain data, to be read only: `apply` changes it in place.
+    :param limits: the limits that `stage` enforces.
+    :ivar content: the document as plain data, read-only for callers: `apply` changes it in place.
     :ivar size_bytes: the bytes of its JSON text without white space; exact.
     """
 
@@ -148,7 +149,7 @@ class FlowDocument:
 
     @classmethod
     def empty(cls, limits: DocumentLimits = DEFAULT_LIMITS) -> Self:
-        """Make a document with nothing in it."""
+        """Make an empty document."""
         return cls(empty_document(), limits)
 
     @classmethod
@@ -173,7 +174,7 @@ class FlowDocument:
         return len(self.content["edges"])
 
     def outer_nodes(self, node_ids: Iterable[str]) -> set[str]:
-        """List all nodes in which some nodes lie, at whatever depth."""
+        """List all nodes that contain some of the given nodes, at any depth."""
         outer: set[str] = set()
         for node_id in node_ids:
             at = self._nesting.parent(node_id)
@@ -247,8 +248,8 @@ class FlowDocument:
         """
         Apply an effective patch, in place.
 
-        It is trusted: what `stage` gave for this very document, or an entry of its log. Its objects
-        are not taken over, so that the entry stays what it is; its arrays are.
+        It must be trusted: a result of `stage` for this document, or an entry of its log. Its
+        objects are copied, so that the entry stays unchanged; its arrays are shared.
         """
         self._apply(effective, None)
 
@@ -315,7 +316,7 @@ class FlowDocument:
         return staged
 
     def _stage_edges_of_deleted(self, staged: JsonObject, staged_nodes: JsonObject) -> None:
-        """Delete the edges of the nodes that go, except those that are led elsewhere."""
+        """Delete the edges of deleted nodes, except those that the patch connects elsewhere."""
         edges = self.content["edges"]
         for node_id, change in staged_nodes.items():
             if change is None:
@@ -336,7 +337,7 @@ class FlowDocument:
         return True
 
     def _check_size(self, effective: JsonObject) -> None:
-        """Refuse what makes the document too large; one that is so already may shrink."""
+        """Refuse a patch that makes the document too large; a too large one may shrink."""
         grown = growth(self.content, effective)
         if grown > 0:
             check_document_size(self.size_bytes + grown, self.limits)

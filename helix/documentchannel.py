@@ -1,4 +1,4 @@
-"""``flow:<flow_id>`` in document mode: patches in, entries out."""
+"""The channel ``flow:<flow_id>`` in document mode: patches in, entries out."""
 
 from __future__ import annotations
 

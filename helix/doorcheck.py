@@ -1,4 +1,4 @@
-"""``POST /socket/check``: whether a page may connect, which a browser doesn't tell it."""
+"""``POST /socket/check``: tells a page whether it may connect, since browsers don't say."""
 
 from __future__ import annotations
 

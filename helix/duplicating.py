@@ -1,4 +1,4 @@
-"""Copies of documents: the same graph under new ids."""
+"""Copies a document: the same graph with new ids."""
 
 from __future__ import annotations
 

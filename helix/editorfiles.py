@@ -1,4 +1,4 @@
-"""The editor as it was built: which files there are, and how they are answered."""
+"""The files of the built editor, and how they are served."""
 
 from __future__ import annotations
 

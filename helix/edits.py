@@ -1,4 +1,4 @@
-"""What somebody wants changed in a flow, and what became of it."""
+"""An edit that is submitted to a flow, and its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of an endpoint in its description, as Twisted's `serverFromString` takes it."""
+"""Reads the description of an endpoint, in the format of Twisted's `serverFromString`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """
-One frame to all members of a flow: encoded once, in order, in slices, with a Deferred.
+Fan-out: sends one frame to all members of a flow. Each frame is encoded once, sent in order and in
+slices, with a Deferred for its end.
 
-The first broadcast of a turn of the reactor goes out at once. Those that follow in the same turn
-are joined into one write per member, and while that is the rule the wait grows with what a round
-costs, up to `MAX_HOLD`: so a busy flow spends its time on few large writes instead of many small
-ones, and a quiet one never waits.
+The first broadcast in a turn of the reactor is sent at once. Later ones of the same turn become one
+write per member. While a flow is busy, this delay grows with the cost of a round, up to `MAX_HOLD`.
+So a busy flow makes few large writes instead of many small ones, and a quiet flow never waits.
 """
 
 from __future__ import annotations

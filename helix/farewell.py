@@ -1,4 +1,4 @@
-"""Why a session ends, and how its members are told so."""
+"""The reasons why a session ends, and what its members are told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits that are staged on a flow's document together, for one append."""
+"""A commit group: edits that are staged on a flow's document together, for one append."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of this process's memory goes back to the machine once it is free."""
+"""Returns free memory of this process to the machine."""
 
 from __future__ import annotations
 

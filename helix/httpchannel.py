@@ -1,4 +1,4 @@
-"""The HTTP connections: how many there may be, and how slow they may be."""
+"""HTTP connections: the limits of their number, and timeouts for slow ones."""
 
 from __future__ import annotations
 

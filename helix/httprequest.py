@@ -1,4 +1,4 @@
-"""One HTTP request: how large it may be, and what is none."""
+"""One HTTP request: size limits, and checks for invalid requests."""
 
 from __future__ import annotations
 

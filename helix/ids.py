@@ -1,4 +1,4 @@
-"""The identifiers that clients choose."""
+"""The identifiers that clients choose, and their rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of Helix ask of each other."""
+"""The interfaces between the parts of Helix."""
 
 from __future__ import annotations
 

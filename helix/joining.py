@@ -1,4 +1,4 @@
-"""What a member in document mode begins with: the entries that it missed, or the document."""
+"""What a new member in document mode gets: the entries that it missed, or the document."""
 
 from __future__ import annotations
 

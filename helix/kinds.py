@@ -1,5 +1,5 @@
 """
-The kinds of nodes, as the editor has them: ``data/kinds.json`` says what a node of each holds.
+The kinds of nodes of the editor: ``data/kinds.json`` says which fields each kind has.
 
 The editor's forms are made from that file; the server takes any data all the same.
 """

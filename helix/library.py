@@ -1,4 +1,4 @@
-"""What can be done with stored flows, by REST and by others."""
+"""Operations on stored flows: list, read, create, edit, delete and restore them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a session lives: while it is of use to somebody, and somebody does something."""
+"""How long a session lives: it ends when it is unused or idle."""
 
 from __future__ import annotations
 

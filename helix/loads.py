@@ -1,4 +1,4 @@
-"""Loads of what nobody has open: few at once, so that what others ask for has its turn."""
+"""Admission control for loads of flows that aren't open: only a few run at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log as one JSON object a line, and telemetry in the log."""
+"""Log output as one JSON object per line, and telemetry events in the log."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
 Long polling, the fallback of phoenix.js: `Connection` over HTTP requests.
 
-The HTTP status is always 200; what the client goes by is the ``status`` in the body.
+The HTTP status is always 200; the client reads the ``status`` in the body.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SESSION_TIMEOUT = 15.0
 """Seconds after the last poll at which a session ends."""
 
 LAST_MESSAGES = 0.5
-"""Seconds for which posts are still taken that were on their way when the session was closed."""
+"""Seconds after a session is closed in which posts that were under way are still accepted."""
 
 MAX_LINES = 100
 """Frames in one POST."""
@@ -66,7 +66,7 @@ ENCODINGS: dict[type[Serializer], Encoding] = {
 
 class Mailbox(Outlet):
     """
-    The way out to a client that polls: frames wait until it comes for them.
+    The outgoing queue of a client that polls: frames wait until it asks for them.
 
     :param lagging: as `Outlet`'s.
     :param arrived: called when something has been put in.
@@ -144,7 +144,7 @@ class PollingClient:
 
     @property
     def owing(self) -> bool:
-        """Whether what it sent took so much time that nothing more is taken for now."""
+        """Whether its messages took so much time that nothing more is accepted for now."""
         return self._resting is not None
 
     def publish(self, request: Request, lines: list[bytes]) -> None:
@@ -203,8 +203,8 @@ class PollingClient:
 
     def close(self, code: CloseCode, reason: str) -> None:
         """
-        End the session; the client comes back without its token and joins again. Where it did
-        nothing wrong, what it posts before it knows that is still taken.
+        End the session; the client comes back without its token and joins again. If it did
+        nothing wrong, its posts are still accepted until it knows.
         """
         if self._is_closing:
             return
@@ -235,7 +235,7 @@ class PollingClient:
             self._service.clients.lagging(self)
 
     def _arrived(self) -> None:
-        """Answer at the end of the turn, so that what belongs together goes together."""
+        """Answer at the end of the turn, so that frames of one turn are sent together."""
         if self._poll is not None and self._answering is None:
             self._answering = self._clock.callLater(0, self._deliver)
 
@@ -324,7 +324,7 @@ class LongPollResource(Resource):
         self._sessions: dict[str, PollingClient] = {}
 
     def expire(self, token: str) -> None:
-        """End a session that was not polled for long."""
+        """End a session that has not been polled for a long time."""
         client = self._sessions.get(token)
         if client is not None:
             client.abort()

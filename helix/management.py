@@ -1,4 +1,4 @@
-"""``flow_management``: the channel of those who delete flows elsewhere."""
+"""The channel ``flow_management``: clients report flows that were deleted elsewhere."""
 
 from __future__ import annotations
 

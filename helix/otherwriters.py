@@ -1,4 +1,4 @@
-"""What others wrote to a flow, read from the store into its live log."""
+"""Reads what other writers added to a flow from the store into its live log."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-Bytes out to one peer: in order, at once where the peer takes them, bounded where it doesn't.
+The outgoing bytes of one peer, in order, with backpressure: sent at once, or queued up to a bound.
 
 An outlet is *clear* while its peer has taken everything, *blocked* while frames wait, and *lagging*
-while more than the high-water mark waits. A lagging one is given nothing but what must arrive, and
-of everything else the newest of its kind once it has drained.
+while more than the high-water mark waits. A lagging outlet gets only frames that must arrive. Of
+all others it gets the newest of each kind once it has drained (conflation).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ REFUSED = -2
 """What `Outlet.write` returns when the outlet is lagging and took nothing."""
 
 CHUNK_BYTES = 16 * 1024
-"""What is handed to a slow transport at a time, so that a trickle still counts as progress."""
+"""Bytes given to a slow transport at a time, so that slow reading still counts as progress."""
 
 JOINED_BYTES = 16 * 1024
-"""Pieces of less are joined to be sent by one call; larger ones are not copied for that."""
+"""Smaller pieces are joined and sent by one call; larger ones are not copied."""
 
 FrameKey = tuple[str, Hashable]
 """A topic, and the kind of a frame among its."""
@@ -54,7 +54,7 @@ one stands for those before it too.
 
 
 class Flow(Enum):
-    """How an outlet's peer keeps up."""
+    """Whether an outlet's peer keeps up."""
 
     CLEAR = "clear"
     BLOCKED = "blocked"
@@ -63,21 +63,21 @@ class Flow(Enum):
 
 
 def _nobody(*_: object) -> None:
-    """Stands in for who was to be called, so that nothing leads back to them."""
+    """Replaces a callback, so that no reference to its owner is left."""
 
 
 class Outlet:
     """
-    The way out to one peer; what is common to all transports.
+    The outgoing queue of one peer; what all transports share.
 
     :param encoding: how the peer wants its frames.
     :param int high_water_mark: bytes that may wait before the outlet is lagging.
     :param clock: tells the time.
     :param lagging: called with ``True`` when the outlet starts lagging, ``False`` when it ends.
     :param broken: called when the peer turns out to be gone.
-    :param backlog: what waits for all peers, this one included.
-    :param shed: called when that is too much, and the peer has to go; nothing waits for it any
-        more.
+    :param backlog: counts what waits for all peers.
+    :param shed: called when that is too much and this peer must be disconnected; nothing waits
+        for it any more.
 
     :ivar write: takes bytes and returns how many of them, or `QUEUED` or `REFUSED`; may raise
         ``OSError``. Only for the loop of the fan-out, which calls `settle` with any other result
@@ -141,7 +141,7 @@ class Outlet:
         raise NotImplementedError  # pragma: no cover
 
     def _start_draining(self) -> None:
-        """Something waits: see to it that `_next_chunk` is fetched when the peer takes more."""
+        """Something waits: let `_next_chunk` be fetched when the peer takes more."""
         raise NotImplementedError  # pragma: no cover
 
     # what the connection and the fan-out call
@@ -151,7 +151,7 @@ class Outlet:
         return self._state
 
     def send(self, data: Data) -> None:
-        """Send what must arrive: a reply, the end of a channel. Never raises."""
+        """Send a frame that must arrive: a reply, the end of a channel. Never raises."""
         try:
             taken = self.write(data)
         except BlockingIOError:
@@ -173,7 +173,7 @@ class Outlet:
 
     def settle(self, taken: int, data: Data, frames: Sequence[KeyedFrame]) -> Deferred[None] | None:
         """
-        See to what `write` did not take of ``data``, which is the ``frames`` joined.
+        Handle what `write` did not take of ``data``, which is the joined ``frames``.
 
         :return: a Deferred that fires when the peer's transport has taken the rest or the outlet
             is lagging or shut; ``None`` when that is so already.
@@ -200,15 +200,15 @@ class Outlet:
 
     def check_room(self) -> None:
         """
-        See that the peer may be told something large.
+        Check whether the peer may be sent something large.
 
-        :raises TooMuchUnread: when more waits for it than the high-water mark.
+        :raises TooMuchUnread: when more than the high-water mark waits for it.
         """
         if self._state is Flow.LAGGING or self._corked_bytes > self._high_water_mark:
             raise TooMuchUnread()
 
     def forget(self, topic: str) -> None:
-        """Drop what is kept of a topic for when the outlet has drained."""
+        """Drop the frames of a topic that are kept until the outlet has drained."""
         for key in [key for key in self._newest or () if key[0] == topic]:
             self._take_newest(key)
 
@@ -235,7 +235,7 @@ class Outlet:
             self.send_all(gathered)
 
     def shut(self) -> None:
-        """Take nothing more, but go on sending what waits."""
+        """Accept nothing more, but send what waits."""
         if self._corked is not None:
             self.uncork()
         self._leave_lagging()
@@ -249,7 +249,7 @@ class Outlet:
         self.shut()
 
     def lost(self) -> None:
-        """The peer is gone: forget what waits, and whose the outlet was."""
+        """The peer is gone: forget what waits, and the callbacks."""
         self._corked = None
         self.shut()
         self._queue = None
@@ -387,7 +387,7 @@ class Outlet:
         return taken
 
     def _queue_newest(self) -> None:
-        """Let what was kept of each kind follow, once all that waited before is gone."""
+        """Queue the newest frame of each kind, once everything before is sent."""
         if not self._queue and self._newest:
             frames = list(self._newest.values())
             self._forget_newest()

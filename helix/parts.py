@@ -1,7 +1,7 @@
 """
-An answer in parts: a client sees a frame only once it has come whole, which may take minutes.
+Sends a large answer in parts, since a client sees a frame only when it is complete.
 
-What all who join a flow are told alike, its document, is made once for them: they share its bytes.
+The document in the answers to joins is encoded once; all members that join share its bytes.
 """
 
 from __future__ import annotations

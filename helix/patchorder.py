@@ -1,4 +1,4 @@
-"""In which order a member's patches may be taken, once some failed for now; with no I/O."""
+"""The order in which a member's patches are accepted after one failed for now; with no I/O."""
 
 from __future__ import annotations
 

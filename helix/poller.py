@@ -1,4 +1,4 @@
-"""How much the reactor does between two looks at its timers."""
+"""Measures how much work the reactor does between two looks at its timers."""
 
 from __future__ import annotations
 

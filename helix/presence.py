@@ -1,9 +1,9 @@
 """
-Who is here: state and diffs as Phoenix Presence has them, with no I/O.
+Presence: the members of a flow as state and diffs in the format of Phoenix Presence; with no I/O.
 
-One key stands for a person, and each of its *metas* for one of the person's tabs. What a client is
-told are diffs; applied in their order to any state that was told before them, by the algorithm of
-phoenix.js, they give the state that is told after them, whatever was told together.
+One key stands for a person, and each of its *metas* for one of the person's tabs. Clients get a
+state, then diffs. A client that applies the diffs in order to an earlier state, with the algorithm
+of phoenix.js, has the current state, however the diffs were grouped.
 """
 
 from __future__ import annotations

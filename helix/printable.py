@@ -1,4 +1,4 @@
-"""Text of others as it may be shown: on a terminal, in a line of the log."""
+"""Escapes text from others, so that it is safe on a terminal or in a log line."""
 
 from __future__ import annotations
 

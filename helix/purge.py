@@ -1,4 +1,4 @@
-"""Removes for good what was deleted long ago."""
+"""Removes flows for good when they were deleted long ago."""
 
 from __future__ import annotations
 

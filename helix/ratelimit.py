@@ -1,4 +1,4 @@
-"""How often something may happen."""
+"""Rate limiters: token buckets for events, bytes and processor time."""
 
 from __future__ import annotations
 

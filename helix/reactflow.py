@@ -1,4 +1,4 @@
-"""What React Flow writes of one person's screen into nodes and edges; with no I/O."""
+"""The fields of one person's screen that React Flow writes into nodes and edges; with no I/O."""
 
 from __future__ import annotations
 

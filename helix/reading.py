@@ -1,4 +1,4 @@
-"""Flows as they are read, now and in the past, whether or not somebody has them open."""
+"""Reads flows, now and at past versions, open or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a flow: its log's entries, its head, and what a load gives."""
+"""The records of a stored flow: log entries, the head, and the result of a load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a patch says of parents, made to come true by the rules GRP of docs/spec.md; with no I/O."""
+"""Applies the parents in a patch by the rules GRP of docs/spec.md; with no I/O."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-The bridge between relay mode and documents: whole arrays of nodes and edges, and what they hold of
-a document; with no I/O.
+The bridge between relay mode and documents: converts whole arrays of nodes and edges to and from
+documents; with no I/O.
 
-`helix.relayview` finds out what a relay client changed. docs/adr/0009-relay-bridge.md says why all
-this is as it is.
+`helix.relayview` finds out what a relay client changed. docs/adr/0009-relay-bridge.md gives the
+reasons for this design.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The members of a flow in relay mode: what they are sent, and what they edit by what they send."""
+"""The members of a flow in relay mode: what they are sent, and the edits that they send."""
 
 from __future__ import annotations
 

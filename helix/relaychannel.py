@@ -1,4 +1,4 @@
-"""``flow:<flow_id>`` in relay mode: what the first generation of clients speaks."""
+"""The channel ``flow:<flow_id>`` in relay mode, for the first generation of clients."""
 
 from __future__ import annotations
 

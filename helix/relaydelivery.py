@@ -1,4 +1,4 @@
-"""The way to the members of a flow in relay mode, of whom some wait for what the flow holds."""
+"""Broadcasts to members in relay mode, some of whom first wait for the stored flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nodes and edges of a flow's document as they are durable."""
+"""The durable nodes and edges of a flow's document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The past of a flow that is open, read from its log when it is first asked for, and kept up."""
+"""The past values of an open flow, read from its log at the first request and kept current."""
 
 from __future__ import annotations
 

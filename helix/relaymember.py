@@ -1,4 +1,4 @@
-"""What is known of each member of a flow in relay mode, and of what it was sent."""
+"""What the server knows of each member in relay mode, and of the updates it was sent."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """
-What the nodes and edges of a flow once were, and so what of an old copy is an edit; with no I/O.
+The past values of a flow's nodes and edges, to find the edits in an old copy; with no I/O.
 
-The first generation's page sends its own copy of a flow soon after it has joined, which may be old.
-A field that is as it once was is stale; what no version ever held is an edit
+Soon after it has joined, the first generation's page sends its own copy of a flow, which may be
+old. A field with a past value is stale; a value that no version ever held is an edit
 (docs/adr/0016-old-pages.md).
 """
 

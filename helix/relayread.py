@@ -1,8 +1,8 @@
 """
-Reading what relay clients send: arrays of nodes and edges into what a document can hold of them;
+Reads what relay clients send: converts arrays of nodes and edges to valid parts of a document;
 with no I/O.
 
-What no document can hold is left out, and told: docs/adr/0016-old-pages.md.
+Invalid parts are left out and reported: docs/adr/0016-old-pages.md.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from helix.relay import GIVEN, Members, Place, RelayState, Silence, is_among, sh
 from helix.shape import DocumentLimits, check_patch, pointer
 
 MAX_CUTS = 8
-"""Faults of one node or edge that are cut out of it; one with more is left out as a whole."""
+"""Faults that are cut out of one node or edge; with more faults it is left out as a whole."""
 
 _PERSONAL: Final = frozenset(PERSONAL)
 
 
 class Arrays(msgspec.Struct, gc=False):
-    """``changes`` that are an edit of a document: what is in it is yet to be looked at."""
+    """``changes`` that are an edit of a document; their content isn't checked yet."""
 
     nodes: list[Any]
     edges: list[Any]
@@ -58,7 +58,7 @@ def parse_changes(changes: bytes | msgspec.Raw) -> Arrays | None:
 
 
 def had_none(_: str) -> None:
-    """A client that never was sent a node."""
+    """For a client that was never sent a node."""
 
 
 def read(

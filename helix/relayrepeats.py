@@ -1,6 +1,6 @@
 """
-Whom an update has to be sent once more: the first generation's page takes none for a second after
-each that it has taken, and never gets those that came meanwhile; with no I/O.
+Decides which members need an update again; with no I/O. After each update, the first generation's
+page ignores all others for a second.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import attrs
 
 DEAF = 1.0
-"""Seconds for which a page takes no update after one that it has taken."""
+"""Seconds for which a page ignores updates after one that it has applied."""
 
 REPEAT_AFTER = 1.1
-"""Seconds after the last update that it has taken at which the newest is sent again."""
+"""Seconds after the last applied update until the newest is sent again."""
 
 CROSSING = 0.5
 """Seconds in which an update and a message of the page may cross each other."""

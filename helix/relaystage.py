@@ -1,4 +1,4 @@
-"""Staging what relay members edit, as far as the document has room for it; with no I/O."""
+"""Stages the edits of relay members, as far as the document's limits allow; with no I/O."""
 
 from __future__ import annotations
 

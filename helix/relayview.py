@@ -1,8 +1,8 @@
 """
-What a relay client has before it, and so what it changed; with no I/O.
+What a relay client shows, and therefore what it changed; with no I/O.
 
-It sends all nodes and edges with each change, and the newest that it was sent may still be on its
-way. So what it sends is asked which of the others' edits are in it (docs/adr/0009-relay-bridge.md).
+The client sends all nodes and edges with each change. The newest updates may not have reached it
+yet. So its message itself tells which edits of others it includes (docs/adr/0009-relay-bridge.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A document that becomes another one: all of it made apart, and put in its place at once."""
+"""Replaces a document: makes the new one in a thread, and puts it in place at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client can join: topic -> channel."""
+"""Finds the channel of a topic that a client joins."""
 
 from __future__ import annotations
 

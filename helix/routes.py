@@ -1,4 +1,4 @@
-"""What all routes of REST share: addresses, bodies, answers and errors."""
+"""What all REST routes share: addresses, bodies, answers and errors."""
 
 from __future__ import annotations
 

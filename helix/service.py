@@ -1,4 +1,4 @@
-"""The registry of live flows: one session each, made on first use, gone after the last."""
+"""The registry of live flows: one session per flow, made on first use, ended after the last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One live flow: its members, its log, what it tells them, and its idle timer."""
+"""One live flow: its members, its log, what it sends them, and its idle timer."""
 
 from __future__ import annotations
 

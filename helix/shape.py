@@ -1,4 +1,4 @@
-"""What can be a document, and a patch of one: types, names, depth and sizes, with no I/O."""
+"""Validates documents and patches: types, names, depth and sizes; with no I/O."""
 
 from __future__ import annotations
 

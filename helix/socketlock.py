@@ -1,4 +1,4 @@
-"""The lock of a unix socket's path, which its process cannot leave behind."""
+"""The lock of a unix socket's path; it ends with the process."""
 
 from __future__ import annotations
 

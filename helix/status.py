@@ -1,4 +1,4 @@
-"""How a server is doing, in a few numbers: counted from telemetry."""
+"""The status of the server in a few numbers, counted from telemetry."""
 
 from __future__ import annotations
 

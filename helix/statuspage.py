@@ -1,4 +1,4 @@
-"""The page that shows how the server is doing, and the script that keeps it up to date."""
+"""The status page of the server, and the script that updates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways out to one peer over Twisted's stream transports: straight to the socket, or not."""
+"""Outlets over Twisted's stream transports: directly to the socket, or through the transport."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who submits to a flow, what they have under way, and how a resend is known."""
+"""The clients that submit to a flow, their pending edits, and how resends are recognised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``twistd helix``: the options, and the daemon; the only place that touches the reactor."""
+"""``twistd helix``: the options and the daemon; the only module that imports the reactor."""
 
 from __future__ import annotations
 

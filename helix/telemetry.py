@@ -1,9 +1,8 @@
 """
-Events by name, with measurements and metadata, that code outside can subscribe to.
+Named telemetry events with measurements and metadata, to which other code can subscribe.
 
-The names, and what each carries, are a table in docs/architecture.md. Modelled on Erlang's
-``telemetry``: the emitter knows no listener, and a listener that fails harms neither the emitter
-nor the other listeners.
+A table in docs/architecture.md lists the events. The module follows Erlang's ``telemetry``: the
+emitter knows no listener, and a listener that fails harms neither the emitter nor the others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The flows that come with Helix, to start a new one from."""
+"""The templates: flows that come with Helix, as a start for new ones."""
 
 from __future__ import annotations
 

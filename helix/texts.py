@@ -1,9 +1,8 @@
 """
-Texts that several people write in at once: three versions of one become a fourth that has what all
-wrote.
+Three-way merge of texts: when several people edit a text at once, the result has what all wrote.
 
-Its rules are those of the client library (`frontend/client/src/model/texts.ts`; DOM4 in
-docs/spec.md), so that what is shown to a writer before the answer is what it will be.
+The rules are those of the client library (`frontend/client/src/model/texts.ts`; DOM4 in
+docs/spec.md). So a writer already sees the result before the server answers.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ import attrs
 from helix.mergepatch import JsonObject
 
 MAX_EFFORT = 100_000
-"""Steps by which the texts of one patch are compared, at most: some 20 ms."""
+"""Maximum steps to compare the texts of one patch: some 20 ms."""
 
 MAX_TEXTS = 32
-"""Texts of one patch that are merged; the others count as they are."""
+"""Maximum number of texts that are merged in one patch; further texts are taken unmerged."""
 
 _PER_STEP = 64
 """Characters that are looked through as a whole in the time of a step ..."""

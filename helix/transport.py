@@ -1,4 +1,4 @@
-"""The WebSocket: bytes of an Autobahn protocol <-> frames of a `Connection`."""
+"""The WebSocket transport: bytes of an Autobahn protocol <-> frames of a `Connection`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a store hold what its logs make? Replay them, and compare."""
+"""Verifies a store: replays its logs, and compares the result with what is stored."""
 
 from __future__ import annotations
 

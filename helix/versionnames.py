@@ -1,4 +1,4 @@
-"""The names that people give versions of a flow."""
+"""The names of a flow's versions: give, remove and list them."""
 
 from __future__ import annotations
 

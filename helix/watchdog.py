@@ -1,4 +1,4 @@
-"""How long the reactor is kept from turning: measured all the time."""
+"""Measures all the time how late the reactor is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The root of the site: Klein's REST and ``/``, and the sockets beside them."""
+"""The root of the site: REST, ``/``, and the sockets beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""REST for flows: reading, editing and making them, and the twins of what sockets can do."""
+"""REST for flows: reads, edits and creates them; and the REST twins of socket events."""
 
 from __future__ import annotations
 

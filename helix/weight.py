@@ -1,8 +1,8 @@
 """
-How much work a JSON text is, told by a look at its bytes before it is decoded; with no I/O.
+Estimates the work of a JSON text from its bytes, before it is decoded; with no I/O.
 
-A thousand bytes of text are one string, or five hundred numbers: what is built of them takes a
-hundred times as long, and as much memory.
+A thousand bytes may be one string or five hundred numbers. The numbers take a hundred times the
+time and memory to decode.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 UNWEIGHED_BYTES = 4096
-"""A text up to this size is no work, whatever it holds."""
+"""A text up to this size is never too much work."""
 
 BYTES_PER_UNIT = 4
 """

@@ -1,4 +1,4 @@
-"""The parts of a server, wired as the settings say."""
+"""Builds the parts of a server from the settings."""
 
 from __future__ import annotations
 

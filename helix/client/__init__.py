@@ -1,7 +1,7 @@
 """
-A flow from Python, on Twisted: read its document, patch it, be told of what others do.
+The Python client, on Twisted: read a flow's document, patch it, and hear what others do.
 
-`FlowClient` is what to begin with; docs/python.md has an example.
+Begin with `FlowClient`; docs/python.md has an example.
 """
 
 from helix.client.events import (

@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""How long a client waits before it tries again."""
 
 from __future__ import annotations
 

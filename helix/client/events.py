@@ -1,4 +1,4 @@
-"""What a `FlowClient` tells its listeners."""
+"""The events that a `FlowClient` sends to its listeners."""
 
 from __future__ import annotations
 

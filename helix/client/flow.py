@@ -1,4 +1,4 @@
-"""`FlowClient`: one flow, held in step with its server."""
+"""`FlowClient`: one flow, kept in sync with its server."""
 
 from __future__ import annotations
 

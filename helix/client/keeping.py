@@ -1,4 +1,4 @@
-"""What is on its way is kept: in memory alone, or in a file before it is sent."""
+"""Storage for patches that aren't confirmed: in memory, or in a file before they are sent."""
 
 from __future__ import annotations
 

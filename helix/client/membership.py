@@ -1,4 +1,4 @@
-"""A client's place in a flow: connect, join, and do so again whenever it is lost."""
+"""A client's membership of a flow: connects, joins, and rejoins when it is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file that keeps a client's unconfirmed patches when its process ends."""
+"""The outbox file: keeps a client's unconfirmed patches when its process ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This client's patches on their way: kept, sent, and sent again until the server has answered."""
+"""A client's own patches: kept, sent, and sent again until the server has answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's copy of a flow: what the server confirmed, with what is on its way there on top."""
+"""A client's copy of a flow: the confirmed document, and its own pending patches on top."""
 
 from __future__ import annotations
 

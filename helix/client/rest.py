@@ -1,4 +1,4 @@
-"""A server's flows over REST: listing, exporting and importing them."""
+"""A server's flows over REST: list, export and import them."""
 
 from __future__ import annotations
 

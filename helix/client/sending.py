@@ -1,4 +1,4 @@
-"""In which order a client's operations go out, and when again."""
+"""The order in which a client's operations are sent and resent."""
 
 from __future__ import annotations
 

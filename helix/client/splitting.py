@@ -1,4 +1,4 @@
-"""A patch that the server would refuse as too large, as several."""
+"""Splits a patch that is too large for the server into several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server tells of a flow in document mode, decoded."""
+"""The messages of a server in document mode, decoded."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where flows are kept: in memory, in SQLite, in PostgreSQL, behind one interface."""
+"""The stores of flows: memory, SQLite and PostgreSQL, behind one interface."""

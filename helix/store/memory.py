@@ -1,4 +1,4 @@
-"""``memory:``: flows that live as long as the process, for demos and for measuring."""
+"""The store ``memory:``: flows that live as long as the process, for demos and benchmarks."""
 
 from __future__ import annotations
 

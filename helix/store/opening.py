@@ -1,4 +1,4 @@
-"""A store, by the url that names it."""
+"""Opens the store that a URL names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all stores agree on: which snapshots are kept, which flows a query finds."""
+"""Rules of all stores: which snapshots are kept, which flows a query finds."""
 
 from __future__ import annotations
 

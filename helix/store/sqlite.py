@@ -1,4 +1,4 @@
-"""``sqlite:PATH``: flows in one file, for one node."""
+"""The store ``sqlite:PATH``: flows in one file, for one node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements that write many rows to an SQLite database at once."""
+"""SQL statements that write many rows to an SQLite database at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An SQLite file: who may write to it, its connections, its schema, and what its errors mean."""
+"""An SQLite file: its writer lock, connections, schema and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of versions in an SQLite database."""
+"""Writes the names of versions to an SQLite database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an SQLite file is, should another be put in its place while it is open."""
+"""The path of an SQLite file, whose file may be replaced while it is open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from an SQLite database."""
+"""All reads from an SQLite database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flows that were removed from an SQLite database, and how their rows are cleared away."""
+"""Flows that were removed from an SQLite database, whose rows are cleared later."""
 
 from __future__ import annotations
 

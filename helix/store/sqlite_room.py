@@ -1,4 +1,4 @@
-"""How much room an SQLite database may still take."""
+"""How much space an SQLite database may still use."""
 
 from __future__ import annotations
 

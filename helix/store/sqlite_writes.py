@@ -1,4 +1,4 @@
-"""What is written to an SQLite database: the appends of many flows in one transaction."""
+"""All writes to an SQLite database: appends of many flows share one transaction."""
 
 from __future__ import annotations
 

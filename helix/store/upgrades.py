@@ -1,4 +1,4 @@
-"""The numbered upgrades of a store's schema: which there are, and which a database still needs."""
+"""The numbered schema upgrades of a store, and which ones a database still needs."""
 
 from __future__ import annotations
 

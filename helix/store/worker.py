@@ -1,4 +1,4 @@
-"""A thread that does what is asked of a database, so that the reactor's never waits for a disk."""
+"""A thread that runs database requests, so that the reactor never waits for a disk."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""``postgresql://``: flows in a PostgreSQL database, which several nodes may share."""
+"""The store ``postgresql://``: flows in a PostgreSQL database that several nodes may share."""

@@ -1,4 +1,4 @@
-"""Where the database is: what its URL says, and the names in it."""
+"""The address of a PostgreSQL database: its URL, and the host names in it."""
 
 from __future__ import annotations
 

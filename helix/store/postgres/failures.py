@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean to Helix."""
+"""What PostgreSQL's errors mean for Helix."""
 
 from __future__ import annotations
 

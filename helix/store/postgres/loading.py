@@ -1,4 +1,4 @@
-"""How a flow is loaded from a PostgreSQL database: a bounded block of its entries at a time."""
+"""Loads a flow from a PostgreSQL database, in bounded blocks of entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of versions in a PostgreSQL database."""
+"""Reads and writes the names of versions in a PostgreSQL database."""
 
 from __future__ import annotations
 

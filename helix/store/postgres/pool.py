@@ -1,4 +1,4 @@
-"""Connections that come back, and the work that is done on whichever is free."""
+"""A pool of connections that reconnect, and runs work on a free one."""
 
 from __future__ import annotations
 

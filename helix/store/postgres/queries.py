@@ -1,4 +1,4 @@
-"""The statements of the store, and what goes in and comes out of them."""
+"""The SQL statements of the PostgreSQL store, their parameters and results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database's schema, brought to what this version needs."""
+"""The PostgreSQL schema, and its upgrade to the version that Helix needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flows of a PostgreSQL database. (docs/adr/0008-postgresql.md)"""
+"""The PostgreSQL store of flows. (docs/adr/0008-postgresql.md)"""
 
 from __future__ import annotations
 
