@@ -20,23 +20,23 @@ import attrs
 from helix.ratelimit import BURST_SECONDS, Allowance, Rates, TokenBucket, Work
 
 MAX_REMEMBERED = 10_000
-"""Addresses of which nobody is connected that are remembered: about 10 MB."""
+"""Addresses that are remembered without a connection: about 10 MB."""
 
 MAX_HOPS = 32
 """How many proxies a request may have come through."""
 
 CUSTOMER_BITS = 64
-"""Of an IPv6 address: what a provider gives to one customer, who has all that begins so."""
+"""Bits of an IPv6 address that identify one customer, who has all addresses that begin so."""
 
 UNIX = "unix"
-"""What stands for the peer of a unix socket among the trusted proxies."""
+"""Stands for all unix sockets among the trusted proxies."""
 
 Network = IPv4Network | IPv6Network
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address:
     """
-    Read an address, without a zone; one of IPv4 that is written as one of IPv6 becomes what it is.
+    Read an address without a zone; an IPv4 address in IPv6 notation becomes an IPv4 address.
 
     :raises ValueError: when it is none.
     """
@@ -49,7 +49,7 @@ def _parse(text: str) -> IPv4Address | IPv6Address:
 @lru_cache(maxsize=1024)
 def customer_of(address: str | None) -> str | None:
     """
-    Tell whose an address is, as far as limits go.
+    Give the customer to whom the limits of an address apply.
 
     :param address: ``None`` for the peer of a unix socket.
     :return: the address, or of IPv6 its network; ``None`` for this machine, which has no limits.
@@ -67,10 +67,10 @@ def customer_of(address: str | None) -> str | None:
 @attrs.frozen
 class TrustedProxies:
     """
-    Which peers are believed when they say for whom they ask.
+    The proxies that are trusted to say which client they forward.
 
-    :ivar networks: those whose addresses are theirs.
-    :ivar unix: whether whoever reaches a unix socket is one.
+    :ivar networks: their addresses.
+    :ivar unix: whether all peers of unix sockets are trusted.
     """
 
     networks: Sequence[Network] = ()
@@ -88,14 +88,14 @@ class TrustedProxies:
 
     def client_address(self, peer: str | None, forwarded: Sequence[str]) -> str | None:
         """
-        Find out from which address a request comes.
+        Find the address that a request comes from.
 
-        Each proxy adds whom it was asked by, so what is right of the first one who isn't trusted
-        is true, and what is left of it may be anything.
+        Each proxy adds the address of its peer at the right. So the list is true from the right up
+        to the first address that isn't a trusted proxy. What is left of that may be forged.
 
         :param peer: who is connected; ``None`` for a unix socket.
         :param forwarded: the values of its ``X-Forwarded-For``.
-        :return: the address; that of the last proxy where this didn't say.
+        :return: the address; that of the last proxy if it named none.
         """
         if not self.trust(peer):
             return peer
@@ -128,12 +128,12 @@ def _without_port(hop: str) -> str:
 @attrs.frozen
 class AddressLimits:
     """
-    What may come from one address.
+    The limits of one address.
 
     :ivar rates: of frames, from all its clients together.
     :ivar channels: topics joined at once, by all of them.
-    :ivar connects, requests, creations: a second, on average; at once ten times as many.
-    :ivar work_share: of the reactor's time, that what comes from there may take on average.
+    :ivar connects, requests, creations: per second, on average; ten times as many in a burst.
+    :ivar work_share: share of the reactor's time that its messages may take on average.
     """
 
     rates: Rates
@@ -146,7 +146,7 @@ class AddressLimits:
 
 class AddressBudget:
     """
-    What may still come from one address.
+    The budget of one address: what its clients may still do.
 
     :ivar channels: topics that its clients may join besides those that they have.
     """
@@ -178,7 +178,7 @@ class AddressBudget:
 
 class AddressBook:
     """
-    The budgets of all addresses from which somebody is connected, and of those heard of last.
+    The budgets of all connected addresses, and of those seen most recently.
 
     :param limits: of each.
     """

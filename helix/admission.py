@@ -50,16 +50,16 @@ def parameters(request: IRequest, name: bytes) -> Sequence[str]:
 
 
 _FORWARDS = (b"x-forwarded-for", b"forwarded")
-"""By which a proxy says for whom it asks."""
+"""Headers in which a proxy names its client."""
 
 _log = Logger(namespace="helix.web")
 
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
-"""What proxies call a scheme, and how it stands in an origin."""
+"""The schemes that proxies name, and the scheme of the origin."""
 
 
 def _first(request: IRequest, name: bytes) -> str:
-    """The first of a list in a header: what the proxy next to the client says."""
+    """The first item of a list in a header: it comes from the proxy next to the client."""
     return (header(request, name) or "").partition(",")[0].strip()
 
 
@@ -77,13 +77,13 @@ def body_bytes(request: IRequest) -> int:
 @attrs.define(eq=False)
 class Visitors:
     """
-    Who comes, from where, and how often.
+    The clients that make requests: their addresses, origins and rate limits.
 
     :ivar clock: tells the time.
-    :ivar proxies: who is believed about others' addresses.
-    :ivar origins: which web pages may ask.
-    :ivar book: what may still come from each address.
-    :ivar telemetry: is told of proxies that nobody named.
+    :ivar proxies: the proxies whose forwarded addresses are trusted.
+    :ivar origins: the allowed origins of web pages.
+    :ivar book: the budgets of addresses.
+    :ivar telemetry: is told of proxies that aren't trusted.
     :ivar work: tells how much time the reactor's thread has taken, in seconds.
     """
 
@@ -102,13 +102,13 @@ class Visitors:
         return self.proxies.client_address(host_of(request.getClientAddress()), hops)
 
     def budget(self, request: IRequest) -> AddressBudget | None:
-        """What may still come from there; ``None`` for this machine."""
+        """The budget of a request's address; ``None`` for this machine."""
         return self.book.budget(self.address(request), self.clock.seconds())
 
     def own_origin(self, request: IRequest) -> str | None:
         """
-        Tell which origin a request asks, as its client sees that: what a trusted proxy says of it
-        (``X-Forwarded-Proto``, ``X-Forwarded-Host``) counts.
+        Give the server's origin as the client of a request sees it. The headers of a trusted proxy
+        (``X-Forwarded-Proto``, ``X-Forwarded-Host``) count.
 
         :return: ``None`` without a host.
         """
@@ -122,16 +122,16 @@ class Visitors:
 
     def check_page(self, request: IRequest) -> None:
         """
-        Keep other sites' pages out.
+        Refuse pages of other sites.
 
-        :raises OriginRefused: when a page of an origin that isn't allowed asks.
+        :raises OriginRefused: when the page's origin isn't allowed.
         """
         self.origins.check(header(request, b"origin"), self.own_origin(request))
 
     def note_forward(self, request: IRequest) -> None:
         """
-        Tell of a request that a proxy on this machine made for somebody, and that counts as this
-        machine's, which has no limits: the first one in the log, all in a metric.
+        Report a request that an untrusted proxy on this machine forwards. It counts as a request of
+        this machine, which has no limits. The first one is logged, all are counted in a metric.
         """
         peer = host_of(request.getClientAddress())
         forwarded = any(request.getHeader(name) is not None for name in _FORWARDS)
@@ -147,15 +147,15 @@ class Visitors:
             )
 
     def customer(self, request: IRequest) -> str | None:
-        """Whose request it is, by what counts as one address; ``None`` for this machine."""
+        """The customer of a request, to whom limits apply; ``None`` for this machine."""
         return customer_of(self.address(request))
 
     def check_request(self, request: IRequest) -> None:
         """
         Count a request, and the bytes of its body.
 
-        :raises RateLimited: when that were too many, or what was asked from there takes too much of
-            the reactor's time.
+        :raises RateLimited: when there are too many, or when requests from this address take too
+            much of the reactor's time.
         """
         self.note_forward(request)
         budget = self.budget(request)
@@ -172,8 +172,8 @@ class Visitors:
 
     def charge_of(self, request: IRequest) -> Charge | None:
         """
-        Give what counts the work that a request makes; ``None`` for this machine, which has no
-        limits. The bytes of its body were counted already.
+        Give a function that counts the work of a request; ``None`` for this machine, which has no
+        limits. The bytes of the body were counted already.
         """
         budget = self.budget(request)
         if budget is None:
@@ -189,7 +189,7 @@ class Visitors:
         """
         Count a request that makes a flow.
 
-        :raises RateLimited: when that were too many.
+        :raises RateLimited: when there are too many.
         """
         budget = self.budget(request)
         if budget is not None and (wait := budget.creations.take(self.clock.seconds())):
@@ -198,9 +198,9 @@ class Visitors:
 
 class Door:
     """
-    Decides who may connect.
+    Admission control: decides which clients may connect.
 
-    :param visitors: knows them, and how often they ask.
+    :param visitors: knows their addresses, origins and rates.
     """
 
     def __init__(
@@ -221,10 +221,10 @@ class Door:
 
     def admit(self, request: IRequest, auth_token: str | None) -> Admission:
         """
-        Look at the request that asks for a connection.
+        Check a request for a connection.
 
         :param auth_token: the token that came outside the subprotocols, if any.
-        :raises ConnectionRefused, RateLimited, Draining: when there is none to be had; it has been
+        :raises ConnectionRefused, RateLimited, Draining: when it is refused; the refusal has been
             counted.
         """
         try:

@@ -20,7 +20,7 @@ class Listening:
     A port that is open.
 
     :ivar description: its endpoint, as `serverFromString` takes it.
-    :ivar host: the address that it really has, of whatever kind.
+    :ivar host: its real address, of any kind.
     """
 
     description: str
@@ -34,7 +34,7 @@ class Listening:
 
     @property
     def url(self) -> str:
-        """What to open in a browser on this machine; else the endpoint as it was given."""
+        """The URL to open on this machine; for other endpoints the description as given."""
         ip, endpoint = self._ip, Endpoint.parse(self.description)
         if ip is None or not isinstance(self.host, IPv4Address | IPv6Address):
             return self.description
@@ -52,16 +52,16 @@ class Listening:
 
 def tell_where(version: str, ports: Sequence[Listening], store: str) -> str:
     """
-    Tell the version, what to open, and where flows are kept.
+    Give the line with the version, the URL to open, and the place of the store.
 
-    :param store: as the setting has it; a password in it isn't told.
+    :param store: the setting; a password in it isn't shown.
     """
     urls = " and ".join(port.url for port in ports)
     return f"Helix {version}: open {urls} (flows are kept {_place_of(store)})"
 
 
 def tell_who(ports: Sequence[Listening], config: Config) -> str:
-    """Tell who may come in; a warning where other machines may."""
+    """Give the line that says who may connect; a warning if other machines may."""
     if any(port.is_beyond_loopback for port in ports):
         who = (
             "Everyone who can reach Helix may read and edit every flow: it listens beyond this "

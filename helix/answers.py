@@ -23,10 +23,10 @@ SLICE_BYTES: Final = 64 * 1024
 @implementer(IPushProducer)
 class PacedRequest(Request):
     """
-    A request whose answer waits here, and not in the transport's buffer, until the client takes it.
+    A request whose answer waits here, and not in the transport's buffer, until the client reads it.
 
-    What many are answered alike is not copied. The next request of the connection is served once
-    this one's answer was taken.
+    An answer that many clients share is not copied. The next request of the connection is served
+    after the client has read this answer.
 
     :cvar backlog: what waits for all clients.
     :cvar telemetry: told of the answers that are cut off.
@@ -104,7 +104,7 @@ class PacedRequest(Request):
             super().finish()
 
     def _watch(self) -> None:
-        """See to it that a client is cut off that takes nothing for long."""
+        """Cut off a client that reads nothing for a long time."""
         if self._stall is not None and self._stall.active():
             self._stall.cancel()
         self._stall = None
@@ -112,7 +112,7 @@ class PacedRequest(Request):
             self._stall = self.channel.callLater(STALL_TIMEOUT, self._cut, CloseCode.NOT_READING)
 
     def _cut(self, code: CloseCode) -> None:
-        """End the connection: nothing more can be said on it."""
+        """End the connection; nothing more can be sent."""
         self._forget()
         self.telemetry.emit(
             "helix.connection.dropped", metadata={"transport": "http", "code": int(code)}

@@ -13,16 +13,16 @@ from helix.errors import TooManyPending
 from helix.ratelimit import Charge
 
 AT_ONCE_BYTES = 64 * 1024
-"""Work on so many bytes is done at once: it takes less than a turn."""
+"""Work on up to this many bytes is done at once: it takes less than a turn of the reactor."""
 
 MAX_WAITING = 50
-"""How much may wait for the thread; each holds what it is about."""
+"""How many tasks may wait for the thread; each holds its data in memory."""
 
 T = TypeVar("T")
 
 
 class Apart(Protocol):
-    """Does work that depends on nothing that changes."""
+    """Runs work that reads no mutable state."""
 
     def __call__(
         self, size: int, work: Callable[[], T], charge: Charge | None = None
@@ -42,7 +42,7 @@ def at_once(
     work: Callable[[], T],
     charge: Charge | None = None,  # noqa: ARG001  # `Apart`'s
 ) -> Deferred[T]:
-    """Do it at once, whatever its size: where nobody waits for anything else."""
+    """Run the work at once, whatever its size: for programs that serve nobody else."""
     return execute(work)
 
 

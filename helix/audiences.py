@@ -20,7 +20,7 @@ from helix.records import Entry
 
 
 class Kind(Enum):
-    """The kinds of broadcast of which a lagging member needs only the newest."""
+    """The kinds of broadcast that are conflated for a lagging member: it needs only the newest."""
 
     UPDATE = "flow_update"
     CLIENT_COUNT = "client_count"
@@ -85,8 +85,8 @@ class _MissedEntries:
     """
     The entries that a lagging member has not been sent. (`helix.broadcast.Missed`)
 
-    :ivar after: the epoch and version that it has; ``None`` where that is of no use any more.
-    :ivar until: the version up to which it has missed them. What follows, it is still to be sent.
+    :ivar after: the epoch and version that it has; ``None`` if that is useless now.
+    :ivar until: the last version that it missed. Later entries are still sent to it.
     """
 
     audience: DocumentAudience
@@ -126,7 +126,7 @@ class DocumentAudience:
         self._fanout.remove(member.outlet, member.topic)
 
     def tell(self, entries: Sequence[Entry]) -> None:
-        """Broadcast ``entries``; who lags gets what it missed as one frame once it has drained."""
+        """Broadcast ``entries``; a lagging member gets them in one frame once it has drained."""
         self._whole = None
         if not self._fanout.is_empty:
             after = (self._flow_log.epoch, entries[0].version - 1)
@@ -135,7 +135,7 @@ class DocumentAudience:
             self._broadcast(self._entries(wire, chain, after, newest.version))
 
     def tell_name(self, payload: bytes) -> None:
-        """Broadcast that a version was named; who lags gets to know that some were."""
+        """Broadcast that a version was named; a lagging member learns that some were."""
         if not self._fanout.is_empty:
             missed = Superseded(_names_changed)
             self._broadcast(Broadcast("version_named", payload, Kind.NAMES, missed=missed))
@@ -162,7 +162,7 @@ class DocumentAudience:
         self._fanout.flush()
 
     def _missed_entries(self, after: tuple[str, int] | None, until: int) -> Broadcast | None:
-        """Make a frame of the entries, where they are at hand and less than the document."""
+        """Make a frame of the entries, if they are in memory and smaller than the document."""
         log = self._flow_log
         if after is None or after[0] != log.epoch:
             return None
@@ -183,7 +183,7 @@ class DocumentAudience:
         return Broadcast("entries", payload, Kind.ENTRIES, missed=missed)
 
     def _reset(self) -> Broadcast | None:
-        """Make a frame of the document, which all share who get it before the next edit."""
+        """Make a frame of the document; all who get it before the next edit share its bytes."""
         if self._whole is None and (state := self._state()) is not None:
             missed = _MissedEntries(self, None, state.version)
             self._whole = Broadcast("reset", wire_reset(state), Kind.ENTRIES, missed=missed)

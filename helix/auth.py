@@ -24,7 +24,7 @@ MAX_TOKEN_BYTES = 8192
 
 @implementer(IAuthenticator)
 class Anyone:
-    """Lets everyone in, as a guest: for a server that only its own machine can reach."""
+    """Accepts every client as a guest: for a server that only its own machine can reach."""
 
     def authenticate(self, token: str | None) -> Principal:
         return Principal()
@@ -59,10 +59,10 @@ def _decode_token(encoded: str) -> str:
 
 class OriginPolicy:
     """
-    Which web pages may connect.
+    Decides which web pages may connect.
 
-    A request without an ``Origin`` is no page's and is allowed. A page's must come from the origin
-    that it asks, scheme and port included, or from one that the operator allows.
+    A request without an ``Origin`` doesn't come from a page and is allowed. The origin of a page
+    must be the server's own, scheme and port included, or one that the operator allows.
 
     :param allowed: origins such as ``https://app.example.com``; ``https://*.example.com`` stands
         for all below that name, ``*`` for every one.
@@ -80,7 +80,7 @@ class OriginPolicy:
         Check one request.
 
         :param origin: its ``Origin``.
-        :param own: the origin that it asks, as its client sees that; ``None`` if unknown.
+        :param own: the server's origin, as the client sees it; ``None`` if unknown.
         :raises OriginRefused: when the page may not connect.
         """
         if origin is None or self._any:
@@ -103,11 +103,11 @@ class OriginPolicy:
 
 class HostPolicy:
     """
-    By which names the server may be asked for.
+    Decides which names are allowed as ``Host`` of a request.
 
-    A page whose name was made to lead to this machine (DNS rebinding) is of the server's own origin
-    for its browser; but its ``Host`` is still that name. Addresses, ``localhost`` and what is below
-    that (RFC 6761) can't be led elsewhere, and are always allowed.
+    With DNS rebinding, an attacker's name leads to this machine. The browser then takes its page
+    for one of the server's own origin, but ``Host`` is still the attacker's name. IP addresses,
+    ``localhost`` and names below it (RFC 6761) can't be redirected so, and are always allowed.
 
     :param allowed: names such as ``helix.example.com``, with a port where only that is meant;
         ``*.example.com`` stands for all below that name, ``*`` for every one.
@@ -121,7 +121,7 @@ class HostPolicy:
 
     def allows(self, host: str | None) -> bool:
         """
-        Tell whether one may be asked for.
+        Tell whether a ``Host`` is allowed.
 
         :param host: a request's ``Host``; old clients have none.
         """

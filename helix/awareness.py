@@ -23,15 +23,15 @@ TICK = 1 / 30
 """Seconds between two ticks, at the least."""
 
 MAX_BYTES_PER_SECOND = 64 * 1024 * 1024
-"""What a flow's ticks write, to all members together: where it is more, they come less often."""
+"""Bytes that a flow's ticks may write to all members; if they write more, ticks are less often."""
 
 MAX_GREETING_BYTES = 2 * 1024 * 1024
-"""What newcomers are sent in one tick, but for the first of them: a millisecond or two."""
+"""Bytes sent to newcomers in one tick, besides the first of them: a millisecond or two."""
 
 
 @attrs.define(eq=False)
 class _Visit:
-    """One client's stay, perhaps over several connections; what it shows belongs to this."""
+    """One client's visit, perhaps over several connections, with its presence and cursor."""
 
     person: Person
 
@@ -40,10 +40,10 @@ class Awareness:
     """
     The members in document mode, as they see each other.
 
-    What changes is told in *ticks*, all of it in one frame for all: one at the end of the reactor's
-    turn where the last is long enough ago. Who enters is sent the state in the next tick, behind
-    what that tells the others, and from there on every diff: so each change reaches each member
-    once, in the state or in a diff behind it.
+    Changes are sent in *ticks*: one frame with all changes, for all members, at the end of the
+    reactor's turn if the last tick is long enough ago. A new member gets the state in the next
+    tick, after the others got its changes, and from then on every diff. So each change reaches each
+    member once, in the state or in a later diff.
 
     :param fanout: the way to them; only for this.
     :param presence: who is here; nobody yet.
@@ -102,8 +102,8 @@ class Awareness:
 
     def replace(self, old: IMember, new: IMember, person: Person) -> None:
         """
-        Let a member, whose join is answered in this turn, take the place of another that was the
-        same client: the others see neither of them come or go. It points nowhere until it says so.
+        Replace a member by another of the same client, whose join is answered in this turn. The
+        others see neither of them join or leave. The new one has no cursor until it sends one.
         """
         visit = self._visits.get(old)
         if visit is None or visit.person.key != person.key:
@@ -126,13 +126,13 @@ class Awareness:
             self._tick_soon()
 
     def show(self, member: IMember, meta: JsonObject) -> None:
-        """Tell the others what a member says of itself, in place of what it said before."""
+        """Tell the others a member's new presence, in place of its old one."""
         visit = self._visits.get(member)
         if visit is not None and self._presence.update(visit, visit.person.meta(meta)):
             self._tick_soon()
 
     def point(self, member: IMember, cursor: Cursor | None) -> None:
-        """Tell the others where a member points, if that is still so at the next tick."""
+        """Tell the others a member's cursor, if it is still the same at the next tick."""
         visit = self._visits.get(member)
         if (
             visit is not None
@@ -156,7 +156,7 @@ class Awareness:
     # inside
 
     def _forget(self, member: IMember) -> _Visit | None:
-        """Send a member nothing more, and give its visit; ``None`` for one that is none."""
+        """Send a member nothing more, and give its visit; ``None`` for no member."""
         visit = self._visits.pop(member, None)
         if visit is None:
             return None
@@ -202,7 +202,7 @@ class Awareness:
         return size * (len(self._visits) - len(self._newcomers))
 
     def _greet(self) -> int:
-        """Send newcomers what is so now, and return how many bytes that took."""
+        """Send newcomers the current state, and return how many bytes that took."""
         if not self._newcomers:
             return 0
         state, cursors = self._presence.state(), self._cursors.current()
@@ -227,7 +227,7 @@ class Awareness:
         return Broadcast("presence_state", state, Kind.PRESENCE, missed=Superseded(self._state))
 
     def _all_cursors(self) -> Broadcast | None:
-        """What a member that lagged gets in place of cursors: it can't know who is gone."""
+        """What a member that lagged gets in place of cursors; it may not know who left."""
         present = [visit.person.client_id for visit in self._visits.values()]
         cursors = self._cursors.current(present)
         if cursors is None:

@@ -13,7 +13,7 @@ SHARED_BYTES = 4096
 """Bytes that wait for many are counted once, from this size on."""
 
 KEPT_SHARE = 7 / 8
-"""Of what may wait, so much is left when some had to go: else the next byte is too much again."""
+"""Share of the limit that may remain after clients were cut off; else the next byte is too much."""
 
 
 class _Base:
@@ -31,7 +31,7 @@ class _Base:
 
 
 def _base_of(data: Data) -> bytes:
-    """The bytes that are kept as long as ``data`` is."""
+    """The bytes object that ``data`` keeps in memory."""
     base = data.obj if isinstance(data, memoryview) else data
     assert isinstance(base, bytes)
     return base
@@ -39,10 +39,10 @@ def _base_of(data: Data) -> bytes:
 
 class Share:
     """
-    What waits for one client.
+    The bytes that wait for one client.
 
-    :param backlog: of which it is a part.
-    :param shed: called when the client has to go. Nothing may wait for it afterwards.
+    :param backlog: the backlog that it is part of.
+    :param shed: called when the client must be disconnected. Nothing may wait for it afterwards.
     """
 
     __slots__ = ("_backlog", "_bases", "_small", "shed")
@@ -55,13 +55,13 @@ class Share:
 
     @property
     def weight(self) -> float:
-        """Its bytes; of those that wait for others too, its part."""
+        """Its bytes; for bytes that wait for several clients, its part of them."""
         bases = self._backlog.bases
         shared = (bases[key].size / bases[key].holders for key in self._bases)
         return self._small + sum(shared)
 
     def add(self, data: Data) -> None:
-        """Count data in, which must be kept until it is counted out."""
+        """Count data in; it must be kept until it is counted out."""
         base = _base_of(data)
         size = len(base)
         if size < SHARED_BYTES:
@@ -74,7 +74,7 @@ class Share:
             self._backlog.hold(self, id(base), size)
 
     def remove(self, data: Data) -> None:
-        """Count out what was counted in, or the last that was left of it."""
+        """Count out data that was counted in, or the last rest of it."""
         base = _base_of(data)
         size = len(base)
         if size < SHARED_BYTES:
@@ -102,15 +102,15 @@ class Share:
 
 class Backlog:
     """
-    All that waits for clients, over whatever transport.
+    The bytes that wait for all clients, over all transports.
 
-    To count costs the same however much waits. What waits for many, such as the document of a flow
-    that they joined, is counted once.
+    Counting costs the same however much waits. Bytes that wait for many clients, such as the
+    document of a flow that they joined, are counted once.
 
     :param clock: the reactor.
-    :param telemetry: told of those that had to go.
-    :param max_bytes: what may wait. Beyond, at the end of the reactor's turn, those for whom most
-        does have to go.
+    :param telemetry: told of the clients that were cut off.
+    :param max_bytes: the limit. Beyond it, the clients with the most waiting bytes are cut off at
+        the end of the reactor's turn.
 
     :ivar size: bytes that wait.
     """
@@ -163,7 +163,7 @@ class Backlog:
     # inside
 
     def _shed(self) -> None:
-        """Let go who has most, not in the midst of what made it too much."""
+        """Cut off the clients with the most; not within the call that exceeded the limit."""
         self._is_shedding = False
         if self.size <= self._max_bytes:
             return

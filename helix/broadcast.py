@@ -15,13 +15,13 @@ Wire = tuple[Encoding, str]
 
 
 class Missed(Protocol):
-    """What a lagging member has not been sent, of one kind of broadcast."""
+    """The broadcasts of one kind that a lagging member has not been sent."""
 
     def behind(self, earlier: Any) -> Missed:
-        """Give what stands for both, ``earlier`` being what it had missed before."""
+        """Combine this with ``earlier``, which the member had missed before."""
 
     def make(self) -> Broadcast | None:
-        """Make what it gets instead; ``None`` when there is nothing to tell any more."""
+        """Make what it gets instead; ``None`` when there is nothing to send any more."""
 
 
 class Broadcast:
@@ -30,10 +30,10 @@ class Broadcast:
 
     :param str event: its name.
     :param bytes payload: JSON, or data for a binary broadcast.
-    :param key: of broadcasts with equal keys only the newest matters to a lagging member.
-    :param bool binary: whether ``payload`` is data. Who can't be sent one gets nothing.
+    :param key: for conflation: a lagging member gets only the newest broadcast of a key.
+    :param bool binary: whether ``payload`` is data. Members that can't receive data get nothing.
     :param missed: gives what a lagging member gets instead, once it has drained. Only with a
-        ``key``, and all broadcasts of that key have one of the same kind.
+        ``key``, and all broadcasts of that key use the same kind.
     """
 
     __slots__ = ("_binary", "_encoded", "_event", "_missed", "_payload", "key", "size")
@@ -63,7 +63,7 @@ class Broadcast:
             return made
 
     def keyed(self, wire: Wire) -> KeyedFrame:
-        """What an outlet of that wire is to keep of it while it is lagging."""
+        """What an outlet of that wire keeps of it while it is lagging."""
         key = None if self.key is None else (wire[1], self.key)
         if self._missed is None:
             return key, self.encoded(wire)
@@ -81,7 +81,7 @@ class Broadcast:
 
 @attrs.frozen
 class Superseded:
-    """What was missed is of no use any more: there is what is so now. (`Missed`)"""
+    """The missed broadcasts are out of date; the current state is sent instead. (`Missed`)"""
 
     now: Callable[[], Broadcast | None]
 

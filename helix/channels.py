@@ -23,19 +23,19 @@ class Port(Protocol):
 
     @property
     def user_name(self) -> str:
-        """Who the client says it is, in any of its channels; empty where it doesn't."""
+        """The name that the client gave in any of its channels; empty if it gave none."""
 
     def push(self, event: str, payload: bytes) -> None:
         """Send this channel ``event`` with JSON ``payload``."""
 
     def push_of(self, event: str, payload: Sequence[Data]) -> None:
-        """As `push`, of a payload in pieces, of which large ones are not copied."""
+        """As `push`, with a payload in pieces; large ones are not copied."""
 
     def work(self) -> float:
         """Tell how much time the reactor's thread has taken, in seconds."""
 
     def charge(self, seconds: float, size: int) -> None:
-        """Count what the client has made the server do. (`helix.interfaces.IMember`)"""
+        """Charge the client for work that it caused. (`helix.interfaces.IMember`)"""
 
     def end(self, event: str) -> None:
         """End the channel with ``phx_close`` or ``phx_error``, from the server's side."""
@@ -46,13 +46,13 @@ class Channel(Protocol):
 
     @property
     def user_name(self) -> str:
-        """Who the client said that it is when it joined; empty where it didn't."""
+        """The name that the client gave when it joined; empty if it gave none."""
 
     async def join(self, params: bytes) -> Sequence[Data]:
         """
         Join with the client's parameters (JSON).
 
-        :return: the response, a JSON object in pieces, of which large ones are not copied.
+        :return: the response, a JSON object in pieces; large ones are not copied.
         """
 
     def joined(self) -> None:
@@ -67,7 +67,7 @@ class Channel(Protocol):
         """
 
     def limited(self, event: str, payload: bytes) -> None:
-        """A push was refused before it came here, since the client sends too much."""
+        """A push was refused before it came here, because of the rate limit."""
 
     def refusal(self, error: HelixError) -> bytes:
         """Make the response, a JSON object, that tells the client of ``error``."""
@@ -77,14 +77,14 @@ class Channel(Protocol):
 
 
 def plain_refusal(error: HelixError) -> bytes:
-    """What the first generation of clients is told of an error, with when to try again if known."""
+    """The refusal for the first generation of clients, with the time to try again if known."""
     if error.retry_after is not None or isinstance(error, FrameTooLarge | TooManyValues):
         return full_refusal(error)
     return encode_json({"reason": error.message})
 
 
 def full_refusal(error: HelixError) -> bytes:
-    """What a program needs to know of an error."""
+    """The refusal with everything that a program needs."""
     refusal = {"reason": error.message, "code": error.code, "retry": error.retry}
     if error.retry_after is not None:
         refusal["retry_after"] = error.retry_after

@@ -10,28 +10,28 @@ from helix.ratelimit import Allowance, Rates, TokenBucket, Work
 from helix.weight import BYTES_PER_UNIT
 
 MALFORMED_BURST = 10
-"""Malformed frames that a connection may send at once ..."""
+"""Malformed frames that a connection may send in a burst ..."""
 
 MALFORMED_RATE = 0.1
-"""... and a second, before it is closed."""
+"""... and per second, before it is closed."""
 
 REFUSALS_BURST = 5000
-"""Frames over its rate that a connection may send at once ..."""
+"""Frames over its rate limit that a connection may send in a burst ..."""
 
 REFUSALS_RATE = 50.0
-"""... and a second, before it is closed."""
+"""... and per second, before it is closed."""
 
 
 @attrs.frozen
 class ConnectionLimits:
     """
-    What one connection may do.
+    The limits of one connection.
 
     :ivar max_channels: topics joined at once.
-    :ivar joins_per_second: joins on average; at once as many as there may be channels.
-    :ivar pushes_per_second, bytes_per_second: on average; at once ten times as many.
+    :ivar joins_per_second: joins on average; a burst may be as many as there may be channels.
+    :ivar pushes_per_second, bytes_per_second: on average; ten times as many in a burst.
     :ivar max_weight: of one message. (`helix.weight`)
-    :ivar work_share: of the reactor's time, that what it sends may take on average.
+    :ivar work_share: share of the reactor's time that its messages may take on average.
     """
 
     max_channels: int = 100
@@ -53,9 +53,9 @@ class ConnectionLimits:
 
 class ClientBudget:
     """
-    What one client may still do, and its address with it.
+    The rate limits of one client, which also count for its address.
 
-    :param address: the budget of where it comes from; ``None`` for this machine.
+    :param address: the budget of its address; ``None`` for this machine.
     :param now: the time it starts at, in seconds, as in all that follows.
     """
 
@@ -72,7 +72,7 @@ class ClientBudget:
         """
         Take what a frame of ``size`` bytes costs.
 
-        :return: with what to refuse the frame, if that wasn't there.
+        :return: the error to refuse the frame with, if the budget doesn't suffice.
         """
         wait = self._allowance.spend(is_join, size, now)
         if not wait and self._address is not None:
@@ -83,7 +83,7 @@ class ClientBudget:
 
     def owe(self, seconds: float, size: int, now: float) -> float:
         """
-        Count what the client has made the server do.
+        Count the work that the client has caused.
 
         :param seconds: of the reactor's time.
         :param size: bytes that were written, besides those that the client sent.
@@ -111,13 +111,13 @@ class ClientBudget:
             self._address.channels += 1
 
     def bears_malformed(self, now: float) -> bool:
-        """Count a frame that can't be read; ``False`` when that were too many."""
+        """Count a frame that can't be read; ``False`` when there are too many."""
         if self._malformed is None:
             self._malformed = TokenBucket(MALFORMED_RATE, MALFORMED_BURST, now)
         return not self._malformed.take(now)
 
     def bears_refusal(self, now: float) -> bool:
-        """Count a frame that was refused for its rate; ``False`` when that were too many."""
+        """Count a frame that was refused for its rate; ``False`` when there are too many."""
         if self._refusals is None:
             self._refusals = TokenBucket(REFUSALS_RATE, REFUSALS_BURST, now)
         return not self._refusals.take(now)

@@ -20,10 +20,10 @@ from helix.errors import CloseCode, Draining, TooManyConnections
 from helix.telemetry import Telemetry
 
 SILENCE_TIMEOUT = 60.0
-"""Seconds after which a client that sends nothing is taken for dead: two missed heartbeats."""
+"""Seconds after which a silent client counts as dead: two missed heartbeats."""
 
 STALL_TIMEOUT = 30.0
-"""Seconds for which a client may take nothing of what waits for it."""
+"""Seconds for which a client may read nothing while bytes wait for it."""
 
 SWEEP_INTERVAL = 2.0
 """Seconds between looks at who is silent or stalled."""
@@ -51,14 +51,14 @@ CLOSE_GRACE = 1.0
 
 
 class Client(Protocol):
-    """One connected client, over whatever transport."""
+    """One connected client, over any transport."""
 
     address: str | None
     transport_name: str
     connection: Connection
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Tell the client that this is the end, and why, then close."""
+        """Tell the client why it is closed, then close."""
 
     def abort(self) -> None:
         """Cut the client off."""
@@ -79,7 +79,7 @@ class ClientLimits:
 
 class ClientService(Service):
     """
-    Keeps count of the clients, ends dead ones, and closes all of them before the server stops.
+    The connection registry: counts clients, closes dead ones, and closes all before a stop.
 
     :param clock: the reactor.
     :param random: shuffles who is closed when.
@@ -124,7 +124,7 @@ class ClientService(Service):
 
     def check_room(self, address: str | None) -> None:
         """
-        See whether one more client may connect from ``address``.
+        Check whether one more client may connect from ``address``.
 
         :raises Draining: when the server is shutting down.
         :raises TooManyConnections: when there are as many as there may be.
@@ -172,18 +172,18 @@ class ClientService(Service):
             self._aborting = self._clock.callLater(0, self._abort_some)
 
     def lagging(self, client: Client) -> None:
-        """Tell that a client has begun to lag."""
+        """Emit that a client has begun to lag."""
         self._telemetry.emit("helix.connection.lagging", {}, {"transport": client.transport_name})
 
     def dropped(self, client: Client, code: int) -> None:
-        """Tell that the server closes a client, and with which close code."""
+        """Emit that the server closes a client, and with which close code."""
         self._telemetry.emit(
             "helix.connection.dropped",
             metadata={"transport": client.transport_name, "code": int(code)},
         )
 
     def sweep(self) -> None:
-        """Close the clients that are silent, and those that take nothing of what waits."""
+        """Close clients that are silent, and clients that read nothing of what waits."""
         now = self._clock.seconds()
         for client in list(self._clients):
             blocked_since = client.connection.outlet.blocked_since

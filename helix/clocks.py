@@ -22,10 +22,10 @@ TOLERANCE = 10.0
 
 def keep_steady(reactor: Any, steady: Callable[[], float] = monotonic) -> None:
     """
-    Let a reactor count its seconds on, from where they are, by a clock that is never set.
+    Let a reactor continue its seconds with a clock that is never set.
 
-    Twisted's reactors count by the wall clock: set back an hour, they make all calls an hour late.
-    What was asked for before keeps its time. Who wants the time of day must not ask the reactor.
+    Twisted's reactors use the wall clock: if it is set back an hour, all calls are an hour late.
+    Calls that are already scheduled keep their time. The reactor no longer tells the time of day.
 
     :param reactor: one of Twisted's.
     :param steady: seconds since any moment.
@@ -36,7 +36,7 @@ def keep_steady(reactor: Any, steady: Callable[[], float] = monotonic) -> None:
 
 class ClockWatch(Service):
     """
-    Notices when the wall clock is set: it no longer goes beside the reactor's.
+    Notices when the wall clock is set: it then differs from the reactor's clock.
 
     A machine that slept looks the same.
 
@@ -79,10 +79,10 @@ class ClockWatch(Service):
 
     def earliest(self) -> float:
         """
-        Give the time that it is at least, by every setting that the wall clock had lately.
+        Give the earliest time that it can be now, by all recent settings of the wall clock.
 
-        So it is never ahead of a clock that was right at some time, however it was set since, and
-        what was stored by a clock that was behind isn't taken for older than it is.
+        The result is never ahead of a clock that was right at some time. So data that was stored
+        while the clock was behind isn't taken for older than it is.
 
         :return: Unix seconds.
         """

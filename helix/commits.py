@@ -118,7 +118,8 @@ class CommitLoop:
         Submit an edit to the log. Edits of one caller keep their order.
 
         ``client_id`` and ``op_id`` are the idempotency key: if the log holds it, the edit isn't
-        staged again and gets the result of the first time. A resend of a pending edit gets its result, too.
+        staged again and gets the result of the first time. A resend of a pending edit gets its
+        result, too.
 
         :return: a Deferred that fires once the edit is durable, before anybody is told of it.
         :raises HelixError: (through the Deferred) what `Submission.check` and `Submission.stage`
