@@ -47,7 +47,7 @@ from helix.telemetry import Telemetry
 from helix.weight import is_too_heavy
 
 MAX_QUEUED = 1000
-"""Frames that wait behind one join; more close the connection: none is dropped in silence."""
+"""Frames that may wait for one join; more close the connection, so none is dropped silently."""
 
 _AnyMessage = Message | BinaryMessage
 
@@ -105,17 +105,17 @@ def _join_ref_of(join: _AnyMessage) -> Ref:
 
 
 def _already_closed(code: CloseCode, reason: str) -> None:
-    """Stands in for the call that closes the transport, once it is gone."""
+    """Replaces the callback that closes the transport, once it is gone."""
 
 
 class Connection:
     """
-    The protocol's state for one client, whatever carries its frames.
+    The protocol's state for one client, over any transport.
 
-    :param outlet: the way to the client.
+    :param outlet: the client's outgoing queue.
     :param router: finds channels.
     :param close: called with a `CloseCode` and a reason to close the transport.
-    :param address: the budget of where the client comes from; ``None`` for this machine.
+    :param address: the budget of the client's address; ``None`` for this machine.
     :param work: tells how much time the reactor's thread has taken, in seconds.
 
     :ivar last_seen: when the client last sent anything, in the clock's seconds.
@@ -167,14 +167,14 @@ class Connection:
     # what the transport calls
 
     def touch(self) -> None:
-        """The client has been heard of."""
+        """Note that the client has sent something."""
         self.last_seen = self._clock.seconds()
 
     def begin(self) -> float:
         """
-        What the client has sent is read from here on, up to `finish`.
+        Begin to read what the client has sent, until `finish`.
 
-        :return: how much time the reactor's thread has taken by now.
+        :return: how much time the reactor's thread has taken so far.
         """
         self.touch()
         self._began = began = self.work()
@@ -182,10 +182,10 @@ class Connection:
 
     def finish(self) -> float:
         """
-        Count the time that it took to read it.
+        Count the time since `begin`.
 
-        :return: for how many seconds nothing more is to be read from the client, since it has taken
-            more of the reactor's time than it may.
+        :return: for how many seconds nothing more may be read from the client, because it took more
+            of the reactor's time than allowed.
         """
         began, self._began = self._began, None
         if began is None:
@@ -193,16 +193,16 @@ class Connection:
         return self._budget.owe(self.work() - began, 0, self.last_seen)
 
     def charge(self, seconds: float, size: int) -> None:
-        """Count what the client has made the server do; its time only where `finish` doesn't."""
+        """Count work that the client caused; its time only where `finish` doesn't count it."""
         if self._began is not None:
             seconds = 0.0
         self._budget.owe(seconds, size, self._clock.seconds())
 
     def control(self, size: int) -> bool:
         """
-        Count what is no message, and yet has to be read: a ping, a pong, a fragment, a poll.
+        Count a control frame, which also costs work: a ping, a pong, a fragment, a poll.
 
-        :return: whether the client may send it; one that goes on and on is closed.
+        :return: whether the client may send it; a client with far too many is closed.
         """
         if self._closed:
             return False
@@ -246,13 +246,13 @@ class Connection:
         error: HelixError | None = None,
     ) -> bool:
         """
-        Answer a message that is larger than a frame may be, of which only the ends were kept.
+        Refuse a message that is larger than a frame may be; only its two ends were kept.
 
         :param head: its first `helix.protocol.HEAD_BYTES`.
         :param tail: its last `helix.protocol.TAIL_BYTES`.
         :param size: its bytes.
-        :param error: why it is refused; `FrameTooLarge` where it isn't given.
-        :return: whether it could be told what it was.
+        :param error: why it is refused; by default `FrameTooLarge`.
+        :return: whether the message could be recognised.
         """
         error = error or FrameTooLarge()
         if self._closed:
@@ -284,14 +284,14 @@ class Connection:
             self.malformed(MalformedFrame("too many values, and nothing else to be read"))
 
     def malformed(self, error: MalformedFrame) -> None:
-        """Count a frame that can't be read; many close the connection."""
+        """Count a frame that can't be read; too many close the connection."""
         self._telemetry.emit("helix.frame.malformed")
         self._log.debug("Dropped a malformed frame: {error}", error=error)
         if not self._budget.bears_malformed(self.last_seen):
             self._close(CloseCode.MALFORMED_FRAMES, "too many malformed frames")
 
     def closed(self) -> None:
-        """The transport is gone: leave all channels, and take nothing that still arrives."""
+        """The transport is gone: leave all channels, and ignore what still arrives."""
         self._closed = True
         self.outlet.lost()
         for port in list(self._ports.values()):
@@ -302,7 +302,7 @@ class Connection:
 
     @property
     def user_name(self) -> str:
-        """Who the client says it is, in the channel that it has joined last of those that tell."""
+        """The client's name, from the channel with a name that it joined last."""
         names = (
             port.channel.user_name
             for port in reversed(self._ports.values())
@@ -374,7 +374,7 @@ class Connection:
             self._handle(message, port)
 
     def _limit(self, message: _AnyMessage, error: RateLimited) -> None:
-        """Refuse what is more than the client may send; who goes on and on is closed."""
+        """Refuse a message over the rate limit; a client with far too many is closed."""
         port = self._port_of(message.topic)
         if message.event == "phx_join":
             port = self._ports.get(key_of(message.topic))
@@ -497,7 +497,7 @@ class Connection:
     def _joined(
         self, response: Sequence[Data], port: _Port, message: _AnyMessage, old: _Port | None
     ) -> None:
-        """Reply before anything else of the channel, then serve what waited behind the join."""
+        """Reply before anything else of the channel, then serve the frames that waited."""
         port.joining = None
         port.state = _State.JOINED
         pieces = self._encoding.serializer.reply_of(
@@ -532,7 +532,7 @@ class Connection:
         self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
 
     def _refuse_join(self, port: _Port, message: _AnyMessage, error: HelixError) -> None:
-        """Refuse a join; for good where no other would do, or the client goes on trying."""
+        """Refuse a join; with ``phx_close`` if no retry can succeed, so that the client stops."""
         unmatched = isinstance(error, UnmatchedTopic)
         channel: Channel | None = getattr(port, "channel", None)
         refusal = plain_refusal if channel is None else channel.refusal

@@ -20,10 +20,10 @@ MAX_MOVING = 10_000
 
 class Moving(msgspec.Struct, gc=False, omit_defaults=True):
     """
-    Where somebody has a node at the moment. (msgspec takes no number that isn't finite.)
+    Where a member has a node at the moment. (msgspec accepts finite numbers only.)
 
-    :ivar x: with ``y`` its place, as the node's ``position`` has it.
-    :ivar width: with ``height`` how large it is while they resize it; ``None`` for as it was.
+    :ivar x: with ``y`` its place, like the node's ``position``.
+    :ivar width: with ``height`` its size while the member resizes it; ``None`` for unchanged.
     """
 
     x: float
@@ -33,7 +33,7 @@ class Moving(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class Shift(msgspec.Struct, gc=False):
-    """How far something has come."""
+    """How far nodes have moved."""
 
     x: float
     y: float
@@ -99,8 +99,8 @@ class Cursors:
     """
     The cursors of one flow, by client id.
 
-    Nodes that are moved together are told once, and then how far they have come: who was told all
-    that was told so far, or `current`, knows the rest.
+    Nodes that move together are sent once; after that, only how far they have moved. A client that
+    got everything so far, or `current`, knows the rest.
 
     :ivar moves: how many changes there were since they were last told.
     """
@@ -167,7 +167,7 @@ class Cursors:
         return encode_json(current) if current else None
 
     def _news(self, client_id: str) -> Cursor | None:
-        """What of a cursor wasn't told before."""
+        """The part of a cursor that wasn't sent before."""
         cursor = self._newest.get(client_id)
         known = self._told.pop(client_id, None)
         if cursor is None or not cursor.moving:

@@ -94,13 +94,13 @@ class DocumentChannel:
     """
     A member in document mode.
 
-    What its client calls itself is between the two: all others, and all that is kept, know the
-    public id of that alone (`helix.ids.public_id`).
+    The client's own id is a secret between it and the server. All others, and the log, have only
+    its public id (`helix.ids.public_id`).
 
-    Its patches are taken in the order in which they come. Once one has failed for now, those behind
-    it are refused until they are sent again, too: else they would overtake it.
+    Patches are accepted in the order in which they arrive. Once one has failed for now, later ones
+    are refused until they are sent again, too; otherwise they would overtake it.
 
-    :param limits: what the client is told of them.
+    :param limits: the limits, as the client is told.
     """
 
     __slots__ = (
@@ -169,7 +169,7 @@ class DocumentChannel:
         raise UnknownEvent()
 
     def limited(self, event: str, payload: bytes) -> None:
-        """A patch that was refused is to be sent again before those behind it."""
+        """A refused patch must be sent again before later ones."""
         if event == "patch":
             with suppress(msgspec.MsgspecError):
                 op_id = _decode_op(payload).op_id
@@ -221,7 +221,7 @@ class DocumentChannel:
         return head, b"}"
 
     def _told_in_parts(self, response: Sequence[Data]) -> Sequence[Data]:
-        """Tell what is large in parts, and give what is answered then: how many they were."""
+        """Send a large answer in parts, and give the reply: the number of parts."""
         if sum(map(len, response)) <= WHOLE_BYTES:
             return response
         count = 0
@@ -336,9 +336,9 @@ def _check_of(if_version: int | None) -> Check:
 
 def _person_of(given: _Params) -> Person:
     """
-    Who joins. Without an id of theirs each tab is a person of its own.
+    Give the person who joins. Without a user id, each tab is a person of its own.
 
-    :raises InvalidParameters: when that can't be shown.
+    :raises InvalidParameters: when the name or the colour can't be shown.
     """
     user = given.user or _User()
     client_id = public_id(check_key("client_id", given.client_id))

@@ -24,9 +24,10 @@ _decode = msgspec.json.Decoder(_Asked).decode
 
 class DoorCheck(Resource):
     """
-    Asks the door, as a connect does, and says why it is shut. Pages of every origin may read that.
+    Checks a request like a connect, and says why it is refused. Pages of every origin may read the
+    answer.
 
-    :param door: decides who may connect.
+    :param door: the admission control.
     """
 
     isLeaf = True

@@ -15,10 +15,10 @@ _NODE_REFERENCES = ("parentId", "parentNode")
 
 def duplicate(document: JsonObject, new_id: Callable[[], str]) -> JsonObject:
     """
-    Copy a document, with new ids for its nodes and edges, and "(Copy)" behind its title.
+    Copy a document, with new ids for its nodes and edges, and "(Copy)" after its title.
 
-    What names a node is led to its copy: the ends of edges, the parents of nodes, and the links
-    in their data. (`helix.kinds`)
+    References to a node become references to its copy: the ends of edges, the parents of nodes, and
+    the links in their data. (`helix.kinds`)
 
     :param new_id: makes ids.
     :return: the copy, which shares what is inside of nodes and edges with ``document``.

@@ -30,12 +30,12 @@ POLICY: Final = b"; ".join(
         b"frame-ancestors 'none'",
     ]
 )
-"""Nothing runs and nothing is styled but what the daemon serves, and it talks to nobody else."""
+"""Only scripts and styles of the daemon are allowed, and connections only to the daemon."""
 
 _FOREVER = b"public, max-age=31536000, immutable"
 
 _CODINGS: Final = {"br": ".br", "gzip": ".gz"}
-"""Content codings by preference, and how the names of files end that have them."""
+"""Content codings by preference, and the suffixes of their files."""
 
 _MEDIA_TYPES: Final = {
     ".css": b"text/css; charset=utf-8",
@@ -65,7 +65,7 @@ def _accepted(request: IRequest) -> frozenset[str]:
 
 @attrs.frozen
 class _Body:
-    """What is sent of a file under one content coding, and its entity tag."""
+    """A file in one content coding, and its entity tag."""
 
     content: bytes
     tag: str
@@ -89,7 +89,7 @@ class BuiltFile:
 
     def write(self, request: IRequest, cache: bytes) -> bytes:
         """
-        Make ``request`` answer the file, as small as its client takes it.
+        Make ``request`` answer the file, in the smallest coding that its client accepts.
 
         :param cache: the ``Cache-Control`` of the answer.
         :return: the body to answer with.
@@ -113,7 +113,7 @@ class BuiltFile:
 
 class EditorFiles:
     """
-    All files of the editor, in memory: a name that isn't one of them leads nowhere.
+    All files of the editor, in memory; other names are not found.
 
     :param contents: by name, those in ``assets/`` with it.
     """
@@ -136,7 +136,7 @@ class EditorFiles:
 
     @classmethod
     def load(cls, built: Traversable) -> EditorFiles | None:
-        """Read what was built into a folder; ``None`` where nothing was."""
+        """Read the built files of a folder; ``None`` if there are none."""
         if not built.joinpath(PAGE).is_file():
             return None
         assets = built.joinpath("assets")

@@ -14,17 +14,17 @@ from helix.ratelimit import Charge
 from helix.records import FlowHead, Summary
 
 Check = Callable[[str, int, bytes], None] | None
-"""Refuses a change for the epoch, version and chain that a flow is at; ``None`` for none."""
+"""Refuses a change by the flow's epoch, version and chain; ``None`` for no check."""
 
 
 class Corkable(Protocol):
-    """The way to a client that can gather what it is sent. (`helix.outlet.Outlet`)"""
+    """A client's outgoing queue that can gather several frames. (`helix.outlet.Outlet`)"""
 
     def cork(self) -> bool:
-        """Begin to gather; ``False`` where somebody else does already."""
+        """Begin to gather; ``False`` if it gathers already."""
 
     def uncork(self) -> None:
-        """Send what was gathered as one."""
+        """Send the gathered frames as one write."""
 
 
 @attrs.frozen(eq=False)
@@ -59,23 +59,23 @@ class Preparation(Protocol):
 
 class Submission(msgspec.Struct, frozen=True):
     """
-    An edit on its way into the log.
+    An edit that is submitted to the log.
 
-    :ivar stage: gives the effective patch for the document as it is when its turn comes, and adds
-        to the list what of the edit it leaves out (JSON Pointers); raises what refuses the edit. It
-        may be called again, for another document, when another writer was first.
-    :ivar by: who, as a name to show.
-    :ivar client_id: the submitter's public id; with ``op_id``, the submission's name, by which a
+    :ivar stage: gives the effective patch for the current document when its turn comes, and adds
+        what it leaves out of the edit to the list (JSON Pointers); raises the error that refuses
+        the edit. It may be called again, for another document, if another writer was first.
+    :ivar by: the author, as a name to show.
+    :ivar client_id: the submitter's public id; with ``op_id``, the idempotency key, by which a
         resend is recognised.
     :ivar op_id: ``None`` exactly when ``client_id`` is.
     :ivar check: called when the edit's turn comes, before it is staged.
-    :ivar outlet: the way to who submitted it, for whom the answer and the entries become one write;
-        ``None`` where that is no member.
+    :ivar outlet: the submitter's outlet, so that answer and entries become one write; ``None`` if
+        the submitter is no member.
     :ivar size: bytes that the submitter sent for it.
-    :ivar charge: told the seconds that it took to stage it, and how many more bytes than those are
-        to be written; ``None`` where nobody counts.
-    :ivar preparation: what ``stage`` goes by, which is called only where that fits; ``None`` where
-        it needs none.
+    :ivar charge: told how many seconds staging took, and how many bytes beyond ``size`` are
+        written; ``None`` if nobody counts.
+    :ivar preparation: what ``stage`` uses; ``stage`` is called only if it fits. ``None`` if the edit
+        needs none.
     """
 
     stage: Callable[[FlowDocument, list[str]], JsonObject | Replacement]
@@ -93,10 +93,10 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     """
     An edit that is durable.
 
-    :ivar version: of its entry; the current one where it changed nothing.
-    :ivar patch: the effective patch as JSON; ``b"{}"`` where it changed nothing.
-    :ivar dropped: what of the edit could not be taken, as JSON Pointers.
-    :ivar duplicate: whether the log held it before it was submitted this time.
+    :ivar version: of its entry; the current one if it changed nothing.
+    :ivar patch: the effective patch as JSON; ``b"{}"`` if it changed nothing.
+    :ivar dropped: the parts of the edit that were dropped, as JSON Pointers.
+    :ivar duplicate: whether this was a resend, and the log held the edit already.
     :ivar chain: the log's at ``version``. (`helix.chain`)
     """
 
@@ -124,7 +124,7 @@ class FlowState:
 
 
 def summary_of(document: FlowDocument) -> Summary:
-    """Make what a list shows of ``document``."""
+    """Make the summary of ``document`` that lists show."""
     content = document.content
     return Summary(
         content["title"], content["description"], document.node_count, document.edge_count

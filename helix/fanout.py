@@ -31,7 +31,7 @@ SPELL = 0.002
 """How long (seconds) slices go on within one turn."""
 
 MAX_HOLD = 0.005
-"""The longest (seconds) that a broadcast waits to be joined with others."""
+"""The longest time (seconds) that a broadcast waits to be joined with others."""
 
 MAX_BATCH_BYTES = 256 * 1024
 """Payload bytes that wait at most before they are sent, whatever the time."""
@@ -39,10 +39,10 @@ MAX_BATCH_BYTES = 256 * 1024
 
 class Turns:
     """
-    Does what is to be done at the end of the reactor's turn, for all fan-outs by one timer.
+    Runs calls at the end of the reactor's turn, for all fan-outs with one timer.
 
     :param clock: the reactor.
-    :param telemetry: told once a turn what the fan-outs delivered in it.
+    :param telemetry: told once per turn what the fan-outs delivered.
     """
 
     __slots__ = ("_calls", "_clock", "_telemetry", "broadcasts", "bytes_written", "deliveries")
@@ -56,7 +56,7 @@ class Turns:
         self.broadcasts = self.deliveries = self.bytes_written = 0
 
     def at_end(self, call: Callable[[], None]) -> None:
-        """Call ``call`` when what the reactor does now is done."""
+        """Call ``call`` at the end of the reactor's current turn."""
         self._calls.append(call)
         if len(self._calls) == 1:
             self._clock.callLater(0, self._end)
@@ -77,7 +77,7 @@ class Turns:
         self.tell()
 
     def tell(self) -> None:
-        """Tell what was delivered since the last time."""
+        """Emit what was delivered since the last time."""
         if self.broadcasts:
             self._telemetry.emit(
                 "helix.fanout.delivered",
@@ -91,7 +91,7 @@ class Turns:
 
 
 class _Gone:
-    """Stands in for a member that left; it takes everything, so that no more is asked of it."""
+    """Replaces a member that left; it accepts everything and sends nothing."""
 
     write = staticmethod(len)
 
@@ -104,10 +104,11 @@ _Audience = list[tuple[Wire, list[Outlet]]]
 @attrs.define(eq=False)
 class _Batch:
     """
-    What goes out in one write per member.
+    The broadcasts that go out in one write per member.
 
-    :ivar audience: who gets all of it.
-    :ivar newcomers: who joined meanwhile, how each writes the topic, and from which broadcast on.
+    :ivar audience: the members that get all of it.
+    :ivar newcomers: members that joined meanwhile, how each writes the topic, and its first
+        broadcast.
     :ivar size: bytes of the payloads.
     :ivar waiting: the Deferreds of its broadcasts.
     :ivar untaken: those of the outlets that could not take it at once.
@@ -125,8 +126,8 @@ class Fanout:
     """
     The members of one flow as an audience.
 
-    Broadcasts reach every member in the order of the calls, none overtaking another. A member gets
-    what is broadcast after `add` and nothing after `remove`.
+    Broadcasts reach every member in the order of the calls. A member gets all broadcasts after
+    `add`, and none after `remove`.
 
     :param clock: the reactor.
     :param turns: shared by the fan-outs of one reactor.
@@ -172,15 +173,15 @@ class Fanout:
             batch.newcomers.append((outlet, topic, len(batch.broadcasts)))
 
     def remove(self, outlet: Outlet, topic: str) -> None:
-        """Remove a member, also from what is still to be delivered."""
+        """Remove a member, also from pending broadcasts."""
         self._remove(outlet, topic)
         outlet.forget(topic)
 
     def hand_over(self, outlet: Outlet, topic: str, to: Fanout) -> None:
         """
-        Let a member be one of another fan-out, and have what that broadcasts from here on.
+        Move a member to another fan-out; it gets the later broadcasts of that one.
 
-        It gets nothing more of what is still to be delivered here, unless it was lagging.
+        It gets no more of this one's pending broadcasts, unless it was lagging.
         """
         self._remove(outlet, topic)
         to.add(outlet, topic)
@@ -214,7 +215,7 @@ class Fanout:
     def _broadcast_at_once(
         self, group: tuple[Wire, list[Outlet]], broadcast: Broadcast
     ) -> Deferred[None]:
-        """What nearly every broadcast takes: nothing waits, and all members are one slice."""
+        """The usual path of a broadcast: nothing waits, and all members fit into one slice."""
         wire, outlets = group
         try:
             frame = broadcast.encoded(wire)
@@ -355,7 +356,7 @@ class _Encoded:
         self._data = b"".join(encoded)
 
     def since(self, first: int) -> tuple[bytes | memoryview, list[KeyedFrame]]:
-        """What those get for whom the broadcast number ``first`` is the first: joined, and each."""
+        """The frames from number ``first`` on: joined, and each one."""
         data = memoryview(self._data)[self._starts[first] :] if first else self._data
         return data, [keyed for keyed in self._frames[first:] if keyed[1]]
 

@@ -27,7 +27,7 @@ class End(Enum):
     DRAINED = "drained"
 
     def refusal(self) -> HelixError:
-        """Make what those are told whose edits were not stored before it."""
+        """Make the error for edits that were not stored before the end."""
         return _REFUSALS[self]()
 
 
@@ -44,11 +44,11 @@ _REFUSALS: Mapping[End, type[HelixError]] = {
 @attrs.frozen
 class Farewell:
     """
-    What each member is told at the end of its session.
+    The last messages of a session to its members.
 
-    :ivar event: ends its channel: ``phx_close`` for good, ``phx_error`` for one who may rejoin.
+    :ivar event: ends the channel: ``phx_close`` for good, ``phx_error`` if clients may rejoin.
     :ivar last_words: an event before that; empty for none.
-    :ivar payload: of the last words, as JSON.
+    :ivar payload: its payload, as JSON.
     """
 
     event: str
@@ -69,4 +69,4 @@ class Farewell:
 REJOIN = Farewell("phx_error")
 
 REPLACED = Farewell("phx_close", "replaced", EMPTY)
-"""For good: if both went on joining in place of each other, neither would stay."""
+"""For good: otherwise both clients would replace each other again and again."""

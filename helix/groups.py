@@ -53,13 +53,13 @@ class _Replaced:
 @attrs.define(eq=False)
 class Group:
     """
-    What one append is about. From `take` on the document holds it, until it is rolled back.
+    The edits of one append. From `take` on the document holds them, until they are rolled back.
 
     :ivar at: when, in Unix seconds.
     :ivar _work: as that of `helix.livelog.LogSettings`.
-    :ivar pending: the submissions in order: those of the entries, those that change nothing or are
-        refused (they were judged by what the others make), and those that the log holds already.
-    :ivar entries: what is to be appended.
+    :ivar pending: the submissions in order: those of the entries; those that change nothing or are
+        refused (judged on top of the entries before them); and those that the log holds already.
+    :ivar entries: the entries to append.
     :ivar size: bytes of their patches.
     :ivar _entering: the submissions of the entries.
     :ivar _changes: what each of them has changed.
@@ -81,8 +81,8 @@ class Group:
 
     def take(self, pending: Pending) -> None:
         """
-        Stage a submission on those before it. Who submitted what is refused is told so, at once
-        where it was judged by nothing that isn't durable.
+        Stage a submission on those before it. If it is refused, its submitter is told; at once if
+        the refusal depends on durable entries only.
         """
         log, submission = self._log, pending.submission
         self.pending.append(pending)
@@ -151,29 +151,29 @@ class Group:
         return last.whole if isinstance(last, _Replaced) else None
 
     def count(self) -> None:
-        """Know, from now on, that the log holds what was to enter it."""
+        """Note that the log now holds the entries."""
         for pending in self._entering:
             client, op_id = pending.submitter, pending.submission.op_id
             if client is not None and op_id is not None and op_id > client.newest:
                 client.newest = op_id
 
     def undo(self) -> None:
-        """Take it out of the document; `redo` puts it in again."""
+        """Remove the edits from the document; `redo` applies them again."""
         for change in reversed(self._changes):
             change.undo(self._log)
 
     def redo(self) -> None:
-        """Put into the document what `undo` took out."""
+        """Apply the edits that `undo` removed."""
         for change in self._changes:
             change.redo(self._log)
 
     def roll_back(self) -> None:
-        """Let it be as if nothing had been taken; the submissions may be taken by another group."""
+        """Undo everything; the submissions may be taken by another group."""
         self.undo()
         for pending in self.pending:
             pending.accepted = pending.refused = None
 
     def cork(self) -> list[Corkable]:
-        """Let the outlets of the submitters gather what they are sent, and give those that do."""
+        """Cork the outlets of the submitters, and give those that were corked."""
         outlets = {pending.submission.outlet: None for pending in self.pending}
         return [outlet for outlet in outlets if outlet is not None and outlet.cork()]

@@ -13,25 +13,25 @@ _ARENA_MAX: Final = -8
 """Parameters of glibc's ``mallopt`` (malloc.h)."""
 
 OWN_BYTES: Final = 1024 * 1024
-"""From this size on, what is allocated has pages of its own, which go back when it is freed."""
+"""Allocations from this size on get their own pages, which are returned when they are freed."""
 
 SPARE_BYTES: Final = 4 * 1024 * 1024
-"""Of what is free at the heap's end so much is kept, to be used again."""
+"""Free bytes at the heap's end that are kept for reuse."""
 
 ARENAS: Final = 2
-"""Heaps of all threads. Each keeps what it was at most, and threads have little to say here."""
+"""Heaps for all threads. Each keeps its largest size, and threads do little work here."""
 
 
 def bound_heap(environment: Mapping[str, str] = os.environ) -> bool:
     """
-    Have glibc give back what large documents took.
+    Let glibc return the memory of large documents.
 
-    By itself it moves its threshold up to the size of what was freed, to at most 32 MiB: from the
-    first document of 15 MiB on, others of that size are put in the heap, between small objects that
-    stay. Of a server that had one, half of the memory was such holes.
+    By default glibc raises its threshold to the size of freed blocks, up to 32 MiB. After a first
+    document of 15 MiB, others of that size are put in the heap, between small objects that stay.
+    In a server that had one, half of the memory was such holes.
 
-    :param environment: where ``MALLOC_...`` or ``GLIBC_TUNABLES`` say otherwise, that holds.
-    :return: whether it was told so; ``False`` with another C library.
+    :param environment: its ``MALLOC_...`` or ``GLIBC_TUNABLES`` take precedence.
+    :return: whether it was set; ``False`` with another C library.
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in environment):
         return False

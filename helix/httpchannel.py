@@ -18,7 +18,7 @@ ARRIVAL_TIMEOUT = 60
 """Seconds within which a request has to arrive, as long as it isn't large."""
 
 PROGRESS_BYTES = 256 * 1024
-"""For so many bytes, a request gets that time again."""
+"""A request gets that time again for each such number of bytes."""
 
 
 _PROBLEM = (
@@ -29,19 +29,19 @@ _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
     b"Content-Length: %d\r\n\r\n%b" % (len(_PROBLEM), _PROBLEM)
 )
-"""The answer to what no request can be made of (RFC 9457)."""
+"""The answer to data that isn't a valid request (RFC 9457)."""
 
 
 class Channel(HTTPChannel):
     """
     One HTTP connection.
 
-    Twisted's own gives a client its time again at every byte, and so for ever; and it reads on
-    behind what it has refused.
+    Twisted's own channel restarts the timeout at every byte, so a slow client can stay for ever.
+    And it reads on after a request that it has refused.
 
-    Its factory's ``timeOut`` is how many seconds it stays open between two requests.
+    The factory's ``timeOut`` is how many seconds a connection stays open between two requests.
 
-    :ivar left: called once, when it is gone or has become a WebSocket.
+    :ivar left: called once, when the connection is gone or has become a WebSocket.
     """
 
     transport: Any  # the interfaces of a stream transport, all at once
@@ -83,7 +83,7 @@ class Channel(HTTPChannel):
         super().requestDone(request)
 
     def timeoutConnection(self) -> None:
-        """Close it, and cut it off where that takes too long: no news, so nothing for the log."""
+        """Close it, and cut it off if that takes too long. This is normal, so it isn't logged."""
         self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
         self.loseConnection()
 
@@ -92,14 +92,14 @@ class Channel(HTTPChannel):
         self.transport.abortConnection()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
-        """Refuse what can't be read, once, and read nothing more."""
+        """Refuse invalid data once, and read nothing more."""
         if not self._is_refused:
             self.transport.write(_BAD_REQUEST)
             self.factory.refused_unread()
             self.read_no_more()
 
     def read_no_more(self) -> None:
-        """Close it behind what has been answered, and take nothing that is still to come."""
+        """Close it after the last answer, and ignore all further data."""
         self._is_refused = True
         self.loseConnection()
 
@@ -108,20 +108,20 @@ class Channel(HTTPChannel):
         super().connectionLost(reason)
 
     def leave(self) -> None:
-        """Count it as an HTTP connection no more."""
+        """Stop counting it as an HTTP connection."""
         left, self.left = self.left, None
         if left is not None:
             left()
 
 
 SPARE = 100
-"""Connections beside those of clients: for other requests, and to tell who finds no room."""
+"""Connections besides those of clients: for other requests, and for refusals."""
 
 
 @attrs.define(eq=False)
 class HttpConnections:
     """
-    Counts the HTTP connections; those that have become a WebSocket are clients, counted elsewhere.
+    Counts HTTP connections. Connections that became a WebSocket are counted as clients.
 
     There may be `SPARE` more than clients.
 
@@ -138,8 +138,8 @@ class HttpConnections:
         """
         Count ``channel`` in, until it leaves.
 
-        :param address: where it comes from; ``None`` where there is no limit.
-        :return: whether there is room for it.
+        :param address: its address; ``None`` for no limit.
+        :return: whether the limits allow it.
         """
         customer = customer_of(address)
         if self.count >= self.max_connections + SPARE:

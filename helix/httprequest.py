@@ -20,15 +20,15 @@ _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(:[0-9]{0
 """A ``Host`` (RFC 9110, 7.2)."""
 
 Words = frozenset[bytes]
-"""What addresses are made of, besides ids and names: ``api``, ``flows``, ``metrics``."""
+"""The fixed words of addresses: ``api``, ``flows``, ``metrics``."""
 
 
 @attrs.frozen
 class BodyLimits:
     """
-    How large the bodies of requests may be.
+    The size limits of request bodies.
 
-    :ivar others: of all that no document or patch comes with.
+    :ivar others: for all bodies without a document or a patch.
     """
 
     documents: int
@@ -43,7 +43,7 @@ class BodyLimits:
 
 def split_absolute(target: bytes) -> tuple[bytes | None, bytes]:
     """
-    Take a request's target apart where it is a whole URL, as any server has to (RFC 9112, 3.2.2).
+    Split a request's target if it is a whole URL, as every server must (RFC 9112, 3.2.2).
 
     :return: the URL's host and port, ``None`` where there is none; and the path with its query.
     """
@@ -58,8 +58,8 @@ def split_absolute(target: bytes) -> tuple[bytes | None, bytes]:
 
 def is_literal(target: bytes, words: Words) -> bool:
     """
-    Tell whether an address is written in the one way that a proxy's rules for it see, too: without
-    empty segments before it, and no word of it percent-encoded.
+    Tell whether an address is written in its plain form, so that a proxy's rules match it, too:
+    without empty segments before it, and with no fixed word percent-encoded.
     """
     path = split_absolute(target)[1].partition(b"?")[0]
     return not path.startswith(b"//") and not any(
@@ -69,12 +69,12 @@ def is_literal(target: bytes, words: Words) -> bool:
 
 class LimitedRequest(PacedRequest):
     """
-    A request that is refused as soon as it can't be, or becomes too large, and the connection with
-    it: 400, 413 or 421.
+    A request that is refused, and its connection closed, as soon as it is invalid or too large:
+    400, 413 or 421.
 
     :cvar limits: of its body.
-    :cvar hosts: by which names the server may be asked for.
-    :cvar words: of addresses.
+    :cvar hosts: the allowed ``Host`` names.
+    :cvar words: the fixed words of addresses.
     """
 
     limits = BodyLimits(0, 0)
@@ -117,7 +117,7 @@ class LimitedRequest(PacedRequest):
             self._answer(write_not_found(self))
 
     def render(self, resrc: IResource) -> None:
-        """Answer; nothing of the body where HEAD asks. (Twisted's own logs that, query and all.)"""
+        """Answer; without a body for HEAD. (Twisted's own method logs that, with the query.)"""
         self.responseHeaders.removeHeader(b"server")  # which version of what is nobody's business
         body = resrc.render(self)
         if body != NOT_DONE_YET:
@@ -129,7 +129,7 @@ class LimitedRequest(PacedRequest):
         self.finish()
 
     def _check_head(self, target: bytes) -> str | None:
-        """Say what is wrong with the target or the host; make ``Host`` what counts as that."""
+        """Say what is wrong with the target or the host; set ``Host`` to the one that counts."""
         host, path = split_absolute(target)
         if not path.startswith(b"/") and path != b"*":
             return "The target is no address of this server"

@@ -27,10 +27,10 @@ NAMES_OF_OBJECTS = frozenset(
         "valueOf",
     }
 )
-"""What every object of JavaScript has a member of: who looks for a key there finds that."""
+"""Members of every JavaScript object: a lookup of such a key finds the member."""
 
 DOTS = (".", "..")
-"""What browsers take out of an address, however it is encoded: nothing of that name is reached."""
+"""Browsers remove these from an address, however encoded: nothing with such a name is reachable."""
 
 PUBLIC_ID_BYTES = 16
 """Of a client's SHA-256 that others are shown: enough that no two clients share them."""
@@ -56,9 +56,9 @@ def parse_flow_id(text: object) -> str:
 
 def parse_new_flow_id(text: object) -> str:
     """
-    Read the id of a flow that may come to be, as `parse_flow_id`.
+    Read the id of a new flow, as `parse_flow_id`.
 
-    :raises InvalidFlowId: also when it is one that no browser reaches.
+    :raises InvalidFlowId: also when no browser can reach it.
     """
     flow_id = parse_flow_id(text)
     if flow_id in DOTS:
@@ -68,9 +68,9 @@ def parse_new_flow_id(text: object) -> str:
 
 def check_key(name: str, key: str) -> str:
     """
-    Refuse what can't be a key of an object that clients are told.
+    Check a key of an object that is sent to clients.
 
-    :param name: what it is called in the error.
+    :param name: its name in the error.
     :return: the key.
     :raises InvalidParameters: when it is not 1 to 255 bytes, a name that objects have of themselves
         in JavaScript, or one that addresses can't hold.
@@ -83,15 +83,15 @@ def check_key(name: str, key: str) -> str:
 
 
 def new_id(random: Random) -> str:
-    """Make an identifier that nobody has or guesses: 22 characters of base64url, 128 bits."""
+    """Make a unique identifier that can't be guessed: 22 characters of base64url, 128 bits."""
     return urlsafe_b64encode(random.randbytes(16)).rstrip(b"=").decode()
 
 
 def public_id(client_id: str) -> str:
     """
-    Tell what others call a client, from which nobody finds out its ``client_id``.
+    Give a client's public id, from which nobody can compute its ``client_id``.
 
-    :param client_id: what the client calls itself when it joins: a secret of it and the server.
+    :param client_id: the id that the client joins with: a secret between it and the server.
     :return: the first 16 bytes of the UTF-8's SHA-256 as base64url, 22 characters.
     """
     digest = sha256(client_id.encode()).digest()[:PUBLIC_ID_BYTES]

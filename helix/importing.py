@@ -1,7 +1,7 @@
 """
-Flows as files: our export, and what the first generation of editors kept in the browser.
+Reads and writes flows as files: exports, and browser data of the first generation of editors.
 
-An export is the current document with what it was exported from::
+An export is the current document with the flow's metadata::
 
     {"format": "helix-flow", "format_version": 1, "id", "title", "epoch", "version", "created_at",
      "updated_at", "exported_at", "document": {...}}
@@ -31,7 +31,7 @@ FORMAT = "helix-flow"
 FORMAT_VERSION = 1
 
 _OWN = ("selected", "dragging", "resizing", "measured")
-"""What belonged to one browser: it is no part of a flow."""
+"""Fields that belonged to one browser, not to the flow."""
 
 _MEASUREMENTS = ("width", "height", "positionAbsolute")
 """What React Flow 11 measured."""
@@ -47,8 +47,8 @@ class Imported:
     A document read from a file; it is not yet checked.
 
     :ivar dropped_nodes: how many nodes could not be kept.
-    :ivar dropped_edges: likewise; those that led to no node count too.
-    :ivar dropped_parents: of nodes that were kept: where those could not lie in them.
+    :ivar dropped_edges: likewise; edges that led to no node count too.
+    :ivar dropped_parents: how many kept nodes lost an invalid parent.
     """
 
     document: JsonObject
@@ -59,9 +59,9 @@ class Imported:
 
 def complete(given: Any) -> Any:
     """
-    Complete a document that comes from outside: absent members are filled in, nulls taken out.
+    Complete a document from outside: fill in absent members, and remove nulls.
 
-    :return: what `helix.document.validate` is to check.
+    :return: the document, for `helix.document.validate` to check.
     """
     return merge(empty_document(), fresh(given))
 
@@ -128,7 +128,7 @@ def _numbers(value: object, defaults: Mapping[str, float]) -> Mapping[str, float
 
 
 class _Browser:
-    """Reads what a browser kept, and cleans what can't be in a document."""
+    """Reads browser data, and removes what is invalid in a document."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id

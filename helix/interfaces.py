@@ -14,9 +14,9 @@ from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, 
 @attrs.frozen
 class Principal:
     """
-    Who acts.
+    The identity of a client.
 
-    :ivar subject: their name for the server; ``None`` for a guest.
+    :ivar subject: its name for the server; ``None`` for a guest.
     """
 
     subject: str | None = None
@@ -32,11 +32,11 @@ class IMember(Interface):
         """Send this member alone ``event`` with JSON ``payload``."""
 
     def push_of(event: str, payload: Sequence[bytes | memoryview]) -> None:
-        """As `push`, of a payload in pieces, of which large ones are not copied."""
+        """As `push`, with a payload in pieces; large ones are not copied."""
 
     def charge(seconds: float, size: int) -> None:
         """
-        Count what the member has made the server do later than in the turn in which it asked.
+        Count work that the member caused, done in a later turn than that of its request.
 
         :param seconds: of the reactor's time.
         :param size: bytes that were written, besides those that it sent.
@@ -51,14 +51,14 @@ class IMember(Interface):
 
 
 class IAuthenticator(Interface):
-    """Who is it that connects?"""
+    """Finds out who connects."""
 
     def authenticate(token: str | None) -> Principal:
         """
-        Find out who holds ``token``.
+        Give the principal of a ``token``.
 
         :param token: what the client sent, decoded; ``None`` where it sent none.
-        :raises TokenRefused: when that is nobody who may connect.
+        :raises TokenRefused: when its holder may not connect.
         """
 
 
@@ -66,9 +66,9 @@ class IFlowStore(Interface):
     """
     Keeps the logs of flows.
 
-    What a Deferred confirms is durable. Every method's Deferred fires within a bounded time, or
-    fails with a `helix.errors.StoreError`; after `StoreUnavailable` a write may have happened all
-    the same. Times are Unix seconds.
+    When a Deferred fires, its write is durable. Every method's Deferred fires within a bounded
+    time, or fails with a `helix.errors.StoreError`. After `StoreUnavailable` the write may have
+    happened. Times are Unix seconds.
     """
 
     is_open = Attribute("Whether it was started and not stopped, so that it can be asked.")
@@ -77,13 +77,13 @@ class IFlowStore(Interface):
 
     def start() -> Deferred[None]:
         """
-        Open the store, and bring its schema to what this version needs, in one transaction.
+        Open the store, and upgrade its schema in one transaction.
 
         :raises StoreError: (through the Deferred) when it can't be used, with what to do about it.
         """
 
     def stop() -> Deferred[None]:
-        """Finish what is under way and close the store; what is asked of it later fails."""
+        """Finish pending requests and close the store; later requests fail."""
 
     def create(
         flow_id: str,
@@ -99,10 +99,10 @@ class IFlowStore(Interface):
         :param epoch: the new log's identity, from which its chain starts. (`helix.chain`)
         :param entries: with their chains.
         :param summary: of the document after ``entries``.
-        :param replace_deleted: whether a deleted flow of this id, with its log, gives way.
+        :param replace_deleted: whether to replace a deleted flow of this id, with its log.
         :return: a Deferred of the new head.
         :raises FlowExists: when there is such a flow.
-        :raises FlowDeleted: when there is a deleted one, and it does not give way.
+        :raises FlowDeleted: when there is a deleted one, and it isn't replaced.
         """
 
     def append(
@@ -114,7 +114,7 @@ class IFlowStore(Interface):
         summary: Summary,
     ) -> Deferred[None]:
         """
-        Durably add ``entries`` after ``base_version``: all of them, or none.
+        Durably add ``entries`` after ``base_version``: all of them, or none (compare-and-set).
 
         :param base_version: the version that they were staged against; the first entry has the
             next. The versions are contiguous.
@@ -131,7 +131,7 @@ class IFlowStore(Interface):
 
     def head(flow_id: str) -> Deferred[FlowHead]:
         """
-        Give a flow's head, a deleted one's too.
+        Give a flow's head, also of a deleted flow.
 
         :raises FlowNotFound: when there is none.
         """
@@ -156,7 +156,7 @@ class IFlowStore(Interface):
     def find(
         flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]
     ) -> Deferred[list[Entry]]:
-        """Give the entries that submissions of a client became, of those that did, in order."""
+        """Give the entries of a client's submissions that are in the log, in order."""
 
     def newest_op(flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         """Give the largest ``op_id`` of a client in a log, if it has any."""
@@ -181,8 +181,8 @@ class IFlowStore(Interface):
         flow_id: str, epoch: str, named: NamedVersion
     ) -> Deferred[NamedVersion | None]:
         """
-        Give a version of a log a name, in place of the one that it has. One that has that very name
-        already stays as it is.
+        Give a version of a log a name, in place of its old name. If it already has this name,
+        nothing changes.
 
         :return: a Deferred of what was there before.
         :raises FlowNotFound: when there is no such log.
@@ -193,7 +193,7 @@ class IFlowStore(Interface):
 
     def unname_version(flow_id: str, epoch: str, version: int) -> Deferred[None]:
         """
-        Take the name off a version.
+        Remove the name of a version.
 
         :raises FlowNotFound: when there is no such log.
         :raises FlowDeleted: when the flow is deleted.
@@ -240,7 +240,7 @@ class IFlowStore(Interface):
         flow_id: str, epoch: str, version: int, chain: bytes, new_epoch: str
     ) -> Deferred[None]:
         """
-        Make a log another than it was, where it is just as told; nothing else of it changes.
+        Give a log a new epoch, if its head is as given; nothing else changes.
 
         :param version: of its head, which has this ``chain``.
         :param new_epoch: its identity from now on, which it never had.
@@ -251,7 +251,7 @@ class IFlowStore(Interface):
 
     def renew_epochs(epoch: str) -> Deferred[int]:
         """
-        Make all logs others than they were, the deleted flows' too: all of them, or none.
+        Give all logs a new epoch, those of deleted flows too: all of them, or none.
 
         :param epoch: their identity from now on, which none of them ever had.
         :return: a Deferred of the number of flows.
