@@ -13,9 +13,9 @@ from helix.records import Entry
 @attrs.frozen
 class Past:
     """
-    What a member has seen, by its own word.
+    The past that a member says it has seen.
 
-    :ivar chain: ``None`` where it doesn't know.
+    :ivar chain: ``None`` if it doesn't know the chain.
     """
 
     epoch: str
@@ -26,13 +26,13 @@ class Past:
 @attrs.frozen
 class Joined:
     """
-    What a member begins with.
+    The start of a member: entries or a document.
 
     :ivar chain: the log's at ``version``.
-    :ivar entries: a JSON array; ``None`` where ``document`` is given.
+    :ivar entries: a JSON array; ``None`` if ``document`` is given.
     :ivar document: as JSON.
-    :ivar last_op_id: the largest ``op_id`` of the client that the log holds, or that is on its way
-        into it; ``None`` without any.
+    :ivar last_op_id: the client's largest ``op_id`` that is in the log or pending; ``None`` without
+        any.
     """
 
     epoch: str
@@ -46,7 +46,7 @@ class Joined:
 @attrs.define(eq=False)
 class Joining:
     """
-    A member on its way into document mode: `prepare`, then `joined` in the turn that it is added.
+    A join in document mode: `prepare`, then `joined` in the turn in which the member is added.
 
     :param commits: the flow's.
     :param client_id: the member's public id, which the flow has been introduced to.
@@ -63,7 +63,7 @@ class Joining:
         Get the entries that the member missed and that are not at hand any more; without any, what
         of the document takes long.
 
-        :raises HelixError: when the store can't tell what other nodes told the member.
+        :raises HelixError: when the store can't tell what other nodes sent to the member.
         """
         if self._resume is not None:
             await self._fetch(self._resume)
@@ -83,7 +83,7 @@ class Joining:
             self._commits.refresh()
 
     def joined(self) -> Joined:
-        """Give what the member begins with; every entry that is committed later follows that."""
+        """Give the member's start; all entries that are committed later follow it."""
         return self._commits.confirmed(self._make)
 
     async def _holds(self, past: Past) -> bool:

@@ -1,7 +1,7 @@
 """
 The kinds of nodes of the editor: ``data/kinds.json`` says which fields each kind has.
 
-The editor's forms are made from that file; the server takes any data all the same.
+The editor's forms are made from that file; the server accepts any data.
 """
 
 from __future__ import annotations

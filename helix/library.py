@@ -43,7 +43,7 @@ class EntryPage:
     """
     Some of a log's entries.
 
-    :ivar next: after which version the log goes on; ``None`` at its end.
+    :ivar next: the version after which the log continues; ``None`` at its end.
     """
 
     epoch: str
@@ -71,8 +71,8 @@ class FlowLibrary:
     """
     The stored flows.
 
-    What it says was done is durable. Edits go through the flow's session, so that its members see
-    them at once. An operation that is cancelled goes on all the same, up to its end.
+    The result of an operation is durable. Edits go through the flow's session, so that its members
+    see them at once. Cancelling an operation doesn't stop it.
 
     :param logs: the store, and what else the logs share.
     :param new_id: makes ids, each unlike any other.
@@ -104,7 +104,7 @@ class FlowLibrary:
         return self._store.heads(query)
 
     def ago(self, seconds: float) -> float:
-        """Give when that was, Unix seconds, by the clock that flows' changes are noted by."""
+        """Give the time that many seconds ago, Unix seconds, by the clock of flows' changes."""
         return self._wall() - seconds
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:
@@ -141,7 +141,7 @@ class FlowLibrary:
 
     def export(self, flow_id: str, who: str | None = None) -> Deferred[tuple[JsonObject, bytes]]:
         """
-        Give a flow as a file's content, but for its document, and that as JSON. (`helix.importing`)
+        Give a flow's export without its document, and the document as JSON. (`helix.importing`)
 
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
@@ -169,10 +169,10 @@ class FlowLibrary:
         charge: Charge | None = None,
     ) -> Deferred[FlowState]:
         """
-        Make a flow; its first entry is what ``document`` adds to the empty one.
+        Create a flow; its first entry is the difference of ``document`` to the empty document.
 
-        :param document: what may lack members, and hold nulls: they are filled in and taken out.
-        :param flow_id: its id; one is made up for ``None``. A deleted flow of that id gives way.
+        :param document: missing members are filled in, and nulls removed.
+        :param flow_id: its id; for ``None`` one is made. A deleted flow of that id is replaced.
         :param by: who asks for it, as a name to show.
         :param size: bytes that ``document`` took, about.
         :param charge: as that of `helix.edits.Submission`.
@@ -249,7 +249,7 @@ class FlowLibrary:
         size: int = 0,
     ) -> Deferred[Accepted]:
         """
-        Turn the document into another, by the difference. (`patch`)
+        Replace the document: the difference becomes an entry. (`patch`)
 
         :param document, size: as those of `create`.
         :raises InvalidPatch, DocumentTooLarge: when it can't be.
@@ -271,8 +271,7 @@ class FlowLibrary:
         charge: Charge | None = None,
     ) -> Deferred[Accepted]:
         """
-        Return to the document of an earlier version, by an entry that makes the difference.
-        (`patch`)
+        Return to the document of an earlier version: the difference becomes an entry. (`patch`)
 
         :raises VersionNotFound: when there was none.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
@@ -281,7 +280,7 @@ class FlowLibrary:
 
     def delete(self, flow_id: str, by: str = "") -> Deferred[FlowHead]:
         """
-        Delete a flow, so that it can be brought back; one that is deleted stays so.
+        Delete a flow; it can be restored for a while. A deleted flow stays deleted.
 
         Its session ends, and its members are told.
 
@@ -292,9 +291,9 @@ class FlowLibrary:
 
     def undelete(self, flow_id: str) -> Deferred[FlowHead]:
         """
-        Bring a deleted flow back, with its log; one that isn't deleted stays as it is.
+        Restore a deleted flow, with its log; a flow that isn't deleted stays as it is.
 
-        :raises FlowNotFound: when there is none, or no more.
+        :raises FlowNotFound: when there is none, or it was removed for good.
         """
         return Deferred.fromCoroutine(self._undelete(flow_id))
 

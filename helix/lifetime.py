@@ -8,11 +8,11 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 LINGER = 10.0
-"""Seconds for which a session without members is kept for who asks next."""
+"""Seconds for which a session without members is kept for the next request."""
 
 
 class Living(Protocol):
-    """Whose lifetime it is."""
+    """A session, as its `Lifetime` sees it."""
 
     @property
     def client_count(self) -> int:
@@ -23,22 +23,22 @@ class Living(Protocol):
         """Whether it has something to commit."""
 
     def unused(self) -> None:
-        """Nobody has any more use for it."""
+        """It isn't used any more."""
 
     def idle(self) -> None:
-        """Nobody did anything for long."""
+        """Nobody was active for a long time."""
 
 
 class Lifetime:
     """
-    Sees to it that a session ends when it is of no more use.
+    Ends a session when it isn't used any more.
 
-    It is of use while it has members, is held, or has something to commit.
+    It is used while it has members, is held, or has something to commit.
 
     :param clock: the reactor.
     :param wall: tells the time, in Unix seconds.
     :param timeout: seconds without activity after which it is idle.
-    :param living: is told; it says `close` when it has ended, for whatever reason.
+    :param living: the session, which calls `close` when it has ended for any reason.
 
     :ivar started_at: Unix seconds.
     :ivar last_activity: likewise.
@@ -104,14 +104,14 @@ class Lifetime:
         self._holds += 1
 
     def release(self) -> None:
-        """Undo a `hold`. Without members it stays a little, for who asks next."""
+        """Undo a `hold`. Without members the session stays a little, for the next request."""
         self._holds -= 1
         if not self._is_over and not self._holds and not self._living.client_count:
             self._lingers = True
             self._timer.reset(min(LINGER, self._timeout))
 
     def let_go(self) -> None:
-        """Undo a `hold` for what is under way by now, or refused: nobody asks next."""
+        """Undo a `hold` for work that is pending or refused now: no further request follows."""
         self._holds -= 1
         self.settled()
 
@@ -123,10 +123,10 @@ class Lifetime:
 
     def _look(self) -> None:
         """
-        The timer's call: end it if it was idle all the time, else wait for the rest.
+        The timer's call: end the session if it was idle all the time, else wait for the rest.
 
-        Who is still here joins again, which costs little. (To move the timer at each activity
-        would cost every change something.)
+        Members that are still here join again, which costs little. (Moving the timer at each
+        activity would make every change slower.)
         """
         left = self._active_at + self._timeout - self._clock.seconds()
         if not self._living.client_count:

@@ -18,30 +18,30 @@ from helix.records import Entry, FlowHead, StoredFlow
 from helix.replaying import HERE_BYTES, LogSettings, apply_entry, replay
 
 RECENT_BYTES = 128 * 1024
-"""Bytes of the newest entries that are kept at hand for those who were away for a moment."""
+"""Bytes of the newest entries kept in memory for clients that were away for a moment."""
 
 ENTRY_BYTES = 100
-"""About what an entry takes beside its patch."""
+"""Approximate bytes of an entry besides its patch."""
 
 SNAPSHOT_ENTRIES = 500
-"""Entries behind the newest snapshot from which on another may be worth its while ..."""
+"""A new snapshot may be due after so many entries since the newest one ..."""
 
 SNAPSHOT_SHARE = 4
-"""... once their bytes, so many times over, are those of the document, or ..."""
+"""... once so many times their bytes are at least the document's bytes, or ..."""
 
 SNAPSHOT_ENTRIES_AT_MOST = 5000
-"""... once they are so many that to load them takes long."""
+"""... once there are so many entries that loading them takes long."""
 
 SNAPSHOT_BYTES = 4 * 1024 * 1024
-"""Bytes of entries behind the newest that make another worth its while, once they are the
-document's, too: a load reads them all."""
+"""Bytes of entries since the newest snapshot after which another is due, if the document has no more
+bytes: a load reads them all."""
 
 LAST_SNAPSHOT_ENTRIES = 50
-"""Entries behind the newest snapshot that make another worth its while when a session ends."""
+"""Entries since the newest snapshot after which another is due when a session ends."""
 
 MISSED_BYTES = 4 * 1024 * 1024
-"""Bytes of entries that are read for one who was away; beyond, the document comes whole, which all
-who join share."""
+"""Bytes of entries that are read for a client that was away. Beyond this it gets the whole
+document, which all members that join share."""
 
 PAGE = 1000
 """Entries that are read from the store at once."""
@@ -49,15 +49,15 @@ PAGE = 1000
 
 class LiveLog:
     """
-    A flow's log as far as it is durable, and the document that it makes.
+    The durable log of an open flow, and the document that results from it.
 
-    :param stored: what the store has; ``None`` for a flow that it doesn't know yet.
-    :param document: what that makes. It is taken over.
+    :param stored: the flow in the store; ``None`` for a flow that it doesn't have yet.
+    :param document: the document of ``stored``. It is taken over.
 
-    :ivar epoch: the log's identity; a new one where the store knows none.
+    :ivar epoch: the log's identity; a new one if the store has none.
     :ivar version: how many entries are durable.
     :ivar chain: the log's at that version. (`helix.chain`)
-    :ivar document: of that version, but while an append is under way (`helix.commits`).
+    :ivar document: of that version, except while an append is under way (`helix.commits`).
     :ivar is_stored: whether the store knows the flow.
     """
 
@@ -95,7 +95,7 @@ class LiveLog:
     @classmethod
     async def load(cls, flow_id: str, settings: LogSettings) -> LiveLog:
         """
-        Load a flow; one that the store doesn't know starts empty, and is kept from its first entry.
+        Load a flow; an unknown flow starts empty, and is stored with its first entry.
 
         :raises FlowDeleted: when the flow is deleted.
         :raises StoreError: when it can't be read.
@@ -109,7 +109,7 @@ class LiveLog:
         return cls(flow_id, settings, stored, await replay(stored, settings))
 
     def replace(self, stored: StoredFlow | None, document: FlowDocument) -> None:
-        """Begin anew, from what the store has; parameters as the constructor's."""
+        """Start again from the store's content; parameters as the constructor's."""
         self.document = document
         self._encoded: SharedText | None = None
         self._recent: deque[Entry] | None = None  # a deque takes 600 bytes when it is empty
@@ -155,12 +155,12 @@ class LiveLog:
 
     @property
     def state(self) -> FlowState:
-        """The flow as it is durable, when its document is just that."""
+        """The durable flow; only while its document is the durable one."""
         return FlowState(self.head, self.version, self.encoded())
 
     def encoded(self) -> SharedText:
         """
-        Give the document as JSON, when it is what is durable; made once for all who ask for it
+        Give the document as JSON, while it is the durable one; it is encoded once for all requests
         before the next edit.
         """
         if self._encoded is None:
@@ -180,9 +180,9 @@ class LiveLog:
 
     def extend(self, entries: Sequence[Entry], whole: SharedText | None = None) -> None:
         """
-        Count ``entries`` in, which follow, are durable, and are applied to the document.
+        Add the next ``entries``, which are durable and already applied to the document.
 
-        :param whole: what `encoded` is to give from then on, where it is known.
+        :param whole: the new result of `encoded`, if it is known.
         """
         self._encoded = whole
         self.is_stored = True
@@ -194,18 +194,18 @@ class LiveLog:
         self._keep_recent(entries)
 
     def apply(self, entries: Sequence[Entry]) -> None:
-        """Apply and count in ``entries`` that another writer added."""
+        """Apply and add ``entries`` of another writer."""
         for entry in entries:
             apply_entry(self.document, entry)
         self.extend(entries)
 
     @property
     def at_hand(self) -> Iterable[Entry]:
-        """The newest entries, as far as they are kept in memory, in order."""
+        """The newest entries that are in memory, in order."""
         return self._recent or ()
 
     def recent(self, after: int) -> list[Entry] | None:
-        """Give the entries that follow version ``after``, if they are at hand."""
+        """Give the entries after version ``after``, if they are in memory."""
         missed = self.version - after
         recent = list(self._recent or ())
         if not 0 <= missed <= len(recent):
@@ -217,7 +217,7 @@ class LiveLog:
         return entry.chain or self._origin
 
     def chain_at(self, version: int) -> bytes | None:
-        """Give the log's chain at a version, if that is at hand."""
+        """Give the log's chain at a version, if that is in memory."""
         if version == self.version:
             return self.chain
         if version == 0:
@@ -240,10 +240,10 @@ class LiveLog:
 
     async def fetch(self, after: int) -> list[Entry] | None:
         """
-        Read from the store what follows version ``after`` and is no longer at hand.
+        Read from the store the entries after version ``after`` that are no longer in memory.
 
-        :return: entries from ``after`` on, which `recent` goes on from; ``None`` where they would
-            be more bytes than the document, or than `MISSED_BYTES`.
+        :return: entries from ``after`` on, up to those of `recent`; ``None`` if they would be more
+            bytes than the document, or than `MISSED_BYTES`.
         :raises FlowNotFound: when the store has another log by now.
         """
         epoch = self.epoch
@@ -269,7 +269,7 @@ class LiveLog:
         return not following[0].chain or continues(self.chain_of(entry), following[:1])
 
     def snapshot_if_due(self) -> None:
-        """Let the store keep the document when its tail has grown long. It must be durable."""
+        """Store a snapshot if enough entries follow the newest. The document must be durable."""
         size = self.document.size_bytes
         enough = self._tail_bytes * SNAPSHOT_SHARE >= size
         due = SNAPSHOT_ENTRIES if enough else SNAPSHOT_ENTRIES_AT_MOST
@@ -277,7 +277,7 @@ class LiveLog:
             self._snapshot()
 
     def snapshot_at_end(self) -> None:
-        """As `snapshot_if_due`, for a log whose session ends: the next load shall be quick."""
+        """As `snapshot_if_due`, for a session that ends, so that the next load is quick."""
         if self._tail_entries >= LAST_SNAPSHOT_ENTRIES or self._tail_bytes >= SNAPSHOT_BYTES:
             self._snapshot()
 

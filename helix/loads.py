@@ -21,7 +21,7 @@ WAITING_OF_ONE = 5
 """... and of one address."""
 
 RETRY_SECONDS = 2.0
-"""After which one that found no room is worth another try."""
+"""Seconds after which a refused load may be tried again."""
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class _Asked:
 
 
 class Loads:
-    """Gives loads their turns. One that has begun goes on, and counts, though nobody waits."""
+    """Queues loads. A started load goes on, and counts, even if nobody waits for it any more."""
 
     def __init__(self) -> None:
         self._waiting: list[_Asked] = []

@@ -32,7 +32,7 @@ _LOGGED = (
 )
 
 _OF_TWISTED = re.compile(r"\w+ starting on .*|\((?:TCP|TLS|UNIX) Port .* Closed\)", re.DOTALL)
-"""What Twisted tells of ports: not by which address, nor whether anybody is let in."""
+"""Twisted's lines about ports; they name neither the address nor who may connect."""
 
 _STARTS = ("twistd {version} ", "reactor class: ")
 """How Twisted's lines about itself begin, which it writes at the start."""
@@ -66,14 +66,14 @@ class JSONObserver:
 
 
 def _as_text(event: LogEvent) -> str | None:
-    """An event as a line, with those of its text and its traceback behind a tab each."""
+    """An event as a line; further lines of its text and traceback begin with a tab."""
     text = formatEventAsClassicLogText(event)
     return None if text is None else shown_lines(text)
 
 
 @implementer(ILogFilterPredicate)
 class WithoutTwistedsStart:
-    """Leaves out what Twisted says of its own start, of ports and of factories."""
+    """Filters out Twisted's lines about its own start, ports and factories."""
 
     def __call__(self, event: LogEvent) -> Any:
         if "message" in event:  # by the older way to log
@@ -86,7 +86,7 @@ class WithoutTwistedsStart:
 
 def make_observer(output: IO[str], log_format: str) -> ILogObserver:
     """
-    Make what writes the log, from the level ``info`` up, without what Twisted says of its start.
+    Make the observer that writes the log, from level ``info`` up, without Twisted's start lines.
 
     :param log_format: ``text`` or ``json``.
     """
@@ -96,7 +96,7 @@ def make_observer(output: IO[str], log_format: str) -> ILogObserver:
 
 
 def log_telemetry(telemetry: Telemetry) -> None:
-    """Log the sessions' coming and going, with the events' measurements and metadata as fields."""
+    """Log starts and ends of sessions, with the events' measurements and metadata as fields."""
     log = Logger(namespace="helix.telemetry")
 
     def write(name: str, measurements: Values, metadata: Values) -> None:

@@ -38,7 +38,7 @@ class ManagementChannel:
     """
     ``flow_management``: ends the sessions of flows that were deleted elsewhere.
 
-    :param delete: deletes the flow, too; ``None`` where that isn't wanted.
+    :param delete: also deletes the flow; ``None`` if that isn't wanted.
     """
 
     user_name = ""
@@ -82,7 +82,7 @@ class ManagementChannel:
             return _closed(0)
 
     def _not_there(self, failure: Failure, flow_id: str, by: str) -> bytes:
-        """What isn't stored may be open all the same."""
+        """A flow that isn't stored may still be open."""
         failure.trap(FlowNotFound)
         return self._close(flow_id, by)
 

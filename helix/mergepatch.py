@@ -5,8 +5,8 @@ A *document* here is an object of plain JSON data (``dict``, ``list``, ``str``, 
 ``bool``) none of whose members is null, since a merge patch says "delete" with null. Arrays are
 values: they are compared and replaced whole, are never changed in place, and may hold nulls.
 
-Results share arrays, and with `merge` untouched members, with the arguments; objects that a result
-takes over from a patch are made anew. So a patch stays what it is when its target changes later.
+Results share arrays with the arguments, and with `merge` also untouched members. Objects from a
+patch are copied. So a patch stays unchanged when its target changes later.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
 
 class Metrics:
     """
-    Counts what telemetry tells.
+    Counts telemetry events.
 
     :param telemetry: whose events are counted.
     :param queued_bytes: tells how many bytes wait for clients.

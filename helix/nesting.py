@@ -1,7 +1,7 @@
 """
-Which node of a document lies in which: React Flow's ``parentId``; with no I/O.
+Which node of a document lies in which other: React Flow's ``parentId``; with no I/O.
 
-The position of a node that lies in another is relative to that one.
+The position of a node with a parent is relative to the parent.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ ORIGIN: Place = (0, 0)
 
 def find_strays(nodes: JsonObject) -> dict[str, None]:
     """
-    List the nodes whose parent can't be: it is missing, or it is the node itself or lies in it.
+    List the nodes with an invalid parent: it is missing, or it is the node itself or lies in it.
 
-    They are read as if they had none. Only logs from before parents had rules hold such.
+    They are read as if they had none. Only logs from before the rules of parents hold such nodes.
     """
     strays: dict[str, None] = {}
     known: set[str] = set()
@@ -52,7 +52,7 @@ def find_strays(nodes: JsonObject) -> dict[str, None]:
 
 
 def without_strays(document: JsonObject) -> JsonObject:
-    """Give a document as it is read: without the parents that can't be. It shares what is same."""
+    """Give a document without its invalid parents. It shares what is the same."""
     nodes = document["nodes"]
     strays = find_strays(nodes)
     if not strays:
@@ -70,7 +70,7 @@ def binds(name: str, value: object) -> bool:
 
 
 def ring_of(path: Iterable[str], first: str) -> list[str]:
-    """Cut from a path, which has come back to ``first``, what leads there."""
+    """Give the ring of a path that returned to ``first``, without what leads to it."""
     ids = list(path)
     return ids[ids.index(first) :]
 
@@ -80,7 +80,7 @@ def _is_among(nodes: JsonObject, node_id: object) -> bool:
 
 
 def shift(value: float, by: float, less: float = 0) -> float:
-    """Move a coordinate, within what a document may hold: so whole ones stay exact."""
+    """Move a coordinate within the limits of documents, so that whole numbers stay exact."""
     for step in (by, -less):
         value = max(-LARGEST_NUMBER, min(LARGEST_NUMBER, value + step))
     return value
@@ -88,11 +88,11 @@ def shift(value: float, by: float, less: float = 0) -> float:
 
 class Nesting:
     """
-    Who lies in whom in a document as it is now, and where those were that were deleted last.
+    The parents and children in the current document, and the places of nodes deleted last.
 
-    Keeping it costs what a patch changes, and the depth of what it puts elsewhere.
+    An update costs what a patch changes, plus the depth of the nodes that it moves.
 
-    :param nodes: the nodes of the document; they are looked at whenever something is asked.
+    :param nodes: the nodes of the document; they are read at every call.
     """
 
     __slots__ = ("_children", "_gone", "_strays", "nodes")
@@ -115,11 +115,11 @@ class Nesting:
         return self._strays
 
     def children(self, node_id: str) -> Iterable[str]:
-        """List the nodes that name another as their parent, be it there or not."""
+        """List the nodes that name a node as their parent, whether it exists or not."""
         return self._children.get(node_id, ())
 
     def parent(self, node_id: str) -> str | None:
-        """Tell in whom a node lies; one that isn't there lies in nobody."""
+        """Give a node's parent; a missing node has none."""
         parent: str | None = self.nodes.get(node_id, {}).get(PARENT)
         return None if parent is None or node_id in self.strays else parent
 
@@ -145,11 +145,11 @@ class Nesting:
         return known[node_id]
 
     def last_place(self, node_id: str, known: dict[str, Place]) -> Place | None:
-        """Tell where a node is, or was when it was deleted; ``None`` where nobody remembers."""
+        """Give a node's place, or its place when it was deleted; ``None`` if it isn't known."""
         return self.place(node_id, known) if node_id in self.nodes else self._gone.get(node_id)
 
     def is_concerned(self, patch: JsonObject) -> bool:
-        """Tell whether a patch of the nodes may change who lies in whom, or has to."""
+        """Tell whether a patch of the nodes may change parents."""
         for node_id, change in patch.items():
             if change is None or PARENT in change:
                 return True
@@ -199,7 +199,7 @@ class Nesting:
         self._gone = {node_id: place for node_id, place in gone if node_id not in self.nodes}
 
     def _is_sound(self, moved: list[str]) -> bool:
-        """Tell whether the parents of these nodes can be, where all others can."""
+        """Tell whether the parents of these nodes are valid, if all others are."""
         known: set[str] = set()
         for node_id in moved:
             if node_id not in self.nodes:
@@ -217,7 +217,7 @@ class Nesting:
         return True
 
     def _bury(self, node_ids: list[str]) -> None:
-        """Remember where nodes are that go; rather those with something in them."""
+        """Remember the places of deleted nodes; first of those with children."""
         node_ids.sort(key=self._children.__contains__)
         known: dict[str, Place] = {}
         for node_id in node_ids[-MAX_GONE:]:

@@ -20,30 +20,30 @@ from helix.replaying import LogSettings, replay
 from helix.submitters import Submitters
 
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0)
-"""Seconds between the attempts to see what the store has after all; the last one repeats."""
+"""Seconds between the attempts to read the store again; the last one repeats."""
 
 
 class LogFollower(Protocol):
-    """Who is told how a log goes on."""
+    """Is told how a log continues."""
 
     def committed(self, entries: Sequence[Entry]) -> None:
-        """These follow what was told before; they are durable and applied."""
+        """These are the next entries; they are durable and applied."""
 
     def replaced(self) -> None:
-        """The log is another now, of another epoch."""
+        """The log was replaced by one of another epoch."""
 
 
 class OtherWriters:
     """
-    Brings a live log up to what the store has: by other nodes, or by an append that seemed to fail.
+    Updates a live log from the store: entries of other nodes, or of an append that seemed to fail.
 
     :param log: the flow's.
-    :param submitters: who also may have submitted elsewhere.
+    :param submitters: the clients, which may have submitted elsewhere too.
     :param follower: is told what was read.
 
-    :ivar stale: whether the store may have what the log lacks; to be set by who learns so.
-    :ivar asked: whether somebody wants it now, not only before the next append.
-    :ivar reading: what `catch_up` gave, while that reads.
+    :ivar stale: whether the store may have more than the log; set by whoever learns so.
+    :ivar asked: whether the update is wanted now, not only before the next append.
+    :ivar reading: the Deferred of `catch_up`, while it reads.
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class OtherWriters:
 
     def ask_later(self, then: Callable[[], None]) -> None:
         """
-        The store could not be reached: `ask` after a while, a longer one each time.
+        The store could not be reached: `ask` again later, with a longer wait each time.
 
         :param then: called when that has been asked.
         """
@@ -106,9 +106,9 @@ class OtherWriters:
 
     def catch_up(self) -> Deferred[None]:
         """
-        Read what the store has. No append may be under way meanwhile.
+        Read the store's entries. No append may be under way meanwhile.
 
-        :return: a Deferred that fires when the log has it, and those who waited for it know.
+        :return: a Deferred that fires when the log has them, and those who waited know.
         :raises FlowNotFound, FlowDeleted, StoreError: (through the Deferred) when the flow is gone,
             or the store can't tell; those who wait are owed a `refuse` then.
         """
@@ -119,12 +119,12 @@ class OtherWriters:
         return reading.addCallbacks(self._caught_up, self._failed)
 
     def refuse(self, error: HelixError | Failure) -> None:
-        """Those who wait are told ``error``."""
+        """Fail those who wait with ``error``."""
         for done in self._drop_waiting():
             done.errback(error)
 
     def close(self, error: HelixError) -> None:
-        """Read nothing more; who still waits is told ``error``."""
+        """Read nothing more; those who wait fail with ``error``."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -178,9 +178,9 @@ class OtherWriters:
 
     async def _follow_to(self, head: FlowHead) -> bool:
         """
-        Take in what leads to the store's head.
+        Read the entries up to the store's head.
 
-        :return: whether that goes on from the log; if not, the store has another past.
+        :return: whether they continue the log; if not, the store has another past.
         """
         log = self._flow_log
         if head.version < log.version:
@@ -202,8 +202,8 @@ class OtherWriters:
 
     async def _renew(self, head: FlowHead) -> None:
         """
-        The store went back in time and lacks, or has in place of it, what was confirmed: let its
-        log be another from there on, so that nobody takes the one for the other.
+        The store was set back: it lacks confirmed entries, or has others in their place. Give its
+        log a new epoch, so that clients don't confuse the two.
         """
         log, epoch = self._flow_log, self._settings.new_epoch()
         self._log.warn(

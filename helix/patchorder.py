@@ -10,16 +10,16 @@ import attrs
 from helix.errors import OutOfOrder
 
 MAX_FAILED = 2000
-"""Patches of one member that failed for now and are known to be sent again in their order."""
+"""Failed patches of one member that are remembered, to be sent again in order."""
 
 
 @attrs.define
 class _Failed:
     """
-    A patch that is to be sent again.
+    A patch that must be sent again.
 
-    :ivar op_id: its number, which says nothing of its place.
-    :ivar place: when it first came, among the patches of its member.
+    :ivar op_id: its number, which doesn't tell its place.
+    :ivar place: when it first arrived, among the member's patches.
     :ivar told: when it was last refused, likewise.
     """
 
@@ -30,12 +30,12 @@ class _Failed:
 
 class PatchOrder:
     """
-    Lets no patch overtake one that came before it, failed, and is to be sent again.
+    Keeps a patch from overtaking an earlier one that failed and must be sent again.
 
-    Patches count in the order in which they come. Who sends one again that failed has had its
-    refusal, and so those of all that failed before it; what of these isn't sent again by then is
-    given up. But one that was sent before its sender knew that an earlier one has failed once more
-    is refused, too.
+    Patches count in the order in which they arrive. A client that sends a failed patch again has
+    received its refusal, and the refusals of all that failed before it. Of these, it gives up the
+    ones that it hasn't sent again by then. But a patch that was sent before the client knew of
+    another failure of an earlier one is refused, too.
     """
 
     __slots__ = ("_failed", "_moments")
@@ -46,10 +46,10 @@ class PatchOrder:
 
     def take_turn(self, op_id: int) -> int:
         """
-        Let a patch be taken that came.
+        Accept a patch that arrived.
 
         :return: its place, for `fail`.
-        :raises OutOfOrder: when others are to be sent again first.
+        :raises OutOfOrder: when others must be sent again first.
         """
         failed = self._failed
         known = failed.get(op_id)
@@ -73,7 +73,7 @@ class PatchOrder:
         """
         Note that a patch was refused for now.
 
-        :param place: what `take_turn` gave; ``None`` for one that wasn't let so far.
+        :param place: the result of `take_turn`; ``None`` for one that didn't get that far.
         """
         failed = self._failed
         told = next(self._moments)

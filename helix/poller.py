@@ -16,21 +16,21 @@ MAX_EVENTS = 32
 """Descriptors that are served in one turn at most."""
 
 MAX_SECONDS = 0.01
-"""For how long descriptors are served in one turn; each that is begun is served whole."""
+"""Seconds for which descriptors are served in one turn; a started one is served completely."""
 
 MAX_ACCEPTS = 20
 """Connections that a port accepts in one turn."""
 
 MAX_UNSENT_BYTES = 128 * 1024
-"""What the kernel takes for a connection beyond what is on its way there."""
+"""Unsent bytes that the kernel accepts for a connection."""
 
 
 class BoundedPoller:
     """
-    An ``epoll`` that tells of a few ready descriptors at a time, and only while there is time.
+    An ``epoll`` that reports a few ready descriptors at a time, and only while there is time.
 
-    The kernel puts those that it told of behind the others; those of them for whom there was no
-    time are first when it tells of them again. So each has its turn.
+    The kernel puts reported descriptors behind the others. Those for which there was no time are
+    the first when they are reported again. So each gets its turn.
     """
 
     def __init__(self, poller: Any) -> None:
@@ -64,11 +64,11 @@ class BoundedPoller:
 
 def bound_turns(reactor: object) -> None:
     """
-    Let a reactor serve descriptors within `MAX_EVENTS` and `MAX_SECONDS` in one turn, where it uses
-    epoll.
+    Limit the descriptors that a reactor serves in one turn to `MAX_EVENTS` and `MAX_SECONDS`, if it
+    uses epoll.
 
-    Twisted's serves all that are ready before it looks at its timers: when thousands of clients
-    connect at once, that is after seconds.
+    By default it serves all ready descriptors before its timers: when thousands of clients connect
+    at once, the timers are seconds late.
     """
     if isinstance(reactor, EPollReactor) and not isinstance(reactor._poller, BoundedPoller):
         reactor._poller = BoundedPoller(reactor._poller)
@@ -76,9 +76,9 @@ def bound_turns(reactor: object) -> None:
 
 def bound_accepts(port: IListeningPort) -> None:
     """
-    Let a port accept no more than `MAX_ACCEPTS` connections in one turn.
+    Limit the connections that a port accepts in one turn to `MAX_ACCEPTS`.
 
-    Twisted's begins with 100 and takes 20 more each time that so many wait.
+    Twisted begins with 100 and accepts 20 more each time that so many wait.
     """
     if isinstance(port, Port):
         accept = port.doRead
@@ -92,12 +92,11 @@ def bound_accepts(port: IListeningPort) -> None:
 
 def bound_unsent(port: IListeningPort) -> None:
     """
-    Let the kernel take no more than `MAX_UNSENT_BYTES` for a connection of a port that the other
-    side has no room for.
+    Limit the bytes that the kernel accepts for a connection and can't send, to `MAX_UNSENT_BYTES`.
 
-    By itself it takes megabytes for each, which somebody who reads nothing can have us write a
-    thousand times over, in turns that others wait for. How fast a connection is doesn't depend on
-    it: that is a matter of what is on its way.
+    By default it accepts megabytes for each. A client that reads nothing could make us write them
+    for thousands of connections while others wait. The limit doesn't slow connections down: their
+    speed depends on the bytes in flight.
     """
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     if option is not None and isinstance(port, Port):

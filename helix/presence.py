@@ -32,7 +32,7 @@ MAX_USER_COLOR = 64
 """Characters of a colour: what CSS takes, a custom property included."""
 
 RESERVED = ("phx_ref", "phx_ref_prev", "client_id")
-"""What the server says in a meta."""
+"""Fields of a meta that only the server sets."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -45,7 +45,7 @@ def check_user(name: object, color: object) -> None:
 
 
 def check_selection(selection: object, selected: object) -> None:
-    """Refuse what can't be what somebody has selected, and how much it is (`InvalidParameters`)."""
+    """Refuse an invalid selection, or number of selected items (`InvalidParameters`)."""
     if selection is not None and not (
         isinstance(selection, list) and all(isinstance(one, str) for one in selection)
     ):
@@ -57,7 +57,7 @@ def check_selection(selection: object, selected: object) -> None:
 @attrs.frozen
 class Person:
     """
-    Who a member is to the others.
+    A member, as the others see it.
 
     :ivar key: stands for the person, in all tabs.
     :ivar client_id: stands for this tab.
@@ -70,7 +70,7 @@ class Person:
     color: str = ""
 
     def meta(self, pushed: JsonObject | None = None) -> bytes:
-        """Make this member's meta: what the client last said, and of the rest what it joined as."""
+        """Make this member's meta: what the client sent last, else what it joined with."""
         given = {"client_id": self.client_id, "name": self.name, "color": self.color}
         return encode_json({**given, **(pushed or {})})
 
@@ -124,7 +124,7 @@ class _Present:
 class Diff:
     """
     :ivar payload: of a ``presence_diff``.
-    :ivar changes: how many members came, left, or say something else.
+    :ivar changes: how many members joined, left or changed.
     """
 
     payload: bytes
@@ -133,10 +133,10 @@ class Diff:
 
 class Presence:
     """
-    Who is in one flow.
+    The members of one flow.
 
-    :param prefix: of every ``phx_ref``. No other presence that the same client may be told of has
-        it: a client takes a ref that it knows for a meta that it has.
+    :param prefix: of every ``phx_ref``. It must differ from that of every other presence that a
+        client may see: a client takes a known ref for a meta that it has.
     """
 
     __slots__ = ("_changed", "_new_ref", "_present")
@@ -173,9 +173,9 @@ class Presence:
 
     def diff(self) -> Diff | None:
         """
-        Give what has changed since the last diff, once; ``None`` where nothing has.
+        Give the changes since the last diff, once; ``None`` if there are none.
 
-        Of each member only the last change counts, and nothing of one that came and went.
+        Only the last change of each member counts; a member that joined and left is left out.
         """
         joins: list[tuple[str, bytes]] = []
         leaves: list[tuple[str, bytes]] = []
@@ -197,7 +197,7 @@ class Presence:
         return Diff(payload, changes)
 
     def state(self) -> bytes:
-        """Give the payload of a ``presence_state``: what all diffs so far come to."""
+        """Give the payload of a ``presence_state``: the result of all diffs so far."""
         told = ((one.key, one.told) for one in self._present.values())
         return _by_key((key, one.meta) for key, one in told if one is not None)
 

@@ -17,26 +17,26 @@ def shown(text: str) -> str:
 
 
 def shown_json(text: str) -> str:
-    """Escape the same in the strings of JSON, which so stays what it is."""
+    """Escape the same in the strings of JSON, whose meaning stays the same."""
     return _escaped(text, lambda c: c if c == "\n" else json.dumps(c)[1:-1])
 
 
 def shown_lines(text: str) -> str:
-    """Escape the same, but for ends of lines and tabs."""
+    """Escape the same, except line ends and tabs."""
     return _escaped(text, lambda c: c if c in "\n\t" else c.encode("unicode_escape").decode())
 
 
 def field(value: object) -> str:
     """
-    Write a value so that it ends where it ends: in quotes, as JSON has it, where it holds more
-    than letters, digits and what stands in addresses.
+    Write a value so that its end is clear: in quotes, as JSON, if it holds more than letters,
+    digits and the characters of addresses.
     """
     text = str(value)
     return text if _PLAIN.fullmatch(text) else shown_json(json.dumps(text, ensure_ascii=False))
 
 
 def without_credentials(address: str) -> str:
-    """Take who asks, and by which password, out of an address, however that is mistyped."""
+    """Remove user name and password from an address, even if it is mistyped."""
     return re.sub(r".*@", "...@", address, flags=re.DOTALL)
 
 

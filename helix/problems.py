@@ -10,7 +10,7 @@ from helix.errors import HelixError, InvalidPatch
 from helix.protocol import encode_json
 
 RETRY_AFTER = 2
-"""Seconds after which a request that failed for now is worth another try."""
+"""Seconds after which a request that failed for now may be tried again."""
 
 STATUS = {  # by the error's code; 500 for others
     "invalid_flow_id": 400,
@@ -82,7 +82,7 @@ def write_problem(
 
 
 def write_not_found(request: IRequest) -> bytes:
-    """Make ``request`` answer that there is nothing, as `write_problem`."""
+    """Make ``request`` answer 404 ``not_found``, as `write_problem`."""
     return write_problem(request, 404, "not_found", "There is nothing at this address")
 
 
