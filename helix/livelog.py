@@ -33,8 +33,10 @@ SNAPSHOT_ENTRIES_AT_MOST = 5000
 """... once there are so many entries that loading them takes long."""
 
 SNAPSHOT_BYTES = 4 * 1024 * 1024
-"""Bytes of entries since the newest snapshot after which another is due, if the document has no more
-bytes: a load reads them all."""
+"""
+Bytes of entries since the newest snapshot after which another is due, if the document is no
+larger: a load reads them all.
+"""
 
 LAST_SNAPSHOT_ENTRIES = 50
 """Entries since the newest snapshot after which another is due when a session ends."""

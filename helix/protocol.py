@@ -2,8 +2,8 @@
 Phoenix Channels frames, V1, V2 and binary: decode and encode, with no I/O.
 
 The format is that of Phoenix 1.7 and 1.8 (``Phoenix.Socket.V1.JSONSerializer`` and
-``V2.JSONSerializer``). Payloads stay the bytes they came as: only the envelope is decoded, and a
-payload is spliced into what goes out.
+``V2.JSONSerializer``). Payloads stay unchanged bytes: only the envelope is decoded, and a payload
+is copied into the outgoing frame.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ _HALF = re.compile(rb"u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _WHOLE = re.compile(rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 _MAX_ESCAPES = 20_000
-"""Escapes that begin as half a surrogate pair does, in a text that is read in spite of such."""
+"""Maximum escapes of half a surrogate pair in a text that is still read."""
 
 
 def _whole_characters(text: bytes) -> bytes:
@@ -197,10 +197,10 @@ def decode_binary(data: bytes) -> BinaryMessage:
 
 
 HEAD_BYTES = 8 * 1024
-"""Of a frame's beginning: what comes before the payload is in it."""
+"""Bytes at a frame's beginning that surely hold everything before the payload."""
 
 TAIL_BYTES = 8 * 1024
-"""Of a frame's end: what comes behind the payload is in it."""
+"""Bytes at a frame's end that surely hold everything after the payload."""
 
 _STRING = rb'"(?:[^"\\]|\\.)*"'
 _REF = rb"(?:%b|null|-?\d+)" % _STRING
@@ -210,7 +210,7 @@ _TAIL_V1 = re.compile(rb'(?:,\s*"(?:topic|event|ref|join_ref)"\s*:\s*%b\s*)*\}\s
 
 
 class BinaryKind(IntEnum):
-    """What a binary frame from the server is; `encode_binary` says which strings each carries."""
+    """The kind of a binary frame from the server; `encode_binary` lists the strings of each."""
 
     PUSH = 0
     REPLY = 1
@@ -259,7 +259,7 @@ class Serializer(Protocol):
 
     @staticmethod
     def push(join_ref: Ref, topic: str, event: str, payload: bytes) -> bytes:
-        """Tell one channel something. It has no ref: a ref could match a pending reply."""
+        """Send an event to one channel. It has no ref: a ref could match a pending reply."""
 
     @staticmethod
     def reply_of(
@@ -277,7 +277,7 @@ class Serializer(Protocol):
 
     @staticmethod
     def broadcast(topic: str, event: str, payload: bytes) -> bytes:
-        """Tell all members of a topic something."""
+        """Send an event to all members of a topic."""
 
 
 def _around(empty: bytes, end: bytes, pieces: Sequence[Data]) -> list[Data]:
@@ -404,9 +404,9 @@ def serializer_for(vsn: str | None) -> type[Serializer]:
 @attrs.frozen(eq=False)
 class Encoding:
     """
-    How one kind of connection wants its frames: a serializer and a transport's framing.
+    The encoding of one kind of connection: a serializer and a transport's framing.
 
-    Members with the same one share the bytes of a broadcast; there is one object for each kind.
+    Members with the same encoding share the bytes of a broadcast. There is one object per kind.
 
     :ivar frame: turns the text of a frame into what the transport sends.
     :ivar frame_binary: the same for data, or ``None`` where the transport can't carry it.

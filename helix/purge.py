@@ -16,8 +16,8 @@ from helix.interfaces import IFlowStore
 
 PURGE_INTERVAL = 3600.0
 """
-Seconds between two purges, and from the start to the first: time enough to set a clock that was
-wrong when the machine started.
+Seconds between two purges, and from the start to the first one. That is enough time to set a clock
+that was wrong when the machine started.
 """
 
 DAY = 86_400
@@ -27,12 +27,13 @@ class PurgeService(Service):
     """
     Purges the store every hour.
 
-    What fails is logged and tried again an hour later. A wall clock that was set isn't believed:
-    what goes is overdue by every setting that it had within the days for which flows are kept.
+    A failure is logged, and the purge is tried again an hour later. A wall clock that was set isn't
+    trusted: a flow is removed only if it is overdue by all settings of the clock in the last
+    ``keep_deleted`` days.
 
-    :param watch: knows what time it is at least, with a memory of those days.
+    :param watch: knows the earliest time that it can be, and remembers those days.
     :param store: started before this, stopped after it.
-    :param keep_deleted: for how many days a deleted flow can be brought back.
+    :param keep_deleted: days during which a deleted flow can be restored.
     """
 
     name = "purge"

@@ -7,18 +7,18 @@ from collections.abc import Callable
 import attrs
 
 BURST_SECONDS = 10
-"""What may be done at once is what may be done on average in so many seconds."""
+"""A burst may be as large as the average of this many seconds."""
 
 
 Charge = Callable[[float, int], None]
-"""Told for how many seconds somebody kept a core, and how many bytes were written for them."""
+"""Called with the seconds of processor time that a client took, and the bytes written for it."""
 
 
 class TokenBucket:
     """
-    Allows ``rate`` events a second on average and ``burst`` at once.
+    A token bucket: allows ``rate`` events per second on average and ``burst`` at once.
 
-    :param float rate: tokens a second.
+    :param float rate: tokens per second.
     :param float burst: how many tokens the bucket holds; it starts full.
     :param float now: the time it starts at, in seconds.
     """
@@ -33,10 +33,10 @@ class TokenBucket:
 
     def owe(self, now: float, amount: float) -> float:
         """
-        Take tokens for what was done already, at the time ``now`` (seconds), be they there or not.
-        What is owed is bounded by what comes in `BURST_SECONDS`.
+        Take tokens for work that is already done, at the time ``now`` (seconds). The bucket may go
+        below zero, by at most the tokens of `BURST_SECONDS`.
 
-        :return: 0, or in how many seconds nothing will be owed any more.
+        :return: 0, or the seconds until the bucket is no longer below zero.
         """
         self._refill(now)
         self._tokens = max(self._tokens - amount, -self._rate * BURST_SECONDS)
@@ -46,8 +46,8 @@ class TokenBucket:
         """
         Take tokens at the time ``now`` (seconds).
 
-        :param amount: how many; of more than the bucket holds, all.
-        :return: 0 when they were taken; else in how many seconds there will be as many.
+        :param amount: how many; if the bucket can't hold so many, all of it.
+        :return: 0 when they were taken; else the seconds until there are enough.
         """
         self._refill(now)
         missing = min(amount, self._burst) - self._tokens
@@ -62,14 +62,14 @@ class TokenBucket:
 
 
 WORK_BURST_SECONDS = 2
-"""Of the reactor's time may be taken at once what may be taken on average in so many seconds."""
+"""A burst of the reactor's time may be as large as the average of this many seconds."""
 
 
 class Work(TokenBucket):
     """
-    How much of the reactor's time somebody may still take.
+    Limits the reactor's time that a client may take.
 
-    :param share: of it, on average.
+    :param share: of the time, on average.
     :param now: the time it starts at, in seconds.
     """
 
@@ -82,7 +82,7 @@ class Work(TokenBucket):
 @attrs.frozen
 class Rates:
     """
-    What a client may send on average.
+    The average rates that a client may send.
 
     :ivar pushes: a second; everything but joins is one.
     :ivar size: bytes a second.
@@ -96,7 +96,7 @@ class Rates:
     joins_at_once: float = 100.0
 
     def times(self, factor: float) -> Rates:
-        """Give the rates of so many such clients."""
+        """Give the rates of this many such clients."""
         return Rates(
             self.pushes * factor,
             self.size * factor,
@@ -107,7 +107,7 @@ class Rates:
 
 class Allowance:
     """
-    What a client, or an address, may still send.
+    The rate limiter of a client, or of an address.
 
     :param now: the time it starts at, in seconds.
     """
@@ -123,14 +123,14 @@ class Allowance:
         """
         Take what a frame of ``size`` bytes costs at the time ``now``.
 
-        :return: 0 when that was there; else in how many seconds it will be.
+        :return: 0 when it was taken; else the seconds until it can be.
         """
         return (self._joins if is_join else self._pushes).take(now) or self._size.take(now, size)
 
     def spend_size(self, size: int, now: float) -> float:
-        """As `spend`, for what is no frame."""
+        """As `spend`, for bytes that are no frame."""
         return self._size.take(now, size)
 
     def owe_size(self, size: int, now: float) -> None:
-        """Count bytes that were written for who sent few."""
+        """Count bytes that were written for the client beyond those that it sent."""
         self._size.owe(now, size)

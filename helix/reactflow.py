@@ -7,13 +7,13 @@ from typing import Final
 from helix.mergepatch import JsonObject
 
 PERSONAL: Final = ("selected", "dragging", "resizing", "measured", "positionAbsolute")
-"""Fields of React Flow's nodes and edges that are of one person's screen; documents lack them."""
+"""Fields of React Flow's nodes and edges that belong to one person's screen, not to documents."""
 
 OLD_TYPE: Final = "aiFlowNode"
 """The ``type`` that the first generation's page gives each node; the kind is in ``data.type``."""
 
 MEASURED: Final = ("width", "height")
-"""What React Flow 11 writes over with what it has measured."""
+"""Fields that React Flow 11 overwrites with its measurements."""
 
 
 def is_measured(node: JsonObject) -> bool:

@@ -19,7 +19,7 @@ from helix.records import FlowHead, Summary
 from helix.service import FlowSessionService
 
 KEPT_BYTES = 32 * 1024 * 1024
-"""Bytes of documents that were read last and are kept: who asks for the same shares them."""
+"""Bytes of recently read documents that are kept, so that later reads share them."""
 
 _Key = tuple[str, str, int, bytes | None]
 """A flow, an epoch, a version, and the chain of its head where that is the version."""
@@ -27,7 +27,7 @@ _Key = tuple[str, str, int, bytes | None]
 
 class FlowReader:
     """
-    Reads flows: those that are open from their sessions, others from the store, few at once.
+    Reads flows: open ones from their sessions, others from the store, a few at once.
 
     :param loads: gives those their turns.
     :param apart: does what takes long.

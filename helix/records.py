@@ -13,13 +13,13 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     :ivar version: its place in the log; the first entry has 1.
     :ivar patch: the effective patch, a JSON object as text.
     :ivar at: when it was accepted, Unix seconds.
-    :ivar by: who, as a name to show; empty for nobody in particular.
-    :ivar client_id: the public id of who submitted it (`helix.ids.public_id`); with ``op_id``,
-        names the submission; ``None`` for one that has no name.
+    :ivar by: the author, as a name to show; may be empty.
+    :ivar client_id: the public id of the submitter (`helix.ids.public_id`); with ``op_id``, the
+        idempotency key; ``None`` for an entry without a key.
     :ivar op_id: a number that the client chose; ``None`` exactly when ``client_id`` is.
-    :ivar dropped: what of the submitted patch could not be taken, as JSON Pointers.
-    :ivar chain: the log's at this version (`helix.chain`); empty for an entry from before there
-        were chains, which leaves the log's chain as it was.
+    :ivar dropped: the parts of the submitted patch that were dropped, as JSON Pointers.
+    :ivar chain: the log's at this version (`helix.chain`); empty for an old entry without a chain,
+        which leaves the log's chain unchanged.
     """
 
     version: int
@@ -36,7 +36,7 @@ class NamedVersion(msgspec.Struct, frozen=True, gc=False):
     """
     A version of a log that somebody gave a name.
 
-    :ivar by: who, as a name to show; empty for nobody in particular.
+    :ivar by: who named it, as a name to show; may be empty.
     :ivar at: when it got this name, Unix seconds.
     """
 
@@ -67,7 +67,7 @@ class StoreUsage:
 
 
 class Summary(msgspec.Struct, frozen=True, gc=False):
-    """What a list shows of a document."""
+    """The part of a document that lists show."""
 
     title: str = ""
     description: str = ""
@@ -84,7 +84,7 @@ class FlowHead(msgspec.Struct, frozen=True):
     :ivar created_at: Unix seconds, as the other times.
     :ivar updated_at: when the newest entry was accepted; ``created_at`` before the first.
     :ivar origin: the chain of version 0, by the epoch that the log began in. (`helix.chain`)
-    :ivar chain: that of ``version``; empty in lists, and where the entry that has it is damaged.
+    :ivar chain: that of ``version``; empty in lists, and if its entry is damaged.
     :ivar deleted_at: ``None`` while the flow is not deleted.
     """
 
@@ -131,15 +131,15 @@ class HeadQuery:
     """
     Which flows to list, the newest change first.
 
-    :ivar text: what the id, the title or the description holds, in any case; empty for any.
+    :ivar text: text that the id, the title or the description contains; case is ignored.
     :ivar limit: how many at most, >= 1.
     :ivar before: the ``(updated_at, flow_id)`` of the last one of the page before.
     :ivar deleted: whether to list the deleted flows instead of the others.
     :ivar nodes: how many nodes they have, at least and at most; ``None`` for any.
     :ivar edges: likewise.
     :ivar updated: since when (included) and until when (excluded) they were changed last.
-    :ivar brief: whether titles and descriptions are cut, to `LISTED_TITLE` and
-        `LISTED_DESCRIPTION` characters; one with a NUL perhaps there.
+    :ivar brief: whether titles and descriptions are cut to `LISTED_TITLE` and
+        `LISTED_DESCRIPTION` characters; a text with a NUL may be cut at the NUL.
     """
 
     text: str = ""

@@ -13,10 +13,10 @@ _AXES = ("x", "y")
 
 def nest(nesting: Nesting, patch: JsonObject, staged: JsonObject) -> list[Path]:
     """
-    Make what a patch says of parents come true, and free what lies in nodes that go.
+    Apply the parents in a patch, and release the children of deleted nodes.
 
     :param patch: the nodes of the patch, as they were sent.
-    :param staged: what is left of them; it is changed.
+    :param staged: the rest of them after staging; it is changed.
     :return: the paths of what was left out.
     """
     return _Nester(nesting, patch, staged).run()

@@ -38,7 +38,7 @@ MAX_NUMBER = 2**53
 """The largest whole number that all clients can tell from its neighbours."""
 
 AROUND_BYTES = 1024
-"""What a body may hold around a document or a patch: an id, names."""
+"""Bytes of a body around a document or a patch: an id, names."""
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -65,8 +65,8 @@ def readable(segment: bytes) -> bytes:
     """
     Prepare a segment of an address for the routes.
 
-    A slash that was encoded stays apart from those between segments. What isn't UTF-8, or holds
-    what means that slash, becomes what is no name of anything.
+    An encoded slash stays different from the slashes between segments. A segment that isn't UTF-8,
+    or holds the placeholder of that slash, becomes a name that nothing has.
     """
     try:
         text = segment.decode()
@@ -76,7 +76,7 @@ def readable(segment: bytes) -> bytes:
 
 
 class _AnyText(BaseConverter):
-    """Any text in a route: a flow id may hold slashes, and whether it is one is told elsewhere."""
+    """Any text in a route: a flow id may hold slashes, and is checked elsewhere."""
 
     regex = "(?s:.*)"
     part_isolating = False
@@ -86,7 +86,7 @@ class _AnyText(BaseConverter):
 
 
 class _FlowAlone(_AnyText):
-    """As `_AnyText`, at the end of an address; what belongs to a flow is not taken for its id."""
+    """As `_AnyText`, at the end of an address; the words after a flow's id are not part of it."""
 
     regex = f"(?s:(?!.*/(?:{'|'.join(OF_A_FLOW)}|versions/[^/]*)$).*)"
     part_isolating = False
@@ -166,7 +166,7 @@ def write_with(
 
 def write_known(request: IRequest, tag: str, conditions: Conditions) -> bool:
     """
-    Tag the answer to a GET, and make it 304 where the client has that representation.
+    Tag the answer to a GET, and make it 304 if the client has that representation.
 
     :return: whether it is 304, and so has no body.
     :raises PreconditionFailed: when the client wants another.
@@ -234,12 +234,12 @@ def read_limit(request: IRequest, default: int) -> int:
 @attrs.frozen
 class BodyRoom:
     """
-    How much a body may hold.
+    The limits of a body.
 
-    :ivar max_bytes: of it as it came.
-    :ivar max_weight: of what is in it. (`helix.weight`)
-    :ivar least: refuses it, before anything is built of it, where it takes so many bytes even
-        without its white space and its escapes; ``None`` where it may hold what isn't kept.
+    :ivar max_bytes: of the body as it was sent.
+    :ivar max_weight: of its content. (`helix.weight`)
+    :ivar least: the bytes, without white space and escapes, above which it is refused before it is
+        decoded, and the error; ``None`` if it may hold parts that aren't stored.
     """
 
     max_bytes: int
@@ -248,7 +248,7 @@ class BodyRoom:
 
     def check(self, text: bytes) -> None:
         """
-        Refuse a body that can't be read, by a look at its bytes alone.
+        Refuse a body that is too large, from its bytes alone.
 
         :raises BodyTooLarge, TooManyValues, HelixError: when it holds too much.
         """

@@ -48,16 +48,16 @@ LOAD_TIMEOUT = 9.0
 """Seconds that joins wait for a flow: less than the 10 for which clients wait for a reply."""
 
 SETTLE_PATIENCE = 1.0
-"""Seconds without progress after which a stop waits no longer for what was submitted before it."""
+"""Seconds without progress after which a stop no longer waits for pending submissions."""
 
 SETTLE_TIMEOUT = 10.0
-"""Seconds after which it doesn't in any case."""
+"""Seconds after which a stop no longer waits in any case."""
 
 SETTLE_INTERVAL = 0.02
 """Seconds between two looks at whether it is."""
 
 MAX_LOADS = 3
-"""How often a flow is loaded for one who asks, if its session ends before they have it."""
+"""How often a flow is loaded for one request, if its session ends before the request is served."""
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class _Load:
     waiters: list[Deferred[FlowSession]] = attrs.field(factory=list)
 
     def wait(self) -> Deferred[FlowSession]:
-        """Wait for it; to cancel that doesn't cancel the load."""
+        """Wait for it; cancelling the wait doesn't cancel the load."""
         waiter: Deferred[FlowSession] = Deferred(self.waiters.remove)
         self.waiters.append(waiter)
         return waiter
@@ -167,7 +167,7 @@ class FlowSessionService(Service):
 
     def submit(self, flow_id: str, submission: Submission) -> Deferred[Accepted]:
         """
-        Take an edit into a stored flow's log; those who have it open see it at once.
+        Submit an edit to a stored flow's log; members of the flow see it at once.
 
         :return: as `CommitLoop.submit`.
         :raises FlowNotFound: (through the Deferred) when there is no such flow.
@@ -187,7 +187,7 @@ class FlowSessionService(Service):
 
     def read(self, flow_id: str, version: int | None = None) -> Deferred[FlowState]:
         """
-        Read a stored flow: of those that are open what is durable now, of others what is stored.
+        Read a stored flow: the durable state of its session if it is open, else from the store.
 
         :param version: for the past; the newest if ``None``.
         :raises FlowNotFound, FlowDeleted, VersionNotFound, StoreError: (through the Deferred)
@@ -196,7 +196,7 @@ class FlowSessionService(Service):
         return Deferred.fromCoroutine(self._read(flow_id, version))
 
     def open_state(self, flow_id: str) -> FlowState | None:
-        """What is durable now of a stored flow that is open; ``None`` where it isn't."""
+        """The durable state of a stored flow that is open; ``None`` if it isn't."""
         session = self._sessions.get(flow_id)
         return session.state() if session is not None and session.log.is_stored else None
 
@@ -205,7 +205,7 @@ class FlowSessionService(Service):
         return state or await load_state(flow_id, version, self._logs)
 
     def refresh(self, flow_id: str) -> None:
-        """Let those who have a flow open see what became of it in the store."""
+        """Update an open flow from the store."""
         session = self._sessions.get(flow_id)
         if session is not None:
             self.guard(session, session.refresh)
@@ -268,7 +268,7 @@ class FlowSessionService(Service):
 
     def guard(self, session: FlowSession, call: Callable[..., T], *args: object) -> T:
         """
-        Call something of a session's: a fault in it ends that session alone.
+        Call a method of a session; a fault in it ends that session alone.
 
         :raises SessionCrashed: in place of the fault.
         """
@@ -282,8 +282,8 @@ class FlowSessionService(Service):
 
     async def settle(self) -> None:
         """
-        Wait until all that was submitted is stored or refused: `SETTLE_TIMEOUT` at most, and
-        `SETTLE_PATIENCE` with a store that takes nothing.
+        Wait until all submissions are stored or refused: at most `SETTLE_TIMEOUT`, or
+        `SETTLE_PATIENCE` if the store makes no progress.
         """
         began = progressed = self._clock.seconds()
         stored = -1
@@ -364,8 +364,8 @@ class FlowSessionService(Service):
 
     async def _load_settled(self, flow_id: str) -> LiveLog:
         """
-        Load a flow once what its last session was writing is written or not: who sends again what
-        was under way shall be told what became of it.
+        Load a flow once the last append of its previous session has ended, so that a resend of a
+        pending edit gets its result.
         """
         unsettled = self._unsettled.get(flow_id)
         if unsettled is not None:

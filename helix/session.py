@@ -36,7 +36,7 @@ Audience = DocumentAudience | RelayAudience
 T = TypeVar("T")
 
 PREFIX_CHARACTERS = 8
-"""Of what tells a session's presence from those before it: 48 bits."""
+"""Characters that tell a session's presence from earlier ones: 48 bits."""
 
 
 @attrs.frozen
@@ -61,7 +61,7 @@ class FlowSession:
     """
     A flow that somebody has open.
 
-    It lives while it has members, is held, or has something to commit. (`helix.lifetime`)
+    It lives while it has members, is held, or has something to commit (`helix.lifetime`).
 
     :param log: the flow's, as it was loaded.
     :param around: what the sessions of the server share.
@@ -166,16 +166,16 @@ class FlowSession:
         """
         Add a member in document mode. It gets every entry that follows what this returns.
 
-        It takes the place of another member of the same client: that is where the client was before
-        its connection was lost, and is told ``replaced`` and closed for good.
+        It replaces another member of the same client: the one of a lost connection, which gets
+        ``replaced`` and is closed for good.
 
-        The session must be held meanwhile. `CommitLoop.dismiss` is done when the member leaves.
+        The session must be held meanwhile. When the member leaves, `CommitLoop.dismiss` is called.
 
-        :param person: who it is, in what it submits and to the others.
-        :param resume: what it has, if anything.
+        :param person: its identity, in its edits and for the others.
+        :param resume: the past that it has, if any.
         :raises MaxClientsReached, SessionEnded: as `join`.
-        :raises TooMuchUnread: when the member is to read first what it was sent.
-        :raises StoreError: when the store can't tell what the client was.
+        :raises TooMuchUnread: when the member must first read what it was sent.
+        :raises StoreError: when the store can't tell what the client submitted before.
         """
         client_id = person.client_id
         self._check_room(client_id)
@@ -200,7 +200,7 @@ class FlowSession:
         return joining.joined()
 
     def greet(self, member: IMember) -> None:
-        """Send a member that has joined in relay mode what the flow holds, if it is stored."""
+        """Send the stored flow to a member that has joined in relay mode, if it is stored."""
         if member in self._members:
             self._relays.greet(member)
 
@@ -234,7 +234,7 @@ class FlowSession:
         self._lifetime.hold()
 
     def release(self) -> None:
-        """Undo a `hold`. Without members the session stays a little, for who asks next."""
+        """Undo a `hold`. Without members the session stays a little, for the next request."""
         self._lifetime.release()
 
     # the document
@@ -288,7 +288,7 @@ class FlowSession:
         self._end(End.EMPTY)
 
     def idle(self) -> None:
-        """Who is still here joins again."""
+        """Members that are still here join again."""
         self._dismiss(End.IDLE, REJOIN, REJOIN)
 
     # relay mode
@@ -350,12 +350,12 @@ class FlowSession:
 
     def close(self, by: str = "") -> int:
         """
-        End the session by force, not the flow: members in relay mode get ``flow_deleted`` and their
-        channels are closed, as their clients know it; those in document mode get ``session_ended``
-        and ``phx_error``, and so join again.
+        End the session by force, but not the flow. Members in relay mode get ``flow_deleted`` and
+        their channels are closed, as their clients expect. Members in document mode get
+        ``session_ended`` and ``phx_error``, and so join again.
 
-        :param by: who does so, as a name to show; empty where nobody knows.
-        :return: how many members that were.
+        :param by: who ends it, as a name to show; may be empty.
+        :return: how many members it had.
         """
         count, told = len(self._members), self._told_of_the_end(by)
         self._dismiss(

@@ -15,7 +15,7 @@ MEMBERS = ("title", "description", "viewport", "data", "nodes", "edges")
 """The members of every document."""
 
 FORBIDDEN_KEYS = frozenset({"__proto__", "constructor", "prototype"})
-"""Names that reach an object's prototype in JavaScript: a client that merges them is taken over."""
+"""Names that reach an object's prototype in JavaScript; merging them would be an attack."""
 
 LARGEST_NUMBER = 2**53
 """Up to here browsers, which have doubles, hold every whole number; beyond, not each."""
