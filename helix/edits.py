@@ -74,8 +74,8 @@ class Submission(msgspec.Struct, frozen=True):
     :ivar size: bytes that the submitter sent for it.
     :ivar charge: told how many seconds staging took, and how many bytes beyond ``size`` are
         written; ``None`` if nobody counts.
-    :ivar preparation: what ``stage`` uses; ``stage`` is called only if it fits. ``None`` if the edit
-        needs none.
+    :ivar preparation: what ``stage`` uses; ``stage`` is called only if it fits. ``None`` if it
+        isn't needed.
     """
 
     stage: Callable[[FlowDocument, list[str]], JsonObject | Replacement]

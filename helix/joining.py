@@ -60,8 +60,8 @@ class Joining:
 
     async def prepare(self) -> None:
         """
-        Get the entries that the member missed and that are not at hand any more; without any, what
-        of the document takes long.
+        Load the entries that the member missed and that are no longer in memory; without any,
+        encode the document in a thread if that takes long.
 
         :raises HelixError: when the store can't tell what other nodes sent to the member.
         """

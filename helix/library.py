@@ -332,7 +332,7 @@ class FlowLibrary:
         by: str,
         charge: Charge | None,
     ) -> Accepted:
-        """Let a document become another, in a way that keeps nobody waiting where it is large."""
+        """Replace a document without blocking the reactor if it is large."""
         rewriting = Rewriting(make_whole, self.limits, size, self._apart, charge)
         await rewriting.make(await self._service.read(flow_id))
         submission = Submission(

@@ -29,8 +29,8 @@ class FlowReader:
     """
     Reads flows: open ones from their sessions, others from the store, a few at once.
 
-    :param loads: gives those their turns.
-    :param apart: does what takes long.
+    :param loads: queues the loads from the store.
+    :param apart: runs long work in a thread.
     """
 
     def __init__(self, service: FlowSessionService, loads: Loads, apart: Apart) -> None:

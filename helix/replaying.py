@@ -28,7 +28,7 @@ REPLAYED_AT_ONCE = 500
 _KINDS = {name: type(value) for name, value in empty_document().items()}
 
 _NONSENSE = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
-"""What reading and applying something raises that is no document, or no patch of one."""
+"""Errors of reading or applying something that is not a document or a patch."""
 
 
 def _decode(text: bytes) -> JsonObject:
@@ -46,8 +46,8 @@ class LogSettings:
     :ivar clock: the reactor.
     :ivar wall: tells the time, in Unix seconds; it may be set to any other.
     :ivar new_epoch: makes the identity of a new log.
-    :ivar work: tells the time by which staging is measured, in seconds: for each edit twice, so it
-        has to be quick.
+    :ivar work: gives the time that measures staging, in seconds. It is called twice per edit, so it
+        must be quick.
     :ivar apart: does what takes long.
     """
 
@@ -86,7 +86,7 @@ def _replayed(stored: StoredFlow, limits: DocumentLimits) -> FlowDocument:
 
 
 def _begin(stored: StoredFlow, limits: DocumentLimits) -> tuple[FlowDocument, list[Entry]]:
-    """Make the document that a flow's entries go on from, and give these."""
+    """Make the document before a flow's entries, and give these entries."""
     entries = stored.entries
     if stored.snapshot is not None:
         place = f"The snapshot of version {stored.snapshot_version}"
@@ -111,7 +111,7 @@ def _made(
 
 
 def _check_members(content: JsonObject) -> None:
-    """See that a document's parts are there, without a look at all that is in them."""
+    """Check that a document's parts are there, without checking their content."""
     kinds = {name: type(value) for name, value in content.items()}
     if kinds != _KINDS:
         raise TypeError("a document has other members")

@@ -153,8 +153,8 @@ def write_with(
     cache: bytes = b"no-store",
 ) -> bytes:
     """
-    As `write_json`, of an object with one more member, whose bytes are not copied: who waits for
-    the same answer shares them.
+    As `write_json`, for an object with one more member whose bytes are not copied, so that several
+    answers share them.
 
     :param text: that member, JSON.
     """
