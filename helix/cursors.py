@@ -92,7 +92,7 @@ def _check_moving(moving: dict[str, Moving]) -> None:
         )
     for node_id in moving:
         if not 1 <= len(node_id.encode()) <= MAX_ID_BYTES or node_id in FORBIDDEN_KEYS:
-            raise InvalidParameters("moving must hold ids of nodes only")
+            raise InvalidParameters("moving holds a key that can't be the id of a node")
 
 
 class Cursors:
