@@ -136,11 +136,11 @@ def test_edi10_arrange_find_and_the_sheets(opened: Person) -> None:
     expect(opened.page.get_by_label("Label")).to_have_value("right")
     opened.page.locator(".react-flow__pane").click(position={"x": 700, "y": 700})
     opened.press("?")
-    expect(opened.page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(opened.page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     opened.press("Escape")
     expect(opened.page.get_by_role("dialog")).to_have_count(0)
     opened.press("Control+k")
-    opened.page.get_by_role("combobox").fill("other theme")
+    opened.page.get_by_role("combobox").fill("switch theme")
     opened.press("Enter")
     expect(opened.page.locator("html")).to_have_attribute("data-theme", "dark")
 

@@ -35,7 +35,7 @@ def crash(person: Person) -> None:
     """Have the interface meet a browser that fails it."""
     person.page.evaluate(BREAK_DIALOGS)
     person.press("?")
-    expect(person.page.get_by_role("heading", name="Something broke")).to_be_visible()
+    expect(person.page.get_by_role("heading", name="Something went wrong")).to_be_visible()
     assert person.complaints, "a crash is told to who looks for it"
     assert all(BROKEN in complaint for complaint in person.complaints)
     person.complaints.clear()
@@ -60,7 +60,7 @@ def test_edi14_crash_keeps_sends_and_hands_over_what_is_unsent(
     moved = saved["document"]["nodes"]["left"]["position"]
     assert moved["y"] > 80
     assert stored_nodes(daemon, flow_id)["left"]["position"] == {"x": 0, "y": 0}
-    ada.button("Load again").click()
+    ada.button("Reload").click()
     expect(ada.node("left")).to_be_visible()
     expect(ada.status).to_contain_text("1 unsent")
     crash(ada)
@@ -100,11 +100,11 @@ def test_edi14_deleted_flow_says_by_whom_and_can_be_kept(
 def test_edi14_addresses_that_name_no_flow_say_so(ada: Person) -> None:
     ada.page.goto("/flow/never-seen")
     ada.sees_saved()
-    expect(ada.page.locator(".hint")).to_contain_text("An empty flow")
+    expect(ada.page.locator(".hint")).to_contain_text("This flow is empty")
     ada.page.goto(f"/flow/{'x' * 256}")
     expect(ada.page.get_by_role("alertdialog")).to_contain_text("Invalid flow identifier.")
     ada.page.goto("/flow/%ff")
-    expect(ada.page.locator("h1")).to_have_text("There is no such flow")
+    expect(ada.page.locator("h1")).to_have_text("Flow not found")
     ada.page.get_by_role("link", name="All flows").click()
     expect(ada.page.locator("h1")).to_have_text("Your flows")
 
@@ -118,7 +118,7 @@ def test_edi14_full_server_says_so_and_lets_one_in_later(
     ada.open(flow_id)
     bob.page.goto(f"/flow/{flow_id}")
     alert = bob.page.get_by_role("alert")
-    expect(alert).to_contain_text("As many people are in this flow as may be.")
+    expect(alert).to_contain_text("This flow is full.")
     expect(alert.get_by_role("button", name="Try now")).to_be_visible()
     ada.page.close()
     bob.sees_saved()  # by itself: whoever presses the button may be late for it
@@ -143,13 +143,13 @@ def test_edi14_browser_that_keeps_nothing_can_edit_and_warns(
     expect(ada.status).to_contain_text("Offline")
     ada.drag("right", (-80, 160))
     expect(ada.status).to_have_text("Offline, 1 not kept")
-    expect(ada.page.locator(".toasts")).to_contain_text("This browser keeps nothing")
+    expect(ada.page.locator(".toasts")).to_contain_text("This browser can't store changes")
     with ada.page.expect_event("dialog") as asking:
         ada.page.once("dialog", lambda dialog: dialog.dismiss())
         ada.page.evaluate("location.reload()")
     assert asking.value.type == "beforeunload"
     crash(ada)
-    expect(ada.page.get_by_role("alert")).to_contain_text("1 unsent change is in this window alone")
+    expect(ada.page.get_by_role("alert")).to_contain_text("1 unsent change is only in this window")
     wire.mend()
     expect(ada.page.get_by_role("alert")).to_contain_text("All your changes are saved.")
     assert stored_nodes(daemon, flow_id)["right"]["position"]["y"] > 80
@@ -161,9 +161,9 @@ def test_edi7_page_that_gets_no_connection_says_why(ada: Person, make_flow: Make
     wire.cut()
     ada.page.goto(f"/flow/{flow_id}")
     alert = ada.page.get_by_role("alert")
-    expect(alert).to_contain_text("something on the way lets no WebSocket through", timeout=20_000)
+    expect(alert).to_contain_text("something on the way blocks WebSockets", timeout=20_000)
     ada.page.route("**/socket/check", lambda route: route.fulfill(status=404, body="Not here"))
-    expect(alert).to_contain_text("no Helix server", timeout=20_000)
+    expect(alert).to_contain_text("isn't a Helix server", timeout=20_000)
     ada.complaints.clear()  # the browser's of what it found
     wire.let()
     alert.get_by_role("button", name="Try now").click()

@@ -118,4 +118,4 @@ def test_edi14_browser_without_a_clipboard_shows_the_link_and_saves_the_picture(
     with ada.page.expect_download() as downloading:
         ada.press("Control+Shift+C")
     assert size_of(downloading.value.path().read_bytes())[0] > 200
-    expect(toasts).to_contain_text("it was saved as a file")
+    expect(toasts).to_contain_text("the picture was saved as a file")

@@ -37,8 +37,8 @@ def test_edi5_flows_are_found_by_counts_and_age(ada: Person, make_flow: MakeFlow
         expect(cards(ada).locator(".open").first).to_have_attribute("href", paths[0])
     assert any("min_nodes=11" in url for url in asked)
     search(ada, "orders older:1d")
-    expect(ada.page.locator(".empty")).to_contain_text("No flow like that has “orders”")
-    ada.button("Look among all flows").click()
+    expect(ada.page.locator(".empty")).to_contain_text("No matching flow has “orders”")
+    ada.button("Search all flows").click()
     expect(cards(ada)).to_have_count(2)
     expect(ada.page.get_by_label("Search flows")).to_have_value("orders")
 
@@ -51,13 +51,13 @@ def test_edi5_size_and_age_are_chosen(ada: Person, make_flow: MakeFlow) -> None:
     expect(ada.page.get_by_label("Search flows")).to_have_value("nodes:>50")
     expect(cards(ada)).to_have_count(1)
     expect(cards(ada).locator(".open")).to_have_attribute("href", f"/flow/{large}")
-    age.select_option("Not for 30 days")
+    age.select_option("More than 30 days ago")
     expect(cards(ada)).to_have_count(0)
     expect(ada.page.get_by_label("Search flows")).to_have_value("nodes:>50 older:30d")
     age.select_option("The last 24 hours")
     expect(cards(ada)).to_have_count(1)
     search(ada, "nodes:59..61")
-    expect(size.locator("option:checked")).to_have_text("As typed")
+    expect(size.locator("option:checked")).to_have_text("Custom")
     expect(cards(ada)).to_have_count(1)
 
 

@@ -303,7 +303,7 @@ def test_edi42_delete_leaves_the_contents_and_a_command_of_its_own_takes_them(
     boxed.press("Control+z")
     boxed.hears("Undone")
     element(boxed, "box").click(button="right", position={"x": 600, "y": 380})
-    boxed.choose("Delete with what lies in it")
+    boxed.choose("Delete with its contents")
     boxed.hears("Deleted 2 nodes")
     assert set(document_of(boxed)["nodes"]) == {"free"}
     boxed.press("Control+z")
@@ -315,8 +315,8 @@ def test_edi42_delete_leaves_the_contents_and_a_command_of_its_own_takes_them(
     boxed.hears("Deleted 2 nodes")
     assert set(document_of(boxed)["nodes"]) == {"free"}
     boxed.press("?")
-    keys = boxed.page.get_by_role("dialog", name="Keys")
-    expect(keys).to_contain_text("Delete with what lies in itShiftDel")
+    keys = boxed.page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(keys).to_contain_text("Delete with its contentsShiftDel")
     expect(keys).to_contain_text("Move into a groupAltG")
 
 

@@ -77,7 +77,7 @@ def test_edi62_node_that_cannot_be_shown_is_looked_at_and_deleted(
     broken.page.locator('[data-id="odd"]', has_text="Can't be shown").click()
     properties = broken.page.get_by_role("complementary", name="Properties")
     expect(properties).to_contain_text("Something in it breaks these fields")
-    properties.get_by_text("Look at it as JSON").click()
+    properties.get_by_text("Show as JSON").click()
     expect(properties.locator("pre")).to_contain_text('"boom": true')
     properties.get_by_role("button", name="Delete").click()
     expect(broken.page.locator(".react-flow__node")).to_have_count(1)
@@ -97,7 +97,7 @@ def test_edi62_canvas_that_cannot_be_shown_comes_back_once_the_flow_is_repaired(
     alert = broken.page.get_by_role("alert")
     expect(alert).to_contain_text("The canvas can't be shown")
     alert.get_by_role("button", name="Try again").click()
-    alert.get_by_text("Look at it as JSON").click()
+    alert.get_by_text("Show as JSON").click()
     expect(alert.locator("pre")).to_contain_text('"boom": true')
     expect(broken.page.get_by_label("Title of the flow")).to_have_value("Orders")
     rest(daemon, "PATCH", f"/flows/{flow_id}", {"nodes": {"right": {"data": {"type": None}}}})
@@ -137,12 +137,12 @@ def test_edi13_axe_finds_nothing_in_what_stands_in(
     assert person.page.evaluate(AXE) == []
     go(person, f"/flow/{flow_id}")
     person.page.locator('[data-id="odd"]').click()
-    person.page.get_by_text("Look at it as JSON").click()
+    person.page.get_by_text("Show as JSON").click()
     expect(person.page.locator(".as-json pre")).to_be_visible()
     assert person.page.evaluate(AXE) == []
     go(person, f"/flow/{make_flow(node('right', 480, 0, 'unknown', type=BOOM))}")
     alert = person.page.get_by_role("alert")
-    alert.get_by_text("Look at it as JSON").click()
+    alert.get_by_text("Show as JSON").click()
     expect(alert.locator("pre")).to_be_visible()
     assert person.page.evaluate(AXE) == []
     has_told(person)
@@ -154,7 +154,7 @@ def test_edi63_a_page_that_crashed_begins_from_what_the_server_has(
     flow_id = make_flow(node("left", 0, 0))
     broken.open(flow_id)
     rest(daemon, "PATCH", f"/flows/{flow_id}", {"nodes": {"left": {"data": {"label": BOOM}}}})
-    expect(broken.page.get_by_role("heading", name="Something broke")).to_be_visible()
+    expect(broken.page.get_by_role("heading", name="Something went wrong")).to_be_visible()
     broken.page.wait_for_function(
         """(flowId) => new Promise((resolve) => {
             indexedDB.open('helix-flows').onsuccess = ({target: {result}}) => {

@@ -18,7 +18,7 @@ def test_edi11_version_is_named_found_by_its_name_and_restored(
     bob.button("History").click()
     ada.button("History").click()
     ada.button("Name this version").click()
-    ada.page.get_by_label("What everybody finds it by").fill("Before the launch")
+    ada.page.get_by_label("Name that everybody sees").fill("Before the launch")
     ada.button("Save").click()
     expect(bob.page.get_by_text("Before the launch")).to_be_visible()
     ada.node("left").click()
@@ -86,7 +86,7 @@ def test_edi11_version_is_named_renamed_and_unnamed_by_keys(
     ada.press("Enter")
     ada.button("Remove the name").focus()
     ada.press("Enter")
-    expect(ada.page.locator(".timeline b")).to_have_text("Then · version 1")
+    expect(ada.page.locator(".timeline b")).to_have_text("Earlier · version 1")
     assert rest(ada.daemon, "GET", f"/flows/{ada.flow_id}/versions")["versions"] == []
     ada.button("Restore").focus()
     ada.press("Enter")

@@ -117,7 +117,7 @@ def test_edi23_size_alignment_and_gaps(ada: Person, make_flow: MakeFlow) -> None
     ada.press("Tab", "Escape")
     assert document_of(ada)["nodes"]["one"]["width"] == 200
     ada.press("Control+a", "Alt+Shift+H")
-    ada.hears("Spread 3 nodes")
+    ada.hears("Distributed 3 nodes")
     stored = document_of(ada)
     assert [position(stored, name)[0] for name in ("one", "three", "two")] == [0, 232, 480]
     ada.press("Alt+Shift+ArrowLeft")
@@ -149,7 +149,7 @@ def test_edi27_menu_sheet_and_dialogs_give_the_focus_back(opened: Person) -> Non
     opened.press("Escape")
     expect(opened.node("left")).to_be_focused()
     opened.press("?")
-    sheet = opened.page.get_by_role("dialog", name="Keys")
+    sheet = opened.page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(sheet).to_contain_text("Arrange")
     for _ in range(4):
         opened.press("Tab")
@@ -192,7 +192,7 @@ def test_edi10_keys_are_found_by_their_place_where_they_type_no_letter(opened: P
     opened.page.evaluate(PRESS, {"key": "я", "code": "KeyZ", "ctrlKey": True})
     opened.hears("Undone")
     opened.page.evaluate(PRESS, {"key": "Z", "code": "KeyY", "ctrlKey": True, "shiftKey": True})
-    opened.hears("Done again")
+    opened.hears("Redone")
 
 
 def test_edi27_focus_stays_while_the_canvas_moves(ada: Person, make_flow: MakeFlow) -> None:

@@ -86,7 +86,8 @@ def test_edi31_selected_comes_to_the_front_and_goes_to_the_back(
     for person in (ada, bob):
         assert top_of(person, "10", "a", "b") == "a"
     ada.press("?")
-    expect(ada.page.get_by_role("dialog", name="Keys")).to_contain_text("Bring to the front]")
+    keys = ada.page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(keys).to_contain_text("Bring to the front]")
 
 
 def test_edi31_numbers_stay_small_and_the_order_of_what_is_brought(
@@ -342,7 +343,7 @@ def test_edi33_node_of_an_earlier_generation_looks_and_is_edited_like_any(
     expect(ada.page.get_by_label("Width", exact=True)).to_have_attribute("placeholder", "320")
     expect(ada.page.get_by_label("type", exact=True)).to_have_count(0)
     ada.page.get_by_label("Kind").select_option("agent")
-    own = ada.button("Its own: #3B82F6")
+    own = ada.button("Custom: #3B82F6")
     expect(own).to_have_attribute("aria-pressed", "true")
     ada.page.goto("/")
     ada.page.get_by_label("Search flows").fill("numbat")

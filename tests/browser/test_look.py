@@ -29,11 +29,11 @@ AT = """([x, y]) => {
 def test_edi52_colours_and_borders_are_typed_picked_and_taken_back(opened: Person) -> None:
     opened.node("left").click()
     fields = opened.page.locator(".properties")
-    fields.get_by_label("Filled with", exact=True).fill("#ffe066")
+    fields.get_by_label("Fill", exact=True).fill("#ffe066")
     fields.get_by_label("Border", exact=True).fill("#1d4ed8")
     fields.get_by_label("Thickness").fill("3")
-    fields.get_by_label("Border's line").select_option("dashed")
-    fields.get_by_label("Pick: Any colour").fill("#00aa55")
+    fields.get_by_label("Border style").select_option("dashed")
+    fields.get_by_label("Colour picker: Custom colour").fill("#00aa55")
     opened.press("Escape")
     opened.page.locator(".react-flow__pane").click(position={"x": 700, "y": 700})
     left = document_of(opened)["nodes"]["left"]
@@ -48,9 +48,9 @@ def test_edi52_colours_and_borders_are_typed_picked_and_taken_back(opened: Perso
     expect(opened.node("left")).to_have_class(re.compile("filled bordered"))
     assert opened.node("left").evaluate(STYLE) == drawn
     opened.node("left").click()
-    fields.get_by_label("Filled with", exact=True).fill("")
+    fields.get_by_label("Fill", exact=True).fill("")
     fields.get_by_label("Border", exact=True).fill("#12")
-    expect(fields.get_by_role("alert")).to_contain_text("A colour is #")
+    expect(fields.get_by_role("alert")).to_contain_text("Enter #")
     fields.get_by_label("Border", exact=True).press("Escape")
     expect(fields.get_by_label("Border", exact=True)).to_have_value("#1d4ed8")
     style = document_of(opened)["nodes"]["left"]["style"]
@@ -109,4 +109,4 @@ def test_edi52_what_else_stands_in_a_style_counts_nothing(
     ada.open(make_flow(node("odd", 0, 0) | {"style": style}, node("plain", 480, 0)))
     assert ada.node("odd").evaluate(STYLE) == ada.node("plain").evaluate(STYLE)
     ada.node("odd").click()
-    expect(ada.page.locator(".properties").get_by_label("Filled with", exact=True)).to_be_visible()
+    expect(ada.page.locator(".properties").get_by_label("Fill", exact=True)).to_be_visible()

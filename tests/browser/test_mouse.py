@@ -135,13 +135,13 @@ def test_edi23_node_is_resized_and_others_are_aligned_by_buttons(
     ada.page.keyboard.down("Shift")
     ada.node("three").click()
     ada.page.keyboard.up("Shift")
-    ada.button("Align to the left").click()
+    ada.button("Align left").click()
     stored = document_of(ada)
     assert position(stored, "three") == (0, 400)
     ada.page.keyboard.down("Shift")
     ada.node("two").click()
     ada.page.keyboard.up("Shift")
-    ada.button("Spread from top to bottom").click()
+    ada.button("Distribute vertically").click()
     stored = document_of(ada)
     assert position(stored, "two")[0] == 480
     a, b, c = (stored["nodes"][name] for name in NAMES)
@@ -174,7 +174,7 @@ def test_edi24_properties_of_many_and_what_cannot_be_kept(ada: Person, make_flow
     assert [nodes[name]["data"]["limit"] for name in NAMES[:2]] == [3, 5]
     field.fill("9")
     field.blur()
-    ada.button("As Memory").click()
+    ada.button("Memory colour").click()
     ada.page.get_by_label("Kind").select_option("Skill")
     ada.page.get_by_label("Kind").blur()
     nodes = document_of(ada)["nodes"]
@@ -196,7 +196,7 @@ def test_edi25_canvas_is_moved_zoomed_mapped_and_locked(opened: Person) -> None:
     assert opened.resting_view()[2] == 1
     opened.button("Zoom out").click()
     assert opened.resting_view()[2] < 1
-    opened.button("See everything").click()
+    opened.button("Zoom to fit").click()
     assert opened.resting_view() == [x, y, 1]
     map_box = opened.page.get_by_label("Map of the flow")
     map_box.click(position={"x": 20, "y": 64})
@@ -204,7 +204,7 @@ def test_edi25_canvas_is_moved_zoomed_mapped_and_locked(opened: Person) -> None:
     assert moved[0] > x + 100
     opened.page.mouse.wheel(0, 100)
     assert opened.resting_view()[2] < 1
-    opened.button("See everything").click()
+    opened.button("Zoom to fit").click()
     opened.resting_view()
     opened.button("Lock the canvas").click()
     opened.drag("left", (80, 80))

@@ -39,7 +39,7 @@ def test_edi51_kinds_are_found_by_letters(opened: Person) -> None:
     field.press("ArrowDown")
     expect(kinds.first).to_be_focused()
     field.fill("zzz")
-    expect(palette).to_contain_text("No node is called that.")
+    expect(palette).to_contain_text("No nodes match.")
     field.press("Enter")
     field.press("Escape")
     expect(kinds).to_have_count(10)
@@ -104,7 +104,7 @@ def test_edi50_template_is_inserted_whole_and_taken_back_in_one_step(
 def test_edi50_templates_that_cant_be_had_are_told_of(opened: Person) -> None:
     opened.page.route("**/api/templates", lambda route: route.abort())
     opened.press("Alt+i")
-    expect(opened.page.get_by_role("dialog")).to_contain_text("The templates can't be had")
+    expect(opened.page.get_by_role("dialog")).to_contain_text("Couldn't load the templates")
     opened.press("Escape")
     opened.page.unroute("**/api/templates")
     opened.page.route("**/api/templates/*", lambda route: route.abort())

@@ -117,7 +117,7 @@ def test_edi28_node_is_dragged_from_the_palette_by_a_finger(phone: Person, width
 
 
 def test_edi28_long_touch_opens_the_menu(phone: Person) -> None:
-    menu = phone.page.get_by_role("menu", name="What can be done here")
+    menu = phone.page.get_by_role("menu", name="Actions")
     session = phone.context.new_cdp_session(phone.page)
     box = phone.node("left").locator(".text").bounding_box()
     assert box is not None
@@ -128,7 +128,7 @@ def test_edi28_long_touch_opens_the_menu(phone: Person) -> None:
         phone.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => done()))")
         expect(menu).to_be_visible()  # what came up under the finger isn't pressed by lifting it
         if at[1] == 150:
-            phone.choose("Select everything")
+            phone.choose("Select all")
             expect(phone.selected).to_have_count(2)
         else:
             phone.choose("Duplicate")
@@ -164,10 +164,10 @@ def test_edi28_bar_fits_and_its_menu_has_the_rest(phone: Person) -> None:
     bar = phone.page.locator(".editor > .bar")
     assert bar.evaluate("(one) => one.scrollWidth <= one.clientWidth")
     phone.button("More").tap()
-    for name in ("Copy the link", "Find in the flow", "History", "Keys"):
+    for name in ("Copy the link", "Find in the flow", "History", "Keyboard shortcuts"):
         expect(phone.page.get_by_role("menuitem", name=name)).to_be_visible()
-    phone.choose("Keys")
-    expect(phone.page.get_by_role("dialog", name="Keys")).to_be_visible()
+    phone.choose("Keyboard shortcuts")
+    expect(phone.page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
 def test_edi28_fingers_move_and_zoom_the_canvas_and_nodes(phone: Person) -> None:

@@ -41,7 +41,7 @@ def field(person: Person, label: str) -> Locator:
 
 def write(person: Person, one: dict[str, Any]) -> object:
     """Fill a field in, and give what is to be kept."""
-    label = one["label"] + (", one a line" if one["type"] == "list" else "")
+    label = one["label"] + (", one per line" if one["type"] == "list" else "")
     if one["type"] == "choice":
         value = list(one["options"])[-1]
         field(person, label).select_option(value)
@@ -87,7 +87,7 @@ def test_edi53_numbers_out_of_their_bounds_say_so_and_are_not_sent(
     for label, text, fault in (
         ("Temperature", "3", "At most 2"),
         ("Temperature", "-1", "At least 0"),
-        ("Token limit", "1.5", "A whole number is needed"),
+        ("Token limit", "1.5", "Enter a whole number"),
     ):
         field(ada, label).fill(text)
         field(ada, label).blur()

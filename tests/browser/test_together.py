@@ -253,7 +253,7 @@ def test_edi9_each_person_has_one_picture_and_many_have_a_list(
     expect(ada.page.locator(".toasts")).to_contain_text("left.")
     expect(avatars).to_have_count(1)
     ada.page.locator(".avatar").click()
-    ada.page.get_by_label("What others see").fill("Ada Lovelace")
+    ada.page.get_by_label("Name that others see").fill("Ada Lovelace")
     ada.press("Enter")
     expect(ada.button("You are Ada Lovelace. Change your name")).to_be_visible()
 

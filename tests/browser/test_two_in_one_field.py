@@ -187,7 +187,7 @@ def test_edi38_same_words_changed_by_both_are_kept_twice_and_it_is_said(
     bob.sees_saved()
     wire.mend()
     expect(ada.page.get_by_label("Instructions")).to_have_value("Sort by date name")
-    told = "Somebody else changed the same words in “Instructions” of “left” as you."
+    told = "You and somebody else changed the same words in “Instructions” of “left”."
     expect(ada.page.get_by_role("status").get_by_text(told)).to_be_visible()
     expect(bob.page.get_by_label("Instructions")).to_have_value("Sort by date name")
 
@@ -263,7 +263,7 @@ def test_edi39_two_people_edit_two_keys_of_one_object(
     ada.page.keyboard.type('", "x-new": "2')
     put_caret(adas, len('{\n "accept": "json", "x-new": "2"'))
     ada.page.keyboard.type(', "half')
-    expect(ada.page.get_by_role("alert")).to_contain_text("Not JSON yet")
+    expect(ada.page.get_by_role("alert")).to_contain_text("Invalid JSON")
     bobs.fill('{"accept": "json", "x-key": "one", "x-new": "2"}')
     expect(adas).to_have_value('{\n "accept": "json", "x-new": "2", "half,\n "x-key": "one"\n}')
     ada.page.keyboard.type('": "3"')

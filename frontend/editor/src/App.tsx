@@ -31,8 +31,8 @@ function Page({ path }: { path: string }) {
 function Nowhere() {
   return (
     <main className="message">
-      <h1>There is no such flow</h1>
-      <p>The address can't be read. Perhaps a part of the link is missing.</p>
+      <h1>Flow not found</h1>
+      <p>This address isn't valid. Part of the link may be missing.</p>
       <a className="button primary" href="/">
         All flows
       </a>

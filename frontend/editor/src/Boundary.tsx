@@ -29,14 +29,14 @@ export class Boundary extends Component<{ children: ReactNode }, { broken: Broke
 function Crash({ error, flow }: Broken) {
   return (
     <main className="message" role="alert">
-      <h1>Something broke</h1>
+      <h1>Something went wrong</h1>
       {flow !== null && <Rescued flow={flow} />}
       <p>
         <code>{error.message}</code>
       </p>
       <div className="row">
         <button className="button primary" onClick={() => { location.reload(); }}>
-          Load again
+          Reload
         </button>
         {flow !== null && (
           <button className="button" onClick={() => { saveDocument(flow.state.document); }}>
@@ -69,6 +69,6 @@ function wordsOf(flow: SyncedFlow, unsent: number): string {
   }
   const changes = unsent === 1 ? "1 unsent change is" : `${unsent} unsent changes are`;
   return isAtRisk(flow)
-    ? `${changes} in this window alone. Save a copy before you leave it.`
+    ? `${changes} only in this window. Save a copy before you close it.`
     : `${changes} kept in this browser, and sent as soon as the server can be reached.`;
 }

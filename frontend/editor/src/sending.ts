@@ -17,8 +17,8 @@ export function sendUnsent(except?: string): Unsent {
 function textOf(event: UnsentEvent): string {
   const title = event.title || "Untitled flow";
   if (event.type === "refused") {
-    return `A change to “${title}” that was made offline wasn't taken: ${event.refusal.reason}`;
+    return `An offline change to “${title}” was refused: ${event.refusal.reason}`;
   }
   const { paths } = event.dropped;
-  return `What was changed offline in “${title}” was deleted meanwhile: ${numbered(paths.length, "change")} couldn't be taken.`;
+  return `Somebody deleted what you changed offline in “${title}”: ${numbered(paths.length, "change")} couldn't be applied.`;
 }

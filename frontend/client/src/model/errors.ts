@@ -1,4 +1,4 @@
-/** Why the server, or the connection, says no: in the words of the library. */
+/** Errors of the connection and refusals of the server, with the library's own texts. */
 
 import type { FlowError } from "../types.js";
 import { isObject } from "./mergepatch.js";
@@ -6,24 +6,24 @@ import { authorOf } from "./wellformed.js";
 
 export const LOST: FlowError = { reason: "The connection was lost", code: null };
 export const UNREACHABLE: FlowError = { reason: "The server can't be reached", code: null };
-export const BUSY: FlowError = { reason: "The server takes no changes for now", code: null };
+export const BUSY: FlowError = { reason: "The server accepts no changes right now", code: null };
 export const NO_HELIX: FlowError = {
-  reason: "What answers at this address is no Helix server",
+  reason: "The server at this address isn't a Helix server",
   code: "not_helix",
 };
 export const BLOCKED: FlowError = {
-  reason: "The server is there, but something on the way lets no WebSocket through",
+  reason: "The server answers, but something on the way blocks WebSockets",
   code: "websocket_blocked",
 };
 export const ENDED: FlowError = { reason: "The session was ended", code: "session_ended" };
-/** The code of what was for another version of the flow than it is at. */
+/** The code of a refused operation whose `if_version` isn't the flow's version. */
 export const OVERTAKEN = "precondition_failed";
 export const REPLACED: FlowError = {
-  reason: "Another page goes on under this page's name",
+  reason: "Another page has taken over this page's client id",
   code: "replaced",
 };
 
-/** Tell that a flow was deleted, and by whom where that is known. */
+/** Make the error that a flow was deleted, and by whom if known. */
 export function deletion(by: unknown): FlowError {
   const who = authorOf(by);
   return who !== ""
@@ -38,7 +38,7 @@ export function refusal(response: unknown): FlowError & { retry: boolean } {
   return {
     reason: typeof reason === "string" ? reason : "The server gave no reason",
     code: typeof code === "string" ? code : null,
-    // Where the server doesn't say, its phx_close will.
+    // If the server doesn't say so, its phx_close will.
     retry: retry !== false,
   };
 }

@@ -31,7 +31,7 @@ export class Parts {
     const texts = this.#texts;
     this.clear();
     if (texts.length !== parts) {
-      throw new Error(`Of ${parts} parts of the answer to a join ${texts.length} came`);
+      throw new Error(`Only ${texts.length} of ${parts} parts of the answer to a join arrived`);
     }
     return JSON.parse(texts.join("")) as JsonObject;
   }

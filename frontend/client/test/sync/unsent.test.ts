@@ -155,7 +155,7 @@ describe("what is unsent of flows that no page has open", () => {
     desk.network.isUp = true;
     desk.server.mood = () => ({ reason: "Busy", code: "store_unavailable", retry: true });
     await desk.until(() => desk.server.heardEvents("patch").length > 0);
-    await desk.until(() => unsent.flows[0]?.error?.reason === "The server takes no changes for now");
+    await desk.until(() => unsent.flows[0]?.error?.reason === "The server accepts no changes right now");
     desk.server.mood = () => null;
     await desk.until(() => unsent.flows.length === 0);
     expect(desk.server.document.title).toBe("one");

@@ -180,10 +180,10 @@ export function Editor({ flowId }: { flowId: string }) {
         )}
         {document !== null && nodes.length === 0 && past === null && (
           <div className="hint">
-            <b>An empty flow</b>
+            <b>This flow is empty</b>
             {!isFixed && (
               <>
-                <span className="by-mouse">Click a node on the left, or drag it here. {keyWords("Mod+K").join(" ")} lists all that can be done.</span>
+                <span className="by-mouse">Click a node on the left, or drag it here. {keyWords("Mod+K").join(" ")} lists all commands.</span>
                 <span className="by-touch">Add the first node with +.</span>
               </>
             )}
@@ -200,7 +200,7 @@ export function Editor({ flowId }: { flowId: string }) {
       )}
       <Announcer />
       {sheet === "keys" && <KeySheet commands={commands} onClose={() => { setSheet(null); }} />}
-      {sheet === "commands" && <Choices title="Commands" placeholder="What to do" choices={commands.filter((one) => one.isEnabled)} onClose={() => { setSheet(null); }} />}
+      {sheet === "commands" && <Choices title="Commands" placeholder="A command's name" choices={commands.filter((one) => one.isEnabled)} onClose={() => { setSheet(null); }} />}
       {sheet === "find" && <Choices title="Find in the flow" placeholder="A node's label, kind or content" choices={views.finds()} onClose={() => { setSheet(null); }} />}
       {sheet === "templates" && (
         <TemplateChoices onInsert={(name, template) => { latest.current.insert(name, template); }} onClose={() => { setSheet(null); }} />
@@ -208,7 +208,7 @@ export function Editor({ flowId }: { flowId: string }) {
       {sheet === "arrange" && (
         <Question
           title="Arrange the whole flow?"
-          text={`All that is in it moves to where it stands in order, from left to right, for everybody: ${numbered(nodes.length, "node")}. To arrange some of them, select these first.`}
+          text={`This puts ${numbered(nodes.length, "node")} in order, from left to right, for everybody. To arrange only some, select them first.`}
           answer="Arrange"
           onAnswer={() => { actions.layOut(views.fit); }}
           onClose={() => { setSheet(null); }}

@@ -73,7 +73,7 @@ function More({ rest, onMore }: { rest: number | null; onMore: () => void }) {
 /** Stands where cards will be. */
 export function Skeletons() {
   return (
-    <ul className="cards" aria-label="Loading the flows" aria-busy>
+    <ul className="cards" aria-label="Loading flows" aria-busy>
       {Array.from({ length: 8 }, (_, n) => (
         <li key={n} className="card skeleton">
           <div className="picture" />

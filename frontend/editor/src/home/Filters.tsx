@@ -16,7 +16,7 @@ export function Filters({ search, onSearch }: Props) {
     <div className="filters">
       {BOTH.map(({ what, label, choices }) => {
         const chosen = choiceIn(search, what, choices);
-        const all: readonly Choice[] = chosen === null ? [...choices, { label: "As typed", typed: "typed" }] : choices;
+        const all: readonly Choice[] = chosen === null ? [...choices, { label: "Custom", typed: "typed" }] : choices;
         return (
           <div key={what} className="field">
             <select

@@ -57,7 +57,7 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
     carryOut("delete", api.remove(flow.id), () => {
       tell(`Deleted “${title}”.`, {
         label: "Undo",
-        run: () => { carryOut("bring back", api.undelete(flow.id)); },
+        run: () => { carryOut("restore", api.undelete(flow.id)); },
       });
     });
   };

@@ -87,7 +87,7 @@ export default function Home() {
               }}
             >
               <option value="changed">Last changed</option>
-              <option value="oldest">Longest unchanged</option>
+              <option value="oldest">Least recently changed</option>
               <option value="title">Title</option>
               <option value="size">Size</option>
             </select>
@@ -110,7 +110,7 @@ export default function Home() {
               />
             )}
             {list?.hasMore === true && shown.length >= MOST_FLOWS && (
-              <p className="muted">These are the {shown.length} that changed last. Search finds the others.</p>
+              <p className="muted">These are the {shown.length} most recently changed flows. Search finds the others.</p>
             )}
           </>
         )}
@@ -125,7 +125,7 @@ function Trouble({ error, isOld, onRetry }: { error: string; isOld: boolean; onR
     <div className={isOld ? "offer trouble" : "empty trouble"} role="alert">
       <CloudOff size={isOld ? 16 : 32} aria-hidden />
       <p>
-        {error} {isOld ? "What is listed may have changed meanwhile." : "It is tried again by itself."}
+        {error} {isOld ? "This list may be out of date." : "Trying again automatically."}
       </p>
       <button className="button" onClick={onRetry}>Try now</button>
     </div>
@@ -144,10 +144,10 @@ function Empty({ search, onSearch, onImport }: EmptyProps) {
   return search.trim() === "" ? (
     <div className="empty">
       <LayoutTemplate size={32} aria-hidden />
-      <p>No flows yet. Make a new one, begin with a template below, or drop files here.</p>
+      <p>No flows yet. Create one, start from a template below, or drop files here.</p>
       <div className="row">
         <button className="button primary" onClick={createBlank}>
-          <Plus size={16} aria-hidden /> Make the first flow
+          <Plus size={16} aria-hidden /> Create your first flow
         </button>
         <ImportButton className="button" onImport={onImport}>
           <Upload size={16} aria-hidden /> Import files
@@ -157,8 +157,8 @@ function Empty({ search, onSearch, onImport }: EmptyProps) {
   ) : (
     <div className="empty">
       <Search size={32} aria-hidden />
-      {words === "" ? <p>No flow is like that.</p> : <p>No flow {isFiltered ? "like that " : ""}has “{words}” in its title or description.</p>}
-      {isFiltered && <button className="button" onClick={() => { onSearch(words); }}>Look among all flows</button>}
+      {words === "" ? <p>No flows match.</p> : <p>No {isFiltered ? "matching flow" : "flow"} has “{words}” in its title or description.</p>}
+      {isFiltered && <button className="button" onClick={() => { onSearch(words); }}>Search all flows</button>}
     </div>
   );
 }

@@ -59,7 +59,7 @@ function SearchField({ search, onSearch }: Pick<Props, "search" | "onSearch">) {
         className="search"
         type="search"
         placeholder="Search flows"
-        title="Words, and nodes:>10, edges:<5, updated:<7d, older:30d"
+        title="Search by words, or by nodes:>10, edges:<5, updated:<7d, older:30d"
         aria-keyshortcuts="/ Control+K"
         value={search}
         onChange={(event) => { onSearch(event.target.value); }}

@@ -21,11 +21,11 @@ export function LegacyOffer({ onImported }: { onImported: () => void }) {
     onImported();
   };
   return (
-    <aside className="offer" aria-label="Flows kept in this browser">
+    <aside className="offer" aria-label="Flows stored in this browser">
       <span>
         {wasTried
           ? `${flows.map(({ title }) => `“${title}”`).join(", ")} couldn't be imported, and ${flows.length === 1 ? "stays" : "stay"} in this browser.`
-          : `An earlier editor has kept ${number(flows)} in this browser.`}
+          : `An earlier editor stored ${number(flows)} in this browser.`}
       </span>
       <span className="row">
         <button

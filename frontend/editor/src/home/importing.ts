@@ -37,7 +37,7 @@ class Outcome {
     const [title] = this.#titles;
     if (title !== undefined) {
       const what = this.#titles.length === 1 ? `“${title}”` : `${this.#titles.length} flows`;
-      tell(`Imported ${what}${this.#lost > 0 ? `, without ${this.#lost} parts that can't be kept` : ""}.`);
+      tell(`Imported ${what}${this.#lost > 0 ? `, without ${this.#lost} parts that can't be stored` : ""}.`);
     }
     if (this.#failures.length > 0) {
       tell(this.#failures.join("\n"));

@@ -92,8 +92,8 @@ export const AGES: readonly Choice[] = [
   { label: "The last 24 hours", typed: "updated:<24h" },
   { label: "The last 7 days", typed: "updated:<7d" },
   { label: "The last 30 days", typed: "updated:<30d" },
-  { label: "Not for 30 days", typed: "older:30d" },
-  { label: "Not for a year", typed: "older:1y" },
+  { label: "More than 30 days ago", typed: "older:30d" },
+  { label: "More than a year ago", typed: "older:1y" },
 ];
 
 const isAbout = (word: string, what: "nodes" | "age"): boolean => (what === "nodes" ? /^nodes:/i.test(word) && countsOf(word) !== null : agesOf(word) !== null);

@@ -8,7 +8,7 @@ function written(value: unknown): string {
     const text = JSON.stringify(value, null, 2);
     return text.length > MOST ? `${text.slice(0, MOST)}…` : text;
   } catch (error) {
-    return `It can't be written: ${String(error)}`;
+    return `This can't be written as JSON: ${String(error)}`;
   }
 }
 
@@ -17,7 +17,7 @@ export function AsJson({ value }: { value: unknown }) {
   const [isOpen, setOpen] = useState(false);
   return (
     <details className="as-json" onToggle={({ currentTarget }) => { setOpen(currentTarget.open); }}>
-      <summary>Look at it as JSON</summary>
+      <summary>Show as JSON</summary>
       {isOpen && <pre tabIndex={0}>{written(value)}</pre>}
     </details>
   );

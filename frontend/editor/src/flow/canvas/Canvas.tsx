@@ -174,8 +174,8 @@ export const Canvas = memo(function Canvas(props: Props) {
 const MULTI_KEYS = ["Shift", "Control", "Meta"];
 const MIDDLE_BUTTON = [1];
 const ARIA = {
-  "node.a11yDescription.default": "Enter selects, Shift and Enter selects more, arrows move, F2 edits the label, Alt and Enter the properties.",
-  "edge.a11yDescription.default": "Enter selects, F2 edits the label, Alt and Enter the properties.",
+  "node.a11yDescription.default": "Press Enter to select, Shift+Enter to select more, arrow keys to move, F2 to edit the label, Alt+Enter to edit the properties.",
+  "edge.a11yDescription.default": "Press Enter to select, F2 to edit the label, Alt+Enter to edit the properties.",
 };
 
 /** Bring the flow into sight when it is there first, before anything of it is painted. */

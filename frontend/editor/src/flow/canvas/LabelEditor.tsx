@@ -62,7 +62,7 @@ export function LabelEditor({ sync, id, label, onLabel, onClose }: Props) {
     if (!isKept) {
       takeBack();
     } else if (typed.current) {
-      announce(`Called ${field.ref.current?.value || "nothing"}`);
+      announce(`Label: ${field.ref.current?.value || "none"}`);
     }
     sync.flush();
     onClose();

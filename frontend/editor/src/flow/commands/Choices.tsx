@@ -37,7 +37,7 @@ function matching(choices: readonly Choice[], typed: string): Choice[] {
 }
 
 /** Type a few letters, choose with the arrows, Enter does it. */
-export function Choices({ title, placeholder, choices, empty = "Nothing is called that.", onClose }: Props) {
+export function Choices({ title, placeholder, choices, empty = "No matches.", onClose }: Props) {
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
   const found = matching(choices, typed);

@@ -54,7 +54,7 @@ export function ContextMenu({ place, commands, onClose }: Props) {
       ref={element}
       className="context panel"
       role="menu"
-      aria-label="What can be done here"
+      aria-label="Actions"
       onContextMenu={(event) => { event.preventDefault(); }}
       onKeyDown={(event) => {
         event.stopPropagation();

@@ -10,13 +10,13 @@ interface Row {
 
 /** What is no command: the mouse's, and the browser's own keys. */
 const OTHERS: readonly Row[] = [
-  { group: "Move about", label: "Next node, edge or button", keys: ["Tab"] },
-  { group: "Move about", label: "Select it; with Shift, select more", keys: ["Enter", "Shift+Enter"] },
-  { group: "Mouse", label: "Select more", keys: ["Shift+Click"] },
-  { group: "Mouse", label: "Select all within a box", keys: ["Shift+Drag"] },
-  { group: "Mouse", label: "Move into a group, or out of it", keys: ["Drag"] },
+  { group: "Navigate", label: "Next node, edge or button", keys: ["Tab"] },
+  { group: "Navigate", label: "Select it; with Shift, add it to the selection", keys: ["Enter", "Shift+Enter"] },
+  { group: "Mouse", label: "Add to the selection", keys: ["Shift+Click"] },
+  { group: "Mouse", label: "Select with a box", keys: ["Shift+Drag"] },
+  { group: "Mouse", label: "Move into or out of a group", keys: ["Drag"] },
   { group: "Mouse", label: "Edit a label", keys: ["Double click"] },
-  { group: "Mouse", label: "What can be done here", keys: ["Right click", "Shift+F10"] },
+  { group: "Mouse", label: "Open the menu", keys: ["Right click", "Shift+F10"] },
   { group: "Mouse", label: "Zoom", keys: ["Ctrl+Wheel"] },
   { group: "Mouse", label: "Reconnect a selected edge", keys: ["Drag its end"] },
 ];
@@ -26,8 +26,8 @@ export function KeySheet({ commands, onClose }: { commands: readonly Command[]; 
   const rows: readonly Row[] = [...commands, ...OTHERS];
   const groups = [...new Set(rows.map(({ group }) => group))];
   return (
-    <Dialog title="Keys" isWide onClose={onClose}>
-      <div className="body keys" tabIndex={0} role="region" aria-label="All keys">
+    <Dialog title="Keyboard shortcuts" isWide onClose={onClose}>
+      <div className="body keys" tabIndex={0} role="region" aria-label="All keyboard shortcuts">
         {groups.map((name) => (
           <section key={name}>
             <h3>{name}</h3>

@@ -3,7 +3,7 @@
 import type { Choice } from "./Choices";
 
 /** Under what heading the sheet of keys has it. */
-export type Group = "Edit" | "Add" | "Arrange" | "Move about" | "View" | "Share";
+export type Group = "Edit" | "Add" | "Arrange" | "Navigate" | "View" | "Share";
 
 export interface Command extends Choice {
   group: Group;

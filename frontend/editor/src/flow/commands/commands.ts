@@ -59,7 +59,7 @@ function editsOf(actions: Actions, views: Views, flow: UseFlowResult, { isReadOn
   };
   const redo = (): void => {
     flow.redo();
-    announce("Done again");
+    announce("Redone");
   };
   return [
     { group, id: "undo", label: "Undo", icon: Undo2, keys: ["Mod+Z"], isEnabled: isEditable && flow.canUndo, run: undo },
@@ -98,19 +98,19 @@ function placesOf(actions: Actions, views: Views, { isReadOnly, isLocked, show }
     { group, id: "front", label: "Bring to the front", icon: BringToFront, keys: ["]"], isEnabled: isChosen, run: () => { actions.send("front"); } },
     { group, id: "back", label: "Send to the back", icon: SendToBack, keys: ["["], isEnabled: isChosen, run: () => { actions.send("back"); } },
     { group, id: "layout", label: areTwo ? "Arrange the selected nodes" : "Arrange the flow", icon: Workflow, keys: ["Alt+Shift+F"], isEnabled: isEditable, run: () => { if (actions.selectedNodes > 1) { actions.layOut(views.fitSelected); } else { show("arrange"); } } },
-    { group, id: "align-left", label: "Align to the left", icon: AlignStartVertical, keys: ["Alt+Shift+ArrowLeft"], isEnabled: areTwo, run: () => { actions.align("left"); } },
-    { group, id: "align-center", label: "Align to the centre", icon: AlignCenterVertical, keys: ["Alt+Shift+C"], isEnabled: areTwo, run: () => { actions.align("center"); } },
-    { group, id: "align-right", label: "Align to the right", icon: AlignEndVertical, keys: ["Alt+Shift+ArrowRight"], isEnabled: areTwo, run: () => { actions.align("right"); } },
-    { group, id: "align-top", label: "Align to the top", icon: AlignStartHorizontal, keys: ["Alt+Shift+ArrowUp"], isEnabled: areTwo, run: () => { actions.align("top"); } },
-    { group, id: "align-middle", label: "Align to the middle", icon: AlignCenterHorizontal, keys: ["Alt+Shift+M"], isEnabled: areTwo, run: () => { actions.align("middle"); } },
-    { group, id: "align-bottom", label: "Align to the bottom", icon: AlignEndHorizontal, keys: ["Alt+Shift+ArrowDown"], isEnabled: areTwo, run: () => { actions.align("bottom"); } },
-    { group, id: "spread-x", label: "Spread from left to right", icon: AlignHorizontalSpaceAround, keys: ["Alt+Shift+H"], isEnabled: areThree, run: () => { actions.distribute("x"); } },
-    { group, id: "spread-y", label: "Spread from top to bottom", icon: AlignVerticalSpaceAround, keys: ["Alt+Shift+V"], isEnabled: areThree, run: () => { actions.distribute("y"); } },
+    { group, id: "align-left", label: "Align left", icon: AlignStartVertical, keys: ["Alt+Shift+ArrowLeft"], isEnabled: areTwo, run: () => { actions.align("left"); } },
+    { group, id: "align-center", label: "Align centre", icon: AlignCenterVertical, keys: ["Alt+Shift+C"], isEnabled: areTwo, run: () => { actions.align("center"); } },
+    { group, id: "align-right", label: "Align right", icon: AlignEndVertical, keys: ["Alt+Shift+ArrowRight"], isEnabled: areTwo, run: () => { actions.align("right"); } },
+    { group, id: "align-top", label: "Align top", icon: AlignStartHorizontal, keys: ["Alt+Shift+ArrowUp"], isEnabled: areTwo, run: () => { actions.align("top"); } },
+    { group, id: "align-middle", label: "Align middle", icon: AlignCenterHorizontal, keys: ["Alt+Shift+M"], isEnabled: areTwo, run: () => { actions.align("middle"); } },
+    { group, id: "align-bottom", label: "Align bottom", icon: AlignEndHorizontal, keys: ["Alt+Shift+ArrowDown"], isEnabled: areTwo, run: () => { actions.align("bottom"); } },
+    { group, id: "spread-x", label: "Distribute horizontally", icon: AlignHorizontalSpaceAround, keys: ["Alt+Shift+H"], isEnabled: areThree, run: () => { actions.distribute("x"); } },
+    { group, id: "spread-y", label: "Distribute vertically", icon: AlignVerticalSpaceAround, keys: ["Alt+Shift+V"], isEnabled: areThree, run: () => { actions.distribute("y"); } },
   ];
 }
 
 function movesOf(actions: Actions, views: Views, { isReadOnly, isLocked }: Surroundings): Command[] {
-  const group = "Move about" as const;
+  const group = "Navigate" as const;
   const areNodes = actions.selectedNodes > 0;
   const isFixed = isReadOnly || isLocked;
   const move = (x: number, y: number, keys: string): void => {
@@ -124,7 +124,7 @@ function movesOf(actions: Actions, views: Views, { isReadOnly, isLocked }: Surro
     }
   };
   return DIRECTIONS.flatMap(({ direction, key, icon, x, y }): Command[] => [
-    { group, id: `move-${direction}`, label: areNodes ? `Move ${direction}` : `Look ${direction}`, icon, keys: [key, `Shift+${key}`], isEnabled: true, run: (keys = "") => { move(x, y, keys); } },
+    { group, id: `move-${direction}`, label: areNodes ? `Move ${direction}` : `Pan ${direction}`, icon, keys: [key, `Shift+${key}`], isEnabled: true, run: (keys = "") => { move(x, y, keys); } },
     { group, id: `go-${direction}`, label: `Go to the next node ${direction}`, icon, keys: [`Mod+${key}`], isEnabled: true, run: () => { views.goTo(direction); } },
   ]);
 }
@@ -138,20 +138,20 @@ function viewsOf(actions: Actions, views: Views, around: Surroundings): Command[
     announce(isLocked ? "Unlocked the canvas" : "Locked the canvas");
   };
   return [
-    { group, id: "select-all", label: "Select everything", icon: SquareDashed, keys: ["Mod+A"], isEnabled: true, run: actions.selectAll },
-    { group, id: "select-none", label: "Select nothing", icon: SquareX, keys: ["Escape"], isEnabled: isChosen, run: () => { actions.select([]); } },
+    { group, id: "select-all", label: "Select all", icon: SquareDashed, keys: ["Mod+A"], isEnabled: true, run: actions.selectAll },
+    { group, id: "select-none", label: "Clear the selection", icon: SquareX, keys: ["Escape"], isEnabled: isChosen, run: () => { actions.select([]); } },
     { group, id: "box", label: isBoxing ? "Move the canvas by dragging" : "Select by dragging", icon: BoxSelect, keys: ["B"], isEnabled: true, run: () => { setBoxing(!isBoxing); } },
     { group, id: "find", label: "Find in the flow", icon: Search, keys: ["Mod+F"], isEnabled: true, run: () => { show("find"); } },
     { group, id: "commands", label: "Commands", icon: Search, keys: ["Mod+K"], isEnabled: true, run: () => { show("commands"); } },
     { group, id: "zoom-in", label: "Zoom in", icon: ZoomIn, keys: ["Mod++", "Mod+="], isEnabled: true, run: views.zoomIn },
     { group, id: "zoom-out", label: "Zoom out", icon: ZoomOut, keys: ["Mod+-"], isEnabled: true, run: views.zoomOut },
     { group, id: "zoom-one", label: "Zoom to 100 %", icon: Scan, keys: ["Mod+0"], isEnabled: true, run: views.zoomToOne },
-    { group, id: "fit", label: "See everything", icon: Maximize, keys: ["Shift+F"], isEnabled: true, run: views.fit },
-    { group, id: "fit-selected", label: "See what is selected", icon: Focus, keys: ["Shift+S"], isEnabled: isChosen, run: views.fitSelected },
+    { group, id: "fit", label: "Zoom to fit", icon: Maximize, keys: ["Shift+F"], isEnabled: true, run: views.fit },
+    { group, id: "fit-selected", label: "Zoom to the selection", icon: Focus, keys: ["Shift+S"], isEnabled: isChosen, run: views.fitSelected },
     { group, id: "lock", label: isLocked ? "Unlock the canvas" : "Lock the canvas", icon: Lock, keys: ["Alt+L"], isEnabled: !isReadOnly, run: lock },
     { group, id: "history", label: "History", icon: HistoryIcon, keys: ["Mod+H"], isEnabled: true, run: around.toggleHistory },
-    { group, id: "theme", label: "The other theme", icon: Moon, keys: ["Alt+T"], isEnabled: true, run: toggleTheme },
-    { group, id: "keys", label: "Keys", icon: Keyboard, keys: ["?"], isEnabled: true, run: () => { show("keys"); } },
+    { group, id: "theme", label: "Switch the theme", icon: Moon, keys: ["Alt+T"], isEnabled: true, run: toggleTheme },
+    { group, id: "keys", label: "Keyboard shortcuts", icon: Keyboard, keys: ["?"], isEnabled: true, run: () => { show("keys"); } },
     { group, id: "home", label: "All flows", icon: ArrowLeft, keys: ["Alt+H"], isEnabled: true, run: () => { go("/"); } },
   ];
 }

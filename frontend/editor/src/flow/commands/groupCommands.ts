@@ -24,7 +24,7 @@ export function groupCommandsOf(actions: Actions, { isEditable, show }: Surround
     }
   };
   return [
-    { group, id: "delete-whole", label: "Delete with what lies in it", icon: Trash, keys: ["Shift+Delete", "Shift+Backspace"], isEnabled: areNodes && areGroups, run: actions.removeWhole },
+    { group, id: "delete-whole", label: "Delete with its contents", icon: Trash, keys: ["Shift+Delete", "Shift+Backspace"], isEnabled: areNodes && areGroups, run: actions.removeWhole },
     { group, id: "group", label: "Group the selected nodes", icon: Group, keys: ["Mod+G"], isEnabled: areNodes, run: actions.group },
     { group, id: "ungroup", label: "Ungroup", icon: Ungroup, keys: ["Mod+Shift+G"], isEnabled: areNodes && areGroups, run: actions.ungroup },
     { group, id: "into-group", label: "Move into a group", icon: FolderInput, keys: ["Alt+G"], isEnabled: areNodes && isGroupBeside, run: moveInto },

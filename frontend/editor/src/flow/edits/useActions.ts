@@ -211,7 +211,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     },
     distribute: (axis) => {
       if (document !== null && nodeIds.length > 2) {
-        edit(evenly(document, nodeIds, axis), `Spread ${what}`);
+        edit(evenly(document, nodeIds, axis), `Distributed ${what}`);
       }
     },
     relabel: (id, label) => {

@@ -12,7 +12,7 @@ export function isObject(value: unknown): value is JsonObject {
 /** Say why no document holds a value; `null` where one does. Within a list, which is replaced whole, anything may be null. */
 export function faultIn(value: unknown, isInList = false): string | null {
   if (typeof value === "number") {
-    return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? null : "A number is too large to be kept as it is";
+    return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? null : "This number is too large to be stored exactly";
   }
   if (typeof value !== "object" || value === null) {
     return null;
@@ -20,7 +20,7 @@ export function faultIn(value: unknown, isInList = false): string | null {
   const isList = isInList || Array.isArray(value);
   for (const [name, member] of Object.entries(value) as [string, unknown][]) {
     const isMissing = member === null && !isList;
-    const fault = FORBIDDEN.has(name) ? `“${name}” can't be a name` : isMissing ? `“${name}” can't be null: leave it out` : faultIn(member, isList);
+    const fault = FORBIDDEN.has(name) ? `“${name}” can't be used as a name` : isMissing ? `“${name}” can't be null: leave it out` : faultIn(member, isList);
     if (fault !== null) {
       return fault;
     }

@@ -79,7 +79,7 @@ export function History({ flowId, version, namesChanged, onShow, onClose }: Prop
       }}
     >
       <span className="who">
-        <b>{named?.name ?? `${chosen === null ? "Now" : "Then"} · version ${at}`}</b>
+        <b>{named?.name ?? `${chosen === null ? "Now" : "Earlier"} · version ${at}`}</b>
         {named === undefined ? who : `Version ${at} · ${who}`}
       </span>
       <span className="track">

@@ -33,7 +33,7 @@ export function VersionName({ flowId, version, named, onClose }: Props) {
         }}
       >
         <label className="field">
-          <span>What everybody finds it by</span>
+          <span>Name that everybody sees</span>
           <input maxLength={LONGEST} value={name} onChange={(event) => { setName(event.target.value); }} />
         </label>
         <p className="row end-row">

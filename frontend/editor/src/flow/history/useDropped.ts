@@ -74,7 +74,7 @@ function isEdited({ paths, deletions }: Dropped): boolean {
 function wordsForDropped(all: readonly Dropped[]): string {
   const deletions = deletionsOf(all);
   if (deletions.length === 0) {
-    return "Part of what you did isn't kept: what it was made to is gone.";
+    return "Part of your change wasn't applied: what it belonged to was deleted.";
   }
   const makers = [...new Set(deletions.map(({ by }) => by ?? "").filter(Boolean))];
   const them = deletions.length === 1 ? "it" : "them";
@@ -87,8 +87,8 @@ const PLACE = /^\/nodes\/([^/]+)\/(?:parentId|position)$/;
 function wordsForPlaces({ state }: SyncedFlow, { paths }: Dropped): string | null {
   const ids = paths.map((path) => PLACE.exec(path)?.[1]?.replaceAll("~1", "/").replaceAll("~0", "~"));
   const names = [...new Set(ids)].map((id) => quoted(labelOf(own(state.document?.nodes, id ?? "") ?? {})));
-  const where = names.length === 1 ? "it lies" : "they lie";
-  return ids.includes(undefined) ? null : `Others have deleted or moved the group in which you moved ${listed(atMost(names))}: see where ${where} now.`;
+  const [them, where] = names.length === 1 ? ["it", "it is"] : ["them", "they are"];
+  return ids.includes(undefined) ? null : `Others deleted or moved the group around ${listed(atMost(names))} while you moved ${them}. Check where ${where} now.`;
 }
 
 /** One question about all that was dropped and can be restored, or about all that can't. */

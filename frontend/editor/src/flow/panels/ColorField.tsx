@@ -56,8 +56,8 @@ export function ColorField({ label, value, isMixed, onChange, onBlur }: Props) {
         />
         <input
           type="color"
-          aria-label={`Pick: ${label}`}
-          title={`Pick: ${label}`}
+          aria-label={`Colour picker: ${label}`}
+          title={`Colour picker: ${label}`}
           value={HEX.test(known) ? long(known) : "#888888"}
           onChange={({ target }) => {
             setTyped(null);
@@ -66,7 +66,7 @@ export function ColorField({ label, value, isMixed, onChange, onBlur }: Props) {
           onBlur={onBlur}
         />
       </span>
-      <span id={`${id}-more`} className="more">{isFaulty && <span role="alert" className="fault">A colour is # and 3 or 6 of 0-9 and a-f</span>}</span>
+      <span id={`${id}-more`} className="more">{isFaulty && <span role="alert" className="fault">Enter # and 3 or 6 digits (0-9, a-f)</span>}</span>
     </div>
   );
 }

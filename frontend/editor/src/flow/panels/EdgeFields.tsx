@@ -57,7 +57,7 @@ export function EdgeFields({ sync, onReconnect, edges, names }: Props) {
         {field(SHAPE, edges.map(({ type }) => type ?? "default"))}
       </Section>
       {only !== undefined && others.length === 0 && (
-        <Section title="Joins">
+        <Section title="Connects">
           {end(only, "source", "From")}
           {end(only, "target", "To")}
         </Section>

@@ -16,7 +16,7 @@ interface Props {
 
 const WIDTH: Field = { name: "borderWidth", label: "Thickness", form: "number", isOptional: true, range: [0, MAX_BORDER] };
 const LINE: Field = {
-  name: "borderStyle", label: "Border's line", form: LINES,
+  name: "borderStyle", label: "Border style", form: LINES,
   names: new Map([["solid", "Solid"], ["dashed", "Dashed"], ["dotted", "Dotted"]]),
 };
 
@@ -34,13 +34,13 @@ export function LookFields({ sync, nodes, change }: Props) {
       <Swatches color={colors.value} own={tintOf(nodes[0] ?? {}).own} onChange={(color) => { change("color", { data: { color } }); flush(); }} />
       <ColorField
         key={`color ${ids}`}
-        label="Any colour"
+        label="Custom colour"
         value={typeof colors.value === "string" && HEX.test(colors.value) ? colors.value : undefined}
         isMixed={colors.isMixed}
         onChange={(color) => { change("color", { data: { color } }); }}
         onBlur={flush}
       />
-      <ColorField key={`fill ${ids}`} label="Filled with" {...shared(looks.map(({ fill }) => fill ?? undefined))} onChange={(fill) => { restyle("fill", { fill }); }} onBlur={flush} />
+      <ColorField key={`fill ${ids}`} label="Fill" {...shared(looks.map(({ fill }) => fill ?? undefined))} onChange={(fill) => { restyle("fill", { fill }); }} onBlur={flush} />
       <ColorField key={`border ${ids}`} label="Border" {...shared(looks.map(({ border }) => border ?? undefined))} onChange={(border) => { restyle("border", { border }); }} onBlur={flush} />
       <div className="pair">
         <PropertyField
@@ -71,8 +71,8 @@ function Swatches({ color, own, onChange }: { color: unknown; own: string | null
           type="button"
           className="own"
           style={{ "--own": own } as CSSProperties}
-          aria-label={`Its own: ${own}`}
-          title={`Its own: ${own}`}
+          aria-label={`Custom: ${own}`}
+          title={`Custom: ${own}`}
           aria-pressed
           onClick={() => { onChange(null); }}
         />
@@ -82,8 +82,8 @@ function Swatches({ color, own, onChange }: { color: unknown; own: string | null
           key={type}
           type="button"
           className={type}
-          aria-label={`As ${name}`}
-          title={`As ${name}`}
+          aria-label={`${name} colour`}
+          title={`${name} colour`}
           aria-pressed={color === type}
           onClick={() => { onChange(color === type ? null : type); }}
         />

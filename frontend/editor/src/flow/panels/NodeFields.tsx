@@ -92,7 +92,7 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
       <Section title="About">{COMMON.map(dataField)}</Section>
       {isOneKind ? <KindFields kind={kind} nodes={nodes} render={dataField}>{kindField}</KindFields> : <Section title="Kind">{kindField}</Section>}
       {others.length > 0 && <Section title="More">{others.map((name) => dataField({ name, label: name, form: "json" }))}</Section>}
-      <Section title="Place and size">
+      <Section title="Position and size">
         <PlaceFields sync={sync} nodes={nodes} change={change} />
       </Section>
       <LookFields sync={sync} nodes={nodes} change={change} />

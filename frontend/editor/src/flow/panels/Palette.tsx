@@ -124,7 +124,7 @@ export function Palette({ isLocked, onAdd, onDrop, onTemplate }: Props) {
             <Kinds offered={KIND_KEYS.filter(({ kind }) => kind.category === category)} {...kinds} />
           </details>
         ))}
-        {isSearching && found.length === 0 && <p className="muted">No node is called that.</p>}
+        {isSearching && found.length === 0 && <p className="muted">No nodes match.</p>}
         <button className="template" disabled={isLocked} onClick={() => { choose(onTemplate); }}>
           <span className="kind-icon other"><LayoutTemplate size={14} aria-hidden /></span>
           <span className="name">Insert a template</span>

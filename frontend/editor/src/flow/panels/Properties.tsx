@@ -87,7 +87,7 @@ function Fields({ sync, onReconnect, nodes, edges, names, members, commands, isR
       <div className="fields">
         <fieldset disabled={isReadOnly}>
           {nodes.length > 1 && (
-            <Section title="In line">
+            <Section title="Align and connect">
               <div className="tools">
                 <CommandButtons commands={commands} ids={MANY} />
               </div>

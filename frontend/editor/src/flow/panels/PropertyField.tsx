@@ -29,7 +29,7 @@ interface Props {
 
 /** Say that there is nothing in a field, and what counts then. */
 export function unset({ fallback, names }: Field): string {
-  return fallback === undefined ? "Not set" : `Not set: ${names?.get(textOf(fallback)) ?? textOf(fallback)}`;
+  return fallback === undefined ? "Not set" : `Default: ${names?.get(textOf(fallback)) ?? textOf(fallback)}`;
 }
 
 /** One field of what is selected. */
@@ -127,12 +127,12 @@ interface FrameProps {
 function Frame({ id, field: { form, label, help }, editor, fault = null, other = null, children }: FrameProps) {
   return (
     <div {...editedBy(fault === null ? "field" : "field faulty", editor)}>
-      <label htmlFor={id}>{form === "list" ? `${label}, one a line` : label}</label>
+      <label htmlFor={id}>{form === "list" ? `${label}, one per line` : label}</label>
       {children}
       <span id={`${id}-more`} className="more">
         {help !== undefined && <span className="help">{help}</span>}
         {fault !== null && <span role="alert" className="fault">{fault}</span>}
-        {other !== null && <span className="other-edits">Somebody else has set it to {other || "nothing"} meanwhile</span>}
+        {other !== null && <span className="other-edits">Somebody else set it to {other || "nothing"}</span>}
         <Editing editor={editor} />
       </span>
     </div>

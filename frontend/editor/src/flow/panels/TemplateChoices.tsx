@@ -15,19 +15,19 @@ interface Props {
 /** The templates, to put one into the flow that is open. */
 export function TemplateChoices({ onInsert, onClose }: Props) {
   const [templates, setTemplates] = useState<ListedTemplate[]>([]);
-  const [told, setTold] = useState("Loading the templates");
+  const [told, setTold] = useState("Loading templates");
   useEffect(() => {
     let isCurrent = true;
     api.templates().then(
       (found) => {
         if (isCurrent) {
           setTemplates(found);
-          setTold("Nothing is called that.");
+          setTold("No templates match.");
         }
       },
       (error: unknown) => {
         if (isCurrent) {
-          setTold(`The templates can't be had: ${reasonOf(error)}`);
+          setTold(`Couldn't load the templates: ${reasonOf(error)}`);
         }
       },
     );
@@ -36,7 +36,7 @@ export function TemplateChoices({ onInsert, onClose }: Props) {
   return (
     <Choices
       title="Insert a template"
-      placeholder="A template's name, field of work, or what it does"
+      placeholder="A template's name, category or description"
       empty={told}
       choices={templates.map(({ id, name, category, description }) => ({
         id,

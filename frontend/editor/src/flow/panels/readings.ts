@@ -34,15 +34,15 @@ export function inOrderOf(order: unknown, value: unknown): unknown {
 function readNumber({ isOptional, isWhole, range: [least, most] = [-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] }: Field, text: string): Reading {
   const number = Number(text);
   if (text.trim() === "") {
-    return isOptional === true ? { value: null } : { fault: "A number is needed" };
+    return isOptional === true ? { value: null } : { fault: "Enter a number" };
   }
   if (!Number.isFinite(number)) {
-    return { fault: "Not a number yet" };
+    return { fault: "Not a number" };
   }
   if (number < least || number > most) {
     return { fault: number < least ? `At least ${least}` : `At most ${most}` };
   }
-  return isWhole === true && !Number.isInteger(number) ? { fault: "A whole number is needed" } : { value: number };
+  return isWhole === true && !Number.isInteger(number) ? { fault: "Enter a whole number" } : { value: number };
 }
 
 /** Read JSON; what no document holds is a fault. */
@@ -52,7 +52,7 @@ function readJson(text: string): Reading {
     const fault = faultIn(value);
     return fault === null ? { value } : { fault };
   } catch (error) {
-    return { fault: `Not JSON yet: ${error instanceof Error ? error.message : ""}` };
+    return { fault: `Invalid JSON: ${error instanceof Error ? error.message : ""}` };
   }
 }
 

@@ -26,7 +26,7 @@ export function Naming({ onName, onClose }: Props) {
         }}
       >
         <label className="field">
-          <span>What others see</span>
+          <span>Name that others see</span>
           <input maxLength={LONGEST} value={name} onChange={(event) => { setName(event.target.value); }} />
         </label>
         <p className="row end-row">

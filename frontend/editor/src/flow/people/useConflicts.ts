@@ -30,7 +30,7 @@ export function useConflicts(sync: SyncedFlow): void {
         for (const pointer of event.type === "conflict" ? event.paths : []) {
           if (now - (told.current.get(pointer) ?? -AGAIN) >= AGAIN) {
             told.current.set(pointer, now);
-            tell(`Somebody else changed the same words in ${nameOf(pointer, sync.state.document)} as you. Both versions are kept.`);
+            tell(`You and somebody else changed the same words in ${nameOf(pointer, sync.state.document)}. Both versions are kept.`);
           }
         }
       }),

@@ -64,7 +64,7 @@ export async function pngOf(flow: FlowDocument): Promise<Blob> {
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => {
       if (blob === null) {
-        reject(new Error("this browser can't make a picture of this size"));
+        reject(new Error("this browser can't make a picture this large"));
       } else {
         resolve(blob);
       }
@@ -82,7 +82,7 @@ export async function copyPicture(flow: FlowDocument): Promise<void> {
   const clipboard = navigator.clipboard as Partial<Clipboard> | undefined;
   if (clipboard?.write === undefined || !("ClipboardItem" in window)) {
     await savePicture(flow, "png");
-    tell("This browser lets pages copy no pictures here, so it was saved as a file.");
+    tell("This browser can't copy pictures here, so the picture was saved as a file.");
     return;
   }
   await clipboard.write([new ClipboardItem({ "image/png": pngOf(flow) })]);

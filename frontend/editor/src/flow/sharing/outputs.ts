@@ -45,10 +45,10 @@ export function share(): void {
   void carryOut("copy the link", async () => {
     const clipboard = navigator.clipboard as Clipboard | undefined;
     if (clipboard === undefined) {
-      tell(`The link: ${location.origin}${location.pathname}`);
+      tell(`Link: ${location.origin}${location.pathname}`);
       return;
     }
     await clipboard.writeText(location.origin + location.pathname);
-    tell("Copied the link. Who has it can edit along.");
+    tell("Copied the link. Anyone with the link can edit.");
   });
 }

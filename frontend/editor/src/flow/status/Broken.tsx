@@ -16,7 +16,7 @@ export function BrokenNode() {
       <span className="kind-icon"><TriangleAlert size={14} aria-hidden /></span>
       <span className="text">
         <b>Can't be shown</b>
-        <small>Select it to look at it</small>
+        <small>Select it to see its data</small>
       </span>
       <Handle type="source" position={Position.Right} />
     </div>
@@ -43,14 +43,14 @@ export function BrokenProperties({ chosen, children, onClose }: FieldsProps) {
     <aside className="properties panel" aria-label="Properties">
       <header>
         <span className="kind-icon other"><TriangleAlert size={14} aria-hidden /></span>
-        <h2>Broken</h2>
+        <h2>Can't be shown</h2>
         {children}
         <button className="icon-button" aria-label="Close properties" title="Close" onClick={onClose}>
           <X size={16} />
         </button>
       </header>
       <div className="fields broken">
-        <p className="muted">Something in it breaks these fields. It can be deleted, and the history has it as it was.</p>
+        <p className="muted">Something in it breaks these fields. You can delete it, or restore an earlier version from the history.</p>
         <AsJson value={chosen} />
       </div>
     </aside>
@@ -63,8 +63,8 @@ export function BrokenCanvas({ document, error, onRetry }: { document: FlowDocum
     <section className="closed panel" role="alert">
       <h2>The canvas can't be shown</h2>
       <p className="muted">
-        Something in this flow breaks it. Nothing is lost: your changes are sent as before, and the history goes back to an
-        earlier version. As soon as somebody changes the flow, it is tried again.
+        Something in this flow breaks the canvas. Nothing is lost: your changes are still sent, and you can restore an earlier
+        version from the history. The canvas tries again when the flow changes.
       </p>
       <p><code>{error.message}</code></p>
       <AsJson value={document} />

@@ -26,7 +26,7 @@ export function Closed({ status: { error }, document }: { status: FlowStatus; do
     <section ref={section} tabIndex={-1} className="closed panel" role="alertdialog" aria-label="This flow is closed">
       <h2>{isDeleted ? `${error.by ?? "Somebody"} deleted this flow` : "This flow is closed"}</h2>
       <p className="muted">
-        {isDeleted && document !== null ? "What you see is still here, with your latest changes. You can keep it as a new flow." : why}
+        {isDeleted && document !== null ? "It is still shown here, with your latest changes. You can keep it as a new flow." : why}
       </p>
       <div className="row">
         {document !== null && (
@@ -45,8 +45,8 @@ export function Closed({ status: { error }, document }: { status: FlowStatus; do
 export function Waiting({ status: { error }, onRetry }: { status: FlowStatus; onRetry: () => void }) {
   return (
     <section className="closed panel" role="alert">
-      <h2>This flow can't be opened now</h2>
-      <p className="muted">{error !== null && wordsFor(error)} It is tried again by itself.</p>
+      <h2>This flow can't be opened right now</h2>
+      <p className="muted">{error !== null && wordsFor(error)} Trying again automatically.</p>
       <div className="row">
         <button className="button primary" onClick={onRetry}>Try now</button>
         <a className="button" href="/" onClick={follow}>All flows</a>

@@ -8,11 +8,11 @@ const ICONS = { loading: LoaderCircle, saved: Check, saving: LoaderCircle, check
 
 /** What the server says to programs alone, in words for people. */
 const WORDS: Readonly<Record<string, string>> = {
-  max_clients_reached: "As many people are in this flow as may be.",
-  too_many_sessions: "As many flows are open on this server as may be.",
+  max_clients_reached: "This flow is full.",
+  too_many_sessions: "This server can't open more flows right now.",
 };
 
-const NOT_KEPT = "This browser keeps nothing at the moment: what is unsent is lost with this window.";
+const NOT_KEPT = "This browser can't store changes right now. Unsent changes are lost when you close this window.";
 
 /** Say why the server, or the connection, said no. */
 export function wordsFor({ code, reason }: FlowError): string {
