@@ -1,4 +1,4 @@
-/** The client of Helix: a flow in step with its server, without React. */
+/** The Helix client without React: keeps a flow in step with its server. */
 
 export { connecting, connectionId, reconnecting } from "./model/connections.js";
 export { compareIds, emptyDocument } from "./model/document.js";

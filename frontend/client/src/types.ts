@@ -1,6 +1,6 @@
-/** What the library's parts and its users share: the document, and what a `FlowSync` tells of it. */
+/** Types that the library and its users share: the document, and the state and events of a `FlowSync`. */
 
-/** A JSON object. What it holds is data of the flow, or a merge patch of some. */
+/** A JSON object: data of the flow, or a merge patch of such data. */
 export interface JsonObject {
   [name: string]: unknown;
 }
@@ -11,7 +11,7 @@ export interface Point {
   y: number;
 }
 
-/** A node as the document holds it: what React Flow calls a node, without what is one person's. */
+/** A node as the document holds it: React Flow's node without one person's own fields. */
 export interface FlowNode extends JsonObject {
   id: string;
   type?: string;
@@ -29,8 +29,8 @@ export interface FlowEdge extends JsonObject {
 /**
  * The document of a flow.
  *
- * It is never changed in place. What a patch doesn't touch is the very same object afterwards, so
- * `===` tells whether a node has changed.
+ * It is never changed in place. What a patch doesn't touch stays the very same object, so `===` tells
+ * whether a node has changed.
  */
 export interface FlowDocument extends JsonObject {
   title: string;
@@ -41,7 +41,7 @@ export interface FlowDocument extends JsonObject {
   edges: Record<string, FlowEdge>;
 }
 
-/** An entry of the flow's log, as the server tells it. */
+/** An entry of the flow's log, as the server sends it. */
 export interface FlowEntry {
   /** Its place in the log; the first has 1. */
   version: number;
@@ -53,88 +53,88 @@ export interface FlowEntry {
   by: string;
   /** When it was accepted, Unix seconds. */
   at: number;
-  /** JSON Pointers of what of the patch that was sent doesn't count; see `Dropped`. */
+  /** JSON Pointers of the parts of the sent patch that were dropped; see `Dropped`. */
   dropped?: string[];
 }
 
-/** Why the server, or the connection, said no. */
+/** Why the server or the connection refused. */
 export interface FlowError {
   /** For people. */
   reason: string;
   /** For programs: docs/errors.md lists the codes. `null` where the server gave none. */
   code: string | null;
-  /** Who deleted the flow, as a name to show, where that is the reason and is known. */
+  /** Who deleted the flow, as a name to show, if it was deleted and this is known. */
   by?: string;
 }
 
 /**
- * How the shown document stands to the server.
+ * How the shown document relates to the server.
  *
- * - `loading`: on its way in for the first time. What an earlier visit has kept may be shown already.
+ * - `loading`: loads for the first time. What an earlier visit stored may be shown already.
  * - `saved`: joined, and everything is durable.
  * - `saving`: joined, and `unsent` changes are on their way.
- * - `checking`: joined, with nothing unsent, as far as is known: the page has slept, the network is another
- *   one, or the server is silent, so it is asked. Within 5 s it is one of the others.
- * - `offline`: not joined; it is tried again by itself. `unsent` changes wait.
+ * - `checking`: probably joined, with nothing unsent. The page slept, the network changed, or the server is
+ *   silent, so the client asks. Within 5 s the status is another one.
+ * - `offline`: not joined; the client tries again by itself. `unsent` changes wait.
  * - `closed`: for good, by the server (`error` says why) or by `stop`.
  */
 export interface FlowStatus {
   kind: "loading" | "saved" | "saving" | "checking" | "offline" | "closed";
-  /** Changes that aren't known to be durable, those that are still being typed included. */
+  /** Changes that aren't known to be durable, including those that are still being typed. */
   unsent: number;
-  /** Whether what is unsent outlives the page; where it doesn't, leaving the page is warned of. */
+  /** Whether unsent changes outlive the page. If not, the browser warns before the page is left. */
   kept: boolean;
   /** Why it is offline or closed; `null` otherwise. */
   error: FlowError | null;
-  /** Attempts to join that failed since the last time it was joined. */
+  /** Failed attempts to join since the last successful one. */
   failedAttempts: number;
-  /** It was tried ten times: from now on slowly. Offer a button that calls `retryNow`. */
+  /** Ten attempts failed; further ones come slowly. Offer a button that calls `retryNow`. */
   isSlow: boolean;
-  /** When it is tried again, in milliseconds since 1970; what has passed is being tried. */
+  /** Time of the next attempt, in milliseconds since 1970. If it has passed, the attempt is running. */
   nextAttemptAt: number | null;
 }
 
 /** A change that the server refused. It has been undone here. */
 export interface Refusal extends FlowError {
-  /** 0 for what was never sent; of another page's change that this one has sent, that page's number. */
+  /** 0 if it was never sent. For another page's change that this page sent, that page's number. */
   opId: number;
-  /** What was refused; `{}` where that can't be told in JSON, and `reason` says where it stands. */
+  /** What was refused; `{}` if it can't be written as JSON. `reason` then says where it stands. */
   patch: JsonObject;
 }
 
-/** A node or an edge that is no more, as far as this page has seen it go. */
+/** A node or an edge whose deletion this page has seen. */
 export interface Deletion {
   kind: "nodes" | "edges";
   id: string;
-  /** What it was last. */
+  /** Its last value. */
   value: FlowNode | FlowEdge;
-  /** Who deleted it, as a name to show; `null` where the document came whole, which doesn't say. */
+  /** Who deleted it, as a name to show; `null` if the document came whole, which doesn't say. */
   by: string | null;
-  /** The edges that went with a node. */
+  /** The edges that were deleted with a node. */
   edges: readonly FlowEdge[];
 }
 
-/** Changes of this browser that the log doesn't hold, because what they were made to was gone by then. */
+/** Changes of this browser that the log doesn't hold, because their target had been deleted. */
 export interface Dropped {
-  /** Of the last of the changes. */
+  /** The number of the last of the changes. */
   opId: number;
-  /** JSON Pointers of what doesn't count: of nodes that were deleted, of edges that would lead to such. */
+  /** JSON Pointers of what was dropped: deleted nodes, and edges that would lead to them. */
   paths: readonly string[];
-  /** What was sent. Changes of which the same was dropped are one. */
+  /** What was sent. Changes with the same dropped paths are combined. */
   patch: JsonObject;
-  /** Of what it speaks: what somebody deleted meanwhile. */
+  /** What it refers to: what somebody deleted meanwhile. */
   deletions: readonly Deletion[];
 }
 
-/** Where somebody drags a node at the moment, and how large they make it; a place as the node's `position`. */
+/** Where somebody drags a node now, and how large they make it. The place is like the node's `position`. */
 export interface Moving extends Point {
   width?: number;
   height?: number;
 }
 
-/** Somebody's pointer, and what they drag or resize at the moment. */
+/** Somebody's pointer, and what they drag or resize now. */
 export interface Cursor extends Point {
-  /** By node: what isn't dropped yet. */
+  /** By node: drags and resizes that haven't ended. */
   moving?: Record<string, Moving>;
 }
 
@@ -143,15 +143,15 @@ export interface PresenceMeta extends JsonObject {
   name?: string;
   /** A CSS colour. */
   color?: string;
-  /** The nodes and edges that are selected; the first of them, where they are more than can be told. */
+  /** The selected nodes and edges; only the first ones, if they are too many to send. */
   selection?: string[];
-  /** How many they are then. */
+  /** In that case, how many are selected. */
   selected?: number;
   /** What is being edited, such as `{ node: "n1", field: "label" }`. */
   editing?: JsonObject | null;
 }
 
-/** Who is in the flow: one for each tab or program. */
+/** A member of the flow: one tab or program. */
 export interface Member {
   clientId: string;
   /** The same for all tabs of one person. */
@@ -162,11 +162,11 @@ export interface Member {
   meta: PresenceMeta;
 }
 
-/** All that a `FlowSync` knows. Each change makes a new one that shares what is the same. */
+/** Everything that a `FlowSync` knows. Each change makes a new state that shares what is unchanged. */
 export interface FlowState {
-  /** What to show: what is confirmed, with one's own changes on top. `null` while loading. */
+  /** What to show: the confirmed document with one's own changes on top. `null` while loading. */
   document: FlowDocument | null;
-  /** The version of what is confirmed. */
+  /** The version of the confirmed document. */
   version: number;
   /** The identity of the log; `null` before the first join. */
   epoch: string | null;
@@ -177,31 +177,31 @@ export interface FlowState {
   /** By client_id; never one's own. */
   cursors: ReadonlyMap<string, Cursor>;
   /**
-   * Another number whenever versions may have other names than before: by somebody's doing, or
-   * unseen while it was not joined. The names themselves are listed by REST.
+   * Changes whenever the names of versions may have changed: somebody changed them, or it happened
+   * unseen while not joined. REST lists the names.
    */
   namesChanged: number;
-  /** What was refused and not dismissed yet, oldest first. */
+  /** Refusals that weren't dismissed yet, oldest first. */
   refusals: readonly Refusal[];
-  /** What was dropped and not dismissed yet, likewise. */
+  /** Dropped changes that weren't dismissed yet, oldest first. */
   dropped: readonly Dropped[];
   canUndo: boolean;
   canRedo: boolean;
 }
 
-/** What a `FlowSync` tells as it happens, once its state shows it. */
+/** An event of a `FlowSync`. It comes once the state shows it. */
 export type FlowEvent =
   /** The log has grown; one's own entries are among them. */
   | { type: "entries"; entries: readonly FlowEntry[] }
-  /** The document came whole, so what changed is unknown. */
+  /** The document came whole. What changed is unknown. */
   | { type: "replaced"; epoch: string; version: number }
-  /** Of texts in which one has changed the same words as somebody else at once: both versions stand there. */
+  /** Texts in which this page and somebody else changed the same words. Both versions stand there. */
   | { type: "conflict"; paths: readonly string[] }
   | { type: "refused"; refusal: Refusal }
   | { type: "dropped"; dropped: Dropped }
   | { type: "closed"; error: FlowError };
 
-/** Who one is, to others. */
+/** What others see of this client's user. */
 export interface FlowUser {
   /** The same in all tabs of one person. */
   id?: string;
@@ -210,203 +210,203 @@ export interface FlowUser {
   color?: string;
 }
 
-/** A patch of this client that waits for the server, as it is kept. */
+/** A patch that waits for the server, as it is stored. */
 export interface KeptOperation {
   clientId: string;
   opId: number;
   patch: JsonObject;
-  /** When it was made: what was made later has the larger number. */
+  /** When it was made: a later operation has a larger number. */
   at?: number;
-  /** The operations of the same client that it takes back, while all of those are on their way. */
+  /** The same client's operations that it undoes, while all of these are on their way. */
   undoes?: number[];
-  /** Of what its texts were made, by their JSON Pointers: see `GatherOptions.isText`. */
+  /** The texts that its texts were made from, by JSON Pointer: see `GatherOptions.isText`. */
   bases?: Readonly<Record<string, string>>;
-  /** Of what takes something else back: the values that it replaces, as they were at a version. */
+  /** If it undoes something: the values that it replaces, as they were at a version. */
   replaces?: { version: number; values: JsonObject };
 }
 
-/** A confirmed document, as it is kept. */
+/** A confirmed document, as it is stored. */
 export interface KeptDocument {
   epoch: string;
   version: number;
-  /** What the log comes to up to there; see docs/protocol.md. */
+  /** The log's chain value at that version; see docs/protocol.md. */
   chain?: string | null;
   document: FlowDocument;
-  /** A page that showed it has crashed: the server's comes first, where that can be had. */
+  /** A page that showed it has crashed. The server's document is preferred, if it can be loaded. */
   isDoubtful?: boolean;
 }
 
-/** What was kept of a flow. */
+/** What is stored of a flow. */
 export interface Kept {
   document: KeptDocument | null;
   /** Every client's operations, by `opId`. */
   operations: KeptOperation[];
-  /** Whether there may be more that can't be read now. */
+  /** Whether more may be stored that can't be read now. */
   isPartial?: boolean;
 }
 
 /**
- * Keeps a flow for later visits: in the browser, as a rule.
+ * Stores a flow for later visits, usually in the browser.
  *
- * What fails to be kept is lost with the page, no more: no method throws or rejects. What isn't answered
- * within some seconds is done without.
+ * What can't be stored is lost with the page; nothing else happens, and no method throws or rejects. If an
+ * answer takes longer than some seconds, the client goes on without it.
  */
 export interface FlowKeeper {
-  /** Give what was kept of a flow. */
+  /** Load what is stored of a flow. */
   load(flowId: string): Promise<Kept>;
   /**
-   * Keep an operation, or what it has become. It is durable at once where that can be.
+   * Store an operation, or its new state. It is durable at once if possible.
    *
-   * @returns `false` where it could not be kept.
+   * @returns `false` if it could not be stored.
    */
   put(flowId: string, operation: KeptOperation): boolean | Promise<boolean>;
   remove(flowId: string, clientId: string, opId: number): void;
-  /** Keep a confirmed document in place of the one before. */
+  /** Store a confirmed document in place of the one before. */
   putDocument(flowId: string, document: KeptDocument): void;
   /**
-   * Hold a client's name for as long as this page lives.
+   * Hold a client's id for as long as this page lives.
    *
-   * @param wait milliseconds to wait until it is free; none where nothing is said.
-   * @returns lets go of it; `null` where another page holds it.
+   * @param wait milliseconds to wait until it is free; 0 by default.
+   * @returns a function that releases it; `null` if another page holds it.
    */
   hold(flowId: string, clientId: string, wait?: number): Promise<(() => void) | null>;
 }
 
-/** One that can tell what it keeps of all flows. */
+/** A keeper that can list what it stores of all flows. */
 export interface UnsentKeeper extends FlowKeeper {
-  /** Count what no server has confirmed, by flow. */
+  /** Count the operations that no server has confirmed, by flow. */
   unsentFlows(): Promise<ReadonlyMap<string, number>>;
 }
 
-/** What a `FlowSync` is made from. */
+/** Options of a `FlowSync`. */
 export interface FlowSyncOptions {
-  /** The server, as `https://flows.example`; by default the one that the page came from. */
+  /** The server, as `https://flows.example`; by default the origin of the page. */
   url?: string;
   user?: FlowUser;
-  /** Who one is, to the server; a function is asked at each connect, and again where it fails. */
+  /** The user's token. A function is called at each attempt to connect. */
   token?: string | (() => string | Promise<string>);
-  /** Where it is kept; by default in the browser (IndexedDB, localStorage), `null` for nowhere. */
+  /** Where the flow is stored; by default in the browser (IndexedDB, localStorage), `null` for nowhere. */
   keeper?: FlowKeeper | null;
   /**
-   * What an empty flow is to begin with: a patch, sent once it turns out to have no entry, and taken by the
-   * server only as long as that is so. Nothing is told where somebody else has begun the flow meanwhile.
+   * The first content of an empty flow: a patch. It is sent once the flow turns out to have no entry, and the
+   * server takes it only if that is still so. If somebody else began the flow first, it is dropped silently.
    */
   initial?: JsonObject;
-  /** Another WebSocket than the platform's. */
+  /** A WebSocket in place of the platform's. */
   webSocket?: new (url: string, protocols?: string | string[]) => object;
-  /** Draws ids and waits: a number from 0 up to, not including, 1. */
+  /** The source of ids and waits: gives a number from 0 up to, not including, 1. */
   random?: () => number;
 }
 
-/** A flow of which this browser has changes that no server has confirmed. */
+/** A flow with changes in this browser that no server has confirmed. */
 export interface UnsentFlow {
   flowId: string;
-  /** As it was last known here; `null` where it never was. */
+  /** As last known here; `null` if it never was. */
   title: string | null;
   /** How many changes. */
   count: number;
-  /** Why they could not be sent when that was tried last; `null` where it wasn't tried. */
+  /** Why the last attempt to send them failed; `null` if there was none. */
   error: FlowError | null;
 }
 
-/** What wasn't taken as it was meant, of a flow that no page has open. */
+/** A refusal or a dropped change of a flow that no page has open. */
 export type UnsentEvent = Extract<FlowEvent, { type: "refused" | "dropped" }> & {
   flowId: string;
   title: string | null;
 };
 
-/** What an `Unsent` is made from. All flows that this browser keeps are taken for flows of this server. */
+/** Options of an `Unsent`. All flows that this browser stores are assumed to be flows of this server. */
 export interface UnsentOptions extends Omit<FlowSyncOptions, "initial" | "keeper"> {
-  /** The flow that this page has open, whose changes it sends itself. */
+  /** The flow that this page has open; the page sends its changes itself. */
   except?: string;
-  /** Where changes are kept; by default in the browser. */
+  /** Where changes are stored; by default in the browser. */
   keeper?: UnsentKeeper;
 }
 
 /** How changes are gathered before they are sent. */
 export interface GatherOptions {
-  /** Milliseconds after the first change at which they are sent: 500 as a rule, 1000 at most. */
+  /** Milliseconds from the first change until they are sent: 500 by default, 1000 at most. */
   wait?: number;
   /**
-   * The strings of the patch are texts, made of what is shown: where others write in them at the same time
-   * what all write stays, in place of what comes last.
+   * The strings of the patch are texts, made from what is shown. If others write in them at the same time,
+   * all edits are merged; otherwise the last one would win.
    */
   isText?: boolean;
 }
 
 /**
- * One flow, held in step with its server. `FlowSync` is this.
+ * One flow, kept in step with its server. `FlowSync` implements it.
  *
- * Every change is shown at once, kept, and sent as soon as can be: in order, and again until the
- * server has answered; none is applied twice.
+ * Every change is shown at once, stored, and sent as soon as possible: in order, and again until the
+ * server has answered. None is applied twice.
  */
 export interface SyncedFlow {
   readonly flowId: string;
-  /** What entries, members and cursors call this page. The name that it joins by is its secret. */
+  /** This page's id in entries, members and cursors. The id that it joins with is secret. */
   readonly clientId: string;
-  /** What is known now. It is another object after each change, and the same until then. */
+  /** What is known now. Each change makes a new object. */
   readonly state: FlowState;
 
-  /** Load what was kept, connect and join. Called again after `stop`, it begins anew. */
+  /** Load what is stored, connect and join. After `stop` it can be called again. */
   start(): void;
-  /** Send what is gathered, leave, and keep the rest for the next visit. */
+  /** Send what is gathered, leave, and store the rest for the next visit. */
   stop(): void;
 
-  /** Have `listener` called after each change of `state`. Returns what ends that. */
+  /** Call `listener` after each change of `state`. Returns a function that ends this. */
   readonly subscribe: (listener: () => void) => () => void;
-  /** Have `listener` called with each event. Returns what ends that. */
+  /** Call `listener` with each event. Returns a function that ends this. */
   listen(listener: (event: FlowEvent) => void): () => void;
 
   /**
-   * Change the document by a JSON Merge Patch of it. One patch is one step of undo, also where it is so
-   * large that it has to be sent in parts.
+   * Change the document by a JSON Merge Patch. One patch is one step of undo, even if it is so large that
+   * it is sent in parts.
    *
-   * Where there is nothing to change, nothing is sent.
+   * A patch that changes nothing isn't sent.
    *
-   * @throws TypeError where it can't be told in JSON, with the JSON Pointer of that:
-   * `/nodes/a/data/x: NaN can't be told in JSON`. So does `gather`.
+   * @throws TypeError if it can't be written as JSON, with the JSON Pointer of the place:
+   * `/nodes/a/data/x: NaN can't be told in JSON`. `gather` does the same.
    */
   patch(patch: JsonObject): void;
   /**
-   * Change the document bit by bit, as by typing: shown at once, sent together after a while, by
-   * `flush`, or before any other change. All that is gathered under one key in a row is one step of
-   * undo, even where it is sent in parts.
+   * Change the document bit by bit, as typing does. It is shown at once, and sent together: after a while,
+   * by `flush`, or before any other change. What is gathered under one key in a row is one step of undo,
+   * even if it is sent in parts.
    */
   gather(key: string, patch: JsonObject, options?: GatherOptions): void;
-  /** Send what is gathered now, and end its step of undo: on blur, say. */
+  /** Send what is gathered now, and end its step of undo: on blur, for example. */
   flush(): void;
 
   /**
-   * Undo one's own last step by a patch that leaves alone what others have changed since.
+   * Undo one's own last step by a patch that keeps what others have changed since.
    *
-   * Steps of which nothing is left to undo are passed over. Returns whether something changed.
+   * Steps with nothing left to undo are skipped. Returns whether something changed.
    */
   undo(): boolean;
-  /** Do again what was undone last, by the same rule. */
+  /** Redo what was undone last, by the same rule. */
   redo(): boolean;
 
-  /** Show others one's pointer, and what one drags; at most 30 times a second. `null`: it is gone. */
+  /** Show others one's pointer, and what one drags, at most 30 times a second. `null` removes it. */
   setCursor(cursor: Cursor | null): void;
-  /** Show others more of oneself; members that are given replace those before. */
+  /** Change what others see of this member. Given fields replace earlier ones. */
   setPresence(meta: PresenceMeta): void;
 
   /**
-   * Have no page begin from what is kept of the document here, where the server can be reached: this page
-   * has crashed, perhaps by it. What is unsent stays kept.
+   * Call this after a crash of the page, which the stored document may have caused. Pages then begin from the
+   * server's document if the server can be reached. Unsent changes stay stored.
    */
   doubtKept(): void;
 
   /** Try to connect now instead of later. */
   readonly retryNow: () => void;
-  /** Tell of a change that can't be made, as of one that the server has refused. */
+  /** Report a change that can't be made, as if the server had refused it. */
   refuse(error: FlowError, patch: JsonObject): void;
-  /** Take something out of `state.refusals` or `state.dropped`; everything where nothing is said. */
+  /** Remove one item from `state.refusals` or `state.dropped`; all of them by default. */
   dismiss(told?: Refusal | Dropped): void;
   /**
-   * Bring back what somebody deleted, with one's own changes that were dropped on top, and those of its
-   * edges whose ends exist then, as one step of undo. It is dismissed by that.
+   * Restore what somebody deleted, with one's own dropped changes on top, and those of its edges whose ends
+   * exist then, as one step of undo. This dismisses it.
    *
-   * @returns whether there was something to bring back.
+   * @returns whether there was something to restore.
    */
   restore(...dropped: readonly Dropped[]): boolean;
 }

@@ -1,16 +1,16 @@
-/** Of what the texts of a patch were made, so that they can be merged with what others have made of it. */
+/** The texts that a patch's texts were made from: needed to merge them with others' edits. */
 
 import type { JsonObject } from "../types.js";
 import { isObject, own } from "./mergepatch.js";
 import { MAX_EFFORT, mergeTexts } from "./texts.js";
 
-/** By the JSON Pointer of a text in the document: what it was before. `""` where there was none. */
+/** By the JSON Pointer of a text in the document: the text before. `""` if there was none. */
 export type Bases = Readonly<Record<string, string>>;
 
-/** Texts of one patch that are merged; the others count as they are, as on the server. */
+/** Texts of one patch that are merged; further texts are taken as they are, as on the server. */
 const MAX_TEXTS = 32;
 
-/** List where a patch says what a text is, or that there is none any more. */
+/** List where a patch sets or deletes a text. */
 export function textsIn(patch: JsonObject, within = ""): string[] {
   return Object.entries(patch).flatMap(([name, value]) => {
     const pointer = `${within}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
@@ -21,7 +21,7 @@ export function textsIn(patch: JsonObject, within = ""): string[] {
   });
 }
 
-/** Read what texts are in a document; those that it has in no other form than a text. */
+/** Read texts from a document; values of other types are left out. */
 export function basesIn(document: JsonObject, pointers: readonly string[]): Bases {
   const bases = pointers.flatMap((pointer) => {
     const value = at(document, pathOf(pointer));
@@ -31,10 +31,10 @@ export function basesIn(document: JsonObject, pointers: readonly string[]): Base
 }
 
 /**
- * Let a patch's texts be what its writer and the others wrote, where others did meanwhile.
+ * Merge a patch's texts with what others have written in them meanwhile.
  *
- * @param isHeld whether the document may hold the patch already: its texts are as they are there then.
- * @returns the patch, and the JSON Pointers of the texts in which both have changed the same words.
+ * @param isHeld whether the document may hold the patch already: then the document's texts are taken.
+ * @returns the patch, and the JSON Pointers of the texts in which both changed the same words.
  */
 export function withOthers(
   document: JsonObject,

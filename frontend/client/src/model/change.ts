@@ -1,22 +1,22 @@
-/** A change of one's own, and what takes it back. */
+/** A change of one's own, and its inverse. */
 
 import type { JsonObject } from "../types.js";
 
-/** What counts of an operation here; it changes until the log has it. */
+/** The effect of an operation. It may differ until the log has the operation. */
 export interface Change {
-  /** The version at which the log holds it; `null` while that isn't known. */
+  /** Its version in the log; `null` while this isn't known. */
   durableAt: number | null;
   /** What it changed. */
   effective: JsonObject;
-  /** What takes that away again. */
+  /** What reverts that. */
   inverse: JsonObject;
-  /** What it takes back itself, until it is in the log. */
+  /** The changes that it undoes, until it is in the log. */
   undoes?: readonly Change[] | null;
-  /** By its JSON Pointer: of what a text in it was made. */
+  /** The texts that its texts were made from, by JSON Pointer. */
   bases?: Readonly<Record<string, string>>;
 }
 
-/** List the JSON Pointers of all texts that changes have changed. */
+/** List the JSON Pointers of all texts in some changes. */
 export function textsOf(changes: readonly Change[]): string[] {
   return [...new Set(changes.flatMap(({ bases }) => Object.keys(bases ?? {})))];
 }

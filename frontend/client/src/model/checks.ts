@@ -1,9 +1,9 @@
-/** What others have written, read as a value of the type that is wanted, or as nothing. */
+/** Readers for what other programs write: each gives a value of the wanted type, or nothing. */
 
 import type { JsonObject, Point } from "../types.js";
 import { isObject, LARGEST_NUMBER } from "./mergepatch.js";
 
-/** Reads a value; `undefined` where it is none of the type. */
+/** Reads a value; `undefined` if it isn't of the type. */
 export type Check<T> = (value: unknown) => T | undefined;
 
 export function isText(value: unknown): value is string {
@@ -25,31 +25,31 @@ export const flag: Check<boolean> = (value) => (typeof value === "boolean" ? val
 
 export const number: Check<number> = (value) => (isNumber(value) ? value : undefined);
 
-/** A length that something has. */
+/** A length: a positive number. */
 export const size: Check<number> = (value) => (isNumber(value) && value > 0 ? value : undefined);
 
 export const pair: Check<[number, number]> = (value) =>
   Array.isArray(value) && value.length === 2 && value.every(isNumber) ? [value[0] as number, value[1] as number] : undefined;
 
-/** What is counted. */
+/** A count. */
 export const count: Check<number> = (value) => (Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined);
 
 export const object: Check<JsonObject> = (value) => (isObject(value) ? value : undefined);
 
-/** The texts of a list; what else is in it is left out. */
+/** The texts of a list; other items are left out. */
 export const texts: Check<string[]> = (value) => (Array.isArray(value) ? value.filter(isText) : undefined);
 
-/** Make a check of what may be one of some texts. */
+/** Make a reader that accepts one of some texts. */
 export function oneOf<T extends string>(...texts: readonly T[]): Check<T> {
   return (value) => texts.find((one) => one === value);
 }
 
-/** Make a check of what may be either. */
+/** Make a reader that accepts either of two. */
 export function either<A, B>(a: Check<A>, b: Check<B>): Check<A | B> {
   return (value) => a(value) ?? b(value);
 }
 
-/** Read the members that are known of an object, and of these what can be read. */
+/** Read an object's known members, as far as they can be read. */
 export function readMembers(given: JsonObject, checks: Readonly<Record<string, Check<unknown>>>): JsonObject {
   const read: [string, unknown][] = [];
   for (const [name, check] of Object.entries(checks)) {
@@ -61,23 +61,23 @@ export function readMembers(given: JsonObject, checks: Readonly<Record<string, C
   return Object.fromEntries(read);
 }
 
-/** What has a style load something from elsewhere, so that whoever looks at it is told of there; or hides such. */
+/** Matches styles that load something from elsewhere, which tracks whoever looks, and ways to hide that. */
 const LOADING = /\\|(?:url|image|image-set|src|cross-fade|element|paint)\(/i;
 
-/** Tell whether a value of a style is nothing but that value. */
+/** Tell whether a style's value is only that value. */
 export function isSafeStyle(value: string): boolean {
   return !LOADING.test(value) && !/[;{}]/.test(value);
 }
 
-/** A colour, as far as it is nothing that a style would load. */
+/** A colour that makes a style load nothing. */
 export const color: Check<string> = (value) => (isText(value) && value !== "" && isSafeStyle(value) ? value : undefined);
 
-/** What a style's object has that is no property of CSS. */
+/** Members of a style object that aren't CSS properties. */
 const NO_PROPERTIES = new Set([
   "cssText", "getPropertyPriority", "getPropertyValue", "item", "length", "parentRule", "removeProperty", "setProperty",
 ]);
 
-/** The properties of a style, as React has it, that are texts or numbers. */
+/** The properties of a React style that are texts or numbers. */
 export const style: Check<JsonObject> = (value) => {
   if (!isObject(value)) {
     return undefined;
@@ -90,7 +90,7 @@ export const style: Check<JsonObject> = (value) => {
   );
 };
 
-/** Tell whether all objects have a member of that name. */
+/** Tell whether every object inherits a member of that name. */
 export function isInherited(name: string): boolean {
   return Reflect.has(Object.prototype, name);
 }

@@ -1,4 +1,4 @@
-/** What is connected with what: the ids of edges that are made by connecting, and what leads one elsewhere. */
+/** Connecting and reconnecting: the patches for edges, and the ids of new edges. */
 
 import { sha256 } from "@noble/hashes/sha2.js";
 
@@ -6,7 +6,7 @@ import type { FlowDocument, FlowEdge, JsonObject } from "../types.js";
 import { digits } from "./ids.js";
 import { without } from "./nesting.js";
 
-/** What an edge joins, as React Flow's `Connection` has it; `null` and `""` are no handle. */
+/** The ends of an edge, as in React Flow's `Connection`; `null` and `""` mean no handle. */
 export interface Ends {
   source: string;
   target: string;
@@ -16,13 +16,13 @@ export interface Ends {
 
 type Edges = FlowDocument["edges"];
 
-/** Bytes of an id, at most. */
+/** The longest id, in bytes. */
 const MAX_ID_BYTES = 255;
 
-/** Of how many ids of the same ends an edge's is looked for: more are never made by hand. */
+/** How many ids of the same ends are tried: more edges are never made by hand. */
 const MANY = 64;
 
-/** Write what an edge joins so that no two connections are written alike. */
+/** Write an edge's ends, so that no two connections are written alike. */
 function written({ source, sourceHandle, target, targetHandle }: Ends): string {
   return [source, sourceHandle, target, targetHandle]
     .map((part) => textOf(part).replaceAll(/[\\:]/g, (character) => `\\${character}`))
@@ -33,17 +33,17 @@ function textOf(handle: unknown): string {
   return typeof handle === "string" ? handle : "";
 }
 
-/** Tell what an edge joins; other programs write anything. */
+/** Read an edge's ends; other programs may write anything. */
 function endsOf(edge: FlowEdge): Ends {
   const { source, target, sourceHandle, targetHandle } = edge;
   return { source, target, sourceHandle: textOf(sourceHandle), targetHandle: textOf(targetHandle) };
 }
 
 /**
- * Give the id of an edge that is made by connecting: everybody gives the same to the same connection,
- * and no two connections share one.
+ * Give the id of an edge that is made by connecting: the same for everybody who makes this connection,
+ * and different for every other connection.
  *
- * @param count which of the ids that it may have.
+ * @param count which of its possible ids.
  * @returns at most 255 bytes; a digest where the ids of the ends are long.
  */
 export function connectionId(ends: Ends, count = 1): string {
@@ -53,7 +53,7 @@ export function connectionId(ends: Ends, count = 1): string {
   return bytes.length <= MAX_ID_BYTES ? id : `edge#${digits(sha256(bytes))}`;
 }
 
-/** Give the first id of a connection that no edge has. */
+/** Give a connection's first id that no edge has. */
 function freeId(edges: Edges, ends: Ends, isTaken: (id: string) => boolean): string {
   for (let count = 1; ; count += 1) {
     const id = connectionId(ends, count);
@@ -64,12 +64,12 @@ function freeId(edges: Edges, ends: Ends, isTaken: (id: string) => boolean): str
 }
 
 /**
- * Give a patch that connects nodes. What is connected already stays as it is.
+ * Give a patch that connects nodes. Existing connections stay as they are.
  *
- * An edge's id follows from its ends, so that the same connection, made by two people at once, is one
- * edge. Where an edge that leads elsewhere by now has that id, the next one that follows is taken.
+ * An edge's id follows from its ends, so that two people who make the same connection at once make one
+ * edge. If another edge with other ends has that id by now, the next id is used.
  *
- * @param rest what the edges have besides.
+ * @param rest other members of the edges.
  */
 export function connecting(edges: Edges, connections: readonly Ends[], rest: JsonObject = {}): JsonObject {
   const known = new Set(Object.values(edges).map((edge) => written(endsOf(edge))));
@@ -85,7 +85,7 @@ export function connecting(edges: Edges, connections: readonly Ends[], rest: Jso
   return { edges: added };
 }
 
-/** Make an edge's own members; a handle that isn't there isn't said. */
+/** Make an edge's members, without handles that it doesn't have. */
 function made(id: string, { source, target, sourceHandle, targetHandle }: Ends): JsonObject {
   return {
     id,
@@ -96,7 +96,7 @@ function made(id: string, { source, target, sourceHandle, targetHandle }: Ends):
   };
 }
 
-/** Tell whether an edge's id follows from what it joins. */
+/** Tell whether an edge's id follows from its ends. */
 function isDerived(edge: FlowEdge): boolean {
   if (!edge.id.startsWith("edge")) {
     return false;
@@ -111,12 +111,12 @@ function isDerived(edge: FlowEdge): boolean {
 }
 
 /**
- * Give a patch that leads an edge elsewhere, and the id that it has then.
+ * Give a patch that reconnects an edge, and the edge's id afterwards.
  *
- * An edge whose id follows from its ends gets the one of its new ends: whoever connects the old ones at
- * the same time makes an edge of their own, and neither takes the other's.
+ * An edge whose id follows from its ends gets the id of its new ends. Somebody who connects the old ends at
+ * the same time makes another edge, and neither overwrites the other.
  *
- * @returns `null` where there is no such edge, or it leads there already.
+ * @returns `null` if there is no such edge, or it has these ends already.
  */
 export function reconnecting(edges: Edges, edgeId: string, ends: Ends): { id: string; patch: JsonObject } | null {
   const edge = Object.hasOwn(edges, edgeId) ? edges[edgeId] : undefined;

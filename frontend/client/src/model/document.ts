@@ -1,15 +1,15 @@
 /**
- * A flow's document: what a patch really does to it.
+ * A flow's document, and the effect of a patch on it.
  *
- * The rules are the server's (`helix/document.py`, docs/spec.md DOC1 to DOC6, GRP), so that what is shown
- * before the server has answered is what it will be.
+ * The rules are the server's (`helix/document.py`, docs/spec.md DOC1 to DOC6, GRP), so that the document shown
+ * before the server's answer is the one after it.
  */
 
 import type { FlowDocument, JsonObject } from "../types.js";
 import { fresh, isEmpty, isObject, merge, mergeObjects, minimal, own } from "./mergepatch.js";
 import { isConcerned, nest } from "./nesting.js";
 
-/** Make the document that every log starts from. */
+/** Make the empty document that every log starts from. */
 export function emptyDocument(): FlowDocument {
   return {
     title: "",
@@ -22,12 +22,12 @@ export function emptyDocument(): FlowDocument {
 }
 
 /**
- * Reduce a patch to what it changes in a document; `{}` where that is nothing.
+ * Reduce a patch to its effect on a document; `{}` if it has none.
  *
- * Values for absent nodes and edges that don't create them are dropped, and so are those that would
- * lead an edge to a missing node; with a node go its edges. Parents are kept true (`nest`).
+ * Partial values for missing nodes and edges are dropped, and so are values that would lead an edge to a
+ * missing node. Deleting a node deletes its edges. Parents are kept valid (`nest`).
  *
- * @throws TypeError where the document would be none afterwards.
+ * @throws TypeError if the result would not be a document.
  */
 export function stage(document: FlowDocument, patch: JsonObject): JsonObject {
   const { nodes: nodePatch, edges: edgePatch, ...rest } = patch;
@@ -56,12 +56,12 @@ export function apply(document: FlowDocument, effective: JsonObject): FlowDocume
   return nodes === applied.nodes && edges === applied.edges ? applied : { ...applied, nodes, edges };
 }
 
-/** Tell whether a patch makes members that weren't there. */
+/** Tell whether a patch creates members. */
 function hasNews(before: JsonObject, patch: unknown): boolean {
   return membersOf(patch).some(([id, change]) => change !== null && !Object.hasOwn(before, id));
 }
 
-/** Put members in the order of their ids: needed only where some have come to be. */
+/** Sort members by id: needed only if some were created. */
 export function inOrder<T>(members: Record<string, T>): Record<string, T> {
   const ids = Object.keys(members);
   const isSorted = ids.every((id, n) => n === 0 || compareIds(ids[n - 1] ?? "", id) < 0);
@@ -70,7 +70,7 @@ export function inOrder<T>(members: Record<string, T>): Record<string, T> {
     : Object.fromEntries(ids.sort(compareIds).map((id) => [id, own(members, id) as T]));
 }
 
-/** Compare two ids by their code points, as the server sorts; JavaScript compares by halves of pairs. */
+/** Compare two ids by their code points, as the server does; JavaScript compares UTF-16 code units. */
 export function compareIds(a: string, b: string): number {
   if (a === b) {
     return 0;
@@ -86,7 +86,7 @@ export function compareIds(a: string, b: string): number {
   return rank(a.charCodeAt(at)) - rank(b.charCodeAt(at));
 }
 
-/** Let halves of pairs rank above all that is no pair. */
+/** Rank surrogates above all other code units. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
 }
@@ -113,7 +113,7 @@ function stageNodes(document: FlowDocument, patch: JsonObject): JsonObject {
   return staged;
 }
 
-/** Give what is left of a member's value; `undefined` where it does nothing. */
+/** Give the effective part of a member's value; `undefined` if there is none. */
 function stageMember(member: JsonObject | undefined, value: unknown): unknown {
   if (value === null) {
     return member === undefined ? undefined : null;
@@ -146,7 +146,7 @@ function stageEdges(document: FlowDocument, patch: JsonObject, nodes: JsonObject
   return staged;
 }
 
-/** Delete the edges of the nodes that go, except those that are led elsewhere. */
+/** Delete the edges of deleted nodes, except those that are reconnected. */
 function stageEdgesOfDeleted(document: FlowDocument, staged: JsonObject, nodes: JsonObject): void {
   for (const [id, edge] of Object.entries(document.edges)) {
     const goes = own(nodes, edge.source) === null || own(nodes, edge.target) === null;
@@ -157,7 +157,7 @@ function stageEdgesOfDeleted(document: FlowDocument, staged: JsonObject, nodes: 
   }
 }
 
-/** Tell whether an edge, once changed, leads from a node to a node of the changed nodes. */
+/** Tell whether both ends of a changed edge exist among the changed nodes. */
 function isConnected(
   document: FlowDocument,
   edge: JsonObject,
@@ -173,7 +173,7 @@ function isConnected(
   });
 }
 
-/** Refuse what would break those who show the document then. The server refuses more. */
+/** Refuse what would break pages that show the document. The server refuses more. */
 function checkShape(document: FlowDocument, effective: JsonObject): void {
   const { nodes, edges, ...rest } = effective;
   for (const [name, change] of Object.entries(rest)) {
@@ -214,7 +214,7 @@ const SHAPES: Record<string, (value: unknown) => boolean> = {
   data: isObject,
 };
 
-/** Tell whether a value has all by which a document is shown and edited. */
+/** Tell whether a value has everything that is needed to show and edit a document. */
 export function isDocument(value: unknown): value is FlowDocument {
   return (
     isObject(value) &&

@@ -1,4 +1,4 @@
-/** A document to which many patches are applied, one after the other. */
+/** A document that takes many patches, one after the other. */
 
 import type { FlowDocument, JsonObject } from "../types.js";
 import { inOrder, membersOf } from "./document.js";
@@ -8,9 +8,9 @@ const KINDS = ["nodes", "edges"] as const;
 type Kind = (typeof KINDS)[number];
 
 /**
- * Takes effective patches at the cost of what they hold: nodes and edges are copied once for all of them.
+ * Applies effective patches in time that depends on the patches alone: nodes and edges are copied once.
  *
- * The document that it begins with stays as it is.
+ * The first document doesn't change.
  */
 export class Draft {
   readonly #from: FlowDocument;
@@ -22,7 +22,7 @@ export class Draft {
     this.#document = { ...from };
   }
 
-  /** The document as it is now, but for the order of its nodes and edges; it changes with the draft. */
+  /** The current document, but for the order of its nodes and edges. It changes with the draft. */
   get document(): FlowDocument {
     return this.#document;
   }
@@ -37,7 +37,7 @@ export class Draft {
     }
   }
 
-  /** Make a document of it. The draft must not be changed any more. */
+  /** Give the finished document. The draft must not be changed afterwards. */
   done(): FlowDocument {
     for (const kind of KINDS) {
       const before: JsonObject = this.#from[kind];
@@ -48,7 +48,7 @@ export class Draft {
     return this.#document;
   }
 
-  /** Make the patch that leads here from the document that it began with. */
+  /** Make the patch from the first document to the current one. */
   difference(): JsonObject {
     const { nodes, edges, ...rest } = this.#document;
     const { nodes: nodesBefore, edges: edgesBefore, ...restBefore } = this.#from;

@@ -1,33 +1,33 @@
-/** A text that somebody is writing in, while others write in it as well. */
+/** A text that its user and others edit at the same time. */
 
 import { mergeTexts } from "./texts.js";
 
-/** What one sees of a text, and what it would be without what one has written oneself. */
+/** The text that the user sees, and the same without the user's own edits. */
 export class TextDraft {
   #seen: string;
   #without: string;
 
-  /** @param shown what it is when one begins. */
+  /** @param shown the text at the start. */
   constructor(shown: string) {
     this.#seen = shown;
     this.#without = shown;
   }
 
-  /** What one sees. */
+  /** What the user sees. */
   get seen(): string {
     return this.#seen;
   }
 
-  /** What it would be without what one has written since one began. */
+  /** The text without the user's edits since the start. */
   get without(): string {
     return this.#without;
   }
 
   /**
-   * Take what one has made of what one saw.
+   * Take the user's edit of what they saw.
    *
-   * @param shown what the text is by now, which one may not see yet: as long as an input method composes.
-   * @returns what it is to be.
+   * @param shown the current text. While an input method composes, the user may not see it yet.
+   * @returns the new text.
    */
   write(text: string, shown: string): string {
     const next = mergeTexts(this.#seen, shown, text).text;
@@ -35,10 +35,10 @@ export class TextDraft {
     return next;
   }
 
-  /** See what the text is now: what is new in it others have written. */
+  /** Take the current text: what is new in it comes from others. */
   follow(shown: string): void {
     const { text, isConflict } = mergeTexts(this.#seen, shown, this.#without);
-    // What others have changed of one's own words isn't one's own any more.
+    // The user's words that others have changed aren't the user's own any more.
     this.#without = isConflict ? shown : text;
     this.#seen = shown;
   }

@@ -1,4 +1,4 @@
-/** What is dragged, as it goes over the wire: many nodes that go together take little to tell. */
+/** Drags on the wire: many nodes that move together take few bytes. */
 
 import type { Cursor, JsonObject, Moving, Point } from "../types.js";
 import { isPoint, readMembers, size } from "./checks.js";
@@ -7,20 +7,20 @@ import { sizeOf } from "./split.js";
 
 type Nodes = Record<string, Moving>;
 
-/** From so many nodes on it is told how far they have come, where all have come as far. */
+/** From this many nodes on, one offset is sent if all have moved equally far. */
 const TOGETHER = 20;
 
-/** Bytes of what is told of a drag at once: the server takes 512 KiB. */
+/** The largest message about a drag, in bytes: the server takes 512 KiB. */
 const MAX_BYTES = 500_000;
 
-/** By how much what goes together may differ, in the flow's units: numbers are rounded on the way. */
+/** How much offsets may differ, in the flow's units: numbers are rounded on the way. */
 const TOLERANCE = 0.1;
 
-/** Tells others of one's own drag. */
+/** Writes one's own drag for others. */
 export class DragTeller {
   #told: { count: number; nodes: Nodes } | null = null;
 
-  /** Say where one points and what one drags, as it goes over the wire. */
+  /** Write the pointer and the dragged nodes as a message. */
   say({ moving = {}, ...point }: Cursor): JsonObject {
     const ids = Object.keys(moving);
     if (ids.length < TOGETHER) {
@@ -36,12 +36,12 @@ export class DragTeller {
     return { ...point, moving: nodes };
   }
 
-  /** Begin anew: the server knows nothing of it any more. */
+  /** Start again: the server has forgotten the drag. */
   forget(): void {
     this.#told = null;
   }
 
-  /** Tell how far all have come since they were told; `null` where that isn't the same for all. */
+  /** Give how far all nodes have moved since the last full message; `null` if not all equally far. */
   #shift(now: Nodes, count: number): Point | null {
     if (this.#told?.count !== count) {
       return null;
@@ -62,7 +62,7 @@ export class DragTeller {
   }
 }
 
-/** Take as many nodes as can be told of: the first are better than none. */
+/** Take as many nodes as fit: the first ones are better than none. */
 function fitting(moving: Nodes): Nodes {
   let entries = Object.entries(moving).map(([id, { x, y, ...size }]): [string, Moving] => [
     id,
@@ -78,11 +78,11 @@ function rounded(value: number): number {
   return Math.round(100 * value) / 100;
 }
 
-/** Makes of what is told of others' cursors where they have nodes now. */
+/** Reads others' cursor messages: where they drag nodes now. */
 export class DragReader {
   readonly #heard = new Map<string, Nodes>();
 
-  /** Take somebody's cursor; `null` for one that points nowhere. */
+  /** Read somebody's cursor; `null` if it points nowhere. */
   read(clientId: string, given: unknown): Cursor | null {
     if (!isObject(given) || !isPoint(given)) {
       this.forget(clientId);
@@ -99,7 +99,7 @@ export class DragReader {
     return { x, y, moving: moved === undefined ? nodes : shifted(nodes, moved) };
   }
 
-  /** Know nothing of a client any more. */
+  /** Forget a client. */
   forget(clientId: string): void {
     this.#heard.delete(clientId);
   }
@@ -109,7 +109,7 @@ export class DragReader {
   }
 }
 
-/** Read where nodes are; what can't be is left out, and so is what isn't understood. */
+/** Read nodes' places. Impossible and unknown values are left out. */
 function movingsOf(given: unknown): Nodes | undefined {
   if (!isObject(given)) {
     return undefined;

@@ -1,18 +1,18 @@
-/** The part of a document that counts for some changes of it. */
+/** The part of a document that some changes concern. */
 
 import type { FlowDocument, JsonObject } from "../types.js";
 import type { Change } from "./change.js";
 import { membersOf } from "./document.js";
 import { isObject, own } from "./mergepatch.js";
 
-/** Members by which nodes and edges lead to others. */
+/** Members that refer to other nodes. */
 const LEADING = ["id", "parentId", "source", "target"];
 
 /**
- * Give a document with those nodes and edges alone that changes have to do with; the document itself where
- * they make or delete some, or lead them elsewhere: then they may have to do with any.
+ * Give a document with only the nodes and edges that some changes concern. If they create, delete or
+ * reconnect any, they may concern all: then this is the document itself.
  *
- * So what is typed costs what it changes, and not what there is.
+ * So the cost of typing depends on what it changes, not on the size of the flow.
  */
 export function excerpt(document: FlowDocument, changes: readonly Change[]): FlowDocument {
   const patches = changes.flatMap(({ effective, inverse }) => [effective, inverse]);
@@ -25,7 +25,7 @@ export function excerpt(document: FlowDocument, changes: readonly Change[]): Flo
   return { ...document, nodes, edges };
 }
 
-/** Tell whether a patch changes nothing but fields of nodes and edges that are and stay where they are. */
+/** Tell whether a patch only changes fields of existing nodes and edges that stay connected as they are. */
 function isWithin(patch: JsonObject): boolean {
   return [...membersOf(patch["nodes"]), ...membersOf(patch["edges"])].every(
     ([, change]) => isObject(change) && !LEADING.some((name) => Object.hasOwn(change, name)),
@@ -40,7 +40,7 @@ function parentOf(node: JsonObject): unknown {
   return node["parentId"];
 }
 
-/** Take members by their ids, and what those lie in. */
+/** Take members by their ids, with their parents. */
 function pick<T extends JsonObject>(
   members: Record<string, T>,
   ids: readonly string[],

@@ -1,32 +1,32 @@
-/** What one may undo and redo: one's own steps, and nothing that others have changed since. */
+/** Undo and redo of one's own steps, without what others have changed since. */
 
 import type { FlowDocument, JsonObject } from "../types.js";
 import type { Change } from "./change.js";
 import { isEmpty } from "./mergepatch.js";
 import { overtake, undoing } from "./undoing.js";
 
-/** Steps that can be undone; older ones are forgotten. */
+/** The most steps that can be undone; older ones are forgotten. */
 export const MAX_STEPS = 500;
 
 interface Step {
-  /** What is done under the same key next belongs to it; `null` once it is complete. */
+  /** The next changes under the same key belong to it; `null` once it is complete. */
   key: string | null;
   changes: Change[];
 }
 
-/** Takes back the changes of a step of which something is left, and gives the changes that do so. */
+/** Undoes a step's changes, and gives the changes that do so. */
 export type TakeBack = (changes: readonly Change[]) => Change[];
 
-/** The steps of one client. */
+/** The undo history of one client. */
 export class History {
   #done: Step[] = [];
   #undone: Step[] = [];
-  /** By each change that takes a step back: that step, and below which it was. */
+  /** By each change that undoes a step: that step, and the step that it was above. */
   readonly #turned = new WeakMap<
     Change,
     { step: Step; way: "undo" | "redo"; below: Step | undefined }
   >();
-  /** Of which steps something was left when one looked last, and in what document that was. */
+  /** The steps with something left to undo at the last check, and that check's document. */
   #left = new WeakMap<Step, { shown: FlowDocument; isLeft: boolean }>();
 
   /** Tell whether `undo` would change what is shown. */
@@ -42,7 +42,7 @@ export class History {
   /**
    * Note a change that was made.
    *
-   * @param key what is done under one key in a row is one step; `null` for a step of its own.
+   * @param key changes under one key in a row are one step; `null` for a step of its own.
    */
   add(change: Change, key: string | null): void {
     this.#undone = [];
@@ -55,7 +55,7 @@ export class History {
     this.#push(this.#done, { key, changes: [change] });
   }
 
-  /** Let the last step be complete. */
+  /** Complete the last step. */
   end(): void {
     const last = this.#done.at(-1);
     if (last !== undefined) {
@@ -63,12 +63,12 @@ export class History {
     }
   }
 
-  /** Forget a change that will never be. */
+  /** Forget a change that will never be in the log. */
   drop(change: Change): void {
     this.replace(change, []);
   }
 
-  /** Forget a change that was refused; the step that it was to take back is there again. */
+  /** Forget a refused change; the step that it should have undone is there again. */
   giveBack(change: Change): void {
     const turned = this.#turned.get(change);
     this.drop(change);
@@ -81,7 +81,7 @@ export class History {
     }
   }
 
-  /** Let several changes stand for one, in the same step. */
+  /** Replace a change by several, in the same step. */
   replace(change: Change, parts: readonly Change[]): void {
     const within = (steps: Step[]): Step[] => {
       for (const step of steps.filter(({ changes }) => changes.includes(change))) {
@@ -93,7 +93,7 @@ export class History {
     this.#undone = within(this.#undone);
   }
 
-  /** Give up what of the changes before it somebody else's entry has changed again. */
+  /** Remove from earlier changes what somebody else's entry has changed since. */
   overtake(patch: JsonObject, version: number): void {
     for (const { changes } of [...this.#done, ...this.#undone]) {
       for (const change of changes) {
@@ -112,7 +112,7 @@ export class History {
   }
 
   /**
-   * Undo the last step of which something is left.
+   * Undo the last step with something left to undo.
    *
    * @returns whether there was one.
    */
@@ -120,7 +120,7 @@ export class History {
     return this.#turn("undo", shown, takeBack);
   }
 
-  /** Undo the last undo, likewise. */
+  /** Redo the last undone step, by the same rule. */
   redo(shown: FlowDocument, takeBack: TakeBack): boolean {
     return this.#turn("redo", shown, takeBack);
   }

@@ -1,13 +1,13 @@
-/** The names of clients: one that is a secret, and one for everybody. */
+/** Client ids: a secret one, and a public one made from it. */
 
 import { sha256 } from "@noble/hashes/sha2.js";
 
 const LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz";
 
-/** Bytes of a digest that make a public id. */
+/** How many bytes of a digest make a public id. */
 const PUBLIC_BYTES = 16;
 
-/** Make an id that nobody else has: 120 bits, as 24 letters and digits. */
+/** Make a unique id: 120 bits, as 24 letters and digits. */
 export function newId(random: () => number): string {
   let id = "";
   for (let n = 0; n < 24; n += 1) {
@@ -17,9 +17,9 @@ export function newId(random: () => number): string {
 }
 
 /**
- * Tell what the server calls a client to others, from which nobody finds out its own name.
+ * Give a client's public id, which the server sends to others. The secret id can't be found from it.
  *
- * (`crypto.subtle` would tell later, and only where the page came over HTTPS.)
+ * (`crypto.subtle` is asynchronous, and exists only on pages from HTTPS.)
  *
  * @returns the first 16 bytes of its SHA-256 as base64url, 22 characters.
  */

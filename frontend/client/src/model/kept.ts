@@ -1,10 +1,10 @@
-/** What was kept, as far as it is what it should be: storage may be damaged, or another program's. */
+/** Reads what is stored, and checks it: storage may be damaged, or written by another program. */
 
 import type { KeptDocument, KeptOperation } from "../types.js";
 import { isDocument } from "./document.js";
 import { isObject } from "./mergepatch.js";
 
-/** Read an operation; `null` where it is none. */
+/** Read an operation; `null` if it isn't one. */
 export function readOperation(given: unknown): KeptOperation | null {
   if (!isObject(given)) {
     return null;
@@ -33,7 +33,7 @@ function areValues(value: unknown): value is NonNullable<KeptOperation["replaces
   return isObject(value) && isNumber(value["version"]) && isObject(value["values"]);
 }
 
-/** Read a document; `null` where it is none. */
+/** Read a document; `null` if it isn't one. */
 export function readDocument(given: unknown): KeptDocument | null {
   if (!isObject(given)) {
     return null;

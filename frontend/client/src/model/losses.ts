@@ -1,20 +1,20 @@
-/** What of the changes of this browser didn't count, and what that needs to be brought back. */
+/** This browser's dropped changes, and what is needed to restore them. */
 
 import type { Deletion, Dropped, FlowDocument, FlowEdge, FlowEntry, JsonObject } from "../types.js";
 import { compose, isEmpty, isObject, mergeObjects, own } from "./mergepatch.js";
 import type { Operation } from "./replica.js";
 
-/** Deletions that are remembered. */
+/** The most deletions that are remembered. */
 const MEMORY = 10_000;
 
-/** Remembers who deleted what, and tells whose changes were lost by that. */
+/** Remembers who deleted what, and reports the changes that were dropped because of it. */
 export class Losses {
   list: readonly Dropped[] = [];
   /** By JSON Pointer, the oldest first. */
   readonly #deletions = new Map<string, Deletion>();
   readonly #told = new WeakSet<Operation>();
 
-  /** See an entry come. */
+  /** Take note of an entry. */
   watch({ patch, by }: FlowEntry, before: FlowDocument): void {
     const edges = deletedOf(before.edges, patch["edges"]);
     for (const [id, value] of edges) {
@@ -26,7 +26,7 @@ export class Losses {
     }
   }
 
-  /** See a document replaced by another, of which isn't known how it came to be. */
+  /** Take note of a new whole document, whose changes are unknown. */
   compare(before: FlowDocument, after: FlowDocument): void {
     for (const edge of Object.values(before.edges)) {
       if (!Object.hasOwn(after.edges, edge.id)) {
@@ -41,7 +41,7 @@ export class Losses {
     }
   }
 
-  /** Note what of an operation was dropped; `null` where that is nothing, or was told before. */
+  /** Note an operation's dropped paths; `null` if there are none, or they were reported before. */
   note(op: Operation, paths: readonly string[], shown: FlowDocument | null): Dropped | null {
     if (paths.length === 0 || this.#told.has(op)) {
       return null;
@@ -55,7 +55,7 @@ export class Losses {
     return dropped;
   }
 
-  /** Tell no more of what one says that it was dropped, or of anything. */
+  /** Dismiss one dropped change, or all. */
   dismiss(told?: Dropped): void {
     this.list = this.list.filter((one) => told !== undefined && one.paths.join() !== told.paths.join());
   }
@@ -69,7 +69,7 @@ export class Losses {
     }
   }
 
-  /** List what is gone of what paths of a patch speak of, the ends of its edges included. */
+  /** List the deleted nodes and edges that a patch's paths refer to, including the ends of its edges. */
   #deletionsOf(
     paths: readonly string[],
     patch: JsonObject,
@@ -79,7 +79,7 @@ export class Losses {
     for (const [kind, id] of paths.map(memberOf)) {
       const path = pathOf(kind, id);
       members.add(path);
-      // Without its ends an edge can't be brought back.
+      // An edge can't be restored without its ends.
       const gone = this.#deletions.get(path)?.value;
       const edge: JsonObject = kind === "edges" ? { ...gone, ...memberIn(patch, kind, id) } : {};
       for (const end of [edge["source"], edge["target"]]) {
@@ -94,8 +94,8 @@ export class Losses {
 }
 
 /**
- * Make the patch that brings back what was dropped, on top of what it was when it was deleted, with those of
- * its edges that have both ends then.
+ * Make the patch that restores deleted nodes and edges with the dropped changes on top, and those of their
+ * edges that have both ends then.
  */
 export function restoring(all: readonly Dropped[], shown: FlowDocument): JsonObject {
   const back: Record<Deletion["kind"], JsonObject> = { nodes: {}, edges: {} };
@@ -145,7 +145,7 @@ function pathOf(kind: string, id: string): string {
   return `/${kind}/${id.replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
-/** Read which node or edge a JSON Pointer is about, as the first two of its names. */
+/** Read which node or edge a JSON Pointer refers to: its first two names. */
 function memberOf(path: string): [kind: string, id: string] {
   const [, kind = "", id = ""] = path.split("/");
   return [kind, id.replaceAll("~1", "/").replaceAll("~0", "~")];

@@ -1,8 +1,8 @@
 /**
  * JSON Merge Patch (RFC 7396) as an algebra over plain data: merge, minimal, diff, inverse, compose.
  *
- * No value is ever changed in place. A result shares with its arguments whatever is the same, so `===`
- * tells quickly that something hasn't changed. As in the server's `helix/mergepatch.py`, no member of a
+ * No value is ever changed in place. A result shares unchanged parts with its arguments, so `===` tells
+ * quickly that something hasn't changed. As in the server's `helix/mergepatch.py`, no member of a
  * document's objects is null; arrays are values, replaced whole.
  */
 
@@ -13,8 +13,8 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /**
- * Read a member; `undefined` where there is none, whatever objects inherit: whoever writes a document
- * chooses its ids and names, and `toString` is one.
+ * Read an object's own member; `undefined` if there is none. Inherited members don't count: a document may
+ * contain any names, such as `toString`.
  */
 export function own<T>(object: Readonly<Record<string, T>> | undefined, name: string): T | undefined {
   return object !== undefined && Object.hasOwn(object, name) ? object[name] : undefined;
@@ -28,7 +28,7 @@ export function merge(target: unknown, patch: unknown): unknown {
   return isObject(target) ? mergeObjects(target, patch) : fresh(patch);
 }
 
-/** Apply a merge patch to an object; the object itself where that changes nothing. */
+/** Apply a merge patch to an object; the object itself if nothing changes. */
 export function mergeObjects<T extends JsonObject>(target: T, patch: JsonObject): T {
   let result = target;
   const change = (): JsonObject => (result === target ? (result = { ...target }) : result);
@@ -49,7 +49,7 @@ export function mergeObjects<T extends JsonObject>(target: T, patch: JsonObject)
   return result;
 }
 
-/** Make what a patch's value becomes where no object is: its nulls gone. */
+/** Give what a patch's value becomes where there is no object: itself without nulls. */
 export function fresh(value: unknown): unknown {
   if (!isObject(value)) {
     return value;
@@ -77,8 +77,8 @@ export function same(a: unknown, b: unknown): boolean {
 }
 
 /**
- * Reduce a patch to what it changes in `target`, in time that depends on the patch alone; `{}` where
- * it changes nothing.
+ * Reduce a patch to what it changes in `target`, in time that depends on the patch alone; `{}` if it
+ * changes nothing.
  */
 export function minimal(target: JsonObject, patch: JsonObject): JsonObject {
   const result: JsonObject = {};
@@ -149,9 +149,9 @@ export function inverse(document: JsonObject, patch: JsonObject): JsonObject {
 }
 
 /**
- * Make one patch of two, first `p`, then `q`; `null` where no merge patch does what both do.
+ * Make one patch of two, first `p`, then `q`; `null` if no merge patch does what both do.
  *
- * That is where `q` sets members of what `p` has deleted, or replaced by no object.
+ * This happens if `q` sets members of what `p` deleted, or replaced by something that isn't an object.
  */
 export function compose(p: JsonObject, q: JsonObject): JsonObject | null {
   const result: JsonObject = { ...p };
@@ -171,7 +171,7 @@ export function compose(p: JsonObject, q: JsonObject): JsonObject | null {
 }
 
 /**
- * Give `next`, but with the parts of `previous` that are the same.
+ * Give `next`, but with the equal parts of `previous`.
  *
  * Only objects that are not identical are looked into.
  */

@@ -1,8 +1,8 @@
 /**
- * Which node of a document lies in which: React Flow's `parentId`, kept true.
+ * Nesting: which node lies in which (React Flow's `parentId`), kept valid.
  *
- * The rules are the server's (`helix/nesting.py`, `helix/regrouping.py`, docs/spec.md GRP), but for
- * this: here nobody remembers where nodes were that are gone.
+ * The rules are the server's (`helix/nesting.py`, `helix/regrouping.py`, docs/spec.md GRP), with one
+ * exception: the client doesn't remember where deleted nodes were.
  */
 
 import type { FlowNode, JsonObject } from "../types.js";
@@ -10,21 +10,21 @@ import { isEmpty, isObject, LARGEST_NUMBER, own, same } from "./mergepatch.js";
 
 type Nodes = Record<string, FlowNode>;
 
-/** What of a node, the document's or React Flow's, says in which other it lies. */
+/** The part of a node, the document's or React Flow's, that says which node it lies in. */
 interface Nested {
   id: string;
   parentId?: unknown;
 }
 
-/** Where a node's upper left corner is on the canvas. */
+/** The place of a node's upper left corner on the canvas. */
 type Place = readonly [number, number];
 
 const ORIGIN: Place = [0, 0];
 const AXES = ["x", "y"] as const;
 
 /**
- * List the nodes whose parent can't be: it is missing, or it is the node itself or lies in it. They are
- * to be read as if they had none.
+ * List the nodes with an impossible parent: it is missing, or it is the node itself, or it lies in the node.
+ * They are read as if they had none.
  */
 export function strays(nodes: Readonly<Record<string, Nested>>): ReadonlySet<string> {
   const found = new Set<string>();
@@ -56,7 +56,7 @@ export function strays(nodes: Readonly<Record<string, Nested>>): ReadonlySet<str
   return found;
 }
 
-/** List ids, each behind its parent's where that is among them; else in the order that they have. */
+/** List ids, each after its parent's if that is among them; otherwise in their order. */
 export function parentsFirst(ids: Iterable<string>, parentOf: (id: string) => unknown): string[] {
   const left = new Set(ids);
   const listed: string[] = [];
@@ -75,8 +75,8 @@ export function parentsFirst(ids: Iterable<string>, parentOf: (id: string) => un
 }
 
 /**
- * Tell whether a patch of the nodes may change who lies in whom, or has to: it names parents, nodes go,
- * or what it changes or makes has to do with a parent that can't be.
+ * Tell whether a patch of the nodes may change the nesting, or has to: it names parents, deletes nodes, or
+ * concerns a node with an impossible parent.
  */
 export function isConcerned(nodes: Nodes, patch: JsonObject): boolean {
   let named: Set<unknown> | null = null;
@@ -94,9 +94,9 @@ export function isConcerned(nodes: Nodes, patch: JsonObject): boolean {
 }
 
 /**
- * Tell whether a node lies in one that is missing, or in itself, or in one that does.
+ * Tell whether a node lies, directly or not, in a missing node or in itself.
  *
- * @param sound nodes of which is known that they don't; others of these are added.
+ * @param sound nodes known to be valid; further ones are added.
  */
 function isStray(nodes: Nodes, id: string, sound: Set<string>): boolean {
   const path = new Set<string>();
@@ -113,16 +113,16 @@ function isStray(nodes: Nodes, id: string, sound: Set<string>): boolean {
 }
 
 /**
- * Make what a patch says of parents come true, and free what lies in nodes that go.
+ * Apply a patch's parents, and free the children of deleted nodes.
  *
- * @param patch the nodes of the patch, as they were given.
- * @param staged what is left of them; it is changed, but none of its values.
+ * @param patch the nodes of the patch, as given.
+ * @param staged their effective part. It is changed, but not its values.
  */
 export function nest(nodes: Nodes, patch: JsonObject, staged: JsonObject): void {
   new Nester(nodes, patch, staged).run();
 }
 
-/** Cut from a path, which has come back to `first`, what leads there. */
+/** Cut a path that has come back to `first` down to the cycle. */
 function ringOf(path: Iterable<string>, first: string): string[] {
   const ids = [...path];
   return ids.slice(ids.indexOf(first));
@@ -132,7 +132,7 @@ function isAmong(nodes: object, id: unknown): id is string {
   return typeof id === "string" && Object.hasOwn(nodes, id);
 }
 
-/** Move a coordinate, within what a document may hold. */
+/** Move a coordinate, within a document's limits. */
 function shift(value: number, ...by: number[]): number {
   return by.reduce(
     (moved, step) => Math.max(-LARGEST_NUMBER, Math.min(LARGEST_NUMBER, moved + step)),
@@ -146,9 +146,9 @@ class Nester {
   readonly #staged: JsonObject;
   readonly #strays: ReadonlySet<string>;
   readonly #children = new Map<string, string[]>();
-  /** The parents that the patch gives, and that can be. */
+  /** The possible parents that the patch gives. */
   readonly #claims = new Map<string, string>();
-  /** Those that can't. */
+  /** The impossible ones. */
   readonly #refused = new Map<string, string>();
   readonly #places = new Map<string, Place>();
 
@@ -194,7 +194,7 @@ class Nester {
     this.#mend();
   }
 
-  /** Give what the patch says of a node that doesn't go. */
+  /** Give the patch's value for a node that isn't deleted. */
   #said(id: string): JsonObject {
     const change = own(this.#patch, id);
     return isObject(change) ? change : {};
@@ -222,7 +222,7 @@ class Nester {
     }
   }
 
-  /** Tell in whom a node lies after the patch, by the claims that are left. */
+  /** Tell a node's parent after the patch, by the remaining claims. */
   #parentAfter(id: string): string | null {
     const claim = this.#claims.get(id);
     if (claim !== undefined) {
@@ -235,7 +235,7 @@ class Nester {
     return parent !== null && this.#stays(parent) ? parent : null;
   }
 
-  /** Refuse the claims by which nodes would lie in themselves; all where that isn't enough. */
+  /** Refuse the claims that would make nodes lie in themselves; all claims if that isn't enough. */
   #breakRings(): void {
     const ring = this.#ring();
     if (ring.length > 0) {
@@ -253,7 +253,7 @@ class Nester {
     }
   }
 
-  /** List the nodes that have claims by which they would lie in themselves. */
+  /** List the nodes whose claims would make them lie in themselves. */
   #ring(): string[] {
     const ring: string[] = [];
     const known = new Set<string>();
@@ -273,7 +273,7 @@ class Nester {
     return ring;
   }
 
-  /** Let a node be where it is to be, in whom it is to be. */
+  /** Set a node's new parent and position. */
   #settle(id: string): void {
     const said = this.#said(id);
     const claim = this.#refused.get(id);
@@ -291,7 +291,7 @@ class Nester {
       this.#putDown(id, frame ?? ORIGIN);
       return;
     }
-    // Where nobody knows where the given position is, the node stays where it was.
+    // If it is unknown what the given position is relative to, the node stays where it was.
     const given = frame === null ? {} : ((said["position"] ?? {}) as JsonObject);
     const position = this.#seen(node, given, frame ?? ORIGIN, before, after);
     const rest = without(this.#change(id), "position", "parentId");
@@ -299,7 +299,7 @@ class Nester {
     this.#put(id, after === null ? unbound(node, change, before !== null) : change);
   }
 
-  /** Let a new node be where it was seen, in no other. */
+  /** Place a new node where it was seen, without a parent. */
   #putDown(id: string, frame: Place): void {
     const created = this.#change(id);
     const { x, y } = created["position"] as { x: number; y: number };
@@ -308,7 +308,7 @@ class Nester {
     this.#staged[id] = { ...without(created, ...names), position };
   }
 
-  /** Give what is new of a node's position, so that it is where it is seen. */
+  /** Give the change of a node's position that keeps it where it is seen. */
   #seen(
     node: FlowNode,
     given: JsonObject,
@@ -362,7 +362,7 @@ class Nester {
     return place;
   }
 
-  /** Take parents that couldn't be from the nodes that change, and from those they concern. */
+  /** Remove impossible parents from changed nodes, and from nodes that they concern. */
   #mend(): void {
     const concerned = new Set<string>();
     for (const id of Object.keys(this.#staged)) {
@@ -385,7 +385,7 @@ class Nester {
   }
 }
 
-/** Let a node lie in no other, nor be held by it. */
+/** Remove a node's parent, and what binds it to the parent. */
 function unbound(node: FlowNode, change: JsonObject, hasParent: boolean): JsonObject {
   const result: JsonObject = hasParent ? { ...change, parentId: null } : change;
   if ((change["extent"] === undefined ? node["extent"] : change["extent"]) !== "parent") {

@@ -1,4 +1,4 @@
-/** The answer to a join, which comes in parts where it is large. */
+/** The answer to a join: a large one comes in parts. */
 
 import type { JsonObject } from "../types.js";
 import { isObject } from "./mergepatch.js";
@@ -7,7 +7,7 @@ import { isObject } from "./mergepatch.js";
 export class Parts {
   #texts: string[] = [];
 
-  /** Begin with another answer. */
+  /** Start with a new answer. */
   clear(): void {
     this.#texts = [];
   }
@@ -19,8 +19,8 @@ export class Parts {
   /**
    * Give the whole answer.
    *
-   * @param response what came last: the answer itself, or of how many parts it is made.
-   * @throws Error where parts are missing.
+   * @param response the last message: the answer itself, or its number of parts.
+   * @throws Error if parts are missing.
    */
   whole(response: unknown): JsonObject {
     const given = isObject(response) ? response : {};

@@ -1,20 +1,20 @@
-/** Who else is in a flow, and where their pointers are. */
+/** Members of a flow: read from Phoenix's `Presence`, and written to fit the server's limits. */
 
 import type { JsonObject, Member, PresenceMeta } from "../types.js";
 import { type Check, color, count, isText, object, readMembers, text, texts } from "./checks.js";
 import { sizeOf } from "./split.js";
 import { fittingName, shownName } from "./wellformed.js";
 
-/** Bytes of what one shows of oneself, at most: the server takes 4 KiB. */
+/** The most bytes of one's own meta: the server takes 4 KiB. */
 const MAX_META = 4000;
 
-/** What members get who give no colour; all stand out on white and on black. */
+/** Colours for members without one; all are visible on white and on black. */
 const COLORS = ["#e5484d", "#d6409f", "#8e4ec6", "#3e63dd", "#0588f0", "#12a594", "#30a46c", "#f76b15"];
 
-/** What the server says in a meta. */
+/** The server's own fields of a meta. */
 const OF_SERVER = new Set(["phx_ref", "phx_ref_prev", "client_id"]);
 
-/** Make the members of what Phoenix's `Presence` lists. */
+/** Make members from the list of Phoenix's `Presence`. */
 export function membersOf(
   list: readonly { key: string; metas: readonly JsonObject[] }[],
   ownClientId: string,
@@ -37,16 +37,16 @@ function memberOf(key: string, given: JsonObject, ownClientId: string): Member {
 
 const name: Check<string> = (value) => (isText(value) ? shownName(value) || undefined : undefined);
 
-/** What is known of a meta; an app's own members are its own to check. */
+/** The known fields of a meta. An app checks its own fields itself. */
 const KNOWN = { name, color, selection: texts, selected: count, editing: object };
 
-/** Read what a member says of itself, which may be anything. */
+/** Read a member's meta, which may contain anything. */
 function metaOf(given: JsonObject): PresenceMeta {
   const rest = Object.entries(given).filter(([one]) => !OF_SERVER.has(one) && !Object.hasOwn(KNOWN, one));
   return { ...Object.fromEntries(rest), ...readMembers(given, KNOWN) };
 }
 
-/** Give the same name the same colour everywhere. */
+/** Give a name's colour, the same everywhere. */
 function colorOf(name: string): string {
   let sum = 0;
   for (const character of name) {
@@ -55,7 +55,7 @@ function colorOf(name: string): string {
   return COLORS[sum % COLORS.length] ?? "";
 }
 
-/** Tell of as much of a selection as others can be told of, and how much it is: the first are better than none. */
+/** Shorten a selection to what fits, and give its size: the first ids are better than none. */
 export function fittingMeta(given: PresenceMeta): PresenceMeta {
   const meta = given.name === undefined ? given : { ...given, name: fittingName(given.name) };
   let { selection = [] } = meta;

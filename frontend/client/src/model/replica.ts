@@ -1,4 +1,4 @@
-/** A client's copy of a flow: what the server confirmed, with what is on its way there on top. */
+/** A client's copy of a flow: the confirmed document, with unconfirmed operations on top. */
 
 import type { FlowDocument, FlowEntry, JsonObject } from "../types.js";
 import { basesIn, type Bases, withOthers } from "./bases.js";
@@ -9,79 +9,79 @@ import { publicId } from "./ids.js";
 import { inverse, isEmpty, same, share } from "./mergepatch.js";
 import { overtake, undoing } from "./undoing.js";
 
-/** A patch of a client on its way into the log. */
+/** A client's patch on its way into the log. */
 export interface Operation extends Change {
-  /** The name under which it is sent, which nobody else knows. */
+  /** The secret client id under which it is sent. */
   readonly clientId: string;
   readonly opId: number;
-  /** When it was made, as this browser's pages count: see `Changes`. */
+  /** When it was made, by the count of this browser's pages: see `Changes`. */
   at: number;
-  /** It may still grow while it isn't sent. */
+  /** Until it is sent it may grow. */
   patch: JsonObject;
   /** Whether a server may have it. */
   isSent: boolean;
   /**
-   * What it takes back, until the log has it: what it does itself follows from what that turns out to have
-   * done, and from what others have changed since. `null` where its patch is what counts.
+   * The changes that it undoes, until the log has it: its patch follows from the final effect of those, and
+   * from what others have changed since. `null` if it undoes nothing, so its patch is fixed.
    */
   undoes: readonly Change[] | null;
-  /** Whether what it takes back is on its way, so that it isn't to be sent yet. */
+  /** Whether it must wait, because what it undoes is still on its way. */
   waits: boolean;
-  /** The version of the flow at which alone it counts; `null` where that doesn't matter. */
+  /** The only version of the flow at which it counts; `null` for any. */
   ifVersion: number | null;
-  /** Of what its texts were made: see `withOthers`. */
+  /** The texts that its texts were made from: see `withOthers`. */
   bases: Bases;
-  /** What it changed when it was shown before a whole document came, which may hold it. */
+  /** What it changed here before a whole document came, which may hold it. */
   assumed: Pick<Change, "effective" | "inverse"> | null;
-  /** Whether it is taken to be in the document already, so that what it changed isn't put on top of it. */
+  /** Whether the document is assumed to hold it, so that it isn't applied on top. */
   isTakenIn: boolean;
 }
 
-/** What one makes an operation from. */
+/** What an operation is made from. */
 export type NewOperation = Pick<Operation, "clientId" | "opId" | "at" | "patch"> &
   Partial<Pick<Operation, "isSent" | "undoes" | "bases">>;
 
-/** An operation that turned out to be durable. */
+/** An operation that is now known to be durable. */
 export interface Settled {
   op: Operation;
   entry: FlowEntry;
-  /** JSON Pointers of the texts in which somebody else had changed the same words. */
+  /** JSON Pointers of texts in which somebody else changed the same words. */
   conflicts: readonly string[];
 }
 
-/** Entries are missing between what the replica has and what it was given. */
+/** Entries are missing between the replica's version and the received ones. */
 export class Gap extends Error {
   override readonly name = "Gap";
 }
 
-/** Where in which log a replica is. */
+/** A place in a log: which log, and how far. */
 export interface Place {
   /** The identity of the log. */
   epoch: string;
-  /** The version of what is confirmed. */
+  /** The version of the confirmed document. */
   version: number;
-  /** What the log's entries up to there come to, as the server says; `null` where it didn't. */
+  /** The log's chain value at that version; `null` if the server sent none. */
   chain: string | null;
 }
 
 /** The document that a client shows. */
 export class Replica {
-  /** The identity of the log; `null` before the first `adopt`, and while what is shown is not trusted. */
+  /** The identity of the log; `null` before the first `adopt`, and after `distrust`. */
   epoch: string | null = null;
   version = 0;
   chain: string | null = null;
-  /** What is confirmed; `null` before the first `adopt`. */
+  /** The confirmed document; `null` before the first `adopt`. */
   confirmed: FlowDocument | null = null;
   /** What to show. */
   shown: FlowDocument | null = null;
-  /** What is on top of what is confirmed, in order. */
+  /** The operations on top of the confirmed document, in order. */
   operations: Operation[] = [];
   readonly #byName = new Map<string, Operation>();
-  /** What the log calls the clients. */
+  /** The clients' public ids. */
   readonly #authors = new Map<string, string>();
-  /** What is shown without the last operation. */
+  /** The shown document without the last operation. */
   #beneath: FlowDocument | null = null;
-  /** What takes something back, and does something else now than it did. */
+  /** Undoing operations whose patch has changed. */
   readonly #reduced = new Set<Operation>();
 
   /** The operations that are not known to be durable, in order. */
@@ -89,7 +89,7 @@ export class Replica {
     return this.operations.filter((op) => op.durableAt === null);
   }
 
-  /** How many those are. */
+  /** How many operations that are. */
   get unsent(): number {
     let count = 0;
     for (const { durableAt } of this.operations) {
@@ -99,9 +99,9 @@ export class Replica {
   }
 
   /**
-   * Take a client's patch, which is shown at once, as far as the document can take it.
+   * Take a client's patch. It is shown at once, as far as the document can take it.
    *
-   * @param texts JSON Pointers of what in it are texts, made of what is shown.
+   * @param texts JSON Pointers of its texts, which were made from what is shown.
    */
   submit(given: NewOperation, texts: readonly string[] = []): Operation {
     const op = this.#note({ bases: basesIn(this.shown ?? {}, texts), ...given });
@@ -113,7 +113,7 @@ export class Replica {
     return op;
   }
 
-  /** Take patches that were made before those that no server has yet. */
+  /** Take patches that were made before the unsent ones. */
   submitBefore(given: readonly NewOperation[]): Operation[] {
     const ops = given.map((one) => this.#note(one));
     const first = this.operations.findIndex(({ isSent, durableAt }) => !isSent && durableAt === null);
@@ -123,7 +123,7 @@ export class Replica {
   }
 
   /**
-   * Let an operation be another patch.
+   * Replace an operation's patch.
    *
    * @param texts JSON Pointers of what in it are texts, made of what is shown.
    */
@@ -139,7 +139,7 @@ export class Replica {
     }
   }
 
-  /** Let several operations stand for one, which no server has yet. */
+  /** Replace an operation that no server has yet by several. */
   split(op: Operation, given: readonly NewOperation[]): Operation[] {
     const parts = given.map((one) => this.#note({ bases: op.bases, ...one }));
     this.#byName.delete(this.#nameOf(op));
@@ -162,9 +162,9 @@ export class Replica {
   }
 
   /**
-   * Note that the log holds an operation at `version`. It stays on top until that version has come.
+   * Note that the log holds an operation at `version`. It stays on top until that version arrives.
    *
-   * @param effective what of it counts, where the server says so.
+   * @param effective its effective patch, if the server sent one.
    */
   acknowledge(op: Operation, version: number, effective?: JsonObject): void {
     if (!this.has(op)) {
@@ -178,30 +178,30 @@ export class Replica {
     } else if (op.durableAt > this.version && !isEmpty(op.patch)) {
       return;
     }
-    // It came with a whole document, so what it changed is what it had changed here before.
+    // It came with a whole document, so its effect is the one that it had here before.
     const { effective: changed, inverse: back } = op.assumed ?? op;
     const shown = op.effective;
     op.effective = effective === undefined || isNothing ? changed : effective;
     op.inverse = back;
-    // Only now: what takes it back follows from that.
+    // Only now: the patch that undoes it follows from that.
     this.#forget(op, shown);
   }
 
-  /** Let others send what is here: whatever isn't answered may have come to a server. */
+  /** Let other pages send these operations: whatever isn't answered may have reached a server. */
   lend(): void {
     for (const op of this.unconfirmed) {
       op.isSent = true;
     }
   }
 
-  /** Take away an operation that will never be in the log. */
+  /** Remove an operation that will never be in the log. */
   refuse(op: Operation): void {
     this.#forget(op);
     Object.assign(op, NOTHING);
   }
 
   /**
-   * Begin anew from a whole document. What is durable is in it, or in a log that is no more; the rest
+   * Start from a whole document. Durable operations are in it, or in a log that no longer exists; the rest
    * is shown on top.
    *
    * @param mayHold tells whether the document may hold an operation that was sent.
@@ -229,12 +229,12 @@ export class Replica {
   }
 
   /**
-   * Take entries; those that are known already are skipped.
+   * Take entries, and skip known ones.
    *
-   * @param chain what the log's entries up to the last of these come to.
-   * @param watch is given each new entry with the document before it.
-   * @returns the entries that were new, and the operations that turned out to be durable.
-   * @throws Gap when one before them is missing; nothing was taken.
+   * @param chain the log's chain value at the last of them.
+   * @param watch is called with each new entry and the document before it.
+   * @returns the new entries, and the operations that are now durable.
+   * @throws Gap if an entry before them is missing; then nothing was taken.
    */
   receive(
     entries: readonly FlowEntry[],
@@ -251,7 +251,7 @@ export class Replica {
     for (const entry of news) {
       const op = this.find(entry.client_id, entry.op_id);
       if (op !== undefined) {
-        // What is shown stays as it is where the log takes what lies lowest, and just as it is shown.
+        // If the log takes the lowest operation exactly as it is shown, the shown document stays as it is.
         isAsShown &&=
           op === this.operations[settled.length] && !op.isTakenIn && same(op.effective, entry.patch);
         op.durableAt ??= entry.version;
@@ -277,9 +277,9 @@ export class Replica {
   }
 
   /**
-   * Let operations be sent that waited for what they take back, where that is settled.
+   * Release operations whose undone changes are settled by now.
    *
-   * @returns those, and all others that take something back and do something else now.
+   * @returns those, and all other undoing operations whose patch has changed.
    */
   ripen(): Operation[] {
     for (const op of this.operations) {
@@ -297,7 +297,7 @@ export class Replica {
     return undoes?.some((one) => this.has(one)) ?? false;
   }
 
-  /** Let what takes something back leave what somebody else has changed by now. */
+  /** Let undoing operations leave alone what somebody else has changed by now. */
   #overtake({ patch, version }: FlowEntry): void {
     for (const { undoes } of this.operations) {
       undoes?.forEach((one) => {
@@ -306,7 +306,7 @@ export class Replica {
     }
   }
 
-  /** Ask for the whole document at the next join: what is shown may be wrong. */
+  /** Ask for the whole document at the next join, because the shown one may be wrong. */
   distrust(): void {
     this.epoch = null;
   }
@@ -330,14 +330,14 @@ export class Replica {
     return op;
   }
 
-  /** Tell by what name the log knows an operation. */
+  /** Give an operation's name in the log. */
   #nameOf({ clientId, opId }: Operation): string {
     const author = this.#authors.get(clientId) ?? publicId(clientId);
     this.#authors.set(clientId, author);
     return `${author} ${opId}`;
   }
 
-  /** Let go of what is durable and has come. */
+  /** Remove operations that are durable and have arrived. */
   #leave(settled: number, isAsShown: boolean): void {
     const isHere = (op: Operation): boolean => (op.durableAt ?? Infinity) > this.version;
     const gone = isAsShown
@@ -354,7 +354,7 @@ export class Replica {
     }
   }
 
-  /** @param shown what it changes of what is shown. */
+  /** @param shown its effect on the shown document. */
   #forget(gone: Operation, shown = gone.effective): void {
     this.#byName.delete(this.#nameOf(gone));
     const wasThere = this.operations.includes(gone);
@@ -365,7 +365,7 @@ export class Replica {
     }
   }
 
-  /** Give what an operation is on top of. */
+  /** Give the document below an operation. */
   #under(op: Operation): JsonObject {
     if (op === this.operations.at(-1) && this.#beneath !== null) {
       return this.#beneath;
@@ -374,7 +374,7 @@ export class Replica {
     return this.confirmed === null ? {} : this.#on(this.confirmed, below);
   }
 
-  /** Put operations on top of a document. */
+  /** Apply operations on top of a document. */
   #on(document: FlowDocument, operations: readonly Operation[]): FlowDocument {
     const draft = new Draft(document);
     for (const op of operations) {
@@ -396,7 +396,7 @@ export class Replica {
     this.shown = share(this.shown, apply(this.#beneath, this.#put(this.#beneath, last)));
   }
 
-  /** Say what an operation does on top of a document, as far as that can take it. */
+  /** Give an operation's effect on a document, as far as the document can take it. */
   #put(document: FlowDocument, op: Operation): JsonObject {
     const patch = op.undoes === null ? op.patch : undoing(document, op.undoes);
     if (op.undoes !== null) {
@@ -406,7 +406,7 @@ export class Replica {
     try {
       effective = stage(document, withOthers(document, patch, op.bases, op.assumed !== null).patch);
     } catch {
-      // The server will say what is wrong with it.
+      // The server will report what is wrong with it.
       effective = {};
     }
     op.isTakenIn = op.assumed !== null && isEmpty(effective);
@@ -427,9 +427,9 @@ export class Replica {
 const NOTHING: Pick<Change, "effective" | "inverse"> = { effective: {}, inverse: {} };
 
 /**
- * Say what an operation takes back by what it replaces: so long as that stands there, it is to be done.
+ * Describe what an operation undoes by the values that it replaces: it applies while those are unchanged.
  *
- * @param version the version of which is known what it replaces.
+ * @param version the version at which those values are known.
  */
 export function replacing(
   version: number,

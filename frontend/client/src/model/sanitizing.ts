@@ -1,9 +1,9 @@
 /**
- * Nodes and edges as React Flow can be given them.
+ * Makes nodes and edges safe for React Flow.
  *
- * A document's elements may have any members: other programs write them, and whoever may edit. What React Flow
- * makes of some of these ends the page (a `style` that is a text, a `type` that all objects inherit), or reaches
- * the elements of the page (`domAttributes`).
+ * A document's elements may have any members, since every editor and program can write them. With some of these,
+ * React Flow crashes the page (a `style` that is a text, a `type` that all objects inherit), or changes the
+ * page's elements (`domAttributes`).
  */
 
 import type { FlowEdge, FlowNode, JsonObject, Point } from "../types.js";
@@ -14,7 +14,7 @@ import {
 import { isObject } from "./mergepatch.js";
 import { without } from "./nesting.js";
 
-/** The type by which what draws an element is found among an object's members; unknown ones are drawn plainly. */
+/** An element's type: React Flow looks its component up as an object's member. Unknown types are drawn plainly. */
 const type: Check<string> = (value) => (isText(value) && !isInherited(value) ? value : undefined);
 
 const side = oneOf("left", "top", "right", "bottom");
@@ -28,7 +28,7 @@ const NAME = "-?[a-z_][\\w-]*";
 const COMPOUND = `(?:${NAME}|[.#]${NAME})(?:[.#]${NAME})*`;
 const SELECTOR = new RegExp(`^${COMPOUND}(?:(?: | ?[,>] ?)${COMPOUND})*$`, "i");
 
-/** A selector of elements by their names, classes and ids: one that is none throws wherever it is used. */
+/** A selector by names, classes and ids: an invalid one throws wherever it is used. */
 const selector: Check<string> = (value) => (isText(value) && value.length <= 255 && SELECTOR.test(value) ? value : undefined);
 
 const role: Check<string> = (value) => (isText(value) && /^[a-z]+$/.test(value) ? value : undefined);
@@ -42,7 +42,7 @@ const handle: Check<JsonObject> = (value) => {
 
 const handles: Check<JsonObject[]> = (value) => (Array.isArray(value) ? value.map(handle).filter((one) => one !== undefined) : undefined);
 
-/** What elements have that nodes and edges both are. */
+/** Members that nodes and edges share. */
 const COMMON = {
   type,
   hidden: flag,
@@ -75,7 +75,7 @@ const OF_NODES: Readonly<Record<string, Check<unknown>>> = {
   handles,
 };
 
-/** The id of a marker, which becomes a part of a style. */
+/** A marker's id, which becomes a part of a style. */
 const markerId: Check<string> = (value) => (isText(value) && /^[\w.:-]+$/.test(value) ? value : undefined);
 
 const marker: Check<JsonObject> = (value) => {
@@ -109,7 +109,7 @@ const OF_EDGES: Readonly<Record<string, Check<unknown>>> = {
     isObject(value) ? readMembers(value, { offset: number, borderRadius: number, stepPosition: number, curvature: number }) : undefined,
 };
 
-/** Leave out a label that React can't show: React Flow's own nodes, which stand for unknown types, show it as it is. */
+/** Remove a label that React can't show: React Flow's own nodes, used for unknown types, show it as it is. */
 function withLabel(data: JsonObject): JsonObject {
   return Object.hasOwn(data, "label") && label(data["label"]) === undefined ? without(data, "label") : data;
 }
@@ -117,9 +117,9 @@ function withLabel(data: JsonObject): JsonObject {
 const ORIGIN: Point = { x: 0, y: 0 };
 
 /**
- * Give a node of a document with the members that React Flow documents, where these are of the types that it
- * takes: what it would fail by, or put into the page as it is, is left out. It doesn't tell whether the node of
- * its `parentId` is there: see `strays`.
+ * Give a node with the members that React Flow documents, if they have the expected types. What would crash it,
+ * or get into the page as it is, is left out. This doesn't check that the node of `parentId` exists: see
+ * `strays`.
  */
 export function sanitizeNode(node: JsonObject & { id: string }): FlowNode {
   const { id, position } = node;
@@ -138,7 +138,7 @@ export function sanitizeNode(node: JsonObject & { id: string }): FlowNode {
   };
 }
 
-/** Give an edge of a document likewise. */
+/** Give an edge of a document by the same rules. */
 export function sanitizeEdge(edge: JsonObject & { id: string }): FlowEdge {
   const { id, source, target } = edge;
   return { ...readMembers(edge, OF_EDGES), id, source: text(source) ?? "", target: text(target) ?? "" };

@@ -1,27 +1,27 @@
-/** A patch that the server would refuse as too large, as several. */
+/** Splits a patch that the server would refuse as too large. */
 
 import type { JsonObject } from "../types.js";
 import { isEmpty, isObject, own } from "./mergepatch.js";
 import { parentsFirst } from "./nesting.js";
 import { pointerOf } from "./telling.js";
 
-/** What a node or an edge can't be made without comes first: nothing else of it has a meaning before. */
+/** What a node or an edge can't be created without. It comes first: nothing else means anything before. */
 const FIRST = ["id", "type", "source", "target", "position", "parentId", "extent", "data"];
 
-/** Tell how many bytes a value takes as the server counts: JSON without white space. */
+/** Count a value's bytes as the server does: JSON without white space. */
 export function sizeOf(value: unknown): number {
   return new TextEncoder().encode(JSON.stringify(value)).length;
 }
 
 /**
- * Part a patch of a flow's document into some that do the same one after the other, each no larger than
- * `maxBytes` where its values allow that: objects are parted, texts and arrays can't be.
+ * Split a patch of a document into patches that together do the same, each at most `maxBytes` large if its
+ * values allow this: objects can be split, texts and arrays can't.
  *
- * What is made comes before what leads to it, and what leads away from a node before that is deleted: so
- * nodes first, parents before their children, then edges, then the nodes that go, children before their
+ * What is created comes before references to it, and references are removed before a node is deleted. So
+ * nodes come first, parents before their children, then edges, then deleted nodes, children before their
  * parents.
  *
- * @param inverse what takes the patch back, which knows in whom the nodes lay that go.
+ * @param inverse the patch's inverse, which knows the parents of deleted nodes.
  */
 export function split(patch: JsonObject, maxBytes: number, inverse: JsonObject = {}): JsonObject[] {
   const { nodes, edges, ...rest } = patch;
@@ -44,7 +44,7 @@ export function split(patch: JsonObject, maxBytes: number, inverse: JsonObject =
   return parts.all;
 }
 
-/** Find what of a patch is largest and can't be parted: give its JSON Pointer and its bytes. */
+/** Find the largest value that can't be split: give its JSON Pointer and its bytes. */
 export function largest(patch: JsonObject): { path: string; bytes: number } {
   const path: string[] = [];
   let value: unknown = patch;
@@ -61,7 +61,7 @@ function objectOr(value: unknown): JsonObject {
   return isObject(value) ? value : {};
 }
 
-/** List the members that go, or those that are made or changed. */
+/** List the deleted members, or those that are created or changed. */
 function idsOf(members: JsonObject, isGone: boolean): string[] {
   return Object.entries(members).flatMap(([id, member]) => ((member === null) === isGone ? [id] : []));
 }
@@ -73,16 +73,16 @@ function parentIn(members: JsonObject, id: string): unknown {
 class Parts {
   readonly all: JsonObject[] = [];
   readonly #maxBytes: number;
-  /** Bytes of the last part, at most. */
+  /** The most bytes of the last part. */
   #size = Infinity;
-  /** Whether it has nothing but objects in which something was to be. */
+  /** Whether it contains only objects that are still empty. */
   #isHollow = false;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Add a member to the last part, or to another where it has no room, or part it where none has. */
+  /** Add a member to the last part, or to a new one if it doesn't fit, or split it if it fits in none. */
   add(path: readonly string[], value: unknown): void {
     const size = sizeOf(value);
     if (this.#size + this.#roomFor(path, size) > this.#maxBytes) {
@@ -96,14 +96,14 @@ class Parts {
     this.#part(path, value);
   }
 
-  /** Put an object into the last part, and the next ones. */
+  /** Spread an object over the last part and new ones. */
   #part(path: readonly string[], value: JsonObject): void {
-    // It is an object afterwards, whatever it is before.
+    // It is an object afterwards, whatever it was before.
     this.#put(path, {}, "{}".length);
     for (const name of inOrder(value)) {
       const member = own(value, name);
       if (name === "data" && path.length === 2 && isObject(member)) {
-        // Without it there is no node, so some of it belongs to the first part.
+        // The node doesn't exist without it, so some of it must be in the first part.
         this.#part([...path, name], member);
       } else {
         this.add([...path, name], member);
@@ -117,7 +117,7 @@ class Parts {
     this.#isHollow = true;
   }
 
-  /** Count the bytes of a member with the objects around it that the last part doesn't have. */
+  /** Count the bytes of a member, with the objects around it that the last part lacks. */
   #roomFor(path: readonly string[], size: number): number {
     let at: unknown = this.all.at(-1) ?? {};
     let room = size;
@@ -142,7 +142,7 @@ class Parts {
   }
 }
 
-/** List an object's names: what comes first, then the smallest. */
+/** List an object's names: required ones first, then the smallest. */
 function inOrder(value: JsonObject): string[] {
   const rank = new Map(Object.keys(value).map((name) => [name, FIRST.indexOf(name)]));
   const sizes = new Map(Object.entries(value).map(([name, member]) => [name, sizeOf(member)]));

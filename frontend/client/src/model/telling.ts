@@ -1,18 +1,18 @@
-/** What can be told in JSON, and so be part of a patch; and where what can't stands. */
+/** Copies values for a patch: what JSON can hold, and where the rest stands. */
 
 import type { JsonObject } from "../types.js";
 import { isObject, LARGEST_NUMBER, own } from "./mergepatch.js";
 import { wellFormed } from "./wellformed.js";
 
-/** How deep arrays and objects may nest in a document, the document itself counted. */
+/** How deep arrays and objects may nest in a document, counting the document itself. */
 const MAX_DEPTH = 32;
 
-/** Names that reach an object's prototype: who merges such is taken over. */
+/** Names that reach an object's prototype: merging them would allow prototype pollution. */
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 
 const UNNAMEABLE = "no document may have a member of this name";
 
-/** Something of a patch that can't be told. */
+/** A part of a patch that JSON can't hold. */
 export interface Untold {
   /** Where it is: a JSON Pointer (RFC 6901). */
   path: string;
@@ -28,10 +28,10 @@ export function pointerOf(path: Path): string {
 }
 
 /**
- * Copy what is to be a patch. Members of nodes and edges that are `undefined` are left out; halves of
- * characters become what they will be for everybody.
+ * Copy a patch. Members of nodes and edges that are `undefined` are left out; lone surrogates are replaced as
+ * everybody will see them.
  *
- * @throws TypeError where no document can hold it, with the JSON Pointer of the first such place.
+ * @throws TypeError if no document can hold it, with the JSON Pointer of the first such place.
  */
 export function copyPatch(patch: JsonObject): JsonObject {
   const { told, untold } = new Teller(false).tell(patch);
@@ -42,20 +42,20 @@ export function copyPatch(patch: JsonObject): JsonObject {
   return told;
 }
 
-/** What of an object can be told. */
+/** The part of an object that JSON can hold. */
 export interface Tellable {
   told: JsonObject;
-  /** What can't be. */
+  /** The parts that it can't hold. */
   untold: readonly Untold[];
   /** Where something was left out. */
   gaps: readonly Path[];
 }
 
 /**
- * Copy what of an object can be told, and list the rest.
+ * Copy the part of an object that JSON can hold, and list the rest.
  *
- * Whatever is `undefined` is left out, as React has it, and so are numbers that aren't finite outside of
- * `data`: React Flow gives those where it couldn't measure. Neither is listed as untold.
+ * `undefined` is left out, as React does, and so are non-finite numbers outside `data`: React Flow gives those
+ * when it can't measure. Neither is listed as untold.
  *
  * @param at where in a patch the object will be.
  */
@@ -63,7 +63,7 @@ export function tellable(object: JsonObject, at: Path): Tellable {
   return new Teller(true).tell(object, at);
 }
 
-/** Take out of a patch what it says of places where something was left out. */
+/** Remove from a patch the places where something was left out. */
 export function sparing(patch: JsonObject, gaps: readonly Path[]): JsonObject {
   return gaps.reduce((rest, gap) => without(rest, gap), patch);
 }
@@ -76,15 +76,15 @@ function without(patch: JsonObject, [name = "", ...further]: Path): JsonObject {
   return Object.fromEntries(Object.entries(patch).filter(([one]) => one !== name));
 }
 
-/** Stands for what can't be told. */
+/** Marks what can't be told. */
 const NOTHING = Symbol("nothing");
 
 class Teller {
   readonly #untold: Untold[] = [];
   readonly #gaps: Path[] = [];
-  /** Whether it is React Flow that speaks. */
+  /** Whether the object comes from React Flow. */
   readonly #isLenient: boolean;
-  /** The objects that one is in. */
+  /** The objects around the current value. */
   readonly #within = new Set<unknown>();
 
   constructor(isLenient: boolean) {
@@ -149,7 +149,7 @@ class Teller {
     return told;
   }
 
-  /** Arrays are values, so one with something in it that can't be told can't be told itself. */
+  /** Arrays are values: one untellable item makes the array untellable. */
   #array(value: readonly unknown[], path: Path): unknown {
     const told = Array.from(value, (member, n) => this.#value(member, [...path, String(n)]));
     return told.includes(NOTHING) ? NOTHING : told;
@@ -178,7 +178,7 @@ class Teller {
   }
 }
 
-/** Tell whether an object is one of names and values, be it another window's. */
+/** Tell whether an object is a plain one, even from another window. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
@@ -189,20 +189,20 @@ function kindOf(value: object): string {
   return typeof constructor === "function" ? constructor.name : "object of a class";
 }
 
-/** Tell whether a path leads into the data of a node, of an edge or of the flow, which are the app's. */
+/** Tell whether a path leads into the app's own `data`, of a node, an edge or the flow. */
 function isData([kind, id, name]: Path): boolean {
   return kind === "data" || ((kind === "nodes" || kind === "edges") && id !== undefined && name === "data");
 }
 
-/** Tell whether a path leads to what React Flow says of a node or an edge: that is `undefined` at times. */
+/** Tell whether a path leads to a React Flow field of a node or an edge: it may be `undefined`. */
 function isAttribute(path: Path): boolean {
   return path.length > 2 && !isData(path);
 }
 
-/** Fields of nodes and edges that are texts in every document: what draws them is found by those. */
+/** Fields of nodes and edges that are texts in every document: components are looked up by them. */
 const TEXT_FIELDS: Readonly<Record<string, readonly string[]>> = { nodes: ["type", "parentId"], edges: ["type"] };
 
-/** Tell whether what stands at a path of a patch is such a field. */
+/** Tell whether a path leads to such a field. */
 function isTextField([kind = "", , name = "", ...further]: Path): boolean {
   return name !== "" && further.length === 0 && own(TEXT_FIELDS, kind)?.includes(name) === true;
 }

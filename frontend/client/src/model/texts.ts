@@ -1,32 +1,32 @@
 /**
- * Texts that several people write in at once: three versions of one become a fourth that has what all wrote.
+ * Three-way merge of texts that several people edit at once.
  *
- * The rules are the server's (`helix/texts.py`, docs/spec.md DOM4), so that what is shown before the server
- * has answered is what it will be.
+ * The rules are the server's (`helix/texts.py`, docs/spec.md DOM4), so that the text shown before the server's
+ * answer is the one after it.
  */
 
-/** How much work texts may still be compared with, in steps; what goes beyond is compared as a whole. */
+/** The steps that are left for comparing texts. Beyond them texts are compared as a whole. */
 export interface Effort {
   left: number;
 }
 
-/** Steps by which the texts of one patch are compared, at most. */
+/** The most steps for comparing the texts of one patch. */
 export const MAX_EFFORT = 100_000;
 
-/** Characters that are looked through as a whole in the time of a step ... */
+/** Characters that are scanned as a whole in the time of one step ... */
 const PER_STEP = 64;
 
-/** ... and pieces that a text is taken apart into. */
+/** ... and pieces that a text is split into. */
 const PIECES_PER_STEP = 2;
 
-/** Two texts that were made of one. */
+/** The merge of two texts with a common base. */
 export interface Merged {
   text: string;
-  /** Whether both have changed the same words: both versions are in it. */
+  /** Whether both changed the same words. Then both versions are in it. */
   isConflict: boolean;
 }
 
-/** What a text has in place of `base.slice(start, end)`. */
+/** The text that replaces `base.slice(start, end)`. */
 interface Hunk {
   start: number;
   end: number;
@@ -34,10 +34,10 @@ interface Hunk {
 }
 
 /**
- * Make one text of two that were made of `base`, with what both have put in and without what either has
- * taken out. Where both have changed the same words both versions stand there.
+ * Merge two texts that were made from `base`: with both sides' insertions, and without what either side
+ * deleted. If both changed the same words, both versions stand there.
  *
- * @param theirs what came first; where both have put something in at one place, it stands behind.
+ * @param theirs the one that came first. If both insert at one place, its insertion comes second.
  */
 export function mergeTexts(
   base: string,
@@ -59,7 +59,7 @@ export function mergeTexts(
   return new Merge(base, hunksOf(base, theirs, effort), hunksOf(base, mine, effort)).run();
 }
 
-/** Tell where a place in a text is in what that has become; what is put in right there comes behind it. */
+/** Give a place's position in the changed text; an insertion at that place comes after it. */
 export function placeAfter(place: number, before: string, after: string): number {
   let shift = 0;
   for (const { start, end, text } of hunksOf(before, after, { left: MAX_EFFORT })) {
@@ -74,13 +74,13 @@ export function placeAfter(place: number, before: string, after: string): number
   return place + shift;
 }
 
-/** Merges the changes of two, which are in the order of their places. */
+/** Merges two lists of changes that are sorted by place. */
 class Merge {
   readonly #base: string;
   readonly #theirs: Hunk[];
   readonly #mine: Hunk[];
   #text = "";
-  /** Up to where of the base the text is made. */
+  /** How much of the base is done. */
   #at = 0;
   #isConflict = false;
 
@@ -97,7 +97,7 @@ class Merge {
     return { text: this.#text + this.#base.slice(this.#at), isConflict: this.#isConflict };
   }
 
-  /** Take the next change, with all that overlap it. */
+  /** Take the next change with all that overlap it. */
   #take(): void {
     const [their, my] = [this.#theirs[0], this.#mine[0]];
     const isMine = their === undefined || (my !== undefined && !isBefore(their, my));
@@ -123,7 +123,7 @@ class Merge {
     }
   }
 
-  /** Let both versions of words stand there, mine first. */
+  /** Keep both versions of the words, mine first. */
   #keepBoth(from: number, to: number, mine: readonly Hunk[], theirs: readonly Hunk[]): void {
     let [start, end] = [from, to];
     const limit = Math.min(this.#mine[0]?.start ?? Infinity, this.#theirs[0]?.start ?? Infinity, this.#base.length);
@@ -146,12 +146,12 @@ class Merge {
   }
 }
 
-/** Tell whether a change comes before another: what puts in before what takes out at the same place. */
+/** Tell whether a change comes before another: at one place, insertions come before deletions. */
 function isBefore(one: Hunk, other: Hunk): boolean {
   return one.start < other.start || (one.start === other.start && one.end === one.start && other.end > other.start);
 }
 
-/** Give what of a text's part becomes by changes in it. */
+/** Apply changes to a part of a text. */
 function applied(base: string, from: number, to: number, hunks: readonly Hunk[]): string {
   let text = "";
   let at = from;
@@ -162,7 +162,7 @@ function applied(base: string, from: number, to: number, hunks: readonly Hunk[])
   return text + base.slice(at, to);
 }
 
-/** Tell what has to be changed in `base` to have `text`. */
+/** List the changes from `base` to `text`. */
 function hunksOf(base: string, text: string, effort: Effort): Hunk[] {
   const whole = trimmed(base, text, 0);
   const rough = isReplacing(whole) ? parted(base, whole, wordsOf, effort) : [whole];
@@ -171,12 +171,12 @@ function hunksOf(base: string, text: string, effort: Effort): Hunk[] {
   return hunks.map((hunk, n) => atWord(base, hunk, hunks[n - 1]?.end ?? 0, hunks[n + 1]?.start ?? base.length));
 }
 
-/** Tell whether a change puts something in the place of something else. */
+/** Tell whether a change replaces something. */
 function isReplacing({ start, end, text }: Hunk): boolean {
   return start < end && text !== "";
 }
 
-/** Make smaller changes of one: of the pieces that aren't the same. */
+/** Split a change into smaller ones, of only the pieces that differ. */
 function parted(base: string, whole: Hunk, piecesOf: (text: string) => string[], effort: Effort): Hunk[] {
   if (whole.end - whole.start + whole.text.length > PIECES_PER_STEP * effort.left) {
     return [whole];
@@ -201,14 +201,14 @@ function parted(base: string, whole: Hunk, piecesOf: (text: string) => string[],
   return hunks;
 }
 
-/** Make a change one of characters, where they were only put in, or only taken out. */
+/** Reduce a change to characters, if they were only inserted or only deleted. */
 function finer(base: string, hunk: Hunk, effort: Effort): Hunk[] {
   const hunks = parted(base, hunk, (text) => Array.from(text), effort);
   const areOfAKind = hunks.every(({ text }) => text === "") || hunks.every(({ start, end }) => start === end);
   return areOfAKind ? hunks : [hunk];
 }
 
-/** Make one change of two texts: without what they begin and end with alike. */
+/** Make one change of two texts, without their common start and end. */
 function trimmed(old: string, now: string, offset: number): Hunk {
   const shorter = Math.min(old.length, now.length);
   let start = 0;
@@ -228,7 +228,7 @@ function trimmed(old: string, now: string, offset: number): Hunk {
   return { start: offset + start, end: offset + old.length - tail, text: now.slice(start, now.length - tail) };
 }
 
-/** Let what was put in, or taken out, be said of the last place where it makes the same, or of one before where a word begins. */
+/** Move an insertion or deletion to the last place with the same result, or to an earlier one where a word begins. */
 function atWord(base: string, hunk: Hunk, first: number, last: number): Hunk {
   if (isReplacing(hunk)) {
     return hunk;
@@ -246,7 +246,7 @@ function atWord(base: string, hunk: Hunk, first: number, last: number): Hunk {
   return { start: start + by, end: end + by, text: hunk.text === "" ? "" : text.slice(0, words.length) };
 }
 
-/** Tell by how much words could be earlier, behind what is before them, so that a word begins there. */
+/** Tell how much earlier a change could be, so that it starts at the beginning of a word. */
 function toWord(before: string, words: string): number {
   for (let back = 0; ; back += 1) {
     const character = before[before.length - 1 - back];
@@ -259,7 +259,7 @@ function toWord(before: string, words: string): number {
   }
 }
 
-/** Tell whether a place is within a character of two halves. */
+/** Tell whether a place is inside a surrogate pair. */
 function isHalf(text: string, at: number): boolean {
   return at > 0 && at < text.length && (text.codePointAt(at - 1) ?? 0) > 0xffff;
 }
@@ -268,12 +268,12 @@ function isSpace(character: string | undefined): boolean {
   return character !== undefined && " \t\r\n".includes(character);
 }
 
-/** Part a text into words and what is between them; where words have nothing between, into characters. */
+/** Split a text into words and what is between them; in scripts without spaces, into characters. */
 function wordsOf(text: string): string[] {
   return text.match(/[^ \t\r\n\u2e80-\u{10ffff}]+|[ \t\r\n]+|[\u2e80-\u{10ffff}]/gu) ?? [];
 }
 
-/** Leave out white space that is the same beside no word that is: it says nothing. */
+/** Leave out equal white space that isn't beside an equal word: it means nothing. */
 function telling(common: readonly Place[], words: readonly string[]): Place[] {
   const isWord = (pair: Place | undefined): boolean => pair !== undefined && !isSpace(words[pair[0]]?.[0]);
   const isBeside = (pair: Place | undefined, [x, y]: Place, by: number): boolean =>
@@ -282,13 +282,13 @@ function telling(common: readonly Place[], words: readonly string[]): Place[] {
 }
 
 /**
- * List where two sequences have the same pieces, as many as can be: Myers, "An O(ND) Difference Algorithm
+ * List the longest common pieces of two sequences: Myers, "An O(ND) Difference Algorithm
  * and Its Variations", 1986.
  *
- * @returns pairs of places; `null` where that takes too much effort.
+ * @returns pairs of places; `null` if that takes too many steps.
  */
 function commonPieces(a: readonly string[], b: readonly string[], effort: Effort): Place[] | null {
-  /** By the number of differences so far: how far one gets on each diagonal. */
+  /** By the number of differences so far: the farthest place on each diagonal. */
   const trace: Reach[] = [];
   let reach: Reach = new Map([[1, 0]]);
   for (let differences = 0; ; differences += 1) {
@@ -316,7 +316,7 @@ function commonPieces(a: readonly string[], b: readonly string[], effort: Effort
 type Place = readonly [number, number];
 type Reach = Map<number, number>;
 
-/** Tell from which diagonal one comes to diagonal `k` by one more difference. */
+/** Tell from which diagonal `k` is reached by one more difference. */
 function diagonalBefore(reach: Reach, k: number, differences: number): number {
   const isFromAbove = k === -differences || (k !== differences && (reach.get(k - 1) ?? 0) < (reach.get(k + 1) ?? 0));
   return isFromAbove ? k + 1 : k - 1;

@@ -1,4 +1,4 @@
-/** The patch that takes changes back, as far as they are still one's own. */
+/** Undo: the patch that reverts changes, as far as nobody else has changed them since. */
 
 import type { FlowDocument, JsonObject } from "../types.js";
 import type { Change } from "./change.js";
@@ -7,7 +7,7 @@ import { Draft } from "./draft.js";
 import { excerpt } from "./excerpt.js";
 import { fresh, isEmpty, isObject, mergeObjects, own, same } from "./mergepatch.js";
 
-/** Make the patch that takes changes back from a document, as far as nobody has changed them since. */
+/** Make the patch that reverts changes of a document, as far as nobody has changed them since. */
 export function undoing(shown: FlowDocument, changes: readonly Change[]): JsonObject {
   const draft = new Draft(excerpt(shown, changes));
   for (const { effective, inverse } of changes.toReversed()) {
@@ -19,14 +19,14 @@ export function undoing(shown: FlowDocument, changes: readonly Change[]): JsonOb
   return framed(draft.document, draft.difference());
 }
 
-/** Give up what of a change somebody else's entry has changed again, where that came behind it. */
+/** Remove from a change what a later entry of somebody else has changed. */
 export function overtake(change: Change, patch: JsonObject, version: number): void {
   if (change.durableAt !== null && change.durableAt < version) {
     change.inverse = untouched(change.inverse, patch);
   }
 }
 
-/** Say with each position the parent that it is relative to: meanwhile somebody may give another. */
+/** Add to each position the parent that it is relative to: somebody may change the parent meanwhile. */
 function framed(document: FlowDocument, patch: JsonObject): JsonObject {
   return ofNodes(patch, (id, change) => {
     const node = own(document.nodes, id);
@@ -36,7 +36,7 @@ function framed(document: FlowDocument, patch: JsonObject): JsonObject {
   });
 }
 
-/** Make a patch in which the nodes that it changes have other changes. */
+/** Replace the changes of nodes in a patch. */
 function ofNodes(
   patch: JsonObject,
   of: (id: string, change: JsonObject) => JsonObject,
@@ -52,7 +52,7 @@ function ofNodes(
   return { ...patch, nodes: Object.fromEntries(changes) as JsonObject };
 }
 
-/** Reduce the inverse of a change to where the document still is as the change has left it. */
+/** Reduce a change's inverse to the parts where the document is still as the change left it. */
 function stillOurs(document: JsonObject, effective: JsonObject, inverse: JsonObject): JsonObject {
   const result: JsonObject = {};
   for (const [name, before] of Object.entries(inverse)) {
@@ -71,8 +71,8 @@ function stillOurs(document: JsonObject, effective: JsonObject, inverse: JsonObj
 }
 
 /**
- * Reduce an inverse to what a later patch doesn't touch. A node's position and its parent are one: who
- * has changed either has changed where the node is.
+ * Reduce an inverse to what a later patch doesn't touch. A node's position and its parent belong together:
+ * a change of either moves the node.
  */
 export function untouched(inverse: JsonObject, patch: JsonObject): JsonObject {
   const { nodes } = patch;
@@ -103,7 +103,7 @@ function rest(inverse: JsonObject, patch: JsonObject): JsonObject {
   return result;
 }
 
-/** Keep the nodes that others have connected since: with a node would go their edges. */
+/** Keep nodes that others have connected since: deleting a node would delete their edges. */
 function sparing(document: FlowDocument, patch: JsonObject): JsonObject {
   const { nodes, edges } = patch;
   if (!isObject(nodes) || !Object.values(nodes).includes(null)) {

@@ -1,14 +1,14 @@
-/** Drags and resizes that are given up before they end. */
+/** Drags and resizes that are cancelled before they end. */
 
 import type { NodeChange } from "@xyflow/react";
 
 /**
- * Leaves out what React Flow goes on to tell of a gesture that was given up, until the button is let go.
+ * Filters out React Flow's further changes of a cancelled gesture, until the button is released.
  */
 export class GivenUp {
   readonly #ids = new Set<string>();
 
-  /** Give up the gesture that has these nodes. */
+  /** Cancel the gesture on these nodes. */
   add(ids: Iterable<string>): void {
     for (const id of ids) {
       this.#ids.add(id);
@@ -51,11 +51,11 @@ function isOfGestures(change: NodeChange): boolean {
 }
 
 /**
- * Listen for what gives up a drag: Escape, a pointer that the browser takes away, a page that is hidden,
+ * Listen for what cancels a drag: Escape, a pointer that the browser cancels, a page that is hidden,
  * frozen or left.
  *
- * @param begin a button or a finger goes down: what is told from then on is another gesture.
- * @returns what ends that.
+ * @param begin is called when a button or a finger goes down: a new gesture begins.
+ * @returns a function that ends this.
  */
 export function listenForCancels(cancel: () => void, begin: () => void): () => void {
   const ending = new AbortController();

@@ -1,4 +1,4 @@
-/** Between a `FlowSync` and React Flow: what is shown, and what becomes of React Flow's changes. */
+/** Connects a `FlowSync` to React Flow: what React Flow shows, and how its changes become patches. */
 
 import type { Connection, Edge, EdgeChange, Node, NodeChange } from "@xyflow/react";
 
@@ -20,7 +20,7 @@ import { Previews, RENEWAL } from "./previews.js";
 import { Refusing } from "./refusing.js";
 import { FlowView, type Sanitizing } from "./view.js";
 
-/** What React renders. Another object after each change, and the same until then. */
+/** What React renders. Each change makes a new object. */
 export interface Shown<N extends Node, E extends Edge> {
   readonly nodes: N[];
   readonly edges: E[];
@@ -39,14 +39,14 @@ export class FlowController<N extends Node, E extends Edge> {
   readonly #previews = new Previews();
   readonly #givenUp = new GivenUp();
   #pointer: Point | null = null;
-  /** What one drags or resizes oneself, or has dropped and is on its way. */
+  /** What this person drags or resizes, or has dropped and isn't confirmed yet. */
   #dragged: Record<string, Moving> = {};
   #shown: Shown<N, E> = { nodes: [], edges: [] };
-  /** Of what that was made, beside one's own. */
+  /** What that was made from, besides this person's own state. */
   #seen: { document: FlowDocument | null; moving: ReadonlyMap<string, Moving> | null } = { document: null, moving: null };
-  /** While others' drags are shown: looks for those that end by themselves. */
+  /** While others' drags are shown: ends those that time out. */
   #expiry: ReturnType<typeof setTimeout> | undefined;
-  /** While one drags: says so again. */
+  /** During one's own drag: repeats it to others. */
   #renewal: ReturnType<typeof setInterval> | undefined;
 
   constructor(sync: SyncedFlow, sanitizing: Partial<Sanitizing> = {}) {
@@ -59,7 +59,7 @@ export class FlowController<N extends Node, E extends Edge> {
     return this.#shown;
   }
 
-  /** Follow the flow. Returns what ends that. */
+  /** Follow the flow. Returns a function that ends this. */
   start(): () => void {
     const ends = this.sync.subscribe(() => {
       this.#letGo();
@@ -137,7 +137,7 @@ export class FlowController<N extends Node, E extends Edge> {
       const personal = this.#edges.get(id);
       this.#patch(led.patch);
       if (led.id !== id && personal !== undefined) {
-        // It is the same edge for whoever has it selected.
+        // It is still the same edge, and stays selected.
         this.#edges.set(led.id, personal);
         this.#show();
         this.#tellSelection();
@@ -145,7 +145,7 @@ export class FlowController<N extends Node, E extends Edge> {
     }
   };
 
-  /** Give up what is dragged or resized: it is where it was, for everybody. */
+  /** Cancel a drag or resize: for everybody, the nodes are back where they were. */
   cancelGesture = (): void => {
     const held = [...this.#nodes].filter(([, personal]) => isHolding(personal));
     if (held.length === 0) {
@@ -161,7 +161,7 @@ export class FlowController<N extends Node, E extends Edge> {
     this.#show();
   };
 
-  /** Take what React Flow tells from now on for another gesture. */
+  /** Treat React Flow's changes from now on as a new gesture. */
   beginGesture = (): void => {
     this.#givenUp.clear();
   };
@@ -241,7 +241,7 @@ export class FlowController<N extends Node, E extends Edge> {
     }
   }
 
-  /** Take an element that an app gives in place of another; with that, a drag of it may end. */
+  /** Take an element that replaces another one; this may end its drag. */
   #replace(given: Change<NodeChange<N>, "replace">, patches: NodePatches): void {
     const { id } = given;
     const item = this.#view.unlent(given.item);
@@ -257,7 +257,7 @@ export class FlowController<N extends Node, E extends Edge> {
     }
   }
 
-  /** Show how a node is while it is dragged or resized, here and to others. */
+  /** Show a node's place and size while it is dragged or resized, here and to others. */
   #hold(id: string, change: PersonalNode): void {
     this.#personal(id, change);
     const { position, width, height } = this.#nodes.get(id) ?? {};
@@ -272,7 +272,7 @@ export class FlowController<N extends Node, E extends Edge> {
     this.#tellCursor();
   }
 
-  /** What was dragged or resized, and what was moved or grew with that, becomes the document's. */
+  /** Write to the document what was dragged or resized, and what moved or grew with it. */
   #drop(patches: NodePatches): void {
     for (const [id, personal] of this.#nodes) {
       const { position, width, height, dragging, resizing } = personal;
@@ -292,12 +292,12 @@ export class FlowController<N extends Node, E extends Edge> {
     }
   }
 
-  /** Tell what a node's position is relative to: that is sent with it, since others may change it. */
+  /** Give what a node's position is relative to. It is sent with the position, since others may change it. */
   #parentOf(id: string): string | null {
     return this.#view.node(id)?.parentId ?? null;
   }
 
-  /** Tell what somebody changed in an element that they were shown. */
+  /** Give what an app changed in an element that it was given. */
   #difference(before: N | E | undefined, now: N | E): JsonObject {
     const { id, selected } = now;
     if (selected !== undefined && selected !== before?.selected) {
@@ -347,7 +347,7 @@ export class FlowController<N extends Node, E extends Edge> {
     });
   }
 
-  /** Who called React Flow isn't there any more to be told what can't be; an app would be blank by that. */
+  /** Change something. An error is reported as a refusal: React Flow has no caller to throw to, and would crash. */
   #attempt(patch: JsonObject, change: () => void): void {
     try {
       change();
@@ -361,7 +361,7 @@ export class FlowController<N extends Node, E extends Edge> {
     this.#nodes.set(id, { ...this.#nodes.get(id), ...change });
   }
 
-  /** Stop to show others what was dropped, once they have it otherwise. */
+  /** Stop showing others a finished drag, once they have its patch. */
   #letGo(): void {
     if (isEmpty(this.#dragged) || this.sync.state.status.unsent > 0) {
       return;
@@ -394,7 +394,7 @@ export class FlowController<N extends Node, E extends Edge> {
     this.sync.setPresence({ selection: [...ids(this.#nodes), ...ids(this.#edges)] });
   }
 
-  /** Show what others have changed; where only their pointers are elsewhere, there is nothing to look through. */
+  /** Show what others have changed. If only their pointers moved, nothing has to be rebuilt. */
   #follow(): void {
     const { document, cursors } = this.sync.state;
     const moving = this.#previews.take(document?.nodes ?? {}, cursors, performance.now());
@@ -424,7 +424,7 @@ export class FlowController<N extends Node, E extends Edge> {
     }
   }
 
-  /** Look again when something of what others drag ends by itself. */
+  /** Look again when a drag of others times out. */
   #expire(): void {
     clearTimeout(this.#expiry);
     const { endsAt } = this.#previews;
@@ -436,10 +436,10 @@ export class FlowController<N extends Node, E extends Edge> {
   }
 }
 
-/** What is one's own of a node only while one drags or resizes it. */
+/** Fields of a node that are one's own only during a drag or resize. */
 const HELD = ["position", "width", "height", "dragging", "resizing"] as const;
 
-/** The patches of one call of React Flow, by node. */
+/** The patches of one call by React Flow, by node. */
 class NodePatches {
   readonly added: JsonObject = {};
   readonly dropped: JsonObject = {};
@@ -452,20 +452,20 @@ class NodePatches {
   }
 }
 
-/** Put what can be told of an element among others, where that is anything. */
+/** Add what can be sent of an element, if anything. */
 function put(members: JsonObject, id: string, told: JsonObject): void {
   if (!isEmpty(told)) {
     members[id] = told;
   }
 }
 
-/** Let a change that puts a node elsewhere say both, the place and the parent that it is relative to. */
+/** Let a change that moves a node contain both the position and the parent that it is relative to. */
 function placed(change: JsonObject, { position: { x, y }, parentId }: Node): JsonObject {
   const isMoved = Object.hasOwn(change, "position") || Object.hasOwn(change, "parentId");
   return isMoved ? { ...change, position: { x, y }, parentId: parentId ?? null } : change;
 }
 
-/** Forget what is one's own of members that are gone. */
+/** Forget one's own state of members that are gone. */
 function forget(personals: Map<string, unknown>, members: Record<string, unknown>): void {
   for (const id of personals.keys()) {
     if (!Object.hasOwn(members, id)) {

@@ -1,26 +1,26 @@
-/** How what React Flow tells of nodes stands to a drag or a resize. Pure functions. */
+/** How React Flow's node changes relate to a drag or a resize. Pure functions. */
 
 import type { NodeChange } from "@xyflow/react";
 
 import type { PersonalNode } from "./personal.js";
 
 /**
- * What the moves and sizes of one call of React Flow are.
+ * What the moves and sizes in one call by React Flow are.
  *
- * - `goes`: of a drag or a resize that goes on: shown to others, and nobody's yet.
- * - `ends`: the last of it, with which all of it becomes the document's.
- * - `step`: changes by themselves, as by arrow keys.
- * - `seen`: what follows from measuring. It is of one screen, and whoever looks at a flow changes nothing.
+ * - `goes`: a drag or a resize goes on. Others see it; the document doesn't change yet.
+ * - `ends`: it ends, and all of it is written to the document.
+ * - `step`: changes of their own, as by arrow keys.
+ * - `seen`: results of measuring. They belong to one screen: looking at a flow changes nothing.
  *
- * React Flow tells of what moves or grows with a dragged node (the group that it expands, and what else lies
- * in that) in the same call, without saying that it is dragged.
+ * In the same call React Flow reports what moves or grows with a dragged node (the group that it expands,
+ * and the group's other nodes), without marking it as dragged.
  */
 export type Course = "goes" | "ends" | "step" | "seen";
 
 /**
- * Tell what the changes of one call are.
+ * Classify the changes of one call.
  *
- * @param isHeld something is dragged or resized at the moment.
+ * @param isHeld something is being dragged or resized.
  */
 export function courseOf(changes: readonly NodeChange[], isHeld: boolean): Course {
   if (changes.some(isGoing)) {
@@ -32,7 +32,7 @@ export function courseOf(changes: readonly NodeChange[], isHeld: boolean): Cours
   return changes.some(isMeasured) ? "seen" : "step";
 }
 
-/** Tell whether a node is somewhere else, or of another size, than the document says. */
+/** Tell whether a node's place or size differs from the document's. */
 export function isHolding(personal: PersonalNode | undefined): boolean {
   const { dragging, resizing, position, width, height } = personal ?? {};
   return dragging === true || resizing === true || (position ?? width ?? height) !== undefined;

@@ -1,4 +1,4 @@
-/** The client of Helix for React Flow. */
+/** The Helix client for React Flow. */
 
 export type * from "./types.js";
 export { useFlow, useFlowState } from "./useFlow.js";

@@ -1,4 +1,4 @@
-/** What belongs to one person, and is never synced: selection, dragging, measured sizes. */
+/** What belongs to one person and is never synced: selection, dragging, measured sizes. */
 
 import type { Edge, Node } from "@xyflow/react";
 
@@ -6,7 +6,7 @@ import { isObject } from "../model/mergepatch.js";
 import { type Tellable, tellable } from "../model/telling.js";
 import type { Point } from "../types.js";
 
-/** One person's own of a node, and where it is while they drag or resize it. */
+/** One person's own state of a node, and where it is while they drag or resize it. */
 export interface PersonalNode {
   readonly selected?: boolean;
   readonly dragging?: boolean;
@@ -18,20 +18,20 @@ export interface PersonalNode {
   readonly height?: number;
 }
 
-/** One person's own of an edge. */
+/** One person's own state of an edge. */
 export interface PersonalEdge {
   readonly selected?: boolean;
 }
 
 const PERSONAL = new Set(["selected", "dragging", "resizing", "measured"]);
 
-/** Give what of a node or an edge of React Flow is the document's, as far as that can be told. */
+/** Give the part of a React Flow node or edge that belongs to the document and can be sent. */
 export function shared(element: Node | Edge): Tellable {
   const members = Object.entries(element).filter(([name]) => !PERSONAL.has(name));
   return tellable(Object.fromEntries(members), ["source" in element ? "edges" : "nodes", element.id]);
 }
 
-/** As `shared`, for a node that is to be added. */
+/** As `shared`, for a node to add. */
 export function sharedNode(node: Node): Tellable {
   return shared(isObject(node.data) ? node : { ...node, data: {} });
 }

@@ -1,43 +1,43 @@
-/** What others drag and resize, and haven't dropped yet: whose word counts, and for how long. */
+/** Others' drags and resizes that haven't ended: whose counts, and for how long. */
 
 import { own, same } from "../model/mergepatch.js";
 import type { Cursor, FlowDocument, JsonObject, Moving } from "../types.js";
 
-/** Milliseconds after which what isn't said again is shown no more: its page froze, or is gone. */
+/** Milliseconds until a drag that isn't repeated is hidden: its page froze, or is gone. */
 export const PATIENCE = 5_000;
 
-/** Milliseconds after which one says again what one drags. */
+/** Milliseconds after which a page repeats its drag. */
 export const RENEWAL = 1_000;
 
 type Movings = ReadonlyMap<string, Moving>;
 
-/** What one page said last. */
+/** The last message of one page. */
 interface Sign {
   cursor: Cursor;
-  /** When, by a clock that is never set. */
+  /** When, by a monotonic clock. */
   at: number;
-  /** What of it the document has put elsewhere since, by node. */
+  /** The parts that a later change of the document overrules, by node. */
   past: Map<string, Moving>;
 }
 
 /**
- * Shows where others have nodes at the moment.
+ * Shows where others drag nodes now.
  *
- * The newest counts: of two who drag one node, who moved last; and a change of the document that moves a
- * node, whoever's it is, rather than what was said before it. What isn't said again ends.
+ * The newest counts. If two people drag one node, the last move is shown. A change of the document that moves
+ * the node overrules earlier drags. A drag that isn't repeated ends.
  */
 export class Previews {
-  /** When something of what is shown ends by itself; `null` where nothing does. */
+  /** When the next shown drag times out; `null` if none does. */
   endsAt: number | null = null;
   #signs = new Map<string, Sign>();
   #nodes: FlowDocument["nodes"] = {};
   #shown: Movings = new Map();
 
   /**
-   * Take what there is now.
+   * Take the current nodes and cursors.
    *
-   * @param now milliseconds, by a clock that is never set.
-   * @returns by node; what is the same as before is the very same object, and so is all of it.
+   * @param now milliseconds, by a monotonic clock.
+   * @returns by node. Unchanged values, and an unchanged map, stay the very same objects.
    */
   take(nodes: FlowDocument["nodes"], cursors: ReadonlyMap<string, Cursor>, now: number): Movings {
     for (const sign of this.#signs.values()) {
@@ -61,7 +61,7 @@ export class Previews {
     return this.#shown;
   }
 
-  /** Note what of a sign the document has put elsewhere. */
+  /** Note which parts of a sign the document overrules. */
   #overrule({ cursor, past }: Sign, nodes: FlowDocument["nodes"]): void {
     for (const [id, moving] of Object.entries(cursor.moving ?? {})) {
       const [before, now] = [own(this.#nodes, id), own(nodes, id)];
@@ -71,7 +71,7 @@ export class Previews {
     }
   }
 
-  /** List what is said, the newest of each node. */
+  /** List the newest drag of each node. */
   #list(current: readonly Sign[]): Movings {
     const moving = new Map<string, Moving>();
     for (const { cursor, past } of current) {
@@ -86,7 +86,7 @@ export class Previews {
   }
 }
 
-/** Give a page's newest sign. What it says as before the document put it elsewhere is no news. */
+/** Give a page's newest sign. What it repeats from before the document's change stays overruled. */
 function renewed(cursor: Cursor, at: number, before?: ReadonlyMap<string, Moving>): Sign {
   const { moving = {} } = cursor;
   const past = [...(before ?? [])].filter(([id, one]) => {

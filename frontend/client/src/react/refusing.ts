@@ -1,19 +1,19 @@
-/** How it is told what of React Flow's changes can't be in a document. */
+/** Reports the parts of React Flow's changes that no document can hold. */
 
 import type { Tellable, Untold } from "../model/telling.js";
 import type { JsonObject, SyncedFlow } from "../types.js";
 
-/** Collects what can't be told of one call of React Flow, which has nobody to throw an error to. */
+/** Collects what can't be sent of one call by React Flow, which has no caller to throw an error to. */
 export class Refusing {
   readonly #untold: Untold[] = [];
 
-  /** Give what of an element can be told. */
+  /** Give the part of an element that can be sent. */
   take({ told, untold }: Tellable): JsonObject {
     this.#untold.push(...untold);
     return told;
   }
 
-  /** Tell of the rest, once for all of it. */
+  /** Report the rest, as one refusal. */
   tell(sync: SyncedFlow): void {
     const [first, ...others] = this.#untold.splice(0);
     if (first !== undefined) {

@@ -1,4 +1,4 @@
-/** What `useFlow` takes and gives. */
+/** The options and the result of `useFlow`. */
 
 import type { Edge, Node, OnConnect, OnEdgesChange, OnNodesChange, OnReconnect } from "@xyflow/react";
 
@@ -6,49 +6,49 @@ import type {
   Cursor, FlowEdge, FlowNode, FlowState, FlowStatus, FlowSyncOptions, JsonObject, Member, SyncedFlow,
 } from "../types.js";
 
-/** `useFlow`'s options. Those of the first render count, as in `useState`. */
+/** Options of `useFlow`. Those of the first render count, as in `useState`. */
 export interface UseFlowOptions<N extends Node = Node, E extends Edge = Edge>
   extends Omit<FlowSyncOptions, "initial"> {
-  /** The nodes that a flow begins with which nobody has edited yet. */
+  /** The first nodes of a flow that nobody has edited yet. */
   initialNodes?: N[];
   /** Its edges. */
   initialEdges?: E[];
   /**
-   * Makes of a node of the document what `nodes` has of it, beside what is this person's own; by default
-   * `sanitizeNode`. What it makes is shown, and changes nothing in the document.
+   * Turns a node of the document into what `nodes` contains, besides this person's own fields; by default
+   * `sanitizeNode`. The result is shown, and doesn't change the document.
    */
   sanitizeNode?: (node: FlowNode) => JsonObject;
-  /** Likewise of an edge; by default `sanitizeEdge`. */
+  /** The same for an edge; by default `sanitizeEdge`. */
   sanitizeEdge?: (edge: FlowEdge) => JsonObject;
 }
 
-/** One flow for React Flow, in step with everybody else's. */
+/** One flow for React Flow, in step with everybody else. */
 export interface UseFlowResult<N extends Node = Node, E extends Edge = Edge> {
   /**
-   * The nodes for `<ReactFlow nodes>`: the document's, with what is this person's own (selection,
-   * dragging, measured sizes), and where others drag them at the moment.
+   * The nodes for `<ReactFlow nodes>`: the document's, with this person's own fields (selection,
+   * dragging, measured sizes), and where others drag them now.
    *
-   * A node that hasn't changed is the very same object as before.
+   * An unchanged node stays the very same object.
    */
   nodes: N[];
   /** The edges for `<ReactFlow edges>`, likewise. */
   edges: E[];
   /**
-   * For `<ReactFlow onNodesChange>`. A drag or a resize becomes one patch when it ends; until then
-   * others see it as it goes. What `updateNodeData` changes is gathered, as typing is.
+   * For `<ReactFlow onNodesChange>`. A drag or a resize becomes one patch when it ends; others see it
+   * while it lasts. Changes by `updateNodeData` are gathered, as typing is.
    */
   onNodesChange: OnNodesChange<N>;
   /** For `<ReactFlow onEdgesChange>`. */
   onEdgesChange: OnEdgesChange<E>;
-  /** For `<ReactFlow onConnect>`: adds the edge, unless there is one of the same ends. */
+  /** For `<ReactFlow onConnect>`: adds the edge, unless one with the same ends exists. */
   onConnect: OnConnect;
-  /** For `<ReactFlow onReconnect>`: leads an edge elsewhere. */
+  /** For `<ReactFlow onReconnect>`: reconnects an edge. */
   onReconnect: OnReconnect<E>;
   status: FlowStatus;
   members: FlowState["members"];
   /** Others' pointers, by client_id. */
   cursors: FlowState["cursors"];
-  /** This tab among the members, once the server has told; `null` before. */
+  /** This tab among the members; `null` until the server has sent them. */
   self: Member | null;
   document: FlowState["document"];
   undo: () => void;
@@ -57,6 +57,6 @@ export interface UseFlowResult<N extends Node = Node, E extends Edge = Edge> {
   canRedo: boolean;
   /** Show others one's pointer, in the flow's coordinates (`screenToFlowPosition`). */
   setCursor: (cursor: Cursor | null) => void;
-  /** All else: patches, events, presence, `retryNow`. */
+  /** Everything else: patches, events, presence, `retryNow`. */
   sync: SyncedFlow;
 }

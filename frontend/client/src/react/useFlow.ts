@@ -1,4 +1,4 @@
-/** `useFlow`: a flow for React Flow, in step with everybody else's. */
+/** `useFlow`: the hook that connects React Flow to a flow. */
 
 import type { Edge, Node } from "@xyflow/react";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
@@ -14,9 +14,9 @@ import { Refusing } from "./refusing.js";
 import type { UseFlowOptions, UseFlowResult } from "./types.js";
 
 /**
- * Join a flow for as long as the component is there.
+ * Join a flow for as long as the component is mounted.
  *
- * @param flowId which; another one is another flow, from the beginning.
+ * @param flowId the flow's id; a new id opens the other flow from the beginning.
  * @param options those of the first render count.
  */
 export function useFlow<N extends Node = Node, E extends Edge = Edge>(
@@ -76,9 +76,9 @@ export function useFlow<N extends Node = Node, E extends Edge = Edge>(
 }
 
 /**
- * Read a part of what a flow knows; rendered anew when that part is another.
+ * Read a part of a flow's state; the component renders again when that part changes.
  *
- * @param select gives the part: the same object where it is the same.
+ * @param select gives the part: the same object while it is unchanged.
  */
 export function useFlowState<T>(sync: SyncedFlow, select: (state: FlowState) => T): T {
   return useSyncExternalStore(sync.subscribe, () => select(sync.state));

@@ -1,4 +1,4 @@
-/** `useText`: a field in which one writes a text that others may write in at the same time. */
+/** `useText`: a field for a text that others may edit at the same time. */
 
 import { type ChangeEvent, type RefObject, useLayoutEffect, useRef, useState } from "react";
 
@@ -7,7 +7,7 @@ import { placeAfter } from "../model/texts.js";
 
 /** What `useText` gives. */
 export interface UseTextResult<T extends HTMLInputElement | HTMLTextAreaElement> {
-  /** For the `<input>` or `<textarea>`; whatever else it does on focus and blur has to call these. */
+  /** Props of the `<input>` or `<textarea>`. Handlers of your own for focus and blur must call these. */
   field: {
     ref: RefObject<T | null>;
     defaultValue: string;
@@ -17,16 +17,16 @@ export interface UseTextResult<T extends HTMLInputElement | HTMLTextAreaElement>
     onFocus: () => void;
     onBlur: () => void;
   };
-  /** Take back what one has typed since the field got the focus, and nothing that others have written. */
+  /** Undo what one has typed since the field got the focus, and nothing that others have written. */
   takeBack: () => void;
 }
 
 /**
- * Let a field show a text as it is, while one writes in it as well: the caret stays where it is in the text, and
- * an input method isn't disturbed.
+ * Show a text in a field while its user and others edit it. The caret keeps its place in the text, and
+ * input methods aren't disturbed.
  *
- * @param shown what the text is.
- * @param write is called with what it is to be. It is to be shown at once: by `gather` with `isText`.
+ * @param shown the current text.
+ * @param write is called with the new text, which must be shown at once: use `gather` with `isText`.
  */
 export function useText<T extends HTMLInputElement | HTMLTextAreaElement>(
   shown: string,
@@ -36,7 +36,7 @@ export function useText<T extends HTMLInputElement | HTMLTextAreaElement>(
   const [first] = useState(shown);
   const draft = useRef(new TextDraft(shown));
   const isComposing = useRef(false);
-  /** What was shown last, and what is to be shown next. */
+  /** The text that was shown last, and the one to show next. */
   const latest = useRef({ shown, next: shown });
 
   const show = (): void => {

@@ -1,4 +1,4 @@
-/** What React Flow shows of a flow: the document, with what is one's own and what others drag. */
+/** What React Flow shows: the document, with one's own state and others' drags on top. */
 
 import type { Edge, Node } from "@xyflow/react";
 
@@ -15,26 +15,26 @@ interface Made<T> {
   element: T;
 }
 
-/** What becomes of the document's nodes and edges before React Flow is given them. */
+/** What is done to the document's nodes and edges before React Flow gets them. */
 export interface Sanitizing {
   node: (node: FlowNode) => JsonObject;
   edge: (edge: FlowEdge) => JsonObject;
 }
 
 /**
- * Makes nodes and edges of a document.
+ * Makes React Flow's nodes and edges from a document.
  *
- * An element whose parts are the same is the very same object as before, and so is a list of such: React
- * renders nothing anew for it.
+ * An unchanged element, and an unchanged list, stay the very same objects, so React doesn't render them
+ * again.
  */
 export class FlowView<N extends Node, E extends Edge> {
   #document: FlowDocument | null = null;
   /** The document's nodes as they are drawn. */
   #members: FlowDocument["nodes"] = {};
   #ordered: [id: string, node: FlowNode][] = [];
-  /** The places that are only shown, since somebody else has a node there and hasn't dropped it. */
+  /** Places that are only shown, because somebody else is dragging a node there. */
   readonly #lent = new WeakMap<Point, Moving>();
-  /** What nodes lay in when somebody else began to move them there. */
+  /** The parents that nodes had when somebody else began to drag them. */
   readonly #parents = new WeakMap<Moving, unknown>();
   #madeNodes = new Map<string, Made<N>>();
   #madeEdges = new Map<string, Made<E>>();
@@ -72,7 +72,7 @@ export class FlowView<N extends Node, E extends Edge> {
     }
   }
 
-  /** Leave out the places that count in something else than what the node lies in by now. */
+  /** Leave out places that are relative to a parent that the node has no more. */
   #inPlace(moving: ReadonlyMap<string, Moving>): ReadonlyMap<string, Moving> {
     const current = [...moving].filter(([id, one]) => {
       const parent = own(this.#members, id)?.["parentId"];
@@ -93,8 +93,8 @@ export class FlowView<N extends Node, E extends Edge> {
   }
 
   /**
-   * Give a node, as an app was shown it, without what is only shown of it: where somebody else has it at
-   * the moment is theirs to write, also where it comes back with what the app has changed.
+   * Give a node that an app passes back, without what is only shown of it: a place to which somebody else
+   * drags the node is theirs to write.
    */
   unlent(node: N): N {
     const document = own(this.#members, node.id);
@@ -107,7 +107,7 @@ export class FlowView<N extends Node, E extends Edge> {
     return { ...without(node, ...sizes), position: document["position"], ...kept } as N;
   }
 
-  /** Give the place that a step from where a node is shown leads to, from where it is in the document. */
+  /** Apply a step from a node's shown place to its place in the document. */
   stepped(id: string, to: Point): Point {
     const shown = this.node(id)?.position;
     if (shown === undefined || !this.#lent.has(shown)) {
@@ -133,8 +133,8 @@ export class FlowView<N extends Node, E extends Edge> {
 }
 
 /**
- * List nodes in the order that is the same for everybody, that of their ids: what lies above is told by
- * their `zIndex`. One whose parent can't be is read as if it had none.
+ * List nodes in the order of their ids, which is the same for everybody: their `zIndex` says what lies above.
+ * A node with an impossible parent is read as if it had none.
  */
 function inOrder(nodes: FlowDocument["nodes"]): [string, FlowNode][] {
   const lost = strays(nodes);
@@ -167,13 +167,13 @@ function make<M extends JsonObject, T>(
   return made;
 }
 
-/** List nodes as React Flow wants them: each behind its parent, else in the order that they have. */
+/** List nodes as React Flow needs them: each after its parent, otherwise in their order. */
 function listed<N extends Node>(made: ReadonlyMap<string, Made<N>>): N[] {
   const ids = parentsFirst(made.keys(), (id) => made.get(id)?.element.parentId);
   return ids.flatMap((id) => made.get(id)?.element ?? []);
 }
 
-/** Give the list as it was, where it is the same. */
+/** Give the old list if it is equal. */
 function keep<T>(before: T[], now: T[]): T[] {
   const isSame = before.length === now.length && before.every((one, n) => one === now[n]);
   return isSame ? before : now;

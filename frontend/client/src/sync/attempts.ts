@@ -1,47 +1,47 @@
-/** Attempts to connect: one at a time, each with the token as it is then. */
+/** Attempts to connect: one at a time, each with the current token. */
 
 import type { FlowError } from "../types.js";
 import { Cause, type examine } from "./cause.js";
 
-/** Milliseconds until a connection that is asked for must be there. */
+/** Milliseconds in which a connection must open. */
 const OPEN_TIMEOUT = 20_000;
 
-/** Milliseconds after which it is asked why there is none yet: what isn't Helix may leave it unanswered. */
+/** Milliseconds of silence after which the server is asked why: another server may never answer. */
 const ASK_AFTER = 3000;
 
-/** Milliseconds for which an attempt is a new one. */
+/** Milliseconds for which an attempt counts as new. */
 const FRESH = 1000;
 
 export interface AttemptsOptions {
   url: string;
   token?: string | (() => string | Promise<string>) | undefined;
-  /** Finds out why a connect fails. */
+  /** Finds out why an attempt fails. */
   examine?: typeof examine | undefined;
 }
 
 export interface AttemptsOwner {
-  /** Ask for a connection. */
+  /** Open a connection. */
   connect(): void;
-  /** The wait for the next attempt is over. */
+  /** It is time for the next attempt. */
   again(): void;
-  /** This one has failed, as far as can be seen from here. */
+  /** The attempt has failed, as far as is known here. */
   failed(why: string): void;
-  /** It turned out why. */
+  /** The cause was found. */
   explained(why: FlowError): void;
 }
 
 export class Attempts {
-  /** Who one is, as of this attempt. */
+  /** The token of this attempt. */
   token: string | undefined;
-  /** Whether the next is waited for. */
+  /** Whether the next attempt is scheduled. */
   isWaiting = false;
   readonly #options: AttemptsOptions;
   readonly #owner: AttemptsOwner;
   readonly #cause: Cause;
-  /** Counts them: what an earlier one waits for comes too late. */
+  /** Counts attempts: results of an earlier one are ignored. */
   #count = 0;
   #begunAt = -Infinity;
-  /** Whether this one has asked for a connection, and got none so far. */
+  /** Whether this attempt asked for a connection and has none yet. */
   #isUnanswered = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking: ReturnType<typeof setTimeout> | undefined;
@@ -57,17 +57,17 @@ export class Attempts {
     );
   }
 
-  /** Why they fail, as far as is known. */
+  /** Why attempts fail, as far as is known. */
   get why(): FlowError | null {
     return this.#cause.error;
   }
 
-  /** Whether one is under way that has just begun: what wakes a page may tell of that twice. */
+  /** Whether an attempt has just begun: browsers may report one wake-up twice. */
   get isFresh(): boolean {
     return !this.isWaiting && performance.now() - this.#begunAt <= FRESH;
   }
 
-  /** Begin one, in place of any other. */
+  /** Begin an attempt, in place of any other. */
   begin(): void {
     this.stop();
     this.#begunAt = performance.now();
@@ -95,7 +95,7 @@ export class Attempts {
     }
   }
 
-  /** Have one begun after so many milliseconds, as this one has failed so many times in a row. */
+  /** Schedule the next attempt after `wait` milliseconds; so many have failed in a row. */
   later(wait: number, failures: number): void {
     const isRefused = this.#isUnanswered;
     this.stop();
@@ -108,7 +108,7 @@ export class Attempts {
     }
   }
 
-  /** There is a connection. */
+  /** The connection is open. */
   opened(): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#asking);
@@ -116,7 +116,7 @@ export class Attempts {
     this.#cause.opened();
   }
 
-  /** Give up this one, and begin no other. */
+  /** Give up this attempt, and begin no other. */
   stop(): void {
     this.#count += 1;
     this.isWaiting = this.#isUnanswered = false;
@@ -140,7 +140,7 @@ export class Attempts {
     }
   }
 
-  /** What was to give the token, or the connection, may do so the next time. */
+  /** Report a failure to get the token or the connection. The next attempt may succeed. */
   #fail(error: unknown, attempt: number): void {
     if (attempt === this.#count) {
       this.#isUnanswered = false;

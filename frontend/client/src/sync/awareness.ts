@@ -1,4 +1,4 @@
-/** Who is in the flow, as one page knows it and tells it. */
+/** Presence of one page: the members and pointers that it knows, and its own. */
 
 import { DragReader, DragTeller } from "../model/drags.js";
 import { isEmpty } from "../model/mergepatch.js";
@@ -7,21 +7,21 @@ import { sizeOf } from "../model/split.js";
 import type { Cursor, JsonObject, Member, PresenceMeta } from "../types.js";
 import { Throttle } from "./throttle.js";
 
-/** Milliseconds between cursors that are sent: not more than 30 a second. */
+/** Milliseconds between sent cursors: at most 30 a second. */
 const CURSOR_INTERVAL = 34;
 
-/** Milliseconds between what is told of oneself. */
+/** Milliseconds between sent changes of one's own meta. */
 const PRESENCE_INTERVAL = 100;
 
 const NO_CURSORS: ReadonlyMap<string, Cursor> = new Map();
 
-/** How the server is told, and who is told that somebody came, left or moved. */
+/** Sends messages to the server, and hears that somebody came, left or moved. */
 export interface AwarenessOwner {
   tell(event: "presence" | "cursor", payload: JsonObject): void;
   changed(): void;
 }
 
-/** The members of a flow, their pointers, and what one shows of oneself. */
+/** The members of a flow, their pointers, and this page's own meta. */
 export class Awareness {
   members: readonly Member[] = [];
   cursors: ReadonlyMap<string, Cursor> = NO_CURSORS;
@@ -47,7 +47,7 @@ export class Awareness {
     }, PRESENCE_INTERVAL);
   }
 
-  /** Say again, after a join, what that doesn't say. */
+  /** Send the meta again after a join, which doesn't contain it. */
   arrive(): void {
     if (!isEmpty(this.#meta)) {
       this.#owner.tell("presence", fittingMeta(this.#meta));
@@ -64,8 +64,8 @@ export class Awareness {
   }
 
   /**
-   * Take what Phoenix's `Presence` lists. Whoever is gone points nowhere: a page that lagged isn't told
-   * so by a frame of pointers.
+   * Take the list of Phoenix's `Presence`. The pointers of members who left are removed here: a page that
+   * lagged doesn't get the frame that would remove them.
    */
   present(list: readonly { key: string; metas: JsonObject[] }[]): void {
     const before = this.members;
@@ -79,7 +79,7 @@ export class Awareness {
     }
   }
 
-  /** Take a frame of pointers: others' newest, an empty one for each that is gone. */
+  /** Take a frame with others' newest pointers; an empty one removes a pointer. */
   moved(frame: JsonObject): void {
     const cursors = new Map(this.cursors);
     for (const [clientId, given] of Object.entries(frame)) {
@@ -97,7 +97,7 @@ export class Awareness {
     this.#owner.changed();
   }
 
-  /** Forget the others: nothing is known of them any more, nor do they know what one drags. */
+  /** Forget the others after a disconnect. They don't know one's own drag any more, either. */
   leave(): void {
     this.members = [];
     this.cursors = NO_CURSORS;
@@ -105,7 +105,7 @@ export class Awareness {
     this.#teller.forget();
   }
 
-  /** Say nothing more. */
+  /** Send nothing more. */
   stop(): void {
     this.#cursor.stop();
     this.#presence.stop();

@@ -1,4 +1,4 @@
-/** How long to wait before trying again. */
+/** Exponential backoff: how long to wait before trying again. */
 
 /** The longest first wait, in milliseconds; each that follows may be twice as long ... */
 export const BASE = 100;

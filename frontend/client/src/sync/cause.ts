@@ -1,28 +1,28 @@
-/** Why there is no connection: a browser doesn't say, so the server is asked another way. */
+/** Finds out why there is no connection: the browser doesn't say, so the server is asked by HTTP. */
 
 import { BLOCKED, NO_HELIX, refusal } from "../model/errors.js";
 import { isObject } from "../model/mergepatch.js";
 import type { FlowError } from "../types.js";
 
-/** Attempts that fail before it is asked: most that fail now and then succeed soon. */
+/** Failed attempts before the server is asked: most occasional failures end soon. */
 const FAILURES = 3;
 
-/** Milliseconds between questions, at least. */
+/** The least milliseconds between two questions. */
 const INTERVAL = 3000;
 
-/** Milliseconds that an answer may take. */
+/** Milliseconds in which the server must answer. */
 const TIMEOUT = 5000;
 
 /**
  * Ask a server by HTTP whether this page may connect.
  *
  * @param url of the server.
- * @param token that goes with a connect.
- * @returns `"admitted"`, or why not; `null` where nothing is known, as when it can't be reached.
+ * @param token the one for connecting.
+ * @returns `"admitted"`, or why not; `null` if that is unknown, for example without an answer.
  */
 export async function examine(url: string, token: string | undefined): Promise<FlowError | "admitted" | null> {
   const address = url.replace(/^ws/, "http").replace(/\/+$/, "");
-  // Of this form a browser lets any page ask, and says who asks.
+  // Browsers allow such a request from any page, and send the page's origin.
   const options = { credentials: "omit", cache: "no-store" } as const;
   const body = JSON.stringify(token === undefined ? {} : { token });
   let answer: Response;
@@ -51,7 +51,7 @@ export async function examine(url: string, token: string | undefined): Promise<F
   return { reason, code };
 }
 
-/** Tell whether something answers there that lets no page of another origin read it: no server of ours. */
+/** Tell whether another server answers there: ours would let this page read the answer. */
 async function isAnybodyThere(address: string, options: RequestInit): Promise<boolean> {
   try {
     await fetch(address, { ...options, mode: "no-cors", signal: AbortSignal.timeout(TIMEOUT) });
@@ -63,12 +63,12 @@ async function isAnybodyThere(address: string, options: RequestInit): Promise<bo
 
 /** Finds out why attempts to connect fail, not too often. */
 export class Cause {
-  /** Why, as far as is known. */
+  /** The cause, as far as is known. */
   error: FlowError | null = null;
   readonly #examine: () => Promise<FlowError | "admitted" | null>;
   readonly #found: (why: FlowError) => void;
   #askedAt = -Infinity;
-  /** Counts what has come of attempts: what was asked before says nothing any more. */
+  /** Counts connections: answers to questions from before one are ignored. */
   #round = 0;
   #wasAdmitted = false;
 
@@ -77,19 +77,19 @@ export class Cause {
     this.#found = found;
   }
 
-  /** Another attempt has failed before there was a connection. */
+  /** Another attempt failed before it had a connection. */
   failed(failures: number): void {
     if (failures >= FAILURES) {
       this.#askNow(true);
     }
   }
 
-  /** An attempt is unanswered for long. It may just be slow, so that it is admitted says nothing. */
+  /** An attempt is unanswered for long. It may just be slow, so `"admitted"` proves nothing. */
   unanswered(): void {
     this.#askNow(false);
   }
 
-  /** There is a connection. */
+  /** The connection is open. */
   opened(): void {
     this.#round += 1;
     this.#wasAdmitted = false;
@@ -109,7 +109,7 @@ export class Cause {
     if (round !== this.#round || (!hasFailed && finding === "admitted")) {
       return;
     }
-    // It may have come back a moment ago; whom it admits twice, and who doesn't get through, is held up.
+    // The first time, it may have just come back. If it admits this page twice, something blocks the way.
     const isHeldUp = finding === "admitted" && this.#wasAdmitted;
     this.#wasAdmitted = finding === "admitted";
     this.error = finding === "admitted" ? (isHeldUp ? BLOCKED : null) : finding;

@@ -1,4 +1,4 @@
-/** One's own changes: made, gathered, undone, and on their way. */
+/** One's own changes: makes operations of them, gathers typing, and undoes steps. */
 
 import { textsIn } from "../model/bases.js";
 import { type Change, textsOf } from "../model/change.js";
@@ -10,23 +10,23 @@ import { copyPatch } from "../model/telling.js";
 import { undoing } from "../model/undoing.js";
 import type { FlowDocument, GatherOptions, JsonObject } from "../types.js";
 
-/** Milliseconds that typing is gathered ... */
+/** Milliseconds for which typing is gathered ... */
 export const GATHER = 500;
 
-/** ... and may be gathered at most. */
+/** ... and the longest that an app may ask for. */
 const LONGEST_GATHER = 1000;
 
-/** Milliseconds without a change after which gathering under the same key begins another step. */
+/** After this many milliseconds without a change, the same key begins a new step of undo. */
 const STEP_PAUSE = 1000;
 
-/** What is to be done with the changes. */
+/** Stores and sends the changes. */
 export interface ChangesOwner {
-  /** Keep an operation, or what it has become. */
+  /** Store an operation, or its new state. */
   keep(op: Operation): void;
   send(op: Operation): void;
   /** Forget an operation that no server has. */
   cancel(op: Operation): void;
-  /** What is shown is another. */
+  /** The shown document has changed. */
   changed(): void;
 }
 
@@ -36,9 +36,9 @@ interface Gathered {
   timer: ReturnType<typeof setTimeout>;
 }
 
-/** Makes operations of what one person changes; what the calls mean is said at `SyncedFlow`. */
+/** Makes operations of one person's changes. `SyncedFlow` documents the calls. */
 export class Changes {
-  /** The name under which operations are made from now on. */
+  /** The client id of new operations. */
   clientId: string;
   readonly history: History;
   readonly #replica: Replica;
@@ -55,7 +55,7 @@ export class Changes {
     this.#owner = owner;
   }
 
-  /** Whether there was none yet. */
+  /** Whether no change was made yet. */
   get isEmpty(): boolean {
     return this.#newestOp === 0;
   }
@@ -71,7 +71,7 @@ export class Changes {
     }
   }
 
-  /** Make a change that is no step of undo; `made` is given its operation before it is sent. */
+  /** Make a change that can't be undone. `made` is called with its operation before it is sent. */
   begin(patch: JsonObject, made: (op: Operation) => void): void {
     const op = this.#submit(copyPatch(patch));
     if (op !== null) {
@@ -102,14 +102,14 @@ export class Changes {
   }
 
   turn(way: "undo" | "redo"): boolean {
-    // What is gathered isn't sent yet, and isn't to be where it is what is undone.
+    // Gathered changes aren't sent yet, and must not be if they are undone now.
     const gathered = this.#endGathering();
     this.history.end();
     const { shown } = this.#replica;
     const made: Operation[] = gathered === undefined ? [] : [gathered];
     const isDone =
       shown !== null && this.history[way](shown, (changes) => this.#takeBack(changes, made));
-    // Only now, since what is sent may turn out to be several of the step.
+    // Only now: sending may split an operation, and the step then has several.
     for (const op of made.filter((one) => this.#replica.has(one))) {
       this.#owner.send(op);
     }
@@ -117,7 +117,7 @@ export class Changes {
     return isDone;
   }
 
-  /** Let what was made here be later than what was made before, also where the clock was set back. */
+  /** Give operations of this page later times than earlier ones, even if the clock was set back. */
   follow(newestAt: number): void {
     let last = newestAt;
     for (const op of this.#replica.operations.filter((one) => one.clientId === this.clientId)) {
@@ -138,7 +138,7 @@ export class Changes {
     }
   }
 
-  /** Make operations of the parts of one that is too large, in its place. */
+  /** Replace an operation that is too large by operations of its parts. */
   split(op: Operation, patches: readonly JsonObject[]): Operation[] {
     const given = patches.map((patch) => ({ ...this.#name(), at: op.at, patch }));
     const parts = this.#replica.split(op, given);
@@ -147,10 +147,10 @@ export class Changes {
   }
 
   /**
-   * Take changes back, and give those that do so, in order.
+   * Undo changes, and give the changes that do so, in order.
    *
-   * What no server has yet is simply no more: its inverse would write old values over what others have
-   * done until it arrives. What is on its way is taken back by what it turns out to have changed.
+   * A change that no server has yet is simply removed: its inverse would overwrite what others do until it
+   * arrives. A change on its way is undone by its final effect.
    */
   #takeBack(changes: readonly Change[], toSend: Operation[]): Change[] {
     const made: Change[] = [];
@@ -174,12 +174,12 @@ export class Changes {
     return change !== undefined && this.#replica.has(change) && !(change as Operation).isSent;
   }
 
-  /** Take an operation away as if it had never been; give the changes that do so. */
+  /** Remove an operation as if it had never been made; give the changes that do so. */
   #cancel(op: Operation): readonly Change[] {
     const { undoes, effective, inverse, bases } = op;
     this.#replica.refuse(op);
     this.#owner.cancel(op);
-    // What it was to take back is there again.
+    // What it should have undone is there again.
     return undoes ?? [{ durableAt: this.#replica.version, effective: inverse, inverse: effective, bases }];
   }
 
@@ -190,7 +190,7 @@ export class Changes {
     return gathered?.op;
   }
 
-  /** Add to what is gathered under a key, where one patch can tell both. */
+  /** Add to the changes gathered under a key, if one patch can contain both. */
   #grow(key: string, patch: JsonObject, texts: readonly string[]): boolean {
     const gathered = this.#gathered;
     const both = gathered?.key === key ? compose(gathered.op.patch, patch) : null;
@@ -217,14 +217,14 @@ export class Changes {
     this.#owner.changed();
   }
 
-  /** Take a patch; `null` where it changes nothing. */
+  /** Take a patch; `null` if it changes nothing. */
   #submit(patch: JsonObject, texts: readonly string[] = []): Operation | null {
     const { shown } = this.#replica;
     return shown !== null && isNothing(shown, patch) ? null : this.#take(patch, null, texts);
   }
 
   #take(patch: JsonObject, undoes: readonly Change[] | null, texts: readonly string[]): Operation {
-    // Also while a clock is set back, what is made later has the larger number.
+    // A later operation has a larger number, even if the clock is set back.
     this.#newestAt = Math.max(this.#newestAt + 1, Date.now());
     return this.#replica.submit({ ...this.#name(), at: this.#newestAt, patch, undoes }, texts);
   }
@@ -239,7 +239,7 @@ function isNothing(document: FlowDocument, patch: JsonObject): boolean {
   try {
     return isEmpty(stage(document, patch));
   } catch {
-    // The server will say what is wrong with it.
+    // The server will report what is wrong with it.
     return false;
   }
 }

@@ -1,4 +1,4 @@
-/** What pages that are gone have left unsent, and who takes it to the server. */
+/** Adopted outboxes: sends the operations that closed pages have left unsent. */
 
 import { REPLACED } from "../model/errors.js";
 import { newId } from "../model/ids.js";
@@ -8,46 +8,46 @@ import type { FlowError, FlowKeeper, JsonObject, KeptOperation } from "../types.
 import { Membership, type MembershipOptions } from "./membership.js";
 import { type Acceptance, Outgoing } from "./outgoing.js";
 
-/** Milliseconds for which one's own changes wait for those that were made before. */
+/** Milliseconds for which this page's changes wait for earlier ones. */
 const PATIENCE = 10_000;
 
-/** Milliseconds that somebody who is back under the same name is left to it. */
+/** Milliseconds for which a page that has come back under its id may go on by itself. */
 const REPLACED_FOR = 1000;
 
-/** What becomes of the operations. */
+/** Hears what becomes of the operations. */
 export interface CouriersOwner {
-  /** Give the parameters of a join under a client's name. */
+  /** Give the parameters of a join under a client id. */
   parameters(clientId: string): JsonObject;
   accepted(op: Operation, acceptance: Acceptance): void;
   refused(op: Operation, error: FlowError): void;
-  /** Let these be operations in place of one that is too large. */
+  /** Replace an operation that is too large by these. */
   split(op: Operation, given: readonly NewOperation[]): Operation[];
-  /** Whether one's own changes are to wait is another. */
+  /** Whether this page's changes must wait may have changed. */
   moved(): void;
 }
 
-/** What is on its way under one client's name. */
+/** The sending of one client's operations. */
 interface Errand {
   clientId: string;
   membership: Membership;
   outgoing: Outgoing;
-  /** Until when one's own changes wait for it; `undefined` once they don't. */
+  /** This page's changes wait for it until then; `undefined` once they don't. */
   patience: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** What this page has made under a name that another page holds now. */
+/** Operations that this page made under an id that another page holds now. */
 interface Left {
   operations: readonly Operation[];
-  /** How long one's own changes wait until it is known what became of it. */
+  /** How long this page's changes wait for their outcome. */
   patience: ReturnType<typeof setTimeout>;
 }
 
 /**
- * Adopts operations whose page is gone: exactly one page holds their client's name.
+ * Adopts and sends operations whose page is gone. Exactly one page holds their client id.
  *
- * They are shown at once. They go out under that name, since only so does the server recognise those
- * that it had already; so each client's go over a connection of their own, in the order in which all of
- * them were made, and before what this page has not sent yet.
+ * They are shown at once. They are sent under their own client id, so that the server recognises those that
+ * it had already. So each client's operations use a connection of their own. They are sent in the order in
+ * which they were made, and before the unsent changes of this page.
  */
 export class Couriers {
   readonly #flowId: string;
@@ -56,17 +56,17 @@ export class Couriers {
   readonly #options: MembershipOptions;
   readonly #owner: CouriersOwner;
   readonly #held = new Map<string, () => void>();
-  /** Clients whose operations can't be delivered; they are left to another visit. */
+  /** Clients whose operations can't be sent; a later visit tries again. */
   readonly #given = new Set<string>();
-  /** The names of what was sent: storage that fails keeps what is settled. */
+  /** The names of sent operations: failing storage may still contain settled ones. */
   readonly #sent = new Set<string>();
   #under: Errand | null = null;
   #left: Left | null = null;
-  /** Whether what there is may be delivered. */
+  /** Whether operations may be sent. */
   #isOn = false;
-  /** Whether a name is being had for parts of what is too large. */
+  /** Whether an id for the parts of a large operation is being acquired. */
   #isRenaming = false;
-  /** Clients of whom all is delivered, while it is looked whether that is so. */
+  /** Clients that seem to be done, while storage is checked for more. */
   readonly #ending = new Set<string>();
 
   constructor(
@@ -83,17 +83,17 @@ export class Couriers {
     this.#owner = owner;
   }
 
-  /** Whether what this page has not sent yet is to wait. */
+  /** Whether this page's unsent changes must wait. */
   get isFirst(): boolean {
     return this.#under?.patience !== undefined || this.#isRenaming || this.#left !== null;
   }
 
-  /** Whether another page may be sending what is this one's. */
+  /** Whether another page may be sending this page's operations. */
   get hasLeft(): boolean {
     return this.#left !== null;
   }
 
-  /** Leave operations of this page to whoever holds the name under which they were made. */
+  /** Leave operations of this page to the page that holds their client id. */
   leave(operations: readonly Operation[]): void {
     clearTimeout(this.#left?.patience);
     const patience = setTimeout(() => {
@@ -103,16 +103,16 @@ export class Couriers {
     this.#noteLeft();
   }
 
-  /** Whether this page acts under a client's name. */
+  /** Whether this page holds a client id. */
   holds(clientId: string): boolean {
     return this.#held.has(clientId);
   }
 
   /**
-   * Take over the operations of all clients that nobody holds.
+   * Adopt the operations of all clients that nobody holds.
    *
    * @param clientIds whose operations were found.
-   * @returns whether there were any.
+   * @returns whether any were adopted.
    */
   async adopt(clientIds: Iterable<string>): Promise<boolean> {
     const adopted = new Set<string>();
@@ -128,12 +128,12 @@ export class Couriers {
     if (adopted.size === 0) {
       return false;
     }
-    // Until it was held, its page may have settled some.
+    // Before the id was held, its page may have settled some.
     await this.#read(adopted);
     return true;
   }
 
-  /** Take what is kept of clients whose names are held; tell whether anything of it wasn't here. */
+  /** Load the stored operations of held clients; tell whether any were new. */
   async #read(clientIds: ReadonlySet<string>): Promise<boolean> {
     const { operations } = await this.#keeper.load(this.#flowId);
     const left = operations
@@ -143,7 +143,7 @@ export class Couriers {
     return left.length > 0;
   }
 
-  /** Deliver what there is, one client after the other. */
+  /** Send everything, one client after the other. */
   deliver(): void {
     this.#isOn = true;
     if (this.#under === null && !this.#isRenaming) {
@@ -155,7 +155,7 @@ export class Couriers {
     this.#owner.moved();
   }
 
-  /** Be done with operations of which it is known by another way what became of them. */
+  /** Drop operations whose outcome became known in another way. */
   settle(...ops: readonly Operation[]): void {
     this.#under?.outgoing.settle(...ops);
     this.#endIfDone();
@@ -166,7 +166,7 @@ export class Couriers {
     this.#under?.outgoing.pump();
   }
 
-  /** End what is under way. */
+  /** Stop the current sending. */
   pause(): void {
     this.#isOn = false;
     const under = this.#under;
@@ -176,7 +176,7 @@ export class Couriers {
     under?.membership.stop();
   }
 
-  /** Let go of everything. */
+  /** Release everything. */
   stop(): void {
     this.pause();
     for (const release of this.#held.values()) {
@@ -199,7 +199,7 @@ export class Couriers {
     left.forEach(({ clientId, undoes }, n) => {
       const undone = ops.filter((op) => op.clientId === clientId && undoes?.includes(op.opId));
       const op = ops[n];
-      // Where some of it is in the log already, or in what is shown, what it replaces tells of all of it.
+      // If some of it is in the log or in the shown document already, only the replaced values describe all of it.
       const isAhead = undone.length === undoes?.length && undone.every((one) => !isEmpty(one.effective));
       const isAll = isAhead || op?.undoes === null;
       if (op !== undefined && undone.length > 0 && isAll) {
@@ -213,7 +213,7 @@ export class Couriers {
     return this.#replica.unconfirmed.filter(({ clientId }) => this.#held.has(clientId));
   }
 
-  /** Let go of clients of whom nothing is left, and give what is to go out next under one name. */
+  /** Release clients that are done, and give the next operations to send under one id. */
   #nextRun(): Operation[] {
     const waiting = this.#waiting();
     const busy = new Set(waiting.map(({ clientId }) => clientId));
@@ -228,7 +228,7 @@ export class Couriers {
     return other === -1 ? left : left.slice(0, other);
   }
 
-  /** Let go of a client, unless its page has left more meanwhile, as it does before it notices that its name is taken. */
+  /** Release a client, unless its page has stored more: it does so until it notices that its id is taken. */
   async #end(clientId: string): Promise<void> {
     const isMore = await this.#read(new Set([clientId]));
     this.#ending.delete(clientId);
@@ -281,7 +281,7 @@ export class Couriers {
       joined: ({ limits }) => {
         errand().outgoing.resume(limits);
       },
-      // The page's own place tells of everything.
+      // The page's own membership receives everything.
       received: () => undefined,
       moved: ({ kind, error }) => {
         if (kind !== "joined") {
@@ -294,7 +294,7 @@ export class Couriers {
     });
   }
 
-  /** Give an errand up, or go on with it where somebody was back for a moment who is gone, too. */
+  /** Give up a client, or try again if its page had come back only for a moment. */
   #close(errand: Errand, isReplaced: boolean): void {
     const { clientId, patience } = errand;
     if (isReplaced) {
@@ -320,7 +320,7 @@ export class Couriers {
     return [op];
   }
 
-  /** Let the parts of what is too large go out under a name of their own: the numbers under its name are its page's. */
+  /** Send the parts of a large operation under a new id: under the old one, the numbers belong to its page. */
   async #rename(op: Operation, patches: readonly JsonObject[]): Promise<void> {
     const clientId = newId(this.#options.random);
     const release = await this.#keeper.hold(this.#flowId, clientId);
@@ -342,7 +342,7 @@ export class Couriers {
     }
   }
 
-  /** Let one's own changes go out once it is known what became of those that were left to another page. */
+  /** End the wait once the outcome of the operations left to another page is known. */
   #noteLeft(): void {
     const operations = this.#left?.operations ?? [];
     if (!operations.some((op) => this.#replica.has(op) && op.durableAt === null)) {
@@ -375,7 +375,7 @@ function nameOf({ clientId, opId }: Pick<KeptOperation, "clientId" | "opId">): s
   return `${clientId} ${opId}`;
 }
 
-/** Order by when they were made, those of one client by their numbers. */
+/** Order operations by time, and those of one client by number. */
 export function byTime(a: KeptOperation, b: KeptOperation): number {
   const [one, other] = [a.at ?? 0, b.at ?? 0];
   if (one !== other) {

@@ -1,12 +1,12 @@
-/** IndexedDB, as far as it answers. */
+/** IndexedDB with timeouts. */
 
-/** Milliseconds within which it has to. */
+/** Milliseconds in which it must answer. */
 const PATIENCE = 1000;
 
-/** Milliseconds for which it isn't asked again when it didn't. */
+/** Milliseconds for which it isn't asked again after a timeout. */
 const REST = 30_000;
 
-/** A database of some stores without indexes. Nothing waits for it for long, and nothing fails by it. */
+/** A database of stores without indexes. Nothing waits for it long, and nothing fails because of it. */
 export class Database {
   readonly #name: string;
   readonly #stores: readonly string[];
@@ -18,14 +18,14 @@ export class Database {
     this.#stores = stores;
   }
 
-  /** Ask a store; `undefined` where that fails. */
+  /** Run a request on a store; `undefined` if it fails. */
   ask<T>(storeName: string, ask: (store: IDBObjectStore) => IDBRequest): Promise<T | undefined> {
     if (performance.now() < this.#restsUntil) {
       return Promise.resolve(undefined);
     }
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        // It hangs, as browsers' do at times: what comes next isn't to wait for it, too.
+        // It hangs, as it does in browsers at times. Later requests must not wait, too.
         this.#rest();
         resolve(undefined);
       }, PATIENCE);
@@ -45,7 +45,7 @@ export class Database {
     });
   }
 
-  /** Begin a transaction, over another connection where this one has closed; `null` where none can be. */
+  /** Begin a transaction, on a new connection if this one has closed; `null` if that fails. */
   async #begin(storeName: string): Promise<IDBTransaction | null> {
     for (let isAgain = false; ; isAgain = true) {
       const opened = (this.#opened ??= this.#open());
@@ -63,7 +63,7 @@ export class Database {
     }
   }
 
-  /** Try again later: what is wrong may be over then. */
+  /** Try again later: the problem may be over then. */
   #rest(): void {
     this.#restsUntil = performance.now() + REST;
     this.#opened = undefined;
@@ -101,7 +101,7 @@ export class Database {
   }
 }
 
-/** Ask a store in a transaction; the answer is there once that is complete. */
+/** Run a request in a transaction, and answer once the transaction is complete. */
 function run(
   transaction: IDBTransaction,
   storeName: string,
@@ -117,7 +117,7 @@ function run(
       answer(undefined);
     };
   } catch {
-    // What is to be kept can't be copied.
+    // The value can't be cloned.
     answer(undefined);
   }
 }

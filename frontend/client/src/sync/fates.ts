@@ -1,4 +1,4 @@
-/** What becomes of the operations of a browser: kept, taken, refused, dropped, given up. */
+/** Outcomes of a browser's operations: stored, accepted, refused, dropped, given up. */
 
 import { OVERTAKEN } from "../model/errors.js";
 import type { History } from "../model/history.js";
@@ -9,18 +9,18 @@ import type { Dropped, FlowError, FlowEvent, JsonObject, Kept, KeptOperation, Re
 import type { Acceptance } from "./outgoing.js";
 import type { Shelf } from "./shelf.js";
 
-/** Who is told of it, and who sends them. */
+/** Hears of outcomes, and sends operations. */
 export interface FatesOwner {
-  /** What is known is another. */
+  /** The state has changed. */
   changed(): void;
   tell(event: FlowEvent): void;
-  /** Send operations no more. */
+  /** Stop sending operations. */
   settle(...ops: readonly Operation[]): void;
   /** Send what may be sent now. */
   pump(): void;
 }
 
-/** Keeps operations until it is known what became of them, and tells what wasn't as it was meant. */
+/** Stores operations until their outcome is known, and reports refusals and dropped changes. */
 export class Fates {
   refusals: readonly Refusal[] = [];
   readonly losses = new Losses();
@@ -29,7 +29,7 @@ export class Fates {
   readonly #history: History;
   readonly #shelf: Shelf;
   readonly #owner: FatesOwner;
-  /** What an empty flow is to begin with, until it has: nobody has made it, and so it isn't kept. */
+  /** The first content of an empty flow until the log has it. Nobody made it, so it isn't stored. */
   #initial: readonly Operation[] = [];
 
   constructor(
@@ -46,7 +46,7 @@ export class Fates {
     this.#owner = owner;
   }
 
-  /** Let an operation be one with which an empty flow is to begin. */
+  /** Mark an operation as the first content of an empty flow. */
   setInitial(op: Operation): void {
     op.ifVersion = 0;
     this.#initial = [op];
@@ -71,7 +71,7 @@ export class Fates {
     });
   }
 
-  /** Keep several in place of one. */
+  /** Store several operations in place of one. */
   keepParts(op: Operation, parts: Operation[]): Operation[] {
     if (this.#initial.includes(op)) {
       this.#initial = parts;
@@ -84,7 +84,7 @@ export class Fates {
     return parts;
   }
 
-  /** Keep an operation no more. */
+  /** Remove an operation from storage. */
   remove({ clientId, opId }: Operation): void {
     this.#shelf.remove(this.#flowId, clientId, opId);
   }
@@ -97,11 +97,11 @@ export class Fates {
     this.#owner.changed();
   }
 
-  /** Be done with an operation that the log holds. */
+  /** Finish an operation that the log holds. */
   settled(op: Operation): void {
     this.remove(op);
     if (this.#initial.includes(op)) {
-      // The flow has begun so, and the rest belongs to it.
+      // The flow has begun with this content, and the other parts belong to it.
       const rest = this.#initial.filter((one) => one !== op);
       this.#initial = [];
       rest.forEach((one) => {
@@ -121,7 +121,7 @@ export class Fates {
     this.refuse(error, op.patch, op.opId);
   }
 
-  /** Somebody else has begun the flow, and nobody has made this. */
+  /** Drop the first content: somebody else has begun the flow. */
   #giveInitialUp(): void {
     const initial = this.#initial;
     this.#initial = [];
@@ -132,7 +132,7 @@ export class Fates {
     this.#owner.changed();
   }
 
-  /** Tell of what can't be. */
+  /** Report a refusal. */
   refuse(error: FlowError, patch: JsonObject, opId = 0): void {
     const refusal: Refusal = { ...error, opId, patch };
     this.refusals = [...this.refusals, refusal];
@@ -140,7 +140,7 @@ export class Fates {
     this.#owner.tell({ type: "refused", refusal });
   }
 
-  /** Tell what of an operation was dropped, if anything was. */
+  /** Report an operation's dropped paths, if there are any. */
   drop(op: Operation, paths: readonly string[]): void {
     const dropped = this.losses.note(op, paths, this.#replica.shown);
     if (dropped !== null) {
@@ -149,7 +149,7 @@ export class Fates {
     }
   }
 
-  /** Let go of an operation that will never be. */
+  /** Drop an operation that will never be in the log. */
   forget(op: Operation): void {
     this.#replica.refuse(op);
     this.#history.drop(op);
@@ -157,9 +157,9 @@ export class Fates {
   }
 
   /**
-   * Let go of what was another page's, once that has settled it: its answer may have come there alone.
+   * Drop another page's operations once that page has settled them: only it may have got the answer.
    *
-   * @param known what was unconfirmed before it was looked what is kept: what was made since isn't in `kept`.
+   * @param known what was unconfirmed before storage was read: later operations aren't in `kept`.
    */
   forgetSettled(kept: Kept, known: readonly Operation[], isOthers: (clientId: string) => boolean): void {
     if (kept.isPartial === true || !this.#shelf.isKeeping) {
@@ -175,11 +175,11 @@ export class Fates {
     }
   }
 
-  /** Send what has waited for what it takes back, as far as it still takes something back. */
+  /** Send operations that waited for what they undo, if they still undo something. */
   ripen(): void {
     const ripe = this.#replica.ripen();
     for (const op of ripe) {
-      // What a server may have is sent again, to be told what became of it.
+      // An operation that a server may have is sent again, to learn its outcome.
       if (isEmpty(op.patch) && !op.isSent) {
         this.forget(op);
         this.#owner.settle(op);
@@ -196,7 +196,7 @@ export class Fates {
     if (told === undefined || "paths" in told) {
       this.losses.dismiss(told);
     }
-    // Numbers alone don't tell them: this page may send what others have left, too.
+    // Numbers alone don't identify them: this page may send other pages' operations, too.
     this.refusals = this.refusals.filter((one) => told !== undefined && one !== told);
     this.#owner.changed();
   }

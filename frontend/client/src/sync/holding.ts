@@ -1,11 +1,11 @@
-/** Holds a name for as long as a page lives, so that no two pages act under it. */
+/** Locks on names, held as long as a page lives, so that no two pages use one client id. */
 
-/** Milliseconds until the name of a page that said nothing is free; hidden pages wake once a minute. */
+/** Milliseconds until a lease that isn't renewed ends; hidden pages run once a minute. */
 export const LEASE = 180_000;
 
 const RENEWAL = 15_000;
 
-/** Milliseconds in which another page that took the same lease at the same moment has written it. */
+/** Milliseconds in which another page that takes the same lease at the same moment has written it. */
 const SETTLING = 50;
 
 type Release = () => void;
@@ -14,7 +14,7 @@ type Release = () => void;
  * Hold a name by the Web Locks API.
  *
  * @param wait milliseconds to wait until it is free.
- * @returns `null` where another page holds it.
+ * @returns `null` if another page holds it.
  */
 export function holdByLock(name: string, wait = 0): Promise<Release | null> {
   const options: LockOptions =
@@ -42,10 +42,10 @@ interface Lease {
 }
 
 /**
- * Hold a name by a note in localStorage that is renewed; likewise.
+ * Hold a name by a lease in localStorage that is renewed; the same otherwise.
  *
- * Should a page that still lives lose its name, its operations may be sent twice under the same ids,
- * which the server recognises.
+ * If a living page loses its name, its operations may be sent twice under the same ids; the server
+ * recognises these.
  */
 export async function holdByLease(name: string, wait = 0): Promise<Release | null> {
   const page = String(Math.random());
@@ -78,7 +78,7 @@ function pass(ms: number): Promise<void> {
 function write(name: string, page: string): boolean {
   const held = read(name);
   const left = held === null ? 0 : held.until - Date.now();
-  // One that ends later than any can was written before the computer's clock was set back.
+  // A lease that ends impossibly late was written before the computer's clock was set back.
   if (held !== null && held.page !== page && left > 0 && left <= LEASE) {
     return false;
   }

@@ -1,4 +1,4 @@
-/** What the server tells of a flow: the answer to a join, entries, a document in place of another. */
+/** Messages of the server about a flow: the answer to a join, entries, a whole document. */
 
 import { publicId } from "../model/ids.js";
 import { isObject } from "../model/mergepatch.js";
@@ -9,23 +9,23 @@ import type { Changes } from "./changes.js";
 import type { Fates } from "./fates.js";
 import { pointers } from "./outgoing.js";
 
-/** Who is told of it. */
+/** Hears of it. */
 export interface IncomingOwner {
-  /** What is known is another. */
+  /** The state has changed. */
   changed(): void;
   tell(event: FlowEvent): void;
-  /** Send an operation no more. */
+  /** Stop sending an operation. */
   settle(op: Operation): void;
-  /** Keep the confirmed document, at once or in a while. */
+  /** Store the confirmed document, at once or after a while. */
   keepDocument(isAtOnce: boolean): void;
 }
 
-/** Takes what the server tells; where that can't be, it throws, and the next join begins anew. */
+/** Takes the server's messages. An impossible one throws, and the client joins again. */
 export class Incoming {
-  /** What one may do, by the last join, and how much at once. */
+  /** One's role and limits, from the last join. */
   role: string | null = null;
   limits: unknown;
-  /** Another number whenever versions may have other names. */
+  /** Changes whenever the names of versions may have changed. */
   namesChanged = 0;
   /** Whether there was a join. */
   wasJoined = false;
@@ -89,7 +89,7 @@ export class Incoming {
       if (version < this.#replica.version) {
         throw new Error("The server has less than it had");
       }
-      // Also where nothing is new: it is kept as one that was opened now.
+      // Even if nothing is new: the flow is stored as opened now.
       this.#owner.keepDocument(false);
     }
     this.namesChanged += 1;
@@ -152,7 +152,7 @@ export class Incoming {
       this.#fates.losses.compare(before, document as FlowDocument);
     }
     this.#fates.ripen();
-    // What is edited from now on is shown to another visit on top of it alone.
+    // The next visit shows edits from now on only on top of this document.
     this.#owner.keepDocument(true);
     this.#owner.changed();
     this.#owner.tell({ type: "replaced", epoch, version });

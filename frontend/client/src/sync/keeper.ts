@@ -1,4 +1,4 @@
-/** Keeps flows in the browser: documents in IndexedDB, what waits to be sent in localStorage. */
+/** Storage in the browser: documents in IndexedDB, unsent operations in localStorage. */
 
 import { readDocument, readOperation } from "../model/kept.js";
 import { isObject, own } from "../model/mergepatch.js";
@@ -6,10 +6,10 @@ import type { JsonObject, Kept, KeptDocument, KeptOperation, UnsentKeeper } from
 import { Database } from "./database.js";
 import { holdByLease, holdByLock } from "./holding.js";
 
-/** Operations of more characters than this go to IndexedDB: localStorage holds little. */
+/** Operations with more characters go to IndexedDB: localStorage is small. */
 const SMALL = 64 * 1024;
 
-/** Flows whose documents are kept; those that were opened least recently are forgotten. */
+/** The most flows whose documents are stored; the least recently opened are deleted. */
 export const MAX_DOCUMENTS = 50;
 
 const PREFIX = "helix-flows:op:";
@@ -20,14 +20,14 @@ const OPERATIONS = "operations";
 type Key = [flowId: string, clientId: string, opId: number];
 
 /**
- * What a page has to tell in its last moment must be kept at once, which only localStorage can; what
- * doesn't fit there goes to IndexedDB. Where neither works, nothing is kept.
+ * A page's last changes must be stored synchronously, which only localStorage can do. What doesn't fit there
+ * goes to IndexedDB. If neither works, nothing is stored.
  */
 export class BrowserKeeper implements UnsentKeeper {
   readonly #database = new Database("helix-flows", [DOCUMENTS, OPERATIONS]);
   /** The operations that are in IndexedDB, by their keys as text. */
   readonly #large = new Set<string>();
-  /** Those that are to be no more, by their keys as text, until IndexedDB has done so. */
+  /** Those that IndexedDB still has to delete, by their keys as text. */
   readonly #removed = new Map<string, Key>();
 
   async load(flowId: string): Promise<Kept> {
@@ -69,7 +69,7 @@ export class BrowserKeeper implements UnsentKeeper {
     return this.#database
       .ask(OPERATIONS, (store) => store.put(operation, [flowId, clientId, opId]))
       .then((key) => {
-        // What it was before is better than nothing, until this is kept.
+        // The earlier state is better than nothing, until this one is stored.
         if (key !== undefined && getItem(name) === before) {
           removeItem(name);
         }
@@ -108,11 +108,11 @@ export class BrowserKeeper implements UnsentKeeper {
 
   hold(flowId: string, clientId: string, wait = 0): Promise<(() => void) | null> {
     const name = `helix-flows:${JSON.stringify([flowId, clientId])}`;
-    // Browsers have locks only where the page came over HTTPS, or from this machine.
+    // Browsers have locks only on pages from HTTPS or from this machine.
     return "locks" in navigator ? holdByLock(name, wait) : holdByLease(name, wait);
   }
 
-  /** Forget the documents of flows that nobody has opened for long, but of those that are unsent. */
+  /** Delete documents that nobody has opened for long, except of flows with unsent changes. */
   async #forgetOld(opened: string): Promise<void> {
     const kept = await this.#database.ask<IDBValidKey[]>(DOCUMENTS, (store) => store.getAllKeys());
     const flowIds = (kept ?? []).filter((key) => typeof key === "string");
@@ -121,7 +121,7 @@ export class BrowserKeeper implements UnsentKeeper {
     times.set(opened, Date.now());
     const unsent = await this.#unsentFlows();
     if (unsent === null) {
-      // Nobody can tell, so everything stays for now.
+      // It is unknown, so everything stays for now.
       return;
     }
     const old = [...times].sort(([, a], [, b]) => b - a).slice(MAX_DOCUMENTS);
@@ -136,7 +136,7 @@ export class BrowserKeeper implements UnsentKeeper {
     return (await this.#unsentFlows()) ?? countByFlow(namesOfSmallOnes());
   }
 
-  /** Likewise; `null` where that can't be read as a whole. */
+  /** The same; `null` if not everything can be read. */
   async #unsentFlows(): Promise<ReadonlyMap<string, number> | null> {
     const keys = await this.#database.ask<unknown[]>(OPERATIONS, (store) => store.getAllKeys());
     const large = keys?.filter(isKey).map((key): [string, string] => {
@@ -148,7 +148,7 @@ export class BrowserKeeper implements UnsentKeeper {
 }
 
 function allOf(flowId: string): IDBKeyRange {
-  // An array comes behind every text.
+  // An array sorts after every text.
   return IDBKeyRange.bound([flowId], [flowId, []]);
 }
 
@@ -163,7 +163,7 @@ function smallOnes(flowId: string): [string, KeptOperation][] {
   });
 }
 
-/** List what localStorage has, by flow; what isn't ours to read is passed over. */
+/** List the operations in localStorage by flow; other entries are skipped. */
 function namesOfSmallOnes(): [flowId: string, name: string][] {
   let names: string[];
   try {
@@ -184,11 +184,11 @@ function isKey(value: unknown): value is Key {
   return typeof flowId === "string" && typeof clientId === "string" && typeof opId === "number";
 }
 
-/** Count what different names there are by flow. */
+/** Count the different names by flow. */
 function countByFlow(names: readonly [flowId: string, name: string][]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const [name, flowId] of new Map(names.map(([flow, one]) => [one, flow]))) {
-    // What can't be read is nothing that could be sent.
+    // What can't be read can't be sent.
     if (getItem(name) === null || readOperation(read(name)) !== null) {
       counts.set(flowId, (counts.get(flowId) ?? 0) + 1);
     }
@@ -230,6 +230,6 @@ function removeItem(name: string): void {
   try {
     localStorage.removeItem(name);
   } catch {
-    // There is none, so nothing is in it.
+    // Without storage there is nothing to remove.
   }
 }

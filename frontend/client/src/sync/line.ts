@@ -1,20 +1,20 @@
-/** One connection, as the `phoenix` package is given it. */
+/** The transport of the `phoenix` package: one connection. */
 
-/** A constructor of what is used as a `WebSocket`. */
+/** A constructor that is used like `WebSocket`. */
 export type WebSocketMaker = new (url: string, protocols?: string | string[]) => object;
 
-/** Who hears of a connection, before the package does. */
+/** Hears of a connection before the package does. */
 export interface LineOwner {
   opened(): void;
-  /** The server has said something. */
+  /** The server has sent something. */
   heard(): void;
-  /** It is no more, by the server's doing or the network's. Nothing is told of what one closes oneself. */
+  /** The server or the network closed it. This isn't called when the client closes it. */
   closed(code: number, reason: string): void;
 }
 
 type Handler<E> = ((event: E) => void) | null;
 
-/** What of a `WebSocket` is used. */
+/** The part of `WebSocket` that is used. */
 interface Plain {
   readonly readyState: number;
   binaryType: string;
@@ -32,10 +32,9 @@ const CLOSED = 3;
 /**
  * Make a transport for the package's `Socket`.
  *
- * Unlike a `WebSocket` it is closed as soon as one says so. The package waits for the end of a connection
- * that it gives up, up to some seconds, in which it takes it for one that is there; the network may be
- * gone, and never say that it has ended. What was sent before goes out all the same. The owner, not the
- * package, sees to heartbeats.
+ * Unlike a `WebSocket`, it counts as closed as soon as it is told to close. Otherwise the package would wait
+ * some seconds for the end of a connection, and use it meanwhile; without a network the end never comes.
+ * What was sent before still goes out. The owner sends heartbeats, not the package.
  */
 export function lineOver(webSocket: WebSocketMaker, owner: LineOwner): WebSocketMaker {
   return class Line {
@@ -50,7 +49,7 @@ export function lineOver(webSocket: WebSocketMaker, owner: LineOwner): WebSocket
 
     constructor(url: string, protocols?: string | string[]) {
       this.#socket = new webSocket(url, protocols) as Plain;
-      // A connection that fails closes, too. Some that aren't a browser's end the program where nobody listens.
+      // A failed connection also closes. Outside browsers, an unhandled error may end the program.
       this.#socket.onerror = () => undefined;
       this.#socket.onopen = (event) => {
         if (!this.#isGivenUp) {

@@ -1,4 +1,4 @@
-/** A client's place in a flow: connect, join, and do so again whenever it is lost. */
+/** A client's membership in a flow: connects, joins, and does so again whenever it is lost. */
 
 import { type Channel, Presence, Socket, type SocketConnectOption } from "phoenix";
 
@@ -11,28 +11,28 @@ import { Backoff, CAP } from "./backoff.js";
 import { lineOver, type WebSocketMaker } from "./line.js";
 import { Pulse } from "./pulse.js";
 
-/** Milliseconds that the server has to answer a push; it answers when the store has, or can't. */
+/** Milliseconds for the answer to a push; the server answers once the store has or has failed. */
 export const PUSH_TIMEOUT = 30_000;
 
-/** Milliseconds that the server has to answer a join, from the last part of the answer on. */
+/** Milliseconds for the answer to a join, counted from the last part of the answer. */
 const JOIN_TIMEOUT = 60_000;
 
-/** Milliseconds that `setTimeout` can wait at most. */
+/** The most milliseconds that `setTimeout` can wait. */
 const NEVER = 2 ** 31 - 1;
 
-/** Milliseconds after which a join counts as one that lasted. */
+/** Milliseconds after which a join counts as stable. */
 const STABLE = 10_000;
 
-/** Attempts that may fail before it is tried slowly. */
+/** Failed attempts after which further ones come slowly. */
 export const PATIENCE = 10;
 
-/** From this close code on, a client is not to come back. */
+/** From this close code on, a client must not come back. */
 const FIRST_FINAL_CODE = 4500;
 
-/** How a client stands to its flow. */
+/** A client's connection state. */
 export interface Standing {
   kind: "offline" | "joined" | "closed";
-  /** Whether it is joined as far as is known, and the server has been asked whether it is. */
+  /** Whether it seems joined, but the server was asked and hasn't answered yet. */
   isInDoubt: boolean;
   error: FlowError | null;
   failedAttempts: number;
@@ -40,7 +40,7 @@ export interface Standing {
   nextAttemptAt: number | null;
 }
 
-/** How it stands before it has been tried. */
+/** The state before the first attempt. */
 export const ON_THE_WAY: Standing = {
   kind: "offline",
   isInDoubt: false,
@@ -50,17 +50,17 @@ export const ON_THE_WAY: Standing = {
   nextAttemptAt: null,
 };
 
-/** Whose place it is. */
+/** The owner of a membership. */
 export interface MembershipOwner {
   /** Give the parameters of the next join. */
   parameters(): JsonObject;
-  /** Take the response to a join. Where that can't be, throw: it is joined again. */
+  /** Take the response to a join. If it is impossible, throw: the client joins again. */
   joined(response: JsonObject): void;
-  /** Take an event; likewise. */
+  /** Take an event; the same applies. */
   received(event: string, payload: JsonObject): void;
-  /** The standing is another one. */
+  /** The standing has changed. */
   moved(standing: Standing): void;
-  /** Who is in the flow, by key, as Phoenix's `Presence` keeps it. */
+  /** Take the members by key, as Phoenix's `Presence` lists them. */
   present?(list: { key: string; metas: JsonObject[] }[]): void;
 }
 
@@ -70,7 +70,7 @@ export interface MembershipOptions extends AttemptsOptions {
   random: () => number;
 }
 
-/** What becomes of a push, unless its channel ends first: then nothing is called. */
+/** Callbacks of a push. If its channel ends first, none is called. */
 export interface PushCalls {
   ok(response: JsonObject): void;
   refused(error: FlowError & { retry: boolean }): void;
@@ -87,7 +87,7 @@ const EVENTS = [
   "replaced",
 ];
 
-/** Keeps a client joined to a topic, by the stock `phoenix` package, over one socket of its own. */
+/** Keeps a client joined to a topic, with the stock `phoenix` package, over its own socket. */
 export class Membership {
   standing = ON_THE_WAY;
   readonly #owner: MembershipOwner;
@@ -99,10 +99,10 @@ export class Membership {
   readonly #attempts: Attempts;
   #joinedAt: number | null = null;
   #hadPlace = false;
-  /** Counts the joins: what an earlier one has left behind is not heard any more. */
+  /** Counts the joins: answers to pushes of an earlier join are ignored. */
   #joins = 0;
   #lastWords: FlowError | null = null;
-  /** As long as a join is unanswered. */
+  /** Set while a join is unanswered. */
   #joining: ReturnType<typeof setTimeout> | undefined;
   readonly #parts = new Parts();
 
@@ -153,13 +153,13 @@ export class Membership {
           this.#cut(code, reason);
         },
       }),
-      // When it is tried again is decided here: the package doesn't connect while its page is hidden, and
-      // what is unsent must not wait for that.
+      // This class decides when to try again: the package doesn't connect while its page is hidden, and
+      // unsent changes must not wait for that.
       reconnectAfterMs: () => NEVER,
       rejoinAfterMs: () => this.#wait(),
     };
     if (options.token !== undefined) {
-      // The package takes a function, too; its types don't say so.
+      // The package also takes a function, which its types don't say.
       settings.authToken = (() => this.#attempts.token) as unknown as string;
     }
     this.#socket = new Socket(socketAddress(options.url), settings);
@@ -186,14 +186,14 @@ export class Membership {
     this.#connect();
   }
 
-  /** Leave. What was pushed still goes out. */
+  /** Leave. Earlier pushes still go out. */
   stop(): void {
     this.#end({ reason: "The client was stopped", code: "client_stopped" });
   }
 
   /**
-   * Tell the server something. Where it isn't joined, or the connection is about to close, nothing
-   * happens: the package would keep it, and send it before what was pushed earlier and is sent again.
+   * Push an event. If the client isn't joined, or the connection is closing, nothing happens: the package
+   * would keep the push, and send it before earlier pushes that are sent again.
    *
    * @returns whether it went out.
    */
@@ -229,15 +229,15 @@ export class Membership {
     return true;
   }
 
-  /** Tell the server what it doesn't answer, likewise. */
+  /** Send an event that the server doesn't answer, by the same rule. */
   tell(event: string, payload: JsonObject): void {
     if (this.#isOpen()) {
-      // No reply is waited for: with no time to wait the package forgets it at once.
+      // There is no reply: with a timeout of 0 the package forgets the push at once.
       this.#channel.push(event, payload, 0);
     }
   }
 
-  /** Give the connection up and begin anew, after a while. */
+  /** Give up the connection, and connect again after a while. */
   rejoin(why: string): void {
     if (this.standing.kind !== "closed") {
       this.#lastWords = { reason: why, code: null };
@@ -253,7 +253,7 @@ export class Membership {
     }
   }
 
-  /** See whether the connection still is one; where there is none, try now. */
+  /** Check whether the connection is alive; without one, connect now. */
   probe(): void {
     if (this.standing.kind === "joined" || (this.#joining !== undefined && this.#socket.isConnected())) {
       this.#pulse.probe();
@@ -273,7 +273,7 @@ export class Membership {
     this.#socket.disconnect();
   }
 
-  /** The connection is none any more, or never was: try again after a while. */
+  /** The connection is lost, or never existed: try again after a while. */
   #broken(): void {
     this.#lost();
     this.#disconnect();
@@ -328,7 +328,7 @@ export class Membership {
     this.#channel.onError(() => {
       this.#lost();
       if (!this.#socket.isConnected()) {
-        // Also by the package itself, when its page is left: it may come back as it was.
+        // The package itself also closes it when the page is left; the page may come back.
         this.#broken();
       }
     });
@@ -375,7 +375,7 @@ export class Membership {
     return this.#joinedAt !== null && this.#socket.isConnected();
   }
 
-  // What owners do may end the channel at once, which the type of a field doesn't show.
+  // An owner may end the channel at once; a field's narrowed type would hide that.
   #isJoined(): boolean {
     return this.#joinedAt !== null;
   }
@@ -396,7 +396,7 @@ export class Membership {
     }
   }
 
-  /** The channel is no more, for now. */
+  /** The channel is lost for now. */
   #lost(): void {
     if (this.#joinedAt === null || this.standing.kind === "closed") {
       return;
@@ -408,10 +408,10 @@ export class Membership {
     this.#move({ kind: "offline", isInDoubt: false, error: this.#lastWords ?? LOST });
   }
 
-  /** Draw how long to wait for the next attempt; the package asks whenever one is to come. */
+  /** Draw the wait until the next attempt. The package asks before each one. */
   #wait(): number {
     this.#lost();
-    // The end of a place that one had is no failed attempt.
+    // The end of a successful join isn't a failed attempt.
     const failed = this.#hadPlace ? 0 : this.standing.failedAttempts + 1;
     this.#hadPlace = false;
     const isSlow = failed >= PATIENCE;

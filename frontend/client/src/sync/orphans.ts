@@ -1,4 +1,4 @@
-/** What pages that are gone have left of a flow, as one of its pages takes it over. */
+/** Adoption: finds what closed pages have left unsent of a flow, and takes it over. */
 
 import type { Operation, Replica } from "../model/replica.js";
 import type { Kept } from "../types.js";
@@ -7,23 +7,23 @@ import type { Couriers } from "./couriers.js";
 import type { Fates } from "./fates.js";
 import type { Shelf } from "./shelf.js";
 
-/** Milliseconds between looks for it. */
+/** Milliseconds between searches for it. */
 const LOOK_AGAIN = 30_000;
 
-/** Milliseconds until the next look while what is this page's is another's to send. */
+/** Milliseconds until the next search while another page may send this page's operations. */
 const LOOK_SOON = 1_000;
 
-/** Whose page it is. */
+/** The page. */
 export interface OrphansOwner {
-  /** What is shown is another. */
+  /** The shown document has changed. */
   changed(): void;
-  /** Whether it can be sent. */
+  /** Whether operations can be sent. */
   isJoined(): boolean;
-  /** Do this once nothing else is under way with what is kept. */
+  /** Run this once nothing else uses the storage. */
   inTurn(act: () => Promise<void>): void;
 }
 
-/** Looks for what was left, at first and every now and then, and lets couriers deliver it. */
+/** Looks for left operations, first at the start and then regularly, and has them sent. */
 export class Orphans {
   readonly #flowId: string;
   readonly #replica: Replica;
@@ -34,7 +34,7 @@ export class Orphans {
   readonly #owner: OrphansOwner;
   #look: ReturnType<typeof setInterval> | undefined;
   #soon: ReturnType<typeof setTimeout> | undefined;
-  /** Counts the stops: what was begun before one is given up. */
+  /** Counts the stops: what began before one is given up. */
   #life = 0;
 
   constructor(
@@ -56,9 +56,9 @@ export class Orphans {
   }
 
   /**
-   * Take over what nobody holds of what was found, before this page joins.
+   * Adopt found operations that nobody holds, before this page joins.
    *
-   * @param known what was unconfirmed before it was looked.
+   * @param known what was unconfirmed before the search.
    */
   async adopt(kept: Kept, known: readonly Operation[]): Promise<void> {
     this.#fates.forgetSettled(kept, known, this.#isOthers);
@@ -68,7 +68,7 @@ export class Orphans {
     await this.#adopt(others.map(({ clientId }) => clientId));
   }
 
-  /** Look again every now and then. */
+  /** Look again regularly. */
   watch(): void {
     clearInterval(this.#look);
     const life = this.#life;
@@ -77,7 +77,7 @@ export class Orphans {
     }, LOOK_AGAIN);
   }
 
-  /** Look again soon, for as long as another page may be sending what is this one's. */
+  /** Look again soon, as long as another page may be sending this page's operations. */
   lookSoon(): void {
     clearTimeout(this.#soon);
     const life = this.#life;

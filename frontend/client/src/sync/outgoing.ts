@@ -1,4 +1,4 @@
-/** One client's patches on their way: sent, and sent again until the server has answered. */
+/** One client's outbox: sends operations, and sends them again until the server has answered. */
 
 import { isEmpty, isObject, own } from "../model/mergepatch.js";
 import type { Operation } from "../model/replica.js";
@@ -8,29 +8,29 @@ import { Backoff } from "./backoff.js";
 import type { PushCalls } from "./membership.js";
 import { Sending } from "./sending.js";
 
-/** Bytes of a frame beside its payload, at most. */
+/** The most bytes of a frame besides its payload. */
 const FRAME_ROOM = 2048;
 
-/** What the server said of an operation that it took. */
+/** The server's answer to an accepted operation. */
 export interface Acceptance {
   version: number;
-  /** What of it counts, where that isn't all. */
+  /** Its effective patch, if it differs. */
   effective: JsonObject | undefined;
-  /** JSON Pointers of what of it doesn't. */
+  /** JSON Pointers of its dropped parts. */
   dropped: readonly string[];
 }
 
-/** What becomes of the operations. */
+/** Hears what becomes of the operations. */
 export interface OutgoingOwner {
   /** @returns whether it went out. */
   push(event: string, payload: JsonObject, calls: PushCalls): boolean;
   accepted(op: Operation, acceptance: Acceptance): void;
   refused(op: Operation, error: FlowError): void;
-  /** Let these patches be operations in place of one that is too large. */
+  /** Make operations of these patches, in place of one that is too large. */
   split(op: Operation, patches: readonly JsonObject[]): Operation[];
 }
 
-/** Takes a client's operations to the server: in order, `WINDOW` at once. */
+/** Sends a client's operations: in order, at most `WINDOW` unanswered at once. */
 export class Outgoing {
   readonly #owner: OutgoingOwner;
   readonly #sending = new Sending();
@@ -50,13 +50,13 @@ export class Outgoing {
     return this.#sending.isEmpty;
   }
 
-  /** Send an operation, behind all others. */
+  /** Send an operation after all others. */
   add(op: Operation): void {
     this.#sending.add(op);
     this.pump();
   }
 
-  /** Send everything, from the first on: the server's channel is a new one. */
+  /** Send everything again: the server's channel is new. */
   resume(limits: unknown): void {
     this.#maxFrameBytes = limit(limits, "max_frame_bytes");
     this.#maxPatchBytes = limit(limits, "max_patch_bytes");
@@ -66,20 +66,20 @@ export class Outgoing {
     this.pump();
   }
 
-  /** Send nothing: there is no channel. */
+  /** Send nothing, because there is no channel. */
   pause(): void {
     this.#maySend = false;
     clearTimeout(this.#retry);
     this.#retry = undefined;
   }
 
-  /** Send nothing new while something else has to come before it. */
+  /** Send nothing new while other operations must come first. */
   wait(isWaiting: boolean): void {
     this.#isWaiting = isWaiting;
     this.pump();
   }
 
-  /** Be done with operations. */
+  /** Finish operations. */
   settle(...ops: readonly Operation[]): void {
     for (const op of ops) {
       this.#sending.settle(op);

@@ -1,20 +1,20 @@
-/** What befalls a page that a flow has to know of. */
+/** Events of a page that a flow must react to: hidden, frozen, awake, online. */
 
-/** What is done about it. */
+/** Reacts to them. */
 export interface PageOwner {
-  /** It may be gone the next moment: nothing may be left to later. */
+  /** The page may be gone the next moment: finish everything now. */
   hide(): void;
-  /** It may have slept, or the network is another one: a connection may be none any more. */
+  /** The page may have slept, or the network changed: the connection may be dead. */
   wake(): void;
 }
 
-/** Milliseconds between looks at the clock, and how much later one may come before the page has slept. */
+/** Milliseconds between looks at the clock, and the delay of one from which the page counts as having slept. */
 const LOOK = 5000;
 const SLEPT = 10_000;
 
 type Listener = (event: Event) => void;
 
-/** Listens to the page, where there is one. */
+/** Listens to the page, if there is one. */
 export class Page {
   readonly #owner: PageOwner;
   readonly #listeners: readonly [target: () => EventTarget, type: string, listener: Listener][];
@@ -35,7 +35,7 @@ export class Page {
         () => window,
         "pageshow",
         (event) => {
-          // A page that has just been loaded is told so, too.
+          // The event also comes to a page that has just been loaded.
           if ((event as PageTransitionEvent).persisted) {
             wake();
           }
@@ -68,17 +68,17 @@ export class Page {
     }
   }
 
-  /** Have the browser ask before the page is left, or no more: it would lose something. */
+  /** Let the browser ask before the page is left, because changes would be lost, or stop that. */
   warn(isWarning: boolean): void {
     if (typeof window === "undefined" || isWarning === this.#isWarning) {
       return;
     }
     this.#isWarning = isWarning;
-    // Only while there is something to ask: a page that listens may not come back as it was left.
+    // Only while needed: a page with this listener may not be restored as it was left.
     window[isWarning ? "addEventListener" : "removeEventListener"]("beforeunload", ask);
   }
 
-  /** A machine that sleeps tells no page so. Clocks that are set only have it look once too often. */
+  /** Notice sleep of the machine, which no event reports. A changed clock only causes a needless check. */
   #watchClock(): void {
     let seen = Date.now();
     clearInterval(this.#clock);

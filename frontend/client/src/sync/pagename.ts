@@ -1,22 +1,22 @@
-/** The name under which a page acts. */
+/** A page's own client id, locked against other pages. */
 
 import type { Changes } from "./changes.js";
 import type { Shelf } from "./shelf.js";
 
-/** Milliseconds to wait for the name that this page has let go of a moment ago. */
+/** Milliseconds to wait for an id that this page has just released. */
 const PATIENCE = 500;
 
-/** Holds a page's name from `hold` to `letGo`, so that no other page acts under it. */
+/** Holds a page's client id from `hold` to `letGo`, so that no other page uses it. */
 export class PageName {
   readonly #flowId: string;
   readonly #shelf: Shelf;
   readonly #changes: Changes;
   readonly #rename: () => void;
   #release: (() => void) | null = null;
-  /** Counts what was begun: what comes of an earlier hold is let go of. */
+  /** Counts the calls: the result of an earlier hold is released. */
   #turn = 0;
 
-  /** @param rename lets what is made from now on have another name. */
+  /** @param rename gives later operations a new client id. */
   constructor(flowId: string, shelf: Shelf, changes: Changes, rename: () => void) {
     this.#flowId = flowId;
     this.#shelf = shelf;
@@ -24,7 +24,7 @@ export class PageName {
     this.#rename = rename;
   }
 
-  /** Hold it, or another one where another page has taken it over meanwhile. */
+  /** Hold the id, or a new one if another page has taken it over meanwhile. */
   async hold(): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
@@ -38,7 +38,7 @@ export class PageName {
     }
   }
 
-  /** Whether no other page acts under it. */
+  /** Whether no other page can use it. */
   get isHeld(): boolean {
     return this.#release !== null;
   }

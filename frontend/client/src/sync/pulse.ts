@@ -1,26 +1,26 @@
-/** Whether a connection still is one: when that is asked, and how long an answer may take. */
+/** Heartbeats: checks whether a connection is alive. */
 
 /** Milliseconds between heartbeats. */
 const INTERVAL = 30_000;
 
-/** Milliseconds after which an unanswered question makes it doubtful; asked with a reason, the end of it. */
+/** Milliseconds until an unanswered heartbeat causes doubt; an unanswered probe ends the connection then. */
 const PROBE_TIMEOUT = 5000;
 
-/** Milliseconds without a word for which a heartbeat may be unanswered: a large frame may come before. */
+/** Milliseconds of silence that a heartbeat allows: a large frame may come before the answer. */
 const PATIENCE = 30_000;
 
 export interface PulseOwner {
-  /** Ask the server for a sign of life, and call when it has given that. */
+  /** Ping the server, and call `answered` when it answers. */
   ask(answered: () => void): void;
-  /** Whether it is in doubt is another. */
+  /** `isInDoubt` has changed. */
   doubted(): void;
-  /** It has said nothing for so many milliseconds. */
+  /** The server has sent nothing for so many milliseconds. */
   dead(silence: number): void;
 }
 
-/** Keeps a connection from falling asleep, and notices when it is none any more. */
+/** Keeps a connection alive, and notices when it is dead. */
 export class Pulse {
-  /** Whether a question is unanswered that should have been answered by now, or was asked with a reason. */
+  /** Whether a heartbeat's answer is overdue, or a probe isn't answered yet. */
   isInDoubt = false;
   readonly #owner: PulseOwner;
   #beat: ReturnType<typeof setInterval> | undefined;
@@ -33,7 +33,7 @@ export class Pulse {
     this.#owner = owner;
   }
 
-  /** There is a connection, from now on. */
+  /** The connection is open. */
   start(): void {
     this.stop();
     this.#beat = setInterval(() => {
@@ -47,13 +47,13 @@ export class Pulse {
     }, INTERVAL);
   }
 
-  /** There is none any more. */
+  /** The connection is closed. */
   stop(): void {
     clearInterval(this.#beat);
     this.#answered();
   }
 
-  /** It may be none: see at once. */
+  /** The connection may be dead: check at once. */
   probe(): void {
     if (this.#end !== undefined && this.#patience === PROBE_TIMEOUT) {
       return;
@@ -63,7 +63,7 @@ export class Pulse {
     this.#ask();
   }
 
-  /** The server has said something, perhaps before it was asked: a while more is left to it. */
+  /** The server has sent something, perhaps before the ping: allow it more time. */
   heard(): void {
     if (this.#end !== undefined) {
       this.#wait();
@@ -75,7 +75,7 @@ export class Pulse {
     this.#asked += 1;
     const asked = this.#asked;
     this.#owner.ask(() => {
-      // What answers an earlier question may have been on its way for long.
+      // An answer to an earlier ping may have been on its way for long.
       if (asked === this.#asked) {
         this.#answered();
       }

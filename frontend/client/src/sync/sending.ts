@@ -1,17 +1,17 @@
-/** In which order a client's operations go out, and when again. */
+/** The send queue of a client: in which order operations are sent, and when again. */
 
 import type { Operation } from "../model/replica.js";
 
-/** Operations that may be unanswered at once. */
+/** The most operations that may be unanswered at once. */
 export const WINDOW = 64;
 
 /**
- * The operations that the server is to be sent, or has not answered yet.
+ * The operations that aren't sent or aren't answered yet.
  *
- * They go out in order. When the server can't take one for now, nothing more is sent until `resume`,
- * and then everything from that one on again: the server refuses what would overtake it. What takes
- * back something that is on its way waits for that, and all behind it too; so does all behind one that
- * counts at one version of the flow alone, since it may rest on that.
+ * They are sent in order. If the server can't take one for now, nothing more is sent until `resume`, and then
+ * everything from that one on again: the server refuses what would overtake it. An operation that undoes
+ * one on its way waits for that, with all after it. All after an operation with `ifVersion` wait for its
+ * answer, since they may depend on it.
  */
 export class Sending {
   #operations: Operation[] = [];
@@ -23,18 +23,18 @@ export class Sending {
     return this.#operations.length === 0;
   }
 
-  /** Let an operation go out behind all others. */
+  /** Queue an operation after all others. */
   add(op: Operation): void {
     this.#operations.push(op);
   }
 
-  /** Let several operations go out in place of one. */
+  /** Replace an operation by several. */
   replace(op: Operation, parts: readonly Operation[]): void {
     this.#inFlight.delete(op);
     this.#operations.splice(this.#operations.indexOf(op), 1, ...parts);
   }
 
-  /** Give the next operation to send and the number of this attempt; `null` where there is none now. */
+  /** Give the next operation to send, and the number of this attempt; `null` if there is none now. */
   take(): { op: Operation; attempt: number } | null {
     if (this.#isHeld || this.#inFlight.size >= WINDOW) {
       return null;
@@ -48,18 +48,18 @@ export class Sending {
     return { op, attempt: this.#attempts };
   }
 
-  /** Tell whether what is sent now may rest on something that the flow's version rules out. */
+  /** Tell whether new operations may depend on one that the flow's version may rule out. */
   #mayBeInVain(): boolean {
     const first = this.#operations[0];
     return first !== undefined && first.ifVersion !== null && this.#inFlight.has(first);
   }
 
-  /** Tell whether a refusal of this attempt counts: a newer one gets an answer of its own. */
+  /** Tell whether a refusal of this attempt counts: a newer attempt gets its own answer. */
   isNewest(op: Operation, attempt: number): boolean {
     return this.#inFlight.get(op) === attempt;
   }
 
-  /** Be done with an operation. */
+  /** Remove a finished operation. */
   settle(op: Operation): void {
     const index = this.#operations.indexOf(op);
     if (index !== -1) {
@@ -81,7 +81,7 @@ export class Sending {
     this.#isHeld = false;
   }
 
-  /** Send everything again: the server's channel is a new one. */
+  /** Send everything again: the server's channel is new. */
   restart(): void {
     this.#isHeld = false;
     this.#inFlight.clear();

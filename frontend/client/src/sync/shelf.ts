@@ -1,38 +1,38 @@
-/** What one page keeps of its flow, and what of that can be relied on. */
+/** Resilient storage: answers in time, whatever the browser's storage does. */
 
 import { readDocument, readOperation } from "../model/kept.js";
 import type { FlowKeeper, Kept, KeptDocument, KeptOperation } from "../types.js";
 
-/** Milliseconds until a confirmed document is kept. */
+/** Milliseconds until a confirmed document is stored. */
 const KEEP_AFTER = 2000;
 
-/** Milliseconds within which a keeper has to answer: a flow loads without what it has otherwise. */
+/** Milliseconds in which a keeper must answer: otherwise a flow loads without what it stores. */
 const PATIENCE = 2000;
 
-/** Milliseconds within which it has to hold a name, or say that another page does. */
+/** Milliseconds in which it must hold an id, or say that another page does. */
 const HOLD_PATIENCE = 1000;
 
-/** A keeper that answers in time, whatever the one behind it does. */
+/** Wraps a keeper with timeouts, and knows what could not be stored. */
 export class Shelf implements FlowKeeper {
   readonly #keeper: FlowKeeper;
   readonly #changed: () => void;
-  /** Operations that could not be kept. */
+  /** Operations that could not be stored. */
   readonly #unkept = new Set<string>();
-  /** Operations of which isn't known yet whether they are kept, by what will tell. */
+  /** Operations that are being stored, with the promised result. */
   readonly #pending = new Map<string, Promise<boolean>>();
   #isWorking: boolean;
   #document: { timer: ReturnType<typeof setTimeout>; keep: () => void } | null = null;
-  /** The page has crashed: what it keeps of the document may be why. */
+  /** Whether the page has crashed: the stored document may be the cause. */
   #isDoubtful = false;
 
-  /** @param keeper where things are kept; `null` for nowhere. */
+  /** @param keeper the storage; `null` for none. */
   constructor(keeper: FlowKeeper | null, changed: () => void) {
     this.#keeper = keeper ?? new NoKeeper();
     this.#isWorking = keeper !== null;
     this.#changed = changed;
   }
 
-  /** Whether all that was to be kept is. */
+  /** Whether everything could be stored. */
   get isKeeping(): boolean {
     return this.#isWorking && this.#unkept.size === 0;
   }
@@ -58,7 +58,7 @@ export class Shelf implements FlowKeeper {
     if (kept instanceof Promise) {
       this.#pending.set(name, kept);
       void within(PATIENCE, kept, false).then((isKept) => {
-        // What it was before, or is no more, says nothing of what it is now.
+        // The result of an earlier state says nothing about the current one.
         if (this.#pending.get(name) === kept) {
           this.#pending.delete(name);
           this.#note(name, isKept);
@@ -82,7 +82,7 @@ export class Shelf implements FlowKeeper {
     this.#keeper.putDocument(flowId, this.#isDoubtful ? { ...document, isDoubtful: true } : document);
   }
 
-  /** Let whatever this page keeps of the document, from now on, be kept as doubtful. */
+  /** Mark the documents that this page stores from now on as doubtful. */
   doubt(): void {
     this.#isDoubtful = true;
   }
@@ -91,7 +91,7 @@ export class Shelf implements FlowKeeper {
     return this.#hold(flowId, clientId, 0, null);
   }
 
-  /** Hold the name of this page. Where that isn't answered, it is nobody's: so would others fare. */
+  /** Hold this page's id. Without an answer it counts as held: other pages would get no answer, either. */
   holdOwn(flowId: string, clientId: string, wait = 0): Promise<(() => void) | null> {
     return this.#hold(flowId, clientId, wait, () => undefined);
   }
@@ -111,7 +111,7 @@ export class Shelf implements FlowKeeper {
     return release;
   }
 
-  /** Keep a document in a while; what `read` gives then. */
+  /** Store a document after a while: what `read` gives then. */
   keepDocument(flowId: string, read: () => KeptDocument | null): void {
     if (this.#document !== null) {
       return;
@@ -128,14 +128,14 @@ export class Shelf implements FlowKeeper {
     this.#document = { timer, keep };
   }
 
-  /** Keep it now, if it is to be kept. */
+  /** Store it now, if it is waiting. */
   flush(): void {
     this.#document?.keep();
   }
 
   #note(name: string, isKept: boolean): void {
     const before = this.isKeeping;
-    // Keepers from before said nothing.
+    // Older keepers returned nothing.
     if ((isKept as boolean | undefined) === false) {
       this.#isWorking = false;
       this.#unkept.add(name);
@@ -149,7 +149,7 @@ export class Shelf implements FlowKeeper {
   }
 }
 
-/** Keeps nothing: what isn't sent ends with the page. */
+/** Stores nothing: unsent changes are lost with the page. */
 class NoKeeper implements FlowKeeper {
   load(): Promise<Kept> {
     return Promise.resolve({ document: null, operations: [] });
@@ -176,7 +176,7 @@ function nameOf(clientId: string, opId: number): string {
   return `${clientId} ${opId}`;
 }
 
-/** Give what is promised if it comes within so many milliseconds, and something else otherwise. */
+/** Give what is promised if it comes within `ms` milliseconds, otherwise `otherwise`. */
 function within<T, E>(ms: number, promised: Promise<T>, otherwise: E): Promise<T | E> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {

@@ -1,4 +1,4 @@
-/** `FlowSync`: one flow, held in step with its server; no React in it. */
+/** `FlowSync`: keeps one flow in step with its server, without React. */
 
 import { REPLACED } from "../model/errors.js";
 import { History } from "../model/history.js";
@@ -38,7 +38,7 @@ import { PageName } from "./pagename.js";
 import { secureRandom } from "./random.js";
 import { Shelf } from "./shelf.js";
 
-/** Joins a flow and stays in it; what that means is said at `SyncedFlow`. */
+/** Joins a flow and stays in it. `SyncedFlow` documents what that means. */
 export class FlowSync implements SyncedFlow {
   readonly flowId: string;
   readonly #options: FlowSyncOptions;
@@ -59,11 +59,11 @@ export class FlowSync implements SyncedFlow {
   #membership: Membership | null = null;
   readonly #firstLook: FirstLook | null;
   #wasShown = false;
-  /** What is kept, where a page has crashed with it; shown only if the server can't be reached. */
+  /** A stored document with which a page crashed; shown only if the server can't be reached. */
   #doubtful: KeptDocument | null = null;
   #standing: Standing = ON_THE_WAY;
   #state: FlowState;
-  /** Counts the starts: what an earlier one has begun is given up. */
+  /** Counts starts and stops: what began before is given up. */
   #life = 0;
   #isStarted = false;
   #turn: Promise<void> = Promise.resolve();
@@ -123,7 +123,7 @@ export class FlowSync implements SyncedFlow {
         this.#fates.keep(op);
       },
       send: (op) => {
-        // Where this page doesn't hold its name, another one may send what is kept.
+        // If this page doesn't hold its id, another page may send what is stored.
         op.isSent ||= !this.#name.isHeld;
         this.#outgoing.add(op);
       },
@@ -184,7 +184,7 @@ export class FlowSync implements SyncedFlow {
     return this.#state;
   }
 
-  // the beginning and the end
+  // start and stop
 
   start(): void {
     this.#life += 1;
@@ -209,10 +209,10 @@ export class FlowSync implements SyncedFlow {
     this.#name.letGo();
   }
 
-  /** Do what waits for what is kept, one after the other: an earlier start lets go of names first. */
+  /** Run what uses the storage one after the other: an earlier start first releases its ids. */
   #inTurn(act: () => Promise<void>): void {
     this.#turn = this.#turn.then(act).catch((error: unknown) => {
-      // What waits behind it doesn't depend on it.
+      // The next one doesn't depend on it.
       console.error(error);
     });
   }
@@ -259,7 +259,7 @@ export class FlowSync implements SyncedFlow {
     this.#orphans.watch();
   }
 
-  /** Show what was kept, where nothing is shown yet. */
+  /** Show the stored document, if nothing is shown yet. */
   #begin(kept: KeptDocument | null): void {
     if (this.#replica.confirmed === null && kept !== null) {
       const { epoch, version, chain = null, document } = kept;
@@ -267,7 +267,7 @@ export class FlowSync implements SyncedFlow {
     }
   }
 
-  /** Let what is unsent be that of a page that is gone: whoever has its name may send it already. */
+  /** Leave unsent operations to the page that holds this one's id, and continue under a new id. */
   #takeAnotherName(): void {
     const { operations, unconfirmed } = this.#replica;
     this.#outgoing.settle(...operations);
@@ -283,7 +283,7 @@ export class FlowSync implements SyncedFlow {
       topic: `flow:${this.flowId}`,
       token,
       webSocket,
-      // What goes by another WebSocket may go by other ways altogether.
+      // Another WebSocket may reach the server in another way, so HTTP would prove nothing.
       examine: webSocket === undefined ? examine : undefined,
       random: this.#random,
     };
@@ -387,7 +387,7 @@ export class FlowSync implements SyncedFlow {
     return this.#changes.turn("redo");
   }
 
-  // what becomes of them
+  // their outcomes
 
   refuse(error: FlowError, patch: JsonObject): void {
     this.#fates.refuse(error, patch);
@@ -408,13 +408,13 @@ export class FlowSync implements SyncedFlow {
     return this.#replica.unsent > unsent;
   }
 
-  // where one stands
+  // the connection state
 
   #moved(standing: Standing): void {
     const before = this.#standing;
     this.#standing = standing;
     if (standing.error?.code === REPLACED.code && standing.kind === "closed") {
-      // A page that slept so long that another took it for gone.
+      // This page slept so long that another one adopted its outbox.
       this.stop();
       this.#takeAnotherName();
       this.start();
@@ -439,7 +439,7 @@ export class FlowSync implements SyncedFlow {
     }
   }
 
-  /** Say who one is, and send what waits. */
+  /** Send this page's meta, and what is unsent. */
   #arrive(): void {
     this.#awareness.arrive();
     this.#couriers.deliver();
@@ -474,7 +474,7 @@ export class FlowSync implements SyncedFlow {
     }
   }
 
-  // what is kept
+  // storage
 
   #keepDocument(isAtOnce: boolean): void {
     this.#shelf.keepDocument(this.flowId, () => {

@@ -1,16 +1,16 @@
-/** How often what changes all the time is told. */
+/** Throttling: limits how often a changing value is sent. */
 
-/** Bytes that are told in a millisecond, on average. */
+/** Bytes that are sent per millisecond, on average. */
 const BYTES_PER_MS = 128;
 
-/** Calls at most once in an interval, with the newest of what it was given. */
+/** Calls a function at most once in an interval, with the newest value (conflation). */
 export class Throttle<T> {
   readonly #call: (value: T) => number;
   readonly #interval: number;
   #waiting: { value: T } | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param call gives how many bytes it took: where these were many, the next comes later. */
+  /** @param call returns how many bytes it sent: after many, the next call comes later. */
   constructor(call: (value: T) => number, interval: number) {
     this.#call = call;
     this.#interval = interval;
@@ -23,7 +23,7 @@ export class Throttle<T> {
     }
   }
 
-  /** Forget what waits. */
+  /** Forget the waiting value. */
   stop(): void {
     this.#waiting = null;
     clearTimeout(this.#timer);

@@ -1,4 +1,4 @@
-/** What pages that are gone have left unsent of any flow: listed, and sent from a page that has none of them open. */
+/** Unsent changes of closed pages, of any flow: lists them, and sends them from a page without that flow. */
 
 import { BUSY, UNREACHABLE } from "../model/errors.js";
 import { Replica } from "../model/replica.js";
@@ -16,28 +16,28 @@ import { BrowserKeeper } from "./keeper.js";
 import { Shelf } from "./shelf.js";
 import { FlowSync } from "./sync.js";
 
-/** Milliseconds until the second look, since a page that was left just now lets go of its own a moment later. */
+/** Milliseconds until the second look: a page that was just left releases its operations a moment later. */
 const LOOK_SOON = 250;
 
-/** Milliseconds between looks, of which each comes after twice the time of the one before, at most. */
+/** The most milliseconds between looks; until then each interval is twice the one before. */
 const LOOK_AGAIN = 5_000;
 
-/** Milliseconds in which the server has to take something of a flow, or another one has its turn. */
+/** Milliseconds in which the server must accept something of a flow; otherwise the next flow's turn comes. */
 const PATIENCE = 30_000;
 
-/** Milliseconds for which a flow rests that the server has refused for good, as one that is deleted. */
+/** Milliseconds for which a flow is skipped after a final refusal, for example because it is deleted. */
 const REST = 600_000;
 
 /**
- * Sends what the flows that no page of this browser has open have unsent, one flow after the other.
+ * Sends the unsent changes of flows that no page of this browser has open, one flow after the other.
  *
- * What the server refuses is told to who listens. Where it refuses the flow itself, what is unsent of it
- * stays, listed with why, until somebody calls `discard`.
+ * Refused changes are reported to listeners. If the server refuses the flow itself, its unsent changes stay,
+ * and are listed with the reason, until `discard` is called.
  */
 export class Unsent {
   readonly #options: UnsentOptions;
   readonly #keeper: NonNullable<UnsentOptions["keeper"]>;
-  /** What of the keeper answers in time. */
+  /** The keeper with timeouts. */
   readonly #shelf: Shelf;
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: UnsentEvent) => void>();
@@ -45,7 +45,7 @@ export class Unsent {
   #flows: readonly UnsentFlow[] = [];
   #pause = LOOK_SOON;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Counts the stops: what was begun before one is given up. */
+  /** Counts the stops: what began before one is given up. */
   #life = 0;
   #end: (() => void) | null = null;
   #isLooking = false;
@@ -56,12 +56,12 @@ export class Unsent {
     this.#shelf = new Shelf(this.#keeper, () => undefined);
   }
 
-  /** The flows of which something is unsent, those that are open included. Another list after each change. */
+  /** The flows with unsent changes, including open ones. Each change makes a new list. */
   get flows(): readonly UnsentFlow[] {
     return this.#flows;
   }
 
-  /** Look now, and every now and then; send what nobody else sends. */
+  /** Look now and regularly, and send what nobody else sends. */
   start(): void {
     this.#pause = LOOK_SOON;
     void this.#look(this.#life);
@@ -70,7 +70,7 @@ export class Unsent {
     }
   }
 
-  /** Send nothing more. What is under way is given up, and stays kept. */
+  /** Send nothing more. The current sending is given up, and its changes stay stored. */
   stop(): void {
     this.#life += 1;
     this.#isLooking = false;
@@ -81,38 +81,38 @@ export class Unsent {
     this.#end?.();
   }
 
-  /** Have `listener` called after each change of `flows`. Returns what ends that. */
+  /** Call `listener` after each change of `flows`. Returns a function that ends this. */
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   };
 
-  /** Have `listener` called with what the server didn't take as it was meant. Returns what ends that. */
+  /** Call `listener` with refusals and dropped changes. Returns a function that ends this. */
   listen(listener: (event: UnsentEvent) => void): () => void {
     this.#eventListeners.add(listener);
     return () => this.#eventListeners.delete(listener);
   }
 
-  /** Look again at once, also at flows that rest. */
+  /** Look again at once, also at skipped flows. */
   readonly lookNow = (): void => {
     this.#errors.clear();
     void this.#look(this.#life);
   };
 
-  /** Give a flow as it was last known here, with what is unsent on top; `null` where it never was. */
+  /** Give a flow as last known here, with unsent changes on top; `null` if it never was. */
   async document(flowId: string): Promise<FlowDocument | null> {
     return shown(await this.#shelf.load(flowId));
   }
 
-  /** Give what is unsent of a flow, in the order in which it was made. */
+  /** Give a flow's unsent changes, in the order in which they were made. */
   async changes(flowId: string): Promise<readonly KeptOperation[]> {
     return (await this.#shelf.load(flowId)).operations.toSorted(byTime);
   }
 
   /**
-   * Throw away what is unsent of a flow that no page has open.
+   * Discard the unsent changes of a flow that no page has open.
    *
-   * @returns puts it back.
+   * @returns a function that puts them back.
    */
   async discard(flowId: string): Promise<() => void> {
     const gone: KeptOperation[] = [];
@@ -144,7 +144,7 @@ export class Unsent {
         }
       }
     } finally {
-      // Whatever failed, another look is taken.
+      // Whatever failed, look again later.
       if (life === this.#life) {
         this.#isLooking = false;
         this.#timer = setTimeout(() => void this.#look(life), this.#pause);
@@ -167,9 +167,9 @@ export class Unsent {
   }
 
   /**
-   * Send what nobody holds of a flow.
+   * Send a flow's operations that nobody holds.
    *
-   * @returns whether the server can be reached, as far as that turned out.
+   * @returns whether the server can be reached, as far as is known now.
    */
   async #deliver(flowId: string, life: number): Promise<boolean> {
     if (flowId === this.#options.except) {
@@ -200,7 +200,7 @@ export class Unsent {
     return life !== this.#life;
   }
 
-  /** Wait until all is sent; give why it isn't, otherwise. */
+  /** Wait until everything is sent; otherwise give the reason why not. */
   #outcome(sync: FlowSync): Promise<FlowError | null> {
     return new Promise((resolve) => {
       let { unsent } = sync.state.status;
@@ -241,7 +241,7 @@ export class Unsent {
     }
   }
 
-  /** Do something with each operation that no page holds, while nobody else can; tell how many. */
+  /** Do something with each operation that no page holds, under a lock; give how many. */
   async #holding(flowId: string, act: (operation: KeptOperation) => void): Promise<number> {
     let count = 0;
     const clientIds = ({ operations }: Kept): string[] => operations.map(({ clientId }) => clientId);
