@@ -5,11 +5,11 @@ import { isAtRisk, open, saveDocument } from "./opened";
 
 interface Broken {
   error: Error;
-  /** The flow that was open. */
+  /** The flow that was open at the crash. */
   flow: SyncedFlow | null;
 }
 
-/** Stands in for what has crashed, and hands over the edits that the server doesn't have yet. */
+/** Replaces the crashed interface, and lets the user save edits that the server doesn't have yet. */
 export class Boundary extends Component<{ children: ReactNode }, { broken: Broken | null }> {
   override state: { broken: Broken | null } = { broken: null };
 
@@ -51,7 +51,7 @@ function Crash({ error, flow }: Broken) {
   );
 }
 
-/** What the interface has left goes on without it: changes are still sent. */
+/** Keeps the flow connected without the interface, so that changes are still sent. */
 function Rescued({ flow }: { flow: SyncedFlow }) {
   useEffect(() => {
     flow.start();

@@ -2,9 +2,9 @@ import { Component, type ReactNode } from "react";
 
 interface Props {
   children: ReactNode;
-  /** What the children show: where that is another, it is tried again. */
+  /** What the children show. When it changes, they are rendered again. */
   of: unknown;
-  /** Gives what stands there meanwhile; by default nothing does. */
+  /** Gives the replacement meanwhile; nothing by default. */
   stand?: (error: Error, retry: () => void) => ReactNode;
   onFail?: () => void;
 }
@@ -14,7 +14,7 @@ interface State {
   error: Error | null;
 }
 
-/** Keeps to itself what fails in it: what is around goes on. */
+/** An error boundary: when its children fail, the rest of the page goes on. */
 export class Guard extends Component<Props, State> {
   override state: State = { of: this.props.of, error: null };
 

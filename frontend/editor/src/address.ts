@@ -1,10 +1,10 @@
-/** Where one is: `/`, or `/flow/<id>`. */
+/** The editor's addresses: `/`, and `/flow/<id>`. */
 
 import { type MouseEvent, useSyncExternalStore } from "react";
 
 const FLOW = "/flow/";
 
-/** Give the id that a path is the address of; `null` for home. */
+/** Give the flow id in a path; `null` for home. */
 export function flowIdOf(path: string): string | null {
   if (!path.startsWith(FLOW) || path === FLOW) {
     return null;
@@ -21,13 +21,13 @@ export function flowPath(id: string): string {
   return FLOW + encodeURIComponent(id);
 }
 
-/** Go to an address of the editor, without loading the page anew. */
+/** Go to an address of the editor without reloading the page. */
 export function go(path: string): void {
   history.pushState(null, "", path);
   dispatchEvent(new PopStateEvent("popstate"));
 }
 
-/** For a link's `onClick`: as `go`, unless another tab is wanted. */
+/** For a link's `onClick`: like `go`, unless the user wants another tab. */
 export function follow(event: MouseEvent<HTMLAnchorElement>): void {
   if (event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey) {
     event.preventDefault();
@@ -42,7 +42,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The path of the page, rendered anew when it is another. */
+/** The path of the page; the component renders again when it changes. */
 export function useAddress(): string {
   return useSyncExternalStore(subscribe, () => location.pathname);
 }

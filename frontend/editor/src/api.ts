@@ -1,4 +1,4 @@
-/** The daemon's REST. */
+/** The client of the daemon's REST API. */
 
 import { authorOf, type FlowDocument, type FlowEntry, type JsonObject } from "helix-flows";
 
@@ -14,10 +14,10 @@ export interface ListedFlow {
   updated_at: number;
 }
 
-/** Flows, those that changed last first. */
+/** Flows, the most recently changed first. */
 export interface FlowList {
   flows: ListedFlow[];
-  /** There are more than are listed. */
+  /** There are more than these. */
   hasMore: boolean;
 }
 
@@ -45,7 +45,7 @@ export interface NamedVersion {
   at: number;
 }
 
-/** Why the daemon said no, in words for people. */
+/** Why the daemon refused, in words for people. */
 export class RestError extends Error {
   readonly status: number;
 
@@ -57,13 +57,13 @@ export class RestError extends Error {
 
 const TIMEOUT = 20_000;
 
-/** Flows that are asked for at once. */
+/** Flows per request. */
 export const PAGE = 100;
 
-/** What is listed at most; search finds the others. */
+/** The most flows that are listed; search finds the others. */
 export const MOST_FLOWS = 30 * PAGE;
 
-/** Sessions that are asked for at once: as many as the server lists in one answer. */
+/** Sessions per request: as many as the server lists in one answer. */
 const SESSIONS = 1_000;
 
 /** The longest title that the server takes, in characters. */
@@ -88,7 +88,7 @@ async function check(answer: Response): Promise<void> {
 }
 
 const at = (id: string): string => `/flows/${encodeURIComponent(id)}`;
-/** Change something, and say who does: for the history, and for those who have it open. */
+/** Change something, with the user's name for the history and for those who have it open. */
 const change = <T = unknown>(method: string, path: string, body?: BodyInit): Promise<T> =>
   ask(method, `${path}?by=${encodeURIComponent(thePerson().name)}`, body);
 
@@ -100,13 +100,13 @@ interface Page {
   next: string | null;
 }
 
-/** Pages as they were listed last, by their addresses: what hasn't changed since isn't sent again. */
+/** The last answers by address: unchanged pages aren't sent again. */
 const pages = new Map<string, { tag: string; page: Page }>();
 
-/** As many pages as are kept. */
+/** The most pages that are kept. */
 const MOST_PAGES = 100;
 
-/** Give a page of flows: the very same one while nothing in it has changed. */
+/** Give a page of flows: the very same object while nothing in it has changed. */
 async function pageOf(query: URLSearchParams): Promise<Page> {
   const path = `/flows?${query}`;
   const known = pages.get(path);
@@ -129,7 +129,7 @@ async function pageOf(query: URLSearchParams): Promise<Page> {
 
 export const api = {
   /**
-   * @param filter what flows are to be like, by REST's parameters.
+   * @param filter conditions for flows, by REST's parameters.
    * @param most how many to list, in whole pages.
    */
   async flows(search: string, filter: Readonly<Record<string, number>>, most: number): Promise<FlowList> {
@@ -137,7 +137,7 @@ export const api = {
     for (const [name, value] of Object.entries(filter)) {
       query.set(name, String(value));
     }
-    // One that changes meanwhile may be on two pages.
+    // A flow that changes meanwhile may be on two pages.
     const found = new Map<string, ListedFlow>();
     let next: string | null = null;
     do {
@@ -152,7 +152,7 @@ export const api = {
     } while (next !== null && found.size < most);
     return { flows: [...found.values()], hasMore: next !== null };
   },
-  /** How many are in which flow at the moment: pages and programs. */
+  /** How many pages and programs are in each flow now. */
   async present(): Promise<Map<string, number>> {
     const { sessions } = await ask<{ sessions: { flow_id: string; client_count: number }[] }>(
       "GET",
@@ -170,7 +170,7 @@ export const api = {
   undelete: (id: string): Promise<unknown> => ask("POST", `${at(id)}/undelete`),
   import: (text: string): Promise<WholeFlow & { dropped: { nodes: number; edges: number } }> =>
     change("POST", "/flows/import", text),
-  /** Where a flow is to be had as a file. */
+  /** The address of a flow as a file. */
   exportPath: (id: string): string => `/api${at(id)}/export`,
   async entries(id: string, after: number, limit: number): Promise<{ entries: FlowEntry[]; next: number | null }> {
     const path = `${at(id)}/entries?after=${after}&limit=${limit}`;
@@ -192,7 +192,7 @@ export const api = {
     ask("GET", `/templates/${encodeURIComponent(id)}`),
 };
 
-/** Say what went wrong, whatever it was. */
+/** Give an error's message, whatever the error is. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,4 @@
-/** A flow as a picture: where things are, and an SVG of all of it. */
+/** A flow as a picture: the boxes of its nodes, and an SVG of everything. */
 
 import { type FlowDocument, type FlowEdge, type FlowNode, own } from "helix-flows";
 
@@ -14,19 +14,19 @@ export interface Box {
   height: number;
 }
 
-/** What of a flow is drawn. */
+/** The part of a flow that is drawn. */
 type Drawable = Pick<FlowDocument, "nodes" | "edges">;
 
-/** What a node takes that nobody has measured. */
+/** The size of a node that nobody has measured. */
 export const NODE_SIZE = { width: 216, height: 62 };
 
-/** Read a length: a number, or as a style has it, `"200px"`. */
+/** Read a length: a number, or a style's `"200px"`. */
 function lengthOf(value: unknown): number | undefined {
   const number = typeof value === "string" ? Number(/^([\d.]+)(?:px)?$/.exec(value)?.[1]) : value;
   return typeof number === "number" && Number.isFinite(number) && number > 0 ? number : undefined;
 }
 
-/** Tell how large a node is: by itself, or by its style, where an earlier generation's pages have it. */
+/** Give a node's size: its own, or its style's, where the first generation of clients stores it. */
 export function sizeOf(node: object): { width: number; height: number } {
   const { width, height, style } = node as { width?: unknown; height?: unknown; style?: { width?: unknown; height?: unknown } | null };
   return {
@@ -35,7 +35,7 @@ export function sizeOf(node: object): { width: number; height: number } {
   };
 }
 
-/** Tell where the nodes of a flow are, by id: what lies above others comes after them. */
+/** Give the boxes of a flow's nodes, by id, from bottom to top. */
 export function boxesOf(document: Drawable | undefined, places = document && placesIn(document)): Map<string, Box> {
   const groups = document === undefined ? new Set() : groupsIn(document);
   const stacked = (id: string, { level }: Place): number => stackedAt(level, groups.has(id) ? "group" : "node");
@@ -46,7 +46,7 @@ export function boxesOf(document: Drawable | undefined, places = document && pla
 /** A node or an edge to draw. */
 type Piece = { node: FlowNode; box: Box; isGroup: boolean } | { edge: FlowEdge; lane: number };
 
-/** List what is drawn of a flow, from below. */
+/** List the pieces of a flow to draw, from bottom to top. */
 export function piecesOf(document: Drawable, boxes: ReadonlyMap<string, Box>, places: ReadonlyMap<string, Place>): Piece[] {
   const lanes = lanesIn(document.edges);
   const groups = groupsIn(document);
@@ -62,7 +62,7 @@ export function piecesOf(document: Drawable, boxes: ReadonlyMap<string, Box>, pl
   return [...edges, ...nodes].toSorted((a, b) => a.at - b.at).map(({ piece }) => piece);
 }
 
-/** Tell whether a box is anywhere: other editors write any numbers. */
+/** Tell whether a box has finite numbers: other editors may write any. */
 export function isFinite({ x, y, width, height }: Box): boolean {
   return [x, y, width, height].every(Number.isFinite);
 }
@@ -86,7 +86,7 @@ export function frameOf(boxes: ReadonlyMap<string, Box>, margin: number, edges: 
   for (const { source, target } of edges) {
     const [from, to] = [boxes.get(source), boxes.get(target)];
     if (from !== undefined && to !== undefined && to.x < from.x + from.width) {
-      // An edge that goes back swings out, by less than half of its bend.
+      // An edge that goes back swings out by less than half of its bend.
       const swing = bendOf(to.x - from.x - from.width) / 2;
       reach(to.x - swing, from.x + from.width + swing);
     }
@@ -97,18 +97,18 @@ export function frameOf(boxes: ReadonlyMap<string, Box>, margin: number, edges: 
   return { x: left - margin, y: top - margin, width: right - left + 2 * margin, height: bottom - top + 2 * margin };
 }
 
-/** How far an edge's curve bends, as on the canvas. */
+/** Give how far an edge's curve bends, as on the canvas. */
 function bendOf(distance: number): number {
   return distance >= 0 ? distance / 2 : 6.25 * Math.sqrt(-distance);
 }
 
-/** How far apart the middles of curves of the same ends are. */
+/** The distance between the middles of curves with the same ends. */
 const LANE = 32;
 
 /** Give the curve between two points, in a lane (`lanesIn`), and its middle. */
 export function curveBetween([x, y]: [number, number], [toX, toY]: [number, number], lane = 0): EdgeLine {
   const bend = bendOf(toX - x);
-  // A curve goes three quarters of the way to where both its handles are.
+  // A curve goes three quarters of the way to its handles.
   const aside = (lane * LANE * 4) / 3;
   return {
     path: `M${x} ${y}C${x + bend} ${y + aside} ${toX - bend} ${toY + aside} ${toX} ${toY}`,
@@ -125,7 +125,7 @@ export function curveOf(from: Box | undefined, to: Box | undefined, lane = 0): s
   return curveBetween([from.x + from.width, from.y + from.height / 2], [to.x, to.y + to.height / 2], lane).path;
 }
 
-/** Write text for XML; what no XML can hold is left out. */
+/** Escape text for XML; characters that XML can't hold are left out. */
 function escaped(text: string): string {
   return text
     // eslint-disable-next-line no-control-regex -- they are what is taken out
@@ -133,7 +133,7 @@ function escaped(text: string): string {
     .replaceAll(/[&<>"]/g, (character) => `&#${character.codePointAt(0) ?? 0};`);
 }
 
-/** Cut a text to what a node has room for. */
+/** Cut a text to the width of a node. */
 function cut(text: string, width: number, perCharacter: number): string {
   const room = Math.floor((width - 64) / perCharacter);
   const characters = Array.from(text.slice(0, 2 * room + 2));
@@ -147,7 +147,7 @@ export interface Drawing {
   height: number;
 }
 
-/** An edge's line, and the middle of its label. */
+/** An edge's path, and the middle of its label. */
 export interface EdgeLine {
   path: string;
   x: number;
@@ -158,7 +158,7 @@ export interface EdgeLine {
 export interface Look {
   /** Gives a colour of the theme by its token's name, such as `--panel`. */
   color: (token: string) => string;
-  /** Gives what is inside a kind's icon, of 24 by 24. */
+  /** Gives the content of a kind's icon, of 24 by 24. */
   icon: (type: string) => string;
   /** Gives an edge's line, by the edge's type, in a lane (`lanesIn`). */
   line: (type: unknown, from: Box, to: Box, lane: number) => EdgeLine;
@@ -198,10 +198,10 @@ function drawEdge(edge: FlowEdge, lane: number, boxes: ReadonlyMap<string, Box>,
   );
 }
 
-/** How much of its colour a group's inside has, which lies behind all that it holds. */
+/** The opacity of a group's inside, which lies behind its contents. */
 const GROUP_TINT = 0.07;
 
-/** Fill the shape of a node on a canvas that shows it small, in its colour: a group as a frame. */
+/** Fill a node's shape in its colour on a small picture; a group is drawn as a frame. */
 export function fillNode(context: CanvasRenderingContext2D, tint: string, isGroup: boolean, frameWidth: number): void {
   context.fillStyle = tint;
   if (!isGroup) {

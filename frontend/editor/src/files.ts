@@ -1,4 +1,4 @@
-/** Files from the editor to its person. */
+/** Files that the editor saves for its user. */
 
 /** Save a blob as a file. */
 export function download(name: string, content: Blob): void {

@@ -1,6 +1,6 @@
 /**
- * The ten kinds of nodes: what they are called, look like, and hold. What they hold stands in `helix/data/kinds.json`, from which
- * forms, the palette, search and what is read aloud are made.
+ * The ten kinds of nodes: their names, icons and fields. `helix/data/kinds.json` lists the fields. Forms, the palette,
+ * search and screen reader texts are made from it.
  */
 
 import { own } from "helix-flows";
@@ -13,8 +13,8 @@ import type { CSSProperties } from "react";
 import data from "../../../helix/data/kinds.json";
 
 /**
- * How a field is edited: `list` one a line, `json` as it is written there, `switch` yes or no, `links` nodes of the flow.
- * The words that one chooses among stand there themselves.
+ * How a field is edited: `list` one item per line, `json` as JSON, `switch` yes or no, `links` nodes of the flow.
+ * For a choice, the options themselves.
  */
 export type FieldForm = "line" | "text" | "code" | "number" | "list" | "json" | "switch" | "links" | readonly string[];
 
@@ -22,25 +22,25 @@ export interface Field {
   name: string;
   label: string;
   form: FieldForm;
-  /** What the options of a list of words are called, where it isn't by themselves. */
+  /** The options' names, if they differ from the options. */
   names?: ReadonlyMap<string, string>;
-  /** It may be left empty. */
+  /** The field may be left empty. */
   isOptional?: boolean;
-  /** The least and the most that a number may be. */
+  /** The least and the greatest number. */
   range?: readonly [number, number];
   /** Numbers are whole. */
   isWhole?: boolean;
-  /** What one often writes there. */
+  /** Common values. */
   suggestions?: readonly string[];
-  /** What counts while there is nothing. */
+  /** The default for an empty field. */
   fallback?: unknown;
-  /** What it is for, in a sentence. */
+  /** Its purpose, in a sentence. */
   help?: string;
   /** The kinds of the nodes that links lead to. */
   kinds?: readonly string[];
 }
 
-/** Fields under a heading; those without one are always in sight. */
+/** Fields under a heading; those without a heading are always visible. */
 export interface FieldGroup {
   title: string;
   fields: readonly Field[];
@@ -50,14 +50,14 @@ export interface Kind {
   type: string;
   name: string;
   icon: LucideIcon;
-  /** The heading of the palette under which it is. */
+  /** Its heading in the palette. */
   category: string;
   /** What a node of it does, in a few words. */
   about: string;
   groups: readonly FieldGroup[];
   /** All fields of the groups. */
   fields: readonly Field[];
-  /** The field that tells most about a node, beside its label. */
+  /** The field that says most about a node, besides its label. */
   telling: string;
 }
 
@@ -111,21 +111,21 @@ const OTHER: Kind = { type: "other", name: "Node", icon: Square, category: "", a
 
 const byType = new Map(KINDS.map((kind) => [kind.type, kind]));
 
-/** Give the kind of a type; of one that we don't know, a plain one. */
+/** Give the kind of a type; a plain one for an unknown type. */
 export function kindOf(type: string | undefined): Kind {
   return byType.get(type ?? "") ?? OTHER;
 }
 
-/** What a node is by: its type, and what an earlier generation's pages told its kind by. */
+/** The fields that say a node's kind: its type, or the data of the first generation of clients. */
 interface Typed {
   type?: unknown;
   data?: Record<string, unknown>;
 }
 
-/** The type of all nodes of an earlier generation's pages. */
+/** The type of all nodes of the first generation of clients. */
 const OLD_TYPE = "aiFlowNode";
 
-/** Tell whether a node's kind is in its data, where an earlier generation's pages have it. */
+/** Tell whether a node's kind is in its data, as in the first generation of clients. */
 export function hasKindInData({ type, data }: Typed): boolean {
   return !byType.has(textOf(type)) && (type === OLD_TYPE || byType.has(textOf(data?.["type"])));
 }
@@ -135,7 +135,7 @@ export function kindOfNode(node: Typed): Kind {
   return kindOf(textOf(hasKindInData(node) ? node.data?.["type"] : node.type));
 }
 
-/** Say of what kind a node is; one that is for others to lie in is a group, where it is of none. */
+/** Give the name of a node's kind; a group without a kind is a "Group". */
 export function kindName(node: Typed, isGroup: boolean): string {
   const kind = kindOfNode(node);
   return isGroup && kind === OTHER ? "Group" : kind.name;
@@ -147,14 +147,14 @@ export interface Tint {
   kind: string;
   /** A colour of its own in place of that, as `#rrggbb`. */
   own: string | null;
-  /** Somebody has chosen it. */
+  /** Whether somebody has chosen it. */
   isChosen: boolean;
 }
 
-/** A colour, as it is kept. */
+/** A colour, as it is stored. */
 export const HEX = /^#(?:[\da-f]{3}|[\da-f]{6})$/i;
 
-/** Tell how a node is coloured: as its kind unless somebody chose another kind's colour, or any, as `#rrggbb`. */
+/** Give a node's colour: its kind's, unless somebody chose another kind's colour or any `#rrggbb`. */
 export function tintOf(node: Typed): Tint {
   const kind = kindOfNode(node).type;
   const chosen = textOf(node.data?.["color"]).trim();
@@ -164,18 +164,18 @@ export function tintOf(node: Typed): Tint {
   return { kind: byType.has(chosen) ? chosen : kind, own: null, isChosen: byType.has(chosen) };
 }
 
-/** Give the class, beside another, and the style by which an element has a tint's colour. */
+/** Give the class names and the style that give an element a tint's colour. */
 export function tinted(name: string, { kind, own }: Tint): { className: string; style?: CSSProperties } {
   return own === null ? { className: `${name} ${kind}` } : { className: `${name} own`, style: { "--own": own } as CSSProperties };
 }
 
-/** Say what a field is called, by its name; of kinds that call it differently, as one of them does. */
+/** Give a field's label by its name. If kinds use different labels, one of them. */
 export function fieldLabel(name: string): string {
   const field = KINDS.flatMap(({ fields }) => fields).find((one) => one.name === name);
   return field?.label ?? name.charAt(0).toUpperCase() + name.slice(1);
 }
 
-/** Tell whether a value is what a field is made for: other programs write anything. */
+/** Tell whether a value fits a field: other programs may write anything. */
 function isFitting(form: FieldForm, value: unknown): boolean {
   const isWords = Array.isArray(value) && value.every((one) => typeof one === "string");
   switch (form) {
@@ -187,7 +187,7 @@ function isFitting(form: FieldForm, value: unknown): boolean {
   }
 }
 
-/** Give a field as it is edited where it holds that: what is of another type than is expected is edited as it is. */
+/** Give the field to edit a value with: a value of an unexpected type is edited as JSON. */
 export function fieldFor(field: Field, value: unknown): Field {
   if (value === undefined || isFitting(field.form, value)) {
     return field;
@@ -196,7 +196,7 @@ export function fieldFor(field: Field, value: unknown): Field {
   return { name, label, form: "json", ...(help === undefined ? {} : { help }) };
 }
 
-/** Say in words what a node holds, to be found by: its fields' labels, and what is in them as it is shown. */
+/** Give the words that a node is found by: its fields' labels and their shown values. */
 export function wordsOf(node: Typed): string {
   const fields = new Map(kindOfNode(node).fields.map((field) => [field.name, field]));
   const words = Object.entries(node.data ?? {}).map(([name, value]) => {
@@ -207,7 +207,7 @@ export function wordsOf(node: Typed): string {
   return words.join("\n");
 }
 
-/** Give a value as text to show in a line; `""` for none. */
+/** Write a value as one line of text; `""` for none. */
 export function textOf(value: unknown): string {
   if (typeof value === "string") {
     return value;
@@ -215,7 +215,7 @@ export function textOf(value: unknown): string {
   return value === undefined || value === null ? "" : JSON.stringify(value);
 }
 
-/** Say what a node is called. */
+/** Give a node's label. */
 export function labelOf(node: Typed): string {
   return textOf(node.data?.["label"]) || `Untitled ${kindOfNode(node).name.toLowerCase()}`;
 }

@@ -1,4 +1,4 @@
-/** Links in nodes' data to other nodes, as `kinds.json` says which fields have them. Pure functions. */
+/** Links from nodes' data to other nodes; `kinds.json` lists the fields with links. Pure functions. */
 
 import { own } from "helix-flows";
 
@@ -6,7 +6,7 @@ import { KINDS } from "./kinds";
 
 const LINKS = [...new Set(KINDS.flatMap(({ fields }) => fields.filter(({ form }) => form === "links").map(({ name }) => name)))];
 
-/** Lead the links of a node that is copied to the copies of what they name; to what isn't copied they stay. */
+/** Lead a copied node's links to the copies of their targets; links to other nodes stay. */
 export function relinked<T extends Readonly<Record<string, unknown>>>(data: T, copies: ReadonlyMap<string, string>): T {
   const led = LINKS.flatMap((name) => {
     const value = own(data, name);

@@ -1,16 +1,16 @@
-/** How a node looks where somebody has chosen that freely: what fills it, and its border. Pure functions. */
+/** A node's chosen look: its fill and border. Pure functions. */
 
 import type { CSSProperties } from "react";
 
 import { HEX } from "./kinds";
 
-/** What border lines there are. */
+/** The border styles. */
 export const LINES = ["solid", "dashed", "dotted"] as const;
 
-/** How wide a border may be, in pixels. */
+/** The widest border, in pixels. */
 export const MAX_BORDER = 8;
 
-/** What of a node's `style` is understood; `null` where nobody has chosen. */
+/** The supported part of a node's `style`; `null` if nobody has chosen. */
 export interface Look {
   /** As `#rrggbb` or `#rgb`. */
   fill: string | null;
@@ -33,7 +33,7 @@ function widthOf(value: unknown): number | null {
   return typeof number === "number" && number >= 0 ? Math.min(MAX_BORDER, number) : null;
 }
 
-/** Read how a node looks: its `style` as React Flow has it, `border: "2px solid #e11d48"` included. What else stands there counts nothing. */
+/** Read a node's look from its React Flow `style`, also from `border: "2px solid #e11d48"`; ignore other values. */
 export function lookOf(node: object): Look {
   const { style } = node as { style?: unknown };
   if (typeof style !== "object" || style === null) {
@@ -49,7 +49,7 @@ export function lookOf(node: object): Look {
   };
 }
 
-/** Give the patch of a node's `style` by which it looks so; what is `undefined` stays. Its shorthands are written out. */
+/** Give the patch of a node's `style` for a look; `undefined` leaves a value as it is. Shorthands are written out. */
 export function styling(node: object, change: Partial<Look>): Record<string, string | number | null> {
   const { style } = node as { style?: unknown };
   const has = (name: string): boolean => typeof style === "object" && style !== null && Object.hasOwn(style, name);
@@ -63,7 +63,7 @@ export function styling(node: object, change: Partial<Look>): Record<string, str
   };
 }
 
-/** Tell how bright a colour is, from 0 to 1, as contrasts are reckoned (WCAG 2.2, relative luminance). */
+/** Give a colour's relative luminance, from 0 to 1 (WCAG 2.2). */
 function luminanceOf(hex: string): number {
   const long = hex.length === 4 ? hex.slice(1).replaceAll(/./g, "$&$&") : hex.slice(1);
   const digits = long.match(/../g) ?? [];
@@ -74,7 +74,7 @@ function luminanceOf(hex: string): number {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-/** Give what is read best on a colour, black or white, at 4.5:1 or more; white on what isn't `#rrggbb` or `#rgb`. */
+/** Give the more readable text colour on a fill, black or white, at 4.5:1 or more; white if it isn't a hex colour. */
 export function inkOn(fill: string): string {
   if (!HEX.test(fill)) {
     return "#ffffff";
@@ -83,7 +83,7 @@ export function inkOn(fill: string): string {
   return 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 ? "#ffffff" : "#000000";
 }
 
-/** Give the class names and the style by which an element looks so. */
+/** Give the class names and the style for a look. */
 export function dressed({ fill, border, width, line }: Look): { className: string; style: CSSProperties } {
   const names = [fill === null ? "" : "filled", border === null && width === null && line === null ? "" : "bordered"];
   const style = {
@@ -95,7 +95,7 @@ export function dressed({ fill, border, width, line }: Look): { className: strin
   return { className: names.filter(Boolean).join(" "), style };
 }
 
-/** Give how long the dashes of a line of that width are, and the gaps, as SVG writes it; `null` for none. */
+/** Give the lengths of a line's dashes and gaps as SVG writes them; `null` for a solid line. */
 export function dashesOf({ line }: Look, width: number): string | null {
   return line === "dashed" ? `${width * 3} ${width * 2}` : line === "dotted" ? `${width} ${width}` : null;
 }

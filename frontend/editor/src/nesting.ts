@@ -1,8 +1,8 @@
-/** Nodes within nodes: who lies in whom, where that is, and what lies above what. Pure functions. */
+/** Nested nodes: parents, places on the canvas, and levels. Pure functions. */
 
 import { compareIds, type FlowDocument, type FlowEdge, type Point, strays } from "helix-flows";
 
-/** What of a node, React Flow's or the document's, says where it lies. */
+/** The part of a node, React Flow's or the document's, that says where it lies. */
 export interface Nested {
   id: string;
   parentId?: unknown;
@@ -10,29 +10,29 @@ export interface Nested {
   zIndex?: unknown;
 }
 
-/** Where a node lies. */
+/** A node's place on the canvas. */
 export interface Place extends Point {
-  /** In whom; `undefined` where in nobody. */
+  /** Its parent; `undefined` if it has none. */
   parent: string | undefined;
-  /** What of all has more lies above, as React Flow has it: a node above the one that it lies in. */
+  /** A higher level lies above, as in React Flow. A node is above its parent. */
   level: number;
 }
 
-/** The levels that can be given are between this and its negative: below what the editor itself draws above nodes. */
+/** Levels are between this and its negative: below what the editor draws above nodes. */
 export const MAX_LEVEL = 900;
 
-/** Read a node's or an edge's `zIndex`, which may be anything. */
+/** Read a level from a node's or an edge's `zIndex`, which may be anything. */
 export function levelOf(zIndex: unknown): number {
   return typeof zIndex === "number" && Number.isFinite(zIndex) ? Math.max(-MAX_LEVEL, Math.min(MAX_LEVEL, Math.round(zIndex))) : 0;
 }
 
-/** Tell in whom nodes lie, by id. */
+/** Give the nodes' parents, by id. */
 function parentsOf(nodes: readonly Nested[]): Map<string, string> {
   const lost = strays(Object.fromEntries(nodes.map((node) => [node.id, node])));
   return new Map(nodes.flatMap(({ id, parentId }) => (typeof parentId === "string" && !lost.has(id) ? [[id, parentId]] : [])));
 }
 
-/** Tell where nodes lie, by id: those in nobody first, then those in them, and so on, each in the order given. */
+/** Give the nodes' places, by id: parents before children, otherwise in the given order. */
 export function nestingOf(nodes: readonly Nested[]): Map<string, Place> {
   const parents = nodes.some(({ parentId }) => parentId !== undefined) ? parentsOf(nodes) : new Map<string, string>();
   const inside = new Map<string | undefined, [number, Nested][]>();
@@ -58,30 +58,30 @@ export function nestingOf(nodes: readonly Nested[]): Map<string, Place> {
   return places;
 }
 
-/** List what a document holds by table, in the order in which everybody draws it: by id. */
+/** List nodes or edges in the order in which everybody draws them: by id. */
 export function inOrder<T extends { id: string }>(members: Readonly<Record<string, T>>): T[] {
   return Object.values(members).toSorted((a, b) => compareIds(a.id, b.id));
 }
 
 const known = new WeakMap<FlowDocument["nodes"], ReadonlyMap<string, Place>>();
 
-/** Tell where the nodes of a document, which never changes in place, lie. */
+/** Give the places of a document's nodes. The document never changes in place. */
 export function placesIn({ nodes }: Pick<FlowDocument, "nodes">): ReadonlyMap<string, Place> {
   const places = known.get(nodes) ?? nestingOf(inOrder(nodes));
   known.set(nodes, places);
   return places;
 }
 
-/** Tell how far above the canvas an edge lies for the nodes that it joins: not behind what they lie in. */
+/** Give the level that an edge needs because of its nodes: it must not be behind their parents. */
 export function liftOf({ source, target }: Pick<FlowEdge, "source" | "target">, places: ReadonlyMap<string, Pick<Place, "parent" | "level">>): number {
   const lifts = [source, target].map((id) => places.get(id)).filter((place) => place?.parent !== undefined);
   return Math.max(0, ...lifts.map((place) => place?.level ?? 0));
 }
 
-/** Give nodes, and all that lies in them. */
+/** Give nodes with everything inside them. */
 export function withInside(ids: Iterable<string>, places: ReadonlyMap<string, Place>): Set<string> {
   const all = new Set(ids);
-  // Who lies in another is listed after that one.
+  // Children are listed after their parents.
   for (const [id, { parent }] of places) {
     if (parent !== undefined && all.has(parent)) {
       all.add(id);
@@ -90,7 +90,7 @@ export function withInside(ids: Iterable<string>, places: ReadonlyMap<string, Pl
   return all;
 }
 
-/** Leave out nodes that lie in others of them, and move with those. */
+/** Leave out nodes that lie inside other given nodes, and move with those. */
 export function outermost(ids: Iterable<string>, places: ReadonlyMap<string, Place>): string[] {
   const all = new Set(ids);
   const inside = withInside(all, places);
@@ -98,12 +98,12 @@ export function outermost(ids: Iterable<string>, places: ReadonlyMap<string, Pla
   return [...all].filter((id) => !isCarried(places.get(id)?.parent));
 }
 
-/** The type of nodes that are made for others to lie in. */
+/** The type of nodes that are made as groups. */
 export const GROUP = "group";
 
 const knownGroups = new WeakMap<FlowDocument["nodes"], ReadonlySet<string>>();
 
-/** Tell which nodes of a document, which never changes in place, are groups: others lie in them, or they were made for that. */
+/** Give a document's groups: nodes with children, or of the type for groups. The document never changes in place. */
 export function groupsIn({ nodes }: Pick<FlowDocument, "nodes">): ReadonlySet<string> {
   const before = knownGroups.get(nodes);
   if (before !== undefined) {
@@ -116,7 +116,7 @@ export function groupsIn({ nodes }: Pick<FlowDocument, "nodes">): ReadonlySet<st
   return groups;
 }
 
-/** List what a node lies in, from inside. */
+/** List a node's ancestors, the innermost first. */
 export function ancestorsOf(id: string, places: ReadonlyMap<string, Place>): string[] {
   const found: string[] = [];
   for (let at = places.get(id)?.parent; at !== undefined; at = places.get(at)?.parent) {
@@ -125,7 +125,7 @@ export function ancestorsOf(id: string, places: ReadonlyMap<string, Place>): str
   return found;
 }
 
-/** List what lies in what; `undefined` stands for the canvas. */
+/** List the children by parent; `undefined` stands for the canvas. */
 export function membersOf(places: ReadonlyMap<string, Pick<Place, "parent">>): Map<string | undefined, string[]> {
   const members = new Map<string | undefined, string[]>();
   for (const [id, { parent }] of places) {
@@ -139,7 +139,7 @@ export function membersOf(places: ReadonlyMap<string, Pick<Place, "parent">>): M
   return members;
 }
 
-/** Find the innermost node that all of some lie in; `undefined` where there is none. */
+/** Find the innermost node that contains all given ones; `undefined` if there is none. */
 export function innermostAround(ids: readonly string[], places: ReadonlyMap<string, Place>): string | undefined {
   const [first, ...others] = ids;
   const above = first === undefined ? [] : ancestorsOf(first, places);
@@ -155,7 +155,7 @@ export function innermostAround(ids: readonly string[], places: ReadonlyMap<stri
     if (at === undefined) {
       return undefined;
     }
-    // Who has passed there before has said how far up that leads.
+    // An earlier node that passed here has noted how far up it leads.
     depth = Math.max(depth, depths.get(at) ?? 0);
   }
   return above[depth];

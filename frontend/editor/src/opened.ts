@@ -1,4 +1,4 @@
-/** The flow that is open, for what must work when nothing else does. */
+/** The open flow, for functions that must work even after a crash. */
 
 import type { FlowDocument, SyncedFlow } from "helix-flows";
 
@@ -7,13 +7,13 @@ import { download } from "./files";
 export const open = {
   flow: null as SyncedFlow | null,
 
-  /** Save what is shown of it, unsent changes included. */
+  /** Save what is shown of it, including unsent changes. */
   save(): void {
     saveDocument(this.flow?.state.document ?? null);
   },
 };
 
-/** Have a flow be the one that is open. Returns what ends that. */
+/** Set the open flow. Returns a function that ends this. */
 export function openFlow(flow: SyncedFlow): () => void {
   open.flow = flow;
   return () => {
@@ -21,7 +21,7 @@ export function openFlow(flow: SyncedFlow): () => void {
   };
 }
 
-/** Tell whether changes would be lost with the page: nobody else has them, and nothing can be kept here. */
+/** Tell whether changes would be lost with the page: they are unsent, and can't be stored here. */
 export function isAtRisk(flow: SyncedFlow): boolean {
   const { unsent, kept } = flow.state.status;
   return unsent > 0 && !kept;
@@ -35,7 +35,7 @@ export function saveDocument(document: FlowDocument | null): void {
   }
 }
 
-/** Give a title as the name of a file. */
+/** Make a file name of a title. */
 export function safeName(title: string): string {
   return title.replaceAll(/[^\p{L}\p{N} ._-]+/gu, "").trim() || "flow";
 }

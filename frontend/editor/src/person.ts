@@ -1,4 +1,4 @@
-/** Who one is: a guest with a colour and an animal, until one says otherwise. */
+/** The user: a guest named after a colour and an animal, until they change the name. */
 
 import { wellFormed } from "helix-flows";
 
@@ -12,7 +12,7 @@ export interface Person {
 
 const KEY = "helix-person";
 
-/** White is readable on all of them. */
+/** White text is readable on all of them. */
 const COLORS = [
   ["Teal", "#0f766e"], ["Amber", "#b45309"], ["Rose", "#be123c"], ["Indigo", "#4338ca"], ["Violet", "#7e22ce"],
   ["Green", "#15803d"], ["Sky", "#0369a1"], ["Pink", "#be185d"], ["Orange", "#c2410c"], ["Slate", "#475569"],
@@ -44,7 +44,7 @@ function read(text: string | null): Person | null {
   }
 }
 
-/** Give the person of this browser; a new guest, the first time. */
+/** Give the user of this browser; a new guest at the first time. */
 export function thePerson(): Person {
   const known = read(stored(KEY));
   if (known !== null) {
@@ -55,14 +55,14 @@ export function thePerson(): Person {
   return person;
 }
 
-/** Be called otherwise from now on. */
+/** Change the user's name. */
 export function rename(name: string): Person {
   const person = { ...thePerson(), name: wellFormed(name) };
   store(KEY, JSON.stringify(person));
   return person;
 }
 
-/** Make up an id; `crypto.randomUUID` is for secure pages alone, and a daemon may be reached without TLS. */
+/** Make a random id. `crypto.randomUUID` needs a secure page, and a daemon may be used without TLS. */
 export function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(9));
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");

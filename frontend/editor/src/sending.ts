@@ -1,4 +1,4 @@
-/** What this browser has unsent of flows that no page has open. */
+/** Unsent changes of flows that no page of this browser has open. */
 
 import { Unsent, type UnsentEvent } from "helix-flows";
 
@@ -6,7 +6,7 @@ import { thePerson } from "./person";
 import { tell } from "./ui/Toasts";
 import { numbered } from "./words";
 
-/** Send it, and tell what isn't taken; `except` is the flow that is open here. */
+/** Send them, and report what is refused or dropped; `except` is the flow that is open here. */
 export function sendUnsent(except?: string): Unsent {
   const unsent = new Unsent({ user: thePerson(), ...(except === undefined ? {} : { except }) });
   unsent.listen((event) => { tell(textOf(event)); });

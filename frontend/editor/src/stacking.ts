@@ -1,13 +1,13 @@
-/** What is drawn above what at one level: groups, edges, nodes, from below. And where edges of the same ends run. */
+/** Drawing order within a level: groups, edges, nodes. And lanes for edges with the same ends. */
 
 import { compareIds, type FlowEdge } from "helix-flows";
 
-/** What lies at a level, from below. */
+/** The parts of a level, from bottom to top. */
 const PARTS = ["group", "edge", "node"] as const;
 
 type Part = (typeof PARTS)[number];
 
-/** Give the number by which something is above all that has a lower one; see `Place` for levels. */
+/** Give a part's `zIndex`: higher ones are drawn above lower ones. See `Place` for levels. */
 export function stackedAt(level: number, part: Part): number {
   return PARTS.length * level + PARTS.indexOf(part);
 }
@@ -17,8 +17,8 @@ type Edges = Readonly<Record<string, Pick<FlowEdge, "id" | "source" | "target">>
 const known = new WeakMap<Edges, ReadonlyMap<string, number>>();
 
 /**
- * Tell in which lane edges run that have the same ends as others: 0 is in the middle, and those of one pair are one
- * from each other. What isn't named runs in the middle.
+ * Give the lanes of edges that share their ends: 0 is the middle, and neighbouring lanes differ by one. Other edges
+ * run in the middle.
  *
  * @param edges which never change in place.
  */

@@ -1,6 +1,6 @@
-/** What this browser keeps for its person. */
+/** localStorage that never throws. */
 
-/** Read what is kept; `null` where there is nothing, or nothing can be kept. */
+/** Read a value; `null` if there is none, or no storage. */
 export function stored(key: string): string | null {
   try {
     return localStorage.getItem(key);
@@ -9,7 +9,7 @@ export function stored(key: string): string | null {
   }
 }
 
-/** List the names of what is kept. */
+/** List the stored keys. */
 export function storedKeys(): string[] {
   try {
     return Object.keys(localStorage);
@@ -18,7 +18,7 @@ export function storedKeys(): string[] {
   }
 }
 
-/** Keep something, where that can be; tell whether it could. */
+/** Store a value, if possible; tell whether it was. */
 export function store(key: string, value: string): boolean {
   try {
     localStorage.setItem(key, value);
@@ -29,11 +29,11 @@ export function store(key: string, value: string): boolean {
   }
 }
 
-/** Keep something no more. */
+/** Remove a value. */
 export function unstore(key: string): void {
   try {
     localStorage.removeItem(key);
   } catch {
-    // There is none, so nothing is in it.
+    // Without storage there is nothing to remove.
   }
 }

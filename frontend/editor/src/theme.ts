@@ -1,4 +1,4 @@
-/** Light or dark: the system's, until one chooses otherwise. */
+/** The theme, light or dark: the system's, until the user chooses. */
 
 import { useSyncExternalStore } from "react";
 
@@ -26,7 +26,7 @@ function show(): void {
   }
 }
 
-/** Show the theme, and follow the system, and what is chosen in another tab. */
+/** Show the theme, and follow the system and choices in other tabs. */
 export function startTheme(): void {
   chosen = stored(KEY);
   system.addEventListener("change", show);
@@ -39,7 +39,7 @@ export function startTheme(): void {
   show();
 }
 
-/** Choose the other one. Who chooses the system's follows the system again. */
+/** Choose the other theme. Choosing the system's theme means following the system again. */
 export function toggleTheme(): void {
   const wanted = current() === "dark" ? "light" : "dark";
   if (wanted === ofSystem()) {
@@ -52,7 +52,7 @@ export function toggleTheme(): void {
   show();
 }
 
-/** The theme, rendered anew when it changes. */
+/** The theme; the component renders again when it changes. */
 export function useTheme(): Theme {
   return useSyncExternalStore((listener) => {
     listeners.add(listener);

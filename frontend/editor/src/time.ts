@@ -8,7 +8,7 @@ const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
-/** Say how long ago it was; `at` is in Unix seconds. */
+/** Write how long ago `at` was, in Unix seconds. */
 export function ago(at: number, now = Date.now() / 1000): string {
   const seconds = Math.max(0, now - at);
   for (const [unit, length] of UNITS) {

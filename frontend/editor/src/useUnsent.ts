@@ -8,13 +8,13 @@ interface Known {
 
 const NOTHING: Known = { unsent: null, flows: [] };
 
-/** Send what this browser has unsent of flows that aren't open, and list it; `except` is the one that is open here. */
+/** Send and list this browser's unsent changes of flows that aren't open; `except` is the one that is open here. */
 export function useUnsent(except?: string): Known {
   const [known, setKnown] = useState(NOTHING);
   useEffect(() => {
     let isCurrent = true;
     let end = (): void => undefined;
-    // What it needs is loaded behind what is seen first.
+    // Its code is loaded after the first screen.
     void import("./sending").then(({ sendUnsent }) => {
       if (isCurrent) {
         const unsent = sendUnsent(except);

@@ -1,6 +1,6 @@
-/** What is said in several places alike. */
+/** Wording that several places share. */
 
-/** Say how many there are of something: `1 node`, `2 nodes`. */
+/** Write a count with its noun: `1 node`, `2 nodes`. */
 export function numbered(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

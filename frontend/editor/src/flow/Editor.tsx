@@ -38,20 +38,20 @@ import { Announcer } from "./status/announce";
 import { BrokenCanvas } from "./status/Broken";
 import { Closed, Waiting } from "./status/Closed";
 
-/** What is asked of the canvas alone, while one edits. */
+/** State of the canvas that isn't part of the flow. */
 interface Canvassing {
   /** Nothing on the canvas may be changed by accident. */
   isLocked: boolean;
-  /** Dragging over it selects. */
+  /** Dragging over the canvas selects. */
   isBoxing: boolean;
-  /** The node or edge whose label is edited where it stands. */
+  /** The node or edge whose label is edited on the canvas. */
   renamed: string | null;
   menu: MenuPlace | null;
 }
 
 const CALM: Canvassing = { isLocked: false, isBoxing: false, renamed: null, menu: null };
 
-/** Edits one flow, together with everybody else who is in it. */
+/** The editor of one flow, together with everybody else in it. */
 export function Editor({ flowId }: { flowId: string }) {
   const [user] = useState(thePerson);
   const flow = useFlow(flowId, { user, sanitizeNode: asItIsCalled });
@@ -65,7 +65,7 @@ export function Editor({ flowId }: { flowId: string }) {
   const { isLocked, isBoxing, renamed, menu } = canvas;
   const isViewer = sync.state.role === "viewer";
   const isReadOnly = isViewer || past !== null || status.kind === "closed";
-  // Before it is there, nobody sees what they do to it.
+  // Until it is loaded, nobody would see what they change.
   const isAbsent = document === null;
   const isFixed = isReadOnly || isLocked || isAbsent;
   const follow = useFollow(sync);
@@ -109,7 +109,7 @@ export function Editor({ flowId }: { flowId: string }) {
   const names = useMemo(() => new Map(Object.values(document?.nodes ?? {}).map((node) => [node.id, labelOf(node)])), [document]);
   const areProperties = past === null && fieldsClosedFor !== key && selected.length > 0 && renamed === null;
   if (renamed !== null && (own(document?.nodes, renamed) ?? own(document?.edges, renamed)) === undefined) {
-    // Others have deleted it meanwhile.
+    // Somebody else deleted it meanwhile.
     ask({ renamed: null });
   }
   useKeptInSight(areProperties && selected.length === 1 ? (selected[0] ?? "") : "");
@@ -225,12 +225,12 @@ export function Editor({ flowId }: { flowId: string }) {
   );
 }
 
-/** Give React Flow labels of all kinds, too: `FlowNode` writes them as text. */
+/** Keep labels of every type for React Flow: `FlowNode` writes them as text. */
 function asItIsCalled(node: FlowNode): FlowNode {
   return { ...sanitizeNode(node), data: node.data };
 }
 
-/** Give the nodes and edges of a document by their ids, as JSON. */
+/** Give a document's nodes and edges by ids, which are given as JSON. */
 function chosenOf(document: FlowDocument | null, key: string): { nodes: FlowNode[]; edges: FlowEdge[] } {
   const ids = JSON.parse(key) as string[];
   return {
@@ -239,7 +239,7 @@ function chosenOf(document: FlowDocument | null, key: string): { nodes: FlowNode
   };
 }
 
-/** Keep the latest value for what is called later, without a new call each time. */
+/** Keep the latest value for later calls, without new callbacks. */
 function useLatest(actions: Actions): RefObject<Actions> {
   const latest = useRef(actions);
   useLayoutEffect(() => {

@@ -8,22 +8,22 @@ import { tell } from "../ui/Toasts";
 import { FlowCard } from "./FlowCard";
 import { useSeen } from "./useSeen";
 
-/** Cards that are drawn at once; more when their end comes in sight. */
+/** Cards that are drawn at once; more follow when their end becomes visible. */
 const STEP = 48;
 
 interface Props {
   flows: readonly ListedFlow[];
-  /** The server has more of them. */
+  /** The server has more flows. */
   hasMore: boolean;
   present: ReadonlyMap<string, number>;
-  /** How many changes this browser has of each that no server has. */
+  /** The number of unsent changes in this browser, by flow. */
   unsent: ReadonlyMap<string, number>;
   onChange: () => void;
-  /** One has scrolled to the last of them, and there are more. */
+  /** The user has scrolled to the last flow, and there are more. */
   onEnd: () => void;
 }
 
-/** The flows, as many as one has scrolled to. */
+/** The flows, as many as the user has scrolled to. */
 export function Cards({ flows, hasMore, present, unsent, onChange, onEnd }: Props) {
   const [shown, setShown] = useState(STEP);
   return (
@@ -42,7 +42,7 @@ export function Cards({ flows, hasMore, present, unsent, onChange, onEnd }: Prop
   );
 }
 
-/** A card that can't be shown as others are. */
+/** A card that can't be shown. */
 function BrokenCard({ flow: { id }, onChange }: { flow: ListedFlow; onChange: () => void }) {
   const remove = (): void => {
     api.remove(id).then(onChange, (error: unknown) => { tell(`Couldn't delete it: ${reasonOf(error)}`); });
@@ -60,7 +60,7 @@ function BrokenCard({ flow: { id }, onChange }: { flow: ListedFlow; onChange: ()
   );
 }
 
-/** @param rest how many there are, if that is known. */
+/** @param rest how many there are, if known. */
 function More({ rest, onMore }: { rest: number | null; onMore: () => void }) {
   const [element] = useSeen<HTMLButtonElement>(onMore);
   return (
@@ -70,7 +70,7 @@ function More({ rest, onMore }: { rest: number | null; onMore: () => void }) {
   );
 }
 
-/** Stands where cards will be. */
+/** Placeholders for cards. */
 export function Skeletons() {
   return (
     <ul className="cards" aria-label="Loading flows" aria-busy>

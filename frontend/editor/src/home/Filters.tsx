@@ -10,7 +10,7 @@ const BOTH = [
   { what: "age", label: "Changed", choices: AGES },
 ] as const;
 
-/** Chooses flows by how many nodes they have, and when they were changed: what is chosen stands in the search, too. */
+/** Filters flows by their number of nodes and their last change. A choice is also written into the search. */
 export function Filters({ search, onSearch }: Props) {
   return (
     <div className="filters">

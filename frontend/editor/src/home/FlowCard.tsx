@@ -14,19 +14,19 @@ import { numbered } from "../words";
 import { Miniature } from "./Miniature";
 import { useSeen } from "./useSeen";
 
-/** Flows of more nodes aren't fetched only to be drawn small. */
+/** Larger flows aren't loaded only to be drawn small. */
 const MOST_DRAWN = 2_000;
 
 interface Props {
   flow: ListedFlow;
-  /** How many are in it at the moment. */
+  /** How many people are in it now. */
   people: number;
-  /** How many changes this browser has of it that no server has. */
+  /** The number of its unsent changes in this browser. */
   unsent: number;
   onChange: () => void;
 }
 
-/** A flow among others. */
+/** A flow's card. */
 export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange }: Props) {
   const [element, isSeen] = useSeen<HTMLLIElement>();
   const [document, setDocument] = useState<FlowDocument>();
@@ -52,7 +52,7 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
     card?.querySelector<HTMLElement>(".open")?.focus();
   };
   const remove = (): void => {
-    // The keyboard goes on with the card that takes this one's place.
+    // The focus moves to the card that takes this one's place.
     focus(element.current?.nextElementSibling ?? element.current?.previousElementSibling);
     carryOut("delete", api.remove(flow.id), () => {
       tell(`Deleted “${title}”.`, {
@@ -120,12 +120,12 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
 
 interface NamingProps {
   title: string;
-  /** @param isByKey the keyboard ended it, and goes on with the card. */
+  /** @param isByKey whether a key ended it, so that the card gets the focus. */
   onEnd: (title: string | null, isByKey: boolean) => void;
 }
 
 function Naming({ title: known, onEnd }: NamingProps) {
-  // What others call it meanwhile isn't taken back by who types nothing.
+  // A user who types nothing must not revert a title that others set meanwhile.
   const [title] = useState(known);
   const isByKey = useRef(false);
   return (

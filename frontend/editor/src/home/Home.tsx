@@ -45,7 +45,7 @@ async function create(what: Parameters<typeof api.create>[0]): Promise<void> {
 
 const createBlank = (): void => void create({ document: { title: "Untitled flow" } });
 
-/** The flows, and what to begin one from. */
+/** The home page: flows and templates. */
 export default function Home() {
   const [search, setSearch] = useState("");
   const [order, setOrder] = useState<Order>(() => {
@@ -53,7 +53,7 @@ export default function Home() {
     return isOrder(kept) ? kept : "changed";
   });
   const [most, setMost] = useState(PAGE);
-  // To put them in another order than the server's takes all of them.
+  // Another order than the server's needs all flows.
   const { list, present, error, reload } = useFlows(search.trim(), order === "changed" ? most : MOST_FLOWS);
   const flows = useMemo(() => list?.flows.toSorted(ORDERS[order]), [list, order]);
   const shown = useDeferredValue(flows);

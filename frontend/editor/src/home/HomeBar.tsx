@@ -11,7 +11,7 @@ interface Props {
   onCreate: () => void;
 }
 
-/** Finds, imports and makes flows. */
+/** The top bar of home: searches, imports and creates flows. */
 export function HomeBar({ search, onSearch, onImport, onCreate }: Props) {
   return (
     <header className="bar">
@@ -40,7 +40,7 @@ function SearchField({ search, onSearch }: Pick<Props, "search" | "onSearch">) {
       const isFind = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey);
       if (isSlash || isFind) {
         event.preventDefault();
-        // Not every browser focuses what is selected.
+        // Not every browser focuses a field when its text is selected.
         field.current?.focus();
         field.current?.select();
       }
@@ -81,7 +81,7 @@ interface ImportProps {
   children: ReactNode;
 }
 
-/** Asks for files. */
+/** A button that asks for files to import. */
 export function ImportButton({ className, onImport, children }: ImportProps) {
   const files = useRef<HTMLInputElement>(null);
   return (

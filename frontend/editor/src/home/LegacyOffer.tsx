@@ -4,7 +4,7 @@ import { forget, importLegacy, type LegacyFlow, legacyFlows } from "./importing"
 
 const number = (flows: readonly LegacyFlow[]): string => (flows.length === 1 ? "a flow" : `${flows.length} flows`);
 
-/** Offers to import what an earlier editor kept in this browser, if it did. */
+/** Offers to import flows that an earlier editor stored in this browser. */
 export function LegacyOffer({ onImported }: { onImported: () => void }) {
   const [flows, setFlows] = useState(legacyFlows);
   const [wasTried, setTried] = useState(false);

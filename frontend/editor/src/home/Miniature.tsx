@@ -6,7 +6,7 @@ import { tinted, tintOf } from "../kinds";
 import { dressed, lookOf } from "../look";
 import { placesIn } from "../nesting";
 
-/** From how many nodes on edges are too many to tell anything. */
+/** From this many nodes on, edges are left out: they would be too many to recognise. */
 const MANY_NODES = 400;
 
 /** A flow, drawn small. */

@@ -8,11 +8,11 @@ import { useSeen } from "./useSeen";
 
 interface Props {
   onChoose: (id: string) => void;
-  /** Whether the server answers: what failed while it didn't is tried again. */
+  /** Whether the server answers. When it does again, failed requests are repeated. */
   isReachable: boolean;
 }
 
-/** What to begin a flow from. */
+/** The templates for new flows. */
 export function Templates({ onChoose, isReachable }: Props) {
   const [templates, setTemplates] = useState<ListedTemplate[]>([]);
   const [looked, setLooked] = useState<ListedTemplate | null>(null);

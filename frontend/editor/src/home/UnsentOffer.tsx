@@ -6,7 +6,7 @@ import { saveDocument } from "../opened";
 import { tell } from "../ui/Toasts";
 import { numbered } from "../words";
 
-/** Says what the server will not take of what this browser has unsent, and what can be done about it. */
+/** Lists unsent changes that the server refuses, and offers to save or discard them. */
 export function UnsentOffer({ unsent, flows }: { unsent: Unsent; flows: readonly UnsentFlow[] }) {
   const refused = flows.filter(({ error }) => error !== null && error.code !== null);
   return refused.map((flow) => <Offer key={flow.flowId} unsent={unsent} flow={flow} />);

@@ -1,4 +1,4 @@
-/** Flows that come from files, or from what an earlier generation of the editor kept in this browser. */
+/** Imports flows from files, and from the storage of an earlier editor. */
 
 import { type JsonObject, own } from "helix-flows";
 
@@ -10,20 +10,20 @@ const IMPORTED = "helix-imported";
 const PREFIX = "flow-";
 const REGISTRY = "flows-registry";
 
-/** What became of some texts. */
+/** The results of an import. */
 class Outcome {
   readonly #titles: string[] = [];
   readonly #failures: string[] = [];
   #lost = 0;
 
-  /** Make a flow of a text; one without a title is given `title`. Tells whether it could be. */
+  /** Import a text as a flow; without a title it gets `title`. Tells whether this worked. */
   async take(text: string, title: string): Promise<boolean> {
     try {
       const { id, dropped, document } = await api.import(text);
       this.#lost += dropped.nodes + dropped.edges;
       this.#titles.push(document.title || title);
       if (document.title === "" && title !== "") {
-        // It is there in any case: without its title it is no failure.
+        // The flow exists in any case, so a missing title isn't a failure.
         await api.patch(id, { title }).catch(() => undefined);
       }
       return true;
@@ -45,7 +45,7 @@ class Outcome {
   }
 }
 
-/** Make flows of files, and tell what became of them. One that can't be read harms no other. */
+/** Import files as flows, and report the results. A bad file doesn't affect the others. */
 export async function importFiles(files: readonly File[]): Promise<void> {
   const outcome = new Outcome();
   for (const file of files) {
@@ -54,18 +54,18 @@ export async function importFiles(files: readonly File[]): Promise<void> {
   outcome.tell();
 }
 
-/** A flow that an earlier generation kept. */
+/** A flow that an earlier editor stored. */
 export interface LegacyFlow {
   key: string;
   title: string;
   text: string;
 }
 
-/** How pages of earlier generations called a flow's id, and its title. */
+/** Earlier editors' names for a flow's id and its title. */
 const ID_NAMES = ["id", "flowId", "flow_id", "key"];
 const TITLE_NAMES = ["title", "name", "label"];
 
-/** What the registry calls the flows, by id: it was a list, an object by id, or has either as its `flows`. */
+/** Read the flows' titles by id from the registry: a list, an object by id, or either under `flows`. */
 function titles(): Map<string, string> {
   const registry = parsed(stored(REGISTRY) ?? "{}");
   const { flows } = registry as { flows?: unknown };
@@ -82,7 +82,7 @@ function titles(): Map<string, string> {
   return found;
 }
 
-/** Read an object or a list; where it is broken, flows are there without their titles. */
+/** Read an object or a list; if it is broken, the flows have no titles. */
 function parsed(text: string): object {
   try {
     const value: unknown = JSON.parse(text);
@@ -92,7 +92,7 @@ function parsed(text: string): object {
   }
 }
 
-/** List what is there and wasn't imported yet, broken or not. */
+/** List the stored flows that weren't imported yet, broken or not. */
 export function legacyFlows(): LegacyFlow[] {
   const names = titles();
   const imported = new Set((stored(IMPORTED) ?? "").split("\n"));
@@ -104,7 +104,7 @@ export function legacyFlows(): LegacyFlow[] {
     });
 }
 
-/** Import them; those that could be are not offered again. They stay where they are. */
+/** Import them. Imported ones aren't offered again, but stay stored. */
 export async function importLegacy(flows: readonly LegacyFlow[]): Promise<void> {
   const outcome = new Outcome();
   for (const { key, text, title } of flows) {

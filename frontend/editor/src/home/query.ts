@@ -1,8 +1,8 @@
-/** What is looked for on home: words, counts and ages. Pure functions. */
+/** The search language of home: words, counts and ages. Pure functions. */
 
 import { own } from "helix-flows";
 
-/** What flows are to be like, by the names of REST's parameters; ages are in seconds. */
+/** Conditions for flows, by REST's parameters; ages are in seconds. */
 export interface Filter {
   min_nodes?: number;
   max_nodes?: number;
@@ -13,7 +13,7 @@ export interface Filter {
 }
 
 export interface Query {
-  /** What is looked for in titles, descriptions and ids. */
+  /** The words to find in titles, descriptions and ids. */
   words: string;
   filter: Filter;
 }
@@ -36,7 +36,7 @@ function countsOf(word: string): Filter | null {
   switch (how) {
     case ">": return { [least]: number + 1 };
     case ">=": return { [least]: number };
-    // Fewer than none is as few as none: nothing else has so few.
+    // Fewer than 0 matches nothing.
     case "<": return number === 0 ? { [least]: 1, [most]: 0 } : { [most]: number - 1 };
     case "<=": return { [most]: number };
     default: return { [least]: number, [most]: number };
@@ -54,8 +54,8 @@ function agesOf(word: string): Filter | null {
 }
 
 /**
- * Read what somebody looks for: words, and among them `nodes:>10`, `edges:2..5`, `updated:<7d`, `older:30d`, with `h`,
- * `d`, `w`, `m` and `y` for hours, days, weeks, months and years. What is neither counts as a word.
+ * Read a search: words, and among them `nodes:>10`, `edges:2..5`, `updated:<7d`, `older:30d`, with `h`,
+ * `d`, `w`, `m` and `y` for hours, days, weeks, months and years. Everything else counts as a word.
  */
 export function readQuery(typed: string): Query {
   const words: string[] = [];
@@ -71,13 +71,13 @@ export function readQuery(typed: string): Query {
   return { words: words.join(" "), filter };
 }
 
-/** A choice among some, as what one would type for it. */
+/** A choice, and the search text for it. */
 export interface Choice {
   label: string;
   typed: string;
 }
 
-/** How many nodes, to choose. */
+/** Choices for the number of nodes. */
 export const SIZES: readonly Choice[] = [
   { label: "Any size", typed: "" },
   { label: "No nodes", typed: "nodes:0" },
@@ -86,7 +86,7 @@ export const SIZES: readonly Choice[] = [
   { label: "More than 50 nodes", typed: "nodes:>50" },
 ];
 
-/** When a flow was changed last, to choose. */
+/** Choices for the last change. */
 export const AGES: readonly Choice[] = [
   { label: "Any time", typed: "" },
   { label: "The last 24 hours", typed: "updated:<24h" },
@@ -98,13 +98,13 @@ export const AGES: readonly Choice[] = [
 
 const isAbout = (word: string, what: "nodes" | "age"): boolean => (what === "nodes" ? /^nodes:/i.test(word) && countsOf(word) !== null : agesOf(word) !== null);
 
-/** Give what is typed with another choice in place of what says the same so far. */
+/** Replace the part of a search about `what` by another choice. */
 export function withChoice(typed: string, what: "nodes" | "age", chosen: string): string {
   const others = typed.split(/\s+/).filter((word) => word !== "" && !isAbout(word, what));
   return [...others, chosen].filter(Boolean).join(" ");
 }
 
-/** Tell which choice is typed; `null` for something of one's own. */
+/** Tell which choice a search contains; `null` for a custom one. */
 export function choiceIn(typed: string, what: "nodes" | "age", choices: readonly Choice[]): string | null {
   const words = typed.split(/\s+/).filter((word) => isAbout(word, what));
   const found = choices.find((one) => one.typed === words.join(" ").toLowerCase());

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "react";
 
 const areFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") === true;
 
-/** Take files that are dropped anywhere; tells whether some hang over the page. */
+/** Take files that are dropped anywhere; tells whether files are being dragged over the page. */
 export function useDrop(onDrop: (files: readonly File[]) => void): boolean {
   const [isDropping, setDropping] = useState(false);
   const call = useRef(onDrop);

@@ -3,26 +3,26 @@ import { useCallback, useEffect, useState } from "react";
 import { api, type FlowList, reasonOf } from "../api";
 import { readQuery } from "./query";
 
-/** Milliseconds between looks at what there is, and who is where. */
+/** Milliseconds between refreshes of the flows and their people. */
 const REFRESH = 5_000;
 
-/** Milliseconds for which somebody may pause in what they type before it is looked for. */
+/** Milliseconds of pause in typing after which a search starts. */
 const PAUSE = 150;
 
 const NOBODY: ReadonlyMap<string, number> = new Map();
 
-/** What is known of the flows, and of the newest attempt to know it. */
+/** The known flows, and the result of the newest request. */
 interface Known {
   list: FlowList | null;
   present: ReadonlyMap<string, number>;
-  /** Why the newest attempt failed; `null` where it didn't. */
+  /** Why the newest request failed; `null` if it didn't. */
   error: string | null;
 }
 
 /**
- * The flows that a search finds, as `readQuery` reads it, asked for again and again while they are in sight.
+ * The flows that a search finds, as `readQuery` reads it; refreshed while the page is visible.
  *
- * @param most how many are listed.
+ * @param most how many to list.
  */
 export function useFlows(search: string, most: number): Known & { reload: () => void } {
   const [known, setKnown] = useState<Known>({ list: null, present: NOBODY, error: null });

@@ -1,6 +1,6 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
 
-/** Tell whether an element has been in sight; `onSeen` is called when it first is. */
+/** Tell whether an element has been visible; `onSeen` is called at the first time. */
 export function useSeen<E extends Element>(onSeen?: () => void): [RefObject<E | null>, boolean] {
   const element = useRef<E>(null);
   const call = useRef(onSeen);

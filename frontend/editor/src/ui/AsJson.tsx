@@ -1,6 +1,6 @@
 import { useState } from "react";
 
-/** Characters that are shown at most. */
+/** The most characters that are shown. */
 const MOST = 100_000;
 
 function written(value: unknown): string {
@@ -12,7 +12,7 @@ function written(value: unknown): string {
   }
 }
 
-/** Lets one look at something as it is stored, where it can't be shown otherwise. */
+/** Shows something as JSON if it can't be shown otherwise. */
 export function AsJson({ value }: { value: unknown }) {
   const [isOpen, setOpen] = useState(false);
   return (

@@ -6,19 +6,19 @@ import { useFocusBack } from "./menus";
 interface Props {
   title: string;
   isWide?: boolean;
-  /** The title is for screen readers alone. */
+  /** The title is only for screen readers. */
   isBare?: boolean;
   onClose: () => void;
   children: ReactNode;
 }
 
-/** A dialog for as long as it is rendered. Escape, or a click beside it, closes it. */
+/** A dialog that is open while it is rendered. Escape, or a click beside it, closes it. */
 export function Dialog({ title, isWide = false, isBare = false, onClose, children }: Props) {
   const element = useRef<HTMLDialogElement>(null);
   useFocusBack();
   useEffect(() => {
     element.current?.showModal();
-    // The keyboard begins with what the dialog is for.
+    // The focus starts at the dialog's main control.
     element.current?.querySelector<HTMLElement>("input, .primary")?.focus();
   }, []);
   return (
@@ -34,7 +34,7 @@ export function Dialog({ title, isWide = false, isBare = false, onClose, childre
       }}
       onKeyDown={(event) => {
         event.stopPropagation();
-        // At once: the browser's own event comes later, and keys in between would be lost.
+        // Close at once: the browser's own event comes later, and keys in between would be lost.
         if (event.key === "Escape") {
           event.preventDefault();
           onClose();

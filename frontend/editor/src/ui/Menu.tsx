@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import { moveFocus, useLeaving } from "./menus";
 
 export interface MenuItem {
-  /** What tells it from others of the same label. */
+  /** Distinguishes items with the same label. */
   id?: string;
   label: string;
   icon: LucideIcon;
@@ -18,7 +18,7 @@ interface Props {
   items: readonly MenuItem[];
 }
 
-/** A button that opens a list of things to do. Arrows move in it, Escape closes it. */
+/** A button that opens a menu. Arrow keys move in it, Escape closes it. */
 export function Menu({ label, className = "icon-button", children, items }: Props) {
   const [isOpen, setOpen] = useState(false);
   const element = useRef<HTMLDivElement>(null);

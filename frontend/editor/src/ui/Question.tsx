@@ -3,13 +3,13 @@ import { Dialog } from "./Dialog";
 interface Props {
   title: string;
   text: string;
-  /** What the button says by which it is done. */
+  /** The label of the button that does it. */
   answer: string;
   onAnswer: () => void;
   onClose: () => void;
 }
 
-/** Asks before something is done. Enter does it, Escape leaves it. */
+/** Asks for confirmation. Enter confirms, Escape cancels. */
 export function Question({ title, text, answer, onAnswer, onClose }: Props) {
   return (
     <Dialog title={title} onClose={onClose}>

@@ -2,7 +2,7 @@ import { Moon, Sun } from "lucide-react";
 
 import { toggleTheme, useTheme } from "../theme";
 
-/** Chooses the other theme. */
+/** A button that switches the theme. */
 export function ThemeButton() {
   const isDark = useTheme() === "dark";
   const label = isDark ? "Light theme" : "Dark theme";

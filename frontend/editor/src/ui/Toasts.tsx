@@ -9,19 +9,19 @@ interface Action {
 interface Toast {
   id: number;
   text: string;
-  /** What can be done about it. */
+  /** The user's options. */
   actions: readonly Action[];
-  /** It stays until one of these is. */
+  /** It stays until the user chooses one. */
   isAsked: boolean;
 }
 
-/** Milliseconds for which something is told; what can be undone, or asks to be read, stays longer. */
+/** Milliseconds for which a toast stays; one with an action or a long text stays longer. */
 const DURATION = 8_000;
 const LONG_DURATION = 20_000;
 
 const LONG_TEXT = 80;
 
-/** What is told at once, at most. */
+/** The most toasts at once. */
 const MOST = 4;
 
 let toasts: readonly Toast[] = [];
@@ -51,7 +51,7 @@ function endLater({ id, text, actions, isAsked }: Toast): void {
   ends.set(id, setTimeout(() => { close(id); }, duration));
 }
 
-/** Nobody is hurried while they read, or reach for a button. */
+/** Keep toasts while the user points at them or focuses them. */
 function stay(): void {
   for (const end of ends.values()) {
     clearTimeout(end);
@@ -76,12 +76,12 @@ function show(text: string, actions: readonly Action[], isAsked: boolean): Toast
   return toast;
 }
 
-/** Tell something for some seconds; with `action`, a button to do something about it. */
+/** Show a message for some seconds; with `action`, a button that does something about it. */
 export function tell(text: string, action?: Action): void {
   show(text, action === undefined ? [] : [action], false);
 }
 
-/** Ask what is to be done, until it is. Returns what ends that. */
+/** Show a question until it is answered. Returns a function that ends this. */
 export function ask(text: string, actions: readonly Action[]): () => void {
   const { id } = show(text, actions, true);
   return () => { close(id); };
@@ -92,7 +92,7 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** Where it is told. */
+/** The place where toasts appear. */
 export function Toasts() {
   const shown = useSyncExternalStore(subscribe, () => toasts);
   return (
@@ -114,7 +114,7 @@ export function Toasts() {
   );
 }
 
-/** Have Ctrl+Z do what the newest of them offers: to undo. */
+/** Let Ctrl+Z run the newest toast's action, which is to undo. */
 export function useToastKeys(): void {
   useEffect(() => {
     const press = (event: KeyboardEvent): void => {

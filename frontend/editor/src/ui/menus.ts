@@ -1,13 +1,13 @@
-/** What menus, and all else that opens over the rest, do alike. */
+/** Behaviour shared by menus and everything else that opens over the page. */
 
 import { type RefObject, useEffect } from "react";
 
-/** Give the focus back, when this goes with it, to what had it when this came. */
+/** When the component goes, return the focus to the element that had it before. */
 export function useFocusBack(): void {
   useEffect(() => {
     const before = document.activeElement;
     return () => {
-      // Nodes are HTML, edges are SVG. Who has gone on to something else meanwhile is left there.
+      // Nodes are HTML, edges are SVG. If the focus is elsewhere by now, it stays there.
       if (document.activeElement === document.body && (before instanceof HTMLElement || before instanceof SVGElement)) {
         before.focus({ preventScroll: true });
       }
@@ -15,7 +15,7 @@ export function useFocusBack(): void {
   }, []);
 }
 
-/** Give the focus to another thing to do in a menu, around its ends. */
+/** Move the focus to another item of a menu, from its end to its start. */
 export function moveFocus(menu: HTMLElement | null, step: number): void {
   const all = [...(menu?.querySelectorAll<HTMLElement>("[role=menuitem]") ?? [])];
   const at = all.findIndex((one) => one === document.activeElement);
@@ -23,9 +23,9 @@ export function moveFocus(menu: HTMLElement | null, step: number): void {
 }
 
 /**
- * Notice a press beside an element.
+ * Notice a press outside an element.
  *
- * @param onLeave - `null` while it doesn't matter.
+ * @param onLeave - is called; `null` to ignore presses.
  */
 export function useLeaving(element: RefObject<HTMLElement | null>, onLeave: (() => void) | null): void {
   useEffect(() => {
@@ -37,7 +37,7 @@ export function useLeaving(element: RefObject<HTMLElement | null>, onLeave: (() 
         onLeave();
       }
     };
-    // Before the canvas, which keeps presses for itself.
+    // Before the canvas, which stops these events.
     addEventListener("pointerdown", leave, true);
     return () => { removeEventListener("pointerdown", leave, true); };
   }, [element, onLeave]);

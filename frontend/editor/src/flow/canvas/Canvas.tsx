@@ -23,10 +23,10 @@ import { useArea } from "./useArea";
 import { type DragSigns, useGuidedDrag } from "./useGuidedDrag";
 import { useLongTouch } from "./useLongTouch";
 
-/** From how many nodes on only those in sight are drawn, and React Flow is given only those around. */
+/** From this many nodes on, only visible ones are drawn, and React Flow gets only those nearby. */
 const MANY_NODES = 300;
 
-/** From how far away on nodes are drawn without what is too small to see, and without anything in them. */
+/** Below these zooms, nodes are drawn without small details, and without any content. */
 const FAR_ZOOM = 0.4;
 const TINY_ZOOM = 0.25;
 
@@ -47,7 +47,7 @@ interface Props {
   nodes: readonly Node[];
   edges: readonly Edge[];
   document: FlowDocument | null;
-  /** A version to look at, in place of what is now. */
+  /** An earlier version to show, in place of the current one. */
   past: FlowDocument | null;
   isLocked: boolean;
   /** Dragging over the canvas selects, rather than moves it. */
@@ -55,11 +55,11 @@ interface Props {
   calls: Pick<UseFlowResult, "onNodesChange" | "onEdgesChange" | "onConnect" | "onReconnect" | "setCursor">;
   actions: RefObject<Actions>;
   onMenu: (place: MenuPlace) => void;
-  /** Edit the label of a node or an edge where it stands. */
+  /** Edit the label of a node or an edge on the canvas. */
   onRename: (id: string) => void;
 }
 
-/** Where the flow is drawn and changed. It is rendered anew only when something of that is another. */
+/** The canvas that draws and edits the flow. It renders again only when its props change. */
 export const Canvas = memo(function Canvas(props: Props) {
   const { sync, nodes, edges, document, past, isLocked, isBoxing, calls, actions, onMenu, onRename } = props;
   const { screenToFlowPosition } = useReactFlow();
@@ -93,7 +93,7 @@ export const Canvas = memo(function Canvas(props: Props) {
   };
   const openMenu = (event: React.MouseEvent | MouseEvent, id?: string): void => {
     event.preventDefault();
-    // Browsers that tell of a long touch do so besides the touch itself.
+    // Browsers that report a long touch do so in addition to the touch itself.
     const { pointerType } = ("nativeEvent" in event ? event.nativeEvent : event) as Partial<PointerEvent>;
     if (pointerType !== "touch") {
       showMenu(event, id);
@@ -178,7 +178,7 @@ const ARIA = {
   "edge.a11yDescription.default": "Press Enter to select, F2 to edit the label, Alt+Enter to edit the properties.",
 };
 
-/** Bring the flow into sight when it is there first, before anything of it is painted. */
+/** Bring the flow into view once it is loaded, before it is painted. */
 function useFirstView(document: FlowDocument | null): void {
   const { setViewport } = useReactFlow();
   const isReady = useStore((state) => state.panZoom !== null);
@@ -191,10 +191,10 @@ function useFirstView(document: FlowDocument | null): void {
   }, [document, isReady, setViewport]);
 }
 
-/** How far guides go, in the flow's own units. */
+/** The length of guides to each side, in the flow's units. */
 const FAR = 20_000;
 
-/** The lines that what is dragged is drawn to, and the groups that it will lie in, or will have left. */
+/** The guides of a drag, and the groups that the dragged nodes enter or leave. */
 function Signs({ guides, groups }: DragSigns) {
   const { getZoom } = useReactFlow();
   if (guides === null) {

@@ -1,17 +1,17 @@
 import { useStoreApi } from "@xyflow/react";
 import { useEffect, useRef } from "react";
 
-/** How far apart the dots are, in the flow's own units. */
+/** The distance between dots, in the flow's units. */
 const GAP = 24;
 
-/** Dots that would be nearer than this, in pixels, are left out: one of two, three of four ... */
+/** The least distance in pixels: below it, every second dot is left out, then three of four ... */
 const LEAST = 16;
 
 /**
  * The canvas's dots.
  *
- * They are painted once for each zoom, with one gap to spare on each side; as the canvas moves, they are
- * only shifted, by less than a gap, which costs no painting and no rendering by React.
+ * They are painted once for each zoom, with a spare gap on each side. When the canvas moves, they are only
+ * shifted, by less than a gap. This costs no painting and no rendering by React.
  */
 export function Dots() {
   const dots = useRef<HTMLDivElement>(null);

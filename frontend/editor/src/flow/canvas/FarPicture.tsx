@@ -8,7 +8,7 @@ import { useTheme } from "../../theme";
 import { type Arrangement, frameAround, fromBelow, type Lying } from "./arrangement";
 import { heightOf } from "./elements";
 
-/** Pixels for each of the flow's own units: as many as are seen from so far. */
+/** Pixels per unit of the flow: as many as are visible from so far away. */
 const SCALE = 0.25;
 
 /** Milliseconds after which a change of the flow is drawn. */
@@ -20,7 +20,7 @@ const MAX_SIDE = 8_192;
 /** A line from the one to the other. */
 type Line = readonly [Box, Box];
 
-/** Gather what is drawn at the same height, from below. */
+/** Group the pieces by drawing level, from bottom to top. */
 function levelsOf(arrangement: Arrangement, edges: readonly Edge[]): { nodes: Lying[]; lines: Line[] }[] {
   const levels = new Map<number, { nodes: Lying[]; lines: Line[] }>();
   const at = (zIndex: number): { nodes: Lying[]; lines: Line[] } => {
@@ -39,10 +39,10 @@ function levelsOf(arrangement: Arrangement, edges: readonly Edge[]): { nodes: Ly
 }
 
 /**
- * The nodes and edges as one picture, for those who look from far away.
+ * The nodes and edges as one picture, for low zooms.
  *
- * The stylesheet shows it in place of them while the canvas moves: one picture is moved in no time, a thousand
- * elements aren't.
+ * The stylesheet shows it in place of them while the canvas moves: moving one picture is fast, moving a thousand
+ * elements isn't.
  */
 export function FarPicture({ arrangement, edges }: { arrangement: Arrangement; edges: readonly Edge[] }) {
   const canvas = useRef<HTMLCanvasElement>(null);

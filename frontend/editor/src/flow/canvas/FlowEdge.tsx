@@ -6,13 +6,13 @@ import { textOf } from "../../kinds";
 import { BrokenEdge } from "../status/Broken";
 import { lineBetween } from "./lines";
 
-/** A mark in the data that React Flow is given: how far above others the edge and its label lie. */
+/** A mark in the data for React Flow: the drawing level of the edge and its label. */
 export const LEVEL = "#level";
 
-/** Another one: in which lane it runs beside those of the same ends. */
+/** Another mark: its lane beside edges with the same ends. */
 export const LANE = "#lane";
 
-/** An edge of any shape. Its label lies above all lines, and leaves the mouse to the edge. */
+/** An edge of any shape. Its label lies above all lines, and ignores the mouse. */
 export const FlowEdge = memo(function FlowEdge(props: EdgeProps) {
   return <Guard of={props.data} stand={() => <BrokenEdge {...props} />}><Line {...props} /></Guard>;
 });

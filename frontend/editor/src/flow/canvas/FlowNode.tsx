@@ -9,9 +9,9 @@ import { kindName, kindOf, labelOf, textOf, tinted, tintOf } from "../../kinds";
 import { BrokenNode } from "../status/Broken";
 
 export const MIN_SIZE = { width: 160, height: NODE_SIZE.height };
-/** A mark in the data that React Flow is given: this node stays where it is. */
+/** A mark in the data for React Flow: this node is locked. */
 export const LOCKED = "#locked";
-/** Another one: others lie in it, or it was made for that. */
+/** Another mark: this node is a group. */
 export const GROUPED = "#group";
 export const MAX_SIZE = { width: 4_096, height: 4_096 };
 

@@ -12,9 +12,9 @@ import { announce } from "../status/announce";
 interface Props {
   sync: SyncedFlow;
   id: string;
-  /** What it is called; anything may stand there. */
+  /** The current label, which may be of any type. */
   label: unknown;
-  /** It is called something else, from now on. */
+  /** The label has changed. */
   onLabel: (label: string) => void;
   onClose: () => void;
 }
@@ -24,15 +24,15 @@ export function elementOf(id: string): HTMLElement | SVGElement | null {
   return document.querySelector(`.react-flow__node[data-id="${CSS.escape(id)}"], .react-flow__edge[data-id="${CSS.escape(id)}"]`);
 }
 
-/** Tell where the middle of an edge is, in the flow's own units. */
+/** Give the middle of an edge, in the flow's units. */
 function middleOfEdge(id: string): { x: number; y: number } | null {
   const path = elementOf(id)?.querySelector<SVGPathElement>(".react-flow__edge-path");
   return path?.getPointAtLength(path.getTotalLength() / 2) ?? null;
 }
 
 /**
- * Edits a label where it stands: each key counts, as in the properties, and what others write in it comes in. Escape takes
- * back what one has typed, and nothing of theirs.
+ * Edits a label on the canvas: each key counts, as in the properties, and others' edits appear in it. Escape undoes
+ * what one has typed, and nothing of theirs.
  */
 export function LabelEditor({ sync, id, label, onLabel, onClose }: Props) {
   const [first] = useState(() => textOf(label));

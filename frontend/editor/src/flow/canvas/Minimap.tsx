@@ -13,13 +13,13 @@ const SIZE = { width: 200, height: 128 };
 /** Milliseconds after which a change of the flow is drawn. */
 const DELAY = 100;
 
-/** How much of the flow's own is seen around the nodes. */
+/** The margin around the nodes, in the flow's units. */
 const MARGIN = 200;
 
-/** How a wheel's turn zooms, by the units that browsers tell it in, as on the canvas. */
+/** How much the wheel zooms, by the unit of the browser's event, as on the canvas. */
 const WHEEL = [0.002, 0.05, 1];
 
-/** How the flow's places become the map's. */
+/** The transformation from the flow to the map. */
 interface Scale {
   by: number;
   x: number;
@@ -32,9 +32,9 @@ function scaleOf(frame: Box): Scale {
 }
 
 /**
- * All of the flow, small. Drag to look elsewhere, turn the wheel to zoom.
+ * A small map of the whole flow. Drag to move the view, turn the wheel to zoom.
  *
- * It is drawn when nodes change; while the canvas moves, only the frame does, and nothing is rendered by React.
+ * It is drawn when nodes change. While the canvas moves, only the frame moves, without rendering by React.
  */
 export function Minimap({ arrangement }: { arrangement: Arrangement }) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -43,7 +43,7 @@ export function Minimap({ arrangement }: { arrangement: Arrangement }) {
   const store = useStoreApi();
   const theme = useTheme();
   const { setViewport, getViewport } = useReactFlow();
-  /** Whose press began on the map; what is dragged across it is none of its. */
+  /** The pointer that was pressed on the map; others may drag something across it. */
   const pressed = useRef<number | null>(null);
 
   const showView = useRef(() => {
@@ -108,7 +108,7 @@ export function Minimap({ arrangement }: { arrangement: Arrangement }) {
   const map = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const { current } = map;
-    // React's own listeners can't keep the browser from zooming the page.
+    // React's listeners can't stop the browser from zooming the page.
     const listener = turn.current;
     current?.addEventListener("wheel", listener, { passive: false });
     return () => { current?.removeEventListener("wheel", listener); };

@@ -1,11 +1,11 @@
-/** Alignment guides: what a dragged node is in line with. Pure functions. */
+/** Alignment guides: what a dragged node snaps to. Pure functions. */
 
 import type { Box } from "../../drawing";
 
-/** How near is in line, in the flow's own units. */
+/** The snapping distance, in the flow's units. */
 const REACH = 6;
 
-/** Where a node is drawn to, and the lines that show why. */
+/** Where a node snaps to, and the guides to show. */
 export interface Alignment {
   x: number;
   y: number;
@@ -29,7 +29,7 @@ function nearest(own: number[], others: number[]): { by: number; line: number } 
 const across = ({ x, width }: Box): number[] => [x, x + width / 2, x + width];
 const down = ({ y, height }: Box): number[] => [y, y + height / 2, y + height];
 
-/** Draw a box to the edges and middles of others. */
+/** Snap a box to the edges and middles of others. */
 export function align(box: Box, others: readonly Box[]): Alignment {
   const vertical = nearest(across(box), others.flatMap(across));
   const horizontal = nearest(down(box), others.flatMap(down));

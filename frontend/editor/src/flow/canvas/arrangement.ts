@@ -1,4 +1,4 @@
-/** How the nodes lie that React Flow could be given: where, in whom, above whom. Pure functions. */
+/** The arrangement of all nodes: places, parents and drawing levels. Pure functions. */
 
 import type { Node } from "@xyflow/react";
 
@@ -6,22 +6,22 @@ import { type Box, frameOf, isFinite, sizeOf } from "../../drawing";
 import { GROUP, MAX_LEVEL, nestingOf, type Place } from "../../nesting";
 import { stackedAt } from "../../stacking";
 
-/** A node, and how it lies. */
+/** A node with its place, parent and level. */
 export interface Lying extends Pick<Place, "parent" | "level"> {
   node: Node;
-  /** Where it is drawn on the canvas. */
+  /** Its box on the canvas. */
   box: Box;
   isGroup: boolean;
-  /** What has more is drawn above. */
+  /** Higher values are drawn above. */
   zIndex: number;
 }
 
-/** Nodes by id, those that others lie in first. */
+/** Nodes by id, parents before children. */
 export type Arrangement = ReadonlyMap<string, Lying>;
 
 const known = new WeakMap<readonly Node[], Arrangement>();
 
-/** Tell how nodes lie; the list never changes in place. */
+/** Give the arrangement of nodes. The list never changes in place. */
 export function arrangementOf(nodes: readonly Node[]): Arrangement {
   const before = known.get(nodes);
   if (before !== undefined) {
@@ -39,7 +39,7 @@ export function arrangementOf(nodes: readonly Node[]): Arrangement {
   for (const [id, { parent, level }] of places) {
     const node = byId.get(id) as Node;
     const isGroup = around.has(id) || node.type === GROUP;
-    // What one drags hides behind nothing; the edges in a group that one drags would behind that.
+    // A dragged node is above everything. A dragged group isn't: it would hide the edges inside it.
     const zIndex = isGroup ? stackedAt(level, "group") : stackedAt(node.dragging === true ? MAX_LEVEL : level, "node");
     const box = boxOf(node, parent === undefined ? undefined : arrangement.get(parent)?.box);
     arrangement.set(id, { node, box, parent, level, isGroup, zIndex });
@@ -48,7 +48,7 @@ export function arrangementOf(nodes: readonly Node[]): Arrangement {
   return arrangement;
 }
 
-/** Tell where React Flow draws a node: what is held in another is never drawn outside of it. */
+/** Give a node's box as React Flow draws it: a node bound to its parent is never drawn outside. */
 function boxOf(node: Node, around: Box | undefined): Box {
   const size = sizeOf(node);
   const { x, y } = node.position;
@@ -64,12 +64,12 @@ function boxOf(node: Node, around: Box | undefined): Box {
   };
 }
 
-/** List what is drawn of an arrangement, from below; what lies nowhere that can be told is left out. */
+/** List an arrangement's nodes from bottom to top, without those at impossible places. */
 export function fromBelow(arrangement: Arrangement): Lying[] {
   return [...arrangement.values()].filter(({ box }) => isFinite(box)).toSorted((a, b) => a.zIndex - b.zIndex);
 }
 
-/** Give the box around all of an arrangement, with a margin. */
+/** Give the box around an arrangement, with a margin. */
 export function frameAround(arrangement: Arrangement, margin: number): Box {
   return frameOf(new Map(Array.from(arrangement, ([id, { box }]) => [id, box])), margin);
 }

@@ -1,4 +1,4 @@
-/** What React Flow is given of a flow's nodes and edges: with sizes, and names for those who can't see them. */
+/** The nodes and edges for React Flow, with sizes, and names for screen readers. */
 
 import { type Connection, type Edge, MarkerType, type Node, type NodeHandle, Position } from "@xyflow/react";
 import { type FlowDocument, type FlowEdge as DocumentEdge, own } from "helix-flows";
@@ -13,16 +13,16 @@ import { FlowEdge, LANE, LEVEL } from "./FlowEdge";
 import { FlowNode, GROUPED, LOCKED } from "./FlowNode";
 import type { Given } from "./sight";
 
-/** One look for all; React Flow shows `default` for types that it doesn't know. */
+/** One component for all; React Flow uses `default` for unknown types. */
 export const nodeTypes = Object.fromEntries(["default", ...KINDS.map(({ type }) => type)].map((type) => [type, FlowNode]));
 
-/** The side of the square that a handle takes. */
+/** The side of a handle's square. */
 const HANDLE = 10;
 
 const MARKER = { type: MarkerType.ArrowClosed, width: 18, height: 18, color: "var(--edge)" };
 const CHOSEN_MARKER = { ...MARKER, color: "var(--accent)" };
 
-/** The shapes of edges, as React Flow calls them. */
+/** The shapes of edges, by React Flow's names. */
 export const EDGE_TYPES = ["default", "smoothstep", "step", "straight"];
 
 export const edgeTypes = Object.fromEntries(EDGE_TYPES.map((type) => [type, FlowEdge]));
@@ -44,7 +44,7 @@ function once<T extends Node | Edge>(element: T, name: string, make: () => T): T
   return made;
 }
 
-/** Say where the handles of a node are: React Flow then needs no look at a node to draw its edges. */
+/** Give a node's handles: with them React Flow draws edges without measuring the node. */
 function handlesOf({ width, height }: { width: number; height: number }): NodeHandle[] {
   const y = (height - HANDLE) / 2;
   const size = { y, width: HANDLE, height: HANDLE };
@@ -54,31 +54,31 @@ function handlesOf({ width, height }: { width: number; height: number }): NodeHa
   ];
 }
 
-/** Say what a node is, for those who can't see it. */
+/** Describe a node for screen readers. */
 export function nameOf(node: { type?: string | undefined; data: Record<string, unknown>; draggable?: unknown }, isGroup = node.type === GROUP): string {
   return `${kindName(node, isGroup)}: ${labelOf(node)}${node.draggable === false ? ", locked" : ""}`;
 }
 
-/** What React Flow is told of a node besides, where it is a yes or no. */
+/** Boolean fields of a node that React Flow gets. */
 const SWITCHES = ["selected", "dragging", "draggable", "selectable", "connectable", "hidden"] as const;
 
 type Switched = Partial<Record<(typeof SWITCHES)[number], boolean>>;
 
-/** Give what of these is a yes or no: other editors write anything. */
+/** Give those that are booleans: other editors may write anything. */
 function switchesOf(element: Readonly<Record<string, unknown>>): Switched {
   return Object.fromEntries(SWITCHES.flatMap((name) => (typeof element[name] === "boolean" ? [[name, element[name]]] : [])));
 }
 
-/** Give what binds a node to the one that it lies in. */
+/** Give the fields that bind a node to its parent. */
 function bindingOf({ extent, expandParent }: Node, parentId: string): Partial<Node> {
   return { parentId, ...(extent === "parent" ? { extent } : {}), ...(expandParent === true ? { expandParent } : {}) };
 }
 
 /**
- * Give nodes as they are drawn, those that others lie in first. One that hasn't changed is the very same object as
- * before. Of what other editors have written, only what is understood here counts.
+ * Give the nodes to draw, parents before children. An unchanged node stays the very same object. Only supported
+ * fields are used, whatever other editors have written.
  *
- * @param given of which nodes; all, where it isn't said.
+ * @param given which nodes; all by default.
  */
 export function shownNodes(arrangement: Arrangement, given?: Pick<Given<Edge>, "nodes" | "loose">): Node[] {
   const chosen = given === undefined ? arrangement : [...arrangement].filter(([id]) => given.nodes.has(id));
@@ -105,24 +105,24 @@ export function shownNodes(arrangement: Arrangement, given?: Pick<Given<Edge>, "
   });
 }
 
-/** Put marks beside a node's data, where there are any. */
+/** Add marks to a node's data, if there are any. */
 function marked(data: Node["data"], marks: Readonly<Record<string, boolean>>): Node["data"] {
   const set = Object.entries(marks).filter(([, isSet]) => isSet);
   return set.length === 0 ? data : { ...data, ...Object.fromEntries(set) };
 }
 
-/** Give the type by which React Flow finds what draws a node. */
+/** Give the type by which React Flow finds a node's component. */
 function drawnType(node: Node): string {
   const { type } = kindOfNode(node);
   return Object.hasOwn(nodeTypes, type) ? type : "default";
 }
 
-/** Tell above what an edge is drawn: all that has a lower `zIndex`. */
+/** Give an edge's drawing level. */
 export function heightOf(edge: Edge, places: ReadonlyMap<string, Pick<Place, "parent" | "level">>): number {
   return stackedAt(levelOf(edge.zIndex) + liftOf(edge, places), "edge");
 }
 
-/** Give edges as they are drawn, named after the nodes that they join. */
+/** Give the edges to draw, named after their nodes. */
 export function shownEdges(edges: readonly Edge[], document: FlowDocument | null): Edge[] {
   const label = (id: string): string => labelOf(own(document?.nodes, id) ?? {});
   const places = document === null ? new Map<string, Place>() : placesIn(document);
@@ -151,7 +151,7 @@ export function shownEdges(edges: readonly Edge[], document: FlowDocument | null
   });
 }
 
-/** Give what an edge joins when it is led to these nodes: what other editors called a handle stays at the end that does. */
+/** Give an edge's ends after a reconnection. At an unchanged end, the handle's name from another editor stays. */
 export function ledTo(edge: DocumentEdge | undefined, { source, target }: Pick<DocumentEdge, "source" | "target">): Connection {
   return {
     source,
@@ -161,7 +161,7 @@ export function ledTo(edge: DocumentEdge | undefined, { source, target }: Pick<D
   };
 }
 
-/** Give the nodes and edges of a version that is only looked at, in everybody's order. */
+/** Give the nodes and edges of a read-only version, in everybody's order. */
 export function elementsOf(document: FlowDocument): { nodes: Node[]; edges: Edge[] } {
   return { nodes: inOrder(document.nodes), edges: inOrder(document.edges) };
 }

@@ -1,4 +1,4 @@
-/** How everything is brought into sight: beside what floats over the canvas, and not too small to read. */
+/** Fits content into the free part of the canvas, at a readable zoom. */
 
 import type { Viewport } from "@xyflow/react";
 import type { FlowDocument } from "helix-flows";
@@ -6,10 +6,10 @@ import { useSyncExternalStore } from "react";
 
 import { type Box, boxesOf, frameOf } from "../../drawing";
 
-/** Milliseconds in which the canvas goes where it is sent. */
+/** Duration of canvas motions, in milliseconds. */
 export const GLIDE = 180;
 
-/** The least that a flow is opened at: text can be read. */
+/** The least zoom at which a flow opens: its text is readable. */
 export const READABLE_ZOOM = 0.55;
 
 export const MIN_ZOOM = 0.1;
@@ -19,7 +19,7 @@ const MARGIN = 32;
 const narrow = matchMedia("(max-width: 720px)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Give how long a motion may take, for those who want any. */
+/** Give a motion's duration; none for users who prefer reduced motion. */
 export function glide(): { duration?: number } {
   return still.matches ? {} : { duration: GLIDE };
 }
@@ -35,7 +35,7 @@ export function useNarrow(): boolean {
   );
 }
 
-/** Tell which part of the stage nothing floats over, within the stage. */
+/** Give the part of the stage that no panel covers, relative to the stage. */
 export function freeArea(): Box {
   const stage = document.querySelector<HTMLElement>(".stage");
   const taken = (selector: string, side: "offsetWidth" | "offsetHeight"): number => {
@@ -49,7 +49,7 @@ export function freeArea(): Box {
   return { x: left, y: 0, width: (stage?.clientWidth ?? 0) - left - right, height: (stage?.clientHeight ?? 0) - bottom };
 }
 
-/** Tell whether all of an element is in the part of the stage that nothing floats over. */
+/** Tell whether an element is completely in the part of the stage that no panel covers. */
 export function isInSight(element: Element): boolean {
   const { left, right, top, bottom } = element.getBoundingClientRect();
   const stage = document.querySelector(".stage")?.getBoundingClientRect() ?? new DOMRect();
@@ -57,10 +57,10 @@ export function isInSight(element: Element): boolean {
   return left >= stage.left + free.x && right <= stage.left + free.x + free.width && top >= stage.top && bottom <= stage.top + free.height;
 }
 
-/** Place a frame in the middle of a free area; what is too large for it begins at its upper left. */
+/** Centre a frame in a free area; a frame that is too large starts at the upper left. */
 export function viewOf(frame: Box, free: Box, minZoom: number): Viewport {
   const fitting = Math.min(free.width / frame.width, free.height / frame.height);
-  // A stage without a size, as a page has that nobody sees yet, fits nothing.
+  // The stage of a hidden page has no size.
   const zoom = Math.min(1, Math.max(minZoom, Number.isNaN(fitting) ? 1 : fitting));
   const place = (start: number, room: number, from: number, size: number): number =>
     start - from * zoom + Math.max(0, (room - size * zoom) / 2);

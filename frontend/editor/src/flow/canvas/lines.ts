@@ -1,4 +1,4 @@
-/** Where edges run, as React Flow draws them. */
+/** Paths of edges, as React Flow draws them. */
 
 import { getSmoothStepPath, getStraightPath, Position } from "@xyflow/react";
 
@@ -13,14 +13,14 @@ interface Ends {
   targetPosition: Position;
 }
 
-/** How far apart lines of the same ends are that don't bend. */
+/** The distance between straight lines with the same ends. */
 const LANE = 14;
 
-/** Give the line of an edge of some shape, in a lane (`lanesIn`), and where its label is. */
+/** Give the line of an edge in a lane (`lanesIn`), and its label's place. */
 export function lineBetween(type: unknown, { sourceX, sourceY, sourcePosition, targetX, targetY, targetPosition }: Ends, lane = 0): EdgeLine {
   const aside = lane * LANE;
   const ends = { sourceX, sourceY: sourceY + aside, sourcePosition, targetX, targetY: targetY + aside, targetPosition };
-  // What runs above turns down last, and up first: so lanes don't cross each other.
+  // The upper lane turns down last, and up first, so that lanes don't cross.
   const turn = (sourceX + targetX) / 2 + (targetY > sourceY ? -aside : aside);
   const steps = targetX > sourceX ? { ...ends, centerX: turn } : ends;
   const give = ([path, x, y]: [string, number, number, ...number[]]): EdgeLine => ({ path, x, y });
@@ -36,7 +36,7 @@ export function lineBetween(type: unknown, { sourceX, sourceY, sourcePosition, t
   }
 }
 
-/** Give an edge's line between two nodes, and where its label is. */
+/** Give an edge's line between two nodes, and its label's place. */
 export function lineOf(type: unknown, from: Box, to: Box, lane = 0): EdgeLine {
   return lineBetween(type, {
     sourceX: from.x + from.width,

@@ -1,8 +1,8 @@
 /**
- * Which of many nodes and edges React Flow is given: those that can be seen soon, and those that somebody holds.
+ * Culling: of many nodes and edges, React Flow gets those that can soon be visible, and those in use.
  *
- * React Flow looks through all that it has with each step of a pan, and takes in what it is given one by one. Of
- * thousands, that is what takes long. Pure functions.
+ * React Flow goes through all its elements at each step of a pan, and processes new ones one by one. With thousands
+ * of elements this is slow. Pure functions.
  */
 
 import type { Edge, Node } from "@xyflow/react";
@@ -13,10 +13,10 @@ import { overlaps } from "../edits/levels";
 import { isWithin } from "../edits/room";
 import type { Arrangement, Lying } from "./arrangement";
 
-/** How much farther an area goes than what is in sight, on each side, as a share of that. */
+/** The margin of an area on each side, as a share of the visible part. */
 const AROUND = 0.5;
 
-/** How many times as wide as what is in sight an area is at most. */
+/** The greatest width of an area, in widths of the visible part. */
 const LOOSE = 4;
 
 function around(a: Box, b: Box): Box {
@@ -25,11 +25,11 @@ function around(a: Box, b: Box): Box {
 }
 
 /**
- * Give the area whose nodes and edges are there while one looks at a part of the canvas.
+ * Give the area whose nodes and edges are rendered while a part of the canvas is visible.
  *
- * @param seen what is in sight.
- * @param before the area until now, which is given again as long as it will do.
- * @param isHeld whether something goes on that nothing may vanish from, as a line that is drawn.
+ * @param seen the visible part.
+ * @param before the previous area, which is reused while it is sufficient.
+ * @param isHeld whether a gesture is in progress in which nothing may vanish, such as drawing an edge.
  */
 export function areaAround(seen: Box, before: Box | null, isHeld: boolean): Box {
   if (before !== null && isWithin(seen, before) && (isHeld || before.width <= LOOSE * seen.width)) {
@@ -40,32 +40,32 @@ export function areaAround(seen: Box, before: Box | null, isHeld: boolean): Box 
   return isHeld && before !== null ? around(area, before) : area;
 }
 
-/** Tell whether React Flow needs a node wherever that is: what it doesn't have it can't move, or select no more. */
+/** Tell whether React Flow needs a node even out of view: without it, it can't move or deselect it. */
 function isHeld({ selected, dragging, resizing }: Node): boolean {
   return selected === true || dragging === true || resizing === true;
 }
 
-/** What of many React Flow is given. */
+/** The elements that React Flow gets. */
 export interface Given<E> {
   nodes: ReadonlySet<string>;
-  /** Those of the nodes that are only leaned on, out of sight: they are given where they are on the canvas, and in no other. */
+  /** Nodes out of view that others depend on: given at their place on the canvas, without a parent. */
   loose: ReadonlySet<string>;
   edges: E[];
 }
 
 /**
- * Give the nodes and the edges that lie in an area or are held, with those that these lean on: an edge on both of its
- * nodes, a node on the one that it lies in.
+ * Give the nodes and edges that lie in an area or are in use, with those that they depend on: both nodes of an
+ * edge, and the parent of a node.
  *
- * However deep something lies, no more comes with it than that one. But what is held carries what lies in it, and so
- * all in between comes, too; and so does all in a group that a node makes larger, which moves it.
+ * However deep a node lies, only its direct parent is added. But a node in use carries everything inside it, so all
+ * levels between are added, too. If a node expands its group, everything in that group is added, since it moves.
  */
 export function givenIn<E extends Pick<Edge, "source" | "target" | "selected">>(arrangement: Arrangement, edges: readonly E[], area: Box): Given<E> {
   const nodes = new Set<string>();
   const carried = new Set<string>();
   for (const [id, { node, box, parent }] of arrangement) {
     const isThere = isHeld(node);
-    // Who lies in another is listed after that one.
+    // Children are listed after their parents.
     if (isThere || (parent !== undefined && carried.has(parent))) {
       carried.add(id);
     }
@@ -88,7 +88,7 @@ export function givenIn<E extends Pick<Edge, "source" | "target" | "selected">>(
   });
   let members: ReturnType<typeof membersOf> | undefined;
   const grown = new Set<string>();
-  // What is added meanwhile comes up as well.
+  // The loop also reaches nodes that are added meanwhile.
   for (const id of nodes) {
     const { node, parent } = arrangement.get(id) as Lying;
     if (parent !== undefined && node.expandParent === true) {

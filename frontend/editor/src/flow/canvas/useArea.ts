@@ -6,10 +6,10 @@ import { isWithin } from "../edits/room";
 import { areaAround } from "./sight";
 
 /**
- * Give the area of the canvas whose nodes and edges are to be there: what is in sight, and somewhat more.
+ * Give the area of the canvas whose nodes and edges are rendered: the visible part with a margin.
  *
- * @param frame what there is to see; `null` where all of it is to be there in any case.
- * @returns `null` where that is all.
+ * @param frame the box around everything; `null` to render everything in any case.
+ * @returns `null` if the area contains everything.
  */
 export function useArea(frame: Box | null): Box | null {
   const store = useStoreApi();

@@ -13,21 +13,21 @@ import { arrangementOf } from "./arrangement";
 
 type Drag = NodePositionChange & { position: XYPosition };
 
-/** What is to be seen while something is dragged, beside that. */
+/** What is shown during a drag, besides the dragged nodes. */
 export interface DragSigns {
-  /** The lines that it is drawn to. */
+  /** The guides that it snaps to. */
   guides: Alignment | null;
-  /** The groups that it will lie in when it is let go, and those that it will have left. */
+  /** The groups that the nodes will enter or leave at the drop. */
   groups: readonly { id: string; box: Box; isEntered: boolean }[];
 }
 
 const NOTHING: DragSigns = { guides: null, groups: [] };
 
-/** What one drags. */
+/** The current drag. */
 interface Dragged {
-  /** What it can be drawn into line with. */
+  /** What it can snap to. */
   others: readonly Box[];
-  /** The nodes that will lie in another group, by id: in which, and where on the canvas. */
+  /** The nodes that will change their group, by id: the new group, and the place on the canvas. */
   going: ReadonlyMap<string, { group: string | undefined; at: XYPosition }>;
 }
 
@@ -40,12 +40,12 @@ function isDrop(change: NodeChange): change is NodePositionChange {
 }
 
 /**
- * Draw what is dragged, one node or many, into line with the others, and let it lie in the group over which it is let
- * go. What makes its group larger, or is held in it, stays there.
+ * Snap dragged nodes to the others, and put them into the group over which they are dropped. A node that expands its
+ * group, or is bound to it, stays in it.
  */
 export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Node[], onNodesChange: UseFlowResult["onNodesChange"]) {
   const [signs, setSigns] = useState(NOTHING);
-  /** `null` while nothing is dragged. */
+  /** The current drag; `null` if there is none. */
   const dragged = useRef<Dragged | null>(null);
 
   const show = (next: DragSigns): void => {
@@ -64,12 +64,12 @@ export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Nod
         const boxes = new Map(changes.flatMap(({ id, position }) => (byId.has(id) ? [[id, boxOf(byId.get(id) as Node, position)]] : [])));
         const before = dragged.current;
         if (before !== null && !changes.some(({ id }) => byId.get(id)?.dragging === true)) {
-          // It was given up, and the button is still down.
+          // The drag was cancelled, and the button is still down.
           setSigns(NOTHING);
           onNodesChange(changes);
           return;
         }
-        // What lies in what is dragged goes with it, and is nothing to be in line with.
+        // Children of dragged nodes move with them, so nothing snaps to them.
         const carried = before === null ? withInside(boxes.keys(), placesIn(document)) : null;
         const others = before?.others ?? nodes.filter(({ id }) => carried?.has(id) !== true).map((node) => boxOf(node));
         const frame = frameOf(boxes, 0);
@@ -102,7 +102,7 @@ export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Nod
           const node = byId.get(one.id);
           const goes = current.going.get(one.id);
           if (node?.dragging !== true || goes === undefined || (goes.group !== undefined && !byId.has(goes.group))) {
-            // Where it was drawn to, not where the pointer is.
+            // At the snapped place, not at the pointer.
             return { type: "position", id: one.id, dragging: false };
           }
           const origin = originOf(goes.group);

@@ -6,14 +6,14 @@ import { elementOf } from "./LabelEditor";
 
 const GAP = 24;
 
-/** Frames for which the canvas stands before it is at rest, and those that are waited for at most. */
+/** Frames without motion after which the canvas is at rest, and the most frames to wait for that. */
 const STILL = 4;
 const PATIENCE = 60;
 
 /**
- * Have what properties are of beside them, or above where they are a sheet at the bottom.
+ * Keep the selected element visible beside its properties, or above them on a phone.
  *
- * @param key the id of what is selected; of more than one, or of nothing, the canvas stays.
+ * @param key the id of the selected element; `""` for none or several: the canvas then stays.
  */
 export function useKeptInSight(key: string): void {
   const isNarrow = useNarrow();
@@ -22,13 +22,13 @@ export function useKeptInSight(key: string): void {
     const keep = (): void => {
       const element = key === "" ? null : elementOf(key);
       const stage = document.querySelector(".stage")?.getBoundingClientRect();
-      // Under the hand that drags it, the canvas stays.
+      // During a drag the canvas stays.
       if (element === null || stage === undefined || element.classList.contains("dragging")) {
         return;
       }
       const box = element.getBoundingClientRect();
       const free = freeArea();
-      // What is far from it is where a jump goes, whose way this is not to cross.
+      // If it is completely out of view, a jump to it is under way, which must not be disturbed.
       const isOut = box.left > stage.right || box.right < stage.left || box.top > stage.bottom || box.bottom < stage.top;
       if (isOut) {
         return;
@@ -43,7 +43,7 @@ export function useKeptInSight(key: string): void {
       }
     };
     let frame = 0;
-    // A jump to what is selected comes first.
+    // A jump to the selected element comes first.
     const wait = (before: string, still: number, patience: number): void => {
       frame = requestAnimationFrame(() => {
         const view = JSON.stringify(getViewport());

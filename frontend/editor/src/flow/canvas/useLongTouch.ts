@@ -2,10 +2,10 @@ import { type DOMAttributes, type PointerEvent, useCallback, useEffect, useRef }
 
 import { SLOP } from "./useTouchDrag";
 
-/** Milliseconds that a finger rests until it is a long touch. */
+/** Milliseconds after which a resting finger is a long touch. */
 const LONG = 500;
 
-/** When the finger is lifted, it may click what came up under it: it doesn't. Clicks by keys have no `detail`. */
+/** Ignore the click when the finger is lifted: it would hit what appeared under it. Clicks by keys have no `detail`. */
 function swallowClick(): void {
   const swallow = (event: MouseEvent): void => {
     if (event.detail > 0) {
@@ -16,7 +16,7 @@ function swallowClick(): void {
   addEventListener("pointerdown", () => { removeEventListener("click", swallow, true); }, { capture: true, once: true });
 }
 
-/** Notice a finger that rests, as the right button of a mouse: not every browser tells of it by itself. */
+/** Notice a long touch, which acts like the right mouse button: not every browser reports it. */
 export function useLongTouch(onLong: (event: PointerEvent) => void) {
   const touch = useRef<{ x: number; y: number; timer: ReturnType<typeof setTimeout> } | null>(null);
   const end = useCallback((): void => {

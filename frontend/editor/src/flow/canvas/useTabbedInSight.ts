@@ -4,8 +4,8 @@ import { useEffect } from "react";
 import { freeArea, glide } from "./fit";
 
 /**
- * Have the node in sight that somebody goes to by Tab. React Flow's own `autoPanOnNodeFocus` takes the place of a child
- * within its parent for one on the canvas, and crosses the way of a jump that focuses what it leads to.
+ * Bring a node into view when Tab focuses it. React Flow's `autoPanOnNodeFocus` mistakes a child's place in its parent
+ * for one on the canvas, and disturbs jumps that focus their target.
  */
 export function useTabbedInSight(): void {
   const { getInternalNode, getViewport, setCenter } = useReactFlow();
@@ -20,7 +20,7 @@ export function useTabbedInSight(): void {
       const { width = 0, height = 0 } = node.measured;
       const view = getViewport();
       const free = freeArea();
-      // By where it is drawn, not by its place in the window: browsers scroll the canvas to what is focused, for a moment.
+      // By its place on the canvas, not in the window: for a moment, browsers scroll the canvas to the focused element.
       const [left, top] = [x * view.zoom + view.x, y * view.zoom + view.y];
       const isBeside = left < free.x || left + width * view.zoom > free.x + free.width;
       if (isBeside || top < free.y || top + height * view.zoom > free.y + free.height) {

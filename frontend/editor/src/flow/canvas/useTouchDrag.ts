@@ -1,19 +1,19 @@
 import { type DOMAttributes, type PointerEvent, useRef, useState } from "react";
 
-/** What hangs on the finger, and where in the window that is. */
+/** What is dragged by a finger, and where in the window. */
 export interface Dragged {
   type: string;
   x: number;
   y: number;
 }
 
-/** How far a finger goes before it drags: until then it taps. */
+/** How far a finger moves before a tap becomes a drag. */
 export const SLOP = 10;
 
 /**
- * Drag something onto the canvas by a finger, or a pen: the browser's own drag is the mouse's alone.
+ * Drag something onto the canvas by a finger or a pen: the browser's own drag needs a mouse.
  *
- * @param onDrop - it was let go over the canvas, there in the window.
+ * @param onDrop - is called when it is dropped on the canvas, with the place in the window.
  */
 export function useTouchDrag(onDrop: (type: string, at: { x: number; y: number }) => void) {
   const [dragged, setDragged] = useState<Dragged | null>(null);

@@ -1,4 +1,4 @@
-/** What one looks at: everything, what is selected, farther or nearer, the next node. */
+/** Commands that change the view: zoom, fit, pan, and jumps to nodes. */
 
 import { useReactFlow } from "@xyflow/react";
 import type { Dropped, Point } from "helix-flows";
@@ -18,23 +18,23 @@ import { glide, isInSight, MIN_ZOOM, viewOfFlow } from "./fit";
 import { elementOf } from "./LabelEditor";
 
 export interface Views {
-  /** Bring everything into sight. */
+  /** Zoom to everything. */
   fit: () => void;
-  /** Bring what is selected into sight. */
+  /** Zoom to the selection. */
   fitSelected: () => void;
   zoomIn: () => void;
   zoomOut: () => void;
-  /** Show it in its own size. */
+  /** Zoom to 100 %. */
   zoomToOne: () => void;
   pan: (by: Point) => void;
-  /** Select the node that is next in a direction, and go there. */
+  /** Select the next node in a direction, and go there. */
   goTo: (direction: Direction) => void;
   finds: () => Choice[];
-  /** Bring back what somebody deleted, with one's own changes, and go there. */
+  /** Restore what somebody deleted, with one's own changes, and go there. */
   restore: (all: readonly Dropped[]) => void;
 }
 
-/** Give an element the focus: one that wasn't in sight may not be there before the canvas is, and none takes it under a dialog. */
+/** Focus an element, with retries: it may not be rendered before the canvas is there, or a dialog may block it. */
 function focus(id: string, tries: number): void {
   const found = elementOf(id);
   found?.focus({ preventScroll: true });
@@ -43,11 +43,11 @@ function focus(id: string, tries: number): void {
   }
 }
 
-/** Look elsewhere. */
+/** Give the commands that change the view. */
 export function useViews({ sync, document, nodes, edges }: UseFlowResult, { selected, select }: Actions): Views {
   const { setCenter, setViewport, getViewport, getZoom, zoomIn, zoomOut, zoomTo } = useReactFlow();
 
-  /** Select a node, have it in sight, and give it the focus. */
+  /** Select a node, bring it into view, and focus it. */
   const reveal = (id: string, isCentred: boolean): void => {
     select([id]);
     const node = nodes.find((one) => one.id === id);
@@ -76,7 +76,7 @@ export function useViews({ sync, document, nodes, edges }: UseFlowResult, { sele
       select(ids);
       focus(ids[0] ?? "", 60);
     },
-    // As it is now: what was done just before counts.
+    // By the latest state: a change just before counts.
     fit: () => {
       if (sync.state.document !== null) {
         void setViewport(viewOfFlow(sync.state.document, MIN_ZOOM), glide());

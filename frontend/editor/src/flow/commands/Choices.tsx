@@ -11,7 +11,7 @@ export interface Choice {
   run: () => void;
   hint?: string;
   keys?: readonly string[];
-  /** What else it is found by. */
+  /** More words that it is found by. */
   words?: string;
 }
 
@@ -19,7 +19,7 @@ interface Props {
   title: string;
   placeholder: string;
   choices: readonly Choice[];
-  /** What is said where there is none, or none is found. */
+  /** The text if there are none, or none match. */
   empty?: string;
   onClose: () => void;
 }
@@ -36,7 +36,7 @@ function matching(choices: readonly Choice[], typed: string): Choice[] {
   return choices.filter(isMatch).toSorted((a, b) => byLabel(a) - byLabel(b)).slice(0, MOST);
 }
 
-/** Type a few letters, choose with the arrows, Enter does it. */
+/** A list to search: type letters, choose with the arrow keys, and press Enter. */
 export function Choices({ title, placeholder, choices, empty = "No matches.", onClose }: Props) {
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);

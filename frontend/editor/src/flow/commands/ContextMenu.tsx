@@ -4,7 +4,7 @@ import { moveFocus, useLeaving } from "../../ui/menus";
 import type { Command } from "./command";
 import { keyWords } from "./keys";
 
-/** Where a menu was asked for, in the window. */
+/** Where a menu opens, in the window. */
 export interface MenuPlace {
   x: number;
   y: number;
@@ -13,7 +13,7 @@ export interface MenuPlace {
 const FOR_CHOSEN = ["rename", "properties", "copy", "cut", "paste", "duplicate", "connect", "front", "back", "group", "ungroup", "into-group", "out-of-group", "lock-nodes", "fit-selected", "delete", "delete-whole"];
 const FOR_CANVAS = ["paste", "template", "select-all", "layout", "fit", "find", "lock", "undo", "redo"];
 
-/** Choose what a menu offers: for what is selected, or for the canvas. */
+/** Give a menu's commands: for the selection, or for the canvas. */
 export function menuOf(commands: readonly Command[], isChosen: boolean): Command[] {
   const ids = isChosen ? FOR_CHOSEN : FOR_CANVAS;
   return ids.flatMap((id) => commands.find((one) => one.id === id && one.isEnabled) ?? []);
@@ -25,10 +25,10 @@ interface Props {
   onClose: () => void;
 }
 
-/** How near to the window's border it may be. */
+/** The least distance to the window's border. */
 const EDGE = 8;
 
-/** What can be done to what is selected, or here: by the right button, a long touch, or the menu key. */
+/** The context menu, opened by the right button, a long touch, or the menu key. */
 export function ContextMenu({ place, commands, onClose }: Props) {
   const element = useRef<HTMLDivElement>(null);
   const before = useRef<Element | null>(null);

@@ -8,7 +8,7 @@ interface Row {
   keys: readonly string[];
 }
 
-/** What is no command: the mouse's, and the browser's own keys. */
+/** What isn't a command: mouse actions, and the browser's own keys. */
 const OTHERS: readonly Row[] = [
   { group: "Navigate", label: "Next node, edge or button", keys: ["Tab"] },
   { group: "Navigate", label: "Select it; with Shift, add it to the selection", keys: ["Enter", "Shift+Enter"] },
@@ -21,7 +21,7 @@ const OTHERS: readonly Row[] = [
   { group: "Mouse", label: "Reconnect a selected edge", keys: ["Drag its end"] },
 ];
 
-/** All keys. */
+/** The list of all keyboard shortcuts. */
 export function KeySheet({ commands, onClose }: { commands: readonly Command[]; onClose: () => void }) {
   const rows: readonly Row[] = [...commands, ...OTHERS];
   const groups = [...new Set(rows.map(({ group }) => group))];

@@ -1,8 +1,8 @@
-/** What a command is, for all that list commands or offer them. */
+/** The type of a command, for everything that lists or offers commands. */
 
 import type { Choice } from "./Choices";
 
-/** Under what heading the sheet of keys has it. */
+/** Its heading in the list of keyboard shortcuts. */
 export type Group = "Edit" | "Add" | "Arrange" | "Navigate" | "View" | "Share";
 
 export interface Command extends Choice {
@@ -10,11 +10,11 @@ export interface Command extends Choice {
   /** As `keysOf` writes them; the first is shown. */
   keys: readonly string[];
   isEnabled: boolean;
-  /** It changes nothing by itself when its keys are pressed: the browser's own event does it. */
+  /** Its keys do nothing here: the browser's own event runs it. */
   isNative?: boolean;
-  /** @param keys those that were pressed, where it was by keys. */
+  /** @param keys the pressed keys, if it was run by keys. */
   run: (keys?: string) => void;
 }
 
-/** What a command may open over the editor. */
+/** The dialogs that commands may open. */
 export type Sheet = "arrange" | "commands" | "find" | "groups" | "keys" | "name" | "templates" | null;

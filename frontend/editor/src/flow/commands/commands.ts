@@ -1,4 +1,4 @@
-/** Everything that can be done, once: for keys, menus, the palette of commands, and the sheet of keys. */
+/** All commands: for keys, menus, the command palette, and the list of keyboard shortcuts. */
 
 import type { UseFlowResult } from "helix-flows/react";
 import {
@@ -26,12 +26,12 @@ interface Surroundings {
   setBoxing: (isBoxing: boolean) => void;
   show: (sheet: Sheet) => void;
   toggleHistory: () => void;
-  /** Edit the label of what is selected, where it stands. */
+  /** Edit the label of the selected element on the canvas. */
   rename: () => void;
   openProperties: () => void;
 }
 
-/** How far an arrow moves, in the flow's own units; with Shift, and the canvas. */
+/** How far an arrow key moves: nodes in the flow's units, with Shift, and the canvas in pixels. */
 const [STEP, LONG_STEP, PAN] = [8, 32, 64];
 
 const DIRECTIONS = [
@@ -41,7 +41,7 @@ const DIRECTIONS = [
   { direction: "down", key: "ArrowDown", icon: ArrowDown, x: 0, y: 1 },
 ] as const;
 
-/** List the commands, as they are now. */
+/** List the commands in their current state. */
 export function commandsOf(actions: Actions, views: Views, flow: UseFlowResult, around: Surroundings): Command[] {
   const isEditable = !around.isReadOnly && !around.isLocked;
   return [...editsOf(actions, views, flow, around), ...groupCommandsOf(actions, { isEditable, show: around.show }), ...addsOf(actions, around), ...placesOf(actions, views, around), ...movesOf(actions, views, around), ...viewsOf(actions, views, around), ...outsOf(flow)];

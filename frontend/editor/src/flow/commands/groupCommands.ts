@@ -10,7 +10,7 @@ interface Surroundings {
   show: (sheet: Sheet) => void;
 }
 
-/** List the commands for groups, as they are now. */
+/** List the commands for groups in their current state. */
 export function groupCommandsOf(actions: Actions, { isEditable, show }: Surroundings): Command[] {
   const { areGroups, areInside, isGroupBeside } = actions;
   const areNodes = isEditable && actions.selectedNodes > 0;

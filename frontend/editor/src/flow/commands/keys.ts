@@ -1,4 +1,4 @@
-/** Keys, as commands name them: `Mod+Shift+Z`. `Mod` is Ctrl, and Command on a Mac. */
+/** Key names for commands: `Mod+Shift+Z`. `Mod` is Ctrl, or Command on a Mac. */
 
 import { own } from "helix-flows";
 
@@ -9,8 +9,8 @@ const BRACKETS: Readonly<Record<string, string>> = { BracketLeft: "[", BracketRi
 const LETTER_OR_DIGIT = /^[a-z\d]$/i;
 
 /**
- * Tell what key it is: by what it types, or, where that is no letter that commands have, by its place. So it is
- * with Alt on a Mac, which types `˙`, and on a Greek or Russian keyboard.
+ * Name a key by what it types, or by its place if commands don't use that letter: for example with Alt on a Mac,
+ * which types `˙`, or on a Greek or Russian keyboard.
  */
 function keyOf({ key, code, altKey }: KeyboardEvent): string {
   const isKnown = (altKey ? LETTER_OR_DIGIT : ASCII).test(key);
@@ -18,13 +18,13 @@ function keyOf({ key, code, altKey }: KeyboardEvent): string {
   return placed ?? (key.length === 1 ? key.toUpperCase() : key);
 }
 
-/** Tell what keys an event is. */
+/** Name the keys of an event. */
 export function keysOf(event: KeyboardEvent): string {
   const key = keyOf(event);
   const parts = [
     (isMac ? event.metaKey : event.ctrlKey) ? "Mod" : "",
     event.altKey ? "Alt" : "",
-    // What needs Shift to be typed is named by itself.
+    // A character that needs Shift is named without it.
     event.shiftKey && (key.length > 1 || /[A-Z]/.test(key)) ? "Shift" : "",
     key,
   ];
@@ -38,13 +38,13 @@ export function keyWords(keys: string): string[] {
   return keys.replace("++", "+plus").split("+").map((key) => own(WORDS, key) ?? key);
 }
 
-/** Tell whether a key is an input method's, which chooses a word by it, and so does nothing else. */
+/** Tell whether a key belongs to an input method, which chooses a word with it. */
 export function isInputMethods(event: React.KeyboardEvent): boolean {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- Safari says by the code alone that Enter was still the method's.
   return event.nativeEvent.isComposing || event.keyCode === 229;
 }
 
-/** Tell whether keys go into a text. */
+/** Tell whether keys are typed into a text. */
 export function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
 }

@@ -5,9 +5,9 @@ import type { Command } from "./command";
 import { isTyping, keysOf } from "./keys";
 
 /**
- * Carry out commands by their keys, except while a dialog is open.
+ * Run commands by their keys, except while a dialog is open.
  *
- * The effects are of the layout: no key falls between a dialog's end and what follows.
+ * It uses layout effects, so that no key is lost between a dialog's end and the next render.
  */
 export function useShortcuts(commands: readonly Command[], actions: Actions, isActive: boolean): void {
   const now = useRef({ commands, actions });
@@ -22,7 +22,7 @@ export function useShortcuts(commands: readonly Command[], actions: Actions, isA
     const press = (event: KeyboardEvent): void => {
       const keys = keysOf(event);
       const command = now.current.commands.find((one) => one.keys.includes(keys));
-      // In a text, keys are the text's, but for those that open something.
+      // In a text, keys belong to the text, except those that open something.
       const isTexts = isTyping(event.target) && !["Mod+K", "Mod+F", "Mod+H", "Mod+S"].includes(keys);
       if (command === undefined || command.isNative === true || isTexts || event.defaultPrevented) {
         return;
@@ -33,7 +33,7 @@ export function useShortcuts(commands: readonly Command[], actions: Actions, isA
         command.run(keys);
       }
     };
-    // React Flow moves a node by the arrows whatever is held down with them; on its elements, commands come first.
+    // React Flow moves nodes by arrow keys with any modifier, so commands come first on its elements.
     const pressOnElement = (event: KeyboardEvent): void => {
       if (event.target instanceof Element && event.target.closest(".react-flow__node, .react-flow__edge") !== null) {
         press(event);

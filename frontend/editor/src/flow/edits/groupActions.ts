@@ -1,4 +1,4 @@
-/** What can be done with groups, whoever asks for it. */
+/** Actions on groups. */
 
 import { type FlowDocument, type FlowNode, type JsonObject, own } from "helix-flows";
 
@@ -10,29 +10,29 @@ import { grouped, groupsBeside, groupsFor, movedInto, movedOut, ungrouped } from
 import type { Addition } from "./parts";
 
 export interface Grouping {
-  /** Some of what is selected are groups. */
+  /** The selection contains groups. */
   areGroups: boolean;
-  /** Some of it lies in a group. */
+  /** Some of the selection lies in a group. */
   areInside: boolean;
-  /** There is a group that some of it can be moved into. */
+  /** Some of the selection can be moved into a group. */
   isGroupBeside: boolean;
-  /** Put a group around what is selected. */
+  /** Put a group around the selection. */
   group: () => void;
-  /** Take the selected groups away, and leave what lies in them. */
+  /** Remove the selected groups, and keep their contents. */
   ungroup: () => void;
-  /** Delete what is selected with all that lies in it. */
+  /** Delete the selection with its contents. */
   removeWhole: () => void;
-  /** The groups that what is selected can be moved into, the nearest first. */
+  /** The groups that the selection can be moved into, the nearest first. */
   groupChoices: () => Choice[];
-  /** Move what is selected out of what it lies in. */
+  /** Move the selection out of its group. */
   moveOut: () => void;
 }
 
-/** What is done by these. */
+/** The edits that these actions use. */
 interface Doing {
   /** Add something, and select it. */
   apply: (addition: Addition) => void;
-  /** Change something, and say so. */
+  /** Change something, and announce it. */
   edit: (patch: JsonObject, said: string) => void;
   /** Delete these nodes, and the selected edges. */
   remove: (gone: ReadonlySet<string>) => void;
@@ -41,7 +41,7 @@ interface Doing {
 
 const NONE: Pick<FlowDocument, "nodes"> = { nodes: {} };
 
-/** Give what can be done with these nodes. */
+/** Give the actions on these nodes. */
 export function groupingOf(document: FlowDocument | null, ids: readonly string[], { apply, edit, remove, select }: Doing): Grouping {
   const there = document ?? NONE;
   const places = placesIn(there);

@@ -1,4 +1,4 @@
-/** Into groups, out of them, and what becomes of a group with that: patches of a document. Pure functions. */
+/** Patches that group, ungroup, and move nodes into and out of groups. Pure functions. */
 
 import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
@@ -9,18 +9,18 @@ import { overlaps } from "./levels";
 import type { Addition } from "./parts";
 import { clearOf } from "./room";
 
-/** What is left between a group's border and what lies in it; above, its name has room. */
+/** The space between a group's border and its contents; at the top there is room for its name. */
 export const PADDING = 24;
 export const HEADING = 56;
 
-/** Give the change by which a node lies in another, or in none, at a place on the canvas. */
+/** Give the change that puts a node into a parent, or into none, at a place on the canvas. */
 function laid(node: FlowNode, at: Point, parent: string | undefined, places: ReadonlyMap<string, Place>): JsonObject {
   const { x, y } = places.get(parent ?? "") ?? { x: 0, y: 0 };
   const bound = ["extent", "expandParent"].filter((name) => own(node, name) !== undefined);
   return {
     position: { x: at.x - x, y: at.y - y },
     parentId: parent ?? null,
-    // These bound it to the one that it lay in.
+    // These bound it to its old parent.
     ...Object.fromEntries(places.get(node.id)?.parent === parent ? [] : bound.map((name) => [name, null])),
   };
 }
@@ -34,7 +34,7 @@ function around(ids: readonly string[], boxes: ReadonlyMap<string, Box>): Box {
   return frameOf(new Map(ids.flatMap((id) => (boxes.has(id) ? [[id, boxes.get(id) as Box]] : []))), 0);
 }
 
-/** Put a group around nodes, in the innermost that all of them lie in; `null` where there are none. */
+/** Put a group around nodes, inside their innermost common group; `null` if there are no nodes. */
 export function grouped(document: FlowDocument, ids: readonly string[]): Addition | null {
   const places = placesIn(document);
   const outer = outermost(ids, places).filter((id) => places.has(id));
@@ -50,7 +50,7 @@ export function grouped(document: FlowDocument, ids: readonly string[]): Additio
   const inside = withInside(outer, places);
   const above = new Set(parent === undefined ? [] : [parent, ...ancestorsOf(parent, places)]);
   const covered = [...boxes].filter(([id, one]) => !inside.has(id) && !above.has(id) && overlaps(one, box)).map(([id]) => places.get(id)?.level ?? 0);
-  // It hides nothing that was there.
+  // The group hides nothing.
   const level = Math.max(-MAX_LEVEL, Math.min(0, ...covered.map((one) => one - 1)));
   const id = randomId();
   const origin = places.get(parent ?? "") ?? { x: 0, y: 0 };
@@ -69,7 +69,7 @@ export function grouped(document: FlowDocument, ids: readonly string[]): Additio
   return { patch: { nodes: { ...Object.fromEntries(members), [id]: group } }, ids: [id] };
 }
 
-/** Take groups away; what lies in one lies in what that lay in, where it is seen. `null` where none of them is a group. */
+/** Remove groups. Their contents move to the groups' parents, without moving visibly. `null` if there is no group. */
 export function ungrouped(document: FlowDocument, ids: readonly string[]): Addition | null {
   const places = placesIn(document);
   const groups = groupsIn(document);
@@ -78,11 +78,11 @@ export function ungrouped(document: FlowDocument, ids: readonly string[]): Addit
     return null;
   }
   const freed = [...places].filter(([id, { parent }]) => parent !== undefined && gone.has(parent) && !gone.has(id)).map(([id]) => id);
-  /** In whom lies what lay in groups that go. */
+  /** The new parents of the contents of removed groups. */
   const outside = new Map<string | undefined, string | undefined>();
   for (const [id, { parent }] of places) {
     if (gone.has(id)) {
-      // Who lies in another is listed after that one.
+      // Children are listed after their parents.
       outside.set(id, outside.has(parent) ? outside.get(parent) : parent);
     }
   }
@@ -118,19 +118,19 @@ export function groupsFor(document: FlowDocument, ids: readonly string[]): strin
   };
   const depths = depthsOf(places);
   const found = groupsBeside(document, ids).map((id) => ({ id, distance: distance(id), depth: depths.get(id) ?? 0 }));
-  // Of those that are as near, the innermost.
+  // Among equally near ones, the innermost.
   return found.toSorted((a, b) => a.distance - b.distance || b.depth - a.depth).map(({ id }) => id);
 }
 
-/** Tell how many nodes each lies in. */
+/** Give the nesting depth of each node. */
 function depthsOf(places: ReadonlyMap<string, Place>): Map<string, number> {
   const depths = new Map<string, number>();
-  // Who lies in another is listed after that one.
+  // Children are listed after their parents.
   places.forEach(({ parent }, id) => depths.set(id, parent === undefined ? 0 : (depths.get(parent) ?? 0) + 1));
   return depths;
 }
 
-/** Move nodes into a group, as few steps as can be, so that they are seen there; the group grows where it takes that. */
+/** Move nodes into a group, as little as possible, so that they are visible there. The group grows if necessary. */
 export function movedInto(document: FlowDocument, ids: readonly string[], group: string): JsonObject {
   const places = placesIn(document);
   const boxes = boxesOf(document, places);
@@ -151,7 +151,7 @@ export function movedInto(document: FlowDocument, ids: readonly string[], group:
   return { nodes: { ...laidBy(document, moving, by, () => group), ...grown } };
 }
 
-/** Move nodes out of what they lie in, to the right of that; `null` where none of them lies in another. */
+/** Move nodes out of their groups, to the right of these; `null` if none lies in a group. */
 export function movedOut(document: FlowDocument, ids: readonly string[]): JsonObject | null {
   const places = placesIn(document);
   const boxes = boxesOf(document, places);
@@ -166,7 +166,7 @@ export function movedOut(document: FlowDocument, ids: readonly string[]): JsonOb
   return { nodes: laidBy(document, moving, beside(moving, way, boxes, places), outside) };
 }
 
-/** Move what is on its way a bit farther until it covers nothing of the same place. */
+/** Move nodes a bit farther until none covers another node at the same place. */
 function beside(moving: readonly string[], way: Point, boxes: ReadonlyMap<string, Box>, places: ReadonlyMap<string, Place>): Point {
   const inside = withInside(moving, places);
   const others = [...boxes].filter(([id]) => !inside.has(id)).map(([, box]) => box);
@@ -184,7 +184,7 @@ function laidBy(document: FlowDocument, ids: readonly string[], by: Point, paren
   );
 }
 
-/** Tell whether a node can't leave what it lies in by being dragged. */
+/** Tell whether a drag can't move a node out of its group. */
 function isHeld(node: FlowNode): boolean {
   return node["extent"] === "parent" || node["expandParent"] === true;
 }
@@ -196,7 +196,7 @@ function hasMiddleOf(group: Box, { x, y, width, height }: Box): boolean {
 
 const known = new WeakMap<FlowDocument["nodes"], readonly (readonly [string, Box])[]>();
 
-/** List where the groups of a document are, from below. */
+/** List the boxes of a document's groups, from bottom to top. */
 function groupBoxesIn(document: FlowDocument): readonly (readonly [string, Box])[] {
   const groups = groupsIn(document);
   const boxes = known.get(document.nodes) ?? (groups.size === 0 ? [] : [...boxesOf(document)].filter(([id]) => groups.has(id)));
@@ -205,9 +205,9 @@ function groupBoxesIn(document: FlowDocument): readonly (readonly [string, Box])
 }
 
 /**
- * Find the group that a box lies in by its middle: of several, the one that is seen there.
+ * Find the group that contains the middle of a box: of several, the topmost.
  *
- * @param moved nodes that lie in none of themselves.
+ * @param moved nodes that are being moved, which can't contain each other.
  */
 export function groupAt(document: FlowDocument, box: Box, moved: ReadonlySet<string> = new Set()): string | undefined {
   const isLarger = (one: Box): boolean => one.width * one.height > box.width * box.height;
@@ -215,9 +215,9 @@ export function groupAt(document: FlowDocument, box: Box, moved: ReadonlySet<str
 }
 
 /**
- * Tell which nodes that are dragged will lie in another group than they do, and in which; `undefined` for in none.
+ * Give the dragged nodes that will change their group, and the new group; `undefined` for none.
  *
- * @param dragged where they are dragged to on the canvas.
+ * @param dragged their boxes on the canvas.
  */
 export function goingInto(document: FlowDocument, dragged: ReadonlyMap<string, Box>): Map<string, string | undefined> {
   const going = new Map<string, string | undefined>();
@@ -237,7 +237,7 @@ export function goingInto(document: FlowDocument, dragged: ReadonlyMap<string, B
     }
     const { parent } = place;
     const group = groupAt(document, box, moved);
-    // What lay beside its group all the time doesn't leave it by that.
+    // A node that was outside its group from the start doesn't leave it that way.
     if (group !== parent && (group !== undefined || parent === undefined || !wasBeside(id, parent))) {
       going.set(id, group);
     }

@@ -1,7 +1,7 @@
 /**
- * Stands many nodes in order, from left to right: layers by the longest way to each, and in a layer each beside its
- * neighbours (Sugiyama and others, "Methods for visual understanding of hierarchical system structures", 1981). Its time
- * grows with the nodes and edges, and it needs no stack, however long a chain is: dagre needs one as deep as that.
+ * Layered layout of many nodes from left to right: layers by the longest path to each node, sorted by the neighbours'
+ * places (Sugiyama and others, "Methods for visual understanding of hierarchical system structures", 1981). Its time
+ * grows with the nodes and edges. It isn't recursive, so chains may be long; dagre's recursion is as deep as the chain.
  */
 
 import type { Box } from "../../drawing";
@@ -16,10 +16,10 @@ export interface Gaps {
   ranksep: number;
 }
 
-/** How often nodes are brought beside their neighbours, from either side. */
+/** How often layers are sorted by their neighbours, from either side. */
 const SWEEPS = 4;
 
-/** Give where nodes stand in order: their upper left corners, from 0, 0 on. */
+/** Give the nodes' boxes in the layout, starting at 0, 0. */
 export function inLayers(sizes: ReadonlyMap<string, Size>, edges: readonly (readonly [string, string])[], gaps: Gaps): Map<string, Box> {
   const forward = edges.filter(([source, target]) => source !== target && sizes.has(source) && sizes.has(target));
   const before = neighbours(forward.map(([source, target]) => [target, source]));
@@ -50,7 +50,7 @@ function neighbours(edges: readonly (readonly [string, string])[]): Neighbours {
   return found;
 }
 
-/** Part nodes into layers: each behind all that lead to it, but for edges that close a circle. */
+/** Divide nodes into layers: each after all that lead to it, except for edges that close a cycle. */
 function layersOf(ids: readonly string[], before: Neighbours, after: Neighbours): string[][] {
   const waiting = new Map(ids.map((id) => [id, before.get(id)?.length ?? 0]));
   const rank = new Map<string, number>();
@@ -59,7 +59,7 @@ function layersOf(ids: readonly string[], before: Neighbours, after: Neighbours)
   let next = 0;
   for (let n = 0; n < ids.length; n += 1) {
     if (n === ready.length) {
-      // All that is left is in circles, or behind one: this one begins its circle.
+      // All remaining nodes are in cycles or after one: this node begins its cycle.
       while (waiting.get(ids[next] as string) === -1) {
         next += 1;
       }
@@ -83,7 +83,7 @@ function layersOf(ids: readonly string[], before: Neighbours, after: Neighbours)
   return layers;
 }
 
-/** Sort a layer by where the neighbours of each are on the average; who has none stays about where it is. */
+/** Sort a layer by the average place of each node's neighbours; a node without any stays about where it is. */
 function sortBeside(layer: string[], beside: Neighbours, places: ReadonlyMap<string, number>): void {
   const wanted = new Map(
     layer.map((id) => {

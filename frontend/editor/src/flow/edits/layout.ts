@@ -1,4 +1,4 @@
-/** Arranges a flow from left to right. Loaded when it is first wanted. */
+/** Arranges a flow from left to right. Loaded at first use. */
 
 import dagre from "@dagrejs/dagre";
 import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
@@ -11,12 +11,12 @@ import { inLayers } from "./layering";
 
 const GAP = { nodesep: 40, ranksep: 96 };
 
-/** From so many nodes or edges on, dagre takes seconds; in longer chains it runs out of stack. */
+/** From this many nodes or edges on, dagre takes seconds; with longer chains its stack overflows. */
 const MANY = 1_000;
 
 type Size = Pick<Box, "width" | "height">;
 
-/** What of a node a patch of these changes. */
+/** The change of one node. */
 interface Change {
   position: Point;
   parentId: string | null;
@@ -26,7 +26,7 @@ interface Change {
 
 type Places = ReadonlyMap<string, Place>;
 
-/** Give where nodes stand in order: their upper left corners, from 0, 0 on. */
+/** Give the nodes' boxes in the layout, starting at 0, 0. */
 function inOrder(sizes: ReadonlyMap<string, Size>, edges: readonly (readonly [string, string])[]): Map<string, Box> {
   if (sizes.size === 1) {
     return new Map(Array.from(sizes, ([id, size]) => [id, { x: 0, y: 0, ...size }]));
@@ -53,21 +53,21 @@ function inOrder(sizes: ReadonlyMap<string, Size>, edges: readonly (readonly [st
 }
 
 /**
- * Give a patch that moves nodes to where they stand in order.
+ * Give a patch that arranges nodes.
  *
- * @param ids which, with what lies in them: they stay about where they are. Where it isn't said, all: also what lies in
- * groups, which become as large as it takes. What is locked stays, with all that lies in it.
+ * @param ids which nodes, with their contents: they stay in about the same area. By default all, including the
+ * contents of groups, which are resized to fit. Locked nodes stay, with their contents.
  */
 export function layoutPatch(document: FlowDocument, ids?: readonly string[]): JsonObject {
   const places = placesIn(document);
   return { nodes: Object.fromEntries(ids === undefined ? whole(document, places) : some(document, places, outermost(ids, places))) };
 }
 
-/** Arrange some nodes, that lie in none of themselves. */
+/** Arrange some nodes, none of which lies in another. */
 function some(document: FlowDocument, places: Places, ids: readonly string[]): [string, Change][] {
   const boxes = boxesOf(document, places);
   const arranged = new Map(ids.flatMap((id) => (boxes.has(id) ? [[id, boxes.get(id) as Box]] : [])));
-  /** The node itself, or the one of those that are arranged that it lies in. */
+  /** The node itself, or the arranged node that contains it. */
   const around = new Map<string, string>();
   for (const [id, { parent }] of places) {
     const carrier = arranged.has(id) ? id : around.get(parent ?? "");
@@ -88,7 +88,7 @@ function some(document: FlowDocument, places: Places, ids: readonly string[]): [
   });
 }
 
-/** Arrange all, what lies in groups before these. */
+/** Arrange everything, the contents of groups before the groups. */
 function whole(document: FlowDocument, places: Places): [string, Change][] {
   const sizes = new Map<string, Size>(boxesOf(document, places));
   const members = membersOf(places);
@@ -100,7 +100,7 @@ function whole(document: FlowDocument, places: Places): [string, Change][] {
     }
   }
   const changes = new Map<string, Change>();
-  // What lies deeper comes later.
+  // Deeper groups are listed later.
   for (const [group, ids] of [...members].reverse()) {
     if (fixed.has(group)) {
       continue;
@@ -124,7 +124,7 @@ function sizeChange(node: FlowNode, { width, height }: Size, isGroup: boolean): 
   return !isGroup || (node["width"] === width && node["height"] === height) ? {} : { width, height };
 }
 
-/** List the edges by the innermost group that both ends lie in, as edges between what lies in that. */
+/** List the edges by their ends' innermost common group, as edges between that group's children. */
 function linksOf({ edges }: FlowDocument, places: Places): Map<string | undefined, [string, string][]> {
   const links = new Map<string | undefined, [string, string][]>();
   const steps = stepsIn(places);
@@ -140,19 +140,19 @@ function linksOf({ edges }: FlowDocument, places: Places): Map<string | undefine
   return links;
 }
 
-/** A node on the way out of what it lies in. */
+/** A node on the path of ancestors. */
 interface Step {
   id: string;
-  /** How many it lies in. */
+  /** The number of ancestors. */
   depth: number;
-  /** The one that it lies in, and one much farther out. */
+  /** The parent, and an ancestor much farther out. */
   out: Step | undefined;
   far: Step | undefined;
 }
 
 /**
- * Give the ways out of all nodes. On them few steps lead far, however deep nodes lie: these are skew-binary jump
- * pointers (Myers, "An applicative random-access stack", 1983).
+ * Give the ancestor paths of all nodes, with skew-binary jump pointers: few steps lead far, however deep nodes lie
+ * (Myers, "An applicative random-access stack", 1983).
  */
 function stepsIn(places: Places): Map<string, Step> {
   const steps = new Map<string, Step>();
@@ -165,7 +165,7 @@ function stepsIn(places: Places): Map<string, Step> {
   return steps;
 }
 
-/** Find where the ways out of two nodes come to the same group: the two in it; `null` where one lies in the other. */
+/** Find two nodes' ancestors just below their common group; `null` if one node lies in the other. */
 function apart(from: Step | undefined, to: Step | undefined): [string, string] | null {
   let [a, b] = [from, to];
   while (a !== undefined && b !== undefined && a.depth !== b.depth) {
@@ -185,7 +185,7 @@ function isLocked(document: FlowDocument, id: string): boolean {
   return own(document.nodes, id)?.["draggable"] === false;
 }
 
-/** Give a patch that puts nodes back to where they were, and as large, but for those that somebody has moved since, or deleted. */
+/** Give a patch that restores nodes' places and sizes, except for those that somebody has moved or deleted since. */
 export function arrangedBack(before: FlowDocument, arranged: JsonObject, now: FlowDocument | null): JsonObject {
   const moved = Object.entries(arranged["nodes"] as Record<string, Change>);
   const nodes = moved.flatMap(([id, { position, parentId, width, height }]) => {

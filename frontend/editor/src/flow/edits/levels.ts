@@ -1,18 +1,18 @@
-/** What lies above what: to the front, to the back, and where new nodes go. Pure functions. */
+/** Drawing levels: to the front, to the back, and levels of new nodes. Pure functions. */
 
 import { type FlowDocument, type JsonObject, own } from "helix-flows";
 
 import { type Box, boxesOf, frameOf } from "../../drawing";
 import { levelOf, liftOf, MAX_LEVEL, placesIn, withInside } from "../../nesting";
 
-/** A node or an edge, and how far up it lies. */
+/** A node or an edge, and its level. */
 interface Layer {
   table: "nodes" | "edges";
   id: string;
-  /** What is written there. */
+  /** The stored value. */
   zIndex: unknown;
   level: number;
-  /** What of the level isn't its own. */
+  /** The part of the level that comes from its nodes. */
   lift: number;
 }
 
@@ -26,7 +26,7 @@ function layersOf(document: FlowDocument): Layer[] {
   return [...nodes, ...edges];
 }
 
-/** Give the levels that there are, from below, their own numbers: 0, 1, 2 ... */
+/** Number the existing levels from bottom to top: 0, 1, 2 ... */
 function ranksOf(layers: readonly Layer[]): Map<number, number> {
   const levels = [...new Set(layers.map(({ level }) => level))].toSorted((a, b) => a - b);
   return new Map(levels.map((level, rank) => [level, rank]));
@@ -44,8 +44,8 @@ function patchOf(levels: ReadonlyMap<Layer, number>): JsonObject {
 }
 
 /**
- * Give a patch that brings nodes, with what lies in them, and edges above or below all others. Among themselves they
- * stay as they are. Nothing is to be done where they lie there already.
+ * Give a patch that brings nodes with their contents, and edges, above or below all others. Their own order stays.
+ * The patch is empty if they are there already.
  */
 export function sent(document: FlowDocument, ids: readonly string[], to: "front" | "back"): JsonObject {
   const layers = layersOf(document);
@@ -60,7 +60,7 @@ export function sent(document: FlowDocument, ids: readonly string[], to: "front"
   }
   const first = to === "front" ? top + 1 : bottom - ranks.size;
   const isRoom = first >= -MAX_LEVEL && first + ranks.size - 1 <= MAX_LEVEL;
-  // Where numbers end, all begin anew, in the same order.
+  // At the limit, all levels are numbered again in the same order.
   const start = isRoom ? first : to === "front" ? otherRanks.size : -ranks.size;
   const levels = new Map(moved.map((layer) => [layer, start + (ranks.get(layer.level) ?? 0)]));
   for (const layer of isRoom ? [] : others) {
@@ -69,12 +69,12 @@ export function sent(document: FlowDocument, ids: readonly string[], to: "front"
   return patchOf(levels);
 }
 
-/** Tell whether two boxes have something in common. */
+/** Tell whether two boxes overlap. */
 export function overlaps(a: Box, b: Box): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 
-/** Tell the level at which something new hides behind no node that is there: 0 where it may lie anywhere. */
+/** Give the level at which something new isn't hidden by any node; 0 if any level will do. */
 export function levelAbove(document: FlowDocument | null, added: readonly Box[]): number {
   if (document === null) {
     return 0;

@@ -1,11 +1,11 @@
-/** Moves by the arrow keys, as patches: no group is left or entered by them. Pure functions. */
+/** Moves by the arrow keys, as patches. They never change a node's group. Pure functions. */
 
 import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
 import { sizeOf } from "../../drawing";
 import { membersOf, outermost, placesIn } from "../../nesting";
 
-/** A node's place, and its size where that is another, while a patch is made. */
+/** A node's new place, and its size if that changes, while a patch is made. */
 interface Draft extends Point {
   width?: number;
   height?: number;
@@ -17,14 +17,14 @@ const AXES = [["x", "width"], ["y", "height"]] as const;
 class Nudge {
   readonly #document: FlowDocument;
   readonly #drafts = new Map<string, Draft>();
-  /** What lies in what, once that is asked. */
+  /** The children by parent, once needed. */
   #members: ReturnType<typeof membersOf> | null = null;
 
   constructor(document: FlowDocument) {
     this.#document = document;
   }
 
-  /** Move a node; one that lies in another as far as it may, or as that one grows. */
+  /** Move a node. A bound node moves only as far as its group allows, or the group grows. */
   move(id: string, by: Point): void {
     const parent = placesIn(this.#document).get(id)?.parent;
     const node = own(this.#document.nodes, id) as FlowNode;
@@ -41,7 +41,7 @@ class Nudge {
     }
   }
 
-  /** Let a group be as large as it takes, and what it lies in; what else lies in them stays where it is seen. */
+  /** Enlarge a group as needed, and its parents. Their other contents stay where they are seen. */
   #grow(group: string, child: string): void {
     const places = placesIn(this.#document);
     let within = child;
@@ -69,7 +69,7 @@ class Nudge {
     }
   }
 
-  /** List what lies in a group. */
+  /** List a group's children. */
   #inside(group: string): readonly string[] {
     this.#members ??= membersOf(placesIn(this.#document));
     return this.#members.get(group) ?? [];
@@ -93,8 +93,8 @@ class Nudge {
 }
 
 /**
- * Give a patch that moves nodes, but for locked ones, and the nodes that it moves by themselves: what lies in a group
- * that is moved goes with that.
+ * Give a patch that moves nodes, except locked ones, and the ids of the nodes that it moves directly: contents of a
+ * moved group move with it.
  */
 export function nudged(document: FlowDocument, ids: readonly string[], by: Point): { patch: JsonObject; ids: string[] } {
   const movable = ids.filter((id) => Object.hasOwn(document.nodes, id) && document.nodes[id]?.["draggable"] !== false);

@@ -1,4 +1,4 @@
-/** Parts of flows, as patches: new nodes, copies, and what comes from the clipboard. Pure functions. */
+/** Parts of flows, as patches: new nodes, copies, and pasted parts. Pure functions. */
 
 import { type FlowDocument, type FlowEdge, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
@@ -10,7 +10,7 @@ import { randomId } from "../../person";
 import { levelAbove } from "./levels";
 import { isObject } from "./values";
 
-/** What the clipboard holds begins with. */
+/** The mark of our data in the clipboard. */
 const FORMAT = "helix-flow-part";
 
 /** Nodes, and the edges between them. */
@@ -25,7 +25,7 @@ export interface Addition {
   ids: string[];
 }
 
-/** Make a node of a kind, at a place on the canvas; with a parent, in that. */
+/** Make a node of a kind, at a place on the canvas, in a parent if one is given. */
 export function newNode(document: FlowDocument | null, type: string, { x, y, parent }: Point & { parent?: string | undefined }): Addition {
   const id = randomId();
   const rounded = { x: Math.round(x), y: Math.round(y) };
@@ -37,9 +37,9 @@ export function newNode(document: FlowDocument | null, type: string, { x, y, par
 }
 
 /**
- * Take nodes out of a document, with what lies in them, and with all edges between.
+ * Extract nodes from a document, with their contents and all edges between them.
  *
- * @param isWhole what of them lies in another node is there by itself: placed on the canvas.
+ * @param isWhole whether nodes lose parents that aren't part of it, and get their place on the canvas.
  */
 export function partOf(document: FlowDocument, ids: readonly string[], isWhole: boolean): Part {
   const places = placesIn(document);
@@ -55,7 +55,7 @@ export function partOf(document: FlowDocument, ids: readonly string[], isWhole: 
   };
 }
 
-/** Copy a node without what binds it to another. */
+/** Copy a node without its binding to a parent. */
 function withoutParent(node: FlowNode): JsonObject {
   const isBinding = (name: string, value: unknown): boolean => name === "parentId" || name === "expandParent" || (name === "extent" && value === "parent");
   return Object.fromEntries(Object.entries(node).filter(([name, value]) => !isBinding(name, value)));
@@ -66,7 +66,7 @@ export function writePart(part: Part): string {
   return JSON.stringify({ format: FORMAT, ...part });
 }
 
-/** Read what `writePart` wrote; `null` where it is anything else. */
+/** Read what `writePart` wrote; `null` for anything else. */
 export function readPart(text: string): Part | null {
   try {
     const { format, nodes, edges } = JSON.parse(text) as Partial<Part> & { format?: string };
@@ -82,8 +82,8 @@ function isNode(node: unknown): boolean {
 }
 
 /**
- * Add a copy of a part to a document, all of it moved by `by`, above what would hide it. What lies in a node of the
- * document does so as a copy, too.
+ * Add a copy of a part to a document, moved by `by`, above what would hide it. A node inside a node of the document
+ * stays inside it as a copy.
  */
 export function copyOf(document: FlowDocument | null, part: Part, by: Point): Addition {
   const around = document === null ? new Map<string, Place>() : placesIn(document);
@@ -116,7 +116,7 @@ export function copyOf(document: FlowDocument | null, part: Part, by: Point): Ad
   };
 }
 
-/** Tell where a part will be on the canvas. */
+/** Give the boxes of a part on the canvas. */
 function boxesIn(part: Part, by: Point, around: ReadonlyMap<string, Place>): Box[] {
   const byId = new Map(part.nodes.map((node) => [node.id, node]));
   const origins = new Map<string, Point>();
@@ -128,17 +128,17 @@ function boxesIn(part: Part, by: Point, around: ReadonlyMap<string, Place>): Box
   });
 }
 
-/** List where the nodes of a part are now: on the canvas of the document that they are copied into. */
+/** List the current places of a part's nodes, on the canvas of the document that it is copied into. */
 export function cornersOf(document: FlowDocument | null, part: Part): Point[] {
   return boxesIn(part, { x: 0, y: 0 }, document === null ? new Map() : placesIn(document));
 }
 
-/** Give the box around a part, as it stands by itself. */
+/** Give the box around a part on its own. */
 export function frameOfPart(part: Part): Box {
   return frameOf(new Map(boxesIn(part, { x: 0, y: 0 }, new Map()).map((box, n) => [String(n), box])), 0);
 }
 
-/** Give the middle of a part, to put it somewhere. */
+/** Give the middle of a part. */
 export function middleOf(part: Part): Point {
   const { x, y, width, height } = frameOfPart(part);
   return { x: x + width / 2, y: y + height / 2 };

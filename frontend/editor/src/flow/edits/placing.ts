@@ -1,11 +1,11 @@
-/** Where nodes go by a command: in line, evenly apart; and which one is next in a direction. Pure functions. */
+/** Aligning and distributing nodes, and finding the next node in a direction. Pure functions. */
 
 import { type FlowDocument, type JsonObject, own, type Point } from "helix-flows";
 
 import { type Box, boxesOf } from "../../drawing";
 import { placesIn } from "../../nesting";
 
-/** What of the boxes is brought in line. */
+/** Which part of the boxes is aligned. */
 export type Side = "left" | "center" | "right" | "top" | "middle" | "bottom";
 export type Direction = "left" | "right" | "up" | "down";
 export type Axis = "x" | "y";
@@ -21,10 +21,10 @@ function chosenOf(document: FlowDocument, ids: readonly string[]): [string, Box]
   });
 }
 
-/** Give a patch that moves nodes, but for the locked ones; what they lie in may carry them part of the way. */
+/** Give a patch that moves nodes, except locked ones. Moving parents may carry them part of the way. */
 function moved(document: FlowDocument, by: ReadonlyMap<string, Partial<Point>>): JsonObject {
   const nodes: JsonObject = {};
-  /** How far each node goes on the canvas. */
+  /** How far each node moves on the canvas. */
   const ways = new Map<string | undefined, Point>();
   for (const [id, { parent }] of placesIn(document)) {
     const node = own(document.nodes, id);
@@ -39,14 +39,14 @@ function moved(document: FlowDocument, by: ReadonlyMap<string, Partial<Point>>):
     ways.set(id, way);
     if (itsOwn.x !== 0 || itsOwn.y !== 0) {
       const position = { x: Math.round(node.position.x + itsOwn.x), y: Math.round(node.position.y + itsOwn.y) };
-      // With what it is relative to, which others may change meanwhile.
+      // With the parent that it is relative to, which others may change meanwhile.
       nodes[id] = { position, parentId: parent ?? null };
     }
   }
   return { nodes };
 }
 
-/** Give a patch that brings nodes in line with the outermost of them, or the middle of all. */
+/** Give a patch that aligns nodes with the outermost of them, or with the middle of all. */
 export function inLine(document: FlowDocument, ids: readonly string[], side: Side): JsonObject {
   const chosen = chosenOf(document, ids);
   const isAcross = side === "left" || side === "center" || side === "right";
@@ -63,7 +63,7 @@ export function inLine(document: FlowDocument, ids: readonly string[], side: Sid
   return moved(document, new Map(by));
 }
 
-/** Give a patch that makes the gaps between nodes equal; the outermost ones stay. */
+/** Give a patch that makes the gaps between nodes equal; the outermost nodes stay. */
 export function evenly(document: FlowDocument, ids: readonly string[], axis: Axis): JsonObject {
   const size = axis === "x" ? "width" : "height";
   const chosen = chosenOf(document, ids).toSorted(([, a], [, b]) => a[axis] - b[axis]);
@@ -82,10 +82,10 @@ export function evenly(document: FlowDocument, ids: readonly string[], axis: Axi
   return moved(document, new Map(by));
 }
 
-/** How much farther something is that lies aside than straight ahead. */
+/** How much a distance to the side counts, compared with one straight ahead. */
 const ASIDE = 2;
 
-/** Find the node that is next in a direction; from no node, the first one in reading order. */
+/** Find the next node in a direction; without a start, the first one in reading order. */
 export function nextOf(document: FlowDocument, from: string | undefined, direction: Direction): string | null {
   const boxes = boxesOf(document);
   const here = boxes.get(from ?? "");
@@ -104,5 +104,5 @@ export function nextOf(document: FlowDocument, from: string | undefined, directi
   return best?.id ?? null;
 }
 
-/** What places are multiples of, and how near two are one. */
+/** The grid that places snap to. */
 export const GRID = 8;

@@ -1,17 +1,17 @@
-/** Where there is room: for what is new, and for copies beside what they are of. Pure functions. */
+/** Finds free space for new nodes, and for copies beside their originals. Pure functions. */
 
 import type { Point } from "helix-flows";
 
 import { type Box, frameOf } from "../../drawing";
 import { overlaps } from "./levels";
 
-/** The least that is left between what is added and what is there. */
+/** The least gap between added and existing nodes. */
 export const GAP = 24;
 
-/** How far apart places are that are tried, and how many of them in a row at most. */
+/** The distance between tried places, and the most in a row. */
 const TRIED = { step: 24, most: 64 };
 
-/** Tell whether a box lies in another as a whole. */
+/** Tell whether a box lies completely in another. */
 export function isWithin(box: Box, area: Box): boolean {
   return box.x >= area.x && box.y >= area.y && box.x + box.width <= area.x + area.width && box.y + box.height <= area.y + area.height;
 }
@@ -24,7 +24,7 @@ function isNear(a: Box, b: Box): boolean {
   return overlaps(widened(a), b);
 }
 
-/** List the places in an area on a lattice through a wanted one, the nearest first; below and right before above and left. */
+/** List an area's places on a lattice through a wanted one, nearest first; below and right before above and left. */
 function triedIn(area: Box, wanted: Point, { width, height }: Pick<Box, "width" | "height">): Point[] {
   const along = (want: number, start: number, length: number): number[] => {
     const step = TRIED.step * Math.max(1, Math.ceil(length / (TRIED.step * TRIED.most)));
@@ -36,10 +36,10 @@ function triedIn(area: Box, wanted: Point, { width, height }: Pick<Box, "width" 
   return columns.flatMap((x) => rows.map((y) => ({ x, y }))).toSorted((a, b) => distance(a) - distance(b));
 }
 
-/** How many cells an area is divided into, across and down. */
+/** The cells of an area in each direction. */
 const CELLS = 64;
 
-/** Give what tells whether a box in an area would be too near to others: each looks only at those in its own cells. */
+/** Give a test whether a box is too near to others. It looks only at those in the box's cells. */
 function nearness(boxes: readonly Box[], area: Box): (box: Box) => boolean {
   const size = { width: Math.max(1, area.width / CELLS), height: Math.max(1, area.height / CELLS) };
   const cells = new Map<number, Box[]>();
@@ -71,14 +71,14 @@ function nearness(boxes: readonly Box[], area: Box): (box: Box) => boolean {
 }
 
 /**
- * Find where there is room for something new, as near as can be to where it is wanted.
+ * Find free space for something new, as near as possible to the wanted place.
  *
- * @param size how large it is, in the flow's own units.
- * @param wanted where its upper left is to be.
- * @param taken what it is to hide nothing of, nor to be hidden by.
- * @param area where it is to be as a whole: what is in sight, or a group.
- * @param isOnlyThere whether there is no other place for it than the area.
- * @returns its upper left; `null` where there is room only elsewhere, and it isn't to be there.
+ * @param size its size, in the flow's units.
+ * @param wanted the wanted upper left corner.
+ * @param taken boxes that it must not overlap.
+ * @param area the area that should contain it: the visible part, or a group.
+ * @param isOnlyThere whether it must be in the area.
+ * @returns its upper left corner; `null` if there is no space in the area and it must be there.
  */
 export function roomFor(size: Pick<Box, "width" | "height">, wanted: Point, taken: Iterable<Box>, area: Box, isOnlyThere = false): Point | null {
   const all = [...taken];
@@ -94,20 +94,20 @@ export function roomFor(size: Pick<Box, "width" | "height">, wanted: Point, take
   const whole = frameOf(new Map([...all, { ...wanted, ...size }].map((box, n) => [String(n), box])), 0);
   const [marginX, marginY] = [size.width + 2 * GAP, size.height + 2 * GAP];
   const around = { x: whole.x - marginX, y: whole.y - marginY, width: whole.width + 2 * marginX, height: whole.height + 2 * marginY };
-  // Nothing is to the right of everything.
+  // To the right of everything there is always space.
   return found(around) ?? { x: whole.x + whole.width + GAP, y: wanted.y };
 }
 
-/** How near two corners are taken for one, unless told otherwise. */
+/** The distance below which two corners count as one, by default. */
 const NEAR = 8;
 
 /**
- * Tell how far to move things: by `way`, or as many steps farther as it takes until none of them begins where
- * something else does. So copies of the same are seen beside each other.
+ * Give how far to move things: by `way`, plus as many steps as needed until no corner coincides with another.
+ * So several copies of one thing are visible beside each other.
  *
- * @param corners where they begin.
- * @param taken where all else does.
- * @param near how near two corners are taken for one.
+ * @param corners their corners.
+ * @param taken all other corners.
+ * @param near the distance below which two corners count as one.
  */
 export function clearOf(corners: readonly Point[], taken: Iterable<Point>, way: Point, step: Point, near = NEAR): Point {
   const cell = ({ x, y }: Point): string => `${Math.round(x / near)} ${Math.round(y / near)}`;

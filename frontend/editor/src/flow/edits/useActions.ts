@@ -1,4 +1,4 @@
-/** What can be done to a flow, whoever asks for it: a key, a menu, a mouse. */
+/** Actions on a flow, for keys, menus and the mouse. */
 
 import { useReactFlow } from "@xyflow/react";
 import { connecting, type FlowDocument, type JsonObject, own, type Point } from "helix-flows";
@@ -20,50 +20,50 @@ import { type Axis, evenly, GRID, inLine, type Side } from "./placing";
 import { clearOf } from "./room";
 import { useRoom } from "./useRoom";
 
-/** How far copies are from what they are of. */
+/** The distance between a copy and its original. */
 const STEP: Point = { x: 32, y: 32 };
 
 export interface Actions extends Grouping {
-  /** The ids of what is selected, nodes before edges. */
+  /** The selected ids, nodes before edges. */
   selected: readonly string[];
   /** How many of these are nodes. */
   selectedNodes: number;
-  /** Add a node; without a place, beside what is selected, or in the middle of what is in sight, where there is room. */
+  /** Add a node. Without a place it goes into free space: beside the selection, or in the middle of the view. */
   add: (type: string, at?: Point) => void;
-  /** Add a node where it was dropped, in the window. */
+  /** Add a node where it was dropped in the window. */
   drop: (type: string, at: Point) => void;
-  /** Add a copy of all of a document, where there is room for it, as one step of undo. */
+  /** Add a copy of a whole document in free space, as one step of undo. */
   insert: (name: string, other: FlowDocument) => void;
   select: (ids: readonly string[]) => void;
   selectAll: () => void;
   remove: () => void;
   duplicate: () => void;
-  /** Write what is selected as text for the clipboard. */
+  /** Write the selection as text for the clipboard. */
   copy: () => string;
-  /** As `copy`, and take it away. */
+  /** Like `copy`, and delete the selection. */
   cut: () => string;
   paste: (text: string) => void;
-  /** Put text into the clipboard, without an event of the browser's for it. */
+  /** Put text into the clipboard without a browser event. */
   keep: (text: string) => void;
-  /** Paste what is in the clipboard where one may read it, else what was kept last. */
+  /** Paste from the clipboard if it can be read; otherwise what was copied last. */
   pasteKept: () => void;
   connect: () => void;
   toggleLock: () => void;
-  /** Move what is selected, but for locked nodes. */
+  /** Move the selection, except locked nodes. */
   nudge: (by: Point) => void;
-  /** Bring what is selected in line. */
+  /** Align the selection. */
   align: (side: Side) => void;
-  /** Make the gaps between what is selected equal. */
+  /** Make the gaps between selected nodes equal. */
   distribute: (axis: Axis) => void;
-  /** Call a node or an edge something else, as one types; what no edge has to have may be `null`. */
+  /** Change the label of a node or an edge while the user types. */
   relabel: (id: string, label: unknown) => void;
-  /** Arrange the flow, or, where more than one node is selected, these. */
+  /** Arrange the flow, or the selected nodes if they are more than one. */
   layOut: (then: () => void) => void;
-  /** Bring what is selected above or below all else. */
+  /** Bring the selection above or below everything else. */
   send: (to: "front" | "back") => void;
 }
 
-/** Do things to a flow. */
+/** Give the actions on a flow. */
 export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   const { sync, document, nodes, edges, onNodesChange, onEdgesChange } = flow;
   const { screenToFlowPosition } = useReactFlow();
@@ -80,7 +80,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     const left = ({ id, selected }: { id: string; selected?: boolean }): boolean => selected === true && !wanted.has(id);
     const change = (id: string) => ({ type: "select" as const, id, selected: wanted.has(id) });
     const ofEdges = new Set(edges.map(({ id }) => id));
-    // What is new isn't among the nodes yet.
+    // New nodes aren't among the nodes yet.
     onNodesChange([...nodes.filter(left).map(({ id }) => id), ...[...wanted].filter((id) => !ofEdges.has(id))].map(change));
     onEdgesChange(edges.filter((edge) => left(edge) || wanted.has(edge.id)).map(({ id }) => change(id)));
   };
@@ -90,7 +90,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       select(ids);
     }
   };
-  /** Change what is in the document, and say so. */
+  /** Change the document, and announce it. */
   const edit = (patch: JsonObject, said: string): void => {
     if (!isReadOnly) {
       sync.patch(patch);
@@ -168,12 +168,12 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     copy,
     cut: () => {
       const text = copy();
-      // Pasting brings back what lies in it as well.
+      // Pasting also brings back the contents of groups.
       remove(withInside(nodeIds, places));
       return text;
     },
     paste,
-    // Pages without TLS have no clipboard but in its events; what was kept is pasted here all the same.
+    // Without TLS a page has the clipboard only in its events. Pasting here then uses the kept text.
     keep: (text) => {
       kept.current = text;
       void (navigator.clipboard as Clipboard | undefined)?.writeText(text).catch(() => undefined);
@@ -242,5 +242,5 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   };
 }
 
-/** The kinds of nodes, as there are keys for them. */
+/** The kinds of nodes, with their keys. */
 export const KIND_KEYS = KINDS.map((kind, n) => ({ kind, keys: `Alt+${(n + 1) % 10}` }));

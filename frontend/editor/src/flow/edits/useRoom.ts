@@ -1,4 +1,4 @@
-/** Where what is new goes: beside what is selected, or where one looks. */
+/** Places for new nodes: beside the selection, or in the visible part. */
 
 import { useReactFlow } from "@xyflow/react";
 import type { FlowDocument, Point } from "helix-flows";
@@ -11,24 +11,24 @@ import { overlaps } from "./levels";
 import { GRID } from "./placing";
 import { GAP, roomFor } from "./room";
 
-/** How far from what is selected new nodes are: an edge between them is seen. */
+/** The distance of new nodes from the selection: an edge between them is visible. */
 const BESIDE = 48;
 
-/** Where something new goes on the canvas, and in which group; `undefined` for in none. */
+/** A place on the canvas for something new, and its group; `undefined` for none. */
 export interface Room extends Point {
   parent: string | undefined;
 }
 
 export interface Rooms {
-  /** Find room for a new node of that size, beside these that are selected, in the group that one of them is or lies in. */
+  /** Find space for a new node beside the selected ones, in the group that one of them is or lies in. */
   beside: (size: Pick<Box, "width" | "height">, selected: readonly string[]) => Room;
-  /** Find room for a part of that size in the middle of what is in sight, or as near to that as can be. */
+  /** Find space for a part in the middle of the view, or as near to it as possible. */
   inSight: (size: Pick<Box, "width" | "height">) => Point;
-  /** Move the canvas as far as it takes to see a box; farther away, where that is too large. */
+  /** Move the canvas until a box is visible, and zoom out if it is too large. */
   show: (box: Box) => void;
 }
 
-/** Give the boxes of nodes but for those that something new may lie in. */
+/** Give the boxes of nodes, except the groups that will contain something new. */
 function takenOf(document: FlowDocument, boxes: ReadonlyMap<string, Box>, parent: string | undefined): Box[] {
   const around = new Set<string>();
   const places = placesIn(document);
@@ -38,7 +38,7 @@ function takenOf(document: FlowDocument, boxes: ReadonlyMap<string, Box>, parent
   return [...boxes].filter(([id]) => !around.has(id)).map(([, box]) => box);
 }
 
-/** Find room on the canvas. */
+/** Find free space on the canvas. */
 export function useRoom(document: FlowDocument | null): Rooms {
   const { screenToFlowPosition, getViewport, setViewport } = useReactFlow();
   const seen = (): Box => {

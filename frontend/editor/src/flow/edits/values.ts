@@ -1,15 +1,15 @@
-/** Values as documents hold them, and how one becomes another. Pure functions. */
+/** Values that documents can hold, and patches between them. Pure functions. */
 
 import { diff, type JsonObject } from "helix-flows";
 
-/** Names that no member of a document has. */
+/** Names that no document can contain. */
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Say why no document holds a value; `null` where one does. Within a list, which is replaced whole, anything may be null. */
+/** Say why no document can hold a value; `null` if it can. Lists are replaced whole, so they may contain null. */
 export function faultIn(value: unknown, isInList = false): string | null {
   if (typeof value === "number") {
     return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? null : "This number is too large to be stored exactly";
@@ -29,10 +29,10 @@ export function faultIn(value: unknown, isInList = false): string | null {
 }
 
 /**
- * Give the merge patch that turns a value into another: with `null` for what an object has no more.
+ * Give the merge patch that turns a value into another, with `null` for removed members.
  *
- * @param current what is there.
- * @param before what its writer has seen of it: what others have put there since stays.
+ * @param current the current value.
+ * @param before the value that its writer saw: what others have added since stays.
  */
 export function turning(current: unknown, before: unknown, now: unknown): unknown {
   return isObject(current) && isObject(now) ? diff(isObject(before) ? before : current, now) : now;

@@ -10,20 +10,20 @@ import { tell } from "../../ui/Toasts";
 import { useNames } from "./useNames";
 import { VersionName } from "./VersionName";
 
-/** Milliseconds that the slider rests before a version is loaded. */
+/** Milliseconds of rest before the slider loads a version. */
 const REST = 120;
 
 interface Props {
   flowId: string;
-  /** The newest. */
+  /** The newest version. */
   version: number;
-  /** Another number whenever versions may have other names. */
+  /** Changes whenever the names of versions may have changed. */
   namesChanged: number;
   onShow: (document: FlowDocument | null) => void;
   onClose: () => void;
 }
 
-/** A line of all versions: drag along it to look, and go back to one. */
+/** The timeline of all versions: drag along it to see them, and restore one. */
 export function History({ flowId, version, namesChanged, onShow, onClose }: Props) {
   const [chosen, setChosen] = useState<number | null>(null);
   const [entry, setEntry] = useState<FlowEntry | null>(null);

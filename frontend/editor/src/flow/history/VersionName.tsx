@@ -4,7 +4,7 @@ import { api, type NamedVersion, reasonOf } from "../../api";
 import { Dialog } from "../../ui/Dialog";
 import { tell } from "../../ui/Toasts";
 
-/** As the server bounds them. */
+/** The server's limit. */
 const LONGEST = 120;
 
 interface Props {
@@ -14,7 +14,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** Gives a version a name, or another, or takes it away. */
+/** The dialog that names, renames or unnames a version. */
 export function VersionName({ flowId, version, named, onClose }: Props) {
   const [name, setName] = useState(named?.name ?? "");
   const finish = (what: Promise<unknown>): void => {

@@ -1,4 +1,4 @@
-/** What of one's changes was dropped, because somebody deleted meanwhile what they were made to. */
+/** Questions about one's own changes that were dropped because somebody deleted their target. */
 
 import { type Deletion, type Dropped, type FlowNode, own, type SyncedFlow } from "helix-flows";
 import { useEffect, useRef } from "react";
@@ -7,7 +7,7 @@ import { api } from "../../api";
 import { labelOf, textOf } from "../../kinds";
 import { ask, tell } from "../../ui/Toasts";
 
-/** Names that are told at most, and how long each may be. */
+/** The most names in a text, and the longest name. */
 const MOST_NAMES = 2;
 const NAME_LENGTH = 60;
 
@@ -20,7 +20,7 @@ function quoted(name: string): string {
   return `“${characters.length > NAME_LENGTH ? `${characters.slice(0, NAME_LENGTH - 1).join("")}…` : name}”`;
 }
 
-/** Say what a node or an edge that is gone was called. */
+/** Give the name of a deleted node or edge. */
 function goneName({ kind, value }: Pick<Deletion, "kind" | "value">): string {
   if (kind === "nodes") {
     return quoted(labelOf(value as FlowNode));
@@ -34,21 +34,21 @@ function atMost(names: readonly string[]): string[] {
   return more > 0 ? [...names.slice(0, MOST_NAMES), `${more} more`] : [...names];
 }
 
-/** List what everything that was dropped was made to, nodes first. */
+/** List the deleted targets of dropped changes, nodes first. */
 function deletionsOf(all: readonly Dropped[]): Deletion[] {
   const byMember = new Map(all.flatMap((one) => one.deletions).map((deletion) => [`${deletion.kind} ${deletion.id}`, deletion]));
   return [...byMember.values()].toSorted((a, b) => Number(a.kind === "edges") - Number(b.kind === "edges"));
 }
 
-/** Say what is gone, or was. */
+/** List the names of deleted targets. */
 export function goneNames(all: readonly Dropped[]): string {
   return listed(atMost(deletionsOf(all).map(goneName)));
 }
 
-/** How far back it is looked for who deleted something. */
+/** How many entries are searched for who deleted something. */
 const MOST_ENTRIES = 1_000;
 
-/** Find out who deleted what, where one's own page didn't see it. */
+/** Find out who deleted what, if this page didn't see it. */
 async function withMakers({ flowId, state }: SyncedFlow, all: readonly Dropped[]): Promise<readonly Dropped[]> {
   if (deletionsOf(all).every(({ by }) => by !== null)) {
     return all;
@@ -62,7 +62,7 @@ async function withMakers({ flowId, state }: SyncedFlow, all: readonly Dropped[]
   return all.map((one) => ({ ...one, deletions: one.deletions.map((deletion) => ({ ...deletion, by: deletion.by ?? makerOf(deletion) })) }));
 }
 
-/** Tell whether something is dropped itself, rather than an edge to it. */
+/** Tell whether changes of the target itself were dropped, rather than an edge to it. */
 function isEdited({ paths, deletions }: Dropped): boolean {
   return deletions.some(({ kind, id }) => {
     const path = `/${kind}/${id.replaceAll("~", "~0").replaceAll("/", "~1")}`;
@@ -70,7 +70,7 @@ function isEdited({ paths, deletions }: Dropped): boolean {
   });
 }
 
-/** Say what was dropped, and who deleted it. */
+/** Write what was deleted, and by whom. */
 function wordsForDropped(all: readonly Dropped[]): string {
   const deletions = deletionsOf(all);
   if (deletions.length === 0) {
@@ -83,7 +83,7 @@ function wordsForDropped(all: readonly Dropped[]): string {
 
 const PLACE = /^\/nodes\/([^/]+)\/(?:parentId|position)$/;
 
-/** Say that nodes don't lie in what one has moved them in; `null` where something else was dropped, too. */
+/** Write that moves were dropped because the group is gone or moved; `null` if other changes were dropped, too. */
 function wordsForPlaces({ state }: SyncedFlow, { paths }: Dropped): string | null {
   const ids = paths.map((path) => PLACE.exec(path)?.[1]?.replaceAll("~1", "/").replaceAll("~0", "~"));
   const names = [...new Set(ids)].map((id) => quoted(labelOf(own(state.document?.nodes, id ?? "") ?? {})));
@@ -91,20 +91,20 @@ function wordsForPlaces({ state }: SyncedFlow, { paths }: Dropped): string | nul
   return ids.includes(undefined) ? null : `Others deleted or moved the group around ${listed(atMost(names))} while you moved ${them}. Check where ${where} now.`;
 }
 
-/** One question about all that was dropped and can be restored, or about all that can't. */
+/** One question about all dropped changes that can be restored, or about all that can't. */
 interface Question {
   all: readonly Dropped[];
-  /** Tells whether another question is about the same. */
+  /** The same for questions about the same changes. */
   key: string;
   end: () => void;
 }
 
-/** Tell whether it can be restored: what it was made to is known. */
+/** Tell whether changes can be restored: their deleted target is known. */
 export function isRestorable({ deletions }: Dropped): boolean {
   return deletions.length > 0;
 }
 
-/** Ask whether what was dropped is to be restored, all of it at once: there may be an hour's work. */
+/** Ask once whether to restore all dropped changes: it may be an hour's work. */
 export function useDropped(sync: SyncedFlow, dropped: readonly Dropped[], restore: (all: readonly Dropped[]) => void): void {
   const latest = useRef(restore);
   const asked = useRef(new Map<boolean, Question>());

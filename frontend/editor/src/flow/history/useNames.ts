@@ -3,9 +3,9 @@ import { useEffect, useState } from "react";
 import { api, type NamedVersion } from "../../api";
 
 /**
- * The versions of a flow that have a name, the newest first.
+ * The named versions of a flow, the newest first.
  *
- * @param changed - another value whenever they may have changed.
+ * @param changed - a new value whenever they may have changed.
  */
 export function useNames(flowId: string, changed: number): readonly NamedVersion[] {
   const [names, setNames] = useState<readonly NamedVersion[]>([]);

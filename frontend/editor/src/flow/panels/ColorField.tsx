@@ -12,12 +12,12 @@ interface Props {
 
 const LONG = /^#[\da-f]{6}$/i;
 
-/** Write a colour as the browser's own picker takes it. */
+/** Write a colour for the browser's colour picker. */
 function long(hex: string): string {
   return LONG.test(hex) ? hex.toLowerCase() : `#${hex.slice(1).replaceAll(/./g, "$&$&")}`.toLowerCase();
 }
 
-/** Any colour, typed as `#rrggbb` or picked. What is no colour yet stays with why, and isn't kept. */
+/** A field for any colour, typed as `#rrggbb` or picked. An invalid colour stays in the field with an error. */
 export function ColorField({ label, value, isMixed, onChange, onBlur }: Props) {
   const id = useId();
   const [typed, setTyped] = useState<string | null>(null);

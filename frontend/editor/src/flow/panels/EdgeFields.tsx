@@ -9,7 +9,7 @@ import { shared } from "./shared";
 
 interface Props {
   sync: SyncedFlow;
-  /** Lead an edge elsewhere. */
+  /** Reconnect an edge. */
   onReconnect: UseFlowResult["onReconnect"];
   edges: readonly FlowEdge[];
   names: ReadonlyMap<string, string>;
@@ -21,7 +21,7 @@ const SHAPE: Field = {
   names: new Map([["default", "Curve"], ["smoothstep", "Rounded steps"], ["step", "Steps"], ["straight", "Straight"]]),
 };
 
-/** What edges have; of one, also what it joins. */
+/** The fields of edges; for one edge, also its ends. */
 export function EdgeFields({ sync, onReconnect, edges, names }: Props) {
   const ids = edges.map(({ id }) => id).join();
   const field = (one: Field, values: readonly unknown[]) => (
@@ -36,7 +36,7 @@ export function EdgeFields({ sync, onReconnect, edges, names }: Props) {
       onBlur={() => { sync.flush(); }}
     />
   );
-  /** By the side alone: an edge may get another id by that, and the field keeps the focus. */
+  /** The key is only the side: the edge's id may change, and the field must keep the focus. */
   const end = (edge: FlowEdge, side: "source" | "target", label: string) => (
     <PropertyField
       key={side}

@@ -4,7 +4,7 @@ import { type ReactNode, useState } from "react";
 import type { Field, Kind } from "../../kinds";
 import { Section } from "./Section";
 
-/** Which groups of fields somebody has opened or closed, by kind and title: other nodes of the kind show the same. */
+/** Groups of fields that the user has opened or closed, by kind and title: the same for all nodes of a kind. */
 const opened = new Map<string, boolean>();
 
 interface Props {
@@ -12,11 +12,11 @@ interface Props {
   nodes: readonly FlowNode[];
   /** Renders a field. */
   render: (field: Field) => ReactNode;
-  /** Stands above the fields that are always in sight. */
+  /** Shown above the fields that are always visible. */
   children: ReactNode;
 }
 
-/** What nodes of a kind have, as `kinds.json` groups it. A group with nothing in it is closed until somebody opens it. */
+/** The fields of a kind, grouped as in `kinds.json`. A group without values is closed until somebody opens it. */
 export function KindFields({ kind, nodes, render, children }: Props) {
   const [first, more] = [kind.groups.filter(({ title }) => title === ""), kind.groups.filter(({ title }) => title !== "")];
   return (
@@ -38,7 +38,7 @@ export function KindFields({ kind, nodes, render, children }: Props) {
 }
 
 interface GroupProps {
-  /** What it is remembered by. */
+  /** The key for remembering whether it is open. */
   name: string;
   title: string;
   isUsed: boolean;

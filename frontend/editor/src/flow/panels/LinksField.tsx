@@ -15,7 +15,7 @@ interface LinksProps {
   onBlur: () => void;
 }
 
-/** Chooses among the flow's nodes of some kinds; those that are chosen are kept by their ids. */
+/** A field to choose nodes of some kinds. The chosen ones are stored by id. */
 export function LinksField({ field, value, isMixed, document, editor, onChange, onFocus, onBlur }: LinksProps) {
   const chosen = Array.isArray(value) ? (value as unknown[]).filter((one) => typeof one === "string") : [];
   const found = Object.values(document?.nodes ?? {}).filter((node) => field.kinds?.includes(kindOfNode(node).type));

@@ -20,7 +20,7 @@ const LINE: Field = {
   names: new Map([["solid", "Solid"], ["dashed", "Dashed"], ["dotted", "Dotted"]]),
 };
 
-/** How nodes look: a colour as one of the kinds or any, and what fills and surrounds them. */
+/** The fields for nodes' look: a kind's colour or any other, fill and border. */
 export function LookFields({ sync, nodes, change }: Props) {
   const ids = nodes.map(({ id }) => id).join();
   const colors = shared(nodes.map(({ data }) => data["color"]));

@@ -33,7 +33,7 @@ const SIZES: readonly Field[] = [
   { name: "height", label: "Height", form: "number", isOptional: true, range: [MIN_SIZE.height, MAX_SIZE.height] },
 ];
 
-/** What all nodes have, and what those of one kind have besides. A drag, which changes nothing yet, renders none of it. */
+/** The fields of all nodes, and those of one kind. A drag changes nothing yet, so it doesn't render them. */
 export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Props) {
   const [node] = nodes;
   if (node === undefined) {
@@ -105,7 +105,7 @@ interface PartProps {
   change: (key: string, of: JsonObject | ((node: FlowNode) => JsonObject)) => void;
 }
 
-/** Where nodes are, and how large; locked ones stay as they are. */
+/** The fields for position and size; disabled for locked nodes. */
 function PlaceFields({ sync, nodes, change }: PartProps & { nodes: readonly FlowNode[] }) {
   const ids = nodes.map(({ id }) => id).join();
   const isDisabled = nodes.some((node) => node["draggable"] === false);

@@ -7,15 +7,15 @@ import { useTouchDrag } from "../canvas/useTouchDrag";
 import { keyWords } from "../commands/keys";
 import { KIND_KEYS } from "../edits/useActions";
 
-/** What a drag from the palette carries. */
+/** The data type of a drag from the palette. */
 export const DRAGGED_KIND = "application/x-helix-kind";
 
-/** Under what the headings are kept that somebody has closed. */
+/** The storage key of closed headings. */
 const CLOSED_KEY = "helix-palette-closed";
 
 type Offered = (typeof KIND_KEYS)[number];
 
-/** Give the kinds that are found by some letters: in what they are called, do, and hold. */
+/** Find kinds by letters of their name, category, description and fields. */
 function matching(typed: string): Offered[] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const found = KIND_KEYS.filter(({ kind: { name, category, about, fields } }) => {
@@ -29,17 +29,17 @@ function matching(typed: string): Offered[] {
 interface Props {
   isLocked: boolean;
   onAdd: (type: string) => void;
-  /** One was let go over the canvas, there in the window. */
+  /** A kind was dropped on the canvas, at that place in the window. */
   onDrop: (type: string, at: { x: number; y: number }) => void;
-  /** A template is to be chosen. */
+  /** Open the choice of templates. */
   onTemplate: () => void;
 }
 
 /**
- * The kinds of nodes, in groups: click, or drag onto the canvas. Arrows go from one to the next, letters in the field
- * find some, and Enter there adds the first of them.
+ * The kinds of nodes, in groups: click one, or drag it onto the canvas. Arrow keys move between them. The field finds
+ * kinds by letters, and Enter there adds the first one.
  *
- * On a phone it is a sheet, which a button opens and Escape, or a press beside it, closes.
+ * On a phone it is a sheet: a button opens it, and Escape or a press beside it closes it.
  */
 export function Palette({ isLocked, onAdd, onDrop, onTemplate }: Props) {
   const [isOpen, setOpen] = useState(false);
@@ -75,7 +75,7 @@ export function Palette({ isLocked, onAdd, onDrop, onTemplate }: Props) {
       event.preventDefault();
       const all = [...(list.current?.querySelectorAll<HTMLElement>("summary, [open] button, .kinds > button, .template") ?? [])];
       const at = all.findIndex((one) => one === document.activeElement);
-      // From the field to the first of what it has found.
+      // From the field to its first result.
       const first = all.findIndex((one) => one.tagName === "BUTTON");
       all.at(isInField ? (step > 0 ? first : -1) : (at + step) % all.length)?.focus();
     } else if (event.key === "Enter" && isInField && !isLocked) {

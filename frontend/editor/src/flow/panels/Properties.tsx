@@ -15,11 +15,11 @@ import { useGone } from "./useGone";
 
 interface Props {
   sync: SyncedFlow;
-  /** Lead an edge elsewhere. */
+  /** Reconnect an edge. */
   onReconnect: UseFlowResult["onReconnect"];
   nodes: readonly FlowNode[];
   edges: readonly FlowEdge[];
-  /** All nodes that an edge could join, with what they are called. */
+  /** The labels of all nodes that an edge could connect, by id. */
   names: ReadonlyMap<string, string>;
   members: readonly Member[];
   commands: readonly Command[];
@@ -27,13 +27,13 @@ interface Props {
   onClose: () => void;
 }
 
-/** What is done to what is selected, by a click. */
+/** The commands with a button in the panel. */
 const ONE = ["lock-nodes", "duplicate", "delete"];
 const MANY = [
   "align-left", "align-center", "align-right", "align-top", "align-middle", "align-bottom", "spread-x", "spread-y", "connect",
 ];
 
-/** Edits what is selected: one, or many at once. Escape goes back to the canvas. */
+/** The panel that edits the selection, one element or many. Escape goes back to the canvas. */
 export function Properties(props: Props) {
   const { nodes, edges, commands, onClose } = props;
   const chosen = [...nodes, ...edges];
@@ -83,7 +83,7 @@ function Fields({ sync, onReconnect, nodes, edges, names, members, commands, isR
           <X size={16} />
         </button>
       </header>
-      {/* A fieldset by itself would not scroll. */}
+      {/* A fieldset itself can't scroll. */}
       <div className="fields">
         <fieldset disabled={isReadOnly}>
           {nodes.length > 1 && (

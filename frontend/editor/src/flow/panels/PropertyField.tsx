@@ -10,34 +10,34 @@ import { useDraft } from "./useDraft";
 interface Props {
   field: Field;
   value: unknown;
-  /** Those that are selected differ. */
+  /** The selected elements have different values. */
   isMixed: boolean;
-  /** What stands in it while it is empty. */
+  /** Shown while the field is empty. */
   placeholder?: string;
   isDisabled?: boolean;
   /** Somebody else who is editing it. */
   editor?: Member | undefined;
   /**
-   * @param value `null` where there is to be none.
-   * @param before what the field held until now, as far as its writer knew.
-   * @param isText it is a text in which others may write at the same time.
+   * @param value the new value; `null` for none.
+   * @param before the value until now, as far as its writer knew.
+   * @param isText whether it is a text that others may edit at the same time.
    */
   onChange: (value: unknown, before: unknown, isText: boolean) => void;
   onFocus?: () => void;
   onBlur?: () => void;
 }
 
-/** Say that there is nothing in a field, and what counts then. */
+/** Write that a field is empty, and its default. */
 export function unset({ fallback, names }: Field): string {
   return fallback === undefined ? "Not set" : `Default: ${names?.get(textOf(fallback)) ?? textOf(fallback)}`;
 }
 
-/** One field of what is selected. */
+/** One field of the selection. */
 export function PropertyField(props: Props) {
   return typeof props.field.form === "object" ? <Choice {...props} /> : <Written {...props} />;
 }
 
-/** A field of which one chooses what it holds. */
+/** A field with a choice of values. */
 function Choice({ field, value, isMixed, isDisabled = false, editor, onChange, onFocus, onBlur }: Props) {
   const id = useId();
   const { form, names, isOptional } = field;
@@ -63,7 +63,7 @@ function Choice({ field, value, isMixed, isDisabled = false, editor, onChange, o
   );
 }
 
-/** A field in which one writes, while others may write in it as well. */
+/** A field to type in, which others may edit at the same time. */
 function Written({ field, value, isMixed, placeholder = "", isDisabled = false, editor, onChange, onFocus, onBlur }: Props) {
   const id = useId();
   const draft = useDraft(field, { value, isMixed, onChange });
@@ -81,7 +81,7 @@ function Written({ field, value, isMixed, placeholder = "", isDisabled = false, 
       onFocus?.();
     },
     onBlur: () => {
-      // What can't be kept stays, with why, until it can.
+      // An invalid value stays, with its error, until it is valid.
       text.onBlur();
       draft.end();
       onBlur?.();
@@ -116,14 +116,14 @@ interface FrameProps {
   id: string;
   field: Field;
   editor: Member | undefined;
-  /** Why what is written can't be kept. */
+  /** Why the typed value is invalid. */
   fault?: string | null;
-  /** What somebody else has set it to meanwhile. */
+  /** The value that somebody else has set meanwhile. */
   other?: string | null;
   children: React.ReactNode;
 }
 
-/** A field's name, what it is edited by, and what is to be said of it. */
+/** A field's label, its control, and messages about it. */
 function Frame({ id, field: { form, label, help }, editor, fault = null, other = null, children }: FrameProps) {
   return (
     <div {...editedBy(fault === null ? "field" : "field faulty", editor)}>

@@ -7,12 +7,12 @@ import { Choices } from "../commands/Choices";
 import { carryOut } from "../sharing/outputs";
 
 interface Props {
-  /** One was chosen, and this is in it. */
+  /** A template was chosen; this is its content. */
   onInsert: (name: string, document: FlowDocument) => void;
   onClose: () => void;
 }
 
-/** The templates, to put one into the flow that is open. */
+/** The choice of a template to insert into the open flow. */
 export function TemplateChoices({ onInsert, onClose }: Props) {
   const [templates, setTemplates] = useState<ListedTemplate[]>([]);
   const [told, setTold] = useState("Loading templates");

@@ -18,7 +18,7 @@ import { Status } from "../status/Status";
 interface Props {
   flow: UseFlowResult;
   commands: readonly Command[];
-  /** The version that is looked at, where it isn't what is now. */
+  /** The shown version, if it isn't the current one. */
   past: FlowDocument | null;
   isViewer: boolean;
   isReadOnly: boolean;
@@ -30,10 +30,10 @@ interface Props {
 
 const IN_MENU = ["template", "find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
 
-/** What is in the menu besides where there is no room for buttons. */
+/** More items of the menu, if there is no room for buttons. */
 const IN_MENU_ONLY = ["undo", "redo", "share"];
 
-/** What is open, how it stands, what can be done, and who is here. */
+/** The top bar: title, status, commands and people. */
 export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOpen, followed, onFollow, onRename }: Props) {
   const { sync, status, members } = flow;
   const document = past ?? flow.document;
@@ -83,7 +83,7 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
   );
 }
 
-/** What the flow is called. Escape takes back what one has typed, and nothing of what others have. */
+/** The flow's title. Escape undoes what one has typed, and nothing of others. */
 function Title({ sync, title: known, isDisabled }: { sync: SyncedFlow; title: string | null; isDisabled: boolean }) {
   const title = known ?? "";
   const { field, takeBack } = useText<HTMLInputElement>(title, (text) => { sync.gather("title", { title: text }, { isText: true }); });

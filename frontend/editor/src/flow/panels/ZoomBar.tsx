@@ -10,7 +10,7 @@ interface Props {
   isBoxing: boolean;
 }
 
-/** How near the canvas is, what dragging over it does, and whether it is locked. */
+/** Buttons for zoom, dragging mode and lock. */
 export function ZoomBar({ commands, isLocked, isBoxing }: Props) {
   const zoom = useStore((state) => Math.round(state.transform[2] * 100));
   const button = (id: string, Icon: LucideIcon, isPressed?: boolean, name?: string) => {

@@ -1,19 +1,19 @@
-/** What is written in a field, as a value, and a value, as it is written there. Pure functions. */
+/** Converts a field's text to a value, and back. Pure functions. */
 
 import { own } from "helix-flows";
 
 import { type Field, textOf } from "../../kinds";
 import { faultIn, isObject } from "../edits/values";
 
-/** What was read of a field: a value, or why there is none yet. */
+/** The result of reading a field: a value, or an error. */
 export type Reading = { value: unknown } | { fault: string };
 
-/** Tell whether a field holds just what is written in it. */
+/** Tell whether a field's value is its text. */
 export function isPlain({ form }: Field): boolean {
   return form === "line" || form === "text" || form === "code";
 }
 
-/** Write a value as it is edited. */
+/** Write a value as text to edit. */
 export function written({ form }: Field, value: unknown): string {
   if (form === "list" && Array.isArray(value)) {
     return value.map(textOf).join("\n");
@@ -21,7 +21,7 @@ export function written({ form }: Field, value: unknown): string {
   return form === "json" && typeof value !== "string" && value !== undefined ? JSON.stringify(value, null, 1) : textOf(value);
 }
 
-/** Give a value with the members of its objects in the order of another's: who writes finds them where they were. */
+/** Sort a value's object members like another value's, so that its writer finds them where they were. */
 export function inOrderOf(order: unknown, value: unknown): unknown {
   if (!isObject(order) || !isObject(value)) {
     return value;
@@ -45,7 +45,7 @@ function readNumber({ isOptional, isWhole, range: [least, most] = [-Number.MAX_S
   return isWhole === true && !Number.isInteger(number) ? { fault: "Enter a whole number" } : { value: number };
 }
 
-/** Read JSON; what no document holds is a fault. */
+/** Read JSON; what no document can hold is an error. */
 function readJson(text: string): Reading {
   try {
     const value = JSON.parse(text) as unknown;
@@ -56,7 +56,7 @@ function readJson(text: string): Reading {
   }
 }
 
-/** Read what was edited, where the field held `first` before. */
+/** Read an edited text; the field's value was `first` before. */
 export function read(field: Field, text: string, first: unknown): Reading {
   if (field.form === "list") {
     return { value: text.split("\n").filter((line) => line.trim() !== "") };
@@ -68,7 +68,7 @@ export function read(field: Field, text: string, first: unknown): Reading {
     return readJson(text);
   }
   if (field.form === "json" && (typeof first === "number" || typeof first === "boolean")) {
-    // What was a number stays one, if it can.
+    // A number stays a number if possible.
     const reading = readJson(text);
     return "value" in reading ? reading : { value: text };
   }
@@ -78,7 +78,7 @@ export function read(field: Field, text: string, first: unknown): Reading {
 const YES_OR_NO = ["true", "false"];
 const ANSWERS = new Map([["true", "Yes"], ["false", "No"]]);
 
-/** Give a switch as a choice of words: so it can be unset, and different in many. */
+/** Turn a switch into a choice of words, so that it can be unset or have different values. */
 export function asChoice(field: Field): Field {
   return { ...field, form: YES_OR_NO, names: ANSWERS };
 }

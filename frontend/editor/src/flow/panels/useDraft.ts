@@ -1,4 +1,4 @@
-/** What is being typed in a field, which may be nothing that can be kept yet. */
+/** The draft of a field: what is being typed, which may still be invalid. */
 
 import { mergeTexts, same } from "helix-flows";
 import { useState } from "react";
@@ -8,38 +8,38 @@ import { inOrderOf, isPlain, read, written } from "./readings";
 
 interface Draft {
   text: string;
-  /** What the field held when it was begun. */
+  /** The field's value when the draft began. */
   first: unknown;
-  /** What of it was given on last, or what has come into it since; until then what the field held. */
+  /** The value that was last passed on or merged in; before that, the field's value. */
   seen: unknown;
-  /** What the field has held last. */
+  /** The field's last value. */
   held: unknown;
-  /** Somebody else has set it meanwhile, which isn't in what is typed. */
+  /** Somebody else has set another value meanwhile, which the draft doesn't contain. */
   isStale: boolean;
 }
 
 interface DraftOptions {
   value: unknown;
-  /** Those that are selected differ. */
+  /** The selected elements have different values. */
   isMixed: boolean;
   onChange: (value: unknown, before: unknown, isText: boolean) => void;
 }
 
 export interface DraftResult {
-  /** What the field shows. */
+  /** The text that the field shows. */
   text: string;
-  /** Why that can't be kept; `null` where it can. */
+  /** Why it is invalid; `null` if it is valid. */
   fault: string | null;
-  /** What somebody else has set it to, where that isn't shown. */
+  /** The value that somebody else has set, if it isn't shown. */
   other: string | null;
   write: (text: string) => void;
-  /** Show what the field holds, unless what is typed can't be kept. */
+  /** Show the field's value, unless the typed text is invalid. */
   end: () => void;
-  /** Show what the field holds. */
+  /** Show the field's value. */
   drop: () => void;
 }
 
-/** Take in what somebody else has made of what one types in; `null` where the field is to show just that. */
+/** Merge somebody else's change into a draft; `null` if the field should show just that. */
 function follow(field: Field, draft: Draft, value: unknown): Draft | null {
   const { first, seen } = draft;
   const theirs = written(field, inOrderOf(seen, value));
@@ -54,7 +54,7 @@ function follow(field: Field, draft: Draft, value: unknown): Draft | null {
     : { ...draft, text, seen: value, held: value };
 }
 
-/** Hold what is typed in a field, and give on what can be kept. */
+/** Hold a field's draft, and pass on its valid values. */
 export function useDraft(field: Field, { value, isMixed, onChange }: DraftOptions): DraftResult {
   const [draft, setDraft] = useState<Draft | null>(null);
   if (draft !== null && !isMixed && !isPlain(field) && !same(draft.held, value)) {

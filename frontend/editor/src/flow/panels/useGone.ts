@@ -11,8 +11,8 @@ function deletes({ patch }: FlowEntry, id: string): boolean {
 }
 
 /**
- * Tell whoever types about a node or an edge that it is gone, and this with it: others alone can delete it then. Where
- * something that was typed is lost with it, that is told otherwise.
+ * Tell a user who is typing that their node or edge was deleted, which only others can do then. If typed changes are
+ * lost with it, `useDropped` tells this instead.
  */
 export function useGone(sync: SyncedFlow, id: string, title: string): void {
   const latest = useRef({ id, title });
@@ -40,7 +40,7 @@ export function useGone(sync: SyncedFlow, id: string, title: string): void {
   }, [sync]);
 }
 
-/** Tell it once what is on its way is answered, unless the answer tells more. */
+/** Tell it once unsent changes are answered, unless the answer says more. */
 function tellUnlessDropped(sync: SyncedFlow, id: string, words: string): void {
   const isSettled = (): boolean => {
     const { status, dropped } = sync.state;

@@ -1,7 +1,7 @@
 import type { Member } from "helix-flows";
 import type { CSSProperties } from "react";
 
-/** Give the class, beside others, and the style of a field that somebody else is editing, or nobody. */
+/** Give the class names and the style of a field that somebody else may be editing. */
 export function editedBy(name: string, editor: Member | undefined): { className: string; style?: CSSProperties } {
   return editor === undefined ? { className: name } : { className: `${name} edited`, style: { "--by": editor.color } as CSSProperties };
 }

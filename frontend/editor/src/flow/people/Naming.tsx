@@ -10,7 +10,7 @@ interface Props {
 
 const LONGEST = 60;
 
-/** Asks what one is called. */
+/** The dialog for the user's name. */
 export function Naming({ onName, onClose }: Props) {
   const [name, setName] = useState(() => thePerson().name);
   return (

@@ -9,19 +9,19 @@ import { lanesIn } from "../../stacking";
 import { lineOf } from "../canvas/lines";
 import { colorsOf } from "./people";
 
-/** Milliseconds after which a pointer that rests fades. */
+/** Milliseconds after which a resting pointer fades. */
 const IDLE = 5_000;
 
-/** How far a ring is from its node, and from the ring inside of it. */
+/** The distance of a ring from its node, and from the ring inside it. */
 const GAP = 5;
 const RING_STEP = 4;
 
-/** The others on the canvas: their pointers, what they have selected, and what of it they edit. */
+/** Others on the canvas: their pointers and selections, and the fields that they edit. */
 export function Others({ sync }: { sync: SyncedFlow }) {
   const members = useFlowState(sync, (state) => state.members);
   const cursors = useFlowState(sync, (state) => state.cursors);
   const edges = useFlowState(sync, (state) => state.document?.edges);
-  // Names can be read from any distance.
+  // Names are readable at any zoom.
   const size = useStore(({ transform }) => 1 / transform[2]);
   const others = members.filter(({ isSelf }) => !isSelf);
   const selecting = new Map<string, Member[]>();
@@ -46,7 +46,7 @@ export function Others({ sync }: { sync: SyncedFlow }) {
   );
 }
 
-/** Somebody's pointer: it goes where they go, and fades while it rests. */
+/** Somebody's pointer. It fades while it rests. */
 function Pointer({ member, cursor }: { member: Member; cursor: Cursor }) {
   const element = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -74,7 +74,7 @@ function Pointer({ member, cursor }: { member: Member; cursor: Cursor }) {
   );
 }
 
-/** What somebody does with a node, beside having it selected. */
+/** Write who has a node selected, and which field they edit. */
 function doing(member: Member, id: string): string {
   const { editing } = member.meta;
   const isHere = editing?.["node"] === id && typeof editing["field"] === "string";
@@ -91,7 +91,7 @@ function Tags({ id, people }: { id: string; people: readonly Member[] }) {
   );
 }
 
-/** Where React Flow has a node at the moment. */
+/** Give a node's current box in React Flow. */
 function boxOf(node: InternalNode | undefined): Box | null {
   if (node === undefined) {
     return null;
@@ -100,7 +100,7 @@ function boxOf(node: InternalNode | undefined): Box | null {
   return { ...node.internals.positionAbsolute, width, height };
 }
 
-/** Rings around a node, one for each who has it selected; they go where it goes. */
+/** Rings around a node, one for each person who has it selected. */
 function Rings({ id, people }: { id: string; people: readonly Member[] }) {
   const box = boxOf(useInternalNode(id));
   return box === null ? null : (

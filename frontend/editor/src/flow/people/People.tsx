@@ -5,13 +5,13 @@ import { Menu } from "../../ui/Menu";
 import { useNarrow } from "../canvas/fit";
 import { colorsOf, peopleOf, type Somebody } from "./people";
 
-/** How many are shown one by one; the others are in a list. */
+/** How many people are shown one by one; the others are in a list. */
 const MOST = 5;
 const MOST_IF_NARROW = 1;
 
 interface Props {
   members: readonly Member[];
-  /** Whom one follows, by their key. */
+  /** The key of the followed person. */
   followed: string | null;
   onFollow: (key: string | null) => void;
   onRename: () => void;
@@ -22,12 +22,12 @@ function initials(name: string): string {
   return words.slice(0, 2).map((word) => String.fromCodePoint(word.codePointAt(0) ?? 0).toUpperCase()).join("");
 }
 
-/** Who is here. A click follows somebody; on oneself, it asks for one's name. */
+/** The people in the flow. A click follows somebody; a click on oneself changes the name. */
 export function People({ members, followed, onFollow, onRename }: Props) {
   const people = peopleOf(members);
   const most = useNarrow() ? MOST_IF_NARROW : MOST;
   const others = people.filter(({ isSelf }) => !isSelf);
-  // One place is for the number of those who have none.
+  // One place is for the number of the others.
   const shown = others.length > most ? others.slice(0, most - 1) : others;
   const rest = others.slice(shown.length);
   const label = ({ key, name }: Somebody): string => `${followed === key ? "Stop following" : "Follow"} ${name}`;
@@ -79,7 +79,7 @@ interface FollowedProps {
   onStop: () => void;
 }
 
-/** Says whom one follows. */
+/** Shows who is followed. */
 export function Followed({ members, followed, onStop }: FollowedProps) {
   const person = peopleOf(members).find(({ key }) => key === followed);
   return (

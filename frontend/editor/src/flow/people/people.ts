@@ -1,4 +1,4 @@
-/** Who is here: a person may have several tabs, each of which is a member. */
+/** People in the flow: one person may have several tabs, and each tab is a member. */
 
 import type { Rect } from "@xyflow/react";
 import type { Member } from "helix-flows";
@@ -11,19 +11,19 @@ export interface Somebody {
   name: string;
   color: string;
   isSelf: boolean;
-  /** How many nodes and edges they have selected, in all tabs: also those that are too many to be told one by one. */
+  /** How many nodes and edges they have selected in all tabs, including those that are too many to be listed. */
   selected: number;
 }
 
-/** Tell how many nodes and edges a member has selected. */
+/** Count a member's selected nodes and edges. */
 function selectedBy({ meta: { selection = [], selected = 0 } }: Member): number {
   return Math.max(selection.length, selected);
 }
 
-/** How far from 0 and how large what somebody sees may be: beyond that no view can be made of it. */
+/** The limit for a view's coordinates and size: beyond it, no view is possible. */
 const FAR = 2 ** 53;
 
-/** Read what part of the flow somebody says that they see; their program may say anything. */
+/** Read the part of the flow that somebody sees; their program may send anything. */
 export function viewOf({ meta }: Member): Rect | null {
   const given = meta["view"] as Partial<Record<keyof Rect, unknown>> | null | undefined;
   const { x, y, width, height } = given ?? {};
@@ -32,7 +32,7 @@ export function viewOf({ meta }: Member): Rect | null {
   return isNear && view.width >= 1 && view.height >= 1 ? view : null;
 }
 
-/** Make people of members, each once, oneself last. */
+/** Combine members into people, oneself last. */
 export function peopleOf(members: readonly Member[]): Somebody[] {
   const people = new Map<string, Somebody>();
   for (const member of members) {

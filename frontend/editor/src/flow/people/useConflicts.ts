@@ -1,4 +1,4 @@
-/** Texts in which one has changed the same words as somebody else, at the same time. */
+/** Reports texts in which the user and somebody else changed the same words. */
 
 import { type FlowDocument, own, type SyncedFlow } from "helix-flows";
 import { useEffect, useRef } from "react";
@@ -6,10 +6,10 @@ import { useEffect, useRef } from "react";
 import { fieldLabel, labelOf, textOf } from "../../kinds";
 import { tell } from "../../ui/Toasts";
 
-/** Milliseconds after which it is told again of the same text. */
+/** Milliseconds after which the same text is reported again. */
 const AGAIN = 30_000;
 
-/** Say what text a JSON Pointer leads to. */
+/** Describe the text at a JSON Pointer. */
 function nameOf(pointer: string, flow: FlowDocument | null): string {
   const [kind = "", id = "", ...path] = pointer.split("/").slice(1).map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
   const field = fieldLabel(path.at(-1) ?? (id || kind));
@@ -20,7 +20,7 @@ function nameOf(pointer: string, flow: FlowDocument | null): string {
   return kind === "edges" ? `“${field}” of the edge${label === "" ? "" : ` “${label}”`}` : `“${field}”`;
 }
 
-/** Tell that both versions are kept. */
+/** Tell the user that both versions are kept. */
 export function useConflicts(sync: SyncedFlow): void {
   const told = useRef(new Map<string, number>());
   useEffect(

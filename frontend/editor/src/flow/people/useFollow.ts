@@ -9,22 +9,22 @@ import { viewOf } from "./people";
 const DURATION = 200;
 
 export interface Following {
-  /** Whom one follows, by their key; `null` for nobody. */
+  /** The key of the followed person; `null` for nobody. */
   followed: string | null;
   follow: (key: string | null) => void;
 }
 
 /**
- * Follow somebody: see what they see, until one moves the canvas oneself or they leave.
+ * Follow somebody: show what they see, until the user moves the canvas or they leave.
  *
- * What one sees is told to others only while somebody follows. A program that tells nothing is followed by
- * its pointer.
+ * A page sends its view only while somebody follows it. A program that sends no view is followed by its
+ * pointer.
  */
 export function useFollow(sync: SyncedFlow): Following {
   const [followed, follow] = useState<string | null>(null);
   const { fitBounds, setCenter, getZoom } = useReactFlow();
   const store = useStoreApi();
-  /** The canvas is about to move because of somebody else. */
+  /** Whether the canvas is about to move because of the followed person. */
   const isMoved = useRef(false);
   const given = useRef<Rect | null>(null);
   const self = useFlowState(sync, ({ members }) => members.find(({ isSelf }) => isSelf));
@@ -32,7 +32,7 @@ export function useFollow(sync: SyncedFlow): Following {
 
   const show = useCallback((): void => {
     const { width, height, transform: [x, y, zoom] } = store.getState();
-    // Who follows passes on what they were given: two who follow each other come to rest.
+    // A follower passes on the view that it was given, so that two who follow each other come to rest.
     const own = { x: -x / zoom, y: -y / zoom, width: width / zoom, height: height / zoom };
     sync.setPresence({ view: given.current ?? own });
   }, [store, sync]);
@@ -68,10 +68,10 @@ export function useFollow(sync: SyncedFlow): Following {
     const look = (): void => {
       const { members, cursors } = sync.state;
       const theirs = members.filter(({ key }) => key === followed);
-      // Of several tabs, the one that has their pointer.
+      // Of several tabs, the one with their pointer.
       const member = theirs.find(({ clientId }) => cursors.has(clientId)) ?? theirs[0];
       if (member === undefined) {
-        // While one is offline, nothing is known of anybody.
+        // Offline, nobody is listed.
         if (members.length > 0) {
           tell(`${name} left.`);
           follow(null);

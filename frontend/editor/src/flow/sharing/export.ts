@@ -1,4 +1,4 @@
-/** The whole flow as a picture, from the theme that is shown. Loaded when it is first wanted. */
+/** The whole flow as a picture, in the current theme. Loaded at first use. */
 
 import type { FlowDocument } from "helix-flows";
 import { createElement } from "react";
@@ -12,11 +12,11 @@ import { safeName } from "../../opened";
 import { tell } from "../../ui/Toasts";
 import { lineOf } from "../canvas/lines";
 
-/** The longest side, and the most pixels, of a bitmap that every browser makes. */
+/** The longest side and the most pixels of a bitmap that every browser supports. */
 const MAX_SIDE = 8_192;
 const MAX_PIXELS = 4_096 * 4_096;
 
-/** Give what is inside a kind's icon. */
+/** Give the content of a kind's icon. */
 function iconOf(type: string): string {
   const place = document.createElement("div");
   const root = createRoot(place);
@@ -50,7 +50,7 @@ export function svgOf(flow: FlowDocument): Blob {
   return new Blob([drawingOf(flow).svg], { type: "image/svg+xml" });
 }
 
-/** Give it as PNG, at twice its size where that can be. */
+/** Give it as PNG, at twice its size if possible. */
 export async function pngOf(flow: FlowDocument): Promise<Blob> {
   const { svg, width, height } = drawingOf(flow);
   const scale = Math.min(2, MAX_SIDE / Math.max(width, height), Math.sqrt(MAX_PIXELS / (width * height)));
@@ -77,7 +77,7 @@ export async function savePicture(flow: FlowDocument, kind: "png" | "svg"): Prom
   download(`${safeName(flow.title)}.${kind}`, kind === "svg" ? svgOf(flow) : await pngOf(flow));
 }
 
-/** Copy it as a picture; where a page may not copy any, save it. */
+/** Copy it as a picture; save it if the page may not copy. */
 export async function copyPicture(flow: FlowDocument): Promise<void> {
   const clipboard = navigator.clipboard as Partial<Clipboard> | undefined;
   if (clipboard?.write === undefined || !("ClipboardItem" in window)) {

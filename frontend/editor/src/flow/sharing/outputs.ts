@@ -1,4 +1,4 @@
-/** What leaves the editor: pictures, files, the link. */
+/** Output of the editor: pictures, files, the link. */
 
 import type { FlowDocument } from "helix-flows";
 
@@ -6,7 +6,7 @@ import { reasonOf } from "../../api";
 import { open } from "../../opened";
 import { tell } from "../../ui/Toasts";
 
-/** Do something that may fail, and tell why it did. */
+/** Do something that may fail, and tell the user why it did. */
 export async function carryOut(what: string, work: () => Promise<void> | void): Promise<void> {
   try {
     await work();
@@ -25,7 +25,7 @@ export function savePicture(document: FlowDocument | null, kind: "png" | "svg"):
   });
 }
 
-/** Put the whole flow into the clipboard, as a picture. */
+/** Copy the whole flow as a picture. */
 export function copyPicture(document: FlowDocument | null): void {
   void carryOut("copy a picture", async () => {
     const pictures = await import("./export");
@@ -40,7 +40,7 @@ export function saveFile(): void {
   open.save();
 }
 
-/** Put the flow's address into the clipboard. */
+/** Copy the flow's address. */
 export function share(): void {
   void carryOut("copy the link", async () => {
     const clipboard = navigator.clipboard as Clipboard | undefined;

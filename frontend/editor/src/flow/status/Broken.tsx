@@ -1,4 +1,4 @@
-/** What stands in for parts of the editor that fail. */
+/** Replacements for parts of the editor that fail. */
 
 import { BaseEdge, type EdgeProps, Handle, Position } from "@xyflow/react";
 import type { FlowDocument } from "helix-flows";
@@ -8,7 +8,7 @@ import type { ReactNode } from "react";
 import { saveDocument } from "../../opened";
 import { AsJson } from "../../ui/AsJson";
 
-/** A node: it is selected, moved, joined and deleted as others are. */
+/** A node. It can be selected, moved, connected and deleted like others. */
 export function BrokenNode() {
   return (
     <div className="node other broken">
@@ -30,14 +30,14 @@ export function BrokenEdge({ sourceX, sourceY, targetX, targetY }: EdgeProps) {
 }
 
 interface FieldsProps {
-  /** What is selected. */
+  /** The selected elements. */
   chosen: unknown;
-  /** What can be done to it. */
+  /** The commands for them. */
   children: ReactNode;
   onClose: () => void;
 }
 
-/** The properties of what is selected. */
+/** The properties of the selection. */
 export function BrokenProperties({ chosen, children, onClose }: FieldsProps) {
   return (
     <aside className="properties panel" aria-label="Properties">

@@ -15,11 +15,11 @@ function copy(document: FlowDocument): void {
   );
 }
 
-/** Says why the flow can't be edited any more, and offers a copy of what is shown. */
+/** Says why the flow is closed, and offers a copy of what is shown. */
 export function Closed({ status: { error }, document }: { status: FlowStatus; document: FlowDocument | null }) {
   const isDeleted = error?.code === "flow_deleted";
   const section = useRef<HTMLElement>(null);
-  // Whoever typed is told, and presses nothing by what they typed on.
+  // The focus moves here, so that further typing presses nothing, and screen readers notice it.
   useEffect(() => { section.current?.focus({ preventScroll: true }); }, []);
   const why = error === null ? "The server closed it." : wordsFor(error);
   return (
@@ -41,7 +41,7 @@ export function Closed({ status: { error }, document }: { status: FlowStatus; do
   );
 }
 
-/** Says why there is nothing to see yet. */
+/** Says why the flow can't be opened yet. */
 export function Waiting({ status: { error }, onRetry }: { status: FlowStatus; onRetry: () => void }) {
   return (
     <section className="closed panel" role="alert">

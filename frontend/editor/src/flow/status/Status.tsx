@@ -6,7 +6,7 @@ import { tell } from "../../ui/Toasts";
 
 const ICONS = { loading: LoaderCircle, saved: Check, saving: LoaderCircle, checking: LoaderCircle, offline: CloudOff, closed: TriangleAlert };
 
-/** What the server says to programs alone, in words for people. */
+/** Texts for errors whose reason is meant for programs. */
 const WORDS: Readonly<Record<string, string>> = {
   max_clients_reached: "This flow is full.",
   too_many_sessions: "This server can't open more flows right now.",
@@ -14,12 +14,12 @@ const WORDS: Readonly<Record<string, string>> = {
 
 const NOT_KEPT = "This browser can't store changes right now. Unsent changes are lost when you close this window.";
 
-/** Say why the server, or the connection, said no. */
+/** Write why the server or the connection refused. */
 export function wordsFor({ code, reason }: FlowError): string {
   return own(WORDS, code ?? "") ?? `${reason.replace(/\.$/, "")}.`;
 }
 
-/** Say it in two or three words. */
+/** Write the status in two or three words. */
 function wordsOf({ kind, unsent, kept }: FlowStatus, isViewer: boolean): string {
   const what = kept ? "unsent" : "not kept";
   switch (kind) {
@@ -45,7 +45,7 @@ interface Props {
   isViewer: boolean;
 }
 
-/** How what is shown stands to the server: always true, always in sight. */
+/** The status of the connection: always true, always visible. */
 export function Status({ sync, status, refusals, isViewer }: Props) {
   const Icon = ICONS[status.kind];
   const isBusy = status.kind === "loading" || status.kind === "saving" || status.kind === "checking";

@@ -6,9 +6,9 @@ let said = "";
 let isOdd = false;
 const listeners = new Set<() => void>();
 
-/** Say what happened, for those who can't see it. */
+/** Announce something to screen readers. */
 export function announce(text: string): void {
-  // The same words twice are another text, which is read again.
+  // The same words twice become different texts, so that they are read again.
   isOdd = !isOdd;
   said = isOdd ? text : `${text}\u00A0`;
   for (const listener of listeners) {
@@ -21,13 +21,13 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** Where it is said. */
+/** The live region for announcements. */
 export function Announcer() {
   const text = useSyncExternalStore(subscribe, () => said);
   return <div className="hidden announcer" aria-live="polite">{text}</div>;
 }
 
-/** Count nodes and edges in words. */
+/** Write the numbers of nodes and edges. */
 export function counted(nodes: number, edges: number): string {
   const parts = ([[nodes, "node"], [edges, "edge"]] as const).filter(([count]) => count > 0).map(([count, noun]) => numbered(count, noun));
   return parts.join(" and ") || "nothing";
