@@ -6,7 +6,7 @@ import { isEmpty } from "../model/mergepatch.js";
 import { type NewOperation, type Operation, type Replica, replacing } from "../model/replica.js";
 import type { FlowError, FlowKeeper, JsonObject, KeptOperation } from "../types.js";
 import { Membership, type MembershipOptions } from "./membership.js";
-import { type Acceptance, Outgoing } from "./outgoing.js";
+import { type Acceptance, Outbox } from "./outbox.js";
 
 /** Milliseconds for which this page's changes wait for earlier ones. */
 const PATIENCE = 10_000;
@@ -30,7 +30,7 @@ export interface CouriersOwner {
 interface Errand {
   clientId: string;
   membership: Membership;
-  outgoing: Outgoing;
+  outbox: Outbox;
   /** This page's changes wait for it until then; `undefined` once they don't. */
   patience: ReturnType<typeof setTimeout> | undefined;
 }
@@ -157,13 +157,13 @@ export class Couriers {
 
   /** Drop operations whose outcome became known in another way. */
   settle(...ops: readonly Operation[]): void {
-    this.#under?.outgoing.settle(...ops);
+    this.#under?.outbox.settle(...ops);
     this.#endIfDone();
   }
 
   /** Send what may be sent now. */
   pump(): void {
-    this.#under?.outgoing.pump();
+    this.#under?.outbox.pump();
   }
 
   /** Stop the current sending. */
@@ -172,7 +172,7 @@ export class Couriers {
     const under = this.#under;
     this.#under = null;
     clearTimeout(under?.patience);
-    under?.outgoing.pause();
+    under?.outbox.pause();
     under?.membership.stop();
   }
 
@@ -242,7 +242,7 @@ export class Couriers {
 
   #send(operations: Operation[]): void {
     const clientId = operations[0]?.clientId ?? "";
-    const outgoing = new Outgoing(
+    const outbox = new Outbox(
       {
         push: (...push) => errand.membership.push(...push),
         accepted: (op, acceptance) => {
@@ -263,14 +263,14 @@ export class Couriers {
     }, PATIENCE);
     const errand: Errand = {
       clientId,
-      outgoing,
+      outbox,
       patience,
       membership: this.#member(clientId, () => errand),
     };
     this.#under = errand;
     operations.forEach((op) => {
       this.#sent.add(nameOf(op));
-      outgoing.add(op);
+      outbox.add(op);
     });
     errand.membership.start();
   }
@@ -279,13 +279,13 @@ export class Couriers {
     return new Membership(this.#options, {
       parameters: () => this.#owner.parameters(clientId),
       joined: ({ limits }) => {
-        errand().outgoing.resume(limits);
+        errand().outbox.resume(limits);
       },
       // The page's own membership receives everything.
       received: () => undefined,
       moved: ({ kind, error }) => {
         if (kind !== "joined") {
-          errand().outgoing.pause();
+          errand().outbox.pause();
         }
         if (kind === "closed" && this.#under === errand()) {
           this.#close(errand(), error?.code === REPLACED.code);
@@ -360,7 +360,7 @@ export class Couriers {
 
   #endIfDone(): void {
     this.#noteLeft();
-    if (this.#under?.outgoing.isEmpty === true) {
+    if (this.#under?.outbox.isEmpty === true) {
       this.pause();
       this.deliver();
     }

@@ -6,7 +6,7 @@ import { Losses } from "../model/losses.js";
 import { isEmpty } from "../model/mergepatch.js";
 import type { Operation, Replica } from "../model/replica.js";
 import type { Dropped, FlowError, FlowEvent, JsonObject, Kept, KeptOperation, Refusal } from "../types.js";
-import type { Acceptance } from "./outgoing.js";
+import type { Acceptance } from "./outbox.js";
 import type { Shelf } from "./shelf.js";
 
 /** Hears of outcomes, and sends operations. */

@@ -7,7 +7,7 @@ import { authorOf } from "../model/wellformed.js";
 import type { FlowDocument, FlowEntry, FlowEvent, JsonObject } from "../types.js";
 import type { Changes } from "./changes.js";
 import type { Fates } from "./fates.js";
-import { pointers } from "./outgoing.js";
+import { pointers } from "./outbox.js";
 
 /** Hears of it. */
 export interface IncomingOwner {

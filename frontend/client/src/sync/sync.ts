@@ -32,7 +32,7 @@ import { Incoming } from "./incoming.js";
 import { BrowserKeeper } from "./keeper.js";
 import { Membership, type MembershipOptions, ON_THE_WAY, type Standing } from "./membership.js";
 import { Orphans } from "./orphans.js";
-import { type Acceptance, Outgoing } from "./outgoing.js";
+import { type Acceptance, Outbox } from "./outbox.js";
 import { Page } from "./page.js";
 import { PageName } from "./pagename.js";
 import { secureRandom } from "./random.js";
@@ -49,7 +49,7 @@ export class FlowSync implements SyncedFlow {
   readonly #page: Page;
   readonly #name: PageName;
   readonly #changes: Changes;
-  readonly #outgoing: Outgoing;
+  readonly #outbox: Outbox;
   readonly #couriers: Couriers;
   readonly #orphans: Orphans;
   readonly #incoming: Incoming;
@@ -81,7 +81,7 @@ export class FlowSync implements SyncedFlow {
       this.#tell(event);
     };
     const settle = (...ops: readonly Operation[]): void => {
-      this.#outgoing.settle(...ops);
+      this.#outbox.settle(...ops);
       this.#couriers.settle(...ops);
     };
     const { keeper = new BrowserKeeper() } = options;
@@ -98,7 +98,7 @@ export class FlowSync implements SyncedFlow {
       tell,
       settle,
       pump: () => {
-        this.#outgoing.pump();
+        this.#outbox.pump();
         this.#couriers.pump();
       },
     });
@@ -110,7 +110,7 @@ export class FlowSync implements SyncedFlow {
         this.#fates.refused(op, error);
       },
     };
-    this.#outgoing = new Outgoing(
+    this.#outbox = new Outbox(
       {
         ...settled,
         push: (...push) => this.#membership?.push(...push) ?? false,
@@ -125,11 +125,11 @@ export class FlowSync implements SyncedFlow {
       send: (op) => {
         // If this page doesn't hold its id, another page may send what is stored.
         op.isSent ||= !this.#name.isHeld;
-        this.#outgoing.add(op);
+        this.#outbox.add(op);
       },
       cancel: (op) => {
         this.#fates.remove(op);
-        this.#outgoing.settle(op);
+        this.#outbox.settle(op);
       },
       changed,
     });
@@ -138,7 +138,7 @@ export class FlowSync implements SyncedFlow {
       parameters: (clientId) => this.#parameters(clientId),
       split: (op, given) => this.#fates.keepParts(op, this.#replica.split(op, given)),
       moved: () => {
-        this.#outgoing.wait(this.#couriers.isFirst);
+        this.#outbox.wait(this.#couriers.isFirst);
       },
     });
     this.#orphans = new Orphans(
@@ -270,7 +270,7 @@ export class FlowSync implements SyncedFlow {
   /** Leave unsent operations to the page that holds this one's id, and continue under a new id. */
   #takeAnotherName(): void {
     const { operations, unconfirmed } = this.#replica;
-    this.#outgoing.settle(...operations);
+    this.#outbox.settle(...operations);
     this.#couriers.leave(unconfirmed);
     this.#orphans.lookSoon();
     this.#changes.clientId = newId(this.#random);
@@ -429,7 +429,7 @@ export class FlowSync implements SyncedFlow {
       this.#begin(this.#doubtful);
     }
     if (standing.kind !== "joined" && before.kind === "joined") {
-      this.#outgoing.pause();
+      this.#outbox.pause();
       this.#couriers.pause();
       this.#awareness.leave();
     }
@@ -443,7 +443,7 @@ export class FlowSync implements SyncedFlow {
   #arrive(): void {
     this.#awareness.arrive();
     this.#couriers.deliver();
-    this.#outgoing.resume(this.#incoming.limits);
+    this.#outbox.resume(this.#incoming.limits);
     const { initial } = this.#options;
     if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {
       this.#changes.begin(initial, (op) => {

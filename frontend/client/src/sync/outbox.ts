@@ -21,7 +21,7 @@ export interface Acceptance {
 }
 
 /** Hears what becomes of the operations. */
-export interface OutgoingOwner {
+export interface OutboxOwner {
   /** @returns whether it went out. */
   push(event: string, payload: JsonObject, calls: PushCalls): boolean;
   accepted(op: Operation, acceptance: Acceptance): void;
@@ -31,8 +31,8 @@ export interface OutgoingOwner {
 }
 
 /** Sends a client's operations: in order, at most `WINDOW` unanswered at once. */
-export class Outgoing {
-  readonly #owner: OutgoingOwner;
+export class Outbox {
+  readonly #owner: OutboxOwner;
   readonly #sending = new Sending();
   readonly #retries: Backoff;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -41,7 +41,7 @@ export class Outgoing {
   #maySend = false;
   #isWaiting = false;
 
-  constructor(owner: OutgoingOwner, random: () => number) {
+  constructor(owner: OutboxOwner, random: () => number) {
     this.#owner = owner;
     this.#retries = new Backoff(random);
   }
