@@ -2,8 +2,8 @@
 
 import type { Operation, Replica } from "../model/replica.js";
 import type { Kept } from "../types.js";
+import type { AdoptedOutboxes } from "./adoptedoutboxes.js";
 import type { Changes } from "./changes.js";
-import type { Couriers } from "./couriers.js";
 import type { Fates } from "./fates.js";
 import type { Shelf } from "./shelf.js";
 
@@ -30,7 +30,7 @@ export class Orphans {
   readonly #changes: Changes;
   readonly #fates: Fates;
   readonly #shelf: Shelf;
-  readonly #couriers: Couriers;
+  readonly #adopted: AdoptedOutboxes;
   readonly #owner: OrphansOwner;
   #look: ReturnType<typeof setInterval> | undefined;
   #soon: ReturnType<typeof setTimeout> | undefined;
@@ -43,7 +43,7 @@ export class Orphans {
     changes: Changes,
     fates: Fates,
     shelf: Shelf,
-    couriers: Couriers,
+    adopted: AdoptedOutboxes,
     owner: OrphansOwner,
   ) {
     this.#flowId = flowId;
@@ -51,7 +51,7 @@ export class Orphans {
     this.#changes = changes;
     this.#fates = fates;
     this.#shelf = shelf;
-    this.#couriers = couriers;
+    this.#adopted = adopted;
     this.#owner = owner;
   }
 
@@ -84,7 +84,7 @@ export class Orphans {
     this.#soon = setTimeout(() => {
       this.#owner.inTurn(async () => {
         await this.#lookAgain(life);
-        if (life === this.#life && this.#couriers.hasLeft) {
+        if (life === this.#life && this.#adopted.hasLeft) {
           this.lookSoon();
         }
       });
@@ -95,7 +95,7 @@ export class Orphans {
     this.#life += 1;
     clearInterval(this.#look);
     clearTimeout(this.#soon);
-    this.#couriers.stop();
+    this.#adopted.stop();
   }
 
   async #lookAgain(life: number): Promise<void> {
@@ -105,27 +105,27 @@ export class Orphans {
       return;
     }
     this.#fates.forgetSettled(kept, known, this.#isOthers);
-    this.#couriers.settle();
+    this.#adopted.settle();
     const left = [...kept.operations, ...this.#replica.unconfirmed];
     await this.#adopt(left.map(({ clientId }) => clientId));
   }
 
   #isOthers = (clientId: string): boolean =>
-    clientId !== this.#changes.clientId && !this.#couriers.holds(clientId);
+    clientId !== this.#changes.clientId && !this.#adopted.holds(clientId);
 
   async #adopt(clientIds: string[]): Promise<void> {
     const life = this.#life;
     const own = this.#changes.clientId;
-    const isNews = await this.#couriers.adopt(clientIds.filter((id) => id !== own));
+    const isNews = await this.#adopted.adopt(clientIds.filter((id) => id !== own));
     if (life !== this.#life) {
-      this.#couriers.stop();
+      this.#adopted.stop();
       return;
     }
     if (isNews) {
       this.#owner.changed();
     }
     if (this.#owner.isJoined()) {
-      this.#couriers.deliver();
+      this.#adopted.deliver();
     }
   }
 }

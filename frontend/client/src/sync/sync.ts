@@ -22,10 +22,10 @@ import type {
   Refusal,
   SyncedFlow,
 } from "../types.js";
+import { AdoptedOutboxes } from "./adoptedoutboxes.js";
 import { Awareness } from "./awareness.js";
 import { examine } from "./cause.js";
 import { Changes } from "./changes.js";
-import { Couriers } from "./couriers.js";
 import { Fates } from "./fates.js";
 import { FirstLook } from "./firstlook.js";
 import { Incoming } from "./incoming.js";
@@ -50,7 +50,7 @@ export class FlowSync implements SyncedFlow {
   readonly #name: PageName;
   readonly #changes: Changes;
   readonly #outbox: Outbox;
-  readonly #couriers: Couriers;
+  readonly #adopted: AdoptedOutboxes;
   readonly #orphans: Orphans;
   readonly #incoming: Incoming;
   readonly #awareness: Awareness;
@@ -82,7 +82,7 @@ export class FlowSync implements SyncedFlow {
     };
     const settle = (...ops: readonly Operation[]): void => {
       this.#outbox.settle(...ops);
-      this.#couriers.settle(...ops);
+      this.#adopted.settle(...ops);
     };
     const { keeper = new BrowserKeeper() } = options;
     this.#shelf = new Shelf(keeper, changed);
@@ -99,7 +99,7 @@ export class FlowSync implements SyncedFlow {
       settle,
       pump: () => {
         this.#outbox.pump();
-        this.#couriers.pump();
+        this.#adopted.pump();
       },
     });
     const settled = {
@@ -133,12 +133,12 @@ export class FlowSync implements SyncedFlow {
       },
       changed,
     });
-    this.#couriers = new Couriers(flowId, this.#shelf, this.#replica, this.#address(), {
+    this.#adopted = new AdoptedOutboxes(flowId, this.#shelf, this.#replica, this.#address(), {
       ...settled,
       parameters: (clientId) => this.#parameters(clientId),
       split: (op, given) => this.#fates.keepParts(op, this.#replica.split(op, given)),
       moved: () => {
-        this.#outbox.wait(this.#couriers.isFirst);
+        this.#outbox.wait(this.#adopted.isFirst);
       },
     });
     this.#orphans = new Orphans(
@@ -147,7 +147,7 @@ export class FlowSync implements SyncedFlow {
       this.#changes,
       this.#fates,
       this.#shelf,
-      this.#couriers,
+      this.#adopted,
       {
         changed,
         isJoined: () => this.#standing.kind === "joined",
@@ -271,7 +271,7 @@ export class FlowSync implements SyncedFlow {
   #takeAnotherName(): void {
     const { operations, unconfirmed } = this.#replica;
     this.#outbox.settle(...operations);
-    this.#couriers.leave(unconfirmed);
+    this.#adopted.leave(unconfirmed);
     this.#orphans.lookSoon();
     this.#changes.clientId = newId(this.#random);
   }
@@ -430,7 +430,7 @@ export class FlowSync implements SyncedFlow {
     }
     if (standing.kind !== "joined" && before.kind === "joined") {
       this.#outbox.pause();
-      this.#couriers.pause();
+      this.#adopted.pause();
       this.#awareness.leave();
     }
     this.#refresh();
@@ -442,7 +442,7 @@ export class FlowSync implements SyncedFlow {
   /** Send this page's meta, and what is unsent. */
   #arrive(): void {
     this.#awareness.arrive();
-    this.#couriers.deliver();
+    this.#adopted.deliver();
     this.#outbox.resume(this.#incoming.limits);
     const { initial } = this.#options;
     if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {

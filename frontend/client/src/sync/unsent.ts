@@ -11,7 +11,7 @@ import type {
   UnsentFlow,
   UnsentOptions,
 } from "../types.js";
-import { byTime } from "./couriers.js";
+import { byTime } from "./adoptedoutboxes.js";
 import { BrowserKeeper } from "./keeper.js";
 import { Shelf } from "./shelf.js";
 import { FlowSync } from "./sync.js";

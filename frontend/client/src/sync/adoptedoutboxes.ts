@@ -15,7 +15,7 @@ const PATIENCE = 10_000;
 const REPLACED_FOR = 1000;
 
 /** Hears what becomes of the operations. */
-export interface CouriersOwner {
+export interface AdoptedOutboxesOwner {
   /** Give the parameters of a join under a client id. */
   parameters(clientId: string): JsonObject;
   accepted(op: Operation, acceptance: Acceptance): void;
@@ -27,7 +27,7 @@ export interface CouriersOwner {
 }
 
 /** The sending of one client's operations. */
-interface Errand {
+interface Delivery {
   clientId: string;
   membership: Membership;
   outbox: Outbox;
@@ -49,18 +49,18 @@ interface Left {
  * it had already. So each client's operations use a connection of their own. They are sent in the order in
  * which they were made, and before the unsent changes of this page.
  */
-export class Couriers {
+export class AdoptedOutboxes {
   readonly #flowId: string;
   readonly #keeper: FlowKeeper;
   readonly #replica: Replica;
   readonly #options: MembershipOptions;
-  readonly #owner: CouriersOwner;
+  readonly #owner: AdoptedOutboxesOwner;
   readonly #held = new Map<string, () => void>();
   /** Clients whose operations can't be sent; a later visit tries again. */
   readonly #given = new Set<string>();
   /** The names of sent operations: failing storage may still contain settled ones. */
   readonly #sent = new Set<string>();
-  #under: Errand | null = null;
+  #under: Delivery | null = null;
   #left: Left | null = null;
   /** Whether operations may be sent. */
   #isOn = false;
@@ -74,7 +74,7 @@ export class Couriers {
     keeper: FlowKeeper,
     replica: Replica,
     options: MembershipOptions,
-    owner: CouriersOwner,
+    owner: AdoptedOutboxesOwner,
   ) {
     this.#flowId = flowId;
     this.#keeper = keeper;
@@ -244,7 +244,7 @@ export class Couriers {
     const clientId = operations[0]?.clientId ?? "";
     const outbox = new Outbox(
       {
-        push: (...push) => errand.membership.push(...push),
+        push: (...push) => delivery.membership.push(...push),
         accepted: (op, acceptance) => {
           this.#owner.accepted(op, acceptance);
           this.#endIfDone();
@@ -258,50 +258,50 @@ export class Couriers {
       this.#options.random,
     );
     const patience = setTimeout(() => {
-      errand.patience = undefined;
+      delivery.patience = undefined;
       this.#owner.moved();
     }, PATIENCE);
-    const errand: Errand = {
+    const delivery: Delivery = {
       clientId,
       outbox,
       patience,
-      membership: this.#member(clientId, () => errand),
+      membership: this.#member(clientId, () => delivery),
     };
-    this.#under = errand;
+    this.#under = delivery;
     operations.forEach((op) => {
       this.#sent.add(nameOf(op));
       outbox.add(op);
     });
-    errand.membership.start();
+    delivery.membership.start();
   }
 
-  #member(clientId: string, errand: () => Errand): Membership {
+  #member(clientId: string, delivery: () => Delivery): Membership {
     return new Membership(this.#options, {
       parameters: () => this.#owner.parameters(clientId),
       joined: ({ limits }) => {
-        errand().outbox.resume(limits);
+        delivery().outbox.resume(limits);
       },
       // The page's own membership receives everything.
       received: () => undefined,
       moved: ({ kind, error }) => {
         if (kind !== "joined") {
-          errand().outbox.pause();
+          delivery().outbox.pause();
         }
-        if (kind === "closed" && this.#under === errand()) {
-          this.#close(errand(), error?.code === REPLACED.code);
+        if (kind === "closed" && this.#under === delivery()) {
+          this.#close(delivery(), error?.code === REPLACED.code);
         }
       },
     });
   }
 
   /** Give up a client, or try again if its page had come back only for a moment. */
-  #close(errand: Errand, isReplaced: boolean): void {
-    const { clientId, patience } = errand;
+  #close(delivery: Delivery, isReplaced: boolean): void {
+    const { clientId, patience } = delivery;
     if (isReplaced) {
       setTimeout(() => {
-        if (this.#under === errand) {
-          errand.membership = this.#member(clientId, () => errand);
-          errand.membership.start();
+        if (this.#under === delivery) {
+          delivery.membership = this.#member(clientId, () => delivery);
+          delivery.membership.start();
         }
       }, REPLACED_FOR);
       return;
