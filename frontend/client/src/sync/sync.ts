@@ -23,6 +23,7 @@ import type {
   SyncedFlow,
 } from "../types.js";
 import { AdoptedOutboxes } from "./adoptedoutboxes.js";
+import { Adoption } from "./adoption.js";
 import { Awareness } from "./awareness.js";
 import { examine } from "./cause.js";
 import { Changes } from "./changes.js";
@@ -31,7 +32,6 @@ import { FirstLook } from "./firstlook.js";
 import { Incoming } from "./incoming.js";
 import { BrowserKeeper } from "./keeper.js";
 import { Membership, type MembershipOptions, ON_THE_WAY, type Standing } from "./membership.js";
-import { Orphans } from "./orphans.js";
 import { type Acceptance, Outbox } from "./outbox.js";
 import { Page } from "./page.js";
 import { PageName } from "./pagename.js";
@@ -51,7 +51,7 @@ export class FlowSync implements SyncedFlow {
   readonly #changes: Changes;
   readonly #outbox: Outbox;
   readonly #adopted: AdoptedOutboxes;
-  readonly #orphans: Orphans;
+  readonly #adoption: Adoption;
   readonly #incoming: Incoming;
   readonly #awareness: Awareness;
   readonly #listeners = new Set<() => void>();
@@ -141,7 +141,7 @@ export class FlowSync implements SyncedFlow {
         this.#outbox.wait(this.#adopted.isFirst);
       },
     });
-    this.#orphans = new Orphans(
+    this.#adoption = new Adoption(
       flowId,
       this.#replica,
       this.#changes,
@@ -203,7 +203,7 @@ export class FlowSync implements SyncedFlow {
     this.#hide();
     this.#replica.lend();
     this.#awareness.stop();
-    this.#orphans.stop();
+    this.#adoption.stop();
     this.#membership?.stop();
     this.#membership = null;
     this.#name.letGo();
@@ -231,7 +231,7 @@ export class FlowSync implements SyncedFlow {
     } else {
       this.#begin(kept.document);
     }
-    await this.#orphans.adopt(kept, known);
+    await this.#adoption.adopt(kept, known);
     if (life !== this.#life) {
       return;
     }
@@ -256,7 +256,7 @@ export class FlowSync implements SyncedFlow {
       },
     });
     this.#membership.start();
-    this.#orphans.watch();
+    this.#adoption.watch();
   }
 
   /** Show the stored document, if nothing is shown yet. */
@@ -272,7 +272,7 @@ export class FlowSync implements SyncedFlow {
     const { operations, unconfirmed } = this.#replica;
     this.#outbox.settle(...operations);
     this.#adopted.leave(unconfirmed);
-    this.#orphans.lookSoon();
+    this.#adoption.lookSoon();
     this.#changes.clientId = newId(this.#random);
   }
 

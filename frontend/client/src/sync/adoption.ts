@@ -14,7 +14,7 @@ const LOOK_AGAIN = 30_000;
 const LOOK_SOON = 1_000;
 
 /** The page. */
-export interface OrphansOwner {
+export interface AdoptionOwner {
   /** The shown document has changed. */
   changed(): void;
   /** Whether operations can be sent. */
@@ -24,14 +24,14 @@ export interface OrphansOwner {
 }
 
 /** Looks for left operations, first at the start and then regularly, and has them sent. */
-export class Orphans {
+export class Adoption {
   readonly #flowId: string;
   readonly #replica: Replica;
   readonly #changes: Changes;
   readonly #fates: Fates;
   readonly #shelf: Shelf;
   readonly #adopted: AdoptedOutboxes;
-  readonly #owner: OrphansOwner;
+  readonly #owner: AdoptionOwner;
   #look: ReturnType<typeof setInterval> | undefined;
   #soon: ReturnType<typeof setTimeout> | undefined;
   /** Counts the stops: what began before one is given up. */
@@ -44,7 +44,7 @@ export class Orphans {
     fates: Fates,
     shelf: Shelf,
     adopted: AdoptedOutboxes,
-    owner: OrphansOwner,
+    owner: AdoptionOwner,
   ) {
     this.#flowId = flowId;
     this.#replica = replica;
