@@ -5,7 +5,7 @@ import type { Kept } from "../types.js";
 import type { AdoptedOutboxes } from "./adoptedoutboxes.js";
 import type { Changes } from "./changes.js";
 import type { Fates } from "./fates.js";
-import type { Shelf } from "./shelf.js";
+import type { ResilientKeeper } from "./resilientkeeper.js";
 
 /** Milliseconds between searches for it. */
 const LOOK_AGAIN = 30_000;
@@ -29,7 +29,7 @@ export class Adoption {
   readonly #replica: Replica;
   readonly #changes: Changes;
   readonly #fates: Fates;
-  readonly #shelf: Shelf;
+  readonly #storage: ResilientKeeper;
   readonly #adopted: AdoptedOutboxes;
   readonly #owner: AdoptionOwner;
   #look: ReturnType<typeof setInterval> | undefined;
@@ -42,7 +42,7 @@ export class Adoption {
     replica: Replica,
     changes: Changes,
     fates: Fates,
-    shelf: Shelf,
+    storage: ResilientKeeper,
     adopted: AdoptedOutboxes,
     owner: AdoptionOwner,
   ) {
@@ -50,7 +50,7 @@ export class Adoption {
     this.#replica = replica;
     this.#changes = changes;
     this.#fates = fates;
-    this.#shelf = shelf;
+    this.#storage = storage;
     this.#adopted = adopted;
     this.#owner = owner;
   }
@@ -100,7 +100,7 @@ export class Adoption {
 
   async #lookAgain(life: number): Promise<void> {
     const known = this.#replica.unconfirmed;
-    const kept = await this.#shelf.load(this.#flowId);
+    const kept = await this.#storage.load(this.#flowId);
     if (life !== this.#life) {
       return;
     }

@@ -7,7 +7,7 @@ import { isEmpty } from "../model/mergepatch.js";
 import type { Operation, Replica } from "../model/replica.js";
 import type { Dropped, FlowError, FlowEvent, JsonObject, Kept, KeptOperation, Refusal } from "../types.js";
 import type { Acceptance } from "./outbox.js";
-import type { Shelf } from "./shelf.js";
+import type { ResilientKeeper } from "./resilientkeeper.js";
 
 /** Hears of outcomes, and sends operations. */
 export interface FatesOwner {
@@ -27,7 +27,7 @@ export class Fates {
   readonly #flowId: string;
   readonly #replica: Replica;
   readonly #history: History;
-  readonly #shelf: Shelf;
+  readonly #storage: ResilientKeeper;
   readonly #owner: FatesOwner;
   /** The first content of an empty flow until the log has it. Nobody made it, so it isn't stored. */
   #initial: readonly Operation[] = [];
@@ -36,13 +36,13 @@ export class Fates {
     flowId: string,
     replica: Replica,
     history: History,
-    shelf: Shelf,
+    storage: ResilientKeeper,
     owner: FatesOwner,
   ) {
     this.#flowId = flowId;
     this.#replica = replica;
     this.#history = history;
-    this.#shelf = shelf;
+    this.#storage = storage;
     this.#owner = owner;
   }
 
@@ -60,7 +60,7 @@ export class Fates {
     const undone = undoes?.filter((one): one is Operation => this.#replica.has(one)) ?? [];
     const isAllOnItsWay = waits && undone.length === undoes?.length;
     const replaces = { version: this.#replica.version, values: inverse };
-    this.#shelf.put(this.#flowId, {
+    this.#storage.put(this.#flowId, {
       clientId,
       opId,
       at,
@@ -86,7 +86,7 @@ export class Fates {
 
   /** Remove an operation from storage. */
   remove({ clientId, opId }: Operation): void {
-    this.#shelf.remove(this.#flowId, clientId, opId);
+    this.#storage.remove(this.#flowId, clientId, opId);
   }
 
   accepted(op: Operation, { version, effective, dropped }: Acceptance): void {
@@ -162,7 +162,7 @@ export class Fates {
    * @param known what was unconfirmed before storage was read: later operations aren't in `kept`.
    */
   forgetSettled(kept: Kept, known: readonly Operation[], isOthers: (clientId: string) => boolean): void {
-    if (kept.isPartial === true || !this.#shelf.isKeeping) {
+    if (kept.isPartial === true || !this.#storage.isKeeping) {
       return;
     }
     const names = new Set(kept.operations.map(nameOf));

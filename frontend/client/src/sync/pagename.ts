@@ -1,7 +1,7 @@
 /** A page's own client id, locked against other pages. */
 
 import type { Changes } from "./changes.js";
-import type { Shelf } from "./shelf.js";
+import type { ResilientKeeper } from "./resilientkeeper.js";
 
 /** Milliseconds to wait for an id that this page has just released. */
 const PATIENCE = 500;
@@ -9,7 +9,7 @@ const PATIENCE = 500;
 /** Holds a page's client id from `hold` to `letGo`, so that no other page uses it. */
 export class PageName {
   readonly #flowId: string;
-  readonly #shelf: Shelf;
+  readonly #storage: ResilientKeeper;
   readonly #changes: Changes;
   readonly #rename: () => void;
   #release: (() => void) | null = null;
@@ -17,9 +17,9 @@ export class PageName {
   #turn = 0;
 
   /** @param rename gives later operations a new client id. */
-  constructor(flowId: string, shelf: Shelf, changes: Changes, rename: () => void) {
+  constructor(flowId: string, storage: ResilientKeeper, changes: Changes, rename: () => void) {
     this.#flowId = flowId;
-    this.#shelf = shelf;
+    this.#storage = storage;
     this.#changes = changes;
     this.#rename = rename;
   }
@@ -50,7 +50,7 @@ export class PageName {
   }
 
   #ask(wait: number): Promise<(() => void) | null> {
-    return this.#shelf.holdOwn(this.#flowId, this.#changes.clientId, wait);
+    return this.#storage.holdOwn(this.#flowId, this.#changes.clientId, wait);
   }
 
   #take(turn: number, release: (() => void) | null): void {

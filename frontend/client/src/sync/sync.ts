@@ -36,14 +36,14 @@ import { type Acceptance, Outbox } from "./outbox.js";
 import { Page } from "./page.js";
 import { PageName } from "./pagename.js";
 import { secureRandom } from "./random.js";
-import { Shelf } from "./shelf.js";
+import { ResilientKeeper } from "./resilientkeeper.js";
 
 /** Joins a flow and stays in it. `SyncedFlow` documents what that means. */
 export class FlowSync implements SyncedFlow {
   readonly flowId: string;
   readonly #options: FlowSyncOptions;
   readonly #random: () => number;
-  readonly #shelf: Shelf;
+  readonly #storage: ResilientKeeper;
   readonly #replica = new Replica();
   readonly #fates: Fates;
   readonly #page: Page;
@@ -85,7 +85,7 @@ export class FlowSync implements SyncedFlow {
       this.#adopted.settle(...ops);
     };
     const { keeper = new BrowserKeeper() } = options;
-    this.#shelf = new Shelf(keeper, changed);
+    this.#storage = new ResilientKeeper(keeper, changed);
     this.#page = new Page({
       hide: () => {
         this.#hide();
@@ -93,7 +93,7 @@ export class FlowSync implements SyncedFlow {
       wake: () => this.#membership?.probe(),
     });
     const history = new History();
-    this.#fates = new Fates(flowId, this.#replica, history, this.#shelf, {
+    this.#fates = new Fates(flowId, this.#replica, history, this.#storage, {
       changed,
       tell,
       settle,
@@ -133,7 +133,7 @@ export class FlowSync implements SyncedFlow {
       },
       changed,
     });
-    this.#adopted = new AdoptedOutboxes(flowId, this.#shelf, this.#replica, this.#address(), {
+    this.#adopted = new AdoptedOutboxes(flowId, this.#storage, this.#replica, this.#address(), {
       ...settled,
       parameters: (clientId) => this.#parameters(clientId),
       split: (op, given) => this.#fates.keepParts(op, this.#replica.split(op, given)),
@@ -146,7 +146,7 @@ export class FlowSync implements SyncedFlow {
       this.#replica,
       this.#changes,
       this.#fates,
-      this.#shelf,
+      this.#storage,
       this.#adopted,
       {
         changed,
@@ -156,7 +156,7 @@ export class FlowSync implements SyncedFlow {
         },
       },
     );
-    this.#name = new PageName(flowId, this.#shelf, this.#changes, () => {
+    this.#name = new PageName(flowId, this.#storage, this.#changes, () => {
       this.#takeAnotherName();
     });
     this.#incoming = new Incoming(this.#replica, this.#changes, this.#fates, {
@@ -222,7 +222,7 @@ export class FlowSync implements SyncedFlow {
       return;
     }
     const known = this.#replica.unconfirmed;
-    const [, kept] = await Promise.all([this.#name.hold(), this.#shelf.load(this.flowId)]);
+    const [, kept] = await Promise.all([this.#name.hold(), this.#storage.load(this.flowId)]);
     if (life !== this.#life) {
       return;
     }
@@ -352,7 +352,7 @@ export class FlowSync implements SyncedFlow {
   #status(): FlowStatus {
     const { kind, isInDoubt, ...rest } = this.#standing;
     const { unsent } = this.#replica;
-    const kept = this.#shelf.isKeeping;
+    const kept = this.#storage.isKeeping;
     if (kind === "joined") {
       const settled = isInDoubt ? "checking" : "saved";
       return { ...rest, kind: unsent === 0 ? settled : "saving", unsent, kept };
@@ -477,25 +477,25 @@ export class FlowSync implements SyncedFlow {
   // storage
 
   #keepDocument(isAtOnce: boolean): void {
-    this.#shelf.keepDocument(this.flowId, () => {
+    this.#storage.keepDocument(this.flowId, () => {
       const { epoch, version, chain, confirmed } = this.#replica;
       return epoch === null || confirmed === null
         ? null
         : { epoch, version, chain, document: confirmed };
     });
     if (isAtOnce) {
-      this.#shelf.flush();
+      this.#storage.flush();
     }
   }
 
   doubtKept(): void {
-    this.#shelf.doubt();
+    this.#storage.doubt();
     this.#keepDocument(true);
   }
 
   #hide(): void {
     this.#firstLook?.end();
     this.flush();
-    this.#shelf.flush();
+    this.#storage.flush();
   }
 }

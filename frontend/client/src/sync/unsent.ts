@@ -13,7 +13,7 @@ import type {
 } from "../types.js";
 import { byTime } from "./adoptedoutboxes.js";
 import { BrowserKeeper } from "./keeper.js";
-import { Shelf } from "./shelf.js";
+import { ResilientKeeper } from "./resilientkeeper.js";
 import { FlowSync } from "./sync.js";
 
 /** Milliseconds until the second look: a page that was just left releases its operations a moment later. */
@@ -38,7 +38,7 @@ export class Unsent {
   readonly #options: UnsentOptions;
   readonly #keeper: NonNullable<UnsentOptions["keeper"]>;
   /** The keeper with timeouts. */
-  readonly #shelf: Shelf;
+  readonly #storage: ResilientKeeper;
   readonly #listeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: UnsentEvent) => void>();
   readonly #errors = new Map<string, { error: FlowError; until: number }>();
@@ -53,7 +53,7 @@ export class Unsent {
   constructor(options: UnsentOptions = {}) {
     this.#options = options;
     this.#keeper = options.keeper ?? new BrowserKeeper();
-    this.#shelf = new Shelf(this.#keeper, () => undefined);
+    this.#storage = new ResilientKeeper(this.#keeper, () => undefined);
   }
 
   /** The flows with unsent changes, including open ones. Each change makes a new list. */
@@ -101,12 +101,12 @@ export class Unsent {
 
   /** Give a flow as last known here, with unsent changes on top; `null` if it never was. */
   async document(flowId: string): Promise<FlowDocument | null> {
-    return shown(await this.#shelf.load(flowId));
+    return shown(await this.#storage.load(flowId));
   }
 
   /** Give a flow's unsent changes, in the order in which they were made. */
   async changes(flowId: string): Promise<readonly KeptOperation[]> {
-    return (await this.#shelf.load(flowId)).operations.toSorted(byTime);
+    return (await this.#storage.load(flowId)).operations.toSorted(byTime);
   }
 
   /**
@@ -156,7 +156,7 @@ export class Unsent {
   async #list(): Promise<void> {
     const counts = await this.#keeper.unsentFlows();
     const flows = [...counts].map(async ([flowId, count]): Promise<UnsentFlow> => {
-      const { document } = await this.#shelf.load(flowId);
+      const { document } = await this.#storage.load(flowId);
       const error = this.#errors.get(flowId)?.error ?? null;
       return { flowId, count, error, title: document?.document.title ?? null };
     });
@@ -245,10 +245,10 @@ export class Unsent {
   async #holding(flowId: string, act: (operation: KeptOperation) => void): Promise<number> {
     let count = 0;
     const clientIds = ({ operations }: Kept): string[] => operations.map(({ clientId }) => clientId);
-    for (const clientId of new Set(clientIds(await this.#shelf.load(flowId)))) {
-      const release = await this.#shelf.hold(flowId, clientId);
+    for (const clientId of new Set(clientIds(await this.#storage.load(flowId)))) {
+      const release = await this.#storage.hold(flowId, clientId);
       if (release !== null) {
-        const { operations } = await this.#shelf.load(flowId);
+        const { operations } = await this.#storage.load(flowId);
         const own = operations.filter((one) => one.clientId === clientId);
         own.forEach(act);
         count += own.length;

@@ -13,7 +13,7 @@ const PATIENCE = 2000;
 const HOLD_PATIENCE = 1000;
 
 /** Wraps a keeper with timeouts, and knows what could not be stored. */
-export class Shelf implements FlowKeeper {
+export class ResilientKeeper implements FlowKeeper {
   readonly #keeper: FlowKeeper;
   readonly #changed: () => void;
   /** Operations that could not be stored. */
