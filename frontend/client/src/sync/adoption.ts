@@ -4,7 +4,7 @@ import type { Operation, Replica } from "../model/replica.js";
 import type { Kept } from "../types.js";
 import type { AdoptedOutboxes } from "./adoptedoutboxes.js";
 import type { Changes } from "./changes.js";
-import type { Fates } from "./fates.js";
+import type { Outcomes } from "./outcomes.js";
 import type { ResilientKeeper } from "./resilientkeeper.js";
 
 /** Milliseconds between searches for it. */
@@ -28,7 +28,7 @@ export class Adoption {
   readonly #flowId: string;
   readonly #replica: Replica;
   readonly #changes: Changes;
-  readonly #fates: Fates;
+  readonly #outcomes: Outcomes;
   readonly #storage: ResilientKeeper;
   readonly #adopted: AdoptedOutboxes;
   readonly #owner: AdoptionOwner;
@@ -41,7 +41,7 @@ export class Adoption {
     flowId: string,
     replica: Replica,
     changes: Changes,
-    fates: Fates,
+    outcomes: Outcomes,
     storage: ResilientKeeper,
     adopted: AdoptedOutboxes,
     owner: AdoptionOwner,
@@ -49,7 +49,7 @@ export class Adoption {
     this.#flowId = flowId;
     this.#replica = replica;
     this.#changes = changes;
-    this.#fates = fates;
+    this.#outcomes = outcomes;
     this.#storage = storage;
     this.#adopted = adopted;
     this.#owner = owner;
@@ -61,7 +61,7 @@ export class Adoption {
    * @param known what was unconfirmed before the search.
    */
   async adopt(kept: Kept, known: readonly Operation[]): Promise<void> {
-    this.#fates.forgetSettled(kept, known, this.#isOthers);
+    this.#outcomes.forgetSettled(kept, known, this.#isOthers);
     const own = this.#changes.clientId;
     const others = kept.operations.filter(({ clientId }) => clientId !== own);
     this.#changes.follow(others.reduce((newest, { at = 0 }) => Math.max(newest, at), 0));
@@ -104,7 +104,7 @@ export class Adoption {
     if (life !== this.#life) {
       return;
     }
-    this.#fates.forgetSettled(kept, known, this.#isOthers);
+    this.#outcomes.forgetSettled(kept, known, this.#isOthers);
     this.#adopted.settle();
     const left = [...kept.operations, ...this.#replica.unconfirmed];
     await this.#adopt(left.map(({ clientId }) => clientId));

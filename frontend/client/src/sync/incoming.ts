@@ -6,8 +6,8 @@ import { Gap, type Operation, type Replica } from "../model/replica.js";
 import { authorOf } from "../model/wellformed.js";
 import type { FlowDocument, FlowEntry, FlowEvent, JsonObject } from "../types.js";
 import type { Changes } from "./changes.js";
-import type { Fates } from "./fates.js";
 import { pointers } from "./outbox.js";
+import type { Outcomes } from "./outcomes.js";
 
 /** Hears of it. */
 export interface IncomingOwner {
@@ -31,13 +31,13 @@ export class Incoming {
   wasJoined = false;
   readonly #replica: Replica;
   readonly #changes: Changes;
-  readonly #fates: Fates;
+  readonly #outcomes: Outcomes;
   readonly #owner: IncomingOwner;
 
-  constructor(replica: Replica, changes: Changes, fates: Fates, owner: IncomingOwner) {
+  constructor(replica: Replica, changes: Changes, outcomes: Outcomes, owner: IncomingOwner) {
     this.#replica = replica;
     this.#changes = changes;
-    this.#fates = fates;
+    this.#outcomes = outcomes;
     this.#owner = owner;
   }
 
@@ -106,11 +106,11 @@ export class Incoming {
       (given as FlowEntry[]).map((entry) => ({ ...entry, by: authorOf(entry.by) })),
       chainOf(chain),
       (entry, before) => {
-        this.#fates.losses.watch(entry, before);
+        this.#outcomes.losses.watch(entry, before);
       },
     );
     for (const { op } of settled) {
-      this.#fates.settled(op);
+      this.#outcomes.settled(op);
       this.#owner.settle(op);
     }
     const own = publicId(this.#changes.clientId);
@@ -119,9 +119,9 @@ export class Incoming {
         this.#changes.history.overtake(patch, version);
       }
     }
-    this.#fates.ripen();
+    this.#outcomes.ripen();
     for (const { op, entry } of settled) {
-      this.#fates.drop(op, pointers(entry.dropped));
+      this.#outcomes.drop(op, pointers(entry.dropped));
     }
     if (news.length > 0) {
       this.#owner.keepDocument(false);
@@ -149,9 +149,9 @@ export class Incoming {
         newest === undefined || clientId !== this.#changes.clientId || opId <= Number(newest ?? -1),
     );
     if (before !== null) {
-      this.#fates.losses.compare(before, document as FlowDocument);
+      this.#outcomes.losses.compare(before, document as FlowDocument);
     }
-    this.#fates.ripen();
+    this.#outcomes.ripen();
     // The next visit shows edits from now on only on top of this document.
     this.#owner.keepDocument(true);
     this.#owner.changed();

@@ -27,12 +27,12 @@ import { Adoption } from "./adoption.js";
 import { Awareness } from "./awareness.js";
 import { examine } from "./cause.js";
 import { Changes } from "./changes.js";
-import { Fates } from "./fates.js";
 import { FirstLook } from "./firstlook.js";
 import { Incoming } from "./incoming.js";
 import { BrowserKeeper } from "./keeper.js";
 import { Membership, type MembershipOptions, ON_THE_WAY, type Standing } from "./membership.js";
 import { type Acceptance, Outbox } from "./outbox.js";
+import { Outcomes } from "./outcomes.js";
 import { Page } from "./page.js";
 import { PageName } from "./pagename.js";
 import { secureRandom } from "./random.js";
@@ -45,7 +45,7 @@ export class FlowSync implements SyncedFlow {
   readonly #random: () => number;
   readonly #storage: ResilientKeeper;
   readonly #replica = new Replica();
-  readonly #fates: Fates;
+  readonly #outcomes: Outcomes;
   readonly #page: Page;
   readonly #name: PageName;
   readonly #changes: Changes;
@@ -93,7 +93,7 @@ export class FlowSync implements SyncedFlow {
       wake: () => this.#membership?.probe(),
     });
     const history = new History();
-    this.#fates = new Fates(flowId, this.#replica, history, this.#storage, {
+    this.#outcomes = new Outcomes(flowId, this.#replica, history, this.#storage, {
       changed,
       tell,
       settle,
@@ -104,23 +104,23 @@ export class FlowSync implements SyncedFlow {
     });
     const settled = {
       accepted: (op: Operation, acceptance: Acceptance) => {
-        this.#fates.accepted(op, acceptance);
+        this.#outcomes.accepted(op, acceptance);
       },
       refused: (op: Operation, error: FlowError) => {
-        this.#fates.refused(op, error);
+        this.#outcomes.refused(op, error);
       },
     };
     this.#outbox = new Outbox(
       {
         ...settled,
         push: (...push) => this.#membership?.push(...push) ?? false,
-        split: (op, patches) => this.#fates.keepParts(op, this.#changes.split(op, patches)),
+        split: (op, patches) => this.#outcomes.keepParts(op, this.#changes.split(op, patches)),
       },
       this.#random,
     );
     this.#changes = new Changes(newId(this.#random), this.#replica, history, {
       keep: (op) => {
-        this.#fates.keep(op);
+        this.#outcomes.keep(op);
       },
       send: (op) => {
         // If this page doesn't hold its id, another page may send what is stored.
@@ -128,7 +128,7 @@ export class FlowSync implements SyncedFlow {
         this.#outbox.add(op);
       },
       cancel: (op) => {
-        this.#fates.remove(op);
+        this.#outcomes.remove(op);
         this.#outbox.settle(op);
       },
       changed,
@@ -136,7 +136,7 @@ export class FlowSync implements SyncedFlow {
     this.#adopted = new AdoptedOutboxes(flowId, this.#storage, this.#replica, this.#address(), {
       ...settled,
       parameters: (clientId) => this.#parameters(clientId),
-      split: (op, given) => this.#fates.keepParts(op, this.#replica.split(op, given)),
+      split: (op, given) => this.#outcomes.keepParts(op, this.#replica.split(op, given)),
       moved: () => {
         this.#outbox.wait(this.#adopted.isFirst);
       },
@@ -145,7 +145,7 @@ export class FlowSync implements SyncedFlow {
       flowId,
       this.#replica,
       this.#changes,
-      this.#fates,
+      this.#outcomes,
       this.#storage,
       this.#adopted,
       {
@@ -159,7 +159,7 @@ export class FlowSync implements SyncedFlow {
     this.#name = new PageName(flowId, this.#storage, this.#changes, () => {
       this.#takeAnotherName();
     });
-    this.#incoming = new Incoming(this.#replica, this.#changes, this.#fates, {
+    this.#incoming = new Incoming(this.#replica, this.#changes, this.#outcomes, {
       changed,
       tell,
       settle,
@@ -344,8 +344,8 @@ export class FlowSync implements SyncedFlow {
       members: this.#awareness.members,
       cursors: this.#awareness.cursors,
       namesChanged: this.#incoming.namesChanged,
-      refusals: this.#fates.refusals,
-      dropped: this.#fates.losses.list,
+      refusals: this.#outcomes.refusals,
+      dropped: this.#outcomes.losses.list,
     };
   }
 
@@ -390,11 +390,11 @@ export class FlowSync implements SyncedFlow {
   // their outcomes
 
   refuse(error: FlowError, patch: JsonObject): void {
-    this.#fates.refuse(error, patch);
+    this.#outcomes.refuse(error, patch);
   }
 
   dismiss(told?: Refusal | Dropped): void {
-    this.#fates.dismiss(told);
+    this.#outcomes.dismiss(told);
   }
 
   restore(...dropped: readonly Dropped[]): boolean {
@@ -447,7 +447,7 @@ export class FlowSync implements SyncedFlow {
     const { initial } = this.#options;
     if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {
       this.#changes.begin(initial, (op) => {
-        this.#fates.setInitial(op);
+        this.#outcomes.setInitial(op);
       });
     }
   }

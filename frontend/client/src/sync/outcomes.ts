@@ -10,7 +10,7 @@ import type { Acceptance } from "./outbox.js";
 import type { ResilientKeeper } from "./resilientkeeper.js";
 
 /** Hears of outcomes, and sends operations. */
-export interface FatesOwner {
+export interface OutcomesOwner {
   /** The state has changed. */
   changed(): void;
   tell(event: FlowEvent): void;
@@ -21,14 +21,14 @@ export interface FatesOwner {
 }
 
 /** Stores operations until their outcome is known, and reports refusals and dropped changes. */
-export class Fates {
+export class Outcomes {
   refusals: readonly Refusal[] = [];
   readonly losses = new Losses();
   readonly #flowId: string;
   readonly #replica: Replica;
   readonly #history: History;
   readonly #storage: ResilientKeeper;
-  readonly #owner: FatesOwner;
+  readonly #owner: OutcomesOwner;
   /** The first content of an empty flow until the log has it. Nobody made it, so it isn't stored. */
   #initial: readonly Operation[] = [];
 
@@ -37,7 +37,7 @@ export class Fates {
     replica: Replica,
     history: History,
     storage: ResilientKeeper,
-    owner: FatesOwner,
+    owner: OutcomesOwner,
   ) {
     this.#flowId = flowId;
     this.#replica = replica;
