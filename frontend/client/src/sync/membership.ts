@@ -8,8 +8,8 @@ import { Parts } from "../model/parts.js";
 import type { FlowError, JsonObject } from "../types.js";
 import { Attempts, type AttemptsOptions } from "./attempts.js";
 import { Backoff, CAP } from "./backoff.js";
+import { Heartbeat } from "./heartbeat.js";
 import { lineOver, type WebSocketMaker } from "./line.js";
-import { Pulse } from "./pulse.js";
 
 /** Milliseconds for the answer to a push; the server answers once the store has or has failed. */
 export const PUSH_TIMEOUT = 30_000;
@@ -95,7 +95,7 @@ export class Membership {
   readonly #backoff: Backoff;
   readonly #socket: Socket;
   readonly #channel: Channel;
-  readonly #pulse: Pulse;
+  readonly #heartbeat: Heartbeat;
   readonly #attempts: Attempts;
   #joinedAt: number | null = null;
   #hadPlace = false;
@@ -126,13 +126,13 @@ export class Membership {
         }
       },
     });
-    this.#pulse = new Pulse({
+    this.#heartbeat = new Heartbeat({
       ask: (answered) => {
         this.#socket.ping(answered);
       },
       doubted: () => {
         if (this.standing.kind === "joined") {
-          this.#move({ isInDoubt: this.#pulse.isInDoubt });
+          this.#move({ isInDoubt: this.#heartbeat.isInDoubt });
         }
       },
       dead: (silence) => {
@@ -143,11 +143,11 @@ export class Membership {
       transport: lineOver(options.webSocket ?? globalThis.WebSocket, {
         opened: () => {
           this.#attempts.opened();
-          this.#pulse.start();
+          this.#heartbeat.start();
           this.#awaitJoin();
         },
         heard: () => {
-          this.#pulse.heard();
+          this.#heartbeat.heard();
         },
         closed: (code, reason) => {
           this.#cut(code, reason);
@@ -256,7 +256,7 @@ export class Membership {
   /** Check whether the connection is alive; without one, connect now. */
   probe(): void {
     if (this.standing.kind === "joined" || (this.#joining !== undefined && this.#socket.isConnected())) {
-      this.#pulse.probe();
+      this.#heartbeat.probe();
     } else if (!this.#attempts.isFresh) {
       this.retryNow();
     }
@@ -269,7 +269,7 @@ export class Membership {
 
   #disconnect(): void {
     this.#isAnswered();
-    this.#pulse.stop();
+    this.#heartbeat.stop();
     this.#socket.disconnect();
   }
 
@@ -362,7 +362,7 @@ export class Membership {
     if (this.#isJoined()) {
       this.#move({
         kind: "joined",
-        isInDoubt: this.#pulse.isInDoubt,
+        isInDoubt: this.#heartbeat.isInDoubt,
         error: null,
         failedAttempts: 0,
         isSlow: false,

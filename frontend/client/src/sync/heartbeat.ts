@@ -9,7 +9,7 @@ const PROBE_TIMEOUT = 5000;
 /** Milliseconds of silence that a heartbeat allows: a large frame may come before the answer. */
 const PATIENCE = 30_000;
 
-export interface PulseOwner {
+export interface HeartbeatOwner {
   /** Ping the server, and call `answered` when it answers. */
   ask(answered: () => void): void;
   /** `isInDoubt` has changed. */
@@ -19,17 +19,17 @@ export interface PulseOwner {
 }
 
 /** Keeps a connection alive, and notices when it is dead. */
-export class Pulse {
+export class Heartbeat {
   /** Whether a heartbeat's answer is overdue, or a probe isn't answered yet. */
   isInDoubt = false;
-  readonly #owner: PulseOwner;
+  readonly #owner: HeartbeatOwner;
   #beat: ReturnType<typeof setInterval> | undefined;
   #doubt: ReturnType<typeof setTimeout> | undefined;
   #end: ReturnType<typeof setTimeout> | undefined;
   #patience = PATIENCE;
   #asked = 0;
 
-  constructor(owner: PulseOwner) {
+  constructor(owner: HeartbeatOwner) {
     this.#owner = owner;
   }
 
