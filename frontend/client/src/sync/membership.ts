@@ -9,7 +9,7 @@ import type { FlowError, JsonObject } from "../types.js";
 import { Attempts, type AttemptsOptions } from "./attempts.js";
 import { Backoff, CAP } from "./backoff.js";
 import { Heartbeat } from "./heartbeat.js";
-import { lineOver, type WebSocketMaker } from "./line.js";
+import { transportOver, type WebSocketMaker } from "./transport.js";
 
 /** Milliseconds for the answer to a push; the server answers once the store has or has failed. */
 export const PUSH_TIMEOUT = 30_000;
@@ -140,7 +140,7 @@ export class Membership {
       },
     });
     const settings: Partial<SocketConnectOption> = {
-      transport: lineOver(options.webSocket ?? globalThis.WebSocket, {
+      transport: transportOver(options.webSocket ?? globalThis.WebSocket, {
         opened: () => {
           this.#attempts.opened();
           this.#heartbeat.start();

@@ -4,7 +4,7 @@
 export type WebSocketMaker = new (url: string, protocols?: string | string[]) => object;
 
 /** Hears of a connection before the package does. */
-export interface LineOwner {
+export interface TransportOwner {
   opened(): void;
   /** The server has sent something. */
   heard(): void;
@@ -36,8 +36,8 @@ const CLOSED = 3;
  * some seconds for the end of a connection, and use it meanwhile; without a network the end never comes.
  * What was sent before still goes out. The owner sends heartbeats, not the package.
  */
-export function lineOver(webSocket: WebSocketMaker, owner: LineOwner): WebSocketMaker {
-  return class Line {
+export function transportOver(webSocket: WebSocketMaker, owner: TransportOwner): WebSocketMaker {
+  return class Transport {
     readonly skipHeartbeat = true;
     readonly bufferedAmount = 0;
     onopen: Handler<unknown> = null;
