@@ -6,7 +6,7 @@ import { largest, sizeOf, split } from "../model/split.js";
 import type { FlowError, JsonObject } from "../types.js";
 import { Backoff } from "./backoff.js";
 import type { PushCalls } from "./membership.js";
-import { Sending } from "./sending.js";
+import { SendQueue } from "./sendqueue.js";
 
 /** The most bytes of a frame besides its payload. */
 const FRAME_ROOM = 2048;
@@ -33,7 +33,7 @@ export interface OutboxOwner {
 /** Sends a client's operations: in order, at most `WINDOW` unanswered at once. */
 export class Outbox {
   readonly #owner: OutboxOwner;
-  readonly #sending = new Sending();
+  readonly #queue = new SendQueue();
   readonly #retries: Backoff;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #maxFrameBytes = Infinity;
@@ -47,12 +47,12 @@ export class Outbox {
   }
 
   get isEmpty(): boolean {
-    return this.#sending.isEmpty;
+    return this.#queue.isEmpty;
   }
 
   /** Send an operation after all others. */
   add(op: Operation): void {
-    this.#sending.add(op);
+    this.#queue.add(op);
     this.pump();
   }
 
@@ -62,7 +62,7 @@ export class Outbox {
     this.#maxPatchBytes = limit(limits, "max_patch_bytes");
     this.pause();
     this.#maySend = true;
-    this.#sending.restart();
+    this.#queue.restart();
     this.pump();
   }
 
@@ -82,7 +82,7 @@ export class Outbox {
   /** Finish operations. */
   settle(...ops: readonly Operation[]): void {
     for (const op of ops) {
-      this.#sending.settle(op);
+      this.#queue.settle(op);
     }
     this.pump();
   }
@@ -95,7 +95,7 @@ export class Outbox {
   }
 
   #next(): { op: Operation; attempt: number } | null {
-    return this.#maySend && !this.#isWaiting ? this.#sending.take() : null;
+    return this.#maySend && !this.#isWaiting ? this.#queue.take() : null;
   }
 
   #send(op: Operation, attempt: number): void {
@@ -136,13 +136,13 @@ export class Outbox {
     if (patches.length < 2) {
       return false;
     }
-    this.#sending.replace(op, this.#owner.split(op, patches));
+    this.#queue.replace(op, this.#owner.split(op, patches));
     return true;
   }
 
   #accepted(op: Operation, { version, patch, dropped }: JsonObject): void {
     this.#retries.reset();
-    this.#sending.settle(op);
+    this.#queue.settle(op);
     this.#owner.accepted(op, {
       version: Number(version),
       effective: isObject(patch) ? patch : undefined,
@@ -152,7 +152,7 @@ export class Outbox {
   }
 
   #failed(op: Operation, attempt: number, error: FlowError & { retry: boolean }): void {
-    if (!this.#sending.isNewest(op, attempt)) {
+    if (!this.#queue.isNewest(op, attempt)) {
       return;
     }
     if (!error.retry) {
@@ -160,16 +160,16 @@ export class Outbox {
       this.pump();
       return;
     }
-    this.#sending.hold(op);
+    this.#queue.hold(op);
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined;
-      this.#sending.resume();
+      this.#queue.resume();
       this.pump();
     }, this.#retries.next());
   }
 
   #refuse(op: Operation, error: FlowError): void {
-    this.#sending.settle(op);
+    this.#queue.settle(op);
     this.#owner.refused(op, error);
   }
 }

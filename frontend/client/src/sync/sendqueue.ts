@@ -13,7 +13,7 @@ export const WINDOW = 64;
  * one on its way waits for that, with all after it. All after an operation with `ifVersion` wait for its
  * answer, since they may depend on it.
  */
-export class Sending {
+export class SendQueue {
   #operations: Operation[] = [];
   readonly #inFlight = new Map<Operation, number>();
   #attempts = 0;
