@@ -188,7 +188,7 @@ export class Replica {
   }
 
   /** Let other pages send these operations: whatever isn't answered may have reached a server. */
-  lend(): void {
+  markSent(): void {
     for (const op of this.unconfirmed) {
       op.isSent = true;
     }
@@ -281,16 +281,16 @@ export class Replica {
    *
    * @returns those, and all other undoing operations whose patch has changed.
    */
-  ripen(): Operation[] {
+  release(): Operation[] {
     for (const op of this.operations) {
       if (op.waits && !this.#isWaiting(op)) {
         op.waits = false;
         this.#reduced.add(op);
       }
     }
-    const ripe = [...this.#reduced].filter((op) => !op.waits && this.has(op));
+    const released = [...this.#reduced].filter((op) => !op.waits && this.has(op));
     this.#reduced.clear();
-    return ripe;
+    return released;
   }
 
   #isWaiting({ undoes }: Operation): boolean {

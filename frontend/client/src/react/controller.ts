@@ -244,9 +244,9 @@ export class FlowController<N extends Node, E extends Edge> {
   /** Take an element that replaces another one; this may end its drag. */
   #replace(given: Change<NodeChange<N>, "replace">, patches: NodePatches): void {
     const { id } = given;
-    const item = this.#view.unlent(given.item);
+    const item = this.#view.withoutPreview(given.item);
     const shown = this.#view.node(id);
-    const before = shown === undefined ? undefined : this.#view.unlent(shown);
+    const before = shown === undefined ? undefined : this.#view.withoutPreview(shown);
     const change = placed(this.#difference(before, item), item);
     const { position: { x, y }, parentId = null } = item;
     if (this.#nodes.get(id)?.dragging === true) {

@@ -33,7 +33,7 @@ export class FlowView<N extends Node, E extends Edge> {
   #members: FlowDocument["nodes"] = {};
   #ordered: [id: string, node: FlowNode][] = [];
   /** Places that are only shown, because somebody else is dragging a node there. */
-  readonly #lent = new WeakMap<Point, Moving>();
+  readonly #previewed = new WeakMap<Point, Moving>();
   /** The parents that nodes had when somebody else began to drag them. */
   readonly #parents = new WeakMap<Moving, unknown>();
   #madeNodes = new Map<string, Made<N>>();
@@ -88,7 +88,7 @@ export class FlowView<N extends Node, E extends Edge> {
   #shownAs(moving: Moving): JsonObject {
     const { x, y, ...size } = moving;
     const position = { x, y };
-    this.#lent.set(position, moving);
+    this.#previewed.set(position, moving);
     return { position, ...size };
   }
 
@@ -96,9 +96,9 @@ export class FlowView<N extends Node, E extends Edge> {
    * Give a node that an app passes back, without what is only shown of it: a place to which somebody else
    * drags the node is theirs to write.
    */
-  unlent(node: N): N {
+  withoutPreview(node: N): N {
     const document = own(this.#members, node.id);
-    const moving = this.#lentAt(node.id, node.position);
+    const moving = this.#previewedAt(node.id, node.position);
     if (document === undefined || moving === undefined) {
       return node;
     }
@@ -110,17 +110,17 @@ export class FlowView<N extends Node, E extends Edge> {
   /** Apply a step from a node's shown place to its place in the document. */
   stepped(id: string, to: Point): Point {
     const shown = this.node(id)?.position;
-    if (shown === undefined || !this.#lent.has(shown)) {
+    if (shown === undefined || !this.#previewed.has(shown)) {
       return to;
     }
     const { x, y } = own(this.#members, id)?.["position"] as Point;
     return { x: to.x - shown.x + x, y: to.y - shown.y + y };
   }
 
-  #lentAt(id: string, position: Point): Moving | undefined {
+  #previewedAt(id: string, position: Point): Moving | undefined {
     const shown = this.node(id)?.position;
-    const copied = shown !== undefined && same(shown, position) ? this.#lent.get(shown) : undefined;
-    return this.#lent.get(position) ?? copied;
+    const copied = shown !== undefined && same(shown, position) ? this.#previewed.get(shown) : undefined;
+    return this.#previewed.get(position) ?? copied;
   }
 
   node(id: string): N | undefined {

@@ -119,7 +119,7 @@ export class Incoming {
         this.#changes.history.overtake(patch, version);
       }
     }
-    this.#outcomes.ripen();
+    this.#outcomes.release();
     for (const { op, entry } of settled) {
       this.#outcomes.drop(op, pointers(entry.dropped));
     }
@@ -151,7 +151,7 @@ export class Incoming {
     if (before !== null) {
       this.#outcomes.losses.compare(before, document as FlowDocument);
     }
-    this.#outcomes.ripen();
+    this.#outcomes.release();
     // The next visit shows edits from now on only on top of this document.
     this.#owner.keepDocument(true);
     this.#owner.changed();

@@ -92,7 +92,7 @@ export class Outcomes {
   accepted(op: Operation, { version, effective, dropped }: Acceptance): void {
     this.#replica.acknowledge(op, version, effective);
     this.settled(op);
-    this.ripen();
+    this.release();
     this.drop(op, dropped);
     this.#owner.changed();
   }
@@ -117,7 +117,7 @@ export class Outcomes {
     }
     this.#history.giveBack(op);
     this.forget(op);
-    this.ripen();
+    this.release();
     this.refuse(error, op.patch, op.opId);
   }
 
@@ -176,9 +176,9 @@ export class Outcomes {
   }
 
   /** Send operations that waited for what they undo, if they still undo something. */
-  ripen(): void {
-    const ripe = this.#replica.ripen();
-    for (const op of ripe) {
+  release(): void {
+    const released = this.#replica.release();
+    for (const op of released) {
       // An operation that a server may have is sent again, to learn its outcome.
       if (isEmpty(op.patch) && !op.isSent) {
         this.forget(op);
@@ -187,7 +187,7 @@ export class Outcomes {
         this.keep(op);
       }
     }
-    if (ripe.length > 0) {
+    if (released.length > 0) {
       this.#owner.pump();
     }
   }

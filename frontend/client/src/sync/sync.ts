@@ -201,7 +201,7 @@ export class FlowSync implements SyncedFlow {
     this.#isStarted = false;
     this.#page.leave();
     this.#hide();
-    this.#replica.lend();
+    this.#replica.markSent();
     this.#awareness.stop();
     this.#adoption.stop();
     this.#membership?.stop();
