@@ -15,7 +15,7 @@ from tests.browser.test_placing import overlapping
 def test_edi51_groups_are_closed_for_the_next_visit_too(opened: Person) -> None:
     palette = opened.page.locator(".palette")
     agent = palette.get_by_role("button", name="Agent", exact=True)
-    expect(palette.get_by_role("heading", level=3)).to_have_text(["Think", "In and out", "Steer"])
+    expect(palette.get_by_role("heading", level=3)).to_have_text(["Think", "In and out", "Control"])
     palette.get_by_text("Think").click()
     expect(agent).to_be_hidden()
     opened.page.reload()

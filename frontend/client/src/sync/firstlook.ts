@@ -1,12 +1,12 @@
-/** Whether a page of this browser that showed a flow's document ever got on from there. */
+/** Detects pages that hung while showing a flow's document for the first time. */
 
-/** Milliseconds that a page goes on for until what it shows is no reason why it wouldn't. */
+/** Milliseconds after which a running page counts as not hung by its document. */
 export const CALM = 2000;
 
 /**
- * Notes in localStorage that a document is shown for the first time, until the page has gone on for a while.
+ * Notes in localStorage that a document is shown for the first time, until the page has run for a while.
  *
- * A page that hangs by its document, or runs out of memory, can't say so any more: the note is what it leaves.
+ * A page that hangs because of its document, or runs out of memory, can't report it. The note remains.
  */
 export class FirstLook {
   readonly #name: string;
@@ -16,7 +16,7 @@ export class FirstLook {
     this.#name = `helix-flows:look:${flowId}`;
   }
 
-  /** Whether an earlier page got no further. A younger note may be that of one that is still on its way. */
+  /** Whether an earlier page hung. A recent note may belong to a page that is still starting. */
   get hasFailed(): boolean {
     try {
       const noted = localStorage.getItem(this.#name);
@@ -39,7 +39,7 @@ export class FirstLook {
     }, CALM);
   }
 
-  /** The page goes on, or is left by somebody who can. */
+  /** The page runs, or its user leaves it normally. */
   end(): void {
     if (this.#timer === undefined) {
       return;
@@ -49,7 +49,7 @@ export class FirstLook {
     try {
       localStorage.removeItem(this.#name);
     } catch {
-      // There is none any more, so nothing is in it.
+      // Without storage there is nothing to remove.
     }
   }
 }
