@@ -105,7 +105,7 @@ def check_lengths(given: JsonObject, current: JsonObject) -> None:
 
 def check_patch(patch: object, limits: DocumentLimits) -> JsonObject:
     """
-    Refuse what can't be a patch of any document, whatever that document holds.
+    Refuse a patch that is invalid for every document.
 
     :return: the patch itself.
     :raises InvalidPatch: at the first fault; its path says where.
@@ -115,7 +115,7 @@ def check_patch(patch: object, limits: DocumentLimits) -> JsonObject:
 
 def check_object(value: object, max_depth: int) -> JsonObject:
     """
-    Refuse what is no object, or holds what no document could hold; nulls are fine.
+    Refuse a value that is no object, or is invalid in every document; nulls are allowed.
 
     :param max_depth: how deep arrays and objects may nest, the object itself counted.
     :return: the object itself.
@@ -128,7 +128,7 @@ def check_object(value: object, max_depth: int) -> JsonObject:
 
 def check_document(document: object, limits: DocumentLimits) -> JsonObject:
     """
-    Refuse what can't be a whole document.
+    Refuse an invalid whole document.
 
     :return: the document itself.
     :raises InvalidPatch: at the first fault: as for a patch, and where a member is null or missing,
@@ -218,10 +218,10 @@ class _Checker:
     """
     Walks over a patch or a document once and refuses the first fault.
 
-    ``room`` says how many levels of arrays and objects a value may have. Where a fault is gets
-    known only when there is one: to keep the path at hand took longer than all else.
+    ``room`` says how many levels of arrays and objects a value may have. The path of a fault is
+    built only when there is one: tracking it took longer than everything else.
 
-    :ivar nulls: whether members may be null, as in a patch, where that deletes them.
+    :ivar nulls: whether members may be null; in a patch, null deletes them.
     """
 
     limits: DocumentLimits

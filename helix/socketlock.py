@@ -9,10 +9,10 @@ import stat
 from contextlib import suppress
 
 SUFFIX = ".lock"
-"""What the lock's file is called behind the socket's path."""
+"""The suffix of the lock's file, after the socket's path."""
 
 CONNECT_TIMEOUT = 1.0
-"""Seconds after which whoever has the socket counts as there."""
+"""Seconds after which the owner of the socket counts as alive."""
 
 
 class SocketInUse(Exception):
@@ -23,8 +23,8 @@ class SocketLock:
     """
     Keeps the path of a unix socket for this process.
 
-    The kernel gives it up when the process ends, however it does: a process id that is written down
-    may be that of another process by then, as always in a container.
+    The kernel releases the lock when the process ends, in any way. A stored process id could belong
+    to another process by then, as in a container.
 
     :param path: of the socket. A socket that nobody listens on is taken away.
     :raises SocketInUse: when somebody else has it, or what is there is no socket.

@@ -9,7 +9,7 @@ from helix.telemetry import Telemetry, Values
 
 class ServerStatus:
     """
-    Counts what telemetry tells.
+    Counts telemetry events.
 
     :param telemetry: whose events are counted.
     :param seconds: tells the time.

@@ -19,9 +19,9 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 class StatusPage:
     """
-    What ``/status`` and its script are answered with; it tells all that it knows without a script.
+    The page ``/status`` and its script; the page shows all numbers without a script, too.
 
-    :param status: what is shown.
+    :param status: the numbers to show.
     """
 
     def __init__(self, status: ServerStatus) -> None:

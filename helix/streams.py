@@ -14,11 +14,11 @@ from helix.outlet import Outlet
 from helix.protocol import Encoding
 
 SLICE_BYTES = 64 * 1024
-"""What is handed to a transport at a time that buffers all that it is given."""
+"""Bytes given at a time to a transport that buffers everything."""
 
 
 class StreamTransport(Protocol):
-    """What an outlet asks of a Twisted transport: `ITransport` and `IConsumer` both."""
+    """The methods of a Twisted transport that an outlet uses, of `ITransport` and `IConsumer`."""
 
     def write(self, data: bytes, /) -> None:
         """Send ``data`` behind everything before."""
@@ -33,7 +33,7 @@ class StreamTransport(Protocol):
 @implementer(IPullProducer)
 class DirectOutlet(Outlet):
     """
-    The way out over plain TCP: straight to the socket while nothing waits.
+    The outlet over plain TCP: writes directly to the socket while nothing waits.
 
     A trip through the reactor for each frame costs two ``epoll_ctl`` calls, more than the send
     itself. What the socket doesn't take goes the transport's way: this is then its pull producer,
@@ -86,9 +86,9 @@ class DirectOutlet(Outlet):
 @implementer(IPushProducer)
 class TransportOutlet(Outlet):
     """
-    The way out over any other stream (TLS, a unix socket): the transport's own path.
+    The outlet over any other stream (TLS, a unix socket): writes to the transport.
 
-    While the transport says that it holds enough, frames wait here.
+    While the transport is full, frames wait here.
 
     :param transport: a Twisted stream transport.
     """

@@ -23,22 +23,22 @@ NONE_YET = -1
 """Less than every ``op_id``."""
 
 MAX_SOUGHT = 100
-"""Submissions that the store is asked for at once: they may have become as many large patches."""
+"""Submissions that the store is asked for at once: each may be a large patch."""
 
 
 @attrs.define(eq=False)
 class Submitter:
     """
-    What is known of a client's submissions.
+    A client that submits to the flow, and its submissions.
 
     :ivar members: how many of the session's members are this client.
-    :ivar newest: the largest ``op_id`` that the log holds; `NONE_YET` without any. What is not
+    :ivar newest: the largest ``op_id`` in the log; `NONE_YET` without any. A number that isn't
         larger may be a resend.
-    :ivar doubted: whether the log may hold a larger one after all.
-    :ivar under_way: what was submitted and is not answered, by its ``op_id``.
-    :ivar held: of that, what is not to be staged before the store has told of what it was asked, in
-        order.
-    :ivar is_seeking: whether the store is being asked of that.
+    :ivar doubted: whether the log may hold a larger one.
+    :ivar under_way: unanswered submissions, by their ``op_id``.
+    :ivar held: those of them that wait, in order, until the store has answered whether the log
+        holds them.
+    :ivar is_seeking: whether the store is being asked about them.
     """
 
     members: int = 0
@@ -54,9 +54,9 @@ class Pending:
     """
     A submission that waits for its turn, then for its append.
 
-    :ivar submitter: whose it is; ``None`` for one that has no name.
-    :ivar number: larger than those of all that were submitted before.
-    :ivar accepted: what to acknowledge once the append is durable.
+    :ivar submitter: its client; ``None`` for one without an idempotency key.
+    :ivar number: larger than those of all earlier submissions.
+    :ivar accepted: the result to acknowledge once the append is durable.
     :ivar refused: what to refuse it with then: it was judged by entries of that append.
     :ivar found: the entry that it became earlier.
     :ivar absent_from: the epoch of the log that didn't hold it when the store was asked.
@@ -75,13 +75,13 @@ class Pending:
     _resends: list[Deferred[Accepted]] | None = None
 
     def again(self) -> Deferred[Accepted]:
-        """It was sent again: give a Deferred of what it becomes."""
+        """It was sent again: give a Deferred of its result."""
         resent: Deferred[Accepted] = Deferred()
         self._resends = [*(self._resends or ()), resent]
         return resent
 
     def accept(self, accepted: Accepted) -> None:
-        """Tell who submitted it."""
+        """Tell its submitter."""
         self._leave()
         self.done.callback(accepted)
         # What changed nothing is not in the log, however often it was sent.
@@ -90,7 +90,7 @@ class Pending:
             resent.callback(msgspec.structs.replace(accepted, duplicate=is_logged))
 
     def refuse(self, error: HelixError) -> None:
-        """Tell who submitted it that it is not in the log, as far as anybody knows."""
+        """Tell its submitter that it is not in the log, as far as is known."""
         self._leave()
         self.done.errback(error)
         for resent in self._resends or ():
@@ -119,12 +119,12 @@ class Submitters:
     """
     The clients that submit to a flow.
 
-    What the log holds under a submission's name is never staged again. Only where the number is not
-    larger than the newest of its client the store has to be asked, and only what that client
-    submits waits meanwhile.
+    A submission whose idempotency key is in the log is never staged again. The store is asked only
+    if its number is not larger than the newest of its client, and only that client's submissions
+    wait meanwhile.
 
     :param log: the flow's.
-    :param store: is asked how far those have come who are new here, and for resends.
+    :param store: is asked for the newest numbers of new clients, and for resends.
 
     :ivar held_count: how many submissions wait for the store.
     """
@@ -152,7 +152,7 @@ class Submitters:
 
     async def introduce(self, client_id: str) -> None:
         """
-        Get to know a client before it submits anything; `dismiss` is owed for it.
+        Register a client before it submits anything; the caller must `dismiss` it later.
 
         :raises StoreError: when the store can't tell what it submitted before.
         """
@@ -178,14 +178,14 @@ class Submitters:
             self._has_orphans = True
 
     def forget_orphans(self) -> None:
-        """Forget the clients that nobody is any more. None of theirs may be under way."""
+        """Forget clients without members. None of their submissions may be under way."""
         if self._has_orphans:
             self._has_orphans = False
             for client_id in [one for one, client in self._clients.items() if not client.members]:
                 del self._clients[client_id]
 
     def last_op_id(self, client_id: str) -> int | None:
-        """The largest ``op_id`` of a client that the log holds, or that is under way into it."""
+        """The largest ``op_id`` of a client that is in the log or pending."""
         client = self._clients[client_id]
         last = max(client.newest, max(client.under_way, default=NONE_YET))
         return None if last == NONE_YET else last
@@ -196,7 +196,7 @@ class Submitters:
         """
         Take a submission.
 
-        :return: where one of that name is under way already, that: the new one isn't taken then.
+        :return: the pending one with the same key, if any; the new one isn't taken then.
         """
         client_id, op_id = submission.client_id, submission.op_id
         if client_id is None or op_id is None:
@@ -213,8 +213,8 @@ class Submitters:
 
     def holds_back(self, pending: Pending, staging: Staging) -> bool:
         """
-        Tell whether a submission may not be staged yet, since it has to be known first whether the
-        log holds it, or one before it of the same client.
+        Tell whether a submission can't be staged yet, because the store must first tell whether the
+        log holds it, or an earlier one of the same client.
 
         :param staging: is told when that is known.
         """
@@ -240,7 +240,7 @@ class Submitters:
         return True
 
     def drop_held(self, client: Submitter | None = None) -> list[Pending]:
-        """Give up on what is held, of one client or of all, in the order of each."""
+        """Drop the held submissions, of one client or of all, in the order of each."""
         clients = self._clients.values() if client is None else (client,)
         dropped = [pending for one in clients for pending in one.held]
         for one in clients:
@@ -252,8 +252,8 @@ class Submitters:
 
     def _finds_at_hand(self, pending: Pending) -> bool:
         """
-        Tell whether the entries in memory say what became of a submission: what is sent again after
-        a reconnect is nearly always among them, and to ask the store takes long when it is busy.
+        Tell whether the entries in memory hold a submission: resends after a reconnect are nearly
+        always among them, and a busy store answers slowly.
         """
         log, at = self._log, (self._log.epoch, self._log.version)
         if self._at_hand_of != at:
@@ -267,9 +267,9 @@ class Submitters:
 
     async def _seek(self, client: Submitter, staging: Staging) -> None:
         """
-        Find out which of what is held the log holds, and release what needn't wait any more.
+        Ask the store which held submissions are in the log, and release those that needn't wait.
 
-        The store is asked one question at a time, for what has come to be asked by then.
+        The store is asked one question at a time, for all submissions that have come by then.
         """
         log = self._log
         while sought := [one for one in client.held if one.is_sought][:MAX_SOUGHT]:
@@ -308,7 +308,7 @@ class Submitters:
     # what came another way
 
     def count_in(self, entries: Iterable[Entry]) -> None:
-        """Know what came into the log by other writers, should it be sent here too."""
+        """Note the entries of other writers, in case they are also sent here."""
         for entry in entries:
             client = None if entry.client_id is None else self._clients.get(entry.client_id)
             if client is not None and entry.op_id is not None:
@@ -317,14 +317,14 @@ class Submitters:
                     client.under_way[entry.op_id].found = entry
 
     def doubt(self, submissions: Iterable[Pending]) -> None:
-        """The log holds one of these, which was not known: `ask_again` finds out."""
+        """The log holds one of these unexpectedly: `ask_again` finds out which."""
         for pending in submissions:
             pending.absent_from = None
             if pending.submitter is not None:
                 pending.submitter.doubted = True
 
     def begin_anew(self) -> None:
-        """The log is another: nobody is known to have submitted anything to it."""
+        """The log was replaced: no client is known to have submitted to it."""
         for client in self._clients.values():
             client.newest = NONE_YET
             client.doubted = True
@@ -333,7 +333,7 @@ class Submitters:
 
     async def ask_again(self) -> None:
         """
-        Ask the store how far those have come of whom there is doubt.
+        Ask the store for the newest numbers of doubted clients.
 
         :raises StoreError: when it can't tell; the doubt is kept.
         """

@@ -45,16 +45,17 @@ TWISTD_PID_FILE = "twistd.pid"
 """Where twistd writes its process id unless it is told otherwise."""
 
 BACKLOG = 4096
-"""Connects that may wait to be accepted; the kernel has a limit of its own, often the same."""
+"""Connects that may wait to be accepted; the kernel has its own limit, often the same."""
 
 SWITCH_SECONDS = 0.001
-"""After which a thread that works hard lets the reactor's go on, which asks many times a turn."""
+"""Seconds after which a busy thread yields to the reactor's thread, which asks often in a turn."""
 
 GC_THRESHOLDS = (2_000, 4, 6_000)
 """
-When garbage is looked for: the youngest 2,000 objects take some 1 ms, five times as many 6. (In
-25,000 it took up to 70 while thousands connected.) A pass over all that lives takes 200 ms with
-a thousand flows, and by Python's own thresholds came every second under load.
+Thresholds of the garbage collector: a pass over the youngest 2,000 objects takes some 1 ms, over
+five times as many 6. (Over 25,000 it took up to 70 while thousands connected.) A pass over all
+objects takes 200 ms with a thousand flows; with Python's own thresholds it came every second under
+load.
 """
 
 _log = Logger(namespace="helix")
@@ -122,10 +123,10 @@ class Options(usage.Options):
 
     def _write_no_process_id(self) -> None:
         """
-        In the foreground, have twistd write its process id only where that is asked for.
+        In the foreground, let twistd write its process id only if that is asked for.
 
-        It refuses to start where the file names a process that lives. After a kill in a container,
-        where ids begin anew, there always is one.
+        It refuses to start if the file names a living process. After a kill in a container, where
+        process ids begin again, there always is one.
         """
         twistd: MutableMapping[str, Any] = {} if self.parent is None else self.parent
         if twistd.get("nodaemon") and twistd.get("pidfile") == TWISTD_PID_FILE:
@@ -187,11 +188,11 @@ class ListenService(Service):
 
 class HelixService(MultiService):
     """
-    The daemon: sessions, clients, and the ports on which both kinds of clients come in.
+    The daemon: sessions, clients, and the ports to which clients connect.
 
-    Stopping it drains it: no port, then no client, then no session.
+    Stopping it drains it: it closes the ports, then the clients, then the sessions.
 
-    :param config: what the server was built by.
+    :param config: the settings of the server.
     :param observer: makes what writes the log; called when twistd takes the service.
 
     :ivar telemetry: the server's events, for code in the same process.
@@ -253,7 +254,7 @@ class HelixService(MultiService):
         signal.signal(signal.SIGTERM, self._terminate)
 
     def _announce(self) -> None:
-        """Tell where the server is, now that it can be used, and who may use it."""
+        """Log the server's address and who may use it, now that it is ready."""
         ports = [
             Listening(one.description, one.port.getHost())
             for one in self._listeners()
@@ -267,9 +268,9 @@ class HelixService(MultiService):
 
     def _terminate(self, *_: object) -> None:
         """
-        The handler of SIGTERM: drain, and exit with 0. The next ones change nothing any more.
+        The handler of SIGTERM: drain, and exit with 0. Further signals have no effect.
 
-        Twisted's own lets the process be ended by the signal, which is no success.
+        With Twisted's own handler the signal ends the process, which doesn't count as success.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         self._reactor.callFromThread(self._reactor.stop)
@@ -298,7 +299,7 @@ def _exit_failed() -> None:
 
 
 def _tune_garbage_collector() -> None:
-    """Never look again at what the start has made, and seldom at what has lived for long."""
+    """Exclude the objects of the start from garbage collection, and check old ones seldom."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

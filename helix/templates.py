@@ -15,10 +15,10 @@ class Template:
     One template.
 
     :ivar id: its name in addresses, and its file's.
-    :ivar name: its name to be shown; also the title of its document.
-    :ivar description: one or two sentences, to choose by.
-    :ivar category: the field of work that it is grouped under.
-    :ivar document: the whole document, as a new flow takes it.
+    :ivar name: its name to show; also the title of its document.
+    :ivar description: one or two sentences that help to choose.
+    :ivar category: its field of work.
+    :ivar document: the whole document of a new flow.
     """
 
     id: str

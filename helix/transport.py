@@ -48,26 +48,26 @@ _HANDSHAKE_STATE = (
 _TEXT = 0x81
 
 TURN_SECONDS = 0.005
-"""For how long what one client has sent is read, before the others have their turn."""
+"""Seconds for which one client's data is read before the others get their turn."""
 
 LOOK_BYTES = 1024
-"""After so many bytes of messages it is looked at how long that was ..."""
+"""The elapsed time is checked after this many bytes of messages ..."""
 
 FRAME_BYTES = 100
-"""... of which each message counts as so many more."""
+"""... to which each message adds this many."""
 
 PIECE_BYTES = 2048
-"""Of what Autobahn sees to at a time, where that may be many frames."""
+"""Bytes given to Autobahn at a time, if they may be many frames."""
 
 MAX_FRAGMENTS = 1000
-"""Of one message; each has to be read for itself."""
+"""Maximum fragments of one message; each must be read by itself."""
 
 ANSWERED_OVER = 4
 """Times the largest frame: a message up to that is answered, larger ones close the WebSocket."""
 
 
 class _Ends:
-    """What is kept of a message that is larger than it may be: its beginning and its end."""
+    """The beginning and the end of a message that is too large; the rest isn't kept."""
 
     __slots__ = ("head", "tail")
 
@@ -103,8 +103,8 @@ def _is_utf8(text: bytes) -> bool:
 
 class SocketProtocol(WebSocketServerProtocol):
     """
-    One WebSocket. Whole, plain text frames, which are nearly all, are read here; everything else
-    (fragments, control frames, large or malformed ones) is Autobahn's.
+    One WebSocket. Complete, plain text frames (nearly all frames) are read here; Autobahn reads
+    everything else: fragments, control frames, large or malformed ones.
     """
 
     transport_name = "websocket"
@@ -176,7 +176,7 @@ class SocketProtocol(WebSocketServerProtocol):
         self._take(data)
 
     def _take(self, data: bytes) -> None:
-        """Take what came, as far as there is time for it in this turn of the reactor."""
+        """Read received data, as far as there is time in this turn of the reactor."""
         outlet = self.outlet
         assert outlet is not None
         self._turn_ends = self.connection.begin() + TURN_SECONDS
@@ -283,8 +283,8 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def close(self, code: CloseCode, reason: str) -> None:
         """
-        Send the close frame. Where the client did nothing wrong, what it had sent by the time that
-        it got this is still taken: only an answer can't be given any more.
+        Send the close frame. If the client did nothing wrong, messages that it sent before it
+        received this are still accepted, but no longer answered.
         """
         if self.state == self.STATE_OPEN:
             self._takes_last_messages = code is CloseCode.RESTART
@@ -324,7 +324,7 @@ class SocketProtocol(WebSocketServerProtocol):
         self.abort()
 
     def _pause(self, lagging: bool) -> None:
-        """Who doesn't read isn't read from: its replies would pile up."""
+        """Backpressure: a client that doesn't read isn't read from; its replies would pile up."""
         if lagging:
             self.factory.clients.lagging(self)
             self.transport.pauseProducing()
@@ -335,7 +335,7 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def _rest(self, wait: float) -> None:
         """
-        Read nothing for some seconds from a client whose messages take too much time; for 0, until
+        Read nothing for some seconds from a client whose messages take too much time; with 0, until
         the others have had their turn.
         """
         if self._resting is None and self.state != self.STATE_CLOSED:
@@ -380,8 +380,8 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def _hand_on(self, data: bytes) -> None:
         """
-        Let Autobahn see to it, in pieces: at each frame it copies all that is behind it, which are
-        thousands where frames are empty.
+        Give data to Autobahn, in pieces: at each frame it copies all data after it, which may be
+        thousands of empty frames.
         """
         at = 0
         while at < len(data):
@@ -400,7 +400,7 @@ class SocketProtocol(WebSocketServerProtocol):
 
         What is left of a frame that is cut off waits in ``_partial``.
 
-        :return: what Autobahn is to see to: the first frame of another kind and all behind it.
+        :return: the data for Autobahn: the first frame of another kind and all after it.
         """
         receive = self.connection.receive
         largest = min(self.factory.max_frame_bytes, 0xFFFF)
@@ -441,8 +441,8 @@ class SocketFactory(WebSocketServerFactory):
     :param int max_frame_bytes: the largest message that a client may send.
     :param int high_water_mark: bytes that may wait for a client before it is lagging.
     :param backlog: what waits for all clients.
-    :param int compress_over: bytes over which frames are deflated, for clients that can read such;
-        0 for never, and then none may send such either.
+    :param int compress_over: larger frames are deflated, for clients that support it; 0 for never,
+        and then clients may not send deflated frames either.
     """
 
     def __init__(
@@ -480,10 +480,10 @@ class SocketFactory(WebSocketServerFactory):
 
 def _accept(offers: Sequence[object]) -> PerMessageDeflateOfferAccept | None:
     """
-    Choose among the ways to deflate that a client offers.
+    Choose one of the deflate parameters that a client offers.
 
-    One broadcast is deflated once for all, so nothing that depends on what a client was sent
-    before, nor another window, is agreed upon.
+    A broadcast is deflated once for all members. So no context takeover and no other window is
+    accepted.
     """
     for offer in offers:
         if isinstance(offer, PerMessageDeflateOffer) and offer.request_max_window_bits in (

@@ -30,7 +30,7 @@ PAGE = 1000
 _UNBOUNDED = DocumentLimits(
     max_patch_bytes=sys.maxsize, max_document_bytes=sys.maxsize, max_members=sys.maxsize
 )
-"""How large a document may be is the server's to say, not the log's."""
+"""The limits of documents are settings of the server; a log has none."""
 
 _decode_patch = msgspec.json.Decoder(dict).decode
 
@@ -74,7 +74,7 @@ async def verify_flow(
     store: IFlowStore, flow_id: str, progress: Callable[[int], None] = lambda _: None
 ) -> int:
     """
-    Replay a flow's log from the empty document, up to what its head is now.
+    Replay a flow's log from the empty document up to its current head.
 
     :param progress: called with the number of entries whenever some were read.
     :return: how many entries there are; 0 for a flow that is gone.

@@ -19,9 +19,9 @@ WINDOW = 60.0
 
 class WatchdogService(Service):
     """
-    Asks the reactor for a call again and again, and tells how late each is.
+    Schedules a call again and again, and measures how late each one is.
 
-    What blocks the reactor for so many seconds is seen as that, or as at most `INTERVAL` less.
+    The measured time of a blocked reactor is right, or up to `INTERVAL` too small.
 
     :param clock: the reactor.
     :param seconds: tells the time, which is never set.

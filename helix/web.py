@@ -68,9 +68,9 @@ def _describe(session: FlowSession) -> dict[str, object]:
 
 class Web:
     """
-    The pages, the sessions, and what operators ask for.
+    The routes of pages, sessions, and for operators.
 
-    :param editor: what was built of it; without it ``/`` is the status page, too.
+    :param editor: the built editor; without it ``/`` is the status page, too.
     """
 
     app: Final = make_app()
@@ -185,7 +185,7 @@ def _words(app: Klein) -> Words:
 
 
 class _Branch(Resource):
-    """A part of an address with nothing of its own."""
+    """A part of an address without a resource of its own."""
 
     def __init__(self, children: dict[bytes, IResource]) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class _Branch(Resource):
 
 
 class _Refusal(Resource):
-    """Answers an error, whatever is asked for."""
+    """Answers every request with an error."""
 
     isLeaf = True
 
@@ -213,7 +213,7 @@ class _Refusal(Resource):
 
 
 class _Sockets(_Branch):
-    """What is under ``/socket``; each request for it is counted."""
+    """The resources under ``/socket``; each request is counted."""
 
     def __init__(self, children: dict[bytes, IResource], visitors: Visitors) -> None:
         super().__init__(children)
@@ -237,7 +237,7 @@ class _Sockets(_Branch):
 
 
 class _REST(Resource):
-    """Klein's resources behind what is checked for every request."""
+    """Klein's resources, after the checks of every request."""
 
     isLeaf = True
 
@@ -347,7 +347,7 @@ class HelixSite(Site):
         )
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Take a connection, or close it at once where there is no room."""
+        """Accept a connection, or close it at once if there are too many."""
         channel: Any = super().buildProtocol(addr)
         peer = host_of(addr)
         if self._connections.enter(channel, None if self._proxies.trust(peer) else peer):
@@ -361,7 +361,7 @@ class HelixSite(Site):
         self._log.debug("A request could not be read")
 
     def log(self, request: HTTPRequest) -> None:
-        """Count the answer, and log it without the query, where tokens are."""
+        """Count the answer, and log it without the query, which may hold tokens."""
         self._telemetry.emit("helix.request.answered", metadata={"status": request.code})
         path = request.uri.partition(b"?")[0].decode("latin-1")
         self._log.debug(

@@ -62,7 +62,7 @@ FLOWS_ON_A_PAGE = 50
 ENTRIES_ON_A_PAGE = 100
 
 PAGE_BYTES = 4 * 1024 * 1024
-"""What a list of flows takes at most."""
+"""Maximum bytes of a list of flows."""
 
 WHITE_SPACE = 2
 """
@@ -134,7 +134,7 @@ def file_name(title: str) -> bytes:
 
 
 def _fitting(flows: list[bytes]) -> list[bytes]:
-    """Give those at the beginning that one answer takes: one at least, if there are any."""
+    """Give the first ones that fit into one answer: at least one, if there are any."""
     totals = accumulate(len(flow) + 1 for flow in flows)
     return flows[: max(1, sum(total <= PAGE_BYTES for total in totals))]
 
@@ -154,7 +154,7 @@ def _tag_of(state: FlowState) -> str:
 
 
 def _to_the_end(operation: Deferred[T]) -> Deferred[T]:
-    """Wait for an operation that goes on to its end though the client may have left."""
+    """Wait for an operation, which is completed even if the client disconnects."""
     waiting: Deferred[T] = Deferred()
     operation.addCallbacks(waiting.callback, waiting.errback)
     return waiting
@@ -162,9 +162,9 @@ def _to_the_end(operation: Deferred[T]) -> Deferred[T]:
 
 class FlowRoutes:
     """
-    What is under ``/api/flows`` and ``/api/templates``.
+    The routes under ``/api/flows`` and ``/api/templates``.
 
-    :param max_change_bytes: the largest body with changes that are only passed on.
+    :param max_change_bytes: the largest body with changes that are only broadcast.
     :param apart: does what takes long.
     """
 

@@ -56,7 +56,7 @@ class Server:
     """
     The parts of a server, wired.
 
-    :ivar site: what serves all of it, on any number of ports.
+    :ivar site: the site that serves everything, on any number of ports.
     """
 
     telemetry: Telemetry
@@ -83,8 +83,8 @@ def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
 
 def _hosts(config: Config) -> Sequence[str]:
     """
-    By which names the server may be asked for where nobody says: where only this machine reaches
-    it, and no proxy asks for others, none but this machine's.
+    The allowed ``Host`` names without ``--allow-host``: only this machine's, if only this machine
+    reaches the server and no proxy is trusted; otherwise all.
     """
     if config.allow_host:
         return config.allow_host

@@ -13,7 +13,7 @@ from helix.errors import HelixError
 
 
 class Status(Enum):
-    """How a client stands to its flow."""
+    """The state of a client's connection to its flow."""
 
     OFFLINE = "offline"
     CONNECTING = "connecting"
@@ -34,7 +34,7 @@ class EntriesArrived:
 
 @attrs.frozen
 class DocumentReplaced:
-    """The document was given whole, so what changed is unknown: read it anew."""
+    """The whole document was replaced, so the changes are unknown: read it again."""
 
     epoch: str
     version: int
@@ -43,9 +43,9 @@ class DocumentReplaced:
 @attrs.frozen
 class StatusChanged:
     """
-    The client stands otherwise to its flow.
+    The client's status has changed.
 
-    :ivar reason: why, where it is offline or closed.
+    :ivar reason: why, if it is offline or closed.
     """
 
     status: Status
@@ -54,7 +54,7 @@ class StatusChanged:
 
 @attrs.frozen
 class PatchRefused:
-    """A patch of this client will never be in the log, and is shown no more."""
+    """A patch of this client will never be in the log, and is no longer shown."""
 
     op_id: int
     error: HelixError
@@ -63,11 +63,11 @@ class PatchRefused:
 @attrs.frozen
 class Dropped:
     """
-    A patch of this client is settled, but for a part that could not be taken: it changed, for one,
-    a node that somebody else has deleted.
+    A patch of this client is settled, but a part of it was dropped: for example, it changed a node
+    that somebody else had deleted.
 
-    :ivar patch: as it was submitted, not to be changed.
-    :ivar paths: to what of it was left out, as JSON Pointers.
+    :ivar patch: as it was submitted; it must not be changed.
+    :ivar paths: the dropped parts, as JSON Pointers.
     """
 
     op_id: int

@@ -46,13 +46,13 @@ class FlowClient:
     :param reactor: Twisted's.
     :param url: the server's, ``http://127.0.0.1:4000`` for one; ``ws`` and ``wss`` too.
     :param user: ``name`` and ``color``, to show to others.
-    :param client_id: what this client calls itself to the server, 1 to 255 bytes; with ``outbox``
-        the one that it keeps. It is a secret: whoever has it can edit in this client's name. Of two
-        clients that have the same, the one that joins later takes the other's place.
+    :param client_id: this client's id for the server, 1 to 255 bytes; with ``outbox`` the saved
+        one. It is a secret: whoever has it can edit in this client's name. Of two clients with the
+        same id, the one that joins later replaces the other.
     :param random: draws the id and the waits; a `Random`.
-    :param outbox: a file that keeps what is not confirmed, for when the process ends. It is made
-        when it isn't there, and belongs to one client at a time.
-    :param endpoint: leads to the server, where it can't be found by ``url``.
+    :param outbox: a file that keeps unconfirmed patches when the process ends. It is created if it
+        is missing, and belongs to one client at a time.
+    :param endpoint: leads to the server, if ``url`` doesn't.
     :raises ValueError: when ``url`` is no such URL.
     :raises InvalidFlowId: when there can't be such a flow.
     """
@@ -126,7 +126,7 @@ class FlowClient:
 
     @property
     def client_id(self) -> str:
-        """What others call this client, in the entries of the log for one: its public id."""
+        """This client's public id, as others see it, for example in the log's entries."""
         return self._replica.client_id
 
     @property
@@ -155,14 +155,14 @@ class FlowClient:
 
     def patch(self, patch: JsonObject, *, is_text: bool = False) -> Deferred[int]:
         """
-        Change the document: at once in `document`, and in the log as soon as can be.
+        Change the document: at once in `document`, and in the log as soon as possible.
 
-        Patches reach the log in the order of these calls. They wait for the server as long as it
-        takes, and are sent again until it has answered; none is applied twice.
+        Patches reach the log in the order of these calls. They wait for the server as long as
+        necessary, and are sent again until it has answered; none is applied twice.
 
         :param patch: a JSON Merge Patch of the document. It is copied.
-        :param is_text: whether its texts are prose that was made of what `document` shows: each is
-            merged with what others have made of it meanwhile. Else the last one to come counts.
+        :param is_text: whether its texts are edited versions of those in `document`: each is then
+            merged with others' changes. Otherwise the last text wins.
         :return: a Deferred that fires with the version at which the log holds the patch. It fails
             with `InvalidPatch`, `TooManyPending`, `OutboxUnusable`, or with `Refused`, and the
             patch is shown no more; or with `ClientStopped`.
@@ -224,7 +224,7 @@ class FlowClient:
             self._tell(StatusChanged(Status.CLOSED))
 
     def _finish(self, error: HelixError) -> None:
-        """Everything that still waits, waits in vain."""
+        """Fail everything that still waits."""
         self._end = self._end or error
         self._outgoing.give_up(self._end)
         if self._started is not None and not self._started.called:

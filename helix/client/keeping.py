@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class Keeper(Protocol):
-    """Keeps what a client has not had confirmed."""
+    """Keeps a client's unconfirmed patches."""
 
     def open(self, flow_id: str) -> Deferred[SavedOutbox | None]:
-        """Give what was kept before; fails with `OutboxUnusable`."""
+        """Give the patches that were kept before; fails with `OutboxUnusable`."""
 
     def save(self) -> Deferred[None]:
         """
@@ -34,7 +34,7 @@ class Keeper(Protocol):
 
 
 class MemoryKeeper:
-    """Keeps nothing: what is on its way ends with the process. (`Keeper`)"""
+    """Keeps nothing: unconfirmed patches are lost when the process ends. (`Keeper`)"""
 
     def open(self, flow_id: str) -> Deferred[SavedOutbox | None]:
         return succeed(None)

@@ -43,7 +43,7 @@ _decode_by = msgspec.json.Decoder(_By).decode
 @attrs.frozen
 class Owner:
     """
-    Whose place it is, as calls.
+    The owner of a membership, as callbacks.
 
     What `joined` and `received` raise (`HelixError`), ends the channel, which is joined again.
 

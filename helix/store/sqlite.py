@@ -49,8 +49,8 @@ class SQLiteStore:
     """
     Keeps flows in an SQLite file. (`helix.interfaces.IFlowStore`)
 
-    One thread writes, another reads, and a third one reads what may take long; none is the
-    reactor's. What is written while a transaction is under way makes up the next one.
+    One thread writes, another reads, and a third runs slow reads; none is the reactor's. Writes
+    that come during a transaction form the next one (group commit).
 
     :param path: the file; it and its directory are made at the start where they are not.
     :param reactor: whose thread the Deferreds fire in.

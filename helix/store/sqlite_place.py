@@ -18,7 +18,7 @@ Identity = tuple[int, int]
 
 
 class FileReplaced(StoreUnavailable):
-    """Another file is in the place of the one that is read; whoever writes has yet to follow."""
+    """Another file replaced the one that is read, and the writer hasn't switched to it yet."""
 
 
 def identity_of(path: str | Path) -> Identity:
@@ -31,8 +31,8 @@ class Place:
     """
     The file at a path, which several threads have open.
 
-    What is written to a file that was moved away, or removed, is in nobody's sight: so whoever
-    writes looks before each transaction whether it is still the one. Who reads follows.
+    Writes to a file that was moved away, or removed, would be lost. So the writer checks before
+    each transaction that the file is still the same. Readers follow the writer.
 
     :ivar current: the file that is written to; ``None`` while there is none.
     """

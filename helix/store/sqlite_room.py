@@ -11,10 +11,10 @@ import attrs
 from helix.records import StoreUsage
 
 MIN_FREE_BYTES = 64 * 2**20
-"""Of the disk are left: for the write-ahead log, and for what else has to go on."""
+"""Bytes of the disk that stay free: for the write-ahead log, and all else that has to go on."""
 
 SMALL_DISK_BYTES = 2**30
-"""Of a disk that is smaller all may be taken."""
+"""A smaller disk may be filled completely."""
 
 
 @attrs.frozen
@@ -30,7 +30,7 @@ class Room:
     usage: StoreUsage = attrs.field(factory=StoreUsage)
 
     def is_full(self, database: sqlite3.Connection) -> bool:
-        """Tell whether nothing more is to be kept. What was cleared away counts as room."""
+        """Tell whether it is full. Space that was cleared counts as free."""
         pages, spare, page = (
             database.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "freelist_count", "page_size")

@@ -18,13 +18,13 @@ from twisted.python.failure import Failure
 from helix.errors import HelixError, StoreError, StoreUnavailable
 
 MAX_QUEUED_BYTES = 64 * 2**20
-"""What may wait for its turn; what comes on top is refused."""
+"""Bytes of requests that may wait; further ones are refused."""
 
 MAX_WAIT = 10.0
 """Seconds after which a request is given up, and never done, if its turn has not come."""
 
 MAX_TIME = 30.0
-"""Seconds after which nobody waits any longer for a request; it may be done all the same."""
+"""Seconds after which nobody waits for a request any more; it may still be done."""
 
 MAX_STOP = 20.0
 """Seconds that a stop waits for what was asked before it."""
@@ -39,7 +39,7 @@ W_contra = TypeVar("W_contra", contravariant=True)
 
 
 class Runner(Protocol[W_contra]):
-    """What a `Worker` does its work with; made, used and closed in its thread."""
+    """Runs the requests of a `Worker`; it is made, used and closed in the worker's thread."""
 
     @property
     def unfinished(self) -> bool:
@@ -83,9 +83,9 @@ class _State(Enum):
 
 class Worker(Generic[W]):
     """
-    Does what is asked in a thread of its own, in the order in which it was asked.
+    Runs requests in a thread of its own, in order.
 
-    What is asked while the thread is busy is given to it together as soon as it is not.
+    Requests that come while the thread is busy form the next batch.
 
     :param reactor: for time, and to come back from the thread to.
     :param name: the thread's.

@@ -64,8 +64,8 @@ class Appends:
     """
     Commits appends, those of one flow in their order.
 
-    What is lost with its connection is tried again, while there is time. Then compare-and-set tells
-    whether it was done: if so, the log is no longer at its base, but holds its entries.
+    An append whose connection is lost is tried again, while there is time. Compare-and-set then
+    shows whether it was done: if so, the log is no longer at its base, but holds its entries.
     """
 
     _log: Final = Logger(namespace="helix.store.postgres")

@@ -17,21 +17,21 @@ from helix.store.postgres.address import Address
 
 
 class ConnectionGone(StoreUnavailable):
-    """The connection broke under a statement, which may have taken effect all the same."""
+    """The connection broke during a statement, which may have taken effect."""
 
 
 class Refused(StoreError):
-    """The server answered, and doesn't let us in: to try again would not help."""
+    """The server refused the connection; another try would not help."""
 
 
 class Unfit(StoreError):
-    """What was to be written is at fault, and nothing of it was written."""
+    """The data to write is invalid, and nothing of it was written."""
 
     default_message = "PostgreSQL can't keep this: a text or a number in it is out of bounds"
 
 
 class Clash(Unfit):
-    """What was to be written is there already."""
+    """The data to write exists already."""
 
 
 _BY_STATE: dict[str, type[StoreError]] = {

@@ -59,10 +59,10 @@ class PostgresStore:
     """
     Keeps flows in a PostgreSQL database. (`helix.interfaces.IFlowStore`)
 
-    The server may go away and come back: what is asked for meanwhile waits, and fails with
-    `StoreUnavailable` when it has waited too long. Several stores may share a database.
+    The server may go away and come back: requests wait meanwhile, and fail with `StoreUnavailable`
+    after too long. Several stores may share a database.
 
-    Nothing blocks the reactor but what `helix.store.postgres.address.Address.resolve` names.
+    Only what `helix.store.postgres.address.Address.resolve` names can block the reactor.
 
     :param url: ``postgresql://user:password@host:port/database``, with libpq's parameters.
     :param read_only: whether to leave the database as it is.
