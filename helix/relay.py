@@ -21,7 +21,7 @@ Members = dict[str, JsonObject]
 """Nodes or edges by their ids."""
 
 GIVEN: Final = ("type", "label")
-"""Of a node's data: what that page can't do without, and is given where it isn't there."""
+"""Fields of a node's data that the page needs; missing ones are added."""
 
 _PERSONAL: Final = frozenset(PERSONAL)
 
@@ -29,7 +29,7 @@ Place = tuple[str, ...]
 """Names of members, from the outside in."""
 
 Silence = dict[tuple[bool, str], tuple[Place, ...]]
-"""By whether it is a node and its id: of what of a member nothing is said; ``()`` is all of it."""
+"""(is a node, id) -> the places in a member of which nothing is said; ``()`` is all of it."""
 
 
 def _no_personal() -> tuple[Members, Members]:
@@ -39,12 +39,12 @@ def _no_personal() -> tuple[Members, Members]:
 @attrs.frozen(eq=False)
 class RelayState:
     """
-    The nodes and edges of a flow, as far as a document can hold them. Nothing of it is changed.
+    The valid nodes and edges of a flow; immutable.
 
     :ivar nodes: by id, in the order of the array; complete, without nulls and personal fields.
     :ivar edges: likewise; all lead from a node to a node.
-    :ivar personal: the fields of one person's screen that were taken out: of nodes, and of edges.
-    :ivar silent: what else was sent, and taken out: about that the state says nothing.
+    :ivar personal: the removed fields of one person's screen: of nodes, and of edges.
+    :ivar silent: the other removed parts; the state says nothing about them.
     """
 
     nodes: Members
@@ -79,15 +79,14 @@ class RelayState:
 
 
 NOTHING: Final = RelayState({}, {})
-"""What a client has that was sent nothing."""
+"""The state of a client that was sent nothing."""
 
 
 def state_of(content: JsonObject) -> RelayState:
     """
     Copy the nodes and edges of a document, which changes in place later.
 
-    It costs what the document holds; after that, `RelayState.patched` with each entry's patch
-    costs little.
+    The cost grows with the document; later, `RelayState.patched` with each entry's patch is cheap.
     """
     return NOTHING.patched({"nodes": content["nodes"], "edges": content["edges"]})
 
@@ -218,7 +217,7 @@ def _difference(base: Members, sent: Members, are_nodes: bool, silent: Silence) 
 
 
 def _forget(patch: JsonObject, path: Place) -> None:
-    """Take what a patch says at a path out of it."""
+    """Remove from a patch what it says at a path."""
     name, inner = path[0], patch.get(path[0])
     if len(path) > 1 and type(inner) is dict:
         _forget(inner, path[1:])
@@ -237,7 +236,7 @@ def _in_order(sent: Members, members: Members, personal: Members) -> Members:
 
 
 def _parents_first(nodes: Members) -> list[JsonObject]:
-    """Put nodes before those that lie in them, as React Flow wants it; else keep the order."""
+    """Put parents before their children, as React Flow needs it; otherwise keep the order."""
     placed: Members = {}
     for key in nodes:
         family: Members = {}

@@ -38,13 +38,13 @@ MIN_INTERVAL = 0.1
 """Seconds between the updates that tell of edits made in document mode."""
 
 GREETING_WAIT = 0.3
-"""Seconds for which who has joined may send something, before it is sent what the flow holds."""
+"""Seconds in which a new member may send something before it is sent the flow."""
 
 MADE_WAIT = 0.02
 """Seconds after which it is looked again whether that is made."""
 
 MAX_TOLD = 100
-"""How many things that are not stored an answer tells of."""
+"""Maximum number of parts that aren't stored in an answer."""
 
 T = TypeVar("T")
 
@@ -116,8 +116,8 @@ class RelayAudience:
 
     def greet(self, member: IMember) -> None:
         """
-        Send a member that has joined what the flow holds, once it has sent what it has, or
-        `GREETING_WAIT` later. Before, it is sent nothing that would replace what it shows.
+        Send a new member the flow, once it has sent its own state, or `GREETING_WAIT` later. Until
+        then it is sent nothing that would replace what it shows.
         """
         self._document.begin()
         self._delivery.hold(member)
@@ -131,7 +131,7 @@ class RelayAudience:
         """
         Broadcast ``changes`` that are no edit: the document stays as it is.
 
-        :param arrays: what they hold. A member that shows it has not edited that.
+        :param arrays: their content. A member that then shows it has not edited it.
         """
         limits = self._log_of_flow.document.limits
         return self._send(read(arrays, self._document.now(), limits, []), None, changes)
@@ -140,8 +140,8 @@ class RelayAudience:
         """
         Prepare for an edit by a member, which may come with an old copy of the flow.
 
-        :return: ``None`` where the edit can be taken at once; else a Deferred that fires when it
-            can. Edits of one member wait, each in its turn.
+        :return: ``None`` if the edit can be taken at once; else a Deferred that fires when it can.
+            Edits of one member keep their order.
         :raises HelixError: (through the Deferred) when the log can't be read.
         """
         known = self._members.get(member)
@@ -195,7 +195,7 @@ class RelayAudience:
         return self._delivery.tell(Broadcast("flow_update", data, Kind.UPDATE, binary=True))
 
     def committed(self, entries: Sequence[Entry]) -> None:
-        """The log has grown: tell the members, soon, of what they don't know yet."""
+        """The log has grown: soon tell the members what they don't know yet."""
         self._history.committed(entries)
         self._tell_soon()
 
@@ -233,7 +233,7 @@ class RelayAudience:
         return b'{"changes":%b,"timestamp":%d}' % (changes, self._wall())
 
     def _push(self, member: IMember, changes: bytes) -> None:
-        """Send one member what others may be sent, too: they share its bytes."""
+        """Send one member bytes that other members may share."""
         end = b',"timestamp":%d}' % self._wall()
         member.push_of("flow_update", (b'{"changes":', changes, end))
 
@@ -241,7 +241,7 @@ class RelayAudience:
         return Broadcast("flow_update", self._payload(changes), Kind.UPDATE)
 
     def _member_view(self, member: IMember, known: RelayMember) -> RelayView:
-        """What a member may have before it, with all that it was sent."""
+        """What a member may show, from everything that it was sent."""
         if known.view is None:
             known.view = RelayView(known.joined_at, known.is_back)
         if not self._delivery.is_held(member):
@@ -252,7 +252,7 @@ class RelayAudience:
         return known.view
 
     def _greet(self, member: IMember) -> None:
-        """Send what the flow holds, and hold nothing back any more."""
+        """Send the flow, and hold nothing back any more."""
         known = self._members[member]
         if member.outlet.state is Flow.LAGGING:  # it is to read first what it was sent
             known.greeting = self._clock.callLater(GREETING_WAIT, self._greet, member)
@@ -270,7 +270,7 @@ class RelayAudience:
         self._repeat_later()
 
     def _answered(self, result: T, member: IMember, view: RelayView, edit: RelayEdit) -> T:
-        """An edit is in the document but for what is unfit in it, or was refused."""
+        """An edit is in the document except its invalid parts, or was refused."""
         known = self._members.get(member)
         if known is None:
             return result
@@ -292,7 +292,7 @@ class RelayAudience:
         return result
 
     def _refused(self, failure: Failure, changes: bytes, edit: RelayEdit) -> None:
-        """What no document can hold is relayed all the same, as it always was."""
+        """Parts that no document can hold are still relayed, as before."""
         failure.trap(InvalidPatch, DocumentTooLarge)
         self._log.debug("A relay member's edit is not stored: {error}", error=failure.value)
         edit.unfit, edit.dropped = [], [""]
@@ -340,7 +340,7 @@ class RelayAudience:
         return self._delivery.show(self._update(changes))
 
     def _repeat_later(self) -> None:
-        """See to it that who may have missed the newest update is sent it again."""
+        """Schedule the newest update again for members that may have missed it."""
         times = (
             known.hearing.repeat_at
             for member, known in self._members.items()

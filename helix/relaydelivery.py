@@ -13,7 +13,7 @@ from helix.interfaces import IMember
 
 class RelayDelivery:
     """
-    Broadcasts to the members, and to those who are held back from what shows the flow.
+    Broadcasts to the members; held members don't get updates that show the flow.
 
     :param fanout: makes a way to members of the flow.
     """
@@ -27,7 +27,7 @@ class RelayDelivery:
 
     @property
     def shows_nobody(self) -> bool:
-        """Whether nobody is there who isn't held back."""
+        """Whether all members are held back."""
         return self._fanout.is_empty
 
     def add(self, member: IMember) -> None:
@@ -44,7 +44,7 @@ class RelayDelivery:
         return self._held is not None and member in self._held[1]
 
     def hold(self, member: IMember) -> None:
-        """Hold a member back from what shows the flow, until it is released."""
+        """Send a member no updates that show the flow, until it is released."""
         if self._held is None:
             self._held = self._make(), set()
         held, members = self._held
@@ -52,7 +52,7 @@ class RelayDelivery:
         self._fanout.hand_over(member.outlet, member.topic, held)
 
     def release(self, member: IMember) -> None:
-        """Let a member that is held have all from here on."""
+        """Send a held member everything from now on."""
         assert self._held is not None
         held, _ = self._held
         held.flush()
@@ -60,7 +60,7 @@ class RelayDelivery:
         self._forget(member)
 
     def show(self, broadcast: Broadcast) -> Deferred[None]:
-        """Broadcast what shows the flow; the result is as `Fanout.broadcast`'s."""
+        """Broadcast an update that shows the flow; the result is that of `Fanout.broadcast`."""
         return self._fanout.broadcast(broadcast)
 
     def tell(self, broadcast: Broadcast) -> Deferred[None]:
@@ -78,7 +78,7 @@ class RelayDelivery:
             self._held[0].flush()
 
     def _forget(self, member: IMember) -> None:
-        """Count a member no more to those that are held."""
+        """Remove a member from the held ones."""
         assert self._held is not None
         self._held[1].remove(member)
         if not self._held[1]:

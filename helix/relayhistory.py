@@ -19,14 +19,14 @@ from helix.relaypast import RelayPast
 from helix.replaying import REPLAYED_AT_ONCE, LogSettings
 
 MAX_ENTRIES = 10_000
-"""Entries that are read at most: what was before them is not known."""
+"""Maximum entries that are read; earlier values are unknown."""
 
 _decode = msgspec.json.Decoder(dict).decode
 
 
 class RelayHistory:
     """
-    What a flow's nodes and edges once were.
+    The past values of a flow's nodes and edges.
 
     :param log: the flow's.
     """
@@ -43,7 +43,7 @@ class RelayHistory:
 
     @property
     def past(self) -> RelayPast | None:
-        """All up to the log's newest entry; ``None`` while it isn't read."""
+        """The past up to the log's newest entry; ``None`` until it is read."""
         if self._past is None and self._reading is None:
             self._make_at_hand()
         return self._past if self._reading is None else None
@@ -71,7 +71,7 @@ class RelayHistory:
                 self._add(self._past, entries)
 
     def forget(self) -> None:
-        """Nobody asks any more, or the log is another: read it again when somebody asks."""
+        """It isn't needed any more, or the log was replaced: read it again at the next request."""
         self._past = None
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ class SentUpdate:
     An update that all members were sent.
 
     :ivar number: counts the updates.
-    :ivar author: whose own message it was, as it came; ``None`` for nobody's.
+    :ivar author: the member whose unchanged message it was, if any.
     """
 
     number: int
@@ -33,11 +33,11 @@ class RelayMember:
 
     :ivar noted: the number of the last update that the view knows of.
     :ivar joined_at: when it joined, seconds of the reactor.
-    :ivar view: what the member may have before it; made when it first edits or is greeted.
-    :ivar hearing: what of the updates it may have missed.
-    :ivar greeting: will send it what the flow holds.
-    :ivar is_back: whether it is a page that has just left, and shows yet what it did then.
-    :ivar takes_echoes: whether it is a page that shows what comes back as it had sent it.
+    :ivar view: what the member may show; made when it first edits or is greeted.
+    :ivar hearing: the updates that it may have missed.
+    :ivar greeting: the call that will send it the flow.
+    :ivar is_back: whether it is a page that has just left, and still shows its old state.
+    :ivar takes_echoes: whether it is a page that applies its own messages when they come back.
     """
 
     noted: int
@@ -49,7 +49,7 @@ class RelayMember:
     takes_echoes: bool = False
 
     def end_wait(self) -> None:
-        """Don't send it what the flow holds."""
+        """Don't send it the flow."""
         if self.greeting is not None and self.greeting.active():
             self.greeting.cancel()
         self.greeting = None

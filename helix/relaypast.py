@@ -15,7 +15,7 @@ from helix.mergepatch import JsonObject
 from helix.relay import Members, Place, RelayState, difference
 
 MAX_VALUES = 100_000
-"""Values of fields that are remembered, the newest; where there are so many, they take 20 MB."""
+"""The newest values of fields that are remembered; so many take 20 MB."""
 
 _KINDS: Final = ((True, "nodes"), (False, "edges"))
 _ABSENT: Final = ("absent",)
@@ -24,10 +24,10 @@ _POSITION: Final[Place] = ("position",)
 
 class RelayPast:
     """
-    Which values the fields of nodes and edges have had.
+    The values that fields of nodes and edges have had.
 
-    Entries are added in order, beginning with one that creates all that there was. Only hashes are
-    kept. A node's position is one value.
+    Entries are added in order, beginning with one that creates everything that existed. Only hashes
+    are kept. A node's position is one value.
     """
 
     __slots__ = ("_new", "_old", "_positions", "max_values")
@@ -90,11 +90,10 @@ class RelayPast:
 
 def news(sent: RelayState, document: RelayState, past: RelayPast) -> tuple[JsonObject, bool]:
     """
-    Find out what somebody edited, of whom nobody knows what they have seen of a flow.
+    Find the edits of a client that may have seen any version of a flow.
 
-    Nothing is deleted: what isn't there may never have been seen. A node that once was there is not
-    created again; what is new in it is an edit of what somebody else has deleted, which staging
-    drops.
+    Nothing is deleted: the client may never have seen what it lacks. A node of the past is not
+    created again; new values in it edit what somebody else has deleted, and staging drops them.
 
     :return: the patch to the document; and whether anything in ``sent`` is stale.
     """
@@ -122,7 +121,7 @@ def news(sent: RelayState, document: RelayState, past: RelayPast) -> tuple[JsonO
 def _new_fields(
     is_node: bool, key: str, change: JsonObject, member: JsonObject, past: RelayPast
 ) -> JsonObject:
-    """Reduce a change of a member to what was never so."""
+    """Reduce a change of a member to values that it never had."""
     new: JsonObject = {}
     for place, value in _leaves(change):
         if is_node and place[0] == "position":

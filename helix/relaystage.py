@@ -13,7 +13,7 @@ from helix.mergepatch import JsonObject
 from helix.shape import pointer
 
 MAX_FAULTS = 100
-"""Members of one edit that are left out one by one; with more, nothing of it is stored."""
+"""Maximum members of one edit that are left out; with more, nothing of it is stored."""
 
 
 @attrs.define(eq=False)
@@ -21,12 +21,11 @@ class RelayEdit:
     """
     An edit that leaves out what the document can't take, instead of being refused.
 
-    Where there is no room for all of it, nothing new is taken; where that isn't enough, only what
-    is deleted.
+    If the document would be too large, nothing new is taken; if that isn't enough, only deletions.
 
-    :ivar unfit: the nodes and edges for which there was no room, or which can't be: whether each
-        is a node, and its id.
-    :ivar dropped: what the rules of documents left out besides, as JSON Pointers.
+    :ivar unfit: the nodes and edges that didn't fit or were invalid: whether each is a node, and
+        its id.
+    :ivar dropped: the other parts that the rules of documents dropped, as JSON Pointers.
     """
 
     patch: JsonObject

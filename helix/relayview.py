@@ -17,15 +17,15 @@ from helix.relay import NOTHING, RelayState, difference, sharing, with_parents
 from helix.relaypast import RelayPast, news
 
 MAX_UPDATES = 32
-"""How many updates that a client may not have seen yet are remembered, the newest."""
+"""The newest updates that are remembered, because a client may not have seen them yet."""
 
 SURELY_SEEN = 5.0
 """Seconds after which a client has what it was sent."""
 
 SETTLED = 1.2
 """
-Seconds behind its join from which on what a client sends tells what it has taken of what it was
-sent. Before, the first generation's page sends its own copy, and may still show what it had before.
+Seconds after its join from which a client's messages show which updates it has applied. Before, the
+first generation's page sends its own copy, and may still show its old state.
 """
 
 _Change = tuple[bool, str, JsonObject | None, JsonObject | None]
@@ -35,11 +35,11 @@ _Change = tuple[bool, str, JsonObject | None, JsonObject | None]
 @attrs.define(eq=False)
 class _Update:
     """
-    What a client was sent and may have seen.
+    An update that a client was sent and may have seen.
 
-    :ivar shown: as it was sent: what a client has that replaces its own state by it.
-    :ivar kept: with those edits of the client that weren't in it.
-    :ivar others: the states before and after what others changed since the update before.
+    :ivar shown: as it was sent: the state of a client that replaces its own by it.
+    :ivar kept: the same with the client's edits that weren't in it.
+    :ivar others: the states before and after others' changes since the previous update.
     :ivar at: when, seconds.
     """
 
@@ -51,7 +51,7 @@ class _Update:
 
     @property
     def changed(self) -> list[_Change]:
-        """What others changed since the update before."""
+        """What others changed since the previous update."""
         if self._changed is None:
             self._changed = [*_changes(*self.others)]
         return self._changed
@@ -59,12 +59,12 @@ class _Update:
 
 class RelayView:
     """
-    What one relay client may have before it.
+    What one relay client may show.
 
-    Calls come in the order in which the server takes frames from the client and sends it some.
+    Calls come in the order in which the server receives frames from the client and sends it some.
 
     :param joined_at: when the client joined, seconds of any clock.
-    :param is_back: whether it had just left: then it may show what it did before, and not its copy.
+    :param is_back: whether it had just left: then it may show its old state, and not its copy.
     """
 
     __slots__ = (
@@ -98,7 +98,7 @@ class RelayView:
 
     def was_sent(self, state: RelayState, at: float) -> None:
         """
-        Note that the client was sent what isn't just its own edit as it had sent that.
+        Note that the client was sent an update other than its own unchanged edit.
 
         :param state: the document's when it was sent.
         :param at: the time, seconds of any clock.
@@ -116,7 +116,7 @@ class RelayView:
         del self._updates[:-MAX_UPDATES]
 
     def had(self, key: str) -> JsonObject | None:
-        """Give a node as the client last had it, as far as that is remembered."""
+        """Give a node as the client last had it, if that is remembered."""
         states = [update.shown for update in reversed(self._updates)]
         for state in (*states, self._last or NOTHING):
             if (node := state.nodes.get(key)) is not None:

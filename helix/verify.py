@@ -37,7 +37,7 @@ _decode_patch = msgspec.json.Decoder(dict).decode
 
 class Difference(HelixError):
     """
-    A store does not hold what a flow's log makes.
+    A store differs from a flow's log.
 
     :ivar version: where that shows first.
     """

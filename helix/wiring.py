@@ -83,8 +83,8 @@ def _address_limits(config: Config, limits: ConnectionLimits) -> AddressLimits:
 
 def _hosts(config: Config) -> Sequence[str]:
     """
-    The allowed ``Host`` names without ``--allow-host``: only this machine's, if only this machine
-    reaches the server and no proxy is trusted; otherwise all.
+    The allowed ``Host`` names: those of ``--allow-host``. Without it only this machine's, if only
+    this machine reaches the server and no proxy is trusted; otherwise all.
     """
     if config.allow_host:
         return config.allow_host

@@ -20,7 +20,7 @@ SMALL_DISK_BYTES = 2**30
 @attrs.frozen
 class Room:
     """
-    What a database may take of its disk.
+    The space that a database may use.
 
     :ivar path: of its file.
     :ivar usage: what it holds, of which this is told.
