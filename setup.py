@@ -49,7 +49,7 @@ setup(
         "werkzeug>=3",
         "zope.interface>=7",
     ],
-    entry_points={"console_scripts": ["helix = helix.cli:main"]},
+    entry_points={"console_scripts": ["helix = helix.cli.main:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Framework :: Twisted",

@@ -53,7 +53,7 @@ def postgresql_store() -> MakeStore:
     :raises ImportError: if it is not installed.
     """
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from tests.postgres import new_database, shared_server
+    from tests.support.postgres import new_database, shared_server
 
     server = shared_server()
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from helix.document import FlowDocument, JsonObject
-from tests.flowdata import chain, edge, node
+from helix.documents.document import FlowDocument, JsonObject
+from tests.support.flowdata import chain, edge, node
 
 NODES = 1000
 ROUNDS = 9

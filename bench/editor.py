@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import install, installed
 from tests.cases.bundle import bundle
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 KINDS = ("agent", "sensor", "skill", "decision", "input", "output", "memory", "loop", "api")
 ROWS, COLUMNS = 25, 40

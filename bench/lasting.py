@@ -16,7 +16,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, Route
 
 from tests.cases.network import Network, network
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 EDITS = 600
 NODES = 500

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// pytest names a daemon in tests/clients/test_flow_sync.py; there are no others to test against then.
+// pytest names a daemon in tests/stock_clients/test_flow_sync.py; there are no others to test against then.
 const isWithDaemon = process.env["HELIX_URL"] !== undefined;
 
 export default defineConfig({

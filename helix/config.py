@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from helix.addresses import TrustedProxies
+from helix.limits.addresses import TrustedProxies
 
 
 class SettingError(ValueError):

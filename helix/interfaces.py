@@ -26,7 +26,7 @@ class IMember(Interface):
     """A channel that is attached to a session."""
 
     topic = Attribute("The topic as its client wrote it, a string.")
-    outlet = Attribute("The `helix.outlet.Outlet` of the member's connection.")
+    outlet = Attribute("The `helix.delivery.outlet.Outlet` of the member's connection.")
 
     def push(event: str, payload: bytes) -> None:
         """Send this member alone ``event`` with JSON ``payload``."""

@@ -14,8 +14,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     :ivar patch: the effective patch, a JSON object as text.
     :ivar at: when it was accepted, Unix seconds.
     :ivar by: the author, as a name to show; may be empty.
-    :ivar client_id: the public id of the submitter (`helix.ids.public_id`); with ``op_id``, the
-        idempotency key; ``None`` for an entry without a key.
+    :ivar client_id: the public id of the submitter (`helix.documents.ids.public_id`); with
+        ``op_id``, the idempotency key; ``None`` for an entry without a key.
     :ivar op_id: a number that the client chose; ``None`` exactly when ``client_id`` is.
     :ivar dropped: the parts of the submitted patch that were dropped, as JSON Pointers.
     :ivar chain: the log's at this version (`helix.chain`); empty for an old entry without a chain,

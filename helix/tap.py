@@ -27,18 +27,18 @@ from twisted.python.logfile import LogFile
 
 from helix import __version__
 from helix.announcement import Listening, tell_where, tell_who
-from helix.apart import WorkThread
-from helix.clocks import keep_steady
 from helix.config import SETTINGS, Config, Setting, SettingError, read_config
-from helix.editorfiles import EditorFiles
 from helix.endpoints import Endpoint, complete
 from helix.errors import HelixError
 from helix.heap import bound_heap
-from helix.logs import log_telemetry, make_observer
-from helix.poller import bound_accepts, bound_turns, bound_unsent
-from helix.socketlock import SocketInUse, SocketLock
+from helix.limits.apart import WorkThread
+from helix.socket_lock import SocketInUse, SocketLock
 from helix.store.opening import open_store
-from helix.web import HelixSite
+from helix.telemetry.clocks import keep_steady
+from helix.telemetry.logs import log_telemetry, make_observer
+from helix.telemetry.poller import bound_accepts, bound_turns, bound_unsent
+from helix.web.editor_files import EditorFiles
+from helix.web.site import HelixSite
 from helix.wiring import Server, build_server
 
 TWISTD_PID_FILE = "twistd.pid"
@@ -62,7 +62,7 @@ _log = Logger(namespace="helix")
 
 
 def _program() -> str:
-    """What was called: `helix.cli` has a command that starts twistd under its own name."""
+    """What was called: `helix.cli.main` has a command that starts twistd under its own name."""
     return "helix serve" if os.path.basename(sys.argv[0]) == "helix" else "twistd helix"
 
 

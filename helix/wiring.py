@@ -10,42 +10,42 @@ from typing import Any
 
 import attrs
 
-from helix.addresses import AddressBook, AddressLimits, TrustedProxies
-from helix.admission import Door, Visitors
-from helix.apart import Apart, at_once
-from helix.auth import Anyone, HostPolicy, OriginPolicy
-from helix.backlog import Backlog
-from helix.clientbudget import ConnectionLimits
-from helix.clients import ClientLimits, ClientService
-from helix.clocks import ClockWatch
+from helix.channels.budget import ConnectionLimits
+from helix.channels.clients import ClientLimits, ClientService
+from helix.channels.connection import Connections
+from helix.channels.document import PatchLimits
+from helix.channels.router import Router
 from helix.config import Config
-from helix.connection import Connections
-from helix.documentchannel import PatchLimits
-from helix.doorcheck import DoorCheck
-from helix.editorfiles import EditorFiles
+from helix.delivery.backlog import Backlog
+from helix.documents.ids import new_id
+from helix.documents.templates import load_templates
+from helix.documents.validation import DocumentLimits
 from helix.endpoints import Endpoint
-from helix.httpchannel import HttpConnections
-from helix.httprequest import BodyLimits
-from helix.ids import new_id
+from helix.flows.library import FlowLibrary
+from helix.flows.purge import DAY, PurgeService
+from helix.flows.service import FlowSessionService
+from helix.flows.version_names import VersionNames
 from helix.interfaces import IFlowStore
-from helix.library import FlowLibrary
-from helix.longpoll import LongPollResource
-from helix.metrics import Metrics
-from helix.purge import DAY, PurgeService
-from helix.replaying import LogSettings
-from helix.router import Router
-from helix.service import FlowSessionService
-from helix.shape import DocumentLimits
-from helix.status import ServerStatus
-from helix.statuspage import StatusPage
-from helix.telemetry import Telemetry
-from helix.templates import load_templates
-from helix.transport import SocketFactory, SocketResource
-from helix.versionnames import VersionNames
-from helix.watchdog import WatchdogService
-from helix.web import HelixSite, Root, Web
-from helix.web_flows import WHITE_SPACE, FlowRoutes
-from helix.weight import BYTES_PER_UNIT
+from helix.limits.addresses import AddressBook, AddressLimits, TrustedProxies
+from helix.limits.apart import Apart, at_once
+from helix.limits.weight import BYTES_PER_UNIT
+from helix.log.replaying import LogSettings
+from helix.telemetry.clocks import ClockWatch
+from helix.telemetry.events import Telemetry
+from helix.telemetry.metrics import Metrics
+from helix.telemetry.status import ServerStatus
+from helix.telemetry.watchdog import WatchdogService
+from helix.web.admission import Door, Visitors
+from helix.web.auth import Anyone, HostPolicy, OriginPolicy
+from helix.web.editor_files import EditorFiles
+from helix.web.flows import WHITE_SPACE, FlowRoutes
+from helix.web.http_channel import HttpConnections
+from helix.web.http_request import BodyLimits
+from helix.web.long_poll import LongPollResource
+from helix.web.site import HelixSite, Root, Web
+from helix.web.socket_check import DoorCheck
+from helix.web.status_page import StatusPage
+from helix.web.websocket import SocketFactory, SocketResource
 
 BODY_FRAMES = 4
 """How many of the largest frames a request's body may hold: a POST of long polling has several."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from twisted.logger import LogEvent, globalLogPublisher
 
-from tests.world import World
+from tests.support.world import World
 
 # Machines differ in speed, and so do runs: no example is wrong for having been slow.
 settings.register_profile("default", deadline=None)
@@ -26,37 +26,37 @@ settings.load_profile(
 
 
 LONGEST = (
-    "test_package",
-    "test_cli",
-    "test_simulation",
-    "test_fuzz_protocol",
-    "test_daemon",
-    "test_document",
-    "test_leaks",
-    "test_crash_safety",
+    "project/test_package",
+    "cli/test_cli",
+    "seeded/test_simulation",
+    "delivery/test_fuzz_protocol",
+    "daemon/test_daemon",
+    "documents/test_document",
+    "daemon/test_leaks",
+    "daemon/test_crash_safety",
     "browser/test_together",
-    "test_failover",
-    "test_draining",
-    "clients/test_reconnecting",
-    "test_deflate",
+    "daemon/test_failover",
+    "daemon/test_draining",
+    "stock_clients/test_reconnecting",
+    "delivery/test_deflate",
     "browser/test_two_in_one_field",
-    "test_shape",
-    "test_library",
-    "test_operations",
+    "documents/test_validation",
+    "flows/test_library",
+    "project/test_operations",
     "browser/test_groups",
-    "test_store_trouble",
-    "test_fanout",
-    "clients/test_presence",
-    "test_relay_bridge",
+    "daemon/test_store_trouble",
+    "delivery/test_fanout",
+    "stock_clients/test_presence",
+    "members/test_relay_bridge",
     "browser/test_fuzz",
     "test_config",
-    "test_slow_members",
-    "test_flow_client_live",
-    "test_replica",
-    "test_verify",
-    "test_bench",
-    "test_abuse",
-    "test_version_names",
+    "delivery/test_slow_members",
+    "client/test_flow_client_live",
+    "client/test_replica",
+    "log/test_verify",
+    "project/test_bench",
+    "daemon/test_abuse",
+    "flows/test_version_names",
 )
 """The modules that take longest, the longest first."""
 

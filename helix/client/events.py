@@ -8,7 +8,7 @@ from enum import Enum
 import attrs
 
 from helix.client.replica import FlowEntry
-from helix.document import JsonObject
+from helix.documents.document import JsonObject
 from helix.errors import HelixError
 
 

@@ -28,15 +28,15 @@ from helix.client.outgoing import Outgoing
 from helix.client.replica import FlowEntry, Gap, Replica
 from helix.client.socket import Address
 from helix.client.wire import Limits, decode_entries, decode_joined, decode_reset
-from helix.document import DocumentLimits, JsonObject
+from helix.delivery.protocol import encode_json
+from helix.documents.document import DocumentLimits, JsonObject
+from helix.documents.ids import check_key, new_id, parse_new_flow_id, public_id
 from helix.errors import (
     ClientStopped,
     Disconnected,
     HelixError,
     OutboxUnusable,
 )
-from helix.ids import check_key, new_id, parse_new_flow_id, public_id
-from helix.protocol import encode_json
 
 
 class FlowClient:

@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from helix.client.backoff import Backoff
 from helix.client.events import Status
 from helix.client.socket import Address, PhoenixSocket, Reply, open_socket
+from helix.delivery.protocol import Message
 from helix.errors import Disconnected, FlowDeleted, HelixError, Refused
-from helix.protocol import Message
 
 JOIN_TIMEOUT = 10.0
 """Seconds without a byte after which a join isn't waited for: a large document may come slowly."""

@@ -9,9 +9,9 @@ from typing import IO
 
 import msgspec
 
-from helix.document import DocumentLimits
+from helix.documents.document import DocumentLimits
+from helix.documents.validation import check_patch
 from helix.errors import HelixError, OutboxUnusable
-from helix.shape import check_patch
 
 FORMAT = 1
 """The version of the file's format."""

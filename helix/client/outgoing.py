@@ -19,8 +19,8 @@ from helix.client.replica import Operation, Replica
 from helix.client.sending import Sending
 from helix.client.splitting import split
 from helix.client.wire import Limits, decode_accepted
+from helix.delivery.protocol import encode_json
 from helix.errors import Disconnected, HelixError, PatchTooLarge, Refused
-from helix.protocol import encode_json
 
 FRAME_ROOM = 2048
 """Bytes of a frame beside its payload, at most."""

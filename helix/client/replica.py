@@ -10,12 +10,12 @@ from typing import Any
 import attrs
 import msgspec
 
-from helix.document import DocumentLimits, FlowDocument, JsonObject
+from helix.delivery.protocol import encode_json
+from helix.documents.document import DocumentLimits, FlowDocument, JsonObject
+from helix.documents.merge_patch import same
+from helix.documents.text_merge import bases_of, merge_patch
+from helix.documents.validation import check_patch
 from helix.errors import HelixError, TooManyPending
-from helix.mergepatch import same
-from helix.protocol import encode_json
-from helix.shape import check_patch
-from helix.texts import bases_of, merge_patch
 
 MAX_PENDING = 1000
 """Patches that may wait for the server's confirmation ..."""

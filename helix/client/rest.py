@@ -15,8 +15,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from helix.client.socket import Address
+from helix.documents.ids import parse_flow_id
 from helix.errors import Disconnected, Refused
-from helix.ids import parse_flow_id
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until a connection must be open."""

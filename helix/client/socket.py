@@ -18,9 +18,9 @@ from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint, ITC
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
 
+from helix.delivery.protocol import V2, Message, encode_json
 from helix.errors import Disconnected, MalformedFrame
 from helix.printable import without_credentials
-from helix.protocol import V2, Message, encode_json
 
 HEARTBEAT = 30.0
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from helix.document import JsonObject
-from helix.protocol import encode_json
+from helix.delivery.protocol import encode_json
+from helix.documents.document import JsonObject
 
 _FRAME = len('{"nodes":{},"edges":{}}')
 """Bytes of a patch beside its members, at most."""
@@ -18,7 +18,7 @@ def split(patch: JsonObject, max_bytes: int) -> list[JsonObject]:
     What is made comes before what leads to it, and what leads away from a node before that is
     deleted: so nodes first, parents before their children, then edges, then the nodes that go.
 
-    :param patch: one that `helix.shape.check_patch` lets pass.
+    :param patch: one that `helix.documents.validation.check_patch` lets pass.
     :param max_bytes: how large each may be, as JSON without white space. One node or edge that is
         larger by itself is a part all the same.
     """

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from helix.client.replica import FlowEntry
-from helix.document import DocumentLimits, JsonObject
+from helix.documents.document import DocumentLimits, JsonObject
 
 
 class Limits(msgspec.Struct):
-    """What a client may send; as `helix.document.DocumentLimits`, and a frame's bytes."""
+    """What a client may send; as `helix.documents.document.DocumentLimits`, and a frame's bytes."""
 
     max_patch_bytes: int = DocumentLimits().max_patch_bytes
     max_document_bytes: int = DocumentLimits().max_document_bytes

@@ -29,11 +29,11 @@ def open_store(
     if url == "memory:":
         return MemoryStore()
     if scheme == "sqlite" and rest and "://" not in rest:
-        from helix.store.sqlite import SQLiteStore
+        from helix.store.sqlite.store import SQLiteStore
 
         return SQLiteStore(Path(rest).expanduser(), reactor, read_only, create, max_bytes)
     if scheme in ("postgresql", "postgres") and rest.startswith("//"):
-        from helix.store.postgres.store import PostgresStore
+        from helix.store.postgresql.store import PostgresStore
 
         store: IFlowStore = PostgresStore(url, reactor, read_only=read_only, max_bytes=max_bytes)
         return store

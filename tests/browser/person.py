@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 WAIT = 15_000
 """Milliseconds for which a person waits for what they should see."""

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import MakeFlow, MakePerson, node, rest, stored_nodes
 from tests.browser.person import Person
 from tests.browser.wire import Wire
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 BROKEN = "This browser's dialogs are broken"
 

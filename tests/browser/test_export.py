@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import MakeFlow, MakePerson, node, rest
 from tests.browser.person import Person
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 SVG = "{http://www.w3.org/2000/svg}"
 

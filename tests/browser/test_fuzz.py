@@ -19,8 +19,8 @@ from tests.browser.fuzz.run import Act, Run
 from tests.browser.fuzz.stage import Stage, Tab
 from tests.browser.fuzz.writers import Writers
 from tests.cases.network import Network, network
-from tests.daemon import Daemon
-from tests.watched import rest, running_daemon
+from tests.support.daemon import Daemon
+from tests.support.watched import rest, running_daemon
 
 pytestmark = pytest.mark.case
 

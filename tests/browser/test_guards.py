@@ -12,7 +12,7 @@ from tests.browser.conftest import MakeFlow, MakePerson, node, rest, stored_node
 from tests.browser.person import Person
 from tests.browser.test_canvas import AXE
 from tests.browser.test_odd import Others, card, go
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 BOOM = {"boom": True}
 """What can't be written in a browser that is broken so:"""

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import MakeFlow, document_of, node, rest
 from tests.browser.person import Person
 from tests.browser.test_mouse import position
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 ABOVE = """([x, y]) => document.elementFromPoint(x, y)
     ?.closest('.react-flow__node, .react-flow__edge')?.dataset.id ?? null"""

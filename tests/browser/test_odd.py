@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, WebSocketRoute, expect
 from tests.browser.conftest import MakeFlow, node, rest, stored_nodes
 from tests.browser.oddities import GOOD, INHERITED, Oddities
 from tests.browser.person import Person
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 SEEDS = int(os.environ.get("HELIX_CASES_ODD_SEEDS", "12"))
 """How many odd flows the long run makes; ``tox -e cases`` makes more."""

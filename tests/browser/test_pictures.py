@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.conftest import MakePerson, rest
 from tests.browser.person import Person
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 PICTURES = ("editor", "history", "home", "phone")
 

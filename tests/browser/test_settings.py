@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from helix.kinds import load_kinds
+from helix.documents.kinds import load_kinds
 from tests.browser.chromium import Chromium
 from tests.browser.conftest import MakeFlow, MakePerson, document_of, node
 from tests.browser.person import Person
 from tests.browser.test_canvas import AXE
-from tests.watched import eventually
+from tests.support.watched import eventually
 
 KINDS = load_kinds()
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import MakeFlow, MakePerson, node, stored_nodes
 from tests.browser.person import Person
 from tests.browser.wire import Wire
-from tests.daemon import Daemon
-from tests.watched import eventually, rest
+from tests.support.daemon import Daemon
+from tests.support.watched import eventually, rest
 
 pytestmark = pytest.mark.case
 

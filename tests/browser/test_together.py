@@ -12,8 +12,8 @@ from playwright.sync_api import Locator, expect
 from tests.browser.conftest import MakeFlow, MakePerson, node, rest, stored_nodes
 from tests.browser.person import Person
 from tests.browser.wire import Wire
-from tests.daemon import Daemon
-from tests.watched import eventually
+from tests.support.daemon import Daemon
+from tests.support.watched import eventually
 
 JOIN = """async ([flowId, count]) => {
     const join = (name) => new Promise((joined) => {

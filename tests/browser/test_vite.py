@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.clientpackage import INSTALLED, NODE, ROOT, install, pack, packed
-from tests.daemon import Daemon, free_port
-from tests.madeonce import made_once
-from tests.watched import eventually, rest
+from tests.support.clientpackage import INSTALLED, NODE, ROOT, install, pack, packed
+from tests.support.daemon import Daemon, free_port
+from tests.support.madeonce import made_once
+from tests.support.watched import eventually, rest
 
 pytestmark = pytest.mark.timeout(300)
 

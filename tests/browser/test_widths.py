@@ -12,7 +12,7 @@ from tests.browser.conftest import MakeFlow, MakePerson, node, rest
 from tests.browser.person import STILL, Person
 from tests.browser.test_phone import PHONE
 from tests.browser.wire import Wire
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 WIDTHS = (360, 390, 820, 1024, 1440)
 

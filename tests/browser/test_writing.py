@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import MakeFlow, document_of, node, stored_nodes
 from tests.browser.person import Person
 from tests.browser.wire import Wire
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 
 def stored_label(daemon: Daemon, flow_id: str, name: str) -> object:

@@ -10,8 +10,8 @@ import pytest
 from tests.cases.bundle import bundle
 from tests.cases.network import Network, network
 from tests.cases.pages import Pages
-from tests.daemon import Daemon, start_daemon
-from tests.madeonce import made_once
+from tests.support.daemon import Daemon, start_daemon
+from tests.support.madeonce import made_once
 
 __all__ = ["start_daemon"]
 

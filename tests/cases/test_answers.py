@@ -10,10 +10,10 @@ import pytest
 
 from tests.cases.network import Network
 from tests.cases.pages import Pages
-from tests.daemon import Daemon
-from tests.flowdata import node
-from tests.rawsocket import TEXT, RawWebSocket
-from tests.watched import eventually, get, rest
+from tests.support.daemon import Daemon
+from tests.support.flowdata import node
+from tests.support.rawsocket import TEXT, RawWebSocket
+from tests.support.watched import eventually, get, rest
 
 pytestmark = pytest.mark.case
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.cases.pages import Pages
-from tests.daemon import Daemon
-from tests.flowdata import node
-from tests.rawsocket import RawWebSocket
-from tests.wrongclock import MachineClock
+from tests.support.daemon import Daemon
+from tests.support.flowdata import node
+from tests.support.rawsocket import RawWebSocket
+from tests.support.wrongclock import MachineClock
 
 pytestmark = pytest.mark.case
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.cases.pages import Pages
-from tests.daemon import Daemon
-from tests.flowdata import node
-from tests.postgres import shared_server
-from tests.watched import eventually, get, rest
+from tests.support.daemon import Daemon
+from tests.support.flowdata import node
+from tests.support.postgres import shared_server
+from tests.support.watched import eventually, get, rest
 
 pytestmark = pytest.mark.case
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.cases.network import Network
 from tests.cases.pages import Pages
-from tests.daemon import Daemon
-from tests.flowdata import node
-from tests.watched import rest
+from tests.support.daemon import Daemon
+from tests.support.flowdata import node
+from tests.support.watched import rest
 
 pytestmark = pytest.mark.case
 

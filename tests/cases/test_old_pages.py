@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.cases.network import Network
-from tests.daemon import Daemon
-from tests.oldpage import DEAF, OldPage, old_node, places, run
-from tests.rawsocket import EndOfStream, RawWebSocket
-from tests.watched import rest
-from tests.world import Message
+from tests.support.daemon import Daemon
+from tests.support.oldpage import DEAF, OldPage, old_node, places, run
+from tests.support.rawsocket import EndOfStream, RawWebSocket
+from tests.support.watched import rest
+from tests.support.world import Message
 
 pytestmark = pytest.mark.case
 
@@ -82,7 +82,7 @@ class Wire:
 
 
 class World:
-    """Where a page is, as `tests.oldpage` wants it."""
+    """Where a page is, as `tests.support.oldpage` wants it."""
 
     def __init__(self, port: int) -> None:
         self.clock = Clock()

@@ -9,10 +9,10 @@ import pytest
 
 from tests.cases.network import Network
 from tests.cases.pages import Pages
-from tests.daemon import Daemon
-from tests.flowdata import node
-from tests.test_daemon import signal_daemon
-from tests.watched import eventually, rest
+from tests.daemon.test_daemon import signal_daemon
+from tests.support.daemon import Daemon
+from tests.support.flowdata import node
+from tests.support.watched import eventually, rest
 
 pytestmark = pytest.mark.case
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.cases.pages import Pages
-from tests.daemon import Daemon
-from tests.flowdata import node
-from tests.rawsocket import RawWebSocket
-from tests.watched import eventually, rest
+from tests.support.daemon import Daemon
+from tests.support.flowdata import node
+from tests.support.rawsocket import RawWebSocket
+from tests.support.watched import eventually, rest
 
 pytestmark = pytest.mark.case
 

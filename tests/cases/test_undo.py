@@ -6,8 +6,8 @@ import pytest
 
 from tests.cases.network import Network
 from tests.cases.pages import Pages
-from tests.daemon import Daemon
-from tests.flowdata import node
+from tests.support.daemon import Daemon
+from tests.support.flowdata import node
 
 pytestmark = pytest.mark.case
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.daemon import Daemon
-from tests.rawsocket import RawWebSocket
-from tests.watched import no_faults, running_daemon
+from tests.support.daemon import Daemon
+from tests.support.rawsocket import RawWebSocket
+from tests.support.watched import no_faults, running_daemon
 
 MAX_FRAME_BYTES = 256 * 1024
 

@@ -15,9 +15,9 @@ from itertools import pairwise
 
 import pytest
 
-from helix.transport import ANSWERED_OVER
+from helix.web.websocket import ANSWERED_OVER
 from tests.conformance.conftest import MAX_FRAME_BYTES
-from tests.rawsocket import (
+from tests.support.rawsocket import (
     BINARY,
     CLOSE,
     CONTINUATION,

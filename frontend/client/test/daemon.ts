@@ -1,4 +1,4 @@
-/** Three people against a real daemon, which somebody kills meanwhile: tests/clients/test_flow_sync.py. */
+/** Three people against a real daemon, which somebody kills meanwhile: tests/stock_clients/test_flow_sync.py. */
 
 import fc from "fast-check";
 import { expect, test } from "vitest";

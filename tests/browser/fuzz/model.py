@@ -17,11 +17,11 @@ from typing import Any
 
 import attrs
 
-from helix.document import FlowDocument, empty_document, encode_document
-from helix.ids import public_id
-from helix.texts import merge_patch
+from helix.documents.document import FlowDocument, empty_document, encode_document
+from helix.documents.ids import public_id
+from helix.documents.text_merge import merge_patch
 from tests.browser.fuzz.plan import PAGES, Step
-from tests.fates import settle, stage_on
+from tests.seeded.fates import settle, stage_on
 
 TOKEN = re.compile(r"\b[a-zA-Z]\d{3}\b")
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from helix.document import diff
+from helix.documents.document import diff
 from tests.browser.fuzz.model import Log, Model
 from tests.browser.fuzz.plan import Step
 from tests.browser.fuzz.stage import Stage, Tab
-from tests.watched import rest
+from tests.support.watched import rest
 
 REST = 60.0
 """Seconds within which all come to rest, those included who take up what others left."""

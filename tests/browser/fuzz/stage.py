@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Route
 
 from tests.browser.fuzz.plan import PAGES
 from tests.cases.network import Link, Network
-from tests.daemon import Daemon
+from tests.support.daemon import Daemon
 
 HTML = "<!doctype html><script>{library}</script><script>{page}</script>"
 

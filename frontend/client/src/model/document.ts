@@ -1,7 +1,7 @@
 /**
  * A flow's document, and the effect of a patch on it.
  *
- * The rules are the server's (`helix/document.py`, docs/spec.md DOC1 to DOC6, GRP), so that the document shown
+ * The rules are the server's (`helix/documents/document.py`, docs/spec.md DOC1 to DOC6, GRP), so that the document shown
  * before the server's answer is the one after it.
  */
 

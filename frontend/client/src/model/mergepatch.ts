@@ -2,7 +2,7 @@
  * JSON Merge Patch (RFC 7396) as an algebra over plain data: merge, minimal, diff, inverse, compose.
  *
  * No value is ever changed in place. A result shares unchanged parts with its arguments, so `===` tells
- * quickly that something hasn't changed. As in the server's `helix/mergepatch.py`, no member of a
+ * quickly that something hasn't changed. As in the server's `helix/documents/merge_patch.py`, no member of a
  * document's objects is null; arrays are values, replaced whole.
  */
 

@@ -1,7 +1,7 @@
 /**
  * Nesting: which node lies in which (React Flow's `parentId`), kept valid.
  *
- * The rules are the server's (`helix/nesting.py`, `helix/regrouping.py`, docs/spec.md GRP), with one
+ * The rules are the server's (`helix/documents/nesting.py`, `helix/documents/regrouping.py`, docs/spec.md GRP), with one
  * exception: the client doesn't remember where deleted nodes were.
  */
 

@@ -1,7 +1,7 @@
 /**
  * Three-way merge of texts that several people edit at once.
  *
- * The rules are the server's (`helix/texts.py`, docs/spec.md DOM4), so that the text shown before the server's
+ * The rules are the server's (`helix/documents/text_merge.py`, docs/spec.md DOM4), so that the text shown before the server's
  * answer is the one after it.
  */
 

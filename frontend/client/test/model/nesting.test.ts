@@ -17,9 +17,9 @@ interface Case {
   effective: JsonObject;
 }
 
-// What the server makes of each (tests/nestingcases.py).
+// What the server makes of each (tests/support/nestingcases.py).
 const CASES = JSON.parse(
-  readFileSync(resolve(import.meta.dirname, "../../../../tests/nestingcases.json"), "utf8"),
+  readFileSync(resolve(import.meta.dirname, "../../../../tests/support/nestingcases.json"), "utf8"),
 ) as Case[];
 
 function documentOf(nodes: Record<string, FlowNode>): FlowDocument {

@@ -15,7 +15,7 @@ interface Case {
   text: string;
 }
 
-const FILE = fileURLToPath(new URL("../../../../tests/textcases.json", import.meta.url));
+const FILE = fileURLToPath(new URL("../../../../tests/support/textcases.json", import.meta.url));
 const cases = JSON.parse(readFileSync(FILE, "utf8")) as Case[];
 
 const words = fc.array(fc.constantFrom("ab", "c", "日", "😀", "😁", " ", "  ", "\n"), { maxLength: 12 });

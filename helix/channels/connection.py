@@ -1,0 +1,572 @@
+"""One client connection: topic -> channel, join_ref, frames that wait for a join."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from time import thread_time
+from typing import Final
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from helix.channels.budget import ClientBudget, ConnectionLimits
+from helix.channels.channel import Channel, plain_refusal
+from helix.channels.router import Router, key_of
+from helix.delivery.outlet import Outlet
+from helix.delivery.protocol import (
+    EMPTY,
+    HEAD_BYTES,
+    TAIL_BYTES,
+    BinaryMessage,
+    Data,
+    Encoding,
+    Message,
+    Ref,
+    decode_binary,
+)
+from helix.errors import (
+    CloseCode,
+    FlowDeleted,
+    FrameTooLarge,
+    HelixError,
+    InvalidFlowId,
+    InvalidParameters,
+    JoinCrashed,
+    MalformedFrame,
+    RateLimited,
+    TooManyChannels,
+    TooManyValues,
+    UnmatchedTopic,
+)
+from helix.limits.addresses import AddressBudget
+from helix.limits.weight import is_too_heavy
+from helix.telemetry.events import Telemetry
+
+MAX_QUEUED = 1000
+"""Frames that may wait for one join; more close the connection, so none is dropped silently."""
+
+_AnyMessage = Message | BinaryMessage
+
+
+class _State(Enum):
+    JOINING = "joining"
+    JOINED = "joined"
+    CLOSED = "closed"
+
+
+class _Port:
+    """One channel of a connection: its place in the protocol. (`helix.channels.channel.Port`)"""
+
+    __slots__ = ("_connection", "channel", "join_ref", "joining", "key", "queue", "state", "topic")
+
+    def __init__(self, connection: Connection, topic: str, join_ref: Ref) -> None:
+        self._connection = connection
+        self.topic = topic
+        self.key = key_of(topic)
+        self.join_ref = join_ref
+        self.state = _State.JOINING
+        self.channel: Channel
+        self.joining: Deferred[Sequence[Data]] | None = None
+        self.queue: list[_AnyMessage] | None = None
+
+    @property
+    def outlet(self) -> Outlet:
+        return self._connection.outlet
+
+    @property
+    def user_name(self) -> str:
+        return self._connection.user_name
+
+    def work(self) -> float:
+        return self._connection.work()
+
+    def charge(self, seconds: float, size: int) -> None:
+        self._connection.charge(seconds, size)
+
+    def push(self, event: str, payload: bytes) -> None:
+        if self.state is not _State.CLOSED:
+            self._connection.push(self, event, payload)
+
+    def push_of(self, event: str, payload: Sequence[Data]) -> None:
+        if self.state is not _State.CLOSED:
+            self._connection.push_of(self, event, payload)
+
+    def end(self, event: str) -> None:
+        if self.state is not _State.CLOSED:
+            self._connection.end(self, event)
+
+
+def _join_ref_of(join: _AnyMessage) -> Ref:
+    return join.ref if join.join_ref is None else join.join_ref
+
+
+def _already_closed(code: CloseCode, reason: str) -> None:
+    """Replaces the callback that closes the transport, once it is gone."""
+
+
+class Connection:
+    """
+    The protocol's state for one client, over any transport.
+
+    :param outlet: the client's outgoing queue.
+    :param router: finds channels.
+    :param close: called with a `CloseCode` and a reason to close the transport.
+    :param address: the budget of the client's address; ``None`` for this machine.
+    :param work: tells how much time the reactor's thread has taken, in seconds.
+
+    :ivar last_seen: when the client last sent anything, in the clock's seconds.
+    """
+
+    __slots__ = (
+        "_began",
+        "_budget",
+        "_clock",
+        "_close",
+        "_closed",
+        "_encoding",
+        "_limits",
+        "_ports",
+        "_router",
+        "_telemetry",
+        "last_seen",
+        "outlet",
+        "work",
+    )
+
+    _log: Final = Logger(namespace="helix.connection")
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        router: Router,
+        limits: ConnectionLimits,
+        clock: IReactorTime,
+        telemetry: Telemetry,
+        close: Callable[[CloseCode, str], None],
+        address: AddressBudget | None,
+        work: Callable[[], float] = thread_time,
+    ) -> None:
+        self.outlet = outlet
+        self.work = work
+        self._router = router
+        self._limits = limits
+        self._clock = clock
+        self._telemetry = telemetry
+        self._close = close
+        self._encoding: Encoding = outlet.encoding
+        self._closed = False
+        self._ports: dict[str, _Port] = {}
+        self.last_seen = clock.seconds()
+        self._budget = ClientBudget(limits, address, self.last_seen)
+        self._began: float | None = None
+
+    # what the transport calls
+
+    def touch(self) -> None:
+        """Note that the client has sent something."""
+        self.last_seen = self._clock.seconds()
+
+    def begin(self) -> float:
+        """
+        Begin to read what the client has sent, until `finish`.
+
+        :return: how much time the reactor's thread has taken so far.
+        """
+        self.touch()
+        self._began = began = self.work()
+        return began
+
+    def finish(self) -> float:
+        """
+        Count the time since `begin`.
+
+        :return: for how many seconds nothing more may be read from the client, because it took more
+            of the reactor's time than allowed.
+        """
+        began, self._began = self._began, None
+        if began is None:
+            return 0.0
+        return self._budget.owe(self.work() - began, 0, self.last_seen)
+
+    def charge(self, seconds: float, size: int) -> None:
+        """Count work that the client caused; its time only where `finish` doesn't count it."""
+        if self._began is not None:
+            seconds = 0.0
+        self._budget.owe(seconds, size, self._clock.seconds())
+
+    def control(self, size: int) -> bool:
+        """
+        Count a control frame, which also costs work: a ping, a pong, a fragment, a poll.
+
+        :return: whether the client may send it; a client with far too many is closed.
+        """
+        if self._closed:
+            return False
+        if self._budget.spend(False, size, self.last_seen) is None:
+            return True
+        if not self._budget.bears_refusal(self.last_seen):
+            self._close(CloseCode.RATE_LIMITED, "far too many messages")
+        return False
+
+    def receive(self, text: bytes) -> None:
+        """Take one text frame. Never raises."""
+        if self._closed:
+            return
+        if is_too_heavy(text, self._limits.max_weight):
+            self._refuse_heavy(text)
+            return
+        try:
+            message = self._encoding.serializer.decode(text)
+        except MalformedFrame as error:
+            self.malformed(error)
+        else:
+            self._receive(message, len(text))
+
+    def receive_binary(self, data: bytes) -> None:
+        """Take one binary frame. Never raises."""
+        if self._closed:
+            return
+        try:
+            message = decode_binary(data)
+        except MalformedFrame as error:
+            self.malformed(error)
+        else:
+            self._receive(message, len(data))
+
+    def receive_too_large(
+        self,
+        head: bytes,
+        tail: bytes,
+        size: int,
+        is_binary: bool,
+        error: HelixError | None = None,
+    ) -> bool:
+        """
+        Refuse a message that is larger than a frame may be; only its two ends were kept.
+
+        :param head: its first `helix.delivery.protocol.HEAD_BYTES`.
+        :param tail: its last `helix.delivery.protocol.TAIL_BYTES`.
+        :param size: its bytes.
+        :param error: why it is refused; by default `FrameTooLarge`.
+        :return: whether the message could be recognised.
+        """
+        error = error or FrameTooLarge()
+        if self._closed:
+            return True
+        message: _AnyMessage
+        try:
+            if is_binary:
+                message = decode_binary(head)
+            else:
+                message = self._encoding.serializer.decode_ends(head, tail)
+        except MalformedFrame:
+            return False
+        self._budget.spend(False, size, self.last_seen)
+        port = self._port_of(message.topic)
+        if message.event == "phx_join":
+            self._refuse(_join_ref_of(message), message, error)
+        elif port is None:
+            self._refuse(None, message, error)
+        elif message.join_ref is None or message.join_ref == port.join_ref:
+            refusal = port.channel.refusal(error)
+            self._reply_error(port.join_ref, message, refusal)
+        if not self._budget.bears_refusal(self.last_seen):
+            self._close(CloseCode.RATE_LIMITED, "far too many messages")
+        return True
+
+    def _refuse_heavy(self, text: bytes) -> None:
+        ends = text[:HEAD_BYTES], text[-TAIL_BYTES:]
+        if not self.receive_too_large(*ends, len(text), False, TooManyValues()):
+            self.malformed(MalformedFrame("too many values, and nothing else to be read"))
+
+    def malformed(self, error: MalformedFrame) -> None:
+        """Count a frame that can't be read; too many close the connection."""
+        self._telemetry.emit("helix.frame.malformed")
+        self._log.debug("Dropped a malformed frame: {error}", error=error)
+        if not self._budget.bears_malformed(self.last_seen):
+            self._close(CloseCode.MALFORMED_FRAMES, "too many malformed frames")
+
+    def closed(self) -> None:
+        """The transport is gone: leave all channels, and ignore what still arrives."""
+        self._closed = True
+        self.outlet.lost()
+        for port in list(self._ports.values()):
+            self._drop(port)
+        self._close = _already_closed
+
+    # what a port calls
+
+    @property
+    def user_name(self) -> str:
+        """The client's name, from the channel with a name that it joined last."""
+        names = (
+            port.channel.user_name
+            for port in reversed(self._ports.values())
+            if port.state is _State.JOINED
+        )
+        return next(filter(None, names), "")
+
+    def push(self, port: _Port, event: str, payload: bytes) -> None:
+        self._send(self._encoding.serializer.push(port.join_ref, port.topic, event, payload))
+
+    def push_of(self, port: _Port, event: str, payload: Sequence[Data]) -> None:
+        pieces = self._encoding.serializer.push_of(port.join_ref, port.topic, event, payload)
+        self.outlet.send_all(self._encoding.frame_pieces(pieces))
+
+    def end(self, port: _Port, event: str) -> None:
+        self._drop(port)
+        self._send(self._encoding.serializer.close(port.join_ref, port.topic, event))
+
+    # inside
+
+    def _send(self, text: bytes) -> None:
+        self.outlet.send(self._encoding.frame(text))
+
+    def _reply(self, join_ref: Ref, message: _AnyMessage, response: bytes) -> None:
+        self._send(
+            self._encoding.serializer.reply(join_ref, message.ref, message.topic, "ok", response)
+        )
+
+    def _refuse(self, join_ref: Ref, message: _AnyMessage, error: HelixError) -> None:
+        self._reply_error(join_ref, message, plain_refusal(error))
+
+    def _reply_error(self, join_ref: Ref, message: _AnyMessage, response: bytes) -> None:
+        self._send(
+            self._encoding.serializer.reply(join_ref, message.ref, message.topic, "error", response)
+        )
+
+    def _receive(self, message: _AnyMessage, size: int) -> None:
+        try:
+            limited = self._budget.spend(message.event == "phx_join", size, self.last_seen)
+            if limited is not None and message.event != "phx_leave":
+                self._limit(message, limited)
+            else:
+                self._route(message)
+        except Exception:
+            self._log.failure("A frame could not be served")
+            self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
+
+    def _port_of(self, topic: str) -> _Port | None:
+        """Give the channel that was joined as ``topic``."""
+        port = self._ports.get(topic)  # of nearly all topics, the key
+        if port is None:
+            port = self._ports.get(key_of(topic))
+        return port if port is not None and port.topic == topic else None
+
+    def _route(self, message: _AnyMessage) -> None:
+        port = self._port_of(message.topic)
+        event = message.event
+        if event == "phx_join":
+            self._join(message, self._ports.get(key_of(message.topic)))
+        elif port is None:
+            self._handle_unjoined(message)
+        elif message.join_ref is not None and message.join_ref != port.join_ref:
+            pass  # meant for a channel that is gone
+        elif event == "phx_leave":
+            self._leave(message, port)
+        elif port.state is _State.JOINING:
+            self._queue(message, port)
+        else:
+            self._handle(message, port)
+
+    def _limit(self, message: _AnyMessage, error: RateLimited) -> None:
+        """Refuse a message over the rate limit; a client with far too many is closed."""
+        port = self._port_of(message.topic)
+        if message.event == "phx_join":
+            port = self._ports.get(key_of(message.topic))
+            if port is not None:
+                self._drop(port)
+            self._refuse_join(_Port(self, message.topic, _join_ref_of(message)), message, error)
+            self._close_replaced(port)
+        elif port is None:
+            self._refuse(None, message, error)
+        elif message.join_ref is None or message.join_ref == port.join_ref:
+            if not isinstance(message, BinaryMessage):
+                port.channel.limited(message.event, bytes(message.payload))
+            self._reply_error(port.join_ref, message, port.channel.refusal(error))
+        if not self._budget.bears_refusal(self.last_seen):
+            reason = f"far too many messages, come back in {error.retry_after} s"
+            self._close(CloseCode.RATE_LIMITED, reason)
+
+    def _handle_unjoined(self, message: _AnyMessage) -> None:
+        if message.topic == "phoenix" and message.event == "heartbeat":
+            self._reply(None, message, EMPTY)
+        elif message.event == "phx_leave":
+            self._reply(message.join_ref, message, EMPTY)
+        else:
+            self._refuse(None, message, UnmatchedTopic())
+
+    def _handle(self, message: _AnyMessage, port: _Port) -> None:
+        binary = type(message) is BinaryMessage
+        channel = port.channel
+        try:
+            response = channel.handle(message.event, message.payload, binary)
+        except HelixError as error:
+            self._reply_error(port.join_ref, message, channel.refusal(error))
+        except Exception:
+            self._log.failure("A channel crashed")
+            port.end("phx_error")
+        else:
+            if isinstance(response, bytes):
+                self._reply(port.join_ref, message, response)
+            elif response is not None:
+                self._reply_later(response, port, message)
+
+    def _reply_later(self, response: Deferred[bytes], port: _Port, message: _AnyMessage) -> None:
+        about = (port, message)
+        response.addCallbacks(self._answered, self._refused, about, {}, about).addErrback(
+            self._crashed
+        )
+
+    def _answered(self, response: bytes, port: _Port, message: _AnyMessage) -> None:
+        if port.state is _State.JOINED:
+            self._reply(port.join_ref, message, response)
+
+    def _refused(self, failure: Failure, port: _Port, message: _AnyMessage) -> None:
+        if port.state is not _State.JOINED:
+            return
+        error = failure.value
+        if isinstance(error, HelixError):
+            self._reply_error(port.join_ref, message, port.channel.refusal(error))
+        else:
+            self._log.failure("A channel crashed", failure)
+            port.end("phx_error")
+
+    def _queue(self, message: _AnyMessage, port: _Port) -> None:
+        if port.queue is None:
+            port.queue = []
+        if len(port.queue) < MAX_QUEUED:
+            port.queue.append(message)
+        else:
+            self._close(CloseCode.RATE_LIMITED, "far too many messages while a join waits")
+
+    def _leave(self, message: _AnyMessage, port: _Port) -> None:
+        self._drop(port)
+        self._reply(port.join_ref, message, EMPTY)
+        self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
+
+    def _drop(self, port: _Port) -> None:
+        """Forget a channel: its member is removed, its join cancelled."""
+        if self._ports.get(port.key) is port:
+            self._forget(port)
+        joining = port.state is _State.JOINING
+        port.state = _State.CLOSED
+        port.queue = None
+        if joining:
+            if port.joining is not None:
+                port.joining.cancel()
+            return
+        try:
+            port.channel.leave()
+        except Exception:  # the session has seen to its own fault
+            self._log.debug("A leave failed")
+        del port.channel  # which has the port: garbage in circles is collected late
+
+    def _forget(self, port: _Port) -> None:
+        del self._ports[port.key]
+        self._budget.return_channel()
+
+    def _join(self, message: _AnyMessage, old: _Port | None) -> None:
+        if old is not None:
+            self._drop(old)
+        port = _Port(self, message.topic, _join_ref_of(message))
+        try:
+            if isinstance(message, BinaryMessage):
+                raise InvalidParameters()
+            if len(self._ports) >= self._limits.max_channels:
+                raise TooManyChannels()
+            params = bytes(message.payload)
+            port.channel = self._router.channel(port, params)
+            if not self._budget.take_channel():
+                raise TooManyChannels()
+        except HelixError as error:
+            self._refuse_join(port, message, error)
+            self._close_replaced(old)
+            return
+        self._ports[port.key] = port
+        joining = Deferred.fromCoroutine(port.channel.join(params))
+        port.joining = joining
+        joining.addCallbacks(
+            self._joined, self._join_failed, (port, message, old), {}, (port, message, old)
+        ).addErrback(self._crashed)
+
+    def _joined(
+        self, response: Sequence[Data], port: _Port, message: _AnyMessage, old: _Port | None
+    ) -> None:
+        """Reply before anything else of the channel, then serve the frames that waited."""
+        port.joining = None
+        port.state = _State.JOINED
+        pieces = self._encoding.serializer.reply_of(
+            port.join_ref, message.ref, message.topic, "ok", response
+        )
+        self.outlet.send_all(self._encoding.frame_pieces(pieces))
+        self._close_replaced(old)
+        queued, port.queue = port.queue, None
+        port.channel.joined()
+        for waited in queued or ():
+            if port.state is _State.JOINED:
+                self._handle(waited, port)
+
+    def _join_failed(
+        self, failure: Failure, port: _Port, message: _AnyMessage, old: _Port | None
+    ) -> None:
+        port.joining = None
+        if port.state is _State.CLOSED:  # the client left meanwhile
+            self._close_replaced(old)
+            return
+        port.state = _State.CLOSED
+        self._forget(port)
+        if isinstance(failure.value, HelixError):
+            self._refuse_join(port, message, failure.value)
+        else:
+            self._log.failure("A join crashed", failure)
+            self._refuse_join(port, message, JoinCrashed())
+        self._close_replaced(old)
+
+    def _crashed(self, failure: Failure) -> None:
+        self._log.failure("A frame could not be answered", failure)
+        self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
+
+    def _refuse_join(self, port: _Port, message: _AnyMessage, error: HelixError) -> None:
+        """Refuse a join; with ``phx_close`` if no retry can succeed, so that the client stops."""
+        unmatched = isinstance(error, UnmatchedTopic)
+        channel: Channel | None = getattr(port, "channel", None)
+        refusal = plain_refusal if channel is None else channel.refusal
+        self._reply_error(None if unmatched else port.join_ref, message, refusal(error))
+        if unmatched or isinstance(error, InvalidFlowId | FlowDeleted):
+            self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
+
+    def _close_replaced(self, old: _Port | None) -> None:
+        if old is not None:
+            self._send(self._encoding.serializer.close(old.join_ref, old.topic, "phx_close"))
+
+
+@attrs.frozen
+class Connections:
+    """
+    Makes the connections of a server, for every transport.
+
+    :ivar router: finds their channels.
+    :ivar work: as that of `Connection`.
+    """
+
+    clock: IReactorTime
+    router: Router
+    limits: ConnectionLimits
+    telemetry: Telemetry
+    work: Callable[[], float] = thread_time
+
+    def make(
+        self,
+        outlet: Outlet,
+        close: Callable[[CloseCode, str], None],
+        address: AddressBudget | None,
+    ) -> Connection:
+        """The protocol's state for a client that has connected; parameters as `Connection`'s."""
+        return Connection(
+            outlet, self.router, self.limits, self.clock, self.telemetry, close, address, self.work
+        )

@@ -1,0 +1,100 @@
+"""The channel ``flow_management``: clients report flows that were deleted elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from helix.channels.channel import Port, plain_refusal
+from helix.delivery.protocol import EMPTY, Data, encode_json
+from helix.documents.ids import parse_flow_id
+from helix.errors import (
+    FlowNotFound,
+    HelixError,
+    InvalidFlowId,
+    InvalidFlowIdParameter,
+    SessionNotFound,
+    UnknownEvent,
+)
+from helix.flows.service import FlowSessionService
+
+
+class _FlowDeleted(msgspec.Struct):
+    flow_id: object = None
+
+
+_decode_deleted = msgspec.json.Decoder(_FlowDeleted).decode
+
+
+Delete = Callable[[str, str], Deferred[Any]]
+"""Deletes a stored flow: its id, and by whom, as a name to show."""
+
+
+class ManagementChannel:
+    """
+    ``flow_management``: ends the sessions of flows that were deleted elsewhere.
+
+    :param delete: also deletes the flow; ``None`` if that isn't wanted.
+    """
+
+    user_name = ""
+
+    __slots__ = ("_delete", "_port", "_service")
+
+    def __init__(
+        self, service: FlowSessionService, port: Port, delete: Delete | None = None
+    ) -> None:
+        self._service = service
+        self._port = port
+        self._delete = delete
+
+    async def join(self, params: bytes) -> Sequence[Data]:
+        return (EMPTY,)
+
+    def joined(self) -> None:
+        """Nobody is told."""
+
+    def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes]:
+        if event != "flow_deleted":
+            raise UnknownEvent()
+        try:
+            flow_id = parse_flow_id(None if binary else _decode_deleted(payload).flow_id)
+        except (msgspec.MsgspecError, InvalidFlowId):
+            raise InvalidFlowIdParameter() from None
+        by = self._port.user_name
+        if self._delete is None:
+            return self._close(flow_id, by)
+        session = self._service.get(flow_id)
+        count = 0 if session is None else session.client_count
+        deleted = self._delete(flow_id, by)
+        return deleted.addCallbacks(
+            lambda _: _closed(count), self._not_there, errbackArgs=(flow_id, by)
+        )
+
+    def _close(self, flow_id: str, by: str) -> bytes:
+        try:
+            return _closed(self._service.close(flow_id, by))
+        except SessionNotFound:
+            return _closed(0)
+
+    def _not_there(self, failure: Failure, flow_id: str, by: str) -> bytes:
+        """A flow that isn't stored may still be open."""
+        failure.trap(FlowNotFound)
+        return self._close(flow_id, by)
+
+    def limited(self, event: str, payload: bytes) -> None:
+        """Nothing depends on the order of what is refused."""
+
+    def refusal(self, error: HelixError) -> bytes:
+        return plain_refusal(error)
+
+    def leave(self) -> None:
+        """Nothing is held."""
+
+
+def _closed(count: int) -> bytes:
+    return encode_json({"status": "session_closed", "clients_affected": count})

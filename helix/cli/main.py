@@ -1,0 +1,394 @@
+"""The ``helix`` command: starts the server, and reads and changes flows from the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from os import environ
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import click
+import msgspec
+from twisted.internet import defer
+from twisted.scripts import twistd
+
+from helix.cli.commands import run_command
+from helix.cli.tailing import Outages, Tailing, show_json, show_line
+from helix.cli.terminal import (
+    counted,
+    for_stdout,
+    progress,
+    show_time,
+    write_data,
+    write_output,
+)
+from helix.cli.transfers import export_all, import_file, tell_dropped
+from helix.client import Dropped, FlowClient, FlowEvent, StatusChanged
+from helix.client.rest import FlowsApi
+from helix.config import read_config
+from helix.delivery.protocol import encode_json
+from helix.documents.ids import new_id
+from helix.errors import Disconnected, HelixError
+from helix.log.verify import all_heads, verify_flow
+from helix.printable import shown
+from helix.store.opening import open_store
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="helix-flows")
+def main() -> None:
+    """Start the Helix server; read and change flows."""
+
+
+_server = click.option(
+    "--server",
+    envvar="HELIX_SERVER",
+    default="http://127.0.0.1:4000",
+    show_default=True,
+    show_envvar=True,
+    help="The server's URL.",
+)
+_timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for the server.",
+)
+
+
+@main.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+    options_metavar="",
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def serve(options: tuple[str, ...]) -> None:
+    """
+    Start the server. Ctrl-C stops it.
+
+    `helix serve --help` lists its options. The command is `twistd --nodaemon helix`.
+    """
+    sys.argv[1:] = ["--nodaemon", "helix", *options]
+    twistd.run()
+
+
+@main.command()
+@click.argument("text", required=False, default="")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@_server
+def flows(text: str, as_json: bool, server: str) -> None:
+    """
+    List flows, the newest change first.
+
+    With TEXT, list only flows whose id, title or description contains TEXT (case is ignored).
+
+    A line holds the id, the version, the numbers of nodes and edges, the time of the last change,
+    and the title, separated by tabs.
+    """
+
+    async def run(reactor: Any) -> None:
+        api = _api(reactor, server)
+        try:
+            async for flow in api.flows(text):
+                numbers = (flow.version, flow.node_count, flow.edge_count)
+                cells = (flow.id, *map(str, numbers), show_time(flow.updated_at), flow.title)
+                _write(flow, cells, as_json)
+        finally:
+            await api.close()
+
+    run_command(run)
+
+
+@main.command()
+@click.argument("flow")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@_server
+def versions(flow: str, as_json: bool, server: str) -> None:
+    """
+    List the named versions of FLOW, the newest first.
+
+    A line holds the version, the time it was named, who named it, and its name, separated by tabs.
+    """
+
+    async def run(reactor: Any) -> None:
+        api = _api(reactor, server)
+        try:
+            for one in await api.versions(flow):
+                cells = (str(one.version), show_time(one.at), one.by, one.name)
+                _write(one, cells, as_json)
+        finally:
+            await api.close()
+
+    run_command(run)
+
+
+@main.command()
+@click.argument("flow", required=False)
+@click.option("--all", "everything", is_flag=True, help="Export all flows to a directory.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file, or - for stdout (the default); with --all, the directory.",
+)
+@_server
+def export(flow: str | None, everything: bool, output: Path | None, server: str) -> None:
+    """Write FLOW, or all flows, as JSON for `helix import`."""
+    if everything == (flow is not None):
+        raise click.UsageError("Give a FLOW, or --all.")
+    if everything and (output is None or (output.exists() and not output.is_dir())):
+        raise click.UsageError("--all needs a directory: --output DIRECTORY.")
+
+    async def run(reactor: Any) -> None:
+        api = _api(reactor, server)
+        try:
+            if flow is not None:
+                write_output(output or Path("-"), await api.export(flow))
+            elif output is not None:
+                await export_all(api, output)
+        finally:
+            await api.close()
+
+    run_command(run)
+
+
+@main.command("import")
+@click.option("--keep-ids", is_flag=True, help="Give each flow the id in its export.")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE...",
+)
+@_server
+def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
+    """
+    Create a flow from each FILE (- for stdin) and write its id.
+
+    A FILE is an export, or browser data of the first editors. Each new flow gets a new id, so
+    nothing is overwritten. With --keep-ids it gets the id in its export; this fails if another flow
+    has that id.
+
+    If a FILE can't be imported, the command says why and imports the others.
+    """
+
+    async def run(reactor: Any) -> None:
+        api = _api(reactor, server)
+        failed = 0
+        try:
+            with progress("Importing", len(files)) as bar:
+                for file in files:
+                    try:
+                        imported = await import_file(api, file, keep_ids, _user_name())
+                        bar.say(for_stdout(imported.id))
+                        if any(msgspec.structs.astuple(imported.dropped)):
+                            bar.say(tell_dropped(file, imported), err=True)
+                    except Disconnected:
+                        raise
+                    except (HelixError, OSError) as error:
+                        failed += 1
+                        bar.say(shown(f"Error: {file}: {error}"), err=True)
+                    bar.advance(1)
+        finally:
+            await api.close()
+        if failed:
+            raise SystemExit(1)
+
+    run_command(run)
+
+
+@main.command()
+@click.argument("flow")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@_timeout
+@_server
+def tail(flow: str, as_json: bool, timeout: float, server: str) -> None:
+    """
+    Write the entries of FLOW as they arrive.
+
+    The command ends when the flow is deleted, or with Ctrl-C. If the server goes away, it waits.
+
+    A line holds the version, the time, who made the entry, and the patch, separated by tabs.
+    """
+
+    async def run(reactor: Any) -> None:
+        client = _client(reactor, server, flow)
+        tailing = Tailing(show_json if as_json else show_line)
+        client.listen(tailing.told)
+        try:
+            await _start(reactor, client, timeout)
+            await tailing.ended
+        finally:
+            tailing.ended.addErrback(lambda _: None)
+            await client.stop()
+
+    run_command(run)
+
+
+@main.command()
+@click.argument("flow")
+@click.argument("patch")
+@_timeout
+@_server
+def patch(flow: str, patch: str, timeout: float, server: str) -> None:
+    """
+    Apply PATCH to FLOW, and write the new version.
+
+    PATCH is a JSON Merge Patch of the document: JSON text, - for stdin, or @FILE. If FLOW doesn't
+    exist, it is created.
+    """
+    given = _read_patch(patch)
+
+    async def run(reactor: Any) -> None:
+        client = _client(reactor, server, flow)
+        try:
+            await _start(reactor, client, timeout)
+            before = client.version
+            dropped: list[str] = []
+            client.listen(
+                lambda event: dropped.extend(event.paths) if isinstance(event, Dropped) else None
+            )
+            try:
+                version = await client.patch(given).addTimeout(timeout, reactor)
+            except defer.TimeoutError:
+                raise Disconnected(
+                    f"The server did not confirm the patch within {timeout:g} s; "
+                    "it may have been applied"
+                ) from None
+            click.echo(str(version))
+            if version <= before:
+                click.echo("The patch changes nothing.", err=True)
+            for path in dropped:
+                click.echo(shown(f"Dropped: {path}"), err=True)
+        finally:
+            await client.stop()
+
+    run_command(run)
+
+
+@main.command()
+@click.option(
+    "--store", envvar="HELIX_STORE", show_envvar=True, help="The store, as for helix serve --store."
+)
+def verify(store: str | None) -> None:
+    """
+    Check that a store agrees with its logs.
+
+    Replays the log of every flow, and compares the result with the snapshots and the head. At the
+    first difference it names the flow and ends with status 1. The server may run meanwhile. The
+    command writes nothing.
+    """
+    url = _store_url(store)
+
+    async def run(reactor: Any) -> None:
+        opened = open_store(url, reactor, read_only=True)
+        await opened.start()
+        try:
+            heads = await all_heads(opened)
+            entries = 0
+            with progress("Verifying", sum(head.version for head in heads)) as bar:
+                for head in heads:
+                    entries += await verify_flow(opened, head.flow_id, bar.advance)
+        finally:
+            await opened.stop()
+        flows, entries_ = counted(len(heads), "flow", "flows"), counted(entries, "entry", "entries")
+        click.echo(f"{flows}, {entries_}: no difference")
+
+    run_command(run)
+
+
+@main.command("new-epoch")
+@click.option(
+    "--store", envvar="HELIX_STORE", show_envvar=True, help="The store, as for helix serve --store."
+)
+def new_epoch(store: str | None) -> None:
+    """
+    Tell all clients that a backup was restored.
+
+    Gives every flow of a store a new epoch. Clients then don't continue from a version that they
+    had before, because the log may reach that version with other entries. Each client takes the
+    document as it is now.
+
+    This is the last step of restoring a backup, before the server is started.
+    """
+    url = _store_url(store)
+
+    async def run(reactor: Any) -> None:
+        opened = open_store(url, reactor, create=False)
+        await opened.start()
+        try:
+            count = await opened.renew_epochs(new_id(SystemRandom()))
+        finally:
+            await opened.stop()
+        click.echo(f"{counted(count, 'flow', 'flows')}: a new epoch")
+
+    run_command(run)
+
+
+# what commands have in common
+
+
+def _store_url(store: str | None) -> str:
+    url = store or read_config({}, {}).store
+    if url == "memory:":
+        raise click.UsageError("Give a store: --store sqlite:PATH or postgresql://...")
+    return url
+
+
+def _api(reactor: Any, server: str) -> FlowsApi:
+    return FlowsApi(reactor, server)
+
+
+def _client(reactor: Any, server: str, flow: str) -> FlowClient:
+    return FlowClient(reactor, server, flow, user={"name": _user_name()})
+
+
+def _user_name() -> str:
+    """The name that other members see."""
+    return environ.get("USER", "helix")
+
+
+async def _start(reactor: Any, client: FlowClient, timeout: float) -> None:
+    why: list[HelixError] = []
+
+    def note(event: FlowEvent) -> None:
+        if isinstance(event, StatusChanged) and event.reason is not None:
+            why.append(event.reason)
+
+    client.listen(Outages().told)
+    forget = client.listen(note)
+    try:
+        await client.start().addTimeout(timeout, reactor)
+    except defer.TimeoutError:
+        raise why[-1] if why else Disconnected() from None
+    finally:
+        forget()
+
+
+# reading and writing
+
+
+def _write(one: object, cells: Iterable[str], as_json: bool) -> None:
+    """Write a line of a list: JSON, or text for people."""
+    if as_json:
+        write_data(encode_json(one))
+    else:
+        click.echo("\t".join(map(shown, cells)))
+
+
+def _read_patch(text: str) -> dict[str, Any]:
+    try:
+        if text == "-":
+            text = sys.stdin.buffer.read().decode()
+        elif text.startswith("@"):
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        given: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+    except OSError as error:
+        raise click.UsageError(f"The patch can't be read: {error}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"The patch is not a JSON object: {error}") from None
+    return given

@@ -1,0 +1,417 @@
+"""Operations on stored flows: list, read, create, edit, delete and restore them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from helix.chain import chain_text, chained, origin_of
+from helix.delivery.protocol import encode_json
+from helix.documents.decoding import decode_in_parts
+from helix.documents.document import (
+    DocumentLimits,
+    FlowDocument,
+    JsonObject,
+    diff,
+    empty_document,
+    encode_document,
+    validate_new,
+    validate_past,
+)
+from helix.documents.duplicating import duplicate
+from helix.documents.importing import FORMAT, FORMAT_VERSION, complete, read_import
+from helix.documents.templates import Template
+from helix.errors import TemplateNotFound
+from helix.flows.loads import Loads
+from helix.flows.reading import FlowReader
+from helix.flows.rewriting import Rewriting
+from helix.flows.service import FlowSessionService
+from helix.limits.rate_limit import Charge
+from helix.log.edits import Accepted, Check, FlowState, Submission, summary_of
+from helix.log.replaying import LogSettings
+from helix.records import Entry, FlowHead, HeadQuery, Summary
+
+_Validate = Callable[[JsonObject, DocumentLimits], JsonObject]
+
+
+@attrs.frozen
+class EntryPage:
+    """
+    Some of a log's entries.
+
+    :ivar next: the version after which the log continues; ``None`` at its end.
+    """
+
+    epoch: str
+    entries: list[Entry]
+    next: int | None
+
+
+@attrs.frozen
+class ImportedFlow:
+    """
+    A flow that was made from a file.
+
+    :ivar dropped_nodes: how many nodes the file had that could not be kept.
+    :ivar dropped_edges: likewise.
+    :ivar dropped_parents: likewise; the nodes were kept.
+    """
+
+    state: FlowState
+    dropped_nodes: int
+    dropped_edges: int
+    dropped_parents: int
+
+
+class FlowLibrary:
+    """
+    The stored flows.
+
+    The result of an operation is durable. Edits go through the flow's session, so that its members
+    see them at once. Cancelling an operation doesn't stop it.
+
+    :param logs: the store, and what else the logs share.
+    :param new_id: makes ids, each unlike any other.
+    :param templates: what a flow can be made from.
+    """
+
+    def __init__(
+        self,
+        service: FlowSessionService,
+        logs: LogSettings,
+        new_id: Callable[[], str],
+        templates: Sequence[Template],
+    ) -> None:
+        self.limits = logs.limits
+        self.templates = templates
+        self._service = service
+        self._loads = Loads()
+        self._reader = FlowReader(service, self._loads, logs.apart)
+        self._store = logs.store
+        self._wall = logs.wall
+        self._new_epoch = logs.new_epoch
+        self._new_id = new_id
+        self._apart = logs.apart
+
+    # looking
+
+    def list(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
+        """List flows, as `IFlowStore.heads`."""
+        return self._store.heads(query)
+
+    def ago(self, seconds: float) -> float:
+        """Give the time that many seconds ago, Unix seconds, by the clock of flows' changes."""
+        return self._wall() - seconds
+
+    def head(self, flow_id: str) -> Deferred[FlowHead]:
+        """
+        Give a flow without its document.
+
+        :raises FlowNotFound, FlowDeleted: when there is none.
+        """
+        return Deferred.fromCoroutine(self._reader.head(flow_id))
+
+    def read(
+        self, flow_id: str, version: int | None = None, who: str | None = None
+    ) -> Deferred[FlowState]:
+        """
+        Give a flow, its head as of ``version``.
+
+        :param version: for the past; ``None`` for the newest.
+        :param who: the address that asks, here and below, as `helix.flows.loads.Loads.ask` has it.
+        :raises FlowNotFound, FlowDeleted, VersionNotFound: when there is none.
+        :raises RateLimited: here and below, when too many wait for what they read.
+        """
+        return Deferred.fromCoroutine(self._reader.read(flow_id, version, who))
+
+    def entries(
+        self, flow_id: str, after: int, limit: int, who: str | None = None
+    ) -> Deferred[EntryPage]:
+        """
+        List the entries that follow version ``after``, in order.
+
+        :param limit: how many at most; fewer where they are large, as the store gives them.
+        :raises FlowNotFound, FlowDeleted: when there is no such flow.
+        """
+        return self._loads.ask(who, lambda: self._entries(flow_id, after, limit))
+
+    def export(self, flow_id: str, who: str | None = None) -> Deferred[tuple[JsonObject, bytes]]:
+        """
+        Give a flow's export without its document, and the document as JSON.
+        (`helix.documents.importing`)
+
+        :raises FlowNotFound, FlowDeleted: when there is no such flow.
+        """
+        return Deferred.fromCoroutine(self._export(flow_id, who))
+
+    def template(self, template_id: str) -> Template:
+        """
+        Give a template.
+
+        :raises TemplateNotFound: when there is none of that id.
+        """
+        for template in self.templates:
+            if template.id == template_id:
+                return template
+        raise TemplateNotFound()
+
+    # making
+
+    def create(
+        self,
+        document: object,
+        flow_id: str | None = None,
+        by: str = "",
+        size: int = 0,
+        charge: Charge | None = None,
+    ) -> Deferred[FlowState]:
+        """
+        Create a flow; its first entry is the difference of ``document`` to the empty document.
+
+        :param document: missing members are filled in, and nulls removed.
+        :param flow_id: its id; for ``None`` one is made. A deleted flow of that id is replaced.
+        :param by: who asks for it, as a name to show.
+        :param size: bytes that ``document`` took, about.
+        :param charge: as that of `helix.log.edits.Submission`.
+        :raises InvalidPatch, DocumentTooLarge: when the document can't be.
+        :raises FlowExists: when there is a flow of that id.
+        """
+        return Deferred.fromCoroutine(
+            self._create(lambda: complete(document), flow_id, by, size, charge)
+        )
+
+    def duplicate(
+        self, flow_id: str, by: str = "", who: str | None = None, charge: Charge | None = None
+    ) -> Deferred[FlowState]:
+        """
+        Make a flow that is a copy of another, with an id and ids of its own.
+
+        :param by, charge: as those of `create`.
+        :raises FlowNotFound, FlowDeleted: when there is no such flow.
+        """
+        return Deferred.fromCoroutine(self._duplicate(flow_id, by, who, charge))
+
+    def import_(
+        self,
+        given: object,
+        flow_id: str | None = None,
+        by: str = "",
+        size: int = 0,
+        charge: Charge | None = None,
+    ) -> Deferred[ImportedFlow]:
+        """
+        Make a flow from a file's content. (`helix.documents.importing`)
+
+        :param by, size, charge: as those of `create`.
+        :raises InvalidPatch, DocumentTooLarge, FlowExists: as `create`.
+        """
+        return Deferred.fromCoroutine(self._import(given, flow_id, by, size, charge))
+
+    # changing
+
+    def patch(
+        self,
+        flow_id: str,
+        patch: object,
+        check: Check = None,
+        by: str = "",
+        charge: Charge | None = None,
+    ) -> Deferred[Accepted]:
+        """
+        Apply a merge patch.
+
+        :param check: what it depends on.
+        :param by: who asks for it, as a name to show.
+        :param charge: as that of `helix.log.edits.Submission`.
+        :raises InvalidPatch, PatchTooLarge, DocumentTooLarge: when it can't be.
+        :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
+        """
+        return self._service.submit(
+            flow_id,
+            Submission(
+                lambda document, dropped: document.stage(patch, dropped=dropped),
+                by,
+                check=check,
+                charge=charge,
+            ),
+        )
+
+    def replace(
+        self,
+        flow_id: str,
+        document: object,
+        check: Check = None,
+        by: str = "",
+        charge: Charge | None = None,
+        size: int = 0,
+    ) -> Deferred[Accepted]:
+        """
+        Replace the document: the difference becomes an entry. (`patch`)
+
+        :param document, size: as those of `create`.
+        :raises InvalidPatch, DocumentTooLarge: when it can't be.
+        :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
+        """
+
+        def whole() -> JsonObject:
+            return validate_new(complete(document), self.limits)
+
+        return Deferred.fromCoroutine(self._rewrite(flow_id, whole, size, check, by, charge))
+
+    def restore(
+        self,
+        flow_id: str,
+        version: int,
+        check: Check = None,
+        by: str = "",
+        who: str | None = None,
+        charge: Charge | None = None,
+    ) -> Deferred[Accepted]:
+        """
+        Return to the document of an earlier version: the difference becomes an entry. (`patch`)
+
+        :raises VersionNotFound: when there was none.
+        :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
+        """
+        return Deferred.fromCoroutine(self._restore(flow_id, version, check, by, who, charge))
+
+    def delete(self, flow_id: str, by: str = "") -> Deferred[FlowHead]:
+        """
+        Delete a flow; it can be restored for a while. A deleted flow stays deleted.
+
+        Its session ends, and its members are told.
+
+        :param by: who does so, as a name to show.
+        :raises FlowNotFound: when there is none.
+        """
+        return Deferred.fromCoroutine(self._delete(flow_id, by))
+
+    def undelete(self, flow_id: str) -> Deferred[FlowHead]:
+        """
+        Restore a deleted flow, with its log; a flow that isn't deleted stays as it is.
+
+        :raises FlowNotFound: when there is none, or it was removed for good.
+        """
+        return Deferred.fromCoroutine(self._undelete(flow_id))
+
+    # inside
+
+    async def _entries(self, flow_id: str, after: int, limit: int) -> EntryPage:
+        head = await self._reader.head(flow_id)
+        entries = await self._store.entries(flow_id, head.epoch, after, limit)
+        last = entries[-1].version if entries else after
+        is_more = bool(entries) and last < head.version
+        return EntryPage(head.epoch, entries, last if is_more else None)
+
+    async def _export(self, flow_id: str, who: str | None) -> tuple[JsonObject, bytes]:
+        state = await self._reader.read(flow_id, None, who)
+        head = state.head
+        exported = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "id": flow_id,
+            "title": head.summary.title,
+            "epoch": head.epoch,
+            "version": state.version,
+            "chain": chain_text(head.chain),
+            "created_at": head.created_at,
+            "updated_at": head.updated_at,
+            "exported_at": self._wall(),
+        }
+        return exported, state.document
+
+    async def _rewrite(
+        self,
+        flow_id: str,
+        make_whole: Callable[[], JsonObject],
+        size: int,
+        check: Check,
+        by: str,
+        charge: Charge | None,
+    ) -> Accepted:
+        """Replace a document without blocking the reactor if it is large."""
+        rewriting = Rewriting(make_whole, self.limits, size, self._apart, charge)
+        await rewriting.make(await self._service.read(flow_id))
+        submission = Submission(
+            rewriting.stage, by, check=check, charge=charge, preparation=rewriting
+        )
+        return await self._service.submit(flow_id, submission)
+
+    async def _create(
+        self,
+        make_whole: Callable[[], Any],
+        flow_id: str | None,
+        by: str,
+        size: int,
+        charge: Charge | None,
+        check: _Validate = validate_new,
+    ) -> FlowState:
+        def make() -> tuple[Summary, bytes, bytes]:
+            document = FlowDocument(check(make_whole(), self.limits))
+            patch = diff(empty_document(), document.content)
+            text = encode_json(patch) if patch else b""
+            return summary_of(document), text, encode_document(document.content)
+
+        summary, text, encoded = await self._apart(size, make, charge)
+        now = self._wall()
+        epoch = self._new_epoch()
+        first = [Entry(1, text, now, by)] if text else []
+        flow_id = self._new_id() if flow_id is None else flow_id
+        head = await self._store.create(
+            flow_id,
+            epoch,
+            now,
+            chained(origin_of(epoch), first),
+            summary,
+            replace_deleted=True,
+        )
+        self._service.refresh(flow_id)
+        return FlowState(head, head.version, encoded)
+
+    async def _duplicate(
+        self, flow_id: str, by: str, who: str | None, charge: Charge | None
+    ) -> FlowState:
+        state = await self._reader.read(flow_id, None, who)
+
+        def copy() -> JsonObject:
+            return duplicate(decode_in_parts(state.document), self._new_id)
+
+        size = len(state.document)
+        return await self._create(copy, None, by, size, charge, validate_past)
+
+    async def _import(
+        self, given: object, flow_id: str | None, by: str, size: int, charge: Charge | None
+    ) -> ImportedFlow:
+        found = await self._apart(size, partial(read_import, given, self._new_id), charge)
+        state = await self._create(lambda: found.document, flow_id, by, size, charge)
+        return ImportedFlow(state, found.dropped_nodes, found.dropped_edges, found.dropped_parents)
+
+    async def _restore(
+        self,
+        flow_id: str,
+        version: int,
+        check: Check,
+        by: str,
+        who: str | None,
+        charge: Charge | None,
+    ) -> Accepted:
+        past = (await self._reader.read(flow_id, version, who)).document
+
+        def whole() -> JsonObject:
+            return validate_past(decode_in_parts(past), self.limits)
+
+        return await self._rewrite(flow_id, whole, len(past), check, by, charge)
+
+    async def _delete(self, flow_id: str, by: str) -> FlowHead:
+        head = await self._store.delete(flow_id, self._wall())
+        self._service.forget(flow_id, by)
+        return head
+
+    async def _undelete(self, flow_id: str) -> FlowHead:
+        head = await self._store.undelete(flow_id)
+        self._service.refresh(flow_id)
+        return head

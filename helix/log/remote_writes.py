@@ -1,0 +1,227 @@
+"""Reads what other writers added to a flow from the store into its live log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from helix.chain import continues
+from helix.errors import FlowDeleted, FlowNotFound, HelixError, StoreCorrupt, VersionConflict
+from helix.log.live_log import PAGE, LiveLog
+from helix.log.replaying import LogSettings, replay
+from helix.log.submitters import Submitters
+from helix.printable import field
+from helix.records import Entry, FlowHead
+
+RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between the attempts to read the store again; the last one repeats."""
+
+
+class LogFollower(Protocol):
+    """Is told how a log continues."""
+
+    def committed(self, entries: Sequence[Entry]) -> None:
+        """These are the next entries; they are durable and applied."""
+
+    def replaced(self) -> None:
+        """The log was replaced by one of another epoch."""
+
+
+class OtherWriters:
+    """
+    Updates a live log from the store: entries of other nodes, or of an append that seemed to fail.
+
+    :param log: the flow's.
+    :param submitters: the clients, which may have submitted elsewhere too.
+    :param follower: is told what was read.
+
+    :ivar stale: whether the store may have more than the log; set by whoever learns so.
+    :ivar asked: whether the update is wanted now, not only before the next append.
+    :ivar reading: the Deferred of `catch_up`, while it reads.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_failures",
+        "_flow_log",
+        "_follower",
+        "_settings",
+        "_submitters",
+        "_timer",
+        "_waiting",
+        "asked",
+        "reading",
+        "stale",
+    )
+
+    _log: Final = Logger(namespace="helix.otherwriters")
+
+    def __init__(
+        self, log: LiveLog, settings: LogSettings, submitters: Submitters, follower: LogFollower
+    ) -> None:
+        self._flow_log = log
+        self._settings = settings
+        self._submitters = submitters
+        self._follower = follower
+        self._waiting: tuple[Deferred[None], ...] = ()
+        self._timer: IDelayedCall | None = None
+        self._failures = 0
+        self._closed = False
+        self.stale = self.asked = False
+        self.reading: Deferred[None] | None = None
+
+    def ask(self) -> None:
+        """Let the next `catch_up` come soon."""
+        self.stale = self.asked = True
+
+    def wait(self) -> Deferred[None]:
+        """
+        As `ask`, and wait for it.
+
+        :return: a Deferred that fires once the log is at least what the store has now.
+        :raises HelixError: (through the Deferred) what `refuse` or `close` was told.
+        """
+        self.ask()
+        done: Deferred[None] = Deferred()
+        self._waiting = (*self._waiting, done)
+        return done
+
+    def ask_later(self, then: Callable[[], None]) -> None:
+        """
+        The store could not be reached: `ask` again later, with a longer wait each time.
+
+        :param then: called when that has been asked.
+        """
+        self.stale = True
+        if self._timer is None and not self._closed:
+            delay = RETRY_DELAYS[min(self._failures, len(RETRY_DELAYS) - 1)]
+            self._failures += 1
+            self._timer = self._settings.clock.callLater(delay, self._ask_now, then)
+
+    def catch_up(self) -> Deferred[None]:
+        """
+        Read the store's entries. No append may be under way meanwhile.
+
+        :return: a Deferred that fires when the log has them, and those who waited know.
+        :raises FlowNotFound, FlowDeleted, StoreError: (through the Deferred) when the flow is gone,
+            or the store can't tell; those who wait are owed a `refuse` then.
+        """
+        self.asked = False
+        reading = Deferred.fromCoroutine(self._read())
+        if not reading.called:
+            self.reading = reading
+        return reading.addCallbacks(self._caught_up, self._failed)
+
+    def refuse(self, error: HelixError | Failure) -> None:
+        """Fail those who wait with ``error``."""
+        for done in self._drop_waiting():
+            done.errback(error)
+
+    def close(self, error: HelixError) -> None:
+        """Read nothing more; those who wait fail with ``error``."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.refuse(error)
+        if self.reading is not None:
+            self.reading.cancel()
+
+    # inside
+
+    def _ask_now(self, then: Callable[[], None]) -> None:
+        self._timer = None
+        self.ask()
+        then()
+
+    def _caught_up(self, _: None) -> None:
+        self.reading = None
+        if not self._closed:
+            self.stale = self.asked  # somebody may have asked meanwhile
+            self._failures = 0
+            for done in () if self.stale else self._drop_waiting():
+                done.callback(None)
+
+    def _failed(self, failure: Failure) -> Failure:
+        self.reading = None
+        return failure
+
+    def _drop_waiting(self) -> tuple[Deferred[None], ...]:
+        waiting, self._waiting = self._waiting, ()
+        return waiting
+
+    async def _read(self) -> None:
+        log = self._flow_log
+        while True:
+            try:
+                head = await self._settings.store.head(log.flow_id)
+            except FlowNotFound:
+                if log.is_stored:
+                    raise
+                return
+            if head.deleted_at is not None:
+                raise FlowDeleted()
+            if head.epoch != log.epoch:
+                await self._begin_anew()
+                break
+            with suppress(FlowNotFound):  # of another epoch meanwhile: its head will say so
+                if await self._follow_to(head):
+                    break
+                await self._renew(head)
+        await self._submitters.ask_again()
+
+    async def _follow_to(self, head: FlowHead) -> bool:
+        """
+        Read the entries up to the store's head.
+
+        :return: whether they continue the log; if not, the store has another past.
+        """
+        log = self._flow_log
+        if head.version < log.version:
+            return False
+        while log.version < head.version and not self._closed:
+            entries = await self._settings.store.entries(log.flow_id, log.epoch, log.version, PAGE)
+            if self._closed:
+                break
+            if not entries:
+                if await self._settings.store.head(log.flow_id) == head:
+                    raise StoreCorrupt("The store's log ends before its head")
+                return False  # it went back just now
+            if not continues(log.chain, entries):
+                return False
+            log.apply(entries)
+            self._submitters.count_in(entries)
+            self._follower.committed(entries)
+        return log.version > head.version or log.chain == head.chain or self._closed
+
+    async def _renew(self, head: FlowHead) -> None:
+        """
+        The store was set back: it lacks confirmed entries, or has others in their place. Give its
+        log a new epoch, so that clients don't confuse the two.
+        """
+        log, epoch = self._flow_log, self._settings.new_epoch()
+        self._log.warn(
+            "The store went back in time: the log of {flow_id} was at version {version}. It"
+            " continues from {head} with a new epoch",
+            flow_id=field(log.flow_id),
+            version=log.version,
+            head=head.version,
+        )
+        with suppress(VersionConflict):  # another node was first
+            await self._settings.store.renew_epoch(
+                log.flow_id, head.epoch, head.version, head.chain, epoch
+            )
+
+    async def _begin_anew(self) -> None:
+        stored = await self._settings.store.load(self._flow_log.flow_id)
+        document = await replay(stored, self._settings)
+        if not self._closed:
+            self._flow_log.replace(stored, document)
+            self._submitters.begin_anew()
+            self._follower.replaced()

@@ -1,0 +1,157 @@
+"""Making documents of what the store has of flows; and what all that have to do with it share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+
+import attrs
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from helix.documents.decoding import decode_in_parts
+from helix.documents.document import (
+    DocumentLimits,
+    FlowDocument,
+    JsonObject,
+    empty_document,
+    encode_document,
+)
+from helix.errors import FlowDeleted, StoreCorrupt
+from helix.interfaces import IFlowStore
+from helix.limits.apart import Apart, at_once
+from helix.log.edits import FlowState
+from helix.records import Entry, StoredFlow
+
+HERE_BYTES = 512 * 1024
+"""Of JSON that are made a document, or part of other JSON, within a turn; more in a thread."""
+
+REPLAYED_AT_ONCE = 500
+"""Entries that are applied in one turn of the reactor: about 5 ms."""
+
+_KINDS = {name: type(value) for name, value in empty_document().items()}
+
+_NONSENSE = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""Errors of reading or applying something that is not a document or a patch."""
+
+
+def _decode(text: bytes) -> JsonObject:
+    decoded = decode_in_parts(text)
+    if type(decoded) is not dict:
+        raise TypeError("is no object")
+    return decoded
+
+
+@attrs.frozen
+class LogSettings:
+    """
+    What the live logs of a server share.
+
+    :ivar clock: the reactor.
+    :ivar wall: tells the time, in Unix seconds; it may be set to any other.
+    :ivar new_epoch: makes the identity of a new log.
+    :ivar work: gives the time that measures staging, in seconds. It is called twice per edit, so it
+        must be quick.
+    :ivar apart: does what takes long.
+    """
+
+    store: IFlowStore
+    clock: IReactorTime
+    wall: Callable[[], float]
+    limits: DocumentLimits
+    new_epoch: Callable[[], str]
+    work: Callable[[], float] = perf_counter
+    apart: Apart = at_once
+
+
+async def replay(stored: StoredFlow, settings: LogSettings) -> FlowDocument:
+    """
+    Make the document of a flow that was loaded. The reactor turns meanwhile.
+
+    :raises StoreCorrupt: when the snapshot or an entry is not what it was.
+    :raises TooManyPending: when too much waits for the thread.
+    """
+    size = len(stored.snapshot or b"") + sum(len(entry.patch) for entry in stored.entries)
+    if size > HERE_BYTES:
+        return await settings.apart(size, partial(_replayed, stored, settings.limits))
+    document, entries = _begin(stored, settings.limits)
+    for done, entry in enumerate(entries, 1):
+        apply_entry(document, entry)
+        if done % REPLAYED_AT_ONCE == 0:
+            await deferLater(settings.clock, 0)
+    return document
+
+
+def _replayed(stored: StoredFlow, limits: DocumentLimits) -> FlowDocument:
+    document, entries = _begin(stored, limits)
+    for entry in entries:
+        apply_entry(document, entry)
+    return document
+
+
+def _begin(stored: StoredFlow, limits: DocumentLimits) -> tuple[FlowDocument, list[Entry]]:
+    """Make the document before a flow's entries, and give these entries."""
+    entries = stored.entries
+    if stored.snapshot is not None:
+        place = f"The snapshot of version {stored.snapshot_version}"
+        return _made(stored.snapshot, FlowDocument, limits, place), entries
+    if entries and b"null" not in entries[0].patch:
+        return _made(entries[0].patch, FlowDocument.begun, limits, _place(entries[0])), entries[1:]
+    return FlowDocument.empty(limits), entries
+
+
+def _made(
+    text: bytes,
+    make: Callable[[JsonObject, DocumentLimits], FlowDocument],
+    limits: DocumentLimits,
+    place: str,
+) -> FlowDocument:
+    try:
+        document = make(_decode(text), limits)
+        _check_members(document.content)
+    except _NONSENSE as error:
+        raise StoreCorrupt(f"{place} is damaged") from error
+    return document
+
+
+def _check_members(content: JsonObject) -> None:
+    """Check that a document's parts are there, without checking their content."""
+    kinds = {name: type(value) for name, value in content.items()}
+    if kinds != _KINDS:
+        raise TypeError("a document has other members")
+    for member_id, member in (*content["nodes"].items(), *content["edges"].items()):
+        if member["id"] != member_id:
+            raise ValueError("a node or an edge is none")
+
+
+def apply_entry(document: FlowDocument, entry: Entry) -> None:
+    """
+    Apply an entry as the store gave it.
+
+    :raises StoreCorrupt: when it is not what it was.
+    """
+    try:
+        document.apply(_decode(entry.patch))
+    except _NONSENSE as error:
+        raise StoreCorrupt(f"{_place(entry)} is damaged") from error
+
+
+def _place(entry: Entry) -> str:
+    return f"The entry of version {entry.version}"
+
+
+async def load_state(flow_id: str, version: int | None, settings: LogSettings) -> FlowState:
+    """
+    Read a flow from the store.
+
+    :param version: for the past; the newest if ``None``.
+    :raises FlowNotFound, FlowDeleted, VersionNotFound, StoreError: when that can't be.
+    """
+    stored = await settings.store.load(flow_id, version)
+    if stored.head.deleted_at is not None:
+        raise FlowDeleted()
+    document = await replay(stored, settings)
+    at = stored.head.version if version is None else version
+    return FlowState(stored.head, at, encode_document(document.content))

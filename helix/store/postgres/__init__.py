@@ -1,1 +1,0 @@
-"""The store ``postgresql://``: flows in a PostgreSQL database that several nodes may share."""

@@ -1,0 +1,437 @@
+"""The SQL statements of the PostgreSQL store, their parameters and results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from helix.chain import paths_text
+from helix.errors import StoreCorrupt
+from helix.records import (
+    LISTED_DESCRIPTION,
+    LISTED_TITLE,
+    Entry,
+    FlowHead,
+    HeadQuery,
+    NamedVersion,
+    Summary,
+)
+from helix.store.postgresql.failures import Unfit
+from helix.store.postgresql.wire import Row
+
+CHAIN = """COALESCE((SELECT chain FROM helix_entries WHERE helix_entries.flow = helix_flows.key
+        AND helix_entries.version = helix_flows.version), helix_flows.origin)"""
+
+_HEAD = """flow_id, epoch, version, title, description, node_count, edge_count,
+    created_at, updated_at, origin, {} AS chain, deleted_at"""
+HEAD = _HEAD.format(CHAIN)
+HEAD_IN_LIST = _HEAD.format("NULL::bytea")
+BRIEF_HEAD = HEAD_IN_LIST.replace(
+    "title, description",
+    f"left(title, {LISTED_TITLE}), left(description, {LISTED_DESCRIPTION})",
+)
+
+ENTRY = "version, patch, at, by, client_id, op_id, chain, dropped"
+
+# An entry on its way in; its chain is base64.
+_ADDED = """version bigint, patch text, at double precision, by text, client_id text, op_id bigint,
+        chain text, dropped text"""
+_NEW_ENTRY = "version, patch, at, by, client_id, op_id, decode(chain, 'base64'), dropped"
+
+# Locked in the order of their ids, so that no two batches wait for each other for ever. What
+# somebody else changed during the wait is seen after it. Joined row by row, through the index: the
+# planner can't know how few rows are asked for.
+APPEND = f"""
+WITH locked AS MATERIALIZED (
+    SELECT asked.*, flow.key, flow.deleted
+    FROM (
+        SELECT * FROM json_to_recordset(%(asked)s) AS asked (
+            n bigint, flow_id text, epoch text, base bigint, base_chain text,
+            size integer, at double precision, title text, description text,
+            node_count integer, edge_count integer, search text, entries json)
+        ORDER BY flow_id COLLATE "C"
+    ) AS asked LEFT JOIN LATERAL (
+        SELECT key, deleted_at IS NOT NULL AS deleted FROM helix_flows
+        WHERE helix_flows.flow_id = asked.flow_id FOR NO KEY UPDATE
+    ) AS flow ON true
+), won AS (
+    UPDATE helix_flows AS flows
+    SET version = locked.base + locked.size, updated_at = locked.at,
+        node_count = locked.node_count, edge_count = locked.edge_count,
+        -- What is the same stays where it is, however long.
+        title = CASE WHEN flows.title = locked.title THEN flows.title ELSE locked.title END,
+        description = CASE WHEN flows.description = locked.description
+            THEN flows.description ELSE locked.description END,
+        search = CASE WHEN flows.search = decode(locked.search, 'base64')
+            THEN flows.search ELSE decode(locked.search, 'base64') END
+    FROM locked
+    WHERE flows.flow_id = locked.flow_id AND flows.version = locked.base
+        AND decode(locked.base_chain, 'base64') = COALESCE(
+            (SELECT chain FROM helix_entries
+            WHERE helix_entries.flow = flows.key AND helix_entries.version = locked.base),
+            flows.origin)
+        AND flows.epoch = locked.epoch AND flows.deleted_at IS NULL
+    RETURNING locked.n, flows.key, locked.entries
+), added AS (
+    INSERT INTO helix_entries (flow, {ENTRY})
+    SELECT won.key, {_NEW_ENTRY}
+    FROM won CROSS JOIN LATERAL json_to_recordset(won.entries) AS added ({_ADDED})
+)
+SELECT n, deleted FROM locked WHERE n NOT IN (SELECT n FROM won)
+"""
+
+CREATE = """
+INSERT INTO helix_flows (flow_id, epoch, version, created_at, updated_at, title, description,
+    node_count, edge_count, search, origin)
+VALUES (%(flow_id)s, %(epoch)s, %(version)s, %(created_at)s, %(updated_at)s, %(title)s,
+    %(description)s, %(node_count)s, %(edge_count)s, decode(%(search)s, 'hex'),
+    %(origin)s)
+ON CONFLICT (flow_id) DO NOTHING RETURNING key
+"""
+
+ADD_FIRST = f"""
+INSERT INTO helix_entries (flow, {ENTRY})
+SELECT %(key)s, {_NEW_ENTRY} FROM json_to_recordset(%(added)s) AS added ({_ADDED})
+"""
+
+LOAD = f"""
+SELECT {HEAD}, key, COALESCE(snapshot_version, 0), document
+FROM helix_flows LEFT JOIN LATERAL (
+    SELECT helix_snapshots.version AS snapshot_version, document FROM helix_snapshots
+    WHERE flow = key AND helix_snapshots.version <= COALESCE(%(version)s, helix_flows.version)
+    ORDER BY helix_snapshots.version DESC LIMIT 1
+) AS snapshot ON true
+WHERE flow_id = %(flow_id)s
+"""
+
+LOG = "SELECT key FROM helix_flows WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s"
+
+TAIL = f"""
+SELECT {ENTRY} FROM helix_entries
+WHERE flow = %(key)s AND version > %(after)s AND version <= %(end)s
+ORDER BY version LIMIT %(limit)s
+"""
+
+# How large a patch is, is known without reading it.
+ENTRIES = f"""
+SELECT {", ".join(f"entry.{column}" for column in ENTRY.split(", "))}
+FROM helix_flows LEFT JOIN LATERAL (
+    SELECT {ENTRY}, octet_length(patch) AS size,
+        sum(octet_length(patch)) OVER (ORDER BY version) AS total
+    FROM helix_entries WHERE flow = key AND helix_entries.version > %(after)s
+    ORDER BY version LIMIT %(limit)s
+) AS entry ON entry.total <= %(bytes)s OR entry.total = entry.size
+WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s ORDER BY entry.version
+"""
+
+FIND = f"""
+SELECT {ENTRY} FROM helix_entries
+WHERE flow = ({LOG}) AND client_id = %(client_id)s AND op_id = ANY(%(op_ids)s)
+ORDER BY version
+"""
+
+NEWEST_OP = f"""
+SELECT max(op_id) FROM helix_entries WHERE flow = ({LOG}) AND client_id = %(client_id)s
+"""
+
+# What removes the flow waits for the lock, and then removes the snapshot too.
+KEEP_SNAPSHOT = """
+INSERT INTO helix_snapshots (flow, version, document)
+SELECT key, %(version)s, %(document)s
+FROM (
+    SELECT key, version, origin FROM helix_flows
+    WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s FOR KEY SHARE
+) AS log
+WHERE %(version)s BETWEEN 0 AND version AND %(chain)s = COALESCE(
+    (SELECT chain FROM helix_entries WHERE flow = key AND helix_entries.version = %(version)s),
+    origin)
+ON CONFLICT DO NOTHING RETURNING flow
+"""
+
+SNAPSHOT_VERSIONS = f"""
+SELECT snapshots.version FROM ({LOG}) AS log
+LEFT JOIN helix_snapshots AS snapshots ON flow = key ORDER BY snapshots.version
+"""
+
+SIZES = """
+SELECT COALESCE((SELECT sum(octet_length(patch)) FROM helix_entries
+    WHERE flow = %(key)s AND version > step.after AND version <= step.version), 0)
+FROM unnest(%(after)s::bigint[], %(decided)s::bigint[]) WITH ORDINALITY
+    AS step (after, version, place)
+ORDER BY place
+"""
+
+THIN_OUT = "DELETE FROM helix_snapshots WHERE flow = %(key)s AND version = ANY(%(versions)s)"
+
+# Whoever appends, names or deletes waits for each other.
+LOCK_LOG = """
+SELECT key, version, deleted_at IS NOT NULL FROM helix_flows
+WHERE flow_id = %(flow_id)s AND epoch = %(epoch)s FOR NO KEY UPDATE
+"""
+
+LOCK_FLOW = f"""
+SELECT key, epoch, version, {CHAIN}, deleted_at IS NOT NULL FROM helix_flows
+WHERE flow_id = %(flow_id)s FOR NO KEY UPDATE
+"""
+
+NAME_OF = """
+SELECT version, name, by, at FROM helix_version_names
+WHERE flow = %(key)s AND version = %(version)s
+"""
+
+COUNT_NAMES = "SELECT count(*) FROM helix_version_names WHERE flow = %(key)s"
+
+NAMED_VERSIONS = f"""
+SELECT names.version, name, by, at FROM ({LOG}) AS log
+LEFT JOIN helix_version_names AS names ON flow = key ORDER BY names.version DESC
+"""
+
+KEEP_NAME = """
+INSERT INTO helix_version_names (flow, version, name, by, at)
+VALUES (%(key)s, %(version)s, %(name)s, %(by)s, %(at)s)
+ON CONFLICT (flow, version) DO UPDATE SET name = excluded.name, by = excluded.by, at = excluded.at
+"""
+
+DROP_NAME = """
+DELETE FROM helix_version_names WHERE flow = %(key)s AND version = %(version)s RETURNING version
+"""
+
+HEAD_OF = f"SELECT {HEAD} FROM helix_flows WHERE flow_id = %(flow_id)s"
+
+DELETE = f"""
+UPDATE helix_flows SET deleted_at = COALESCE(deleted_at, %(at)s) WHERE flow_id = %(flow_id)s
+RETURNING {HEAD}
+"""
+
+UNDELETE = f"""
+UPDATE helix_flows SET deleted_at = NULL WHERE flow_id = %(flow_id)s RETURNING {HEAD}
+"""
+
+# Of what is removed first: none of it can be added to after that.
+REMOVE_DELETED = """
+DELETE FROM helix_flows WHERE flow_id = %(flow_id)s AND deleted_at IS NOT NULL RETURNING key
+"""
+
+REMOVE_OLD = """
+DELETE FROM helix_flows WHERE flow_id IN (
+    SELECT flow_id FROM helix_flows WHERE deleted_at < %(before)s
+    ORDER BY flow_id LIMIT %(limit)s FOR UPDATE
+) RETURNING key
+"""
+
+RENEW_EPOCH = "UPDATE helix_flows SET epoch = %(epoch)s WHERE key = %(key)s"
+
+# Locked in the order of their ids, as by appends.
+RENEW_EPOCHS = """
+WITH locked AS MATERIALIZED (
+    SELECT flow_id FROM helix_flows ORDER BY flow_id FOR NO KEY UPDATE
+), renewed AS (
+    UPDATE helix_flows SET epoch = %(epoch)s FROM locked
+    WHERE helix_flows.flow_id = locked.flow_id RETURNING 1
+) SELECT count(*) FROM renewed
+"""
+
+# Each sees what was committed before the flow could be locked.
+REMOVE_LOGS = (
+    "DELETE FROM helix_entries WHERE flow = ANY(%(keys)s)",
+    "DELETE FROM helix_snapshots WHERE flow = ANY(%(keys)s)",
+    "DELETE FROM helix_version_names WHERE flow = ANY(%(keys)s)",
+)
+
+
+def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
+    """
+    Give the statement that lists flows, and its parameters.
+
+    Bytes of UTF-8 are compared, which the database's collation and case rules don't touch.
+    """
+    where = ["deleted_at IS NOT NULL" if query.deleted else "deleted_at IS NULL"]
+    parameters: dict[str, object] = {"limit": query.limit}
+    if query.before is not None:
+        where.append("(updated_at, flow_id) < (%(before_at)s, %(before_id)s)")
+        parameters["before_at"] = query.before[0]
+        parameters["before_id"] = pack(query.before[1])
+    if query.text:
+        where.append("position(decode(%(text)s, 'hex') IN search) > 0")
+        parameters["text"] = _fold(query.text).hex()
+    for n, (column, operator, value) in enumerate(query.comparisons):
+        where.append(f"{column} {operator} %(bound{n})s")
+        parameters[f"bound{n}"] = value
+    columns = BRIEF_HEAD if query.brief else HEAD_IN_LIST
+    listed = f"SELECT {columns} FROM helix_flows WHERE {' AND '.join(where)}"
+    return f"{listed} ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s", parameters
+
+
+def write_head(head: FlowHead) -> dict[str, object]:
+    """Give the parameters of `CREATE`."""
+    return {
+        "flow_id": pack(head.flow_id),
+        "epoch": pack(head.epoch),
+        "version": head.version,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+        "title": pack(head.summary.title),
+        "description": pack(head.summary.description),
+        "node_count": head.summary.node_count,
+        "edge_count": head.summary.edge_count,
+        "search": searchable(head.flow_id, head.summary).hex(),
+        "origin": head.origin,
+    }
+
+
+class _Added(msgspec.Struct, gc=False):
+    """An entry on its way into `APPEND` or `ADD_FIRST`; msgspec writes bytes as base64."""
+
+    version: int
+    patch: str
+    at: float
+    by: str
+    client_id: str | None
+    op_id: int | None
+    chain: bytes
+    dropped: str
+
+
+class _Asked(msgspec.Struct, gc=False):
+    """
+    An append as `APPEND` takes it.
+
+    :ivar n: tells it from the others of its batch.
+    """
+
+    n: int
+    flow_id: str
+    epoch: str
+    base: int
+    base_chain: bytes
+    size: int
+    at: float
+    title: str
+    description: str
+    node_count: int
+    edge_count: int
+    search: bytes
+    entries: list[_Added]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_paths = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+def encode_append(
+    n: int,
+    flow_id: str,
+    epoch: str,
+    base: int,
+    base_chain: bytes,
+    entries: Sequence[Entry],
+    summary: Summary,
+) -> bytes:
+    """
+    Give the JSON of one append for `APPEND`.
+
+    :param n: tells it from the others of its batch.
+    :raises Unfit: when it holds what no text can.
+    """
+    try:
+        asked = _Asked(
+            n,
+            pack(flow_id),
+            pack(epoch),
+            base,
+            base_chain,
+            len(entries),
+            entries[-1].at,
+            pack(summary.title),
+            pack(summary.description),
+            summary.node_count,
+            summary.edge_count,
+            searchable(flow_id, summary),
+            [_added(entry) for entry in entries],
+        )
+        return _encode(asked)
+    except UnicodeError:
+        raise Unfit() from None
+
+
+def encode_entries(entries: Sequence[Entry]) -> str:
+    """
+    Give the JSON of entries for `ADD_FIRST`.
+
+    :raises Unfit: when one holds what no text can.
+    """
+    try:
+        return _encode([_added(entry) for entry in entries]).decode()
+    except UnicodeError:
+        raise Unfit() from None
+
+
+def _added(entry: Entry) -> _Added:
+    client_id = None if entry.client_id is None else pack(entry.client_id)
+    patch = pack(entry.patch.decode())
+    dropped = pack(paths_text(entry.dropped).decode())
+    by = pack(entry.by)
+    return _Added(entry.version, patch, entry.at, by, client_id, entry.op_id, entry.chain, dropped)
+
+
+def searchable(flow_id: str, summary: Summary) -> bytes:
+    """Give what a list is searched in: a query finds no match across its parts."""
+    return b"\xff".join([_fold(flow_id), _fold(summary.title), _fold(summary.description)])
+
+
+def _fold(text: str) -> bytes:
+    return text.casefold().encode("utf-8", "surrogatepass")
+
+
+def pack(text: str) -> str:
+    """Give a text as a column can hold it: PostgreSQL's texts have no NUL."""
+    if "\0" in text or "\x1a" in text:
+        return text.replace("\x1a", "\x1a\2").replace("\0", "\x1a\1")
+    return text
+
+
+def unpack(text: str) -> str:
+    """Turn `pack` around."""
+    if "\x1a" in text:
+        # One at the end was cut off from what follows it. (`BRIEF_HEAD`)
+        whole = text.removesuffix("\x1a")
+        return whole.replace("\x1a\1", "\0").replace("\x1a\2", "\x1a")
+    return text
+
+
+def read_head(row: Row) -> FlowHead:
+    """Give the head that the columns `HEAD` are."""
+    flow_id, epoch, version, title, description, nodes, edges, created, updated, *rest = row
+    origin, chain, deleted = rest
+    summary = Summary(unpack(title), unpack(description), nodes, edges)
+    return FlowHead(
+        unpack(flow_id),
+        unpack(epoch),
+        version,
+        summary,
+        created,
+        updated,
+        bytes(origin),
+        bytes(chain or b""),
+        deleted,
+    )
+
+
+def read_entry(row: Row) -> Entry:
+    """Give the entry that the columns `ENTRY` are."""
+    version, patch, at, by, client_id, op_id, chain, dropped = row
+    if client_id is not None:
+        client_id = unpack(client_id)
+    try:
+        paths = _decode_paths(unpack(dropped)) if dropped else ()
+    except msgspec.MsgspecError:
+        raise StoreCorrupt() from None
+    patch = unpack(patch).encode()
+    return Entry(version, patch, at, unpack(by), client_id, op_id, paths, bytes(chain or b""))
+
+
+def read_name(row: Row) -> NamedVersion:
+    """Give the named version that a row of `NAME_OF` is."""
+    version, name, by, at = row
+    return NamedVersion(version, unpack(name), unpack(by), at)

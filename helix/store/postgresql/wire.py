@@ -1,0 +1,211 @@
+"""One connection to the database: txpostgres and psycopg2 behind two methods."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+import psycopg2
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from txpostgres import txpostgres
+
+from helix.errors import StoreError, StoreReadOnly
+from helix.store.postgresql.address import Address
+from helix.store.postgresql.failures import ConnectionGone, Unfit, explain, explain_attempt
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+Parameters = Mapping[str, object]
+
+GRACE = 0.5
+"""Seconds after which a server that should have given up a statement is taken for dead."""
+
+_SET_UP = """
+SELECT current_setting('transaction_read_only') = 'on',
+    set_config('statement_timeout', %(answer_ms)s::text, false),
+    set_config('idle_in_transaction_session_timeout', %(answer_ms)s::text, false),
+    set_config('enable_hashjoin', 'off', false),
+    set_config('enable_mergejoin', 'off', false)
+"""
+
+# For the transaction that it is in alone: between PgBouncer and the server a connection may be
+# another one for each, with settings of its own.
+_DURABLE = """
+SELECT set_config('synchronous_commit',
+    CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+    ELSE current_setting('synchronous_commit') END, true)
+"""
+
+WRITING = f"BEGIN;{_DURABLE}"
+"""Begins a transaction whose commit is on the server's disk before it is confirmed."""
+
+
+@attrs.frozen
+class Bounds:
+    """
+    How long what is waited for.
+
+    :ivar start: seconds that the server may be away when the store starts.
+    :ivar wait: seconds that work waits for a connection, and is tried again after losing one.
+    :ivar answer: seconds that one statement may take.
+    :ivar long_answer: the same for one that removes whole logs.
+    :ivar upgrade: the same for one that changes the schema, and so may write all logs anew.
+    """
+
+    start: float = 30.0
+    wait: float = 5.0
+    answer: float = 8.0
+    long_answer: float = 120.0
+    upgrade: float = 3600.0
+
+
+class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
+    """
+    A connection of txpostgres that says when it is gone.
+
+    :param gone: is told, perhaps more than once.
+    """
+
+    def __init__(self, reactor: object, gone: Callable[[], None]) -> None:
+        super().__init__(reactor)
+        self._gone = gone
+
+    def continuePolling(self, swallowErrors: bool = False) -> None:
+        # What nobody waits for is told below; it needs no traceback in the log.
+        super().continuePolling(swallowErrors=True)
+        if not self.closed and self.fileno() < 0:
+            # libpq gave the socket up while nothing was asked, and psycopg2 doesn't say so.
+            # It can't be watched any more.
+            self.pollable().close()
+
+    def doRead(self) -> None:
+        super().doRead()
+        if self.closed:
+            self._gone()
+
+    def connectionLost(self, reason: Failure) -> None:
+        super().connectionLost(reason)
+        self._gone()
+
+
+class Connection:
+    """
+    A connection on which one thing is done at a time.
+
+    :ivar gone: fires when it is closed, by whomever.
+    :ivar is_gone: whether it is.
+    :ivar only_reads: whether the server took no writes when it was opened.
+    :ivar bounds: what everything on it is held to.
+    """
+
+    def __init__(self, reactor: object, bounds: Bounds) -> None:
+        self.gone: Deferred[None] = Deferred()
+        self.is_gone = self.only_reads = False
+        self._reactor = reactor
+        self._clock = IReactorTime(reactor)
+        self.bounds = bounds
+        self._wire = _Wire(reactor, self.discard)
+
+    async def open(self, address: Address, attempt: int) -> None:
+        """
+        Connect, in two bounded steps: the name, if there is one, and the rest.
+
+        :param attempt: how many there were before.
+        :raises Refused: when the server doesn't let us in.
+        :raises StoreUnavailable: when it can't be reached, or `discard` was asked for meanwhile.
+        """
+        parameters = await address.resolve(self._reactor, attempt, self.bounds.wait)
+        if self.is_gone:
+            raise ConnectionGone()  # there was nothing to close yet, and nobody would close it now
+        timer = self._clock.callLater(self.bounds.wait, self.discard)
+        try:
+            await self._wire.connect(**parameters)
+        except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
+            self.discard()
+            raise explain_attempt(error, address) from None  # whose text may be too outspoken
+        except ValueError:
+            # txpostgres is told of its success a turn later, and then watches a socket that may
+            # have been closed in between, which epoll refuses.
+            if not self.is_gone:
+                raise
+            raise ConnectionGone() from None
+        finally:
+            if timer.active():
+                timer.cancel()
+        set_up = await self.ask(_SET_UP, {"answer_ms": int(self.bounds.answer * 1000)})
+        self.only_reads = set_up[0][0]
+
+    def discard(self) -> None:
+        """Close it. What is under way fails."""
+        if self.is_gone:
+            return
+        self.is_gone = True
+        if self._wire.pollable() is not None:
+            self._wire.close()
+            self._wire.pollable().close()  # txpostgres leaves one that broke to the collector
+        self.gone.callback(None)
+
+    async def ask(
+        self, sql: str, parameters: Parameters | None = None, seconds: float | None = None
+    ) -> list[Row]:
+        """
+        Run a statement.
+
+        :param seconds: how long it may take, where that isn't the bound of all. Only within a
+            transaction, for the rest of which the server is told.
+        :return: its rows; none for one that has none.
+        :raises ConnectionGone: when it can't be known what became of it.
+        :raises StoreError: when it had no effect.
+        """
+        if seconds is not None:
+            await self.ask(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+        limit = (seconds or self.bounds.answer) + GRACE
+        timer = self._clock.callLater(limit, self.discard)
+        try:
+            cursor = self._wire.cursor()
+            await cursor.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+        except UnicodeError:
+            raise Unfit() from None
+        except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
+            explained = ConnectionGone() if self._wire.closed else explain(error)
+            # From one that only reads, the next one may lead to the server that took over.
+            if isinstance(explained, (ConnectionGone, StoreReadOnly)):
+                self.discard()
+            raise explained from None
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    async def write(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        """
+        As `ask`, for a statement that is a transaction by itself, and durable once it is answered.
+        """
+        return await self.ask(f"{_DURABLE};{sql}", parameters)
+
+    async def transaction(self, work: Callable[[], Awaitable[T]], begin: str = WRITING) -> T:
+        """
+        Do ``work`` in a transaction: all that it asks for happens, or nothing.
+
+        :param begin: what starts it.
+        """
+        await self.ask(begin)
+        try:
+            result = await work()
+        except BaseException:
+            await self._roll_back()
+            raise
+        await self.ask("COMMIT")
+        return result
+
+    async def _roll_back(self) -> None:
+        if self.is_gone:
+            return
+        try:
+            await self.ask("ROLLBACK")
+        except StoreError:
+            self.discard()

@@ -1,0 +1,7 @@
+"""
+``sqlite:PATH``: flows in one file, written by one thread and read by another.
+
+`store` is what implements `helix.interfaces.IFlowStore`; `worker` is a thread and its queue;
+`writes` and `reads` are what is done there, in transactions; `file` opens, checks and locks the
+file.
+"""

@@ -1,0 +1,108 @@
+"""Log output as one JSON object per line, and telemetry events in the log."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import IO, Any
+
+import msgspec
+from twisted.logger import (
+    FileLogObserver,
+    FilteringLogObserver,
+    ILogFilterPredicate,
+    ILogObserver,
+    LogEvent,
+    Logger,
+    LogLevel,
+    LogLevelFilterPredicate,
+    PredicateResult,
+    formatEvent,
+    formatEventAsClassicLogText,
+)
+from zope.interface import implementer
+
+from helix.printable import field, shown_lines
+from helix.telemetry.events import Telemetry, Values
+
+_LOGGED = (
+    "helix.session.started",
+    "helix.session.ended",
+    "helix.session.crashed",
+)
+
+_OF_TWISTED = re.compile(r"\w+ starting on .*|\((?:TCP|TLS|UNIX) Port .* Closed\)", re.DOTALL)
+"""Twisted's lines about ports; they name neither the address nor who may connect."""
+
+_STARTS = ("twistd {version} ", "reactor class: ")
+"""How Twisted's lines about itself begin, which it writes at the start."""
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+@implementer(ILogObserver)
+class JSONObserver:
+    """
+    Writes each event as one line: ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, the
+    event's own fields, and ``traceback`` where there is one.
+    """
+
+    def __init__(self, output: IO[str]) -> None:
+        self._output = output
+
+    def __call__(self, event: LogEvent) -> None:
+        level = event.get("log_level", LogLevel.info)
+        line = {
+            "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(),
+            "level": level.name,
+            "logger": event.get("log_namespace", "-"),
+            "message": formatEvent(event),
+        }
+        line.update(event.get("helix_fields", {}))
+        if "log_failure" in event:
+            line["traceback"] = event["log_failure"].getTraceback()
+        self._output.write(_encode(line).decode() + "\n")
+        self._output.flush()
+
+
+def _as_text(event: LogEvent) -> str | None:
+    """An event as a line; further lines of its text and traceback begin with a tab."""
+    text = formatEventAsClassicLogText(event)
+    return None if text is None else shown_lines(text)
+
+
+@implementer(ILogFilterPredicate)
+class WithoutTwistedsStart:
+    """Filters out Twisted's lines about its own start, ports and factories."""
+
+    def __call__(self, event: LogEvent) -> Any:
+        if "message" in event:  # by the older way to log
+            text = " ".join(map(str, event["message"]))
+            is_twisteds = _OF_TWISTED.fullmatch(text) is not None
+        else:
+            is_twisteds = (event.get("log_format") or "").startswith(_STARTS)
+        return PredicateResult.no if is_twisteds else PredicateResult.maybe
+
+
+def make_observer(output: IO[str], log_format: str) -> ILogObserver:
+    """
+    Make the observer that writes the log, from level ``info`` up, without Twisted's start lines.
+
+    :param log_format: ``text`` or ``json``.
+    """
+    write = JSONObserver(output) if log_format == "json" else FileLogObserver(output, _as_text)
+    from_info_up = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
+    return FilteringLogObserver(write, [WithoutTwistedsStart(), from_info_up])
+
+
+def log_telemetry(telemetry: Telemetry) -> None:
+    """Log starts and ends of sessions, with the events' measurements and metadata as fields."""
+    log = Logger(namespace="helix.telemetry")
+
+    def write(name: str, measurements: Values, metadata: Values) -> None:
+        fields = {"event": name, **measurements, **metadata}
+        shown = " ".join(f"{key}={field(value)}" for key, value in fields.items() if key != "event")
+        log.info("{event} {shown}", event=name, shown=shown, helix_fields=fields)
+
+    for name in _LOGGED:
+        telemetry.subscribe(name, write)

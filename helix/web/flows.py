@@ -1,0 +1,462 @@
+"""REST for flows: reads, edits and creates them; and the REST twins of socket events."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import partial
+from itertools import accumulate
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.web.http import NO_CONTENT
+from twisted.web.iweb import IRequest
+
+from helix import __version__
+from helix.delivery.protocol import T, encode_json
+from helix.documents.decoding import Decoder, PartsDecoder
+from helix.documents.ids import parse_flow_id, parse_new_flow_id
+from helix.errors import (
+    DocumentTooLarge,
+    InvalidFlowId,
+    InvalidParameters,
+    MissingChanges,
+    PatchTooLarge,
+)
+from helix.flows.library import FlowLibrary
+from helix.flows.service import FlowSessionService
+from helix.flows.version_names import VersionNames, parse_version_name
+from helix.limits.apart import Apart, at_once
+from helix.limits.weight import BYTES_PER_UNIT, DOCUMENT_BYTES_PER_UNIT
+from helix.log.edits import Accepted, FlowState
+from helix.records import Bounds, HeadQuery
+from helix.web.admission import Visitors, body_bytes
+from helix.web.etags import Conditions, digest_tag, tag_of
+from helix.web.representations import (
+    describe_entry,
+    describe_flow,
+    describe_state,
+    outline_template,
+)
+from helix.web.routes import (
+    JSON,
+    MAX_NUMBER,
+    MERGE_PATCH,
+    BodyRoom,
+    make_app,
+    parse_body,
+    parse_number,
+    read_body,
+    read_limit,
+    read_number,
+    read_text,
+    read_user_name,
+    take_body,
+    write_json,
+    write_known,
+    write_with,
+)
+
+FLOWS_ON_A_PAGE = 50
+ENTRIES_ON_A_PAGE = 100
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""Maximum bytes of a list of flows."""
+
+WHITE_SPACE = 2
+"""
+How many times larger than a document or a patch the body with it may be: their limits count no
+white space.
+"""
+
+
+class _Sync(msgspec.Struct):
+    changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Creation(msgspec.Struct, forbid_unknown_fields=True):
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType = msgspec.UNSET
+    document: Any = msgspec.UNSET
+    template: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Naming(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+
+
+class _Restoration(msgspec.Struct, forbid_unknown_fields=True):
+    # In JSON, 1.0 is a whole number as 1 is.
+    version: Annotated[float, msgspec.Meta(ge=0, le=MAX_NUMBER, multiple_of=1)]
+
+
+_SYNC = msgspec.json.Decoder(_Sync)
+_CREATION: PartsDecoder[_Creation] = PartsDecoder(_Creation)
+_NAMING = msgspec.json.Decoder(_Naming)
+_RESTORATION = msgspec.json.Decoder(_Restoration)
+_ANYTHING: PartsDecoder[Any] = PartsDecoder(Any)
+_CURSOR = msgspec.json.Decoder(tuple[float, str])
+
+
+def write_cursor(updated_at: float, flow_id: str) -> str:
+    """Write where a page of flows ended, as text that only `read_cursor` understands."""
+    return urlsafe_b64encode(encode_json((updated_at, flow_id))).rstrip(b"=").decode()
+
+
+def read_cursor(text: str) -> tuple[float, str]:
+    """
+    Read where a page of flows ended.
+
+    :raises InvalidParameters: when `write_cursor` wrote no such text.
+    """
+    try:
+        updated_at, flow_id = _CURSOR.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if write_cursor(updated_at, parse_flow_id(flow_id)) == text:
+            return updated_at, flow_id
+    except (ValueError, msgspec.MsgspecError, InvalidFlowId):
+        pass
+    raise InvalidParameters("cursor must be the next of a list of flows")
+
+
+def file_name(title: str) -> bytes:
+    """
+    Make the Content-Disposition of a flow that is kept as a file (RFC 6266).
+
+    :return: it, with a name of plain characters, and one of all that a file's name may hold.
+    """
+    shown = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else " " for c in title)
+    name = " ".join(shown.split())[:80].strip(" .") or "flow"
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "-" for c in name)
+    disposition = f"attachment; filename=\"{plain}.json\"; filename*=UTF-8''{quote(name)}.json"
+    return disposition.encode("ascii")
+
+
+def _fitting(flows: list[bytes]) -> list[bytes]:
+    """Give the first ones that fit into one answer: at least one, if there are any."""
+    totals = accumulate(len(flow) + 1 for flow in flows)
+    return flows[: max(1, sum(total <= PAGE_BYTES for total in totals))]
+
+
+def _read_bounds(request: IRequest, what: str) -> Bounds:
+    """
+    Read ``min_...`` and ``max_...``: how many of something a flow has.
+
+    :raises InvalidParameters: when one is no whole number.
+    """
+    least = read_number(request, f"min_{what}", None, 0)
+    return least, read_number(request, f"max_{what}", None, 0)
+
+
+def _tag_of(state: FlowState) -> str:
+    return tag_of(state.head.epoch, state.version, state.head.chain)
+
+
+def _to_the_end(operation: Deferred[T]) -> Deferred[T]:
+    """Wait for an operation, which is completed even if the client disconnects."""
+    waiting: Deferred[T] = Deferred()
+    operation.addCallbacks(waiting.callback, waiting.errback)
+    return waiting
+
+
+class FlowRoutes:
+    """
+    The routes under ``/api/flows`` and ``/api/templates``.
+
+    :param max_change_bytes: the largest body with changes that are only broadcast.
+    :param apart: does what takes long.
+    """
+
+    app: Final = make_app()
+
+    def __init__(
+        self,
+        library: FlowLibrary,
+        names: VersionNames,
+        sessions: FlowSessionService,
+        visitors: Visitors,
+        max_change_bytes: int,
+        apart: Apart = at_once,
+    ) -> None:
+        self._apart = apart
+        self._library = library
+        self._names = names
+        self._visitors = visitors
+        self._sessions = sessions
+        limits = library.limits
+        largest = WHITE_SPACE * limits.max_document_bytes
+        heaviest = limits.max_document_bytes // DOCUMENT_BYTES_PER_UNIT
+        self._change = BodyRoom(max_change_bytes, max_change_bytes // BYTES_PER_UNIT)
+        self._patch = BodyRoom(
+            WHITE_SPACE * limits.max_patch_bytes,
+            limits.max_patch_bytes // BYTES_PER_UNIT,
+            (limits.max_patch_bytes, PatchTooLarge),
+        )
+        self._document = BodyRoom(largest, heaviest, (limits.max_document_bytes, DocumentTooLarge))
+        # Other programs' files may hold what isn't kept.
+        self._file = BodyRoom(largest, WHITE_SPACE * heaviest)
+
+    # all flows
+
+    @app.route("/api/flows", methods=["GET"])
+    async def list_flows(self, request: IRequest) -> bytes:
+        limit = read_limit(request, FLOWS_ON_A_PAGE)
+        cursor = read_text(request, "cursor")
+        before = None if cursor is None else read_cursor(cursor)
+        deleted = read_text(request, "deleted") or "false"
+        if deleted not in ("true", "false"):
+            raise InvalidParameters("deleted must be true or false")
+        text = read_text(request, "q") or ""
+        within, unchanged = (
+            None if age is None else self._library.ago(age)
+            for age in (
+                read_number(request, "changed_within", None, 0),
+                read_number(request, "unchanged_for", None, 0),
+            )
+        )
+        query = HeadQuery(
+            text,
+            limit + 1,
+            before,
+            deleted == "true",
+            nodes=_read_bounds(request, "nodes"),
+            edges=_read_bounds(request, "edges"),
+            updated=(within, unchanged),
+            brief=True,
+        )
+        heads = await self._library.list(query)
+        # What the page says comes of these alone, so it needn't be made to be known.
+        tag = digest_tag(encode_json([__version__, limit, heads]))
+        if write_known(request, tag, Conditions.of(request)):
+            return b""
+        flows = _fitting([encode_json(describe_flow(head)) for head in heads[:limit]])
+        last = heads[len(flows) - 1] if len(heads) > len(flows) else None
+        cursor = None if last is None else write_cursor(last.updated_at, last.flow_id)
+        listed = {"flows": [msgspec.Raw(flow) for flow in flows], "next": cursor}
+        return write_json(request, listed, cache=b"no-cache")
+
+    @app.route("/api/flows", methods=["POST"])
+    async def create(self, request: IRequest) -> bytes:
+        self._visitors.check_creation(request)
+        wanted = await self._read_large(request, _CREATION, self._document)
+        flow_id = None if wanted.id is msgspec.UNSET else parse_new_flow_id(wanted.id)
+        document = self._document_of(wanted)
+        by, charge = read_user_name(request), self._visitors.charge_of(request)
+        state = await _to_the_end(
+            self._library.create(document, flow_id, by, body_bytes(request), charge)
+        )
+        return self._created(request, state)
+
+    @app.route("/api/flows/import", methods=["POST"])
+    async def import_flow(self, request: IRequest) -> bytes:
+        self._visitors.check_creation(request)
+        given = await self._read_large(request, _ANYTHING, self._file)
+        wanted = read_text(request, "id")
+        flow_id = None if wanted is None else parse_new_flow_id(wanted)
+        by, charge = read_user_name(request), self._visitors.charge_of(request)
+        imported = await _to_the_end(
+            self._library.import_(given, flow_id, by, body_bytes(request), charge)
+        )
+        dropped = {
+            "nodes": imported.dropped_nodes,
+            "edges": imported.dropped_edges,
+            "parents": imported.dropped_parents,
+        }
+        return self._created(request, imported.state, dropped=dropped)
+
+    # one flow
+
+    @app.route("/api/flows/<flow_alone:flow_id>", methods=["GET"])
+    async def read(self, request: IRequest, flow_id: str) -> bytes:
+        version = read_number(request, "version", None, 0)
+        flow_id, conditions = parse_flow_id(flow_id), Conditions.of(request)
+        if version is None and conditions.none_match is not None:
+            head = await self._library.head(flow_id)
+            tag = tag_of(head.epoch, head.version, head.chain)
+            if conditions.is_known(tag) and write_known(request, tag, conditions):
+                return b""
+        state = await self._library.read(flow_id, version, self._visitors.customer(request))
+        if write_known(request, _tag_of(state), conditions):
+            return b""
+        return write_with(
+            request, describe_state(state), "document", state.document, cache=b"no-cache"
+        )
+
+    @app.route("/api/flows/<flow_alone:flow_id>", methods=["PATCH"])
+    async def patch(self, request: IRequest, flow_id: str) -> bytes:
+        patch = read_body(request, _ANYTHING, self._patch, (MERGE_PATCH, JSON))
+        flow_id = parse_flow_id(flow_id)
+        check, by = Conditions.of(request).check, read_user_name(request)
+        charge = self._visitors.charge_of(request)
+        accepted = await _to_the_end(self._library.patch(flow_id, patch, check, by, charge))
+        return self._accepted(request, flow_id, accepted)
+
+    @app.route("/api/flows/<flow_alone:flow_id>", methods=["PUT"])
+    async def replace(self, request: IRequest, flow_id: str) -> bytes:
+        document = await self._read_large(request, _ANYTHING, self._document)
+        flow_id = parse_flow_id(flow_id)
+        check, by = Conditions.of(request).check, read_user_name(request)
+        charge = self._visitors.charge_of(request)
+        accepted = await _to_the_end(
+            self._library.replace(flow_id, document, check, by, charge, body_bytes(request))
+        )
+        return self._accepted(request, flow_id, accepted)
+
+    @app.route("/api/flows/<flow_alone:flow_id>", methods=["DELETE"])
+    async def delete(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id = parse_flow_id(flow_id)
+        check, by = Conditions.of(request).check, read_user_name(request)
+        if check is not None:
+            head = await self._library.head(flow_id)
+            check(head.epoch, head.version, head.chain)
+        head = await _to_the_end(self._library.delete(flow_id, by))
+        return write_json(request, describe_flow(head))
+
+    @app.route("/api/flows/<flow:flow_id>/undelete", methods=["POST"])
+    async def undelete(self, request: IRequest, flow_id: str) -> bytes:
+        head = await _to_the_end(self._library.undelete(parse_flow_id(flow_id)))
+        request.setHeader(b"etag", tag_of(head.epoch, head.version, head.chain).encode())
+        return write_json(request, describe_flow(head))
+
+    @app.route("/api/flows/<flow:flow_id>/duplicate", methods=["POST"])
+    async def duplicate(self, request: IRequest, flow_id: str) -> bytes:
+        self._visitors.check_creation(request)
+        flow_id, by = parse_flow_id(flow_id), read_user_name(request)
+        who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
+        state = await _to_the_end(self._library.duplicate(flow_id, by, who, charge))
+        if charge is not None:
+            charge(0.0, len(state.document))
+        return self._created(request, state)
+
+    @app.route("/api/flows/<flow:flow_id>/restore", methods=["POST"])
+    async def restore(self, request: IRequest, flow_id: str) -> bytes:
+        version = int(read_body(request, _RESTORATION, self._change).version)
+        flow_id = parse_flow_id(flow_id)
+        check, by = Conditions.of(request).check, read_user_name(request)
+        who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
+        restored = self._library.restore(flow_id, version, check, by, who, charge)
+        accepted = await _to_the_end(restored)
+        return self._accepted(request, flow_id, accepted)
+
+    @app.route("/api/flows/<flow:flow_id>/entries", methods=["GET"])
+    async def entries(self, request: IRequest, flow_id: str) -> bytes:
+        after = read_number(request, "after", 0, 0) or 0
+        limit = read_limit(request, ENTRIES_ON_A_PAGE)
+        who = self._visitors.customer(request)
+        page = await self._library.entries(parse_flow_id(flow_id), after, limit, who)
+        entries = [describe_entry(entry) for entry in page.entries]
+        return write_json(request, {"epoch": page.epoch, "entries": entries, "next": page.next})
+
+    @app.route("/api/flows/<flow:flow_id>/versions", methods=["GET"])
+    async def versions(self, request: IRequest, flow_id: str) -> bytes:
+        listed = await self._names.list(parse_flow_id(flow_id))
+        return write_json(request, {"epoch": listed.epoch, "versions": listed.versions})
+
+    @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["PUT"])
+    async def name_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
+        name = parse_version_name(read_body(request, _NAMING, self._change).name)
+        place = (parse_flow_id(flow_id), parse_number("version", version, 0))
+        check, by = Conditions.of(request).check, read_user_name(request)
+        naming = await _to_the_end(self._names.give(*place, name, by, check))
+        described = {"id": place[0], "epoch": naming.epoch, **msgspec.structs.asdict(naming.named)}
+        return write_json(request, described, 201 if naming.is_new else 200)
+
+    @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["DELETE"])
+    async def unname_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
+        place = (parse_flow_id(flow_id), parse_number("version", version, 0))
+        check, by = Conditions.of(request).check, read_user_name(request)
+        await _to_the_end(self._names.take(*place, by, check))
+        request.setResponseCode(NO_CONTENT)
+        return b""
+
+    @app.route("/api/flows/<flow:flow_id>/export", methods=["GET"])
+    async def export(self, request: IRequest, flow_id: str) -> bytes:
+        who = self._visitors.customer(request)
+        exported, document = await self._library.export(parse_flow_id(flow_id), who)
+        request.setHeader(b"content-disposition", file_name(exported["title"] or exported["id"]))
+        return write_with(request, exported, "document", document)
+
+    # what sockets can do
+
+    @app.route("/api/flows/<flow:flow_id>/status", methods=["GET"])
+    def status(self, request: IRequest, flow_id: str) -> bytes:
+        try:
+            session = self._sessions.get(parse_flow_id(flow_id))
+        except InvalidFlowId:
+            session = None
+        return write_json(
+            request,
+            {
+                "active": session is not None,
+                "client_count": session.client_count if session else 0,
+                "last_activity": int(session.last_activity) if session else None,
+            },
+        )
+
+    @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
+    def sync(self, request: IRequest, flow_id: str) -> bytes:
+        changes = read_body(request, _SYNC, self._change).changes
+        if changes is msgspec.UNSET:
+            raise MissingChanges()
+        count = self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
+        message = f"Changes sent to {count} client{'' if count == 1 else 's'}"
+        return write_json(request, {"success": True, "message": message})
+
+    # templates
+
+    @app.route("/api/templates", methods=["GET"])
+    def list_templates(self, request: IRequest) -> bytes:
+        outlines = [outline_template(template) for template in self._library.templates]
+        return write_json(request, {"templates": outlines})
+
+    @app.route("/api/templates/<template_id>", methods=["GET"])
+    def template(self, request: IRequest, template_id: str) -> bytes:
+        template = self._library.template(template_id)
+        return write_json(request, outline_template(template) | {"document": template.document})
+
+    # inside
+
+    def _document_of(self, wanted: _Creation) -> Any:
+        """
+        Give the document that a flow is to be made of, of whichever kind it was given.
+
+        :raises InvalidParameters: when it was given in two ways, which may contradict each other.
+        """
+        named = {"title": wanted.title, "description": wanted.description}
+        texts = {name: text for name, text in named.items() if text is not msgspec.UNSET}
+        ways = (
+            bool(texts),
+            *(way is not msgspec.UNSET for way in (wanted.document, wanted.template)),
+        )
+        if sum(ways) > 1:
+            raise InvalidParameters(
+                "Give a document, or a template, or a title and a description; not several of them"
+            )
+        if wanted.template is not msgspec.UNSET:
+            return self._library.template(wanted.template).document
+        return texts if wanted.document is msgspec.UNSET else wanted.document
+
+    async def _read_large(self, request: IRequest, decode: Decoder[T], room: BodyRoom) -> T:
+        """As `helix.web.routes.read_body`, for what may take long."""
+        text = take_body(request)
+        charge = self._visitors.charge_of(request)
+        return await self._apart(len(text), partial(parse_body, text, decode, room), charge)
+
+    def _created(self, request: IRequest, state: FlowState, **more: object) -> bytes:
+        address = f"/api/flows/{quote(state.head.flow_id, safe='')}"
+        request.setHeader(b"location", address.encode())
+        request.setHeader(b"etag", _tag_of(state).encode())
+        return write_with(request, describe_state(state) | more, "document", state.document, 201)
+
+    def _accepted(self, request: IRequest, flow_id: str, accepted: Accepted) -> bytes:
+        tag = tag_of(accepted.epoch, accepted.version, accepted.chain)
+        request.setHeader(b"etag", tag.encode())
+        answer: dict[str, object] = {
+            "id": flow_id,
+            "epoch": accepted.epoch,
+            "version": accepted.version,
+        }
+        if accepted.dropped:
+            answer["dropped"] = accepted.dropped
+        return write_with(request, answer, "patch", accepted.patch)

@@ -1,0 +1,436 @@
+"""
+Long polling, the fallback of phoenix.js: `Connection` over HTTP requests.
+
+The HTTP status is always 200; the client reads the ``status`` in the body.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Callable, Sequence
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from helix.channels.clients import ClientService
+from helix.channels.connection import Connections
+from helix.delivery.backlog import Backlog
+from helix.delivery.outlet import Flow, Outlet
+from helix.delivery.parts import SharedText, escape
+from helix.delivery.protocol import V1, V2, Data, Encoding, Serializer, encode_json
+from helix.errors import (
+    CloseCode,
+    ConnectionRefused,
+    Draining,
+    MalformedFrame,
+    OriginRefused,
+    RateLimited,
+)
+from helix.web.admission import Admission, Door, header, parameters
+from helix.web.problems import write_error, write_not_found, write_problem
+
+POLL_TIMEOUT = 10.0
+"""Seconds that a poll waits for messages."""
+
+SESSION_TIMEOUT = 15.0
+"""Seconds after the last poll at which a session ends."""
+
+LAST_MESSAGES = 0.5
+"""Seconds after a session is closed in which posts that were under way are still accepted."""
+
+MAX_LINES = 100
+"""Frames in one POST."""
+
+TOKEN_PREFIX = "longpoll."
+"""Tells our sessions' tokens from the clients' own ``token`` parameter, which has the same name."""
+
+_END = b"\x1e"
+"""Ends each frame of a mailbox: a character that no JSON text holds."""
+
+
+def _frame(text: bytes) -> bytes:
+    return text + _END
+
+
+def _frame_pieces(pieces: Sequence[Data]) -> list[Data]:
+    return [*pieces, _END]
+
+
+ENCODINGS: dict[type[Serializer], Encoding] = {
+    serializer: Encoding(serializer, _frame, None, _frame_pieces) for serializer in (V1, V2)
+}
+
+
+class Mailbox(Outlet):
+    """
+    The outgoing queue of a client that polls: frames wait until it asks for them.
+
+    :param lagging: as `Outlet`'s.
+    :param arrived: called when something has been put in.
+    """
+
+    __slots__ = ("_arrived",)
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        high_water_mark: int,
+        clock: IReactorTime,
+        lagging: Callable[[bool], None],
+        arrived: Callable[[], None],
+        backlog: Backlog,
+        shed: Callable[[], None],
+    ) -> None:
+        self._arrived = arrived
+        super().__init__(encoding, high_water_mark, clock, lagging, lambda: None, backlog, shed)
+        self._wait()
+
+    def lost(self) -> None:
+        super().lost()
+        self._arrived = lambda: None  # so that nothing leads back to the client
+
+    def take_all(self) -> list[Data]:
+        """Empty the mailbox: the frames, oldest first, each ended by `_END`, in pieces."""
+        return self._take_queue()
+
+    def _wait(self) -> None:
+        """A mailbox is never clear: whether its client is alive is told by its polls."""
+        self._block()
+        self.blocked_since = None
+
+    def _enqueue(self, data: bytes | memoryview, taken: int) -> None:
+        super()._enqueue(data, taken)
+        self._arrived()
+
+    def _drained(self) -> None:
+        super()._drained()
+        self._wait()
+
+
+class PollingClient:
+    """One session of long polling. (`helix.channels.clients.Client`)"""
+
+    transport_name = "longpoll"
+
+    def __init__(self, service: LongPollResource, admission: Admission) -> None:
+        self.token = TOKEN_PREFIX + secrets.token_urlsafe(24)
+        self.address = admission.address
+        self._service = service
+        self._clock = service.connections.clock
+        self._mailbox = Mailbox(
+            ENCODINGS[admission.serializer],
+            service.high_water_mark,
+            self._clock,
+            self._tell_lagging,
+            self._arrived,
+            service.backlog,
+            lambda: self.close(CloseCode.TOO_MUCH_WAITS, ""),
+        )
+        self.connection = service.connections.make(self._mailbox, self.close, admission.budget)
+        self._is_closing = self._is_gone = False
+        self._resting: IDelayedCall | None = None
+        self._poll: Request | None = None
+        self._answering: IDelayedCall | None = None
+        self._poll_timer: IDelayedCall | None = None
+        self._expiry = self._clock.callLater(SESSION_TIMEOUT, service.expire, self.token)
+
+    @property
+    def lagging(self) -> bool:
+        """Whether more waits for the client than may."""
+        return self._mailbox.state is Flow.LAGGING
+
+    @property
+    def owing(self) -> bool:
+        """Whether its messages took so much time that nothing more is accepted for now."""
+        return self._resting is not None
+
+    def publish(self, request: Request, lines: list[bytes]) -> None:
+        """Take the lines of a POST, and answer it: later, where they took too much time."""
+        self.connection.begin()
+        for line in lines:
+            self.receive(line.strip())
+        wait = self.connection.finish()
+        if wait and not self._is_gone:
+            self._resting = self._clock.callLater(wait, self._published, request)
+            request.notifyFinish().addErrback(lambda _: None)
+        else:
+            self._write_published(request)
+
+    def _published(self, request: Request) -> None:
+        self._resting = None
+        self.connection.touch()
+        self._write_published(request)
+
+    def _write_published(self, request: Request) -> None:
+        if not request.finished and not request._disconnected:
+            write_answer(request, 410 if self._is_gone else 200)
+
+    def poll(self, request: Request) -> None:
+        """Answer ``request`` with what there is, or as soon as there is something."""
+        if self._is_closing:
+            write_answer(request, 500)
+            return
+        self.connection.touch()
+        self._expiry.reset(SESSION_TIMEOUT + POLL_TIMEOUT)
+        self._answer(204)
+        self._poll = request
+        request.notifyFinish().addErrback(lambda _: self._poll_lost(request))
+        messages = self._mailbox.take_all()
+        if messages:
+            self._answer(200, messages)
+        else:
+            self._poll_timer = self._clock.callLater(POLL_TIMEOUT, self._answer, 204)
+
+    def receive(self, line: bytes) -> None:
+        """Take one line of a POST: a text frame, or base64 of a binary one."""
+        if line[:1] in (b"[", b"{"):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                self.connection.malformed(MalformedFrame("not UTF-8"))
+            else:
+                self.connection.receive(line)
+            return
+        try:
+            data = base64.b64decode(line, validate=True)
+        except binascii.Error:
+            self.connection.malformed(MalformedFrame("neither JSON nor base64"))
+        else:
+            self.connection.receive_binary(data)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """
+        End the session; the client comes back without its token and joins again. If it did
+        nothing wrong, its posts are still accepted until it knows.
+        """
+        if self._is_closing:
+            return
+        self._service.clients.dropped(self, code)
+        if code is not CloseCode.RESTART:
+            self.abort()
+            return
+        self._is_closing = True
+        self._mailbox.shut()
+        self._answer(500)
+        self._expiry.reset(LAST_MESSAGES)
+
+    def abort(self) -> None:
+        self._is_gone = True
+        if self._expiry.active():
+            self._expiry.cancel()
+        if self._resting is not None:
+            self._resting.reset(0)
+        self._answer(500)
+        if self._answering is not None:
+            self._answering.cancel()
+            self._answering = None
+        self._service.remove(self)
+        self.connection.closed()
+
+    def _tell_lagging(self, lagging: bool) -> None:
+        if lagging:
+            self._service.clients.lagging(self)
+
+    def _arrived(self) -> None:
+        """Answer at the end of the turn, so that frames of one turn are sent together."""
+        if self._poll is not None and self._answering is None:
+            self._answering = self._clock.callLater(0, self._deliver)
+
+    def _deliver(self) -> None:
+        self._answering = None
+        if self._poll is not None:
+            self._answer(200, self._mailbox.take_all())
+
+    def _answer(self, status: int, messages: Sequence[Data] = ()) -> None:
+        """Answer the poll that waits, if one does; the session now waits for the next."""
+        request, self._poll = self._poll, None
+        timer, self._poll_timer = self._poll_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        if request is not None:
+            if self._expiry.active():
+                self._expiry.reset(SESSION_TIMEOUT)
+            write_answer(request, status, self.token, messages)
+
+    def _poll_lost(self, request: Request) -> None:
+        """The client hung up; it may poll again."""
+        if self._poll is request:
+            self._poll = None
+            self._answer(204)
+            self._expiry.reset(SESSION_TIMEOUT)
+
+
+def write_answer(
+    request: Request, status: int, token: str | None = None, messages: Sequence[Data] = ()
+) -> None:
+    """
+    Finish ``request`` with the body that the client goes by.
+
+    :param messages: frames as `Mailbox.take_all` gives them.
+    """
+    body: dict[str, object] = {"status": status}
+    if token is not None:
+        body["token"] = token
+    request.setHeader(b"content-type", b"application/json")
+    request.setHeader(b"cache-control", b"no-store")
+    if not messages:
+        request.write(encode_json(body))
+        request.finish()
+        return
+    request.write(encode_json(body).removesuffix(b"}") + b',"messages":["')
+    *others, last = messages
+    for piece in (*others, bytes(last).removesuffix(_END)):
+        request.write(_escaped(piece))
+    request.write(b'"]}')
+    request.finish()
+
+
+def _escaped(piece: Data) -> bytes:
+    """Write a piece of frames into a JSON array of strings."""
+    if isinstance(piece, SharedText):
+        return piece.escaped[0]
+    frames = bytes(piece).decode().split(_END.decode())
+    return b'","'.join(map(escape, frames))
+
+
+class LongPollResource(Resource):
+    """
+    ``/socket/longpoll``.
+
+    :param max_frame_bytes: the largest frame that a client may send.
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        connections: Connections,
+        clients: ClientService,
+        door: Door,
+        max_frame_bytes: int,
+        high_water_mark: int,
+        backlog: Backlog,
+    ) -> None:
+        super().__init__()
+        self.backlog = backlog
+        self.connections = connections
+        self.high_water_mark = high_water_mark
+        self.clients = clients
+        self._door = door
+        self._max_frame_bytes = max_frame_bytes
+        self._sessions: dict[str, PollingClient] = {}
+
+    def expire(self, token: str) -> None:
+        """End a session that has not been polled for a long time."""
+        client = self._sessions.get(token)
+        if client is not None:
+            client.abort()
+
+    def remove(self, client: PollingClient) -> None:
+        """Forget a session that has ended."""
+        self._sessions.pop(client.token, None)
+        self.clients.remove(client)
+
+    def render(self, request: Request) -> bytes | int:
+        try:
+            # What a session of ours asks for counts as its messages.
+            if self._session_token(request) not in self._sessions:
+                self._door.visitors.check_request(request)
+        except RateLimited as error:
+            if request.method in (b"GET", b"POST"):
+                write_answer(request, 403)
+                return NOT_DONE_YET
+            return write_error(request, error)
+        if request.postpath:
+            return write_not_found(request)
+        origin = header(request, b"origin")
+        try:
+            self._door.check_page(request)
+        except OriginRefused:
+            write_answer(request, 403)
+            return NOT_DONE_YET
+        if origin is not None:
+            request.setHeader(b"access-control-allow-origin", origin.encode("latin-1"))
+            request.setHeader(b"vary", b"origin")
+        if request.method == b"OPTIONS":
+            return self._preflight(request)
+        if request.method == b"GET":
+            self._poll(request)
+        elif request.method == b"POST":
+            self._publish(request)
+        else:
+            request.setHeader(b"allow", b"GET, POST, OPTIONS")
+            return write_problem(request, 405, "method_not_allowed", "Long polling takes GET, POST")
+        return NOT_DONE_YET
+
+    @staticmethod
+    def _preflight(request: Request) -> bytes:
+        request.setResponseCode(204)
+        request.setHeader(b"access-control-allow-methods", b"GET, POST, OPTIONS")
+        request.setHeader(
+            b"access-control-allow-headers",
+            b"content-type, accept, x-phoenix-authtoken, x-phoenix-longpoll-token",
+        )
+        request.setHeader(b"access-control-max-age", b"600")
+        return b""
+
+    @staticmethod
+    def _session_token(request: Request) -> str | None:
+        """The newest token of ours that the request carries."""
+        carried = [*parameters(request, b"token"), header(request, b"x-phoenix-longpoll-token")]
+        ours = [token for token in carried if token is not None and token.startswith(TOKEN_PREFIX)]
+        return ours[-1] if ours else None
+
+    def _poll(self, request: Request) -> None:
+        token = self._session_token(request)
+        if token is None:
+            self._open(request)
+        elif (client := self._sessions.get(token)) is not None:
+            client.connection.control(0)
+            client.poll(request)
+        else:
+            # Not 410, as Phoenix has it: phoenix.js up to 1.7 takes that for an open connection
+            # and never joins its channels again. 500 makes every version start anew.
+            write_answer(request, 500)
+
+    def _open(self, request: Request) -> None:
+        auth_token = header(request, b"x-phoenix-authtoken")
+        if auth_token is None:
+            auth_token = next(iter(parameters(request, b"token")), None)
+        try:
+            admission = self._door.admit(request, auth_token)
+        except (ConnectionRefused, RateLimited):
+            write_answer(request, 403)
+        except Draining:
+            write_answer(request, 500)
+        else:
+            client = PollingClient(self, admission)
+            self._sessions[client.token] = client
+            self.clients.add(client)
+            write_answer(request, 410, client.token)
+
+    def _publish(self, request: Request) -> None:
+        client = self._sessions.get(self._session_token(request) or "")
+        if client is None:
+            write_answer(request, 410)
+            return
+        if client.lagging or client.owing or not client.connection.control(0):
+            write_answer(request, 408)  # who doesn't fetch its replies isn't served more
+            return
+        assert request.content is not None
+        body = request.content.read()
+        ndjson = (header(request, b"content-type") or "").partition(";")[0].strip()
+        if ndjson == "application/x-ndjson":
+            if body.count(b"\n") >= MAX_LINES + (body[-1:] == b"\n"):
+                write_answer(request, 413)
+                return
+            lines = [line for line in body.split(b"\n") if line.strip()]
+        else:
+            lines = [body]
+        if any(len(line) > self._max_frame_bytes for line in lines):
+            write_answer(request, 413)
+            return
+        client.publish(request, lines)

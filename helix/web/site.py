@@ -1,0 +1,369 @@
+"""The root of the site: REST, ``/``, and the sockets beside them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from klein import Klein
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.logger import Logger
+from twisted.web.http import Request as HTTPRequest
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Site
+
+from helix import __version__
+from helix.channels.clients import ClientService
+from helix.delivery.backlog import Backlog
+from helix.documents.ids import parse_flow_id
+from helix.errors import (
+    Draining,
+    HelixError,
+    OriginRefused,
+    RateLimited,
+    StoreUnavailable,
+    TooManyConnections,
+)
+from helix.flows.service import FlowSessionService
+from helix.flows.session import FlowSession
+from helix.limits.addresses import TrustedProxies
+from helix.telemetry.events import Telemetry
+from helix.telemetry.metrics import CONTENT_TYPE, Metrics
+from helix.web.admission import Visitors, host_of
+from helix.web.auth import HostPolicy
+from helix.web.editor_files import EditorFiles
+from helix.web.etags import Conditions
+from helix.web.flows import FlowRoutes
+from helix.web.http_channel import Channel, HttpConnections
+from helix.web.http_request import BodyLimits, LimitedRequest, Words
+from helix.web.openapi import ApiDocs
+from helix.web.problems import write_error, write_not_found, write_problem
+from helix.web.routes import (
+    make_app,
+    read_limit,
+    read_text,
+    read_user_name,
+    readable,
+    write_json,
+    write_known,
+)
+from helix.web.status_page import StatusPage
+
+SESSIONS_ON_A_PAGE = 100
+
+_SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
+
+_FLOWS = {(b"api", b"flows"), (b"api", b"templates")}
+"""How the addresses of `FlowRoutes` begin."""
+
+
+def _describe(session: FlowSession) -> dict[str, object]:
+    return {
+        "flow_id": session.flow_id,
+        "client_count": session.client_count,
+        "started_at": int(session.started_at),
+        "last_activity": int(session.last_activity),
+    }
+
+
+class Web:
+    """
+    The routes of pages, sessions, and for operators.
+
+    :param editor: the built editor; without it ``/`` is the status page, too.
+    """
+
+    app: Final = make_app()
+
+    def __init__(
+        self,
+        sessions: FlowSessionService,
+        clients: ClientService,
+        metrics: Metrics,
+        status: StatusPage,
+        editor: EditorFiles | None,
+    ) -> None:
+        self._sessions = sessions
+        self._clients = clients
+        self._metrics = metrics
+        self._status = status
+        self._editor = editor
+        self._docs = ApiDocs.load()
+
+    # pages and operations
+
+    @app.route("/", methods=["GET"])
+    def index(self, request: IRequest) -> bytes:
+        if self._editor is not None:
+            return self._editor.write_page(request)
+        return self._status.write(request)
+
+    @app.route("/status", methods=["GET"])
+    def status_page(self, request: IRequest) -> bytes:
+        return self._status.write(request)
+
+    @app.route("/status.js", methods=["GET"])
+    def status_script(self, request: IRequest) -> bytes:
+        return self._status.write_script(request)
+
+    @app.route("/api/status", methods=["GET"])
+    def server_status(self, request: IRequest) -> bytes:
+        return self._status.write_numbers(request)
+
+    @app.route("/flow/<flow:flow_id>", methods=["GET"])
+    def flow_page(self, request: IRequest, flow_id: str) -> bytes:
+        if self._editor is None:
+            return write_not_found(request)
+        return self._editor.write_page(request)
+
+    @app.route("/assets/<flow:name>", methods=["GET"])
+    def asset(self, request: IRequest, name: str) -> bytes:
+        if self._editor is None:
+            return write_not_found(request)
+        return self._editor.write_asset(request, name)
+
+    @app.route("/healthz", methods=["GET"])
+    def healthz(self, request: IRequest) -> bytes:
+        return write_json(request, {"status": "ok", "version": __version__})
+
+    @app.route("/readyz", methods=["GET"])
+    def readyz(self, request: IRequest) -> bytes:
+        if self._clients.draining:
+            raise Draining()
+        if not self._sessions.store.is_open:
+            raise StoreUnavailable("The store is not open yet")
+        return write_json(request, {"status": "ready"})
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: IRequest) -> bytes:
+        request.setHeader(b"content-type", CONTENT_TYPE)
+        return self._metrics.exposition()
+
+    @app.route("/api/openapi.json", methods=["GET"])
+    def openapi(self, request: IRequest) -> bytes:
+        if write_known(request, self._docs.document_tag, Conditions.of(request)):
+            return b""
+        request.setHeader(b"content-type", b"application/json")
+        return self._docs.document
+
+    @app.route("/api/docs", methods=["GET"])
+    def docs(self, request: IRequest) -> bytes:
+        if write_known(request, self._docs.page_tag, Conditions.of(request)):
+            return b""
+        request.setHeader(b"content-type", b"text/html; charset=utf-8")
+        request.setHeader(b"content-security-policy", self._docs.page_policy)
+        return self._docs.page
+
+    # sessions
+
+    @app.route("/api/sessions", methods=["GET"])
+    def list_sessions(self, request: IRequest) -> bytes:
+        limit = read_limit(request, SESSIONS_ON_A_PAGE)
+        after = read_text(request, "after") or ""
+        live = sorted(
+            (s for s in self._sessions.sessions() if s.flow_id > after), key=lambda s: s.flow_id
+        )
+        page = live[:limit]
+        return write_json(
+            request,
+            {
+                "sessions": [_describe(session) for session in page],
+                "next": page[-1].flow_id if len(live) > len(page) else None,
+            },
+        )
+
+    @app.route("/api/sessions/<flow:flow_id>", methods=["DELETE"])
+    def close_session(self, request: IRequest, flow_id: str) -> bytes:
+        count = self._sessions.close(parse_flow_id(flow_id), read_user_name(request))
+        return write_json(request, {"status": "session_closed", "clients_affected": count})
+
+
+def _words(app: Klein) -> Words:
+    """What the addresses of an application are made of besides ids."""
+    segments = [part for rule in app.url_map.iter_rules() for part in rule.rule.split("/")]
+    return frozenset(part.encode() for part in segments if part and "<" not in part)
+
+
+class _Branch(Resource):
+    """A part of an address without a resource of its own."""
+
+    def __init__(self, children: dict[bytes, IResource]) -> None:
+        super().__init__()
+        for name, child in children.items():
+            self.putChild(name, child)
+
+    def getChild(self, path: bytes, request: IRequest) -> Resource:
+        return _Branch({})
+
+    def render(self, request: IRequest) -> bytes:
+        return write_not_found(request)
+
+
+class _Refusal(Resource):
+    """Answers every request with an error."""
+
+    isLeaf = True
+
+    def __init__(self, error: HelixError) -> None:
+        super().__init__()
+        self._error = error
+
+    def render(self, request: IRequest) -> bytes:
+        return write_error(request, self._error)
+
+
+class _Sockets(_Branch):
+    """The resources under ``/socket``; each request is counted."""
+
+    def __init__(self, children: dict[bytes, IResource], visitors: Visitors) -> None:
+        super().__init__(children)
+        self._visitors = visitors
+
+    def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
+        try:
+            if path != b"longpoll":  # which counts for itself
+                self._visitors.check_request(request)
+        except RateLimited as error:
+            return _Refusal(error)
+        child: IResource = super().getChildWithDefault(path, request)
+        return child
+
+    def render(self, request: IRequest) -> bytes:
+        try:
+            self._visitors.check_request(request)
+        except RateLimited as error:
+            return write_error(request, error)
+        return super().render(request)
+
+
+class _REST(Resource):
+    """Klein's resources, after the checks of every request."""
+
+    isLeaf = True
+
+    def __init__(self, web: Web, flows: FlowRoutes, visitors: Visitors) -> None:
+        super().__init__()
+        self._visitors = visitors
+        self._pages: IResource = web.app.resource()
+        self._flows: IResource = flows.app.resource()
+
+    def render(self, request: IRequest) -> bytes | int:
+        try:
+            self._visitors.check_request(request)
+            if request.method not in _SAFE_METHODS:
+                self._visitors.check_page(request)
+        except (OriginRefused, RateLimited) as error:
+            return write_error(request, error)
+        if not request.method.isalpha():
+            return write_problem(request, 400, "bad_request", "The method is none")
+        request.postpath = [readable(segment) for segment in request.postpath]
+        charge = self._visitors.charge_of(request)
+        began = self._visitors.work()
+        try:
+            return self._route(request)
+        finally:
+            if charge is not None:
+                charge(self._visitors.work() - began, 0)
+
+    def _route(self, request: IRequest) -> bytes | int:
+        # Routes don't depend on the host, and what parses it raises on many that clients send.
+        request.setHost(b"localhost", 80)
+        routes = self._flows if tuple(request.postpath[:2]) in _FLOWS else self._pages
+        rendered: bytes | int = routes.render(request)
+        return rendered
+
+
+class Root(Resource):
+    """
+    ``/socket/...`` to the sockets, everything else to Klein.
+
+    :ivar words: what its addresses are made of besides ids.
+    """
+
+    def __init__(
+        self,
+        web: Web,
+        flows: FlowRoutes,
+        visitors: Visitors,
+        websocket: IResource,
+        longpoll: IResource,
+        check: IResource,
+    ) -> None:
+        super().__init__()
+        self._rest = _REST(web, flows, visitors)
+        sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
+        self.putChild(b"socket", _Sockets(sockets, visitors))
+        self.words: Words = frozenset({b"socket", *sockets}) | _words(web.app) | _words(flows.app)
+
+    def getChild(self, path: bytes, request: IRequest) -> Resource:
+        request.prepath.pop()
+        request.postpath.insert(0, path)
+        return self._rest
+
+
+class HelixSite(Site):
+    """
+    The site.
+
+    :param hosts: by which names it may be asked for.
+    :param proxies: may open as many connections as they like.
+    :param keep_alive: seconds that a connection stays open without a request.
+    """
+
+    _log: Final = Logger(namespace="helix.web")
+
+    noisy = False  # the start says what matters of it (`helix.announcement`)
+    protocol = Channel  # type: ignore[assignment]  # Twisted wraps it, for HTTP/2
+
+    def __init__(
+        self,
+        root: Root,
+        limits: BodyLimits,
+        hosts: HostPolicy,
+        connections: HttpConnections,
+        proxies: TrustedProxies,
+        keep_alive: float,
+        reactor: IReactorTime,
+        telemetry: Telemetry,
+        backlog: Backlog,
+    ) -> None:
+        self._connections = connections
+        self._proxies = proxies
+        self._telemetry = telemetry
+        settings = {
+            "limits": limits,
+            "hosts": hosts,
+            "words": root.words,
+            "telemetry": telemetry,
+            "backlog": backlog,
+        }
+        kind = type("LimitedRequest", (LimitedRequest,), settings)
+        super().__init__(
+            root,
+            requestFactory=kind,
+            parsePOSTFormSubmission=False,
+            timeout=keep_alive,
+            reactor=reactor,
+        )
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Accept a connection, or close it at once if there are too many."""
+        channel: Any = super().buildProtocol(addr)
+        peer = host_of(addr)
+        if self._connections.enter(channel, None if self._proxies.trust(peer) else peer):
+            return channel
+        self._telemetry.emit("helix.connection.refused", metadata={"code": TooManyConnections.code})
+        return None
+
+    def refused_unread(self) -> None:
+        """Count the answer to what could not be read."""
+        self._telemetry.emit("helix.request.answered", metadata={"status": 400})
+        self._log.debug("A request could not be read")
+
+    def log(self, request: HTTPRequest) -> None:
+        """Count the answer, and log it without the query, which may hold tokens."""
+        self._telemetry.emit("helix.request.answered", metadata={"status": request.code})
+        path = request.uri.partition(b"?")[0].decode("latin-1")
+        self._log.debug(
+            "{method} {path} {status}", method=request.method, path=path, status=request.code
+        )

@@ -1,0 +1,56 @@
+"""``POST /socket/check``: tells a page whether it may connect, since browsers don't say."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import msgspec
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from helix.channels.channel import full_refusal
+from helix.delivery.protocol import encode_json
+from helix.errors import ConnectionRefused, Draining, RateLimited
+from helix.web.admission import Door
+from helix.web.problems import write_not_found, write_problem
+
+
+class _Asked(msgspec.Struct):
+    token: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Asked).decode
+
+
+class DoorCheck(Resource):
+    """
+    Checks a request like a connect, and says why it is refused. Pages of every origin may read the
+    answer.
+
+    :param door: the admission control.
+    """
+
+    isLeaf = True
+
+    def __init__(self, door: Door) -> None:
+        super().__init__()
+        self._door = door
+
+    def render(self, request: Request) -> bytes:
+        if request.postpath:
+            return write_not_found(request)
+        if request.method != b"POST":
+            request.setHeader(b"allow", b"POST")
+            return write_problem(request, 405, "method_not_allowed", "This takes POST")
+        request.setHeader(b"access-control-allow-origin", b"*")
+        request.setHeader(b"content-type", b"application/json")
+        request.setHeader(b"cache-control", b"no-store")
+        asked = _Asked()
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            assert request.content is not None
+            asked = _decode(request.content.read())
+        try:
+            self._door.admit(request, asked.token)
+        except (ConnectionRefused, RateLimited, Draining) as error:
+            return b'{"admitted":false,"refusal":%b}' % full_refusal(error)
+        return encode_json({"admitted": True})

@@ -1,0 +1,74 @@
+"""The status page of the server, and the script that updates it."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from importlib.resources import files
+
+from twisted.web.iweb import IRequest
+
+from helix import __version__
+from helix.telemetry.status import ServerStatus
+from helix.web.etags import Conditions
+from helix.web.routes import write_json, write_known
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+class StatusPage:
+    """
+    The page ``/status`` and its script; the page shows all numbers without a script, too.
+
+    :param status: the numbers to show.
+    """
+
+    def __init__(self, status: ServerStatus) -> None:
+        self._status = status
+        pages = files("helix").joinpath("pages")
+        style = pages.joinpath("status.css").read_text("utf-8")
+        self._script = pages.joinpath("status.js").read_bytes()
+        self._script_tag = f'"{sha256(self._script).hexdigest()[:32]}"'
+        before, place, after = pages.joinpath("status.html").read_text("utf-8").partition("{style}")
+        assert place
+        self._head = before + style
+        self._body = after
+        digest = b64encode(sha256(style.encode()).digest())
+        self._policy = (
+            b"default-src 'none'; style-src 'sha256-%b'; script-src 'self'; connect-src 'self'; "
+            b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'" % digest
+        )
+
+    def write(self, request: IRequest) -> bytes:
+        """Make ``request`` answer the page, with the numbers of now."""
+        request.setHeader(b"content-type", b"text/html; charset=utf-8")
+        request.setHeader(b"content-security-policy", self._policy)
+        request.setHeader(b"cache-control", b"no-store")
+        numbers = self._status.numbers()
+        shown = {name: f"{number:,.0f}" for name, number in numbers.items()}
+        shown["uptime"] = _duration(numbers["uptime"])
+        shown["reactor_lag_max"] = f"{numbers['reactor_lag_max'] * 1000:,.1f}"
+        shown["version"] = __version__
+        return (self._head + _PLACE.sub(lambda place: shown[place[1]], self._body)).encode()
+
+    def write_script(self, request: IRequest) -> bytes:
+        """Make ``request`` answer the script."""
+        if write_known(request, self._script_tag, Conditions.of(request)):
+            return b""
+        request.setHeader(b"content-type", b"text/javascript; charset=utf-8")
+        return self._script
+
+    def write_numbers(self, request: IRequest) -> bytes:
+        """Make ``request`` answer the numbers as JSON."""
+        return write_json(request, {"version": __version__, **self._status.numbers()})
+
+
+def _duration(seconds: float) -> str:
+    """Write how long something has lasted, in at most two units."""
+    minutes, hours, days = (int(seconds // unit) for unit in (60, 3600, 86400))
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{int(seconds)} s"

@@ -1,0 +1,586 @@
+"""The WebSocket transport: bytes of an Autobahn protocol <-> frames of a `Connection`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import txaio
+from autobahn.twisted.resource import WebSocketResource
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from autobahn.websocket.types import ConnectionRequest
+from autobahn.websocket.xormasker import create_xor_masker
+from twisted.internet.interfaces import IAddress, IDelayedCall, ISSLTransport, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.internet.tcp import Server as TCPServer
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from helix.channels.clients import ClientService
+from helix.channels.connection import Connection, Connections
+from helix.delivery.backlog import Backlog
+from helix.delivery.framing import ENCODINGS, WINDOW_BITS, deflating
+from helix.delivery.outlet import Flow, Outlet
+from helix.delivery.protocol import HEAD_BYTES, TAIL_BYTES
+from helix.delivery.streams import DirectOutlet, TransportOutlet
+from helix.errors import CloseCode, ConnectionRefused, Draining, RateLimited
+from helix.web.admission import Admission, Door, header, parameters
+from helix.web.problems import write_error, write_not_found, write_problem
+
+OPEN_HANDSHAKE_TIMEOUT = 5.0
+CLOSE_HANDSHAKE_TIMEOUT = 1.0
+
+_HANDSHAKE_STATE = (
+    "http_headers",
+    "http_request_data",
+    "http_request_params",
+    "http_request_uri",
+    "http_response_data",
+    "http_status_line",
+    "trackedTimings",
+)
+
+_TEXT = 0x81
+
+TURN_SECONDS = 0.005
+"""Seconds for which one client's data is read before the others get their turn."""
+
+LOOK_BYTES = 1024
+"""The elapsed time is checked after this many bytes of messages ..."""
+
+FRAME_BYTES = 100
+"""... to which each message adds this many."""
+
+PIECE_BYTES = 2048
+"""Bytes given to Autobahn at a time, if they may be many frames."""
+
+MAX_FRAGMENTS = 1000
+"""Maximum fragments of one message; each must be read by itself."""
+
+ANSWERED_OVER = 4
+"""Times the largest frame: a message up to that is answered, larger ones close the WebSocket."""
+
+
+class _Ends:
+    """The beginning and the end of a message that is too large; the rest isn't kept."""
+
+    __slots__ = ("head", "tail")
+
+    def __init__(self) -> None:
+        self.head = self.tail = b""
+
+    def add(self, data: bytes) -> None:
+        if len(self.head) < HEAD_BYTES:
+            self.head += data[: HEAD_BYTES - len(self.head)]
+        self.tail = (self.tail + data[-TAIL_BYTES:])[-TAIL_BYTES:]
+
+
+def unmask(mask: bytes, data: bytes) -> bytes:
+    """XOR ``data`` with the four bytes of ``mask`` over and over (RFC 6455, 5.3)."""
+    size = len(data)
+    if size > 1024:  # below, a call into C and back costs more than the work
+        unmasked: bytes = create_xor_masker(mask, size).process(data)
+        return unmasked
+    pattern = (mask * (size // 4 + 1))[:size]
+    masked = int.from_bytes(data, "little") ^ int.from_bytes(pattern, "little")
+    return masked.to_bytes(size, "little")
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class SocketProtocol(WebSocketServerProtocol):
+    """
+    One WebSocket. Complete, plain text frames (nearly all frames) are read here; Autobahn reads
+    everything else: fragments, control frames, large or malformed ones.
+    """
+
+    transport_name = "websocket"
+
+    # A peer's mistake is no news: Autobahn tells of each as a warning.
+    log = txaio.make_logger(level="error")  # type: ignore[attr-defined]  # comes with a framework
+
+    transport: Any  # the interfaces of a stream transport, all at once
+    current_frame: Any
+    current_frame_masker: Any
+    maxFramePayloadSize: int
+    maxMessagePayloadSize: int
+    message_data: Any
+    frame_data: Any
+    connection: Connection
+    outlet: Outlet | None = None
+    _partial = b""
+    _ends: _Ends | None = None
+    _takes_last_messages = False
+    _fragments = 0
+    _held = b""
+    _unlooked = 0
+    _turn_ends = 0.0
+    _resting: IDelayedCall | None = None
+
+    def __init__(self, admission: Admission) -> None:
+        super().__init__()
+        self.admission = admission
+        self.address = admission.address
+
+    # Twisted's and Autobahn's calls
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        # Autobahn reads its tcpNoDelay option before it has set it, and swallows the error.
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+
+    def onConnect(self, request: ConnectionRequest) -> str | None:
+        return self.admission.subprotocol
+
+    def onOpen(self) -> None:
+        self.outlet = self._make_outlet()
+        self.connection = self.factory.connections.make(
+            self.outlet, self.close, self.admission.budget
+        )
+        if self._perMessageCompress is not None:
+            # No more than a frame is ever inflated.
+            self.maxFramePayloadSize = self.maxMessagePayloadSize = self.factory.max_frame_bytes
+        # What the handshake needed is of no use any more: 1.5 KB for each connection.
+        for name in _HANDSHAKE_STATE:
+            setattr(self, name, None)
+        self.factory.clients.add(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self._end_rest()
+        # These hold the protocol as their results: garbage in circles is collected late.
+        self.is_open = self.is_closed = None
+
+    def dataReceived(self, data: bytes) -> None:
+        outlet = self.outlet
+        if outlet is None:
+            super().dataReceived(data)
+            return
+        if self._held:
+            self._held += data
+            return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Read received data, as far as there is time in this turn of the reactor."""
+        outlet = self.outlet
+        assert outlet is not None
+        self._turn_ends = self.connection.begin() + TURN_SECONDS
+        if self._partial:
+            data, self._partial = self._partial + data, b""
+        outlet.cork()
+        try:
+            between_messages = self.current_frame is None and not self.inside_message
+            if between_messages and not self.data and self.state == self.STATE_OPEN:
+                data = self._take_whole_frames(data)
+            if data:
+                self._hand_on(data)
+        finally:
+            outlet.uncork()
+            wait = self.connection.finish()
+            if self._held or wait:
+                self._rest(wait)
+
+    def onMessageBegin(self, isBinary: bool) -> None:
+        self._fragments = 0
+        super().onMessageBegin(isBinary)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        self._fragments += 1
+        if self._fragments > 1:
+            self.connection.control(0)
+            if self._fragments > MAX_FRAGMENTS:
+                self.close(CloseCode.RATE_LIMITED, f"more than {MAX_FRAGMENTS} fragments")
+        super().onMessageFrameBegin(length)
+
+    def onPing(self, payload: bytes) -> None:
+        if self.outlet is None or self.connection.control(len(payload)):
+            super().onPing(payload)
+
+    def onPong(self, payload: bytes) -> None:
+        if self.outlet is not None:
+            self.connection.control(len(payload))
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        if self.message_data_total_length <= self.factory.max_frame_bytes:
+            super().onMessageFrameData(payload)
+        elif not self.failedByMe:
+            if self._ends is None:
+                self._ends = _Ends()
+                for part in (*self.message_data, *self.frame_data):
+                    self._ends.add(part)
+                self.message_data.clear()
+                self.frame_data.clear()
+            self._ends.add(payload)
+
+    def onMessageEnd(self) -> None:
+        ends, self._ends = self._ends, None
+        if ends is None or self.failedByMe or self.state != self.STATE_OPEN:
+            super().onMessageEnd()
+            return
+        size = self.message_data_total_length
+        self.message_data = None
+        is_binary = self.message_is_binary
+        if not self.connection.receive_too_large(ends.head, ends.tail, size, is_binary):
+            limit = self.factory.max_frame_bytes
+            self._max_message_size_exceeded(size, limit, f"more than {limit} bytes")
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if self.state != self.STATE_OPEN and not self._takes_last_messages:
+            return
+        if self._perMessageCompress is not None:
+            # No message needs what others left there (`_accept`): 40 KB for each connection.
+            self._perMessageCompress._decompressor = None
+        if isBinary:
+            self.connection.receive_binary(payload)
+        else:
+            self.connection.receive(payload)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        if self.outlet is not None:
+            self.factory.clients.remove(self)
+            self.connection.closed()
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        if self.outlet is None:
+            super().sendData(data, sync, chopsize)
+        else:
+            self.outlet.send(data)
+
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        was_open = self.state == self.STATE_OPEN
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        if self.outlet is not None:
+            if was_open and not isReply and code is not None:
+                self.factory.clients.dropped(self, code)
+            self.outlet.shut()
+
+    def unregisterProducer(self) -> None:
+        """The producer of the transport is the outlet, which sees to that itself."""
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        if self.outlet is not None and not abort:
+            self.outlet.finish()
+        super()._closeConnection(abort)
+
+    # Client
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """
+        Send the close frame. If the client did nothing wrong, messages that it sent before it
+        received this are still accepted, but no longer answered.
+        """
+        if self.state == self.STATE_OPEN:
+            self._takes_last_messages = code is CloseCode.RESTART
+            self.sendCloseFrame(code, reason.encode())
+
+    def abort(self) -> None:
+        if self.state == self.STATE_CLOSED:  # closed for Autobahn, but not for who doesn't read
+            self.transport.abortConnection()
+        else:
+            self.dropConnection(abort=True)
+
+    # inside
+
+    def _make_outlet(self) -> Outlet:
+        transport = self.transport
+        deflates = self._perMessageCompress is not None
+        encodings = self.factory.deflating if deflates else ENCODINGS
+        common = (
+            encodings[self.admission.serializer],
+            self.factory.high_water_mark,
+            self.factory.connections.clock,
+            self._pause,
+            self._break,
+            self.factory.backlog,
+            self._have_shed,
+        )
+        if type(transport) is TCPServer and not ISSLTransport.providedBy(transport):
+            return DirectOutlet(transport, transport.getHandle(), *common)
+        return TransportOutlet(transport, *common)
+
+    def _break(self) -> None:
+        self.factory.clients.abort_soon(self)
+
+    def _have_shed(self) -> None:
+        """Too much waits for all clients, and most of it for this one."""
+        self.close(CloseCode.TOO_MUCH_WAITS, "too much waited for this client")
+        self.abort()
+
+    def _pause(self, lagging: bool) -> None:
+        """Backpressure: a client that doesn't read isn't read from; its replies would pile up."""
+        if lagging:
+            self.factory.clients.lagging(self)
+            self.transport.pauseProducing()
+        else:
+            self.connection.touch()
+            if self._resting is None:
+                self.transport.resumeProducing()
+
+    def _rest(self, wait: float) -> None:
+        """
+        Read nothing for some seconds from a client whose messages take too much time; with 0, until
+        the others have had their turn.
+        """
+        if self._resting is None and self.state != self.STATE_CLOSED:
+            self.transport.pauseProducing()
+            self._resting = self.factory.connections.clock.callLater(wait, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        held, self._held = self._held, b""
+        if held:
+            self._take(held)
+        if self._resting is None:
+            self.connection.touch()
+            if self.outlet is not None and self.outlet.state is not Flow.LAGGING:
+                self.transport.resumeProducing()
+
+    def _stops(self, size: int) -> bool:
+        """Tell whether nothing is to be read for now, behind a message of ``size`` bytes."""
+        if self.state != self.STATE_OPEN:
+            return True
+        self._unlooked += size + FRAME_BYTES
+        if self._unlooked <= LOOK_BYTES:
+            return False
+        self._unlooked = 0
+        return self._is_turn_over()
+
+    def _hold(self, data: bytes) -> bytes:
+        """Keep for the next turn what was not read in this one; what is closed is Autobahn's."""
+        if self.state != self.STATE_OPEN:
+            return data
+        self._held = data
+        return b""
+
+    def _is_turn_over(self) -> bool:
+        return self.connection.work() > self._turn_ends
+
+    def _end_rest(self) -> None:
+        self._held = b""
+        resting, self._resting = self._resting, None
+        if resting is not None:
+            resting.cancel()
+
+    def _hand_on(self, data: bytes) -> None:
+        """
+        Give data to Autobahn, in pieces: at each frame it copies all data after it, which may be
+        thousands of empty frames.
+        """
+        at = 0
+        while at < len(data):
+            if at and self._is_turn_over():
+                self._held = data[at:]
+                return
+            size, frame = PIECE_BYTES, self.current_frame
+            if frame is not None:
+                size = max(size, frame.length - self.current_frame_masker.pointer())
+            super().dataReceived(data[at : at + size])
+            at += size
+
+    def _take_whole_frames(self, data: bytes) -> bytes:
+        """
+        Receive the whole text frames at the start of ``data``.
+
+        What is left of a frame that is cut off waits in ``_partial``.
+
+        :return: the data for Autobahn: the first frame of another kind and all after it.
+        """
+        receive = self.connection.receive
+        largest = min(self.factory.max_frame_bytes, 0xFFFF)
+        at, end = 0, len(data)
+        while end - at >= 2:
+            size = data[at + 1] - 0x80
+            if data[at] != _TEXT or size < 0:
+                return data[at:]
+            mask_at = at + 2
+            if size == 126:
+                if end - at < 4:
+                    break
+                size = data[at + 2] << 8 | data[at + 3]
+                if size < 126:
+                    return data[at:]
+                mask_at = at + 4
+            if size > largest or (size == 127 and mask_at == at + 2):
+                return data[at:]
+            body_at = mask_at + 4
+            stop = body_at + size
+            if stop > end:
+                break
+            text = unmask(data[mask_at:body_at], data[body_at:stop])
+            if not _is_utf8(text):
+                return data[at:]
+            at = stop
+            receive(text)
+            if self._stops(size):
+                return self._hold(data[at:])
+        self._partial = data[at:]
+        return b""
+
+
+class SocketFactory(WebSocketServerFactory):
+    """
+    Makes the WebSockets of a server.
+
+    :param int max_frame_bytes: the largest message that a client may send.
+    :param int high_water_mark: bytes that may wait for a client before it is lagging.
+    :param backlog: what waits for all clients.
+    :param int compress_over: larger frames are deflated, for clients that support it; 0 for never,
+        and then clients may not send deflated frames either.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        clients: ClientService,
+        max_frame_bytes: int,
+        high_water_mark: int,
+        backlog: Backlog,
+        compress_over: int = 0,
+    ) -> None:
+        super().__init__(server="", reactor=connections.clock)
+        self.deflating = deflating(compress_over)
+        self.connections = connections
+        self.clients = clients
+        self.high_water_mark = high_water_mark
+        self.backlog = backlog
+        self.max_frame_bytes = max_frame_bytes
+        self.setProtocolOptions(
+            webStatus=False,
+            maxFramePayloadSize=ANSWERED_OVER * max_frame_bytes,
+            maxMessagePayloadSize=ANSWERED_OVER * max_frame_bytes,
+            failByDrop=False,
+            openHandshakeTimeout=OPEN_HANDSHAKE_TIMEOUT,
+            closeHandshakeTimeout=CLOSE_HANDSHAKE_TIMEOUT,
+            allowNullOrigin=True,
+            perMessageCompressionAccept=_accept if compress_over else None,
+        )
+        self._protocol = _with_options(self)
+
+    def upgrade(self, admission: Admission) -> WebSocketResource:
+        """A resource that upgrades one request, of a client that was admitted."""
+        return WebSocketResource(_Upgrade(self, self._protocol, admission))
+
+
+def _accept(offers: Sequence[object]) -> PerMessageDeflateOfferAccept | None:
+    """
+    Choose one of the deflate parameters that a client offers.
+
+    A broadcast is deflated once for all members. So no context takeover and no other window is
+    accepted.
+    """
+    for offer in offers:
+        if isinstance(offer, PerMessageDeflateOffer) and offer.request_max_window_bits in (
+            0,
+            WINDOW_BITS,
+        ):
+            return PerMessageDeflateOfferAccept(
+                offer, request_no_context_takeover=True, no_context_takeover=True
+            )
+    return None
+
+
+def _with_options(factory: SocketFactory) -> type[SocketProtocol]:
+    """
+    A protocol class that holds the factory's options.
+
+    Autobahn copies some thirty options from the factory to each connection, and formats them all
+    for a debug message: a quarter of a connect's time and 1.5 KB for each.
+    """
+    options: dict[str, Any] = {name: getattr(factory, name) for name in SocketProtocol.CONFIG_ATTRS}
+    options["perMessageCompressionAccept"] = staticmethod(factory.perMessageCompressionAccept)
+    return type("SocketProtocol", (SocketProtocol,), {**options, "CONFIG_ATTRS": ()})
+
+
+@attrs.frozen
+class _Upgrade:
+    """Stands where Autobahn's resource wants a factory, to hand on the admission."""
+
+    _factory: SocketFactory
+    _protocol: type[SocketProtocol]
+    _admission: Admission
+
+    def buildProtocol(self, address: IAddress) -> SocketProtocol:
+        protocol = self._protocol(self._admission)
+        protocol.factory = self._factory
+        return protocol
+
+
+def _has_token(request: Request, name: bytes, wanted: str) -> bool:
+    """Tell whether a header that is a list has ``wanted`` in it."""
+    values = (header(request, name) or "").lower().split(",")
+    return wanted in [value.strip() for value in values]
+
+
+def _has_host(request: Request) -> bool:
+    """Tell whether there is a ``Host``, whose port, if any, is one."""
+    host = urlsplit(f"//{header(request, b'host') or ''}/")
+    try:
+        return bool(host.netloc) and (host.port or 0) >= 0
+    except ValueError:
+        return False
+
+
+def _has_key(request: Request) -> bool:
+    """Tell whether there is one ``Sec-WebSocket-Key``: 16 bytes in base64."""
+    keys = request.requestHeaders.getRawHeaders(b"sec-websocket-key", [])
+    return len(keys) == 1 and re.fullmatch(rb"[A-Za-z0-9+/]{22}==", keys[0]) is not None
+
+
+class SocketResource(Resource):
+    """
+    ``/socket/websocket``: refuses a request with a problem, or upgrades it.
+
+    :param door: decides who may connect.
+    """
+
+    isLeaf = True
+
+    def __init__(self, factory: SocketFactory, door: Door) -> None:
+        super().__init__()
+        self._factory = factory
+        self._door = door
+
+    def render(self, request: Request) -> bytes | int:
+        if request.postpath:
+            return write_not_found(request)
+        if request.method != b"GET":
+            request.setHeader(b"allow", b"GET")
+            return write_problem(request, 405, "method_not_allowed", "A WebSocket takes GET")
+        if not _has_token(request, b"upgrade", "websocket"):
+            request.setHeader(b"upgrade", b"websocket")
+            return write_problem(request, 426, "upgrade_required", "Connect with a WebSocket")
+        if header(request, b"sec-websocket-version") != "13":
+            request.setHeader(b"sec-websocket-version", b"13")
+            return write_problem(request, 426, "upgrade_required", "The WebSocket's version is 13")
+        sound = _has_token(request, b"connection", "upgrade") and _has_host(request)
+        if not sound or not _has_key(request):
+            return write_problem(request, 400, "bad_request", "The handshake is malformed")
+        token = next(iter(parameters(request, b"token")), None)
+        try:
+            admission = self._door.admit(request, token)
+        except (ConnectionRefused, RateLimited, Draining) as error:
+            return write_error(request, error)
+        # The HTTP channel is its transport's producer until now; the outlet will be.
+        channel: Any = request.channel
+        channel.transport.unregisterProducer()
+        rendered: bytes | int = self._factory.upgrade(admission).render(request)
+        channel.leave()
+        channel.requests.clear()  # each request has the channel
+        return rendered

@@ -1,0 +1,107 @@
+"""A flow of a simulation: its clients, and what has to hold of them once all is at rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from helix.documents.document import encode_document
+from helix.log.verify import verify_flow
+from tests.seeded.fates import Author, check_fates
+from tests.seeded.fuzzclients import FuzzClient, RelayReplica
+from tests.seeded.guests import Guest
+from tests.support.heldstore import HeldStore, LateStore
+
+
+@attrs.define(eq=False)
+class Flow:
+    """
+    A flow, and its clients.
+
+    :param store: of some server that has, or had, the flow.
+    """
+
+    flow_id: str
+    store: LateStore
+    guests: list[Guest] = attrs.field(factory=list)
+    relays: list[RelayReplica] = attrs.field(factory=list)
+
+    @property
+    def clients(self) -> list[FuzzClient]:
+        return [*self.guests, *self.relays]
+
+    @property
+    def present(self) -> list[Guest]:
+        """The guests that are connected."""
+        return [guest for guest in self.guests if guest.wire is not None]
+
+    @property
+    def version(self) -> int:
+        log = self.store.flow(self.flow_id)
+        return 0 if log is None else log.head.version
+
+    def reload(self, page: Guest) -> None:
+        """Let a page begin anew under a name of its own, and leave its edits to another guest."""
+        heir = Guest(
+            topic=page.topic,
+            author=page.author,
+            person=page.person,
+            visits=page.visits,
+            next_op=page.next_op,
+            outbox=page.outbox,
+            disorder=page.disorder,
+        )
+        self.guests.append(heir)
+        page.author = Author(f"reloaded{len(self.guests)}", self.store.truth)
+        page.author.is_orderly = page.disorder is None
+        page.outbox, page.next_op, page.shown, page.visits = [], 1, {}, 0
+
+    def hijack(self, victim: Guest, next_op: int) -> None:
+        """Let somebody call themselves what others call ``victim``, and count from ``next_op``."""
+        if victim.name and all(guest.author.client_id != victim.name for guest in self.guests):
+            author = Author(victim.name, self.store.truth)
+            self.guests.append(Guest(topic=victim.topic, author=author, next_op=next_op))
+
+    def check(self, failed: Callable[[Failure], object]) -> None:
+        """
+        See to what holds when all is at rest.
+
+        :param failed: called with what verifying the store finds, perhaps later.
+        """
+        self.store.check()
+        away = {guest.author for guest in self.guests if guest.wire is None}
+        check_fates([guest.author for guest in self.guests], self.store.truth, away)
+        self._check_documents()
+        self._check_presence()
+        if self.store.flow(self.flow_id) is not None:
+            quiet = HeldStore(self.store)
+            Deferred.fromCoroutine(verify_flow(quiet, self.flow_id)).addErrback(failed)
+
+    def _check_documents(self) -> None:
+        log = self.store.flow(self.flow_id)
+        epoch = "" if log is None else log.head.epoch
+        durable = self.store.truth.documents(epoch, self.version)[0]
+        assert all(encode_document(guest.document) == durable for guest in self.present)
+        shown = json.loads(durable)
+        assert all(relay.wire is None or relay.shows(shown) for relay in self.relays)
+
+    def _check_presence(self) -> None:
+        """Everybody sees who is connected, and nobody else."""
+        present = self.present
+        people: dict[str, list[dict[str, Any]]] = {}
+        for guest in sorted(present, key=lambda guest: guest.name):
+            people.setdefault(guest.key, []).append(guest.meta)
+        for guest in present:
+            assert guest.people() == people
+            pointers = guest.pointers()
+            assert pointers.keys() <= {one.name for one in present}
+            for one in present:
+                seen = pointers.get(one.name)
+                assert guest is one or seen in (one.cursor, one.cursor or one.old_cursor)
+        count = sum(client.wire is not None for client in self.clients)
+        assert all(relay.count == count for relay in self.relays if relay.wire is not None)

@@ -1,0 +1,591 @@
+"""What is PostgreSQL's own: what goes together, what races, and odd texts. (docs/spec.md, PGS)"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Sequence
+from random import Random
+from socket import getaddrinfo
+from typing import Any
+
+import msgspec
+import pytest
+from psycopg2.extensions import STATUS_READY
+from pytest_twisted import async_yield_fixture, ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from txpostgres import txpostgres
+
+from helix.errors import (
+    DuplicateOperation,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+    VersionConflict,
+)
+from helix.records import Entry, HeadQuery, NamedVersion, Summary
+from helix.store.postgresql.address import Address
+from helix.store.postgresql.failures import Unfit
+from helix.store.postgresql.store import CONNECTIONS, PAST_AT_ONCE, PostgresStore
+from helix.store.postgresql.wire import Bounds, Connection
+from tests.store.data import T0, add, chain_at, entries, entry, keep, take_snapshot
+from tests.store.sqlite import until
+from tests.support.postgres import PASSWORD, PostgresServer
+
+
+@async_yield_fixture
+async def store(url: str) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(url, reactor)
+    await store.start()
+    yield store
+    await store.stop()
+
+
+@async_yield_fixture
+async def other(url: str, store: PostgresStore) -> AsyncIterator[PostgresStore]:
+    """A store of another node."""
+    other = PostgresStore(url, reactor)
+    await other.start()
+    yield other
+    await other.stop()
+
+
+@async_yield_fixture
+async def connection(url: str) -> AsyncIterator[Connection]:
+    connection = Connection(reactor, Bounds())
+    await connection.open(Address.parse(url), 0)
+    yield connection
+    connection.discard()
+
+
+async def keep_all(store: PostgresStore, count: int, log: Sequence[Entry] = ()) -> list[str]:
+    """Create as many flows, at once, and give their ids."""
+    flows = [f"f{n}" for n in range(count)]
+    await gatherResults([store.create(flow_id, "e1", T0, log) for flow_id in flows])
+    return flows
+
+
+async def outcomes(asked: list[Deferred[Any]]) -> list[Any]:
+    """Give what each came to: its result, or the class of its error."""
+    results = await DeferredList(asked, consumeErrors=True)
+    return [result if succeeded else result.type for succeeded, result in results]
+
+
+# Together.
+
+
+@ensureDeferred
+async def test_pgs5_appends_of_one_turn_go_together(store: PostgresStore) -> None:
+    flows = await keep_all(store, 200)
+    asked = [add(store, flow_id, "e1", 0, [entry(1)], Summary()) for flow_id in flows]
+    assert await outcomes(asked) == [None] * 200
+    assert {(await store.head(flow_id)).version for flow_id in flows} == {1}
+    statements = await store._pool.run(  # the rows of one statement have one transaction's id
+        lambda connection: connection.ask("SELECT DISTINCT xmin::text FROM helix_entries")
+    )
+    assert len(statements) <= 2
+
+
+@ensureDeferred
+async def test_pgs5_appends_at_fault_fail_alone(store: PostgresStore) -> None:
+    flows = await keep_all(store, 40, [entry(1, ("c", 1))])
+    given = [entry(2, ("c", 2)) for _ in flows]
+    given[3] = entry(2, ("c", 1))
+    given[17] = entry(2, ("c", 1 << 70))
+    given[25] = Entry(2, b"\xff", T0)
+    given[39] = entry(2, ("c", 1))
+    asked = [
+        add(store, flow_id, "e1", 1, [added], Summary())
+        for flow_id, added in zip(flows, given, strict=True)
+    ]
+    came = await outcomes(asked)
+    refused = {n: error for n, error in enumerate(came) if error is not None}
+    assert refused == {3: DuplicateOperation, 17: Unfit, 25: Unfit, 39: DuplicateOperation}
+    assert [(await store.head(flows[n])).version for n in (3, 17, 25, 39, 4)] == [1, 1, 1, 1, 2]
+
+
+@ensureDeferred
+async def test_sto9_sto20_what_is_removed_leaves_no_rows(
+    connection: Connection, store: PostgresStore
+) -> None:
+    for flow_id in ("f", "g"):
+        await keep(store, flow_id, entries(1, 3))
+        await take_snapshot(store, flow_id, "e1", 2, b"{}")
+        await store.name_version(flow_id, "e1", NamedVersion(2, "Launch", "Ada", T0))
+        await store.delete(flow_id, T0)
+    await store.create("g", "e2", T0, replace_deleted=True)
+    await store.purge(T0 + 1)
+    for table in ("entries", "snapshots", "version_names"):
+        assert await connection.ask(f"SELECT count(*) FROM helix_{table}") == [(0,)]
+
+
+@ensureDeferred
+async def test_pgs5_a_transaction_waits_for_what_is_in_it(
+    connection: Connection, store: PostgresStore
+) -> None:
+    """txpostgres would commit before a coroutine has begun."""
+
+    async def work() -> None:
+        await connection.ask("INSERT INTO helix_schema VALUES (0, 'first')")
+        await connection.ask("SELECT pg_sleep(0.05)")
+        await connection.ask("INSERT INTO helix_schema VALUES (0, 'second')")
+
+    with pytest.raises(StoreError):
+        await connection.transaction(work)
+    assert await connection.ask("SELECT number FROM helix_schema") == [(1,), (2,), (3,)]
+    assert await connection.ask("SELECT pg_current_xact_id_if_assigned()") == [(None,)]
+
+
+@ensureDeferred
+async def test_pgs5_what_is_confirmed_is_on_disk(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    """Also where a pooler gives each transaction a connection whose settings are the database's."""
+    postgres_server.execute(f"ALTER DATABASE {database} SET synchronous_commit = off")
+    store = PostgresStore(postgres_server.url(database), reactor)
+    await store.start()
+    postgres_server.execute(NOTE_WRITES, database)
+    await keep(store, "f", entries(1, 2))
+    await add(store, "f", "e1", 2, entries(3, 3), Summary("t"))
+    await take_snapshot(store, "f", "e1", 2, b"{}")
+    await store.name_version("f", "e1", NamedVersion(1, "Launch", "Ada", T0))
+    await store.unname_version("f", "e1", 1)
+    await store.renew_epoch("f", "e1", 3, chain_at(3), "e2")
+    await store.renew_epochs("e3")
+    await store.delete("f", T0)
+    await store.undelete("f")
+    await store.delete("f", T0)
+    await store.create("f", "e4", T0, replace_deleted=True)
+    await store.delete("f", T0)
+    await store.purge(T0 + 1)
+    noted = postgres_server.execute("SELECT operation, setting FROM noted", database)
+    assert len(noted) > 12
+    assert {setting for _, setting in noted} == {"on"}
+    await store.stop()
+
+
+NOTE_WRITES = """
+CREATE TABLE noted (operation text, setting text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO noted VALUES (TG_OP, current_setting('synchronous_commit')); RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON helix_flows EXECUTE FUNCTION note();
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON helix_entries EXECUTE FUNCTION note();
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON helix_snapshots EXECUTE FUNCTION note();
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON helix_version_names
+    EXECUTE FUNCTION note();
+"""
+
+
+# Several nodes.
+
+
+@ensureDeferred
+async def test_pgs6_of_two_nodes_one_is_first(store: PostgresStore, other: PostgresStore) -> None:
+    await keep(store, "f")
+    for version in range(20):
+        rivals = [
+            [entry(version + 1, ("here", version))],
+            [entry(version + 1, ("there", version))],
+        ]
+        came = await outcomes(
+            [
+                add(store, "f", "e1", version, rivals[0], Summary("here")),
+                add(other, "f", "e1", version, rivals[1], Summary("there")),
+            ]
+        )
+        assert sorted(came, key=str) == sorted([None, VersionConflict], key=str)
+        winner = came.index(None)
+        loaded = await store.load("f")
+        assert loaded.entries[version:] == rivals[winner]
+        assert loaded.head.summary.title == ("here", "there")[winner]
+
+
+@ensureDeferred
+async def test_pgs6_nodes_with_the_same_flows_never_block_each_other(
+    store: PostgresStore, other: PostgresStore
+) -> None:
+    flows = await keep_all(store, 100)
+    for version in range(10):
+        added = [entry(version + 1)]
+        asked = [add(store, f, "e1", version, added, Summary()) for f in flows]
+        asked += [add(other, f, "e1", version, added, Summary()) for f in reversed(flows)]
+        came = await outcomes(asked)
+        assert came.count(None) == came.count(VersionConflict) == 100
+    assert {(await other.head(flow_id)).version for flow_id in flows} == {10}
+
+
+@ensureDeferred
+async def test_pgs6_of_two_nodes_one_creates(store: PostgresStore, other: PostgresStore) -> None:
+    for n in range(10):
+        await keep(store, f"f{n}", entries(1, 3))
+        await store.delete(f"f{n}", T0)
+        asked = [
+            node.create(f"f{n}", epoch, T0, entries(1, 2), Summary(), replace_deleted=True)
+            for node, epoch in ((store, "e2"), (other, "e3"))
+        ]
+        results = await DeferredList(asked, consumeErrors=True)
+        (head,) = [result for succeeded, result in results if succeeded]
+        assert await other.head(f"f{n}") == head
+        assert (await other.load(f"f{n}")).entries == entries(1, 2)
+
+
+# Texts.
+
+ODD = "\0\x1a\x01\x1a\x02\x00\x7f\u2028\\'\"%_\U0001f600"
+
+
+@ensureDeferred
+async def test_pgs9_every_text_comes_back(store: PostgresStore) -> None:
+    summary = Summary(ODD, ODD * 2, 1, 2)
+    patch = b'{"title":"\\u0000 \\\\ %s \x27"}'
+    log = [Entry(1, patch, T0, ODD, ODD, 1, (ODD,), chain_at(1))]
+    head = await store.create(ODD, ODD, T0, log, summary)
+    assert await store.head(ODD) == head
+    await add(store, ODD, ODD, 1, [Entry(2, b"{}", T0, ODD, ODD, 2)], summary)
+    document = b'{"title": "\\u0000",  "x":1e2}'
+    await take_snapshot(store, ODD, ODD, 1, document)
+    stored = await store.load(ODD)
+    assert stored.head.summary == summary
+    assert stored.snapshot == document
+    assert (await store.load(ODD, 0)).entries == []
+    assert await store.find(ODD, ODD, ODD, [1]) == log[:1]
+    assert await store.newest_op(ODD, ODD, ODD) == 2
+
+
+@ensureDeferred
+async def test_pgs9_half_a_surrogate_pair_is_refused(store: PostgresStore) -> None:
+    await keep(store, "f")
+    with pytest.raises(StoreError):
+        await add(store, "f", "e1", 0, [entry(1)], Summary("\ud83d"))
+    with pytest.raises(StoreError):
+        await store.create("\ud83d", "e1", T0)
+    with pytest.raises(StoreError):
+        await store.head("\ud83d")
+    assert (await store.head("f")).version == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("STRASSE", True),  # lower() and ILIKE don't know it
+        ("straße", True),
+        ("ΌΔΟΣ", True),
+        ("100%", True),
+        ("1%0", False),
+        ("a_b", True),
+        ("aXb", False),
+        ("\\", True),
+        ("\0", True),
+        ("oh\nno", False),
+        ("idoh", False),
+        ("", True),
+    ],
+)
+@ensureDeferred
+async def test_pgs9_lists_are_searched_as_in_memory(
+    store: PostgresStore, text: str, found: bool
+) -> None:
+    await store.create("id", "e1", T0, (), Summary("Oh 100% a_b Straße", "No \\ \0 όδος"))
+    assert bool(await store.heads(HeadQuery(text=text))) is found
+
+
+@ensureDeferred
+async def test_pgs9_a_long_description_is_kept(store: PostgresStore) -> None:
+    long = Summary("t", "".join(chr(33 + n * n % 1000) for n in range(100_000)) + "the end")
+    await store.create("f", "e1", T0, (), long)
+    await add(store, "f", "e1", 0, [entry(1)], long)
+    assert (await store.head("f")).summary == long
+    assert len(await store.heads(HeadQuery(text="THE END"))) == 1
+    shorter = Summary("t", long.description[:-3])
+    await add(store, "f", "e1", 1, [entry(2)], shorter)
+    assert (await store.head("f")).summary == shorter
+    assert await store.heads(HeadQuery(text="the end")) == []
+
+
+# The database as others left it.
+
+
+@ensureDeferred
+async def test_pgs10_a_database_that_only_reads(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    store = PostgresStore(postgres_server.url(database), reactor, Bounds(wait=2.0))
+    await store.start()
+    await keep(store, "f")
+    postgres_server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    postgres_server.cut(database)
+    for asked in (add(store, "f", "e1", 0, [entry(1)], Summary()), store.delete("f", T0)):
+        with pytest.raises(StoreReadOnly) as caught:
+            await asked
+        assert caught.value.retry
+    assert (await store.head("f")).version == 0
+    # The connections that could only read were given up, as after another server took over.
+    asked = add(store, "f", "e1", 0, [entry(1)], Summary())
+    postgres_server.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+    postgres_server.cut(database)
+    await asked
+    await store.stop()
+
+
+@ensureDeferred
+async def test_pgs10_tables_that_are_gone(url: str, store: PostgresStore) -> None:
+    await keep(store, "f")
+    await store._pool.run(lambda connection: connection.ask("DROP TABLE helix_entries"))
+    with pytest.raises(StoreError, match="tables"):
+        await add(store, "f", "e1", 0, [entry(1)], Summary())
+    with pytest.raises(StoreError, match="tables"):
+        await store.entries("f", "e1", 0, 1)
+    with pytest.raises(StoreError, match="tables"):
+        await store.head("f")
+
+
+@ensureDeferred
+async def test_pgs10_a_log_with_a_gap(store: PostgresStore) -> None:
+    await keep(store, "f", entries(1, 5))
+    sql = "DELETE FROM helix_entries WHERE version = %(version)s"
+    for version in (3, 5):
+        await store._pool.run(lambda c, v=version: c.ask(sql, {"version": v}))
+        with pytest.raises(StoreCorrupt):
+            await store.load("f")
+    assert (await store.load("f", 2)).entries == entries(1, 2)
+
+
+# Connections.
+
+
+@ensureDeferred
+async def test_pgs2_a_connection_that_died_unnoticed_is_replaced(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    """txpostgres would hand it out, and fail."""
+    store = PostgresStore(postgres_server.url(database), reactor)
+    await store.start()
+    await keep(store, "f")
+    for version in range(3):
+        # The reactor has no turn between these two.
+        postgres_server.cut(database)
+        assert (await store.head("f")).version == version
+        postgres_server.cut(database)
+        await add(store, "f", "e1", version, [entry(version + 1)], Summary())
+    assert (await store.load("f")).entries == entries(1, 3)
+    await store.stop()
+
+
+@ensureDeferred
+async def test_pgs4_a_closed_store_stays_closed(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    """txpostgres would open a connection for a query after close()."""
+    store = PostgresStore(postgres_server.url(database), reactor)
+    await store.start()
+    await keep(store, "f")
+    await store.stop()
+    for asked in (store.head("f"), add(store, "f", "e1", 0, [entry(1)], Summary())):
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await asked
+    assert postgres_server.count_connections(database) == 0
+
+
+@ensureDeferred
+async def test_pgs4_a_connection_may_be_closed_while_it_opens(
+    postgres_server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its end and the news of it, where txpostgres would watch a socket that is gone."""
+    connection = Connection(reactor, Bounds())
+    goes_on = txpostgres.Connection.continuePolling
+    closed = []
+
+    def closes_when_open(wire: Any, swallowErrors: bool = False) -> None:
+        goes_on(wire, swallowErrors)
+        if wire.pollable().status == STATUS_READY:
+            closed.append(connection)
+            connection.discard()
+
+    monkeypatch.setattr(txpostgres.Connection, "continuePolling", closes_when_open)
+    with pytest.raises(StoreUnavailable):
+        await connection.open(Address.parse(postgres_server.url(database)), 0)
+    assert closed
+    assert connection.is_gone
+    assert connection._wire.pollable().closed
+
+
+@ensureDeferred
+async def test_pgs4_nothing_is_opened_for_who_closed_while_the_name_was_asked_for(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    connection = Connection(reactor, Bounds())
+    url = postgres_server.url(database).replace("127.0.0.1", "localhost")
+    opening = Deferred.fromCoroutine(connection.open(Address.parse(url), 0))
+    connection.discard()
+    with pytest.raises(StoreUnavailable):
+        await opening
+    assert connection._wire.pollable() is None
+
+
+@ensureDeferred
+async def test_pgs4_what_is_under_way_is_finished_first(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    store = PostgresStore(postgres_server.url(database), reactor)
+    await store.start()
+    await keep_all(store, 50)
+    asked: list[Deferred[Any]]
+    asked = [add(store, f"f{n}", "e1", 0, [entry(1)], Summary()) for n in range(50)]
+    asked.append(store.load("f1"))
+    stopped = store.stop()
+    assert (await outcomes(asked))[:50] == [None] * 50
+    await stopped
+    assert postgres_server.count_connections(database) == 0
+
+
+@ensureDeferred
+async def test_pgs2_a_store_keeps_a_few_connections(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    store = PostgresStore(postgres_server.url(database), reactor)
+    await store.start()
+    await keep_all(store, 50)
+    await gatherResults([store.head(f"f{n}") for n in range(50)])
+    assert postgres_server.count_connections(database) == CONNECTIONS
+    await store.stop()
+
+
+@ensureDeferred
+async def test_pgs2_a_caller_who_gives_up_harms_nobody(store: PostgresStore) -> None:
+    await keep(store, "f", entries(1, 3))
+    given_up = [store.load("f") for _ in range(10)]
+    given_up.append(add(store, "f", "e1", 3, [entry(4)], Summary()))  # type: ignore[arg-type]
+    for asked in given_up:
+        asked.addErrback(lambda failure: None)
+        asked.cancel()
+    assert (await store.head("f")).version in (3, 4)
+    assert len((await store.load("f")).entries) in (3, 4)
+
+
+@ensureDeferred
+async def test_pgs11_names_are_resolved_in_a_thread(
+    postgres_server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def resolve(name: str, *rest: Any, **more: Any) -> Any:
+        asked.append((name, threading.current_thread() is threading.main_thread()))
+        return getaddrinfo("127.0.0.1", *rest, **more)
+
+    monkeypatch.setattr("helix.store.postgres.address.getaddrinfo", resolve)
+    url = postgres_server.url(database).replace("127.0.0.1", "database.invalid")
+    store = PostgresStore(url, reactor)
+    await store.start()
+    await keep(store, "f")
+    await store.stop()
+    assert set(asked) == {("database.invalid", False)}
+
+
+@ensureDeferred
+async def test_pgs11_a_unix_socket_and_a_password(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    postgres_server.execute(f"ALTER DATABASE {database} OWNER TO guard")
+    quoted = PASSWORD.replace(" ", "%20")
+    socket = str(postgres_server.socket_directory).replace("/", "%2F")
+    for url in (
+        postgres_server.url(database, "guard", quoted),
+        f"postgresql://guard@{socket}:{postgres_server.port}/{database}",
+    ):
+        store = PostgresStore(url, reactor)
+        await store.start()
+        assert await store.heads(HeadQuery()) == []
+        await store.stop()
+
+
+# How much is kept, and what takes long.
+
+
+@ensureDeferred
+async def test_lim26_what_tables_may_hold_is_bounded(store: PostgresStore, url: str) -> None:
+    """Nothing new is kept from the start on, and all else goes on."""
+    await keep(store, "f", entries(1, 2))
+    full = PostgresStore(url, reactor, max_bytes=1)
+    await full.start()
+    try:
+        assert full.usage.used_bytes > 0
+        refused = [
+            full.create("g", "e1", T0),
+            add(full, "f", "e1", 2, [entry(3)], Summary()),
+            take_snapshot(full, "f", "e1", 2, b"{}"),
+            full.name_version("f", "e1", NamedVersion(1, "first", "", T0)),
+        ]
+        assert await outcomes(refused) == [StoreFull] * 4
+        assert full.usage.refused == 4
+        assert (await full.load("f")).entries == entries(1, 2)
+        assert (await full.delete("f", T0)).deleted_at == T0
+        assert (await full.undelete("f")).deleted_at is None
+        await full.delete("f", T0)
+        assert await full.purge(T0 + 1) == 1
+    finally:
+        await full.stop()
+
+
+@ensureDeferred
+async def test_lim26_tables_are_looked_at_again_and_again(
+    store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("helix.store.postgres.store.LOOK_SECONDS", 0.05)
+    await keep(store, "f", entries(1, 1))
+    other = PostgresStore(url, reactor)
+    await other.start()
+    try:
+        before = other.usage.used_bytes
+        other.usage.max_bytes = before + 2**20
+        # What PostgreSQL can't make smaller.
+        large = b'{"data":"%b"}' % Random(1).randbytes(2**20).hex().encode()
+        await add(store, "f", "e1", 1, [msgspec.structs.replace(entry(2), patch=large)], Summary())
+        await until(lambda: other.usage.is_full)
+        assert other.usage.used_bytes > before + 2**20
+        with pytest.raises(StoreFull):
+            await add(other, "f", "e1", 2, [entry(3)], Summary())
+        other.usage.max_bytes = 2**30  # as if there was more room
+        await add(other, "f", "e1", 2, [entry(3)], Summary())
+    finally:
+        await other.stop()
+
+
+@ensureDeferred
+async def test_pgs13_the_past_keeps_nobody_waiting(url: str, connection: Connection) -> None:
+    store = PostgresStore(url, reactor, Bounds(wait=30.0))
+    await store.start()
+    try:
+        await keep(store, "f", entries(1, 2))
+        await connection.ask("BEGIN; LOCK TABLE helix_snapshots IN ACCESS EXCLUSIVE MODE")
+        loads = [store.load("f", 1) for _ in range(2 * CONNECTIONS)]
+        searches = [store.heads(HeadQuery("f", 10)) for _ in range(2 * CONNECTIONS)]
+        asked = DeferredList([*loads, *searches])
+        for version in range(2, 5):
+            head = store.head("f").addTimeout(5.0, reactor)
+            assert (await head).version == version
+            await add(store, "f", "e1", version, [entry(version + 1)], Summary())
+            assert len(await store.heads(HeadQuery("", 10))) == 1
+        assert not any(one.called for one in (*loads, *searches))
+        await connection.ask("COMMIT")
+        assert all(succeeded for succeeded, _ in await asked)
+    finally:
+        connection.discard()
+        await store.stop()
+
+
+@ensureDeferred
+async def test_pgs13_a_turn_is_not_waited_for_for_ever(url: str, connection: Connection) -> None:
+    store = PostgresStore(url, reactor, Bounds(wait=0.5))
+    await store.start()
+    await keep(store, "f", entries(1, 2))
+    await connection.ask("BEGIN; LOCK TABLE helix_snapshots IN ACCESS EXCLUSIVE MODE")
+    loads = [store.load("f", 1) for _ in range(PAST_AT_ONCE)]
+    with pytest.raises(StoreUnavailable):
+        await store.load("f", 1)
+    await connection.ask("COMMIT")
+    await gatherResults(loads)
+    assert (await store.load("f", 1)).entries == entries(1, 1)
+    await store.stop()
