@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import attrs
 
 UNIX_MODE = "660"
-"""Who may connect to a unix socket, unless the endpoint says otherwise: its owner and its group."""
+"""The mode of a unix socket, unless the endpoint gives one: its owner and its group may connect."""
 
 
 @attrs.frozen

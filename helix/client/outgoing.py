@@ -30,7 +30,7 @@ Push = Callable[[str, bytes], Deferred[bytes]]
 
 class Outgoing:
     """
-    Takes a client's patches to the server: in order, `helix.client.sending.WINDOW` at once.
+    Sends a client's patches to the server, in order, `helix.client.sending.WINDOW` at once.
 
     :param replica: shows them meanwhile.
     :param push: `helix.client.membership.Membership.push`.
@@ -85,8 +85,8 @@ class Outgoing:
 
     def count_on_from(self, last_op_id: int) -> None:
         """
-        Let what was never sent have numbers above ``last_op_id``, which the log holds: else it
-        would be taken for what the log holds. It is sent once it is kept under its number.
+        Give patches that were never sent numbers above ``last_op_id``, which the log holds; else
+        they would count as resends. Each is sent once it is saved with its number.
         """
         renamed = self._replica.count_on_from(last_op_id)
         if not renamed:
@@ -119,7 +119,7 @@ class Outgoing:
             self._retry = None
 
     def settle(self, operations: Iterable[Operation]) -> None:
-        """Be done with operations that are durable."""
+        """Finish operations that are durable."""
         for op in operations:
             self._sending.settle(op.op_id)
             self._keeper.save().addErrback(self._log_unkept)
@@ -131,7 +131,7 @@ class Outgoing:
         self._pump()
 
     def give_up(self, error: HelixError) -> None:
-        """Fail what still waits, which stays in the outbox."""
+        """Fail pending operations; they stay in the outbox."""
         self.pause()
         waiting, self._done = self._done, {}
         for done in waiting.values():
@@ -243,7 +243,7 @@ class Outgoing:
         """
         An operation will never be in the log.
 
-        It is told of once the outbox has forgotten it: else it might be sent again all the same.
+        It is reported once the outbox has forgotten it; otherwise it might still be sent again.
         """
         self._sending.settle(op_id)
         self._replica.refuse(op_id)

@@ -36,10 +36,10 @@ class FlowEntry(msgspec.Struct, frozen=True):
     :ivar version: its place in the log; the first has 1.
     :ivar patch: what it changed: plain data, not to be changed.
     :ivar at: when it was accepted, Unix seconds.
-    :ivar by: who, as a name to show.
-    :ivar client_id: the public id of who submitted it; with ``op_id``, names the submission;
-        ``None`` for one that has no name.
-    :ivar dropped: what of the submitted patch could not be taken, as JSON Pointers.
+    :ivar by: the author, as a name to show.
+    :ivar client_id: the public id of the submitter; with ``op_id``, the idempotency key; ``None``
+        for an entry without a key.
+    :ivar dropped: the parts of the submitted patch that were dropped, as JSON Pointers.
     """
 
     version: int
@@ -58,18 +58,18 @@ class Gap(Exception):  # as all errors here, named after what happened
 @attrs.define(eq=False)
 class Operation:
     """
-    A patch of this client on its way into the log.
+    A pending patch of this client.
 
     :ivar text: the patch as JSON.
-    :ivar bases: of what its texts were made, by their JSON Pointers (DOM4).
+    :ivar bases: the old versions of its texts, by their JSON Pointers (DOM4).
     :ivar was_sent: whether a server may have seen it under its ``op_id``.
     :ivar may_be_held: whether the document came whole and may have it: its texts are shown as
         they are there, then.
-    :ivar durable_at: the version at which the log holds it; ``None`` while that isn't known.
-    :ivar dropped: what of it could not be taken, as JSON Pointers, once that is known.
-    :ivar effective: what of it is shown; ``{}`` while it isn't shown.
-    :ivar undo: takes ``effective`` away again.
-    :ivar is_shown: whether the document has what of it can be shown.
+    :ivar durable_at: its version in the log; ``None`` while that isn't known.
+    :ivar dropped: its dropped parts, as JSON Pointers, once they are known.
+    :ivar effective: the part of it that is shown; ``{}`` while it isn't shown.
+    :ivar undo: removes ``effective`` again.
+    :ivar is_shown: whether the document has the part of it that can be shown.
     :ivar places: what it touches, as it was shown last.
     """
 
@@ -100,10 +100,10 @@ class Operation:
 
 def places_of(patch: JsonObject) -> set[Place]:
     """
-    List what a patch touches, and the nodes that its edges and nodes are led to.
+    List what a patch touches, and the nodes that its edges and nodes refer to.
 
-    Two patches with no place in common change a document to the same, in either order; that of two
-    that put nodes into others is one, since they could make a ring.
+    Two patches without a common place give the same document in either order. All patches that set
+    parents share one place, since together they could make a ring.
     """
     places: set[Place] = set()
     for name, value in patch.items():
@@ -128,8 +128,8 @@ class Replica:
     """
     The document that a client shows.
 
-    Taking an entry costs what the entry touches. Of this client's own patches only those that touch
-    the same are taken off, and put on again.
+    The cost of an entry depends on what it touches: only those of this client's own patches that
+    touch the same are removed, and applied again.
 
     :param client_id: this client's public id, by which its own entries are known.
 
@@ -172,11 +172,11 @@ class Replica:
         """
         Take a patch, which is shown at once.
 
-        One that the shown document can't take isn't shown, but taken all the same: the server
+        A patch that doesn't fit the shown document isn't shown, but still accepted: the server
         decides.
 
         :param patch: a merge patch. It is copied.
-        :param is_text: whether its texts were made of those that are shown.
+        :param is_text: whether its texts are edited versions of the shown ones.
         :raises InvalidPatch: when it can't be a patch of any document.
         :raises TooManyPending: when as many wait as may.
         """
@@ -194,7 +194,7 @@ class Replica:
 
     def count_on_from(self, last_op_id: int) -> list[tuple[int, Operation]]:
         """
-        Use no number that the log holds already for what was never sent.
+        Give patches that were never sent numbers that the log doesn't hold.
 
         :param last_op_id: the largest of this client's there.
         :return: the operations that have another number now, in order, each with the one before.
@@ -250,9 +250,9 @@ class Replica:
         self, op_id: int, version: int, dropped: tuple[str, ...] = ()
     ) -> Operation | None:
         """
-        Note that the log holds an operation at ``version``, but for what was dropped.
+        Note that the log holds an operation at ``version``, except its dropped parts.
 
-        It stays on top until that version has come.
+        It stays on top until that version has arrived.
 
         :return: the operation, if this is news.
         """
@@ -275,9 +275,9 @@ class Replica:
 
     def adopt(self, epoch: str, version: int, document: JsonObject) -> None:
         """
-        Begin anew from a whole document, which is taken over.
+        Start again from a whole document, which is taken over.
 
-        What is durable is in it, or in a log that is no more; the rest is shown on top.
+        Durable operations are in it, or in a log that was replaced; the rest is shown on top.
         """
         self._touched.clear()
         for op in self.operations:
@@ -328,7 +328,7 @@ class Replica:
         return self._pending.get(entry.op_id)
 
     def _take(self, entry: FlowEntry, settled: list[Operation]) -> None:
-        """Take an entry; what of this client's own is in its way isn't shown from then on."""
+        """Apply an entry; this client's own operations in its way are hidden from then on."""
         assert self._flow is not None
         op = self._own(entry)
         if op is None:
@@ -352,11 +352,11 @@ class Replica:
 
     def _settle_passed(self, op: Operation, settled: list[Operation]) -> None:
         """
-        Settle what was sent before an operation that the log holds, and is not in it.
+        Settle operations that were sent before one in the log, and are not in the log.
 
-        The server judges in order, so it has changed nothing, or was refused. Sent once more it
-        would be judged by a later document, and might undo what this client did after it. What
-        would change this document, or be refused by it, is sent again all the same.
+        The server works in order, so they have changed nothing, or were refused. A resend would
+        meet a later document, and might undo later changes of this client. Operations that would
+        change this document, or be refused by it, are still sent again.
         """
         assert self._flow is not None
         for before in self.operations:
@@ -379,9 +379,9 @@ class Replica:
 
     def _uncover(self, places: set[Place], after: Operation | None = None) -> None:
         """
-        Take off the operations that touch places, and what on top of them touches what they do.
+        Remove the operations that touch places, and those on top that touch the same as they do.
 
-        :param after: the one behind which to look; ``None`` for all.
+        :param after: the operation after which to look; ``None`` for all.
         """
         if self._touched.keys().isdisjoint(places):
             return
@@ -399,7 +399,7 @@ class Replica:
             self._hide(op)
 
     def _cover(self) -> None:
-        """Put the operations that are not shown on again, in their order."""
+        """Apply the hidden operations again, in their order."""
         for op in self._pending.values():
             if not op.is_shown:
                 before = op.places

@@ -33,7 +33,7 @@ DOTS = (".", "..")
 """Browsers remove these from an address, however encoded: nothing with such a name is reachable."""
 
 PUBLIC_ID_BYTES = 16
-"""Of a client's SHA-256 that others are shown: enough that no two clients share them."""
+"""Bytes of the SHA-256 in a client's public id: enough that no two clients share them."""
 
 
 def parse_flow_id(text: object) -> str:

@@ -99,7 +99,7 @@ class _Nester:
         return ring
 
     def _settle(self, node_id: str, change: JsonObject) -> None:
-        """Let a node be where it is to be, in whom it is to be."""
+        """Set a node's place and parent."""
         claim = self.refused.get(node_id)
         before, after = self.nesting.parent(node_id), self._parent_after(node_id)
         if claim is None and (PARENT in change or after == before):
@@ -119,7 +119,7 @@ class _Nester:
         self._move(node_id, given, frame or ORIGIN, before, after)
 
     def _put_down(self, created: JsonObject, frame: Place | None) -> None:
-        """Let a new node be where it was seen, in no other."""
+        """Put a new node where it was seen, without a parent."""
         for name in [name for name, value in created.items() if binds(name, value)]:
             del created[name]
         position = created["position"]
@@ -165,7 +165,7 @@ class _Nester:
 
     @staticmethod
     def _unbind(node: JsonObject, change: JsonObject, has_parent: bool = True) -> None:
-        """Let a node lie in no other, nor be held by it."""
+        """Remove a node's parent, and what binds it to that."""
         if has_parent:
             change[PARENT] = None
         if change.get("extent", node.get("extent")) == "parent":

@@ -25,7 +25,7 @@ MAX_TEXTS = 32
 """Maximum number of texts that are merged in one patch; further texts are taken unmerged."""
 
 _PER_STEP = 64
-"""Characters that are looked through as a whole in the time of a step ..."""
+"""Characters that are scanned in the time of one step ..."""
 
 _PIECES_PER_STEP = 2
 """... and pieces that a text is taken apart into."""
@@ -46,7 +46,7 @@ _WORDS = re.compile(
 @attrs.define
 class Effort:
     """
-    How much work texts may still be compared with; what goes beyond is compared as a whole.
+    The remaining work to compare texts; beyond it, texts are compared as a whole.
 
     :ivar left: in steps.
     """
@@ -56,7 +56,7 @@ class Effort:
 
 @attrs.frozen
 class Hunk:
-    """What a text has in place of ``base[start:end]``."""
+    """A change of a text: what it has in place of ``base[start:end]``."""
 
     start: int
     end: int
@@ -64,7 +64,7 @@ class Hunk:
 
     @property
     def replaces(self) -> bool:
-        """Whether it puts something in the place of something else."""
+        """Whether it replaces text, and doesn't only insert or delete."""
         return self.start < self.end and bool(self.text)
 
     def is_before(self, other: Hunk) -> bool:
@@ -78,12 +78,12 @@ def merge_patch(
     document: JsonObject, patch: Any, bases: Mapping[str, str], *, is_held: bool = False
 ) -> Any:
     """
-    Let a patch's texts be what its writer and the others wrote, where others did meanwhile.
+    Merge a patch's texts with others' changes since then.
 
-    :param document: what the patch is for.
-    :param bases: by the JSON Pointer of each text: of what its writer has made it.
-    :param is_held: whether the document may hold the patch already: what texts are others by now
-        stay as they are there.
+    :param document: the document that the patch is for.
+    :param bases: the old version of each text that its writer changed, by JSON Pointer.
+    :param is_held: whether the document may hold the patch already: texts that have changed
+        meanwhile then stay as they are.
     :return: the patch; it shares with the one given, which stays as it is.
     """
     effort = Effort()
@@ -139,12 +139,12 @@ def _with(value: JsonObject, path: Sequence[str], text: str | None) -> JsonObjec
 
 def merge_texts(base: str, theirs: str, mine: str, effort: Effort | None = None) -> str:
     """
-    Make one text of two that were made of ``base``.
+    Merge two texts that were made from ``base``.
 
-    It has what both have put in, and not what either has taken out. Where both have changed the
-    same words both versions stand there.
+    The result has what both inserted, and not what either deleted. If both changed the same words,
+    both versions stay.
 
-    :param theirs: what came first; where both have put something in at one place, it is behind.
+    :param theirs: the earlier change; if both inserted at one place, its insertion comes second.
     """
     if theirs == base:
         return mine
@@ -205,7 +205,7 @@ class _Merge:
     def _keep_both(
         self, start: int, end: int, mine: Sequence[Hunk], theirs: Sequence[Hunk]
     ) -> None:
-        """Let both versions of words stand there, mine first."""
+        """Keep both versions of the words, mine first."""
         base = self._base
         limit = min([len(base), *(side[0].start for side in (self._mine, self._theirs) if side)])
         start = self._at + _word_at_end(base[self._at : start])
@@ -231,7 +231,7 @@ class _Merge:
 
 
 def _hunks(base: str, text: str, effort: Effort) -> list[Hunk]:
-    """Tell what has to be changed in ``base`` to have ``text``."""
+    """Give the changes that turn ``base`` into ``text``."""
     whole = _trimmed(base, text, 0)
     rough = _parted(base, whole, _WORDS.findall, effort) if whole.replaces else [whole]
     hunks: list[Hunk] = []

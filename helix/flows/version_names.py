@@ -55,8 +55,8 @@ class VersionNames:
     """
     The names of the stored flows' versions.
 
-    What it says was done is durable, and members in document mode have been told. An operation
-    that is cancelled goes on all the same, up to its end.
+    The result of an operation is durable, and members in document mode have been told. Cancelling
+    an operation doesn't stop it.
     """
 
     def __init__(self, service: FlowSessionService, logs: LogSettings) -> None:
@@ -88,7 +88,7 @@ class VersionNames:
 
     def take(self, flow_id: str, version: int, by: str = "", check: Check = None) -> Deferred[None]:
         """
-        Take the name off a version; parameters as those of `give`.
+        Remove the name of a version; parameters as those of `give`.
 
         :raises VersionNotNamed: when it has none.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.

@@ -103,7 +103,7 @@ class Pending:
 
 
 class Staging(Protocol):
-    """Who stages submissions, and is told of those that were held back."""
+    """Stages submissions, and is told of those that were held back."""
 
     def released(self, ready: Sequence[Pending]) -> None:
         """These may be staged now, in this order, before any other of their client."""

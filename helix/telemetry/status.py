@@ -33,7 +33,7 @@ class ServerStatus:
         """
         Give them as they are now.
 
-        :return: ``connections``, ``sessions``, ``members``; ``patches``, kept since the start;
+        :return: ``connections``, ``sessions``, ``members``; ``patches``, stored since the start;
             ``uptime``, ``reactor_lag``, the newest, and ``reactor_lag_max``, the largest of the
             last one to two minutes, all in seconds.
         """

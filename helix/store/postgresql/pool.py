@@ -32,9 +32,9 @@ LONGEST_PAUSE = 1.0
 
 class Pool:
     """
-    A few connections. One that is lost is opened again, for as long as that takes.
+    A few connections. A lost one is opened again, for as long as that takes.
 
-    Of an address with several places the first is taken that takes writes, beginning with the one
+    If an address has several places, the first that accepts writes is taken, beginning with the one
     that was taken last.
 
     :param size: how many.
@@ -69,8 +69,8 @@ class Pool:
 
     async def first(self, work: Work[None]) -> None:
         """
-        Do ``work`` on a connection before anything else, when nobody knows yet whether the
-        database can be used at all.
+        Do ``work`` on a connection before anything else, to find out whether the database can be
+        used.
 
         :raises StoreError: when it can't, or isn't there for the time that `Bounds` says.
         """
@@ -101,7 +101,7 @@ class Pool:
             self._keeping.append(keeping)
 
     async def stop(self) -> None:
-        """Close all connections. What is under way, and what waits, fails."""
+        """Close all connections. Pending work fails."""
         self._closed = True
         for connection in list(self._all):
             connection.discard()
@@ -160,7 +160,7 @@ class Pool:
             raise StoreUnavailable() from None
 
     def give_back(self, connection: Connection) -> None:
-        """Let the next one have it, unless it is gone."""
+        """Give the connection to the next one that waits, unless it is gone."""
         if connection.is_gone:
             return
         if self._waiters:
@@ -247,7 +247,7 @@ class Pool:
 
 
 def _hope(error: StoreError) -> int:
-    """Give what error says most about whether to try again: the smallest."""
+    """Rank an error by what it says about another try; the smallest one counts."""
     if isinstance(error, StoreReadOnly):
         return 0
     return 1 if isinstance(error, StoreUnavailable) else 2

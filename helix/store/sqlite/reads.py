@@ -165,7 +165,7 @@ class SQLiteReads:
     gives up the interpreter a few times, and waits for it again.
 
     :param database: this thread's own connection.
-    :param place: where the file is; ``None`` to stay with it whatever is put there.
+    :param place: the file's path; ``None`` to keep the open file even if it is replaced.
     :param reopen: gives a connection to another file that was put there.
     """
 
