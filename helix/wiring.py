@@ -35,7 +35,7 @@ from helix.telemetry.events import Telemetry
 from helix.telemetry.metrics import Metrics
 from helix.telemetry.status import ServerStatus
 from helix.telemetry.watchdog import WatchdogService
-from helix.web.admission import Door, Visitors
+from helix.web.admission import AdmissionControl, Visitors
 from helix.web.auth import Anyone, HostPolicy, OriginPolicy
 from helix.web.editor_files import EditorFiles
 from helix.web.flows import WHITE_SPACE, FlowRoutes
@@ -43,7 +43,7 @@ from helix.web.http_channel import HttpConnections
 from helix.web.http_request import BodyLimits
 from helix.web.long_poll import LongPollResource
 from helix.web.site import HelixSite, Root, Web
-from helix.web.socket_check import DoorCheck
+from helix.web.socket_check import SocketCheck
 from helix.web.status_page import StatusPage
 from helix.web.websocket import SocketFactory, SocketResource
 
@@ -147,7 +147,7 @@ def build_server(
     proxies = TrustedProxies.parse(config.trusted_proxy)
     book = AddressBook(_address_limits(config, limits))
     visitors = Visitors(clock, proxies, origins, book, telemetry, thread_work)
-    door = Door(clients, visitors, Anyone(), telemetry)
+    admission = AdmissionControl(clients, visitors, Anyone(), telemetry)
     patches = PatchLimits(
         logs.limits.max_patch_bytes,
         logs.limits.max_document_bytes,
@@ -165,10 +165,10 @@ def build_server(
         ),
         visitors,
         SocketResource(
-            SocketFactory(connections, clients, *sizes, config.compress_frames_over), door
+            SocketFactory(connections, clients, *sizes, config.compress_frames_over), admission
         ),
-        LongPollResource(connections, clients, door, *sizes),
-        DoorCheck(door),
+        LongPollResource(connections, clients, admission, *sizes),
+        SocketCheck(admission),
     )
     bodies = BodyLimits(
         WHITE_SPACE * max(config.max_patch_bytes, config.max_document_bytes),

@@ -51,7 +51,7 @@ class _Replaced:
 
 
 @attrs.define(eq=False)
-class Group:
+class CommitGroup:
     """
     The edits of one append. From `take` on the document holds them, until they are rolled back.
 

@@ -29,10 +29,10 @@ from helix.errors import (
     TooManyPending,
     VersionConflict,
 )
-from helix.log.commit_group import Group
+from helix.log.commit_group import CommitGroup
 from helix.log.edits import Accepted, Preparation, Submission, summary_of
 from helix.log.live_log import LiveLog
-from helix.log.remote_writes import LogFollower, OtherWriters
+from helix.log.remote_writes import LogFollower, RemoteWrites
 from helix.log.replaying import LogSettings
 from helix.log.submitters import Pending, Submitter, Submitters
 
@@ -95,9 +95,9 @@ class CommitLoop:
         self._settings = settings
         self._follower = follower
         self._submitters = Submitters(log, settings.store)
-        self._others = OtherWriters(log, settings, self._submitters, follower)
+        self._others = RemoteWrites(log, settings, self._submitters, follower)
         self._queue: deque[Pending] = deque()
-        self._group: Group | None = None
+        self._group: CommitGroup | None = None
         self._conflicts = 0
         self._settling: Deferred[None] | None = None
         self._appending = self._preparing = self._running = self._closed = False
@@ -230,10 +230,10 @@ class CommitLoop:
             self._submitters.forget_orphans()
             self._follower.settled()
 
-    def _stage(self) -> Group:
+    def _stage(self) -> CommitGroup:
         """Take the next submissions off the queue and apply what they change."""
         log, now = self.log, round(self._settings.wall(), 3)
-        self._group = group = Group(log, now, self._settings.work)
+        self._group = group = CommitGroup(log, now, self._settings.work)
         while self._queue and len(group.entries) < MAX_GROUP and group.size < MAX_GROUP_BYTES:
             pending = self._queue[0]
             preparation = pending.submission.preparation
@@ -260,7 +260,7 @@ class CommitLoop:
             self._preparing = False
         self._next()
 
-    def _append(self, group: Group) -> None:
+    def _append(self, group: CommitGroup) -> None:
         if self._closed:
             return
         if not group.entries:
@@ -288,7 +288,7 @@ class CommitLoop:
             self._settling.callback(None)
         return not self._closed
 
-    def _appended(self, _: object, group: Group) -> None:
+    def _appended(self, _: object, group: CommitGroup) -> None:
         if not self._append_ended():
             return
         self._group = None
@@ -308,7 +308,7 @@ class CommitLoop:
             self.confirmed(self.log.snapshot_if_due)
             self._next()
 
-    def _acknowledge(self, group: Group) -> None:
+    def _acknowledge(self, group: CommitGroup) -> None:
         for pending in group.pending:
             if self._accept_found(pending):
                 continue
@@ -352,7 +352,7 @@ class CommitLoop:
 
     # when the store says no
 
-    def _append_failed(self, failure: Failure, group: Group) -> None:
+    def _append_failed(self, failure: Failure, group: CommitGroup) -> None:
         if not self._append_ended():
             return
         self._group = None

@@ -33,7 +33,7 @@ class LogFollower(Protocol):
         """The log was replaced by one of another epoch."""
 
 
-class OtherWriters:
+class RemoteWrites:
     """
     Updates a live log from the store: entries of other nodes, or of an append that seemed to fail.
 

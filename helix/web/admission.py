@@ -22,7 +22,7 @@ from helix.web.auth import PROTOCOL, OriginPolicy, token_from
 
 
 @attrs.frozen
-class Admission:
+class Admitted:
     """
     A client that may connect.
 
@@ -196,7 +196,7 @@ class Visitors:
             raise RateLimited(wait, "Too many new flows from this address")
 
 
-class Door:
+class AdmissionControl:
     """
     Admission control: decides which clients may connect.
 
@@ -219,7 +219,7 @@ class Door:
         """As `Visitors.check_page`."""
         self.visitors.check_page(request)
 
-    def admit(self, request: IRequest, auth_token: str | None) -> Admission:
+    def admit(self, request: IRequest, auth_token: str | None) -> Admitted:
         """
         Check a request for a connection.
 
@@ -243,4 +243,4 @@ class Door:
             self._telemetry.emit("helix.connection.refused", metadata={"code": error.code})
             raise
         subprotocol = PROTOCOL if PROTOCOL in offered else None
-        return Admission(serializer, principal, address, budget, subprotocol)
+        return Admitted(serializer, principal, address, budget, subprotocol)

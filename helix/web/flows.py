@@ -43,7 +43,7 @@ from helix.web.routes import (
     JSON,
     MAX_NUMBER,
     MERGE_PATCH,
-    BodyRoom,
+    BodyAllowance,
     make_app,
     parse_body,
     parse_number,
@@ -187,15 +187,17 @@ class FlowRoutes:
         limits = library.limits
         largest = WHITE_SPACE * limits.max_document_bytes
         heaviest = limits.max_document_bytes // DOCUMENT_BYTES_PER_UNIT
-        self._change = BodyRoom(max_change_bytes, max_change_bytes // BYTES_PER_UNIT)
-        self._patch = BodyRoom(
+        self._change = BodyAllowance(max_change_bytes, max_change_bytes // BYTES_PER_UNIT)
+        self._patch = BodyAllowance(
             WHITE_SPACE * limits.max_patch_bytes,
             limits.max_patch_bytes // BYTES_PER_UNIT,
             (limits.max_patch_bytes, PatchTooLarge),
         )
-        self._document = BodyRoom(largest, heaviest, (limits.max_document_bytes, DocumentTooLarge))
+        self._document = BodyAllowance(
+            largest, heaviest, (limits.max_document_bytes, DocumentTooLarge)
+        )
         # Other programs' files may hold what isn't kept.
-        self._file = BodyRoom(largest, WHITE_SPACE * heaviest)
+        self._file = BodyAllowance(largest, WHITE_SPACE * heaviest)
 
     # all flows
 
@@ -437,7 +439,7 @@ class FlowRoutes:
             return self._library.template(wanted.template).document
         return texts if wanted.document is msgspec.UNSET else wanted.document
 
-    async def _read_large(self, request: IRequest, decode: Decoder[T], room: BodyRoom) -> T:
+    async def _read_large(self, request: IRequest, decode: Decoder[T], room: BodyAllowance) -> T:
         """As `helix.web.routes.read_body`, for what may take long."""
         text = take_body(request)
         charge = self._visitors.charge_of(request)

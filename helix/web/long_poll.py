@@ -29,7 +29,7 @@ from helix.errors import (
     OriginRefused,
     RateLimited,
 )
-from helix.web.admission import Admission, Door, header, parameters
+from helix.web.admission import AdmissionControl, Admitted, header, parameters
 from helix.web.problems import write_error, write_not_found, write_problem
 
 POLL_TIMEOUT = 10.0
@@ -115,7 +115,7 @@ class PollingClient:
 
     transport_name = "longpoll"
 
-    def __init__(self, service: LongPollResource, admission: Admission) -> None:
+    def __init__(self, service: LongPollResource, admission: Admitted) -> None:
         self.token = TOKEN_PREFIX + secrets.token_urlsafe(24)
         self.address = admission.address
         self._service = service
@@ -309,7 +309,7 @@ class LongPollResource(Resource):
         self,
         connections: Connections,
         clients: ClientService,
-        door: Door,
+        admission: AdmissionControl,
         max_frame_bytes: int,
         high_water_mark: int,
         backlog: Backlog,
@@ -319,7 +319,7 @@ class LongPollResource(Resource):
         self.connections = connections
         self.high_water_mark = high_water_mark
         self.clients = clients
-        self._door = door
+        self._admission = admission
         self._max_frame_bytes = max_frame_bytes
         self._sessions: dict[str, PollingClient] = {}
 
@@ -338,7 +338,7 @@ class LongPollResource(Resource):
         try:
             # What a session of ours asks for counts as its messages.
             if self._session_token(request) not in self._sessions:
-                self._door.visitors.check_request(request)
+                self._admission.visitors.check_request(request)
         except RateLimited as error:
             if request.method in (b"GET", b"POST"):
                 write_answer(request, 403)
@@ -348,7 +348,7 @@ class LongPollResource(Resource):
             return write_not_found(request)
         origin = header(request, b"origin")
         try:
-            self._door.check_page(request)
+            self._admission.check_page(request)
         except OriginRefused:
             write_answer(request, 403)
             return NOT_DONE_YET
@@ -401,7 +401,7 @@ class LongPollResource(Resource):
         if auth_token is None:
             auth_token = next(iter(parameters(request, b"token")), None)
         try:
-            admission = self._door.admit(request, auth_token)
+            admission = self._admission.admit(request, auth_token)
         except (ConnectionRefused, RateLimited):
             write_answer(request, 403)
         except Draining:

@@ -232,7 +232,7 @@ def read_limit(request: IRequest, default: int) -> int:
 
 
 @attrs.frozen
-class BodyRoom:
+class BodyAllowance:
     """
     The limits of a body.
 
@@ -265,7 +265,7 @@ class BodyRoom:
 def read_body(
     request: IRequest,
     decode: Decoder[T],
-    room: BodyRoom,
+    room: BodyAllowance,
     media_types: Sequence[str] = (JSON,),
 ) -> T:
     """
@@ -292,7 +292,7 @@ def take_body(request: IRequest, media_types: Sequence[str] = (JSON,)) -> bytes:
     return text
 
 
-def parse_body(text: bytes, decode: Decoder[T], room: BodyRoom) -> T:
+def parse_body(text: bytes, decode: Decoder[T], room: BodyAllowance) -> T:
     """
     Decode a body; it touches nothing else.
 

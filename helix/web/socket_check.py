@@ -11,7 +11,7 @@ from twisted.web.server import Request
 from helix.channels.channel import full_refusal
 from helix.delivery.protocol import encode_json
 from helix.errors import ConnectionRefused, Draining, RateLimited
-from helix.web.admission import Door
+from helix.web.admission import AdmissionControl
 from helix.web.problems import write_not_found, write_problem
 
 
@@ -22,19 +22,19 @@ class _Asked(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Asked).decode
 
 
-class DoorCheck(Resource):
+class SocketCheck(Resource):
     """
     Checks a request like a connect, and says why it is refused. Pages of every origin may read the
     answer.
 
-    :param door: the admission control.
+    :param admission: the admission control.
     """
 
     isLeaf = True
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, admission: AdmissionControl) -> None:
         super().__init__()
-        self._door = door
+        self._admission = admission
 
     def render(self, request: Request) -> bytes:
         if request.postpath:
@@ -50,7 +50,7 @@ class DoorCheck(Resource):
             assert request.content is not None
             asked = _decode(request.content.read())
         try:
-            self._door.admit(request, asked.token)
+            self._admission.admit(request, asked.token)
         except (ConnectionRefused, RateLimited, Draining) as error:
             return b'{"admitted":false,"refusal":%b}' % full_refusal(error)
         return encode_json({"admitted": True})

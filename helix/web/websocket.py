@@ -29,7 +29,7 @@ from helix.delivery.outlet import Flow, Outlet
 from helix.delivery.protocol import HEAD_BYTES, TAIL_BYTES
 from helix.delivery.streams import DirectOutlet, TransportOutlet
 from helix.errors import CloseCode, ConnectionRefused, Draining, RateLimited
-from helix.web.admission import Admission, Door, header, parameters
+from helix.web.admission import AdmissionControl, Admitted, header, parameters
 from helix.web.problems import write_error, write_not_found, write_problem
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
@@ -130,7 +130,7 @@ class SocketProtocol(WebSocketServerProtocol):
     _turn_ends = 0.0
     _resting: IDelayedCall | None = None
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admitted) -> None:
         super().__init__()
         self.admission = admission
         self.address = admission.address
@@ -473,7 +473,7 @@ class SocketFactory(WebSocketServerFactory):
         )
         self._protocol = _with_options(self)
 
-    def upgrade(self, admission: Admission) -> WebSocketResource:
+    def upgrade(self, admission: Admitted) -> WebSocketResource:
         """A resource that upgrades one request, of a client that was admitted."""
         return WebSocketResource(_Upgrade(self, self._protocol, admission))
 
@@ -514,7 +514,7 @@ class _Upgrade:
 
     _factory: SocketFactory
     _protocol: type[SocketProtocol]
-    _admission: Admission
+    _admission: Admitted
 
     def buildProtocol(self, address: IAddress) -> SocketProtocol:
         protocol = self._protocol(self._admission)
@@ -547,15 +547,15 @@ class SocketResource(Resource):
     """
     ``/socket/websocket``: refuses a request with a problem, or upgrades it.
 
-    :param door: decides who may connect.
+    :param admission: decides who may connect.
     """
 
     isLeaf = True
 
-    def __init__(self, factory: SocketFactory, door: Door) -> None:
+    def __init__(self, factory: SocketFactory, admission: AdmissionControl) -> None:
         super().__init__()
         self._factory = factory
-        self._door = door
+        self._admission = admission
 
     def render(self, request: Request) -> bytes | int:
         if request.postpath:
@@ -574,7 +574,7 @@ class SocketResource(Resource):
             return write_problem(request, 400, "bad_request", "The handshake is malformed")
         token = next(iter(parameters(request, b"token")), None)
         try:
-            admission = self._door.admit(request, token)
+            admission = self._admission.admit(request, token)
         except (ConnectionRefused, RateLimited, Draining) as error:
             return write_error(request, error)
         # The HTTP channel is its transport's producer until now; the outlet will be.

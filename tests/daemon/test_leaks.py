@@ -25,7 +25,7 @@ from helix.delivery.fanout import Fanout
 from helix.delivery.outlet import Outlet
 from helix.flows.session import FlowSession
 from helix.log.live_log import LiveLog
-from helix.web.admission import Admission
+from helix.web.admission import Admitted
 from helix.web.long_poll import PollingClient
 from helix.web.websocket import SocketProtocol
 from helix.wiring import Server, build_server
@@ -38,7 +38,7 @@ __all__ = ["logged"]
 reactor: Any = _reactor
 
 KINDS = (
-    Admission,
+    Admitted,
     Connection,
     Fanout,
     DocumentChannel,

@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThread
 from helix.errors import StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
 from helix.records import Entry, Summary
 from helix.store.sqlite import file as sqlite_file
-from helix.store.sqlite import room as sqlite_room
+from helix.store.sqlite import quota as sqlite_quota
 from helix.store.sqlite.store import SQLiteStore
 from tests.store.data import T0, add, chain_at, entries, entry, keep, take_snapshot
 from tests.store.sqlite import damage, opened, query, run, running
@@ -82,8 +82,8 @@ async def test_lim26_what_a_file_may_hold_is_bounded(path: Path, monkeypatch: An
                 await keep(store, "g")
                 break
         await add(store, "g", "e1", 0, [entry(1)], SUMMARY)
-        monkeypatch.setattr(sqlite_room, "MIN_FREE_BYTES", 2**60)
-        monkeypatch.setattr(sqlite_room, "SMALL_DISK_BYTES", 0)
+        monkeypatch.setattr(sqlite_quota, "MIN_FREE_BYTES", 2**60)
+        monkeypatch.setattr(sqlite_quota, "SMALL_DISK_BYTES", 0)
         with pytest.raises(StoreFull):
             await add(store, "g", "e1", 1, [entry(2)], SUMMARY)
         assert (await store.load("g")).entries == [entry(1)]

@@ -35,7 +35,7 @@ from helix.store.postgresql.loading import load_flow
 from helix.store.postgresql.names import drop_name, keep_name, list_names
 from helix.store.postgresql.pool import Pool, Work
 from helix.store.postgresql.queries import pack, read_entry, read_head, unpack
-from helix.store.postgresql.room import LOOK_SECONDS, look
+from helix.store.postgresql.quota import LOOK_SECONDS, look
 from helix.store.postgresql.schema import bring_up_to_date, check
 from helix.store.postgresql.wire import Bounds, Connection, Row
 from helix.store.rules import PAGE_BYTES, due, expendable
@@ -119,7 +119,9 @@ class PostgresStore:
         # While it can't be seen, what was seen last holds.
         looking = self._do(lambda connection: look(connection, self.usage), self._past)
         looking.addErrback(lambda failure: failure.trap(StoreError))
-        looking.addErrback(lambda failure: self._log.failure("A look at the room failed", failure))
+        looking.addErrback(
+            lambda failure: self._log.failure("Measuring the tables failed", failure)
+        )
         looking.addBoth(lambda _: self._look_later())
 
     def stop(self) -> Deferred[None]:

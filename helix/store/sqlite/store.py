@@ -27,8 +27,8 @@ from helix.store.sqlite.file import (
     upgrade,
 )
 from helix.store.sqlite.place import FileReplaced, Place
+from helix.store.sqlite.quota import StorageQuota
 from helix.store.sqlite.reads import Read, SQLiteReads
-from helix.store.sqlite.room import Room
 from helix.store.sqlite.worker import Worker
 from helix.store.sqlite.writes import Append, SQLiteWrites, Write
 from helix.store.upgrades import shipped_upgrades
@@ -73,7 +73,7 @@ class SQLiteStore:
         self.is_open = False
         self._place = Place(path)
         self.usage = StoreUsage(max_bytes=max_bytes)
-        self._room = Room(path, self.usage)
+        self._quota = StorageQuota(path, self.usage)
         # Now, while the process may read its own files: a daemon may give up its rights later.
         self._upgrades = shipped_upgrades("sqlite")
         self._writes: SQLiteWrites | None = None
@@ -235,9 +235,9 @@ class SQLiteStore:
                 opened.callback(database.close)
                 self._place.opened()
                 self._writes = SQLiteWrites(
-                    database, lock, self._place, self._connect_writer, self._room
+                    database, lock, self._place, self._connect_writer, self._quota
                 )
-                self._room.is_full(database)  # so that it is known from the start
+                self._quota.is_full(database)  # so that it is known from the start
             except (OSError, sqlite3.Error) as error:
                 raise start_error(error, self._path) from error
             opened.pop_all()

@@ -26,9 +26,9 @@ from helix.store.sqlite.bulk import INSERT_ENTRIES, UPDATE_FLOWS
 from helix.store.sqlite.file import WriterLock, forget_values, primary_code, store_error
 from helix.store.sqlite.names import drop_name, keep_name
 from helix.store.sqlite.place import Place
+from helix.store.sqlite.quota import StorageQuota
 from helix.store.sqlite.reads import read_chain, read_head, read_size, read_snapshot_versions
 from helix.store.sqlite.removed import RemovedFlows
-from helix.store.sqlite.room import Room
 
 _KNOWN_LOGS = 20_000
 """Of how many flows the writer remembers the head."""
@@ -90,7 +90,7 @@ class SQLiteWrites:
     :param database: this thread's own connection.
     :param lock: what keeps other processes from writing.
     :param place: where the file is.
-    :param room: what the file may still take.
+    :param quota: what the file may still take.
     :param reopen: gives a connection to another file that was put there.
     :ivar transactions: how many with something in them were committed.
     :ivar unfinished: whether something of removed flows is left to clear away.
@@ -102,14 +102,14 @@ class SQLiteWrites:
         lock: WriterLock,
         place: Place,
         reopen: Callable[[], sqlite3.Connection],
-        room: Room,
+        quota: StorageQuota,
     ) -> None:
         self.transactions = 0
         self._database = database
         self._lock = lock
         self._place = place
         self._reopen = reopen
-        self._room = room
+        self._quota = quota
         self._is_full = self._is_large = False
         self._logs: dict[str, _Log] = {}
         self._removed = RemovedFlows(database)
@@ -190,7 +190,7 @@ class SQLiteWrites:
         if len(self._logs) > _KNOWN_LOGS:
             self._logs.clear()
         self._database.execute("BEGIN IMMEDIATE")
-        self._is_full = self._room.is_full(self._database)
+        self._is_full = self._quota.is_full(self._database)
         outcomes: list[object] = []
         for work in works:
             if type(work) is Append:
@@ -330,7 +330,7 @@ class SQLiteWrites:
         log.clients[client_id] = client
         return client
 
-    def _check_room(self) -> None:
+    def _check_quota(self) -> None:
         if self._is_full:
             raise StoreFull()
 
@@ -348,7 +348,7 @@ class SQLiteWrites:
         old = self._find_log(flow_id)
         if old is not None and not old.deleted:
             raise FlowExists()
-        self._check_room()
+        self._check_quota()
         if old is not None and not replace_deleted:
             raise FlowDeleted()
         named = [(e.client_id, e.op_id) for e in entries if e.client_id is not None]
@@ -377,7 +377,7 @@ class SQLiteWrites:
     def snapshot(
         self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
     ) -> None:
-        self._check_room()
+        self._check_quota()
         log = self._find_log(flow_id)
         if log is None or log.epoch != epoch:
             return
@@ -398,7 +398,7 @@ class SQLiteWrites:
         )
 
     def name_version(self, flow_id: str, epoch: str, named: NamedVersion) -> NamedVersion | None:
-        self._check_room()
+        self._check_quota()
         return keep_name(self._database, flow_id, epoch, named)
 
     def unname_version(self, flow_id: str, epoch: str, version: int) -> None:

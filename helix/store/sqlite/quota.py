@@ -18,7 +18,7 @@ SMALL_DISK_BYTES = 2**30
 
 
 @attrs.frozen
-class Room:
+class StorageQuota:
     """
     The space that a database may use.
 
