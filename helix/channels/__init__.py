@@ -1,11 +1,10 @@
 """
-One client's side of the wire: its connection, the channels that it has joined, and what it may
-do.
+Connections and channels: one client's connection, the channels that it has joined, and its rate
+limits.
 
-`connection` reads frames and knows which channel each is for; `router` tells by the topic what
-can be joined: `document` and `relay` are the two modes of a flow, `management` is for those who
-delete flows. `clients` is the registry of all connections, and `budget` bounds what each may ask
-for.
+`connection` reads frames and finds the channel of each; `router` finds the channel of a topic.
+`document` and `relay` are the two modes of a flow; `management` is for clients that delete flows.
+`clients` is the connection registry, and `budget` limits each connection.
 
 Imports: flows and what is below it; nothing of HTTP or WebSockets. Begin with `connection`.
 """

@@ -1,10 +1,9 @@
 """
-Flows as a whole: the registry of those that are open, and what can be done with those that are
-stored.
+Whole flows: the registry of open flows, and the operations on stored flows.
 
-`service` has one `session` for each flow that is open, made at first use and gone after the last.
-`library` reads, makes, copies and removes stored flows, whether or not somebody has them open.
-`version_names` and `purge` are beside it.
+`service` has one `session` for each open flow, made at first use and ended after the last.
+`library` reads, creates, copies and deletes stored flows, open or not. `version_names` names their
+versions, and `purge` removes deleted flows for good.
 
 Imports: members, log, delivery, documents, limits, telemetry and the modules at the top. Begin
 with `service`.

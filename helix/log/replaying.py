@@ -1,4 +1,4 @@
-"""Making documents of what the store has of flows; and what all that have to do with it share."""
+"""Makes documents from stored logs, and holds the settings that all live logs share."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """
-Who is told what of a flow: its members in each of the two modes, their presence and their
-cursors.
+The members of a flow in both modes, and what they are sent: changes, presence and cursors.
 
-`document_audience` tells those in document mode of entries, `relay` those in relay mode of whole
-arrays. `awareness` tells who is here and who points where, which `presence` and `cursors` keep.
+`document_audience` sends entries to members in document mode, `relay` sends whole arrays to
+members in relay mode. `awareness` sends presence and cursors, which `presence` and `cursors` hold.
 
 Imports: log, delivery, documents, limits and the modules at the top. Begin with
 `document_audience`.

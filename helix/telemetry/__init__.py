@@ -1,9 +1,8 @@
 """
-What the server tells its operators of itself: events, metrics, logs, the status, and how late the
-reactor is.
+What operators can observe: telemetry events, metrics, logs, the status, and the reactor's lag.
 
-`events` is where the other packages emit; `metrics`, `logs` and `status` subscribe. `watchdog`
-and `poller` measure the reactor, and `clocks` watches the clock of the machine.
+The other packages emit through `events`; `metrics`, `logs` and `status` subscribe. `watchdog`
+measures the reactor, `poller` bounds its turns, and `clocks` watches the clock of the machine.
 
 Imports: the modules at the top. Begin with `events`, which lists them all.
 """

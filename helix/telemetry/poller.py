@@ -1,4 +1,4 @@
-"""Measures how much work the reactor does between two looks at its timers."""
+"""Bounds how much work the reactor does between two looks at its timers."""
 
 from __future__ import annotations
 

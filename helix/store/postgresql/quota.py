@@ -1,4 +1,4 @@
-"""What the tables of a PostgreSQL database take."""
+"""Measures the space that the tables of a PostgreSQL database use."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """
 ``sqlite:PATH``: flows in one file, written by one thread and read by another.
 
-`store` is what implements `helix.interfaces.IFlowStore`; `worker` is a thread and its queue;
-`writes` and `reads` are what is done there, in transactions; `file` opens, checks and locks the
-file.
+`store` implements `helix.interfaces.IFlowStore`; `worker` is a thread and its queue; `writes` and
+`reads` run there, in transactions; `file` opens, checks and locks the file.
 """
