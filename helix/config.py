@@ -179,8 +179,8 @@ SETTINGS: Sequence[Setting] = (
         "",
         _host,
         "A host name that requests may use (Host), besides localhost and IP addresses. Without "
-        "this option all names may be used; but none if the server listens on loopback alone and "
-        "trusts no proxy. May be repeated.",
+        "this option all names may be used; but no others if the server listens on loopback alone "
+        "and trusts no proxy. May be repeated.",
         repeatable=True,
     ),
     Setting(
