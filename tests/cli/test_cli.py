@@ -424,7 +424,7 @@ def test_cli5_the_others_are_imported_all_the_same(cli: Cli, daemon: Daemon) -> 
         "Error: wrong",
         "Error: bin\\n",
     ]
-    assert "The whole is neither an export of a flow nor nodes and edges" in errors[1]
+    assert "The whole is neither an export of a flow nor browser data" in errors[1]
 
 
 def test_cli5_file_that_isnt_there() -> None:
