@@ -88,7 +88,7 @@ class CommitLoop:
         "log",
     )
 
-    _log: Final = Logger(namespace="helix.commits")
+    _log: Final = Logger(namespace="helix.log")
 
     def __init__(self, log: LiveLog, settings: LogSettings, follower: Follower) -> None:
         self.log = log

@@ -81,7 +81,7 @@ class LiveLog:
         "version",
     )
 
-    _log: Final = Logger(namespace="helix.livelog")
+    _log: Final = Logger(namespace="helix.log")
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class RemoteWrites:
         "stale",
     )
 
-    _log: Final = Logger(namespace="helix.otherwriters")
+    _log: Final = Logger(namespace="helix.log")
 
     def __init__(
         self, log: LiveLog, settings: LogSettings, submitters: Submitters, follower: LogFollower

@@ -480,7 +480,7 @@ def test_log11_a_document_is_encoded_once_between_two_edits(
         encoded.append(content)
         return encode_document(content)
 
-    monkeypatch.setattr("helix.livelog.encode_document", encode)
+    monkeypatch.setattr("helix.log.live_log.encode_document", encode)
     writer = Editor(world, "w")
     for n in (1, 2):
         store.holding = False

@@ -439,7 +439,7 @@ def test_ops16_a_store_that_takes_nothing_is_not_waited_for(
 def test_ops16_a_store_that_takes_little_is_not_waited_for_long(
     submitting: Editor, store: HeldStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("helix.service.SETTLE_TIMEOUT", 1.5 * SETTLE_PATIENCE)
+    monkeypatch.setattr("helix.flows.service.SETTLE_TIMEOUT", 1.5 * SETTLE_PATIENCE)
     world = submitting.world
     settled = Deferred.fromCoroutine(world.service.settle())
     for _ in range(2):

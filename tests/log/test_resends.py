@@ -53,7 +53,7 @@ class SlowToFind(HeldStore):
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> SlowToFind:
     """No entries are at hand: whatever is looked up, the store is asked for."""
-    monkeypatch.setattr("helix.livelog.RECENT_BYTES", 0)
+    monkeypatch.setattr("helix.log.live_log.RECENT_BYTES", 0)
     return SlowToFind()
 
 

@@ -46,12 +46,12 @@ STEPS = 400
 """How much happens in a run."""
 
 SMALL = {
-    "helix.livelog.RECENT_BYTES": 1500,
-    "helix.livelog.PAGE": 7,
-    "helix.livelog.SNAPSHOT_ENTRIES": 20,
-    "helix.livelog.LAST_SNAPSHOT_ENTRIES": 10,
-    "helix.otherwriters.PAGE": 7,
-    "helix.commits.MAX_GROUP": 5,
+    "helix.log.live_log.RECENT_BYTES": 1500,
+    "helix.log.live_log.PAGE": 7,
+    "helix.log.live_log.SNAPSHOT_ENTRIES": 20,
+    "helix.log.live_log.LAST_SNAPSHOT_ENTRIES": 10,
+    "helix.log.remote_writes.PAGE": 7,
+    "helix.log.commit_loop.MAX_GROUP": 5,
 }
 """Sizes with which a run of this length meets what takes a long time otherwise."""
 

@@ -32,7 +32,7 @@ def simulate(
     def run(seed: int, clients: int = CLIENTS, turns: int = TURNS) -> Simulation:
         line = f"HELIX_SIMULATION_FIRST={seed} HELIX_SIMULATION_SEEDS=1"
         print(f"replay: {line} pytest tests/seeded/test_simulation.py")
-        monkeypatch.setattr("helix.session.Fanout", WatchedFanout)
+        monkeypatch.setattr("helix.flows.session.Fanout", WatchedFanout)
         monkeypatch.setattr(WatchedFanout, "broadcasts", [], raising=False)
         if seed % 2:
             for name, value in SMALL.items():

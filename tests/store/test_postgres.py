@@ -475,7 +475,7 @@ async def test_pgs11_names_are_resolved_in_a_thread(
         asked.append((name, threading.current_thread() is threading.main_thread()))
         return getaddrinfo("127.0.0.1", *rest, **more)
 
-    monkeypatch.setattr("helix.store.postgres.address.getaddrinfo", resolve)
+    monkeypatch.setattr("helix.store.postgresql.address.getaddrinfo", resolve)
     url = postgres_server.url(database).replace("127.0.0.1", "database.invalid")
     store = PostgresStore(url, reactor)
     await store.start()
@@ -533,7 +533,7 @@ async def test_lim26_what_tables_may_hold_is_bounded(store: PostgresStore, url: 
 async def test_lim26_tables_are_looked_at_again_and_again(
     store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("helix.store.postgres.store.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("helix.store.postgresql.store.LOOK_SECONDS", 0.05)
     await keep(store, "f", entries(1, 1))
     other = PostgresStore(url, reactor)
     await other.start()

@@ -141,7 +141,7 @@ async def test_pgs3_an_append_is_answered_where_we_are_at_fault(
         raise ValueError("a fault of ours")
 
     with monkeypatch.context() as faulty:
-        faulty.setattr("helix.store.postgres.appends.read_entry", fail)
+        faulty.setattr("helix.store.postgresql.appends.read_entry", fail)
         proxy.loses_answers = True
         await took(add(far, "f", "e1", 2, [entry(3)], Summary()))
     await add(far, "f", "e1", 3, [entry(4)], Summary())

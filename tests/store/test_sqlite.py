@@ -251,8 +251,8 @@ async def test_sto16_a_repeated_operation_among_many_fails_alone(store: SQLiteSt
 async def test_sto16_what_the_writer_remembers_is_bounded(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("helix.store.sqlite_writes._KNOWN_LOGS", 5)
-    monkeypatch.setattr("helix.store.sqlite_writes._KNOWN_CLIENTS", 2)
+    monkeypatch.setattr("helix.store.sqlite.writes._KNOWN_LOGS", 5)
+    monkeypatch.setattr("helix.store.sqlite.writes._KNOWN_CLIENTS", 2)
     names = [f"flow {n}" for n in range(20)]
     await gatherResults([keep(store, name) for name in names])
     logs = [[entry(n, (f"client {n % 4}", n)) for n in range(1, 9)] for _ in names]

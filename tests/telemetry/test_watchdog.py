@@ -153,7 +153,7 @@ def test_ops12_reactor_looks_at_its_timers_after_a_little_while(
         now += MAX_SECONDS * 0.4
         served.append(descriptor)
 
-    monkeypatch.setattr("helix.poller.perf_counter", lambda: now)
+    monkeypatch.setattr("helix.telemetry.poller.perf_counter", lambda: now)
     with ready_sockets(12, read) as reactor:
         for turns in range(1, 5):
             reactor.doIteration(0)

@@ -1247,7 +1247,7 @@ def test_res10_lists_are_cut_and_bounded(flows: Flows) -> None:
 
 
 def test_res10_page_ends_by_bytes(flows: Flows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("helix.web_flows.PAGE_BYTES", 2000)
+    monkeypatch.setattr("helix.web.flows.PAGE_BYTES", 2000)
     for number in range(12):
         flows.make(f"f{number}", {"description": "d" * 300})
     found, cursor, pages = [], "", 0
@@ -1269,7 +1269,7 @@ def test_res10_list_that_is_known_is_not_made(
         made.append(head.flow_id)
         return describe_flow(head)
 
-    monkeypatch.setattr("helix.web_flows.describe_flow", describe)
+    monkeypatch.setattr("helix.web.flows.describe_flow", describe)
     for flow_id in "abc":
         flows.make(flow_id)
     tag = flows.get("/api/flows?limit=2").headers["etag"]
