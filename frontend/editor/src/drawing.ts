@@ -64,7 +64,13 @@ export function piecesOf(document: Drawable, boxes: ReadonlyMap<string, Box>, pl
 
 /** Tell whether a box has finite numbers: other editors may write any. */
 export function isFinite({ x, y, width, height }: Box): boolean {
-  return [x, y, width, height].every(Number.isFinite);
+  return Number.isFinite(x) && Number.isFinite(y) && Number.isFinite(width) && Number.isFinite(height);
+}
+
+/** Give the box around two. */
+export function around(a: Box, b: Box): Box {
+  const [x, y] = [Math.min(a.x, b.x), Math.min(a.y, b.y)];
+  return { x, y, width: Math.max(a.x + a.width, b.x + b.width) - x, height: Math.max(a.y + a.height, b.y + b.height) - y };
 }
 
 /** Give the box around boxes and the edges between them, with a margin. */

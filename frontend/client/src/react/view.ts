@@ -6,20 +6,17 @@ import { compareIds } from "../model/document.js";
 import { own, same } from "../model/mergepatch.js";
 import { parentsFirst, strays } from "../model/nesting.js";
 import type { FlowDocument, FlowEdge, FlowNode, JsonObject, Moving, Point } from "../types.js";
+import { Elements } from "./elements.js";
 import { type PersonalEdge, type PersonalNode, without } from "./personal.js";
-
-interface Made<T> {
-  document: JsonObject;
-  personal: object | undefined;
-  moving: Moving | undefined;
-  element: T;
-}
 
 /** What is done to the document's nodes and edges before React Flow gets them. */
 export interface Sanitizing {
   node: (node: FlowNode) => JsonObject;
   edge: (edge: FlowEdge) => JsonObject;
 }
+
+/** Shown before the document is loaded. */
+const NOTHING: Pick<FlowDocument, "nodes" | "edges"> = { nodes: {}, edges: {} };
 
 /**
  * Makes React Flow's nodes and edges from a document.
@@ -28,22 +25,29 @@ export interface Sanitizing {
  * again.
  */
 export class FlowView<N extends Node, E extends Edge> {
-  #document: FlowDocument | null = null;
   /** The document's nodes as they are drawn. */
   #members: FlowDocument["nodes"] = {};
   #ordered: [id: string, node: FlowNode][] = [];
+  #edgeMembers: FlowDocument["edges"] = {};
+  #orderedEdges: [id: string, edge: FlowEdge][] = [];
   /** Places that are only shown, because somebody else is dragging a node there. */
   readonly #previewed = new WeakMap<Point, Moving>();
   /** The parents that nodes had when somebody else began to drag them. */
   readonly #parents = new WeakMap<Moving, unknown>();
-  #madeNodes = new Map<string, Made<N>>();
-  #madeEdges = new Map<string, Made<E>>();
-  nodes: N[] = [];
-  edges: E[] = [];
-  readonly #sanitizing: Sanitizing;
+  readonly #nodes: Elements<FlowNode, N>;
+  readonly #edges: Elements<FlowEdge, E>;
 
-  constructor(sanitizing: Sanitizing) {
-    this.#sanitizing = sanitizing;
+  constructor({ node, edge }: Sanitizing) {
+    this.#nodes = new Elements<FlowNode, N>({ sanitize: node, shownAs: (moving) => this.#shownAs(moving), ordered: behindParents });
+    this.#edges = new Elements<FlowEdge, E>({ sanitize: edge, shownAs: () => ({}), ordered: (ids) => ids });
+  }
+
+  get nodes(): N[] {
+    return this.#nodes.list;
+  }
+
+  get edges(): E[] {
+    return this.#edges.list;
   }
 
   /** Show this from now on. */
@@ -53,23 +57,17 @@ export class FlowView<N extends Node, E extends Edge> {
     personalEdges: ReadonlyMap<string, PersonalEdge>,
     moving: ReadonlyMap<string, Moving>,
   ): void {
-    const isNew = document !== this.#document;
-    this.#document = document;
-    if (document !== null && document.nodes !== this.#members) {
-      this.#members = document.nodes;
-      this.#ordered = inOrder(document.nodes);
+    const { nodes, edges } = document ?? NOTHING;
+    if (nodes !== this.#members) {
+      this.#members = nodes;
+      this.#ordered = inOrder(nodes);
     }
-    const ordered = document === null ? [] : this.#ordered;
-    const shownAs = (one: Moving): JsonObject => this.#shownAs(one);
-    const current = this.#inPlace(moving);
-    const madeNodes = make<FlowNode, N>(ordered, this.#sanitizing.node, this.#madeNodes, personalNodes, current, shownAs);
-    this.#madeNodes = madeNodes;
-    this.nodes = keep(this.nodes, listed(madeNodes));
-    if (isNew || personalEdges.size > 0 || this.edges.some(({ selected }) => selected)) {
-      const edges = Object.entries(document?.edges ?? {});
-      this.#madeEdges = make<FlowEdge, E>(edges, this.#sanitizing.edge, this.#madeEdges, personalEdges);
-      this.edges = keep(this.edges, [...this.#madeEdges.values()].map(({ element }) => element));
+    if (edges !== this.#edgeMembers) {
+      this.#edgeMembers = edges;
+      this.#orderedEdges = Object.entries(edges);
     }
+    this.#nodes.take(this.#ordered, personalNodes, this.#inPlace(moving));
+    this.#edges.take(this.#orderedEdges, personalEdges);
   }
 
   /** Leave out places that are relative to a parent that the node has no more. */
@@ -124,11 +122,11 @@ export class FlowView<N extends Node, E extends Edge> {
   }
 
   node(id: string): N | undefined {
-    return this.#madeNodes.get(id)?.element;
+    return this.#nodes.get(id);
   }
 
   edge(id: string): E | undefined {
-    return this.#madeEdges.get(id)?.element;
+    return this.#edges.get(id);
   }
 }
 
@@ -143,38 +141,7 @@ function inOrder(nodes: FlowDocument["nodes"]): [string, FlowNode][] {
     .map(([id, node]) => [id, lost.has(id) ? (without(node, "parentId") as FlowNode) : node]);
 }
 
-function make<M extends JsonObject, T>(
-  members: readonly [string, M][],
-  sanitize: (member: M) => JsonObject,
-  before: ReadonlyMap<string, Made<T>>,
-  personals: ReadonlyMap<string, object>,
-  movings?: ReadonlyMap<string, Moving>,
-  shownAs?: (moving: Moving) => JsonObject,
-): Map<string, Made<T>> {
-  const made = new Map<string, Made<T>>();
-  for (const [id, document] of members) {
-    const personal = personals.get(id);
-    const moving = movings?.get(id);
-    const old = before.get(id);
-    if (old?.document === document && old.personal === personal && old.moving === moving) {
-      made.set(id, old);
-      continue;
-    }
-    const moved = moving === undefined ? {} : shownAs?.(moving);
-    const element = { ...sanitize(document), ...moved, ...personal } as T;
-    made.set(id, { document, personal, moving, element });
-  }
-  return made;
-}
-
-/** List nodes as React Flow needs them: each after its parent, otherwise in their order. */
-function listed<N extends Node>(made: ReadonlyMap<string, Made<N>>): N[] {
-  const ids = parentsFirst(made.keys(), (id) => made.get(id)?.element.parentId);
-  return ids.flatMap((id) => made.get(id)?.element ?? []);
-}
-
-/** Give the old list if it is equal. */
-function keep<T>(before: T[], now: T[]): T[] {
-  const isSame = before.length === now.length && before.every((one, n) => one === now[n]);
-  return isSame ? before : now;
+/** Order nodes as React Flow needs them: each after its parent, otherwise as given. */
+function behindParents(ids: string[], node: (id: string) => Node | undefined): string[] {
+  return parentsFirst(ids, (id) => node(id)?.parentId);
 }

@@ -5,6 +5,7 @@ import { boxesOf, curveOf, frameOf, piecesOf } from "../drawing";
 import { tinted, tintOf } from "../kinds";
 import { dressed, lookOf } from "../look";
 import { placesIn } from "../nesting";
+import { seenOf } from "./seen";
 
 /** From this many nodes on, edges are left out: they would be too many to recognise. */
 const MANY_NODES = 400;
@@ -15,11 +16,12 @@ export const Miniature = memo(function Miniature({ document }: { document: FlowD
   const places = placesIn(flow);
   const boxes = boxesOf(flow, places);
   const shown = boxes.size > MANY_NODES ? { ...flow, edges: {} } : flow;
-  const { x, y, width, height } = frameOf(boxes, 80, Object.values(shown.edges));
+  const frame = frameOf(boxes, 80, Object.values(shown.edges));
+  const { x, y, width, height } = frame;
   const stroke = Math.max(width / 180, height / 90);
   return (
     <svg className="picture" viewBox={`${x} ${y} ${width} ${height}`} aria-hidden>
-      {piecesOf(shown, boxes, places).map((piece) => {
+      {piecesOf(shown, seenOf(boxes, frame), places).map((piece) => {
         if ("edge" in piece) {
           const { edge: { id, source, target }, lane } = piece;
           return <path key={`edge ${id}`} className="mini-edge" strokeWidth={stroke} d={curveOf(boxes.get(source), boxes.get(target), lane)} />;

@@ -4,7 +4,7 @@ import {
 } from "@xyflow/react";
 import { type FlowDocument, own, type SyncedFlow } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
-import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef } from "react";
+import { memo, type RefObject, useCallback, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import { Guard } from "../../Guard";
 import type { MenuPlace } from "../commands/ContextMenu";
@@ -12,7 +12,7 @@ import { GRID } from "../edits/placing";
 import type { Actions } from "../edits/useActions";
 import { DRAGGED_KIND } from "../panels/Palette";
 import { Others } from "../people/Others";
-import { arrangementOf, frameAround } from "./arrangement";
+import { type Arrangement, arrangementOf, extentOf } from "./arrangement";
 import { Dots } from "./Dots";
 import { edgeTypes, elementsOf, ledTo, nodeTypes, shownEdges, shownNodes } from "./elements";
 import { FarPicture } from "./FarPicture";
@@ -66,9 +66,10 @@ export const Canvas = memo(function Canvas(props: Props) {
   const distance = useStore((state) => distanceOf(state.transform[2]));
   const canvas = useRef<HTMLDivElement>(null);
   const shown = useMemo(() => (past === null ? { nodes, edges } : elementsOf(past)), [past, nodes, edges]);
-  const arrangement = arrangementOf(shown.nodes);
+  const [arrange] = useState(arranging);
+  const arrangement = arrange(shown.nodes);
   const isMany = shown.nodes.length > MANY_NODES;
-  const area = useArea(useMemo(() => (isMany ? frameAround(arrangement, 0) : null), [isMany, arrangement]));
+  const area = useArea(isMany ? extentOf(arrangement) : null);
   const given = useMemo(
     () => (area === null ? undefined : givenIn(arrangement, shown.edges, area)),
     [arrangement, shown.edges, area],
@@ -177,6 +178,16 @@ const ARIA = {
   "node.a11yDescription.default": "Press Enter to select, Shift+Enter to select more, arrow keys to move, F2 to edit the label, Alt+Enter to edit the properties.",
   "edge.a11yDescription.default": "Press Enter to select, F2 to edit the label, Alt+Enter to edit the properties.",
 };
+
+/** Make a function that gives the arrangement of nodes, from the arrangement it gave before. */
+function arranging(): (nodes: readonly Node[]) => Arrangement {
+  let before: readonly Node[] | undefined;
+  return (nodes) => {
+    const arrangement = arrangementOf(nodes, before);
+    before = nodes;
+    return arrangement;
+  };
+}
 
 /** Bring the flow into view once it is loaded, before it is painted. */
 function useFirstView(document: FlowDocument | null): void {

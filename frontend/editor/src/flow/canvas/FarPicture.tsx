@@ -11,8 +11,9 @@ import { heightOf } from "./elements";
 /** Pixels per unit of the flow: as many as are visible from so far away. */
 const SCALE = 0.25;
 
-/** Milliseconds after which a change of the flow is drawn. */
+/** Milliseconds after which a change of the flow is drawn, and more for each node: many aren't drawn while one drags. */
 const DELAY = 150;
+const DELAY_OF_NODE = 0.05;
 
 const MARGIN = 40;
 const MAX_SIDE = 8_192;
@@ -87,7 +88,7 @@ export function FarPicture({ arrangement, edges }: { arrangement: Arrangement; e
         context.stroke(path);
         nodes.forEach(fill);
       }
-    }, DELAY);
+    }, DELAY + DELAY_OF_NODE * arrangement.size);
     return () => { clearTimeout(timer); };
   }, [arrangement, edges, theme]);
   return (

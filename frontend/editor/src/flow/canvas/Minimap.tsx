@@ -10,8 +10,9 @@ import { MAX_ZOOM, MIN_ZOOM } from "./fit";
 
 const SIZE = { width: 200, height: 128 };
 
-/** Milliseconds after which a change of the flow is drawn. */
+/** Milliseconds after which a change of the flow is drawn, and more for each node: many aren't drawn while one drags. */
 const DELAY = 100;
+const DELAY_OF_NODE = 0.05;
 
 /** The margin around the nodes, in the flow's units. */
 const MARGIN = 200;
@@ -84,7 +85,7 @@ export function Minimap({ arrangement }: { arrangement: Arrangement }) {
         }
       }
       showView.current();
-    }, DELAY);
+    }, DELAY + DELAY_OF_NODE * arrangement.size);
     return () => { clearTimeout(timer); };
   }, [arrangement, theme]);
 

@@ -8,7 +8,7 @@ import { kindName, kindOfNode, KINDS, labelOf, textOf } from "../../kinds";
 import { dressed, lookOf } from "../../look";
 import { GROUP, inOrder, levelOf, liftOf, type Place, placesIn } from "../../nesting";
 import { lanesIn, stackedAt } from "../../stacking";
-import type { Arrangement } from "./arrangement";
+import type { Arrangement, Lying } from "./arrangement";
 import { FlowEdge, LANE, LEVEL } from "./FlowEdge";
 import { FlowNode, GROUPED, LOCKED } from "./FlowNode";
 import type { Given } from "./sight";
@@ -81,8 +81,9 @@ function bindingOf({ extent, expandParent }: Node, parentId: string): Partial<No
  * @param given which nodes; all by default.
  */
 export function shownNodes(arrangement: Arrangement, given?: Pick<Given<Edge>, "nodes" | "loose">): Node[] {
-  const chosen = given === undefined ? arrangement : [...arrangement].filter(([id]) => given.nodes.has(id));
-  return Array.from(chosen, ([id, { node, box, parent, isGroup, zIndex }]) => {
+  const all = given === undefined ? [...arrangement.values()] : Array.from(given.nodes, (id) => arrangement.get(id) as Lying).sort((a, b) => a.order - b.order);
+  return all.map(({ node, box, parent, isGroup, zIndex }) => {
+    const { id } = node;
     const isLoose = given?.loose.has(id) === true;
     return once(node, `${zIndex} ${isLoose ? `${box.x} ${box.y}` : `in ${parent ?? ""}`}`, () => {
       const { width, height } = sizeOf(node);

@@ -7,22 +7,16 @@
 
 import type { Edge, Node } from "@xyflow/react";
 
-import type { Box } from "../../drawing";
-import { membersOf } from "../../nesting";
+import { around, type Box } from "../../drawing";
 import { overlaps } from "../edits/levels";
 import { isWithin } from "../edits/room";
-import type { Arrangement, Lying } from "./arrangement";
+import { type Arrangement, derivationOf, insideOf, type Lying } from "./arrangement";
 
 /** The margin of an area on each side, as a share of the visible part. */
 const AROUND = 0.5;
 
 /** The greatest width of an area, in widths of the visible part. */
 const LOOSE = 4;
-
-function around(a: Box, b: Box): Box {
-  const [x, y] = [Math.min(a.x, b.x), Math.min(a.y, b.y)];
-  return { x, y, width: Math.max(a.x + a.width, b.x + b.width) - x, height: Math.max(a.y + a.height, b.y + b.height) - y };
-}
 
 /**
  * Give the area whose nodes and edges are rendered while a part of the canvas is visible.
@@ -50,8 +44,18 @@ export interface Given<E> {
   nodes: ReadonlySet<string>;
   /** Nodes out of view that others depend on: given at their place on the canvas, without a parent. */
   loose: ReadonlySet<string>;
-  edges: E[];
+  edges: readonly E[];
 }
+
+/** What is given by itself, without the nodes that it depends on. */
+interface Seen<E> {
+  nodes: ReadonlySet<string>;
+  /** The nodes in use, and everything inside them. */
+  carried: ReadonlySet<string>;
+  edges: readonly E[];
+}
+
+type Ends = Pick<Edge, "source" | "target" | "selected">;
 
 /**
  * Give the nodes and edges that lie in an area or are in use, with those that they depend on: both nodes of an
@@ -59,8 +63,24 @@ export interface Given<E> {
  *
  * However deep a node lies, only its direct parent is added. But a node in use carries everything inside it, so all
  * levels between are added, too. If a node expands its group, everything in that group is added, since it moves.
+ *
+ * If the arrangement is derived, the work is in proportion to what has changed and what is given. Nodes that were given
+ * before the change are then given, too.
  */
-export function givenIn<E extends Pick<Edge, "source" | "target" | "selected">>(arrangement: Arrangement, edges: readonly E[], area: Box): Given<E> {
+export function givenIn<E extends Ends>(arrangement: Arrangement, edges: readonly E[], area: Box): Given<E> {
+  const { from, changed } = derivationOf(arrangement);
+  const seen = seenIn(from, edges, area);
+  return withLeanedOn(arrangement, changed.size === 0 ? seen : withChanged(seen, arrangement, changed, edges, area));
+}
+
+const knownSeen = new WeakMap<Arrangement, { edges: readonly unknown[]; area: Box; seen: Seen<unknown> }>();
+
+/** Look through all nodes and edges, once for an area. */
+function seenIn<E extends Ends>(arrangement: Arrangement, edges: readonly E[], area: Box): Seen<E> {
+  const before = knownSeen.get(arrangement);
+  if (before?.edges === edges && before.area === area) {
+    return before.seen as Seen<E>;
+  }
   const nodes = new Set<string>();
   const carried = new Set<string>();
   for (const [id, { node, box, parent }] of arrangement) {
@@ -73,20 +93,78 @@ export function givenIn<E extends Pick<Edge, "source" | "target" | "selected">>(
       nodes.add(id);
     }
   }
+  const seen: Seen<E> = { nodes, carried, edges: edges.filter((edge) => isThere(edge, arrangement, area)) };
+  knownSeen.set(arrangement, { edges, area, seen });
+  return seen;
+}
+
+function isThere(edge: Ends, arrangement: Arrangement, area: Box): boolean {
+  const [from, to] = [arrangement.get(edge.source), arrangement.get(edge.target)];
+  return from !== undefined && to !== undefined && (edge.selected === true || overlaps(around(from.box, to.box), area));
+}
+
+/** Add what has to be given because of changed nodes. */
+function withChanged<E extends Ends>(seen: Seen<E>, arrangement: Arrangement, changed: ReadonlySet<string>, edges: readonly E[], area: Box): Seen<E> {
+  const nodes = new Set(seen.nodes);
+  const carried = new Set(seen.carried);
+  const touching = touchingIn(edges);
+  const chosen = new Set(seen.edges);
+  const before = chosen.size;
+  const carry: string[] = [];
+  for (const id of changed) {
+    const { node, box } = arrangement.get(id) as Lying;
+    if (isHeld(node)) {
+      carry.push(id);
+    }
+    if (isHeld(node) || overlaps(box, area)) {
+      nodes.add(id);
+    }
+    touching.get(id)?.filter((edge) => isThere(edge, arrangement, area)).forEach((edge) => chosen.add(edge));
+  }
+  const inside = insideOf(arrangement);
+  for (let id = carry.pop(); id !== undefined; id = carry.pop()) {
+    if (!carried.has(id)) {
+      carried.add(id);
+      inside.get(id)?.forEach((one) => carry.push(one));
+    }
+  }
+  return { nodes, carried, edges: chosen.size === before ? seen.edges : edges.filter((edge) => chosen.has(edge)) };
+}
+
+const knownTouching = new WeakMap<readonly Ends[], ReadonlyMap<string, readonly Ends[]>>();
+
+/** List the edges of each node. */
+function touchingIn<E extends Ends>(edges: readonly E[]): ReadonlyMap<string, readonly E[]> {
+  const before = knownTouching.get(edges);
+  if (before !== undefined) {
+    return before as ReadonlyMap<string, readonly E[]>;
+  }
+  const touching = new Map<string, E[]>();
+  for (const edge of edges) {
+    for (const id of [edge.source, edge.target]) {
+      const known = touching.get(id);
+      if (known === undefined) {
+        touching.set(id, [edge]);
+      } else {
+        known.push(edge);
+      }
+    }
+  }
+  knownTouching.set(edges, touching);
+  return touching;
+}
+
+/** Add the nodes that others depend on. */
+function withLeanedOn<E extends Ends>(arrangement: Arrangement, { nodes: seen, carried, edges }: Seen<E>): Given<E> {
+  const nodes = new Set(seen);
   const loose = new Set<string>();
   const lean = (id: string): void => {
     (carried.has(id) ? nodes : loose).add(id);
   };
-  const given = edges.filter((edge) => {
-    const [from, to] = [arrangement.get(edge.source), arrangement.get(edge.target)];
-    const isGiven = from !== undefined && to !== undefined && (edge.selected === true || overlaps(around(from.box, to.box), area));
-    if (isGiven) {
-      lean(edge.source);
-      lean(edge.target);
-    }
-    return isGiven;
-  });
-  let members: ReturnType<typeof membersOf> | undefined;
+  for (const { source, target } of edges) {
+    lean(source);
+    lean(target);
+  }
   const grown = new Set<string>();
   // The loop also reaches nodes that are added meanwhile.
   for (const id of nodes) {
@@ -95,8 +173,7 @@ export function givenIn<E extends Pick<Edge, "source" | "target" | "selected">>(
       nodes.add(parent);
       if (!grown.has(parent)) {
         grown.add(parent);
-        members ??= membersOf(arrangement);
-        members.get(parent)?.forEach((sibling) => nodes.add(sibling));
+        insideOf(arrangement).get(parent)?.forEach((sibling) => nodes.add(sibling));
       }
     } else if (parent !== undefined) {
       lean(parent);
@@ -106,5 +183,5 @@ export function givenIn<E extends Pick<Edge, "source" | "target" | "selected">>(
     loose.delete(id);
   }
   loose.forEach((id) => nodes.add(id));
-  return { nodes, loose, edges: given };
+  return { nodes, loose, edges };
 }

@@ -6,9 +6,9 @@ import { useCallback, useRef, useState } from "react";
 import { type Box, frameOf, sizeOf } from "../../drawing";
 import { labelOf } from "../../kinds";
 import { placesIn, withInside } from "../../nesting";
-import { goingInto } from "../edits/grouping";
+import { goingInto } from "../edits/landing";
 import { announce, counted } from "../status/announce";
-import { align, type Alignment } from "./alignment";
+import { align, type Alignment, type Lines, linesOf } from "./alignment";
 import { arrangementOf } from "./arrangement";
 
 type Drag = NodePositionChange & { position: XYPosition };
@@ -25,8 +25,12 @@ const NOTHING: DragSigns = { guides: null, groups: [] };
 
 /** The current drag. */
 interface Dragged {
+  /** The document's nodes at that moment. */
+  of: FlowDocument["nodes"];
+  /** The dragged nodes, and everything inside them. */
+  carried: ReadonlySet<string>;
   /** What it can snap to. */
-  others: readonly Box[];
+  lines: Lines;
   /** The nodes that will change their group, by id: the new group, and the place on the canvas. */
   going: ReadonlyMap<string, { group: string | undefined; at: XYPosition }>;
 }
@@ -55,33 +59,36 @@ export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Nod
     (changes: NodeChange[]): void => {
       const arrangement = arrangementOf(nodes);
       const originOf = (parent: string | undefined): XYPosition => arrangement.get(parent ?? "")?.box ?? { x: 0, y: 0 };
-      const byId = new Map(nodes.map((node) => [node.id, node]));
+      const nodeOf = (id: string | undefined): Node | undefined => arrangement.get(id ?? "")?.node;
       const boxOf = (node: Node, position = node.position): Box => {
         const { x, y } = originOf(node.parentId);
         return { x: x + position.x, y: y + position.y, ...sizeOf(node) };
       };
       if (document !== null && changes.length > 0 && changes.every(isDrag)) {
-        const boxes = new Map(changes.flatMap(({ id, position }) => (byId.has(id) ? [[id, boxOf(byId.get(id) as Node, position)]] : [])));
+        const boxes = new Map(changes.flatMap(({ id, position }) => {
+          const node = nodeOf(id);
+          return node === undefined ? [] : [[id, boxOf(node, position)]];
+        }));
         const before = dragged.current;
-        if (before !== null && !changes.some(({ id }) => byId.get(id)?.dragging === true)) {
+        if (before !== null && !changes.some(({ id }) => nodeOf(id)?.dragging === true)) {
           // The drag was cancelled, and the button is still down.
           setSigns(NOTHING);
           onNodesChange(changes);
           return;
         }
         // Children of dragged nodes move with them, so nothing snaps to them.
-        const carried = before === null ? withInside(boxes.keys(), placesIn(document)) : null;
-        const others = before?.others ?? nodes.filter(({ id }) => carried?.has(id) !== true).map((node) => boxOf(node));
+        const carried = before?.of === document.nodes ? before.carried : withInside(boxes.keys(), placesIn(document));
+        const lines = before?.lines ?? linesOf(nodes.filter(({ id }) => !carried.has(id)).map((node) => boxOf(node)));
         const frame = frameOf(boxes, 0);
-        const guides = align(frame, others);
+        const guides = align(frame, lines);
         const [x, y] = [guides.x - frame.x, guides.y - frame.y];
         const drawn = new Map([...boxes].map(([id, box]) => [id, { ...box, x: box.x + x, y: box.y + y }]));
-        const going = goingInto(document, drawn);
-        dragged.current = { others, going: new Map([...going].map(([id, group]) => [id, { group, at: drawn.get(id) ?? { x: 0, y: 0 } }])) };
+        const going = goingInto(document, drawn, carried);
+        dragged.current = { of: document.nodes, carried, lines, going: new Map([...going].map(([id, group]) => [id, { group, at: drawn.get(id) ?? { x: 0, y: 0 } }])) };
         const entered = new Set(going.values());
-        const left = new Set([...going.keys()].map((id) => byId.get(id)?.parentId));
+        const left = new Set([...going.keys()].map((id) => nodeOf(id)?.parentId));
         const groups = [...new Set([...entered, ...left])].flatMap((id) => {
-          const node = byId.get(id ?? "");
+          const node = nodeOf(id);
           return node === undefined ? [] : [{ id: node.id, box: boxOf(node), isEntered: entered.has(node.id) }];
         });
         show({ guides, groups });
@@ -99,16 +106,16 @@ export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Nod
           if (!isDrop(one)) {
             return one;
           }
-          const node = byId.get(one.id);
+          const node = nodeOf(one.id);
           const goes = current.going.get(one.id);
-          if (node?.dragging !== true || goes === undefined || (goes.group !== undefined && !byId.has(goes.group))) {
+          if (node?.dragging !== true || goes === undefined || (goes.group !== undefined && nodeOf(goes.group) === undefined)) {
             // At the snapped place, not at the pointer.
             return { type: "position", id: one.id, dragging: false };
           }
           const origin = originOf(goes.group);
           const item: Node = { ...node, position: { x: goes.at.x - origin.x, y: goes.at.y - origin.y } };
           delete item.parentId;
-          names.add(goes.group === undefined ? "out of the group" : `into ${labelOf(byId.get(goes.group) as Node)}`);
+          names.add(goes.group === undefined ? "out of the group" : `into ${labelOf(nodeOf(goes.group) as Node)}`);
           return { type: "replace", id: one.id, item: goes.group === undefined ? item : { ...item, parentId: goes.group } };
         }),
       );

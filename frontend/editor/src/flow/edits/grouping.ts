@@ -2,7 +2,7 @@
 
 import { type FlowDocument, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
 
-import { type Box, boxesOf, frameOf, sizeOf } from "../../drawing";
+import { type Box, boxesOf, frameOf } from "../../drawing";
 import { ancestorsOf, GROUP, groupsIn, innermostAround, MAX_LEVEL, outermost, type Place, placesIn, withInside } from "../../nesting";
 import { randomId } from "../../person";
 import { overlaps } from "./levels";
@@ -182,65 +182,4 @@ function laidBy(document: FlowDocument, ids: readonly string[], by: Point, paren
       return [id, laid(nodeOf(document, id), { x: x + by.x, y: y + by.y }, parentOf(id), places)];
     }),
   );
-}
-
-/** Tell whether a drag can't move a node out of its group. */
-function isHeld(node: FlowNode): boolean {
-  return node["extent"] === "parent" || node["expandParent"] === true;
-}
-
-function hasMiddleOf(group: Box, { x, y, width, height }: Box): boolean {
-  const [middleX, middleY] = [x + width / 2, y + height / 2];
-  return middleX >= group.x && middleX <= group.x + group.width && middleY >= group.y && middleY <= group.y + group.height;
-}
-
-const known = new WeakMap<FlowDocument["nodes"], readonly (readonly [string, Box])[]>();
-
-/** List the boxes of a document's groups, from bottom to top. */
-function groupBoxesIn(document: FlowDocument): readonly (readonly [string, Box])[] {
-  const groups = groupsIn(document);
-  const boxes = known.get(document.nodes) ?? (groups.size === 0 ? [] : [...boxesOf(document)].filter(([id]) => groups.has(id)));
-  known.set(document.nodes, boxes);
-  return boxes;
-}
-
-/**
- * Find the group that contains the middle of a box: of several, the topmost.
- *
- * @param moved nodes that are being moved, which can't contain each other.
- */
-export function groupAt(document: FlowDocument, box: Box, moved: ReadonlySet<string> = new Set()): string | undefined {
-  const isLarger = (one: Box): boolean => one.width * one.height > box.width * box.height;
-  return groupBoxesIn(document).findLast(([id, one]) => !moved.has(id) && isLarger(one) && hasMiddleOf(one, box))?.[0];
-}
-
-/**
- * Give the dragged nodes that will change their group, and the new group; `undefined` for none.
- *
- * @param dragged their boxes on the canvas.
- */
-export function goingInto(document: FlowDocument, dragged: ReadonlyMap<string, Box>): Map<string, string | undefined> {
-  const going = new Map<string, string | undefined>();
-  if (groupsIn(document).size === 0) {
-    return going;
-  }
-  const places = placesIn(document);
-  const moved = withInside(dragged.keys(), places);
-  const wasBeside = (id: string, group: string): boolean => {
-    const boxOf = (one: string): Box => ({ ...(places.get(one) as Place), ...sizeOf(nodeOf(document, one)) });
-    return !hasMiddleOf(boxOf(group), boxOf(id));
-  };
-  for (const [id, box] of dragged) {
-    const place = places.get(id);
-    if (place === undefined || isHeld(nodeOf(document, id))) {
-      continue;
-    }
-    const { parent } = place;
-    const group = groupAt(document, box, moved);
-    // A node that was outside its group from the start doesn't leave it that way.
-    if (group !== parent && (group !== undefined || parent === undefined || !wasBeside(id, parent))) {
-      going.set(id, group);
-    }
-  }
-  return going;
 }

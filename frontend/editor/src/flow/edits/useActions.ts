@@ -12,7 +12,7 @@ import { tell } from "../../ui/Toasts";
 import { carryOut } from "../sharing/outputs";
 import { announce, counted } from "../status/announce";
 import { type Grouping, groupingOf } from "./groupActions";
-import { groupAt } from "./grouping";
+import { groupAt } from "./landing";
 import { sent } from "./levels";
 import { nudged } from "./nudging";
 import { type Addition, copyOf, cornersOf, frameOfPart, middleOf, newNode, type Part, partOf, readPart, writePart } from "./parts";

@@ -1,6 +1,7 @@
 import type { FlowDocument, SyncedFlow } from "helix-flows";
 import { type UseFlowResult, useText } from "helix-flows/react";
 import { ChevronLeft, Ellipsis, Share2 } from "lucide-react";
+import { useMemo } from "react";
 
 import { follow } from "../../address";
 import { LONGEST_TITLE } from "../../api";
@@ -37,6 +38,7 @@ const IN_MENU_ONLY = ["undo", "redo", "share"];
 export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOpen, followed, onFollow, onRename }: Props) {
   const { sync, status, members } = flow;
   const document = past ?? flow.document;
+  const count = useMemo(() => ({ nodes: Object.keys(document?.nodes ?? {}).length, edges: Object.keys(document?.edges ?? {}).length }), [document]);
   const isNarrow = useNarrow();
   const menu = [...(isNarrow ? IN_MENU_ONLY : []), ...IN_MENU];
   const named = (id: string): Command | undefined => commands.find((one) => one.id === id);
@@ -54,7 +56,7 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
       <Status sync={sync} status={status} refusals={sync.state.refusals} isViewer={isViewer} />
       {document !== null && (
         <span className="count">
-          {numbered(Object.keys(document.nodes).length, "node")} · {numbered(Object.keys(document.edges).length, "edge")}
+          {numbered(count.nodes, "node")} · {numbered(count.edges, "edge")}
         </span>
       )}
       <span className="space" />
