@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -10,13 +11,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from helix.channels.change_order import ChangeOrder
 from helix.channels.channel import Port, plain_refusal
 from helix.delivery.protocol import EMPTY, Data, encode_json
 from helix.errors import HelixError, MissingChanges, UnknownEvent
 from helix.flows.service import FlowSessionService
 from helix.flows.session import FlowSession
 from helix.interfaces import IMember
-from helix.members.relay.reading import parse_changes
+from helix.limits.apart import AT_ONCE_BYTES
+from helix.members.relay.reading import may_be_edit, parse_changes
 
 
 class _FlowChange(msgspec.Struct, gc=False):
@@ -31,11 +34,15 @@ _PONG = encode_json({"status": "pong"})
 
 @implementer(IMember)
 class RelayChannel:
-    """A member in relay mode: changes are passed on as they are."""
+    """
+    A member in relay mode: changes are passed on as they are.
+
+    Large edits are read in a thread. Whatever the member sends, it takes effect in that order.
+    """
 
     user_name = ""
 
-    __slots__ = ("_flow_id", "_port", "_service", "_session", "outlet", "topic")
+    __slots__ = ("_flow_id", "_order", "_port", "_service", "_session", "outlet", "topic")
 
     _log: Final = Logger(namespace="helix.channels")
 
@@ -45,6 +52,7 @@ class RelayChannel:
         self._service = service
         self._flow_id = flow_id
         self._port = port
+        self._order = ChangeOrder()
         self._session: FlowSession | None = None
 
     async def join(self, params: bytes) -> Sequence[Data]:
@@ -68,17 +76,65 @@ class RelayChannel:
     def _change(
         self, session: FlowSession, payload: bytes, binary: bool
     ) -> bytes | Deferred[bytes]:
-        if binary:
-            sent = self._service.guard(session, session.change_binary, payload)
+        changes = payload if binary else _read_changes(payload)
+        is_large = not binary and len(payload) > AT_ONCE_BYTES and may_be_edit(bytes(changes))
+        if self._order.is_idle and not is_large:
+            return self._take(session, changes, binary)
+        self._order.check_room(len(payload))
+        session.expect_change()
+        answer: Deferred[bytes] = Deferred()
+        if is_large:
+            take = partial(self._read_and_take, session, bytes(changes), answer)
         else:
-            changes = _read_changes(payload)
-            if (arrays := parse_changes(changes)) is not None:
-                edited = self._service.guard(session, session.edit, self, arrays, changes)
-                return edited.addCallback(_broadcasted)
-            sent = self._service.guard(session, session.change, changes)
+            take = partial(self._take_in_turn, session, bytes(changes), binary, answer)
+        self._order.add(len(payload), take)
+        return answer
+
+    def _take(
+        self, session: FlowSession, changes: bytes | msgspec.Raw, binary: bool
+    ) -> bytes | Deferred[bytes]:
+        if binary:
+            return self._pass_on(session.change_binary, session, changes)
+        if (arrays := parse_changes(changes)) is None:
+            return self._pass_on(session.change, session, changes)
+        edited = self._service.guard(session, session.edit, self, arrays, changes)
+        return edited.addCallback(_broadcasted)
+
+    def _pass_on(
+        self, change: Callable[[bytes], Deferred[None]], session: FlowSession, changes: bytes
+    ) -> bytes:
+        sent = self._service.guard(session, change, changes)
         if not sent.called:
             sent.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
         return _BROADCASTED
+
+    async def _take_in_turn(
+        self, session: FlowSession, changes: bytes, binary: bool, answer: Deferred[bytes]
+    ) -> None:
+        try:
+            taken = self._take(session, changes, binary)
+        except Exception:
+            answer.errback()
+        else:
+            if isinstance(taken, Deferred):
+                taken.chainDeferred(answer)
+            else:
+                answer.callback(taken)
+        session.change_came()
+
+    async def _read_and_take(
+        self, session: FlowSession, changes: bytes, answer: Deferred[bytes]
+    ) -> None:
+        try:
+            edit = await session.read_apart(self, changes)
+            if edit is None:
+                answer.callback(self._pass_on(session.change, session, changes))
+            else:
+                taken = self._service.guard(session, session.take, self, edit, changes)
+                taken.addCallback(_broadcasted).chainDeferred(answer)
+        except Exception:
+            answer.errback()
+        session.change_came()
 
     def limited(self, event: str, payload: bytes) -> None:
         """Nothing depends on the order of what is refused."""

@@ -27,6 +27,7 @@ from helix.members.awareness import Awareness
 from helix.members.document_audience import DocumentAudience
 from helix.members.presence import Person, Presence
 from helix.members.relay.audience import RelayAudience
+from helix.members.relay.intake import ReadEdit
 from helix.members.relay.reading import Arrays
 from helix.records import Entry
 from helix.telemetry.events import Telemetry
@@ -78,6 +79,7 @@ class FlowSession:
         "_commits",
         "_documents",
         "_ended",
+        "_expected",
         "_lifetime",
         "_members",
         "_relays",
@@ -100,6 +102,7 @@ class FlowSession:
         self.log = log
         self.end_reason: End | None = None
         self.unsettled: Deferred[None] | None = None
+        self._expected = 0
         self._around = around
         self._ended = ended
         # Its parts don't hold it, so that all of it is gone when it has ended: garbage in circles
@@ -146,8 +149,8 @@ class FlowSession:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is submitted and not yet stored or refused."""
-        return self._commits.is_busy
+        """Whether anything is sent or submitted, and not yet stored or refused."""
+        return self._commits.is_busy or self._expected > 0
 
     # members
 
@@ -322,7 +325,7 @@ class FlowSession:
         """
         self._check_alive()
         self._lifetime.touch()
-        waiting = self._relays.prepared(member)
+        waiting = self._relays.intake.prepared(member)
         if waiting is None:
             return self._relays.edit(member, arrays, changes)
         self._lifetime.hold()
@@ -339,6 +342,35 @@ class FlowSession:
         """Undo a hold for an edit that is submitted by now, or refused."""
         self._lifetime.let_go()
         return result
+
+    async def read_apart(self, member: IMember, changes: bytes) -> ReadEdit | None:
+        """
+        Read in a thread what is large, as `Intake.read_apart`.
+
+        :raises SessionEnded: when the session has ended meanwhile.
+        """
+        self._check_alive()
+        self._lifetime.touch()
+        return await self._relays.intake.read_apart(member, changes)
+
+    def take(self, member: IMember, edit: ReadEdit, changes: bytes) -> Deferred[list[str]]:
+        """
+        Take an edit of the document that was read, as `RelayAudience.take`.
+
+        :raises SessionEnded: when the session has ended meanwhile.
+        """
+        self._check_alive()
+        return self._relays.take(member, edit, changes)
+
+    def expect_change(self) -> None:
+        """Stay alive, and busy, for a change that a member has sent; until `change_came`."""
+        self._expected += 1
+        self._lifetime.hold()
+
+    def change_came(self) -> None:
+        """What was expected is on its way, or refused."""
+        self._expected -= 1
+        self._lifetime.let_go()
 
     def change_binary(self, data: bytes) -> Deferred[None]:
         """As `change`, for data that is relayed as a binary frame, without a timestamp."""

@@ -13,16 +13,17 @@ import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, execute, fail, gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 
 from helix.documents.decoding import PART_BYTES, decode_in_parts
 from helix.documents.document import empty_document
-from helix.errors import HelixError, InvalidPatch, SessionEnded, StoreFull, TooManyPending
+from helix.errors import InvalidPatch, SessionEnded, StoreFull, TooManyPending
 from helix.limits.apart import AT_ONCE_BYTES, MAX_WAITING, WorkThread
 from helix.log.replaying import HERE_BYTES
 from helix.members.relay.audience import GREETING_WAIT, MADE_WAIT
 from tests.support.editors import FLOW, Editor, adding, join, node
 from tests.support.heldstore import HeldStore
+from tests.support.heldwork import HeldWork
 from tests.support.world import Client, World
 
 MakeWorld = Callable[..., World]
@@ -72,39 +73,6 @@ async def test_lim27_what_waits_is_bounded_and_what_fails_ends() -> None:
         with pytest.raises(InvalidPatch):
             await one
     assert await apart(LARGE, lambda: 1) == 1
-
-
-class HeldWork:
-    """
-    Work apart, done when `go_on` is called; but not what is small, nor while it isn't `holding`.
-
-    :ivar error: with what the next one is refused.
-    """
-
-    def __init__(self) -> None:
-        self.holding = True
-        self.error: HelixError | None = None
-        self._held: list[Callable[[], None]] = []
-
-    def __call__(self, size: int, work: Callable[[], Any], _charge: object = None) -> Deferred[Any]:
-        if self.error is not None:
-            error, self.error = self.error, None
-            return fail(error)
-        if not self.holding or size <= AT_ONCE_BYTES:
-            return execute(work)
-        done: Deferred[Any] = Deferred()
-        self._held.append(lambda: execute(work).chainDeferred(done))
-        return done
-
-    @property
-    def waiting(self) -> int:
-        return len(self._held)
-
-    def go_on(self) -> None:
-        """Do what was asked for."""
-        held, self._held = self._held, []
-        for do in held:
-            do()
 
 
 def result_of(world: World, operation: Deferred[Any]) -> Any:
@@ -333,8 +301,10 @@ def test_bri8_who_edits_a_large_flow_at_once_waits_until_it_is_made(
     ]
     world.settle()
     assert world.flow().log.version == 1
-    work.go_on()
-    world.settle()
+    while world.flow().log.version < 3:
+        assert work.waiting
+        work.go_on()
+        world.settle()
     replies = [message for message in client.received() if message.ref in refs]
     assert [(one.ref, one.payload["status"]) for one in replies] == [(ref, "ok") for ref in refs]
     editor.look()

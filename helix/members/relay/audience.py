@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
+from weakref import proxy
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -15,7 +16,6 @@ from helix.delivery.broadcast import Broadcast
 from helix.delivery.fanout import Fanout
 from helix.delivery.outlet import Flow, Outlet
 from helix.delivery.protocol import encode_json
-from helix.documents.react_flow import OLD_TYPE
 from helix.errors import DocumentTooLarge, InvalidPatch
 from helix.interfaces import IMember
 from helix.log.commit_loop import CommitLoop
@@ -27,6 +27,7 @@ from helix.members.relay.bridge import RelayState, merged
 from helix.members.relay.delivery import RelayDelivery
 from helix.members.relay.document import DurableState
 from helix.members.relay.history import RelayHistory
+from helix.members.relay.intake import Intake, ReadEdit
 from helix.members.relay.member import RelayMember, SentUpdate
 from helix.members.relay.reading import Arrays, read
 from helix.members.relay.repeats import Hearing
@@ -56,9 +57,12 @@ class RelayAudience:
     :param fanout: makes a way to members of the flow.
     :param commits: takes their edits.
     :param logs: the clocks, and the store, where the log is read for what was before.
+
+    :ivar intake: reads the edits that they send.
     """
 
     __slots__ = (
+        "__weakref__",
         "_clock",
         "_commits",
         "_count",
@@ -74,6 +78,7 @@ class RelayAudience:
         "_told",
         "_told_at",
         "_wall",
+        "intake",
     )
 
     _log: Final = Logger(namespace="helix.session")
@@ -87,6 +92,15 @@ class RelayAudience:
         self._clock: IReactorTime = logs.clock
         self._wall = logs.wall
         self._history = RelayHistory(commits.log, logs)
+        me = proxy(self)  # garbage in circles is collected late
+        self.intake = Intake(
+            self._document,
+            self._history,
+            commits.log,
+            logs,
+            lambda member: me._known(member),
+            lambda member, known: me._member_view(member, known),
+        )
         self._left: dict[Outlet, Hearing] = {}
         self._newest = b""
         self._repeat_timer: IDelayedCall | None = None
@@ -136,59 +150,41 @@ class RelayAudience:
         limits = self._log_of_flow.document.limits
         return self._send(read(arrays, self._document.now(), limits, []), None, changes)
 
-    def prepared(self, member: IMember) -> Deferred[None] | None:
-        """
-        Prepare for an edit by a member, which may come with an old copy of the flow.
-
-        :return: ``None`` if the edit can be taken at once; else a Deferred that fires when it can.
-            Edits of one member keep their order.
-        :raises HelixError: (through the Deferred) when the log can't be read.
-        """
-        known = self._members.get(member)
-        if known is None:
-            return None
-        if self._document.is_being_made:
-            return self._document.made().addCallback(lambda _: self.prepared(member))
-        view = self._member_view(member, known)
-        if view.is_unsettled(self._clock.seconds()) and self._history.past is None:
-            return self._history.read()
-        return None
-
     def edit(self, member: IMember, arrays: Arrays, changes: bytes) -> Deferred[list[str]]:
         """
-        Take an edit of the document, and broadcast it once it is durable. It must be `prepared`.
+        Take an edit of the document at once. It must be `Intake.prepared`; the rest is as `take`.
+
+        :param arrays: what ``changes`` hold.
+        """
+        return self.take(member, self.intake.read(member, arrays), changes)
+
+    def take(self, member: IMember, read: ReadEdit, changes: bytes) -> Deferred[list[str]]:
+        """
+        Take an edit of the document, and broadcast it once it is durable.
 
         :param member: whose it is; it may have left since it was sent.
-        :param arrays: what ``changes`` hold.
+        :param read: what ``changes`` say.
         :param changes: as they came. They are broadcast verbatim, unless others' edits had to be
             merged in, also where no document can hold them.
         :return: a Deferred that fires when the broadcast is on its way, with the JSON Pointers of
             what no document can hold, which is not stored: some of them, where they are many.
         :raises HelixError: (through the Deferred) when the edit can't be stored; nobody was told.
         """
-        document, now = self._document.now(), self._clock.seconds()
-        known = self._members.get(member) or RelayMember(self._count, now)
-        known.end_wait()
-        view = self._member_view(member, known)
-        left_out: list[str] = []
-        sent = read(arrays, document, self._log_of_flow.document.limits, left_out, view.had)
-        known.takes_echoes = any(node.get("type") == OLD_TYPE for node in sent.nodes.values())
-        past = self._history.past if view.is_unsettled(now) else None
-        if past is not None:
-            sent, patch = view.begins(sent, now, document, past)
-        else:
-            sent, patch = view.sends(sent, now)
-        edit = RelayEdit(patch)
+        known = self._members.get(member)
+        if known is not None:
+            known.end_wait()
+            known.takes_echoes = read.is_of_old_page
+        edit = RelayEdit(read.patch)
         submission = Submission(
             edit.stage, outlet=member.outlet, size=len(changes), charge=member.charge
         )
         edited = self._commits.submit(submission)
-        edited.addBoth(self._answered, member, view, edit)
+        edited.addBoth(self._answered, member, read.view, edit)
         return edited.addCallbacks(
-            lambda _: self._tell_of(sent.without(edit.unfit), changes, member),
+            lambda _: self._tell_of(read.sent.without(edit.unfit), changes, member),
             self._refused,
             errbackArgs=(changes, edit),
-        ).addCallback(lambda _: [*left_out, *edit.left_out][:MAX_TOLD])
+        ).addCallback(lambda _: [*read.left_out, *edit.left_out][:MAX_TOLD])
 
     def change_binary(self, data: bytes) -> Deferred[None]:
         """Broadcast ``data`` as a binary ``flow_update``."""
@@ -229,6 +225,10 @@ class RelayAudience:
     def _log_of_flow(self) -> LiveLog:
         return self._commits.log
 
+    def _known(self, member: IMember) -> RelayMember:
+        """Give what is known of a member, which may have left."""
+        return self._members.get(member) or RelayMember(self._count, self._clock.seconds())
+
     def _payload(self, changes: bytes) -> bytes:
         return b'{"changes":%b,"timestamp":%d}' % (changes, self._wall())
 
@@ -247,7 +247,7 @@ class RelayAudience:
         if not self._delivery.is_held(member):
             for one in self._sent:
                 if one.number > known.noted and one.author is not member:
-                    known.view.was_sent(one.state, one.at)
+                    known.note(known.view.was_sent, one.state, one.at)
         known.noted = self._count
         return known.view
 
@@ -257,7 +257,7 @@ class RelayAudience:
         if member.outlet.state is Flow.LAGGING:  # it is to read first what it was sent
             known.greeting = self._clock.callLater(GREETING_WAIT, self._greet, member)
             return
-        if self._document.is_being_made:
+        if self._document.is_being_made or known.is_heard:
             known.greeting = self._clock.callLater(MADE_WAIT, self._greet, member)
             return
         view = self._member_view(member, known)
@@ -281,9 +281,9 @@ class RelayAudience:
             # The document lacks it, whatever the member shows: what it sends next tells.
             known.view = RelayView(known.joined_at, known.is_back)
             if not is_held:
-                known.view.was_sent(self._document.now(), self._clock.seconds())
+                known.note(known.view.was_sent, self._document.now(), self._clock.seconds())
         else:
-            self._member_view(member, known).answered(edit.unfit)
+            known.note(self._member_view(member, known).answered, edit.unfit)
         if is_held and isinstance(result, Failure):
             self._greet(member)
         elif is_held:
@@ -381,7 +381,7 @@ class RelayAudience:
             if not is_for_all and member.outlet.state is not Flow.LAGGING:
                 self._push(member, changes)
             if known.view is not None:
-                self._member_view(member, known).was_sent_again(state, now)
+                known.note(self._member_view(member, known).was_sent_again, state, now)
         self._repeat_later()
 
     def _log_failure(self, told: Deferred[None]) -> None:

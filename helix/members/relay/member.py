@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import attrs
 from twisted.internet.interfaces import IDelayedCall
 
@@ -38,6 +42,9 @@ class RelayMember:
     :ivar greeting: the call that will send it the flow.
     :ivar is_back: whether it is a page that has just left, and still shows its old state.
     :ivar takes_echoes: whether it is a page that applies its own messages when they come back.
+    :ivar is_heard: whether something that it sent is being read: it isn't greeted meanwhile.
+    :ivar _noted_later: what its view is told when the thread that uses it has ended; ``None``
+        without one.
     """
 
     noted: int
@@ -47,6 +54,25 @@ class RelayMember:
     greeting: IDelayedCall | None = None
     is_back: bool = False
     takes_echoes: bool = False
+    is_heard: bool = False
+    _noted_later: list[Callable[[], None]] | None = None
+
+    def note(self, call: Callable[..., None], *args: Any) -> None:
+        """Call a method of the view; later, in order, while a thread uses that."""
+        if self._noted_later is None:
+            call(*args)
+        else:
+            self._noted_later.append(partial(call, *args))
+
+    def lend_view(self) -> None:
+        """Leave the view to a thread, until `take_view_back`."""
+        self._noted_later = []
+
+    def take_view_back(self) -> None:
+        """Tell the view what has happened meanwhile."""
+        noted, self._noted_later = self._noted_later, None
+        for call in noted or ():
+            call()
 
     def end_wait(self) -> None:
         """Don't send it the flow."""
