@@ -1,4 +1,4 @@
-"""What all tests share: how hypothesis searches, and the world in memory."""
+"""What all tests share: how hypothesis searches, their order, and the core in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import txaio
 from hypothesis import settings
 from twisted.logger import LogEvent, globalLogPublisher
 
@@ -99,6 +100,13 @@ def _no_failure_is_dropped() -> Iterator[None]:
     gc.collect()
     globalLogPublisher.removeObserver(observe)
     assert not dropped, f"Dropped somewhere in this module, if not in this test: {dropped[0]}"
+
+
+@pytest.fixture(autouse=True)
+def _autobahns_timers_are_the_reactors() -> Iterator[None]:
+    """Take Autobahn's timers, which are global, from the clock of the test's last `Stack`."""
+    yield
+    txaio.config.loop = None
 
 
 @pytest.fixture

@@ -27,8 +27,9 @@ from tests.limits.test_limits import beats
 from tests.members.test_awareness import Member
 from tests.members.test_relay_documents import Editor, adding, relay, updates
 from tests.support.daemon import Daemon, start_daemon
+from tests.support.logs import Log, logged
 from tests.support.rawsocket import RawWebSocket
-from tests.support.stack import Log, Stack, logged
+from tests.support.stack import Stack
 from tests.support.watched import eventually, no_faults, rest
 from tests.support.world import START, Wall, World
 from tests.support.wrongclock import MachineClock

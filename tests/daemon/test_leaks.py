@@ -29,8 +29,9 @@ from helix.web.admission import Admitted
 from helix.web.long_poll import PollingClient
 from helix.web.websocket import SocketProtocol
 from helix.wiring import Server, build_server
+from tests.support.logs import logged
 from tests.support.rawsocket import CLOSE, RawConnection, RawWebSocket, upgrade_request
-from tests.support.stack import Stack, logged
+from tests.support.stack import Stack
 from tests.support.world import open_memory_store
 
 __all__ = ["logged"]

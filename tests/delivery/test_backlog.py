@@ -20,7 +20,8 @@ from helix.errors import CloseCode
 from helix.telemetry.events import Telemetry
 from helix.web.answers import SLICE_BYTES
 from tests.channels.test_document_mode import FLOW, Editor, node
-from tests.support.memory import MemoryPeer, MemoryServer
+from tests.support.memory_clients import MemoryConnection
+from tests.support.stack import Stack
 from tests.support.world import V1, V2, Client, World
 
 MakeWorld = Callable[..., World]
@@ -290,15 +291,13 @@ def test_slo7_no_part_is_large() -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[MemoryServer]:
-    server = MemoryServer(high_water_mark=MARK, max_queued_bytes=BOUND)
+def server() -> Iterator[Stack]:
+    server = Stack(high_water_mark=MARK, max_queued_bytes=BOUND)
     yield server
     server.stop()
 
 
-def ask(
-    server: MemoryServer, method: str, target: str, body: bytes = b"", *more: str
-) -> MemoryPeer:
+def ask(server: Stack, method: str, target: str, body: bytes = b"", *more: str) -> MemoryConnection:
     """A connection that asks for something and takes nothing."""
     peer = server.connect()
     peer.transport.reading = False
@@ -306,14 +305,14 @@ def ask(
     return peer
 
 
-def send(peer: MemoryPeer, method: str, target: str, body: bytes = b"", *more: str) -> None:
+def send(peer: MemoryConnection, method: str, target: str, body: bytes = b"", *more: str) -> None:
     headers = "\r\n".join(
         (f"{method} {target} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *more)
     )
     peer.send(f"{headers}\r\n\r\n".encode() + body)
 
 
-def make_flow(server: MemoryServer, flow_id: str, size: int) -> None:
+def make_flow(server: Stack, flow_id: str, size: int) -> None:
     document = {"data": {"text": 'a "word" ' * (size // 11)}}
     body = json.dumps({"id": flow_id, "document": document}).encode()
     made = server.connect()
@@ -321,11 +320,11 @@ def make_flow(server: MemoryServer, flow_id: str, size: int) -> None:
     assert made.take().startswith(b"HTTP/1.1 201")
 
 
-def queued(server: MemoryServer) -> float:
+def queued(server: Stack) -> float:
     return server.metric("helix_queued_bytes")
 
 
-def test_slo9_answer_that_is_not_read_waits_here(server: MemoryServer) -> None:
+def test_slo9_answer_that_is_not_read_waits_here(server: Stack) -> None:
     make_flow(server, "f", DOCUMENT_BYTES)
     peer = ask(server, "GET", "/api/flows/f")
     assert len(peer.transport.held) <= 3 * SLICE_BYTES
@@ -338,7 +337,7 @@ def test_slo9_answer_that_is_not_read_waits_here(server: MemoryServer) -> None:
     assert queued(server) == 0
 
 
-def test_slo9_next_answer_of_a_connection_waits_for_the_one_before(server: MemoryServer) -> None:
+def test_slo9_next_answer_of_a_connection_waits_for_the_one_before(server: Stack) -> None:
     make_flow(server, "f", 2 * SLICE_BYTES)
     peer = ask(server, "GET", "/api/flows/f")
     for _ in range(50):
@@ -348,7 +347,7 @@ def test_slo9_next_answer_of_a_connection_waits_for_the_one_before(server: Memor
     assert peer.take().count(b"HTTP/1.1 200") == 51
 
 
-def test_slo9_small_answers_pile_up_no_more_than_large_ones(server: MemoryServer) -> None:
+def test_slo9_small_answers_pile_up_no_more_than_large_ones(server: Stack) -> None:
     make_flow(server, "f", SLICE_BYTES // 2)
     peer = ask(server, "GET", "/api/flows/f")
     for _ in range(50):
@@ -358,7 +357,7 @@ def test_slo9_small_answers_pile_up_no_more_than_large_ones(server: MemoryServer
     assert peer.take().count(b"HTTP/1.1 200") == 51
 
 
-def test_slo9_who_takes_nothing_of_an_answer_is_cut_off(server: MemoryServer) -> None:
+def test_slo9_who_takes_nothing_of_an_answer_is_cut_off(server: Stack) -> None:
     make_flow(server, "f", DOCUMENT_BYTES)
     peer = ask(server, "GET", "/api/flows/f")
     server.run(STALL_TIMEOUT - 1)
@@ -369,7 +368,7 @@ def test_slo9_who_takes_nothing_of_an_answer_is_cut_off(server: MemoryServer) ->
     assert server.metric('helix_connections_dropped_total{code="4000"}') == 1
 
 
-def test_slo9_who_goes_leaves_nothing(server: MemoryServer) -> None:
+def test_slo9_who_goes_leaves_nothing(server: Stack) -> None:
     make_flow(server, "f", DOCUMENT_BYTES)
     peer = ask(server, "GET", "/api/flows/f")
     peer.transport.peer_is_gone()
@@ -378,7 +377,7 @@ def test_slo9_who_goes_leaves_nothing(server: MemoryServer) -> None:
     assert not [one for one in server.clock.getDelayedCalls() if "_cut" in str(one)]
 
 
-def test_slo8_answers_count_and_those_with_most_go(server: MemoryServer) -> None:
+def test_slo8_answers_count_and_those_with_most_go(server: Stack) -> None:
     for number in range(6):
         make_flow(server, f"f{number}", DOCUMENT_BYTES)
     peers = [ask(server, "GET", f"/api/flows/f{number}") for number in range(6)]
@@ -394,7 +393,7 @@ def test_slo8_answers_count_and_those_with_most_go(server: MemoryServer) -> None
             assert peer.take().endswith(b"0\r\n\r\n")
 
 
-def test_slo8_mailboxes_count_and_share_the_document(server: MemoryServer) -> None:
+def test_slo8_mailboxes_count_and_share_the_document(server: Stack) -> None:
     make_flow(server, "f", DOCUMENT_BYTES)
     tokens = []
     for number in range(8):
@@ -421,7 +420,7 @@ def test_slo8_mailboxes_count_and_share_the_document(server: MemoryServer) -> No
     assert queued(server) == 0
 
 
-def read_json(peer: MemoryPeer) -> Any:
+def read_json(peer: MemoryConnection) -> Any:
     """The body, in chunks, of the answer that has come."""
     body = peer.take().partition(b"\r\n\r\n")[2]
     parts = []
@@ -432,7 +431,7 @@ def read_json(peer: MemoryPeer) -> Any:
     return json.loads(b"".join(parts))
 
 
-def test_slo6_joins_of_one_post_are_refused_once_much_waits(server: MemoryServer) -> None:
+def test_slo6_joins_of_one_post_are_refused_once_much_waits(server: Stack) -> None:
     for number in range(3):
         make_flow(server, f"f{number}", DOCUMENT_BYTES)
     opened = server.connect()

@@ -26,7 +26,6 @@ from helix.delivery.protocol import (
 )
 from helix.errors import MalformedFrame, UnsupportedVersion
 from helix.web.websocket import SocketProtocol, unmask
-from tests.support.memory import MemoryServer, parse_frames
 from tests.support.rawsocket import (
     BINARY,
     CLOSE,
@@ -37,7 +36,9 @@ from tests.support.rawsocket import (
     build_frame,
     close_payload,
     masked,
+    parse_frames,
 )
+from tests.support.stack import Stack
 
 settings.register_profile("reproducible", derandomize=True, deadline=None, print_blob=True)
 fuzz = settings(settings.get_profile("reproducible"), max_examples=300)
@@ -405,7 +406,7 @@ def exchange(segments: list[bytes]) -> tuple[list[tuple[int, object]], bytes, bo
     :return: the frames that came back (of a close only its code), what another member got, and
         whether the connection was closed.
     """
-    server = MemoryServer(max_frame_bytes=MAX_FRAME_BYTES)
+    server = Stack(max_frame_bytes=MAX_FRAME_BYTES)
     try:
         peer, witness = server.open(), server.open()
         for one in (peer, witness):
@@ -457,7 +458,7 @@ def test_fast_path_does_what_autobahn_does(sent: list[bytes], data: st.DataObjec
 @given(st.lists(st.binary(min_size=1, max_size=60) | frames(), min_size=1, max_size=10))
 def test_rubbish_harms_nobody_else(segments: list[bytes]) -> None:
     """Whatever one connection sends, another is served, and in the end nothing is left."""
-    server = MemoryServer(max_frame_bytes=MAX_FRAME_BYTES)
+    server = Stack(max_frame_bytes=MAX_FRAME_BYTES)
     try:
         timers = len(server.clock.getDelayedCalls())
         other, peer = server.open(), server.open()

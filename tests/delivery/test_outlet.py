@@ -22,7 +22,8 @@ from helix.delivery.outlet import CHUNK_BYTES, QUEUED, REFUSED, Flow, Outlet
 from helix.delivery.protocol import V2
 from helix.delivery.streams import DirectOutlet
 from helix.telemetry.events import Telemetry
-from tests.support.world import HANDSHAKE, START, Client, Reactor, World, split_frames
+from tests.support.rawsocket import split_frames
+from tests.support.world import HANDSHAKE, START, Client, Reactor, World
 
 MARK = 1000
 TRANSPORT_BYTES = 1 << 16

@@ -27,7 +27,7 @@ from helix.store.memory import MemoryStore
 from helix.telemetry.clocks import ClockWatch
 from helix.telemetry.events import Telemetry
 from tests.support.flowdata import FLOWS, by_id, edge, node
-from tests.support.stack import Log, logged
+from tests.support.logs import Log, logged
 from tests.support.world import Wall
 
 __all__ = ["logged"]

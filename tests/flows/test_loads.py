@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 
 from helix.errors import RateLimited
 from helix.flows.loads import AT_ONCE, WAITING, WAITING_OF_ONE, Loads
-from tests.support.stack import Stack, logged
+from tests.support.logs import logged
+from tests.support.stack import Stack
 
 __all__ = ["logged"]
 

@@ -10,7 +10,9 @@ import pytest
 from helix.flows.version_names import MAX_VERSION_NAME
 from helix.store.rules import MAX_NAMED_VERSIONS
 from tests.members.test_awareness import FLOW, Member, rest
-from tests.support.stack import NOW, Answer, Poller, logged
+from tests.support.logs import logged
+from tests.support.memory_clients import Answer, Poller
+from tests.support.stack import NOW
 from tests.support.world import World
 from tests.web.test_rest import assert_problem
 from tests.web.test_rest_flows import Flows, Slow, tag

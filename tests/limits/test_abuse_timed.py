@@ -12,7 +12,7 @@ from helix.channels.clients import SILENCE_TIMEOUT, STALL_TIMEOUT, SWEEP_INTERVA
 from helix.errors import CloseCode
 from helix.web.http_channel import ARRIVAL_TIMEOUT, PROGRESS_BYTES
 from helix.web.long_poll import POLL_TIMEOUT, SESSION_TIMEOUT
-from tests.support.memory import TRANSPORT_BYTES, MemoryPeer, MemoryServer
+from tests.support.memory_clients import MemoryConnection, MemoryWebSocket
 from tests.support.rawsocket import (
     CLOSE,
     PING,
@@ -23,15 +23,17 @@ from tests.support.rawsocket import (
     close_payload,
     upgrade_request,
 )
+from tests.support.stack import Stack
+from tests.support.transport import TRANSPORT_BYTES
 
 HIGH_WATER_MARK = 256 * 1024
 KEEP_ALIVE = 75  # the default of --keep-alive
 
 
 @pytest.fixture
-def server() -> Iterator[MemoryServer]:
+def server() -> Iterator[Stack]:
     """A server that has no client, session or timer left when its clients are gone."""
-    server = MemoryServer(high_water_mark=HIGH_WATER_MARK)
+    server = Stack(high_water_mark=HIGH_WATER_MARK)
     timers = len(server.clock.getDelayedCalls())
     try:
         yield server
@@ -51,7 +53,7 @@ def push(topic: str, event: str, payload: object = None, ref: str = "1") -> byte
     ).encode()
 
 
-def joined(server: MemoryServer, *topics: str) -> MemoryPeer:
+def joined(server: Stack, *topics: str) -> MemoryWebSocket:
     peer = server.open()
     for topic in topics:
         peer.send_frame(TEXT, push(topic, "phx_join"))
@@ -60,12 +62,12 @@ def joined(server: MemoryServer, *topics: str) -> MemoryPeer:
     return peer
 
 
-def events(peer: MemoryPeer) -> list[list[object]]:
+def events(peer: MemoryWebSocket) -> list[list[object]]:
     """The text messages that have come."""
     return [json.loads(frame.payload) for frame in peer.take_frames() if frame.opcode == TEXT]
 
 
-def numbers(peer: MemoryPeer, topic: str = "flow:f") -> list[int]:
+def numbers(peer: MemoryWebSocket, topic: str = "flow:f") -> list[int]:
     """The numbers in the changes that have come."""
     return [
         message[4]["changes"]["n"]  # type: ignore[index]
@@ -78,13 +80,13 @@ def change(topic: str, n: int, size: int = 0) -> bytes:
     return build_frame(TEXT, push(topic, "flow_change", {"changes": {"n": n, "pad": "." * size}}))
 
 
-def leave_all(server: MemoryServer, *peers: MemoryPeer) -> None:
+def leave_all(server: Stack, *peers: MemoryConnection) -> None:
     for peer in peers:
         peer.transport.peer_is_gone()
     server.settle()
 
 
-def test_silent_client_is_closed(server: MemoryServer) -> None:
+def test_silent_client_is_closed(server: Stack) -> None:
     """Half-open: the peer is gone, and no FIN or RST ever came."""
     silent = joined(server, "flow:f")
     other = joined(server, "flow:f")
@@ -102,7 +104,7 @@ def test_silent_client_is_closed(server: MemoryServer) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"\x81", build_frame(PING), build_frame(PONG), build_frame(TEXT)])
-def test_whatever_is_sent_is_a_sign_of_life(server: MemoryServer, sent: bytes) -> None:
+def test_whatever_is_sent_is_a_sign_of_life(server: Stack, sent: bytes) -> None:
     peer = server.open()
     server.run(SILENCE_TIMEOUT - 10)
     peer.send(sent)
@@ -112,7 +114,7 @@ def test_whatever_is_sent_is_a_sign_of_life(server: MemoryServer, sent: bytes) -
     assert peer.gone
 
 
-def test_client_that_never_reads_is_cut_off(server: MemoryServer) -> None:
+def test_client_that_never_reads_is_cut_off(server: Stack) -> None:
     """It costs the server its mark, and the others nothing."""
     stuck = joined(server, "flow:f")
     writer = joined(server, "flow:f")
@@ -140,7 +142,7 @@ def test_client_that_never_reads_is_cut_off(server: MemoryServer) -> None:
     leave_all(server, writer, reader)
 
 
-def test_client_that_reads_again_gets_the_newest(server: MemoryServer) -> None:
+def test_client_that_reads_again_gets_the_newest(server: Stack) -> None:
     stuck = joined(server, "flow:f")
     writer = joined(server, "flow:f")
     stuck.transport.reading = False
@@ -160,7 +162,7 @@ def test_client_that_reads_again_gets_the_newest(server: MemoryServer) -> None:
     leave_all(server, stuck, writer)
 
 
-def test_lagging_member_of_two_flows_gets_the_newest_of_each(server: MemoryServer) -> None:
+def test_lagging_member_of_two_flows_gets_the_newest_of_each(server: Stack) -> None:
     stuck = joined(server, "flow:f", "flow:g")
     writer = joined(server, "flow:f", "flow:g")
     stuck.transport.reading = False
@@ -194,7 +196,7 @@ def test_lagging_member_of_two_flows_gets_the_newest_of_each(server: MemoryServe
 )
 @pytest.mark.parametrize("written", [8, 60], ids=["blocked", "lagging"])
 def test_client_that_closes_but_never_reads_is_cut_off(
-    server: MemoryServer, last_words: bytes, written: int
+    server: Stack, last_words: bytes, written: int
 ) -> None:
     """However the WebSocket ends, its TCP connection and its membership end soon after."""
     stuck = joined(server, "flow:f")
@@ -214,7 +216,7 @@ def test_client_that_closes_but_never_reads_is_cut_off(
     assert members == 1
 
 
-def test_frames_behind_the_servers_close_are_not_served(server: MemoryServer) -> None:
+def test_frames_behind_the_servers_close_are_not_served(server: Stack) -> None:
     """Whoever was closed for malformed frames changes nothing any more."""
     closed = joined(server, "flow:f")
     other = joined(server, "flow:f")
@@ -244,7 +246,7 @@ def test_frames_behind_the_servers_close_are_not_served(server: MemoryServer) ->
         upgrade_request()[:-2],
     ],
 )
-def test_http_connection_that_falls_silent_is_closed(server: MemoryServer, sent: bytes) -> None:
+def test_http_connection_that_falls_silent_is_closed(server: Stack, sent: bytes) -> None:
     peer = server.connect()
     if sent:
         peer.send(sent)
@@ -263,7 +265,7 @@ def test_http_connection_that_falls_silent_is_closed(server: MemoryServer, sent:
     ],
     ids=["head", "body", "rest of a body", "upgrade"],
 )
-def test_lim7_request_that_trickles_in_is_given_up(server: MemoryServer, head: bytes) -> None:
+def test_lim7_request_that_trickles_in_is_given_up(server: Stack, head: bytes) -> None:
     """A byte now and then is no sign of good will. (Slow loris)"""
     peer = server.connect()
     peer.send(head)
@@ -273,7 +275,7 @@ def test_lim7_request_that_trickles_in_is_given_up(server: MemoryServer, head: b
     assert peer.gone
 
 
-def test_lim7_large_request_has_the_time_that_it_needs(server: MemoryServer) -> None:
+def test_lim7_large_request_has_the_time_that_it_needs(server: Stack) -> None:
     peer = server.connect()
     part = b"[" + b" " * (PROGRESS_BYTES - 1)
     peer.send(
@@ -288,7 +290,7 @@ def test_lim7_large_request_has_the_time_that_it_needs(server: MemoryServer) -> 
     leave_all(server, peer)
 
 
-def test_lim7_connection_may_stay_open_between_requests(server: MemoryServer) -> None:
+def test_lim7_connection_may_stay_open_between_requests(server: Stack) -> None:
     peer = server.connect()
     for _ in range(5):
         server.run(ARRIVAL_TIMEOUT - 5)
@@ -298,7 +300,7 @@ def test_lim7_connection_may_stay_open_between_requests(server: MemoryServer) ->
     assert peer.gone
 
 
-def test_frm6_rest_of_a_half_sent_frame_is_no_new_frame(server: MemoryServer) -> None:
+def test_frm6_rest_of_a_half_sent_frame_is_no_new_frame(server: Stack) -> None:
     """The server closes between the halves; the client's answer behind them is understood."""
     peer = server.open()
     frame = build_frame(TEXT, "1234\x02\u00c056".encode(), mask=bytes(4))  # as a header: 67 bytes
@@ -313,7 +315,7 @@ def test_frm6_rest_of_a_half_sent_frame_is_no_new_frame(server: MemoryServer) ->
     assert peer.gone
 
 
-def test_half_sent_frame_does_not_keep_a_client(server: MemoryServer) -> None:
+def test_half_sent_frame_does_not_keep_a_client(server: Stack) -> None:
     peer = server.open()
     peer.send(build_frame(TEXT, b"x" * 1000)[:500])
     server.run(SILENCE_TIMEOUT + 5)
@@ -325,7 +327,7 @@ def longpoll(path: str, method: str = "GET", body: bytes = b"") -> bytes:
     return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-def longpoll_token(peer: MemoryPeer) -> str:
+def longpoll_token(peer: MemoryConnection) -> str:
     peer.send(longpoll(""))
     answer = peer.take()
     body = json.loads(answer[answer.index(b"{") : answer.index(b"}") + 1])
@@ -333,7 +335,7 @@ def longpoll_token(peer: MemoryPeer) -> str:
     return f"&token={body['token']}"
 
 
-def test_longpoll_session_ends_with_its_polls(server: MemoryServer) -> None:
+def test_longpoll_session_ends_with_its_polls(server: Stack) -> None:
     peer = server.connect()
     token = longpoll_token(peer)
     peer.send(longpoll(token, "POST", push("flow:f", "phx_join")))
@@ -344,7 +346,7 @@ def test_longpoll_session_ends_with_its_polls(server: MemoryServer) -> None:
     leave_all(server, peer)
 
 
-def test_longpoll_poll_that_is_cut_off(server: MemoryServer) -> None:
+def test_longpoll_poll_that_is_cut_off(server: Stack) -> None:
     peer = server.connect()
     token = longpoll_token(peer)
     peer.send(longpoll(token))
@@ -354,38 +356,38 @@ def test_longpoll_poll_that_is_cut_off(server: MemoryServer) -> None:
     assert len(server.clients) == 0
 
 
-def _cut_in_handshake(server: MemoryServer, random: Random) -> MemoryPeer:
+def _cut_in_handshake(server: Stack, random: Random) -> MemoryConnection:
     peer = server.connect()
     request = upgrade_request()
     peer.send(request[: random.randrange(1, len(request))])
     return peer
 
 
-def _cut_after_handshake(server: MemoryServer, random: Random) -> MemoryPeer:
+def _cut_after_handshake(server: Stack, random: Random) -> MemoryWebSocket:
     return server.open()
 
 
-def _cut_in_frame(server: MemoryServer, random: Random) -> MemoryPeer:
+def _cut_in_frame(server: Stack, random: Random) -> MemoryWebSocket:
     peer = joined(server, f"flow:{random.randrange(5)}")
     frame = build_frame(random.choice([TEXT, 2, PING]), b"x" * random.randrange(1, 125))
     peer.send(frame[: random.randrange(1, len(frame))])
     return peer
 
 
-def _cut_while_closing(server: MemoryServer, random: Random) -> MemoryPeer:
+def _cut_while_closing(server: Stack, random: Random) -> MemoryWebSocket:
     peer = joined(server, f"flow:{random.randrange(5)}")
     peer.send(random.choice([b"\xff\xff", build_frame(TEXT, b"\xff"), build_frame(CLOSE)]))
     return peer
 
 
-def _cut_while_stuck(server: MemoryServer, random: Random) -> MemoryPeer:
+def _cut_while_stuck(server: Stack, random: Random) -> MemoryWebSocket:
     peer = joined(server, "flow:0")
     peer.transport.reading = False
     peer.send(change("flow:0", 1, 100_000) * random.randrange(1, 5))
     return peer
 
 
-def _cut_in_poll(server: MemoryServer, random: Random) -> MemoryPeer:
+def _cut_in_poll(server: Stack, random: Random) -> MemoryConnection:
     peer = server.connect()
     token = longpoll_token(peer)
     peer.send(longpoll(token, "POST", push(f"flow:{random.randrange(5)}", "phx_join")))
@@ -393,7 +395,7 @@ def _cut_in_poll(server: MemoryServer, random: Random) -> MemoryPeer:
     return peer
 
 
-MOMENTS: list[Callable[[MemoryServer, Random], MemoryPeer]] = [
+MOMENTS: list[Callable[[Stack, Random], MemoryConnection]] = [
     _cut_in_handshake,
     _cut_after_handshake,
     _cut_in_frame,
@@ -403,10 +405,10 @@ MOMENTS: list[Callable[[MemoryServer, Random], MemoryPeer]] = [
 ]
 
 
-def test_nothing_is_left_of_clients_that_were_cut_off(server: MemoryServer) -> None:
+def test_nothing_is_left_of_clients_that_were_cut_off(server: Stack) -> None:
     """At whatever moment, in whatever order: no client, session or timer (see the fixture)."""
     random = Random(4)
-    live: list[MemoryPeer] = []
+    live: list[MemoryConnection] = []
     for _ in range(600):
         live.append(random.choice(MOMENTS)(server, random))
         if len(live) > 30:
@@ -422,7 +424,7 @@ def test_nothing_is_left_of_clients_that_were_cut_off(server: MemoryServer) -> N
     assert server.metric("helix_sessions") == 0
 
 
-def test_ops12_client_to_whom_nothing_can_be_written_is_cut_off(server: MemoryServer) -> None:
+def test_ops12_client_to_whom_nothing_can_be_written_is_cut_off(server: Stack) -> None:
     peer = server.open()
     outlet = peer.transport.protocol.connection.outlet
     outlet.settle_error(ConnectionResetError(), b"frame", [])
@@ -432,7 +434,7 @@ def test_ops12_client_to_whom_nothing_can_be_written_is_cut_off(server: MemorySe
     assert server.metric("helix_connections") == 0
 
 
-def test_frame_is_what_it_was(server: MemoryServer) -> None:
+def test_frame_is_what_it_was(server: Stack) -> None:
     """The memory transports carry what real ones do."""
     peer = server.open()
     peer.send_frame(PING, b"x")

@@ -26,7 +26,8 @@ from helix.limits.addresses import (
 from helix.limits.rate_limit import BURST_SECONDS, Rates, TokenBucket
 from helix.web.http_channel import SPARE
 from tests.channels.test_document_mode import FLOW, Editor, moving
-from tests.support.stack import Log, Stack
+from tests.support.logs import Log
+from tests.support.stack import Stack
 from tests.support.world import Client, World
 
 MakeWorld = Callable[..., World]

@@ -10,19 +10,13 @@ from helix.channels.budget import REFUSALS_BURST
 from helix.errors import CloseCode
 from helix.limits.rate_limit import BURST_SECONDS, TokenBucket, Work
 from helix.web.websocket import MAX_FRAGMENTS, TURN_SECONDS
+from tests.support.memory_clients import MemoryConnection
 from tests.support.rawsocket import CONTINUATION, PING, PONG, TEXT, build_frame
-from tests.support.stack import MemoryConnection, Stack
+from tests.support.stack import Stack
 
 HERE = "192.0.2.1"
 HEARTBEAT = b'[null,"1","phoenix","heartbeat",{}]'
 JSON = [("Content-Type", "application/json")]
-
-
-def open_socket(stack: Stack, address: str | None = "127.0.0.1") -> MemoryConnection:
-    connection = stack.upgrade(address=address)
-    assert connection.answer.status == 101
-    connection.transport.clear()
-    return connection
 
 
 def is_read(connection: MemoryConnection) -> bool:
@@ -62,7 +56,7 @@ def test_lim22_all_of_the_time_is_no_bound() -> None:
 def test_lim22_who_takes_too_much_time_is_not_read_from() -> None:
     """Also from this machine; nothing is lost, and the others are served."""
     stack = Stack(max_work_share=0.25)
-    busy, other = open_socket(stack), open_socket(stack)
+    busy, other = stack.open(), stack.open()
     stack.work.step = 0.1
     sent = 0
     while is_read(busy):
@@ -81,7 +75,7 @@ def test_lim22_who_takes_too_much_time_is_not_read_from() -> None:
 
 def test_lim22_who_is_not_read_from_may_go() -> None:
     stack = Stack(max_work_share=0.01)
-    busy = open_socket(stack)
+    busy = stack.open()
     stack.work.step = 1.0
     busy.send(build_frame(TEXT, HEARTBEAT))
     assert not is_read(busy)
@@ -93,7 +87,7 @@ def test_lim22_who_is_not_read_from_may_go() -> None:
 def test_lim22_clients_of_one_address_share_the_time() -> None:
     stack = Stack(max_work_share=0.25)
     stack.work.step = 0.1
-    clients = [open_socket(stack, HERE) for _ in range(10)]
+    clients = [stack.open(address=HERE) for _ in range(10)]
     for client in clients:
         client.send(build_frame(TEXT, HEARTBEAT))
     stack.work.step = 0.0
@@ -137,7 +131,7 @@ def test_lim22_what_is_staged_later_counts() -> None:
 @pytest.mark.parametrize(("opcode", "answers"), [(PING, 5), (PONG, 0)])
 def test_lim23_pings_and_pongs_count_as_messages(opcode: int, answers: int) -> None:
     stack = Stack(max_pushes_per_second=0.5)
-    client = open_socket(stack)
+    client = stack.open()
     client.send(build_frame(opcode, b"x") * 7)
     assert client.transport.value().count(b"\x8a\x01x") == answers
     client.send(build_frame(TEXT, HEARTBEAT))
@@ -148,7 +142,7 @@ def test_lim23_pings_and_pongs_count_as_messages(opcode: int, answers: int) -> N
 
 def test_lim23_fragments_count_as_messages() -> None:
     stack = Stack(max_pushes_per_second=1)
-    client = open_socket(stack)
+    client = stack.open()
     parts = [HEARTBEAT[at : at + 4] for at in range(0, len(HEARTBEAT), 4)]
     frames = [build_frame(CONTINUATION, part, fin=False) for part in parts[1:-1]]
     client.send(build_frame(TEXT, parts[0], fin=False) + b"".join(frames))
@@ -160,7 +154,7 @@ def test_lim23_fragments_count_as_messages() -> None:
 
 
 def test_lim23_fragments_of_a_message_are_bounded() -> None:
-    client = open_socket(Stack())
+    client = Stack().open()
     frames = build_frame(CONTINUATION, b"", fin=False) * (MAX_FRAGMENTS - 1)
     client.send(build_frame(TEXT, b"[", fin=False) + frames)
     assert close_code(client) is None
@@ -243,7 +237,7 @@ def test_lim25_who_deletes_pays_for_what_goes_with_it() -> None:
 def test_lim22_many_messages_are_read_in_turns() -> None:
     """In order, each once, frames that are cut off too; others are served between."""
     stack = Stack(max_work_share=1)
-    client, other = open_socket(stack), open_socket(stack)
+    client, other = stack.open(), stack.open()
     stack.work.step = TURN_SECONDS / 4
     refs = range(200)
     frames = [build_frame(TEXT, HEARTBEAT.replace(b'"1"', b'"%d"' % ref)) for ref in refs]
@@ -268,7 +262,7 @@ def test_lim22_many_messages_are_read_in_turns() -> None:
 
 def test_lim22_what_waits_for_its_turn_goes_with_its_client() -> None:
     stack = Stack(max_work_share=1)
-    client = open_socket(stack)
+    client = stack.open()
     stack.work.step = 2 * TURN_SECONDS
     client.send(build_frame(TEXT, HEARTBEAT) * 100)
     assert not is_read(client)

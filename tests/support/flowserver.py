@@ -24,7 +24,7 @@ from helix.documents.document import FlowDocument
 from helix.documents.ids import public_id
 from helix.documents.text_merge import merge_patch
 from helix.errors import HelixError, OutOfOrder
-from tests.support.memory import MemoryTransport
+from tests.support.transport import MemoryTransport
 
 FLOW = "f"
 TOPIC = "flow:f"

@@ -89,6 +89,33 @@ class Frame:
         return struct.unpack("!H", self.payload[:2])[0] if len(self.payload) >= 2 else None
 
 
+def split_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """
+    Split what a server sent (RFC 6455, 5.2).
+
+    :return: the first byte and the payload of each whole WebSocket frame, and what is left.
+    """
+    frames = []
+    at = 0
+    while at + 2 <= len(data):
+        size, start = data[at + 1], at + 2
+        if size > 125:
+            start += 2 if size == 126 else 8
+            size = int.from_bytes(data[at + 2 : start], "big")
+        if start + size > len(data):
+            break
+        frames.append((data[at], data[start : start + size]))
+        at = start + size
+    return frames, data[at:]
+
+
+def parse_frames(data: bytes) -> list[Frame]:
+    """The frames that a server sent; ``data`` ends with one."""
+    frames, rest = split_frames(data)
+    assert not rest, "a frame is cut off"
+    return [Frame(first & 0x0F, payload, bool(first & 0x80)) for first, payload in frames]
+
+
 @attrs.frozen
 class Response:
     """The head of an HTTP answer, and its body where it says how long that is."""

@@ -1,8 +1,9 @@
 """
-The world in memory: Helix's core on a reactor that is turned by hand, and clients of it.
+The core in memory (`World`), for what clients, channels, flows and members do, turn by turn.
 
-Everything but the sockets is real: Twisted's TCP connection, the outlets, the framing. A client's
-socket takes as much as `Socket.room` says, and what it took is read with `Client.received`.
+Its reactor is turned by hand. Twisted's TCP connection, the outlets and the framing are real, but
+not the sockets: one takes as much as `Socket.room` says, and `Client.received` reads what it took.
+What needs HTTP, or a handshake, is tested with the whole server, `tests.support.stack`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from helix.log.live_log import LiveLog
 from helix.log.replaying import LogSettings
 from helix.store.memory import MemoryStore
 from helix.telemetry.events import Telemetry
+from tests.support.rawsocket import split_frames
 
 START = 1_700_000_000.25
 """When a world begins, in Unix seconds."""
@@ -181,26 +183,6 @@ class Message(NamedTuple):
     topic: str
     event: str
     payload: Any
-
-
-def split_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
-    """
-    Split what a server sent (RFC 6455, 5.2).
-
-    :return: the first byte and the payload of each whole WebSocket frame, and what is left.
-    """
-    frames = []
-    at = 0
-    while at + 2 <= len(data):
-        size, start = data[at + 1], at + 2
-        if size > 125:
-            start += 2 if size == 126 else 8
-            size = int.from_bytes(data[at + 2 : start], "big")
-        if start + size > len(data):
-            break
-        frames.append((data[at], data[start : start + size]))
-        at = start + size
-    return frames, data[at:]
 
 
 def decode(serializer: type[Serializer], first: int, payload: bytes) -> Message:
@@ -543,4 +525,4 @@ class World:
             self.failures.append(event)
 
 
-__all__ = ["START", "V1", "V2", "Client", "Message", "Reactor", "Socket", "World", "split_frames"]
+__all__ = ["START", "V1", "V2", "Client", "Message", "Reactor", "Socket", "World"]

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.logs import logged
+from tests.support.memory_clients import Answer, MemoryConnection
 from tests.support.rawsocket import TEXT, build_frame
-from tests.support.stack import Answer, MemoryConnection, Stack, logged
+from tests.support.stack import Stack
 
 __all__ = ["logged"]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from helix.web.editor_files import EditorFiles
-from tests.support.stack import Answer, Stack, logged
+from tests.support.logs import logged
+from tests.support.memory_clients import Answer
+from tests.support.stack import Stack
 
 __all__ = ["logged"]
 

@@ -11,8 +11,9 @@ import pytest
 
 from helix.web.http_channel import ARRIVAL_TIMEOUT
 from tests.support.daemon import Daemon
+from tests.support.logs import Log, logged
 from tests.support.rawsocket import RawConnection, Response, upgrade_request
-from tests.support.stack import Log, Stack, logged
+from tests.support.stack import Stack
 from tests.support.watched import get, metric, running_daemon
 
 __all__ = ["logged"]  # a fixture

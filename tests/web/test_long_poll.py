@@ -11,7 +11,9 @@ from twisted.internet.defer import Deferred
 
 from helix.channels.clients import DRAIN_INTERVAL
 from helix.web.long_poll import LAST_MESSAGES, MAX_LINES, POLL_TIMEOUT, SESSION_TIMEOUT
-from tests.support.stack import NOW, Answer, Log, MemoryConnection, Stack, logged
+from tests.support.logs import Log, logged
+from tests.support.memory_clients import Answer, MemoryConnection
+from tests.support.stack import NOW, Stack
 
 __all__ = ["logged"]
 

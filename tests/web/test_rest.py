@@ -11,7 +11,9 @@ from twisted.internet.defer import Deferred
 
 from helix import __version__
 from helix.channels.clients import DRAIN_INTERVAL
-from tests.support.stack import NOW, Answer, Log, Stack, escaped, logged
+from tests.support.logs import Log, logged
+from tests.support.memory_clients import Answer
+from tests.support.stack import NOW, Stack, escaped
 
 __all__ = ["logged"]
 

@@ -18,7 +18,9 @@ from helix.records import Entry, FlowHead, Summary
 from helix.web.flows import file_name, read_cursor, write_cursor
 from helix.web.representations import describe_flow
 from tests.support.flowdata import by_id, edge, node
-from tests.support.stack import NOW, Answer, Log, Poller, Stack, escaped, logged
+from tests.support.logs import Log, logged
+from tests.support.memory_clients import Answer, Poller
+from tests.support.stack import NOW, Stack, escaped
 from tests.web.test_rest import AWKWARD_IDS, SLASHED_IDS, assert_problem
 
 __all__ = ["logged"]

@@ -14,7 +14,8 @@ from helix import __version__
 from helix.telemetry.events import Telemetry
 from helix.telemetry.status import ServerStatus
 from helix.web.status_page import _duration
-from tests.support.stack import NOW, Stack, logged
+from tests.support.logs import logged
+from tests.support.stack import NOW, Stack
 
 __all__ = ["logged"]
 
