@@ -45,7 +45,8 @@ from helix.web.long_poll import LongPollResource
 from helix.web.site import HelixSite, Root, Web
 from helix.web.socket_check import SocketCheck
 from helix.web.status_page import StatusPage
-from helix.web.websocket import SocketFactory, SocketResource
+from helix.web.templates import TemplateRoutes
+from helix.web.upgrade import SocketFactory, SocketResource
 
 BODY_FRAMES = 4
 """How many of the largest frames a request's body may hold: a POST of long polling has several."""
@@ -163,6 +164,7 @@ def build_server(
         FlowRoutes(
             library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes, apart
         ),
+        TemplateRoutes(library),
         visitors,
         SocketResource(
             SocketFactory(connections, clients, *sizes, config.compress_frames_over), admission

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import partial
-from itertools import accumulate
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -30,14 +28,13 @@ from helix.flows.version_names import VersionNames, parse_version_name
 from helix.limits.apart import Apart, at_once
 from helix.limits.weight import BYTES_PER_UNIT, DOCUMENT_BYTES_PER_UNIT
 from helix.log.edits import Accepted, FlowState
-from helix.records import Bounds, HeadQuery
 from helix.web.admission import Visitors, body_bytes
 from helix.web.etags import Conditions, digest_tag, tag_of
+from helix.web.flow_list import page_of, read_query
 from helix.web.representations import (
     describe_entry,
     describe_flow,
     describe_state,
-    outline_template,
 )
 from helix.web.routes import (
     JSON,
@@ -58,11 +55,7 @@ from helix.web.routes import (
     write_with,
 )
 
-FLOWS_ON_A_PAGE = 50
 ENTRIES_ON_A_PAGE = 100
-
-PAGE_BYTES = 4 * 1024 * 1024
-"""Maximum bytes of a list of flows."""
 
 WHITE_SPACE = 2
 """
@@ -97,27 +90,6 @@ _CREATION: PartsDecoder[_Creation] = PartsDecoder(_Creation)
 _NAMING = msgspec.json.Decoder(_Naming)
 _RESTORATION = msgspec.json.Decoder(_Restoration)
 _ANYTHING: PartsDecoder[Any] = PartsDecoder(Any)
-_CURSOR = msgspec.json.Decoder(tuple[float, str])
-
-
-def write_cursor(updated_at: float, flow_id: str) -> str:
-    """Write where a page of flows ended, as text that only `read_cursor` understands."""
-    return urlsafe_b64encode(encode_json((updated_at, flow_id))).rstrip(b"=").decode()
-
-
-def read_cursor(text: str) -> tuple[float, str]:
-    """
-    Read where a page of flows ended.
-
-    :raises InvalidParameters: when `write_cursor` wrote no such text.
-    """
-    try:
-        updated_at, flow_id = _CURSOR.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if write_cursor(updated_at, parse_flow_id(flow_id)) == text:
-            return updated_at, flow_id
-    except (ValueError, msgspec.MsgspecError, InvalidFlowId):
-        pass
-    raise InvalidParameters("cursor must be the next of a list of flows")
 
 
 def file_name(title: str) -> bytes:
@@ -133,22 +105,6 @@ def file_name(title: str) -> bytes:
     return disposition.encode("ascii")
 
 
-def _fitting(flows: list[bytes]) -> list[bytes]:
-    """Give the first ones that fit into one answer: at least one, if there are any."""
-    totals = accumulate(len(flow) + 1 for flow in flows)
-    return flows[: max(1, sum(total <= PAGE_BYTES for total in totals))]
-
-
-def _read_bounds(request: IRequest, what: str) -> Bounds:
-    """
-    Read ``min_...`` and ``max_...``: how many of something a flow has.
-
-    :raises InvalidParameters: when one is no whole number.
-    """
-    least = read_number(request, f"min_{what}", None, 0)
-    return least, read_number(request, f"max_{what}", None, 0)
-
-
 def _tag_of(state: FlowState) -> str:
     return tag_of(state.head.epoch, state.version, state.head.chain)
 
@@ -162,7 +118,7 @@ def _to_the_end(operation: Deferred[T]) -> Deferred[T]:
 
 class FlowRoutes:
     """
-    The routes under ``/api/flows`` and ``/api/templates``.
+    The routes under ``/api/flows``.
 
     :param max_change_bytes: the largest body with changes that are only broadcast.
     :param apart: does what takes long.
@@ -203,40 +159,13 @@ class FlowRoutes:
 
     @app.route("/api/flows", methods=["GET"])
     async def list_flows(self, request: IRequest) -> bytes:
-        limit = read_limit(request, FLOWS_ON_A_PAGE)
-        cursor = read_text(request, "cursor")
-        before = None if cursor is None else read_cursor(cursor)
-        deleted = read_text(request, "deleted") or "false"
-        if deleted not in ("true", "false"):
-            raise InvalidParameters("deleted must be true or false")
-        text = read_text(request, "q") or ""
-        within, unchanged = (
-            None if age is None else self._library.ago(age)
-            for age in (
-                read_number(request, "changed_within", None, 0),
-                read_number(request, "unchanged_for", None, 0),
-            )
-        )
-        query = HeadQuery(
-            text,
-            limit + 1,
-            before,
-            deleted == "true",
-            nodes=_read_bounds(request, "nodes"),
-            edges=_read_bounds(request, "edges"),
-            updated=(within, unchanged),
-            brief=True,
-        )
+        query = read_query(request, self._library.ago)
         heads = await self._library.list(query)
         # What the page says comes of these alone, so it needn't be made to be known.
-        tag = digest_tag(encode_json([__version__, limit, heads]))
+        tag = digest_tag(encode_json([__version__, query.limit - 1, heads]))
         if write_known(request, tag, Conditions.of(request)):
             return b""
-        flows = _fitting([encode_json(describe_flow(head)) for head in heads[:limit]])
-        last = heads[len(flows) - 1] if len(heads) > len(flows) else None
-        cursor = None if last is None else write_cursor(last.updated_at, last.flow_id)
-        listed = {"flows": [msgspec.Raw(flow) for flow in flows], "next": cursor}
-        return write_json(request, listed, cache=b"no-cache")
+        return write_json(request, page_of(heads, query), cache=b"no-cache")
 
     @app.route("/api/flows", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:
@@ -404,18 +333,6 @@ class FlowRoutes:
         count = self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
         message = f"Changes sent to {count} client{'' if count == 1 else 's'}"
         return write_json(request, {"success": True, "message": message})
-
-    # templates
-
-    @app.route("/api/templates", methods=["GET"])
-    def list_templates(self, request: IRequest) -> bytes:
-        outlines = [outline_template(template) for template in self._library.templates]
-        return write_json(request, {"templates": outlines})
-
-    @app.route("/api/templates/<template_id>", methods=["GET"])
-    def template(self, request: IRequest, template_id: str) -> bytes:
-        template = self._library.template(template_id)
-        return write_json(request, outline_template(template) | {"document": template.document})
 
     # inside
 

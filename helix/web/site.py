@@ -48,13 +48,11 @@ from helix.web.routes import (
     write_known,
 )
 from helix.web.status_page import StatusPage
+from helix.web.templates import TemplateRoutes
 
 SESSIONS_ON_A_PAGE = 100
 
 _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
-
-_FLOWS = {(b"api", b"flows"), (b"api", b"templates")}
-"""How the addresses of `FlowRoutes` begin."""
 
 
 def _describe(session: FlowSession) -> dict[str, object]:
@@ -241,11 +239,16 @@ class _REST(Resource):
 
     isLeaf = True
 
-    def __init__(self, web: Web, flows: FlowRoutes, visitors: Visitors) -> None:
+    def __init__(
+        self, web: Web, flows: FlowRoutes, templates: TemplateRoutes, visitors: Visitors
+    ) -> None:
         super().__init__()
         self._visitors = visitors
         self._pages: IResource = web.app.resource()
-        self._flows: IResource = flows.app.resource()
+        self._routes: dict[tuple[bytes, ...], IResource] = {
+            (b"api", b"flows"): flows.app.resource(),
+            (b"api", b"templates"): templates.app.resource(),
+        }
 
     def render(self, request: IRequest) -> bytes | int:
         try:
@@ -268,7 +271,7 @@ class _REST(Resource):
     def _route(self, request: IRequest) -> bytes | int:
         # Routes don't depend on the host, and what parses it raises on many that clients send.
         request.setHost(b"localhost", 80)
-        routes = self._flows if tuple(request.postpath[:2]) in _FLOWS else self._pages
+        routes = self._routes.get(tuple(request.postpath[:2]), self._pages)
         rendered: bytes | int = routes.render(request)
         return rendered
 
@@ -284,16 +287,19 @@ class Root(Resource):
         self,
         web: Web,
         flows: FlowRoutes,
+        templates: TemplateRoutes,
         visitors: Visitors,
         websocket: IResource,
         longpoll: IResource,
         check: IResource,
     ) -> None:
         super().__init__()
-        self._rest = _REST(web, flows, visitors)
+        self._rest = _REST(web, flows, templates, visitors)
         sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
         self.putChild(b"socket", _Sockets(sockets, visitors))
-        self.words: Words = frozenset({b"socket", *sockets}) | _words(web.app) | _words(flows.app)
+        self.words: Words = frozenset({b"socket", *sockets}).union(
+            *(_words(routes.app) for routes in (web, flows, templates))
+        )
 
     def getChild(self, path: bytes, request: IRequest) -> Resource:
         request.prepath.pop()

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import pytest
 
-from helix.web.websocket import ANSWERED_OVER
+from helix.web.upgrade import ANSWERED_OVER
 from tests.conformance.conftest import MAX_FRAME_BYTES
 from tests.support.rawsocket import (
     BINARY,

@@ -27,11 +27,13 @@ from helix import __version__
 from helix.documents.ids import MAX_ID_BYTES, parse_flow_id
 from helix.errors import HelixError
 from helix.flows.version_names import parse_version_name
-from helix.web.flows import ENTRIES_ON_A_PAGE, FLOWS_ON_A_PAGE, FlowRoutes
+from helix.web.flow_list import FLOWS_ON_A_PAGE
+from helix.web.flows import ENTRIES_ON_A_PAGE, FlowRoutes
 from helix.web.openapi import ApiDocs
 from helix.web.problems import STATUS
 from helix.web.routes import MAX_PAGE, OF_A_FLOW
 from helix.web.site import SESSIONS_ON_A_PAGE, Web
+from helix.web.templates import TemplateRoutes
 from tests.support.daemon import Daemon
 from tests.support.stack import Stack
 from tests.support.watched import no_faults, running_daemon
@@ -92,7 +94,7 @@ def make_flow(daemon: Daemon) -> None:
 
 ROUTES = {
     (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): rule.endpoint
-    for routes in (Web, FlowRoutes)
+    for routes in (Web, FlowRoutes, TemplateRoutes)
     for rule in routes.app.url_map.iter_rules()
     for method in rule.methods - {"HEAD"}
 }

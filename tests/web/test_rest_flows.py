@@ -15,7 +15,8 @@ from helix.documents.document import FlowDocument, empty_document, merge
 from helix.errors import StoreFull, StoreUnavailable
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, Summary
-from helix.web.flows import file_name, read_cursor, write_cursor
+from helix.web.flow_list import read_cursor, write_cursor
+from helix.web.flows import file_name
 from helix.web.representations import describe_flow
 from tests.support.flowdata import by_id, edge, node
 from tests.support.logs import Log, logged
@@ -1249,7 +1250,7 @@ def test_res10_lists_are_cut_and_bounded(flows: Flows) -> None:
 
 
 def test_res10_page_ends_by_bytes(flows: Flows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("helix.web.flows.PAGE_BYTES", 2000)
+    monkeypatch.setattr("helix.web.flow_list.PAGE_BYTES", 2000)
     for number in range(12):
         flows.make(f"f{number}", {"description": "d" * 300})
     found, cursor, pages = [], "", 0
@@ -1271,7 +1272,7 @@ def test_res10_list_that_is_known_is_not_made(
         made.append(head.flow_id)
         return describe_flow(head)
 
-    monkeypatch.setattr("helix.web.flows.describe_flow", describe)
+    monkeypatch.setattr("helix.web.flow_list.describe_flow", describe)
     for flow_id in "abc":
         flows.make(flow_id)
     tag = flows.get("/api/flows?limit=2").headers["etag"]
