@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -17,28 +17,27 @@ from zope.interface import implementer
 from helix.chain import origin_of
 from helix.errors import (
     DuplicateOperation,
-    FlowDeleted,
     FlowExists,
     FlowNotFound,
     StoreError,
     StoreFull,
     StoreUnavailable,
-    VersionConflict,
 )
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
-from helix.store.postgresql import queries
+from helix.store.postgresql import flows, queries
 from helix.store.postgresql.address import Address
 from helix.store.postgresql.appends import Append, Appends
 from helix.store.postgresql.failures import Clash, Unfit
 from helix.store.postgresql.loading import load_flow
 from helix.store.postgresql.names import drop_name, keep_name, list_names
 from helix.store.postgresql.pool import Pool, Work
-from helix.store.postgresql.queries import pack, read_entry, read_head, unpack
+from helix.store.postgresql.queries import pack, read_entry, read_head
 from helix.store.postgresql.quota import LOOK_SECONDS, look
 from helix.store.postgresql.schema import bring_up_to_date, check
-from helix.store.postgresql.wire import Bounds, Connection, Row
-from helix.store.rules import PAGE_BYTES, due, expendable
+from helix.store.postgresql.snapshots import keep_snapshot
+from helix.store.postgresql.wire import Bounds, Connection
+from helix.store.rules import PAGE_BYTES
 
 T = TypeVar("T")
 
@@ -159,45 +158,20 @@ class PostgresStore:
             again = next(attempts) > 0
             try:
                 await connection.transaction(
-                    lambda: self._create(connection, head, entries, replace_deleted)
+                    lambda: flows.create(
+                        connection, head, entries, replace_deleted, self._bounds.long_answer
+                    )
                 )
             except Clash:
                 raise DuplicateOperation() from None
             except FlowExists:
                 # The epoch is this log's alone: it was made before the connection was lost.
-                if again and (found := await _head(connection, flow_id)).epoch == epoch:
+                if again and (found := await flows.head_of(connection, flow_id)).epoch == epoch:
                     return found
                 raise
             return head
 
         return self._keep(create)
-
-    async def _create(
-        self,
-        connection: Connection,
-        head: FlowHead,
-        entries: Sequence[Entry],
-        replace_deleted: bool,
-    ) -> None:
-        flow_id = pack(head.flow_id)
-        if replace_deleted:
-            rows = await connection.ask(queries.REMOVE_DELETED, {"flow_id": flow_id})
-            await self._remove_logs(connection, rows)
-        rows = await connection.ask(queries.CREATE, queries.write_head(head))
-        if not rows:
-            found = await connection.ask(queries.HEAD_OF, {"flow_id": flow_id})
-            if not found:
-                raise StoreUnavailable()  # it was removed this very moment
-            raise FlowExists() if read_head(found[0]).deleted_at is None else FlowDeleted()
-        if entries:
-            added = queries.encode_entries(entries)
-            await connection.ask(queries.ADD_FIRST, {"key": rows[0][0], "added": added})
-
-    async def _remove_logs(self, connection: Connection, flows: list[Row]) -> None:
-        """Remove the logs of flows that were removed in the same transaction."""
-        keys = [key for (key,) in flows]
-        for statement in queries.REMOVE_LOGS if keys else ():
-            await connection.ask(statement, {"keys": keys}, self._bounds.long_answer)
 
     def append(
         self,
@@ -214,7 +188,7 @@ class PostgresStore:
             return self._refuse()
         if not entries:
             base = (epoch, base_version, base_chain)
-            return self._do(lambda connection: _check(connection, flow_id, base))
+            return self._do(lambda connection: flows.check_base(connection, flow_id, base))
         number = next(self._numbers)
         try:
             asked = queries.encode_append(
@@ -229,7 +203,7 @@ class PostgresStore:
         ).addBoth(self._finished)
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:
-        return self._do(lambda connection: _head(connection, flow_id))
+        return self._do(lambda connection: flows.head_of(connection, flow_id))
 
     def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
         async def load(connection: Connection) -> StoredFlow:
@@ -274,7 +248,7 @@ class PostgresStore:
         at = {**_log_of(flow_id, epoch), "version": version, "chain": chain}
 
         async def snapshot(connection: Connection) -> None:
-            await connection.transaction(lambda: _keep_snapshot(connection, at, document))
+            await connection.transaction(lambda: keep_snapshot(connection, at, document))
 
         return self._keep(snapshot)
 
@@ -306,17 +280,17 @@ class PostgresStore:
 
     def delete(self, flow_id: str, at: float) -> Deferred[FlowHead]:
         named = {"flow_id": pack(flow_id), "at": at}
-        return self._do(lambda connection: _change(connection, queries.DELETE, named))
+        return self._do(lambda connection: flows.change(connection, queries.DELETE, named))
 
     def undelete(self, flow_id: str) -> Deferred[FlowHead]:
         named = {"flow_id": pack(flow_id)}
-        return self._do(lambda connection: _change(connection, queries.UNDELETE, named))
+        return self._do(lambda connection: flows.change(connection, queries.UNDELETE, named))
 
     def purge(self, deleted_before: float) -> Deferred[int]:
         async def some(connection: Connection) -> int:
             asked = {"before": deleted_before, "limit": FLOWS_AT_ONCE}
             rows = await connection.ask(queries.REMOVE_OLD, asked)
-            await self._remove_logs(connection, rows)
+            await flows.remove_logs(connection, rows, self._bounds.long_answer)
             return len(rows)
 
         async def purge(connection: Connection) -> int:
@@ -333,21 +307,19 @@ class PostgresStore:
         base = (epoch, version, chain)
 
         async def renew(connection: Connection) -> None:
-            await connection.transaction(lambda: _renew_epoch(connection, flow_id, base, new_epoch))
+            await connection.transaction(
+                lambda: flows.renew_epoch(connection, flow_id, base, new_epoch)
+            )
 
         return self._do(renew)
 
     def renew_epochs(self, epoch: str) -> Deferred[int]:
         async def renew(connection: Connection) -> int:
-            return await connection.transaction(lambda: self._renew_all(connection, epoch))
+            return await connection.transaction(
+                lambda: flows.renew_epochs(connection, epoch, self._bounds.long_answer)
+            )
 
         return self._do(renew)
-
-    async def _renew_all(self, connection: Connection, epoch: str) -> int:
-        named = {"epoch": pack(epoch)}
-        rows = await connection.ask(queries.RENEW_EPOCHS, named, self._bounds.long_answer)
-        count: int = rows[0][0]
-        return count
 
     def _keep(self, work: Work[T]) -> Deferred[T]:
         """As `_do`, for what keeps something new, where there is room."""
@@ -396,61 +368,3 @@ def _closed() -> StoreUnavailable:
 
 def _log_of(flow_id: str, epoch: str) -> dict[str, object]:
     return {"flow_id": pack(flow_id), "epoch": pack(epoch)}
-
-
-def _one_head(rows: list[Row]) -> FlowHead:
-    if not rows:
-        raise FlowNotFound()
-    return read_head(rows[0])
-
-
-async def _change(connection: Connection, sql: str, named: Mapping[str, object]) -> FlowHead:
-    return _one_head(await connection.write(sql, named))
-
-
-async def _head(connection: Connection, flow_id: str) -> FlowHead:
-    return _one_head(await connection.ask(queries.HEAD_OF, {"flow_id": pack(flow_id)}))
-
-
-async def _check(connection: Connection, flow_id: str, base: tuple[str, int, bytes]) -> None:
-    """Do what an append of nothing does."""
-    head = await _head(connection, flow_id)
-    if head.deleted_at is not None:
-        raise FlowDeleted()
-    if (head.epoch, head.version, head.chain) != base:
-        raise VersionConflict()
-
-
-async def _renew_epoch(
-    connection: Connection, flow_id: str, base: tuple[str, int, bytes], new_epoch: str
-) -> None:
-    rows = await connection.ask(queries.LOCK_FLOW, {"flow_id": pack(flow_id)})
-    if not rows:
-        raise FlowNotFound()
-    key, epoch, version, chain, deleted = rows[0]
-    if deleted:
-        raise FlowDeleted()
-    found = (unpack(epoch), version, bytes(chain))
-    if found == (new_epoch, *base[1:]):
-        return  # it was done before the connection was lost
-    if found != base:
-        raise VersionConflict()
-    await connection.ask(queries.RENEW_EPOCH, {"key": key, "epoch": pack(new_epoch)})
-
-
-async def _keep_snapshot(connection: Connection, at: dict[str, object], document: bytes) -> None:
-    try:
-        text = pack(document.decode())
-    except UnicodeError:
-        raise Unfit() from None
-    kept = await connection.ask(queries.KEEP_SNAPSHOT, {**at, "document": text})
-    if not kept:
-        return
-    rows = await connection.ask(queries.SNAPSHOT_VERSIONS, at)
-    before, decided = due([version for (version,) in rows])
-    if not decided:
-        return
-    steps = {"key": kept[0][0], "after": [before, *decided[:-1]], "decided": decided}
-    sizes = [int(size) for (size,) in await connection.ask(queries.SIZES, steps)]
-    if gone := expendable(before, decided, sizes):
-        await connection.ask(queries.THIN_OUT, {"key": kept[0][0], "versions": gone})
