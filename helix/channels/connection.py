@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 from time import thread_time
 from typing import Final
 
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 
 from helix.channels.budget import ClientBudget, ConnectionLimits
 from helix.channels.channel import Channel, plain_refusal
+from helix.channels.port import AnyMessage, ChannelPort, PortState
 from helix.channels.router import Router, key_of
 from helix.delivery.outlet import Outlet
 from helix.delivery.protocol import (
@@ -24,7 +24,6 @@ from helix.delivery.protocol import (
     BinaryMessage,
     Data,
     Encoding,
-    Message,
     Ref,
     decode_binary,
 )
@@ -49,58 +48,8 @@ from helix.telemetry.events import Telemetry
 MAX_QUEUED = 1000
 """Frames that may wait for one join; more close the connection, so none is dropped silently."""
 
-_AnyMessage = Message | BinaryMessage
 
-
-class _State(Enum):
-    JOINING = "joining"
-    JOINED = "joined"
-    CLOSED = "closed"
-
-
-class _Port:
-    """One channel of a connection: its place in the protocol. (`helix.channels.channel.Port`)"""
-
-    __slots__ = ("_connection", "channel", "join_ref", "joining", "key", "queue", "state", "topic")
-
-    def __init__(self, connection: Connection, topic: str, join_ref: Ref) -> None:
-        self._connection = connection
-        self.topic = topic
-        self.key = key_of(topic)
-        self.join_ref = join_ref
-        self.state = _State.JOINING
-        self.channel: Channel
-        self.joining: Deferred[Sequence[Data]] | None = None
-        self.queue: list[_AnyMessage] | None = None
-
-    @property
-    def outlet(self) -> Outlet:
-        return self._connection.outlet
-
-    @property
-    def user_name(self) -> str:
-        return self._connection.user_name
-
-    def work(self) -> float:
-        return self._connection.work()
-
-    def charge(self, seconds: float, size: int) -> None:
-        self._connection.charge(seconds, size)
-
-    def push(self, event: str, payload: bytes) -> None:
-        if self.state is not _State.CLOSED:
-            self._connection.push(self, event, payload)
-
-    def push_of(self, event: str, payload: Sequence[Data]) -> None:
-        if self.state is not _State.CLOSED:
-            self._connection.push_of(self, event, payload)
-
-    def end(self, event: str) -> None:
-        if self.state is not _State.CLOSED:
-            self._connection.end(self, event)
-
-
-def _join_ref_of(join: _AnyMessage) -> Ref:
+def _join_ref_of(join: AnyMessage) -> Ref:
     return join.ref if join.join_ref is None else join.join_ref
 
 
@@ -159,7 +108,7 @@ class Connection:
         self._close = close
         self._encoding: Encoding = outlet.encoding
         self._closed = False
-        self._ports: dict[str, _Port] = {}
+        self._ports: dict[str, ChannelPort] = {}
         self.last_seen = clock.seconds()
         self._budget = ClientBudget(limits, address, self.last_seen)
         self._began: float | None = None
@@ -257,7 +206,7 @@ class Connection:
         error = error or FrameTooLarge()
         if self._closed:
             return True
-        message: _AnyMessage
+        message: AnyMessage
         try:
             if is_binary:
                 message = decode_binary(head)
@@ -306,18 +255,18 @@ class Connection:
         names = (
             port.channel.user_name
             for port in reversed(self._ports.values())
-            if port.state is _State.JOINED
+            if port.state is PortState.JOINED
         )
         return next(filter(None, names), "")
 
-    def push(self, port: _Port, event: str, payload: bytes) -> None:
+    def push(self, port: ChannelPort, event: str, payload: bytes) -> None:
         self._send(self._encoding.serializer.push(port.join_ref, port.topic, event, payload))
 
-    def push_of(self, port: _Port, event: str, payload: Sequence[Data]) -> None:
+    def push_of(self, port: ChannelPort, event: str, payload: Sequence[Data]) -> None:
         pieces = self._encoding.serializer.push_of(port.join_ref, port.topic, event, payload)
         self.outlet.send_all(self._encoding.frame_pieces(pieces))
 
-    def end(self, port: _Port, event: str) -> None:
+    def end(self, port: ChannelPort, event: str) -> None:
         self._drop(port)
         self._send(self._encoding.serializer.close(port.join_ref, port.topic, event))
 
@@ -326,20 +275,20 @@ class Connection:
     def _send(self, text: bytes) -> None:
         self.outlet.send(self._encoding.frame(text))
 
-    def _reply(self, join_ref: Ref, message: _AnyMessage, response: bytes) -> None:
+    def _reply(self, join_ref: Ref, message: AnyMessage, response: bytes) -> None:
         self._send(
             self._encoding.serializer.reply(join_ref, message.ref, message.topic, "ok", response)
         )
 
-    def _refuse(self, join_ref: Ref, message: _AnyMessage, error: HelixError) -> None:
+    def _refuse(self, join_ref: Ref, message: AnyMessage, error: HelixError) -> None:
         self._reply_error(join_ref, message, plain_refusal(error))
 
-    def _reply_error(self, join_ref: Ref, message: _AnyMessage, response: bytes) -> None:
+    def _reply_error(self, join_ref: Ref, message: AnyMessage, response: bytes) -> None:
         self._send(
             self._encoding.serializer.reply(join_ref, message.ref, message.topic, "error", response)
         )
 
-    def _receive(self, message: _AnyMessage, size: int) -> None:
+    def _receive(self, message: AnyMessage, size: int) -> None:
         try:
             limited = self._budget.spend(message.event == "phx_join", size, self.last_seen)
             if limited is not None and message.event != "phx_leave":
@@ -350,14 +299,14 @@ class Connection:
             self._log.failure("A frame could not be served")
             self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
 
-    def _port_of(self, topic: str) -> _Port | None:
+    def _port_of(self, topic: str) -> ChannelPort | None:
         """Give the channel that was joined as ``topic``."""
         port = self._ports.get(topic)  # of nearly all topics, the key
         if port is None:
             port = self._ports.get(key_of(topic))
         return port if port is not None and port.topic == topic else None
 
-    def _route(self, message: _AnyMessage) -> None:
+    def _route(self, message: AnyMessage) -> None:
         port = self._port_of(message.topic)
         event = message.event
         if event == "phx_join":
@@ -368,19 +317,21 @@ class Connection:
             pass  # meant for a channel that is gone
         elif event == "phx_leave":
             self._leave(message, port)
-        elif port.state is _State.JOINING:
+        elif port.state is PortState.JOINING:
             self._queue(message, port)
         else:
             self._handle(message, port)
 
-    def _limit(self, message: _AnyMessage, error: RateLimited) -> None:
+    def _limit(self, message: AnyMessage, error: RateLimited) -> None:
         """Refuse a message over the rate limit; a client with far too many is closed."""
         port = self._port_of(message.topic)
         if message.event == "phx_join":
             port = self._ports.get(key_of(message.topic))
             if port is not None:
                 self._drop(port)
-            self._refuse_join(_Port(self, message.topic, _join_ref_of(message)), message, error)
+            self._refuse_join(
+                ChannelPort(self, message.topic, _join_ref_of(message)), message, error
+            )
             self._close_replaced(port)
         elif port is None:
             self._refuse(None, message, error)
@@ -392,7 +343,7 @@ class Connection:
             reason = f"far too many messages, come back in {error.retry_after} s"
             self._close(CloseCode.RATE_LIMITED, reason)
 
-    def _handle_unjoined(self, message: _AnyMessage) -> None:
+    def _handle_unjoined(self, message: AnyMessage) -> None:
         if message.topic == "phoenix" and message.event == "heartbeat":
             self._reply(None, message, EMPTY)
         elif message.event == "phx_leave":
@@ -400,7 +351,7 @@ class Connection:
         else:
             self._refuse(None, message, UnmatchedTopic())
 
-    def _handle(self, message: _AnyMessage, port: _Port) -> None:
+    def _handle(self, message: AnyMessage, port: ChannelPort) -> None:
         binary = type(message) is BinaryMessage
         channel = port.channel
         try:
@@ -416,18 +367,20 @@ class Connection:
             elif response is not None:
                 self._reply_later(response, port, message)
 
-    def _reply_later(self, response: Deferred[bytes], port: _Port, message: _AnyMessage) -> None:
+    def _reply_later(
+        self, response: Deferred[bytes], port: ChannelPort, message: AnyMessage
+    ) -> None:
         about = (port, message)
         response.addCallbacks(self._answered, self._refused, about, {}, about).addErrback(
             self._crashed
         )
 
-    def _answered(self, response: bytes, port: _Port, message: _AnyMessage) -> None:
-        if port.state is _State.JOINED:
+    def _answered(self, response: bytes, port: ChannelPort, message: AnyMessage) -> None:
+        if port.state is PortState.JOINED:
             self._reply(port.join_ref, message, response)
 
-    def _refused(self, failure: Failure, port: _Port, message: _AnyMessage) -> None:
-        if port.state is not _State.JOINED:
+    def _refused(self, failure: Failure, port: ChannelPort, message: AnyMessage) -> None:
+        if port.state is not PortState.JOINED:
             return
         error = failure.value
         if isinstance(error, HelixError):
@@ -436,7 +389,7 @@ class Connection:
             self._log.failure("A channel crashed", failure)
             port.end("phx_error")
 
-    def _queue(self, message: _AnyMessage, port: _Port) -> None:
+    def _queue(self, message: AnyMessage, port: ChannelPort) -> None:
         if port.queue is None:
             port.queue = []
         if len(port.queue) < MAX_QUEUED:
@@ -444,17 +397,17 @@ class Connection:
         else:
             self._close(CloseCode.RATE_LIMITED, "far too many messages while a join waits")
 
-    def _leave(self, message: _AnyMessage, port: _Port) -> None:
+    def _leave(self, message: AnyMessage, port: ChannelPort) -> None:
         self._drop(port)
         self._reply(port.join_ref, message, EMPTY)
         self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
 
-    def _drop(self, port: _Port) -> None:
+    def _drop(self, port: ChannelPort) -> None:
         """Forget a channel: its member is removed, its join cancelled."""
         if self._ports.get(port.key) is port:
             self._forget(port)
-        joining = port.state is _State.JOINING
-        port.state = _State.CLOSED
+        joining = port.state is PortState.JOINING
+        port.state = PortState.CLOSED
         port.queue = None
         if joining:
             if port.joining is not None:
@@ -466,14 +419,14 @@ class Connection:
             self._log.debug("A leave failed")
         del port.channel  # which has the port: garbage in circles is collected late
 
-    def _forget(self, port: _Port) -> None:
+    def _forget(self, port: ChannelPort) -> None:
         del self._ports[port.key]
         self._budget.return_channel()
 
-    def _join(self, message: _AnyMessage, old: _Port | None) -> None:
+    def _join(self, message: AnyMessage, old: ChannelPort | None) -> None:
         if old is not None:
             self._drop(old)
-        port = _Port(self, message.topic, _join_ref_of(message))
+        port = ChannelPort(self, message.topic, _join_ref_of(message))
         try:
             if isinstance(message, BinaryMessage):
                 raise InvalidParameters()
@@ -495,11 +448,15 @@ class Connection:
         ).addErrback(self._crashed)
 
     def _joined(
-        self, response: Sequence[Data], port: _Port, message: _AnyMessage, old: _Port | None
+        self,
+        response: Sequence[Data],
+        port: ChannelPort,
+        message: AnyMessage,
+        old: ChannelPort | None,
     ) -> None:
         """Reply before anything else of the channel, then serve the frames that waited."""
         port.joining = None
-        port.state = _State.JOINED
+        port.state = PortState.JOINED
         pieces = self._encoding.serializer.reply_of(
             port.join_ref, message.ref, message.topic, "ok", response
         )
@@ -508,17 +465,17 @@ class Connection:
         queued, port.queue = port.queue, None
         port.channel.joined()
         for waited in queued or ():
-            if port.state is _State.JOINED:
+            if port.state is PortState.JOINED:
                 self._handle(waited, port)
 
     def _join_failed(
-        self, failure: Failure, port: _Port, message: _AnyMessage, old: _Port | None
+        self, failure: Failure, port: ChannelPort, message: AnyMessage, old: ChannelPort | None
     ) -> None:
         port.joining = None
-        if port.state is _State.CLOSED:  # the client left meanwhile
+        if port.state is PortState.CLOSED:  # the client left meanwhile
             self._close_replaced(old)
             return
-        port.state = _State.CLOSED
+        port.state = PortState.CLOSED
         self._forget(port)
         if isinstance(failure.value, HelixError):
             self._refuse_join(port, message, failure.value)
@@ -531,7 +488,7 @@ class Connection:
         self._log.failure("A frame could not be answered", failure)
         self._close(CloseCode.INTERNAL, "the server met a fault, connect again")
 
-    def _refuse_join(self, port: _Port, message: _AnyMessage, error: HelixError) -> None:
+    def _refuse_join(self, port: ChannelPort, message: AnyMessage, error: HelixError) -> None:
         """Refuse a join; with ``phx_close`` if no retry can succeed, so that the client stops."""
         unmatched = isinstance(error, UnmatchedTopic)
         channel: Channel | None = getattr(port, "channel", None)
@@ -540,7 +497,7 @@ class Connection:
         if unmatched or isinstance(error, InvalidFlowId | FlowDeleted):
             self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
 
-    def _close_replaced(self, old: _Port | None) -> None:
+    def _close_replaced(self, old: ChannelPort | None) -> None:
         if old is not None:
             self._send(self._encoding.serializer.close(old.join_ref, old.topic, "phx_close"))
 
