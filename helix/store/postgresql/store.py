@@ -128,8 +128,9 @@ class PostgresStore:
 
     async def _stop(self) -> None:
         self.is_open = False
-        if self._looking is not None:
-            self._looking.cancel()
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            looking.cancel()
         if self._under_way:
             self._idle = Deferred()
             self._idle.addTimeout(self._bounds.wait + self._bounds.answer, self._clock)
