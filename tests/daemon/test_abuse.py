@@ -671,7 +671,7 @@ MOMENTS = [
 def test_nothing_is_left_after_ten_thousand_abrupt_disconnects(
     daemon: Daemon, connect: Connect
 ) -> None:
-    """The timers are counted in ``test_abuse_timed.py``, where the clock can be looked into."""
+    """The timers are counted in ``web/test_timeouts.py``, where the clock can be looked into."""
     random = Random(1)
     witness = connect()
     connections = metric(daemon, "helix_connections")

@@ -1,4 +1,4 @@
-"""What abusive or dead clients leave behind, as time passes: on a `Clock`."""
+"""What abusive or dead clients leave behind, as time passes, over the whole server in memory."""
 
 from __future__ import annotations
 
