@@ -18,6 +18,7 @@ from helix.channels.channel import Port, full_refusal
 from helix.channels.patch_order import PatchOrder
 from helix.delivery.parts import WHOLE_BYTES, parts_of
 from helix.delivery.protocol import EMPTY, Data, encode_json
+from helix.documents.document import deleted_nodes
 from helix.documents.ids import check_key, public_id
 from helix.documents.text_merge import merge_patch
 from helix.errors import (
@@ -273,6 +274,7 @@ class DocumentChannel:
             outlet=self.outlet,
             size=len(text),
             charge=self.charge,
+            deletes=deleted_nodes(patch),
         )
         return self._service.guard(session, session.submit, submission).addCallbacks(
             self._accepted, self._refused, (patch,), {}, (given.op_id, place)

@@ -55,6 +55,7 @@ __all__ = [
     "DocumentLimits",
     "FlowDocument",
     "JsonObject",
+    "deleted_nodes",
     "diff",
     "empty_document",
     "encode_document",
@@ -84,6 +85,14 @@ def empty_document() -> JsonObject:
 def encode_document(content: JsonObject) -> bytes:
     """Encode a document with its members sorted by name, independent of its history."""
     return _encode(content)
+
+
+def deleted_nodes(patch: object) -> list[str]:
+    """List the nodes that a patch deletes, whether it is valid or not."""
+    nodes = patch.get("nodes") if type(patch) is dict else None
+    if type(nodes) is not dict:
+        return []
+    return [node_id for node_id, change in nodes.items() if change is None]
 
 
 def validate(document: object, limits: DocumentLimits = DEFAULT_LIMITS) -> JsonObject:
@@ -182,6 +191,10 @@ class FlowDocument:
                 outer.add(at)
                 at = self._nesting.parent(at)
         return outer
+
+    def cascade_of(self, node_ids: Iterable[str]) -> int:
+        """Count the edges that go with nodes, if these are deleted."""
+        return sum(len(self._edges_of.get(node_id, ())) for node_id in node_ids)
 
     def stage(
         self, patch: object, *, bounded: bool = True, dropped: list[str] | None = None

@@ -16,6 +16,7 @@ from helix.documents.document import (
     DocumentLimits,
     FlowDocument,
     JsonObject,
+    deleted_nodes,
     diff,
     empty_document,
     encode_document,
@@ -237,6 +238,7 @@ class FlowLibrary:
                 by,
                 check=check,
                 charge=charge,
+                deletes=deleted_nodes(patch),
             ),
         )
 

@@ -94,7 +94,7 @@ class CommitGroup:
         try:
             if submission.check is not None:
                 submission.check(log.epoch, version, self._chain)
-            staged = submission.stage(log.document, dropped)
+            staged = (pending.staged_apart or submission).stage(log.document, dropped)
         except HelixError as error:
             self._charge(submission, began, 0)
             if self.entries:

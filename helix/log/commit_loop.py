@@ -34,6 +34,7 @@ from helix.log.edits import Accepted, Preparation, Submission, summary_of
 from helix.log.live_log import LiveLog
 from helix.log.remote_writes import LogFollower, RemoteWrites
 from helix.log.replaying import LogSettings
+from helix.log.staged_apart import MAX_CASCADE, StagedApart
 from helix.log.submitters import Pending, Submitter, Submitters
 
 MAX_GROUP = 500
@@ -236,7 +237,7 @@ class CommitLoop:
         self._group = group = CommitGroup(log, now, self._settings.work)
         while self._queue and len(group.entries) < MAX_GROUP and group.size < MAX_GROUP_BYTES:
             pending = self._queue[0]
-            preparation = pending.submission.preparation
+            preparation = self._preparation_of(pending)
             if preparation is not None and not preparation.fits(log.epoch, group.version):
                 if not group.pending:
                     preparing = Deferred.fromCoroutine(self._prepare(pending, preparation))
@@ -247,13 +248,25 @@ class CommitLoop:
                 group.take(pending)
         return group
 
+    def _preparation_of(self, pending: Pending) -> Preparation | None:
+        """Give what is to be made before a submission can be staged on the document as it is."""
+        submission, document = pending.submission, self.log.document
+        if not submission.deletes or document.edge_count <= MAX_CASCADE:
+            return submission.preparation
+        is_small = document.cascade_of(submission.deletes) <= MAX_CASCADE
+        if is_small or pending.staged_apart is None:
+            apart = self._settings.apart
+            staged = None if is_small else StagedApart(submission, document.limits, apart)
+            pending.staged_apart = staged
+        return pending.staged_apart
+
     async def _prepare(self, pending: Pending, preparation: Preparation) -> None:
         """Have what the next submission goes by made of the document as it is; all others wait."""
         self._preparing = True
         try:
             await preparation.make(self.log.state)
         except HelixError as error:
-            if not self._closed:
+            if not self._closed and pending in self._queue:
                 self._queue.remove(pending)
                 pending.refuse(error)
         finally:

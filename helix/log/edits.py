@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import attrs
@@ -74,6 +74,7 @@ class Submission(msgspec.Struct, frozen=True):
     :ivar size: bytes that the submitter sent for it.
     :ivar charge: told how many seconds staging took, and how many bytes beyond ``size`` are
         written; ``None`` if nobody counts.
+    :ivar deletes: the nodes that it deletes: with many edges it is staged in a thread.
     :ivar preparation: what ``stage`` uses; ``stage`` is called only if it fits. ``None`` if it
         isn't needed.
     """
@@ -86,6 +87,7 @@ class Submission(msgspec.Struct, frozen=True):
     outlet: Corkable | None = None
     size: int = 0
     charge: Charge | None = None
+    deletes: Sequence[str] = ()
     preparation: Preparation | None = None
 
 

@@ -17,6 +17,7 @@ from helix.errors import HelixError
 from helix.interfaces import IFlowStore
 from helix.log.edits import Accepted, Submission
 from helix.log.live_log import LiveLog
+from helix.log.staged_apart import StagedApart
 from helix.records import Entry
 
 NONE_YET = -1
@@ -61,6 +62,7 @@ class Pending:
     :ivar found: the entry that it became earlier.
     :ivar absent_from: the epoch of the log that didn't hold it when the store was asked.
     :ivar is_sought: whether the store is being asked.
+    :ivar staged_apart: what a thread has made of it, if that is needed.
     """
 
     submission: Submission
@@ -72,6 +74,7 @@ class Pending:
     found: Entry | None = None
     absent_from: str | None = None
     is_sought: bool = False
+    staged_apart: StagedApart | None = None
     _resends: list[Deferred[Accepted]] | None = None
 
     def again(self) -> Deferred[Accepted]:

@@ -16,6 +16,7 @@ from helix.delivery.broadcast import Broadcast
 from helix.delivery.fanout import Fanout
 from helix.delivery.outlet import Flow, Outlet
 from helix.delivery.protocol import encode_json
+from helix.documents.document import deleted_nodes
 from helix.errors import DocumentTooLarge, InvalidPatch
 from helix.interfaces import IMember
 from helix.log.commit_loop import CommitLoop
@@ -176,7 +177,11 @@ class RelayAudience:
             known.takes_echoes = read.is_of_old_page
         edit = RelayEdit(read.patch)
         submission = Submission(
-            edit.stage, outlet=member.outlet, size=len(changes), charge=member.charge
+            edit.stage,
+            outlet=member.outlet,
+            size=len(changes),
+            charge=member.charge,
+            deletes=deleted_nodes(read.patch),
         )
         edited = self._commits.submit(submission)
         edited.addBoth(self._answered, member, read.view, edit)
