@@ -8,6 +8,7 @@ from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from helix.chain import continues, origin_of
 from helix.delivery.parts import SharedText
@@ -66,6 +67,7 @@ class LiveLog:
     __slots__ = (
         "_created_at",
         "_encoded",
+        "_escaping",
         "_origin",
         "_recent",
         "_recent_bytes",
@@ -114,6 +116,7 @@ class LiveLog:
         """Start again from the store's content; parameters as the constructor's."""
         self.document = document
         self._encoded: SharedText | None = None
+        self._escaping: tuple[SharedText, list[Deferred[object]]] | None = None
         self._recent: deque[Entry] | None = None  # a deque takes 600 bytes when it is empty
         self._recent_bytes = 0
         self._tail_entries = self._tail_bytes = 0
@@ -171,14 +174,33 @@ class LiveLog:
 
     def escaped(self) -> Deferred[object]:
         """
-        Have `encoded` made part of other JSON, where it is large; under the same condition.
+        Have `encoded` made part of other JSON, where it is large; under the same condition. It is
+        made once for all who wait for it.
 
         :raises TooManyPending: (through the Deferred) when too much waits for the thread.
         """
         text = self.encoded()
         if len(text) <= HERE_BYTES or text.is_escaped:
             return succeed(None)
-        return self._settings.apart(len(text), lambda: text.escaped)
+        waiter: Deferred[object] = Deferred()
+        if self._escaping is not None and self._escaping[0] is text:
+            self._escaping[1].append(waiter)
+            return waiter
+        self._escaping = escaping = text, [waiter]
+        made = self._settings.apart(len(text), lambda: text.escaped)
+        made.addBoth(self._end_escaping, escaping)
+        return waiter
+
+    def _end_escaping(
+        self, result: object, escaping: tuple[SharedText, list[Deferred[object]]]
+    ) -> None:
+        if self._escaping is escaping:
+            self._escaping = None
+        for waiter in escaping[1]:
+            if isinstance(result, Failure):
+                waiter.errback(result.value)
+            else:
+                waiter.callback(None)
 
     def extend(self, entries: Sequence[Entry], whole: SharedText | None = None) -> None:
         """

@@ -241,6 +241,43 @@ def test_lim27_a_large_flow_is_loaded_and_told_apart(make_world: MakeWorld, work
     assert (status, response["document"]["data"]) == ("ok", document["data"])
 
 
+def test_lim27_all_who_join_a_large_flow_wait_for_one_piece_of_work(
+    make_world: MakeWorld, work: HeldWork
+) -> None:
+    world = make_world(apart=work)
+    work.holding = False
+    result_of(world, world.library.create({"data": {"t": "x" * HERE_BYTES}}, "f"))
+    keeper = world.client()
+    keeper.join(FLOW)
+    world.settle()
+    work.holding = True
+    work.go_on()
+    joins = []
+    for number in range(MAX_WAITING + 10):
+        client = world.client()
+        joins.append((client, client.join(FLOW, {"mode": "document", "client_id": f"c{number}"})))
+    joins[0][0].cut()
+    world.settle()
+    assert work.waiting == 1
+    work.go_on()
+    world.settle()
+    assert {client.answer(ref)[0] for client, ref in joins[1:]} == {"ok"}
+    assert work.waiting == 0
+
+
+def test_lim27_a_join_for_which_there_is_no_room_may_be_tried_again(
+    make_world: MakeWorld, work: HeldWork
+) -> None:
+    world = make_world(apart=work)
+    work.holding = False
+    result_of(world, world.library.create({"data": {"t": "x" * HERE_BYTES}}, "f"))
+    client = world.client()
+    work.error = TooManyPending()
+    status, response = client.answer(client.join(FLOW, {"mode": "document", "client_id": "c"}))
+    assert (status, response["code"], response["retry"]) == ("error", "too_many_pending", True)
+    join(client)
+
+
 # relay mode
 
 
