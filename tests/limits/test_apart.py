@@ -20,7 +20,7 @@ from helix.documents.document import empty_document
 from helix.errors import InvalidPatch, SessionEnded, StoreFull, TooManyPending
 from helix.limits.apart import AT_ONCE_BYTES, MAX_WAITING, WorkThread
 from helix.log.replaying import HERE_BYTES
-from helix.members.relay.audience import GREETING_WAIT, MADE_WAIT
+from helix.members.relay.audience import GREETING_WAIT, MADE_WAIT, MIN_INTERVAL
 from tests.support.editors import FLOW, Editor, adding, join, node
 from tests.support.heldstore import HeldStore
 from tests.support.heldwork import HeldWork
@@ -322,6 +322,34 @@ def test_bri8_who_joins_a_large_flow_is_sent_it_when_it_is_made(
     world.clock.advance(GREETING_WAIT)
     assert work.waiting == 0
     assert len(shown(other)) == 1
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_bri11_a_large_change_reaches_relay_members_when_it_is_made(
+    make_world: MakeWorld, work: HeldWork, is_refused: bool
+) -> None:
+    world = large_flow(make_world, work)
+    client = world.client()
+    client.join(FLOW)
+    world.settle()
+    work.go_on()
+    world.clock.advance(GREETING_WAIT)
+    assert shown(client) == [["a", "b"]]
+    large = node("c") | {"data": {"t": "y" * HERE_BYTES}}
+    replace(world, nodes={"c": large})
+    world.settle()
+    assert work.waiting == 1
+    if is_refused:
+        work.error = TooManyPending()
+    work.go_on()
+    world.settle()
+    world.clock.advance(MIN_INTERVAL)
+    assert work.waiting == (not is_refused)
+    if not is_refused:
+        assert shown(client) == []
+        work.go_on()
+        world.clock.advance(MADE_WAIT)
+    assert shown(client) == [["c"]]
 
 
 def test_bri8_who_edits_a_large_flow_at_once_waits_until_it_is_made(

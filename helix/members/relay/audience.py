@@ -198,6 +198,7 @@ class RelayAudience:
     def committed(self, entries: Sequence[Entry]) -> None:
         """The log has grown: soon tell the members what they don't know yet."""
         self._history.committed(entries)
+        self._document.committed(entries)
         self._tell_soon()
 
     def replaced(self) -> None:
@@ -319,6 +320,9 @@ class RelayAudience:
     def _tell(self) -> None:
         """The timer's call."""
         self._timer = None
+        if self._document.is_being_made:
+            self._timer = self._clock.callLater(MADE_WAIT, self._tell)
+            return
         state = self._document.now()
         if state is not self._told and not self._delivery.shows_nobody:
             self._log_failure(self._send(state, None, self._document.written()))
@@ -366,6 +370,9 @@ class RelayAudience:
 
     def _repeat(self) -> None:
         """The timer's call."""
+        if self._document.is_being_made:
+            self._repeat_timer = self._clock.callLater(MADE_WAIT, self._repeat)
+            return
         now, state = self._clock.seconds(), self._document.now()
         is_told = self._newest and state is self._told
         changes = self._newest if is_told else self._document.written()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from helix.limits.apart import Apart
 from helix.log.commit_loop import CommitLoop
 from helix.log.replaying import HERE_BYTES
 from helix.members.relay.bridge import RelayState, changes_of, state_of
+from helix.records import Entry
 
 T = TypeVar("T")
 
@@ -54,6 +56,13 @@ class DurableState:
         made = self._apart(len(text), partial(_made_of, text))
         at = (log.epoch, log.version)
         made.addCallbacks(self._keep, _trap_refusal, (at,)).addBoth(self._made)
+
+    def committed(self, entries: Sequence[Entry]) -> None:
+        """The log has grown: by so much that it is made anew as `begin` does, or is followed."""
+        size = sum(len(entry.patch) for entry in entries)
+        if self._state is not None and size > HERE_BYTES:
+            self._state = self._written = None
+            self.begin()
 
     @property
     def is_being_made(self) -> bool:
