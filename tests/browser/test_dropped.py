@@ -154,7 +154,7 @@ def test_edi34_what_was_moved_in_a_group_that_is_gone_is_told_of(
     bob.sees_saved()
     wire.mend()
     ada.sees_same_as(bob)
-    expect(ada.page.locator(".toasts")).to_contain_text("the group in which you moved “inner”")
+    expect(ada.page.locator(".toasts")).to_contain_text("deleted or moved the group around “inner”")
     expect(toast(ada)).to_have_count(0)
     assert position(document_of(ada), "inner") == (328, 176)
 
