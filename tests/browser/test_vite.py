@@ -139,7 +139,7 @@ def test_fro3_what_is_wrong_is_shown_on_the_page(
         told = "Pages of other origins than .* are not allowed: see --allow-origin"
     elif wrong == "no Helix":
         source = example().replace(f"url: '{URL}', ", "")
-        told = "What answers at this address is no Helix server"
+        told = "The server at this address isn.t a Helix server"
     else:
         source = example().replace(URL, f"http://127.0.0.1:{free_port()}")
         told = "The server can't be reached"
