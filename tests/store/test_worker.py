@@ -12,7 +12,7 @@ import pytest
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, globalLogPublisher
 
@@ -25,6 +25,7 @@ from helix.store.sqlite.worker import (
     MAX_WAIT,
     Worker,
 )
+from tests.store.sqlite import until
 
 SECONDS = 10.0
 """What no step of these tests takes."""
@@ -181,11 +182,8 @@ async def test_sto24_what_is_done_is_forgotten() -> None:
     answered = weakref.ref(await worker.submit(work))
     del work
     gc.collect()
-    for _ in range(500):  # the thread may be about to wait for more
-        if asked() is None and answered() is None:
-            break
-        await deferLater(reactor, 0.02)
-    assert (asked(), answered()) == (None, None)
+    # The thread may be about to wait for more.
+    await until(lambda: asked() is None and answered() is None)
     await worker.stop()
 
 
