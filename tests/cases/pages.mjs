@@ -71,7 +71,10 @@ class Socket extends WebSocket {
 
 const pages = {};
 const keepers = {};
-const typing = { made: [], timer: undefined };
+const typing = { made: {}, count: 0, timers: [] };
+
+/** How many members of `data` are typed into: a document that grew would make each edit dearer than the last. */
+const KEYS = 200;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -111,22 +114,22 @@ const commands = {
     return until(() => holds(pages[page]), seconds, condition);
   },
 
-  /** Has pages edit in turn, each edit a member of `data` of its own. */
-  type({ names }) {
-    let count = 0;
-    const edit = () => {
-      const key = `edit${count}`;
-      typing.made.push(key);
-      pages[names[count % names.length]].patch({ data: { [key]: count } });
-      count += 1;
-      typing.timer = setTimeout(edit, 3 + Math.random() * 10);
-    };
-    edit();
+  /** Has pages type, each at its own pace. Each edit sets one of few members of `data` to a value of its own. */
+  type({ paces }) {
+    for (const { name, ms } of paces) {
+      const made = (typing.made[name] = []);
+      const edit = () => {
+        typing.count += 1;
+        made.push(typing.count);
+        pages[name].patch({ data: { [`key${typing.count % KEYS}`]: typing.count } });
+      };
+      typing.timers.push(setInterval(edit, ms));
+    }
   },
 
-  /** Has them stop, and tells what they made. */
+  /** Has them stop, and tells the values that each set, in order. */
   rest() {
-    clearTimeout(typing.timer);
+    typing.timers.forEach(clearInterval);
     return typing.made;
   },
 

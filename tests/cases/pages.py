@@ -50,14 +50,18 @@ class Pages:
         self.ask("open", page=page.name, **asked)
         return page
 
-    def type(self, *pages: Page) -> None:
-        """Have pages edit in turn, some hundred times a second, until they `rest`."""
-        self.ask("type", names=[page.name for page in pages])
+    def type(self, paces: dict[Page, int]) -> None:
+        """
+        Have pages type until they `rest`. Each edit sets a member of ``data`` to a value of its own.
 
-    def rest(self) -> list[str]:
-        """Have them stop; gives the member of ``data`` that each edit set."""
-        made: list[str] = self.ask("rest")
-        return made
+        :param paces: milliseconds from one edit of a page to its next.
+        """
+        self.ask("type", paces=[{"name": page.name, "ms": ms} for page, ms in paces.items()])
+
+    def rest(self) -> list[list[int]]:
+        """Have them stop; gives the values that each page set, in order."""
+        made: dict[str, list[int]] = self.ask("rest")
+        return list(made.values())
 
     def is_closing(self, port: int) -> bool:
         """Whether the newest connection to a port knows that it is being closed."""
