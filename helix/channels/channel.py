@@ -8,6 +8,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from helix.delivery.outlet import Outlet
+from helix.delivery.parts import Parts
 from helix.delivery.protocol import Data, encode_json
 from helix.errors import FrameTooLarge, HelixError, TooManyValues
 
@@ -30,6 +31,9 @@ class Port(Protocol):
 
     def push_of(self, event: str, payload: Sequence[Data]) -> None:
         """As `push`, with a payload in pieces; large ones are not copied."""
+
+    def push_each(self, event: str, payloads: Parts) -> None:
+        """Send this channel ``event`` with each payload. They are made as the client takes them."""
 
     def work(self) -> float:
         """Tell how much time the reactor's thread has taken, in seconds."""

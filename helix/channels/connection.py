@@ -17,6 +17,7 @@ from helix.channels.channel import Channel, plain_refusal
 from helix.channels.port import AnyMessage, ChannelPort, PortState
 from helix.channels.router import Router, key_of
 from helix.delivery.outlet import Outlet
+from helix.delivery.parts import FrameSeries, Parts
 from helix.delivery.protocol import (
     EMPTY,
     HEAD_BYTES,
@@ -265,6 +266,12 @@ class Connection:
     def push_of(self, port: ChannelPort, event: str, payload: Sequence[Data]) -> None:
         pieces = self._encoding.serializer.push_of(port.join_ref, port.topic, event, payload)
         self.outlet.send_all(self._encoding.frame_pieces(pieces))
+
+    def push_each(self, port: ChannelPort, event: str, payloads: Parts) -> None:
+        push_of, frame = self._encoding.serializer.push_of, self._encoding.frame_pieces
+        join_ref, topic = port.join_ref, port.topic
+        frames = (frame(push_of(join_ref, topic, event, payload)) for payload in payloads)
+        self.outlet.send_series(FrameSeries(frames, [text for text, _ in payloads.texts]))
 
     def end(self, port: ChannelPort, event: str) -> None:
         self._drop(port)

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from helix.chain import chain_text, parse_chain
 from helix.channels.channel import Port, full_refusal
 from helix.channels.patch_order import PatchOrder
-from helix.delivery.parts import WHOLE_BYTES, parts_of
+from helix.delivery.parts import WHOLE_BYTES, Parts
 from helix.delivery.protocol import EMPTY, Data, encode_json
 from helix.documents.document import deleted_nodes
 from helix.documents.ids import check_key, public_id
@@ -225,11 +225,9 @@ class DocumentChannel:
         """Send a large answer in parts, and give the reply: the number of parts."""
         if sum(map(len, response)) <= WHOLE_BYTES:
             return response
-        count = 0
-        for part in parts_of(response):
-            self._port.push_of("part", part)
-            count += 1
-        return (encode_json({"parts": count}),)
+        parts = Parts.of(response)
+        self._port.push_each("part", parts)
+        return (encode_json({"parts": len(parts)}),)
 
     def _alive(self) -> FlowSession:
         if self._session is None:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from helix.channels.channel import Channel
 from helix.channels.router import key_of
 from helix.delivery.outlet import Outlet
+from helix.delivery.parts import Parts
 from helix.delivery.protocol import BinaryMessage, Data, Message, Ref
 
 AnyMessage = Message | BinaryMessage
@@ -32,6 +33,8 @@ class Carrier(Protocol):
     def push(self, port: ChannelPort, event: str, payload: bytes) -> None: ...
 
     def push_of(self, port: ChannelPort, event: str, payload: Sequence[Data]) -> None: ...
+
+    def push_each(self, port: ChannelPort, event: str, payloads: Parts) -> None: ...
 
     def end(self, port: ChannelPort, event: str) -> None: ...
 
@@ -86,6 +89,10 @@ class ChannelPort:
     def push_of(self, event: str, payload: Sequence[Data]) -> None:
         if self.state is not PortState.CLOSED:
             self._connection.push_of(self, event, payload)
+
+    def push_each(self, event: str, payloads: Parts) -> None:
+        if self.state is not PortState.CLOSED:
+            self._connection.push_each(self, event, payloads)
 
     def end(self, event: str) -> None:
         if self.state is not PortState.CLOSED:

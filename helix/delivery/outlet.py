@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from helix.delivery.backlog import Backlog, Share
+from helix.delivery.parts import FrameSeries
 from helix.delivery.protocol import Data, Encoding
 from helix.errors import TooMuchUnread
 
@@ -126,12 +127,12 @@ class Outlet:
         self._shed = shed
         self._share: Share | None = None
         self._state = Flow.CLEAR
-        self._queue: deque[Data] | None = None
+        self._queue: deque[Data | FrameSeries] | None = None
         self._queued_bytes = 0
         self._taken_bytes = 0
         self._newest: dict[FrameKey, bytes | LateFrame] | None = None
         self._waiting: deque[tuple[int, Deferred[None]]] | None = None
-        self._corked: list[Data] | None = None
+        self._corked: list[Data | FrameSeries] | None = None
         self._corked_bytes = 0
         self.write: Callable[[Data], int] = self._write_clear
 
@@ -170,6 +171,19 @@ class Outlet:
         """
         for data in _gathered(pieces):
             self.send(data)
+
+    def send_series(self, series: FrameSeries) -> None:
+        """Send frames that must arrive. They are made as the peer takes them. Never raises."""
+        if self._corked is not None and self._state is Flow.CLEAR:
+            self._corked.append(series)
+            self._corked_bytes += series.size
+            return
+        while self._state is Flow.CLEAR:
+            frame = series.make()
+            if frame is None:
+                return
+            self.send_all(frame)
+        self._enqueue_series(series)
 
     def settle(self, taken: int, data: Data, frames: Sequence[KeyedFrame]) -> Deferred[None] | None:
         """
@@ -231,8 +245,15 @@ class Outlet:
         self._corked_bytes = 0
         if self._state is Flow.CLEAR:
             self.write = self._write_clear
-        if gathered:
-            self.send_all(gathered)
+        pieces: list[Data] = []
+        for one in gathered or ():
+            if isinstance(one, FrameSeries):
+                self.send_all(pieces)
+                self.send_series(one)
+                pieces = []
+            else:
+                pieces.append(one)
+        self.send_all(pieces)
 
     def shut(self) -> None:
         """Accept nothing more, but send what waits."""
@@ -279,11 +300,21 @@ class Outlet:
     def _enqueue(self, data: Data, taken: int) -> None:
         if self._state is Flow.SHUT:
             return
+        self._hold(data)
+        self._append(memoryview(data)[taken:] if taken else data, len(data) - taken)
+
+    def _enqueue_series(self, series: FrameSeries) -> None:
+        if self._state is Flow.SHUT:
+            return
+        for data in series.held:
+            self._hold(data)
+        self._append(series, series.size)
+
+    def _append(self, waiting: Data | FrameSeries, size: int) -> None:
         if self._queue is None:
             self._queue = deque()
-        self._queue.append(memoryview(data)[taken:] if taken else data)
-        self._queued_bytes += len(data) - taken
-        self._hold(data)
+        self._queue.append(waiting)
+        self._queued_bytes += size
         if self._state is Flow.CLEAR:
             self._block()
             self._start_draining()
@@ -362,6 +393,9 @@ class Outlet:
         size = 0
         while self._queue and size < CHUNK_BYTES:
             part = self._queue.popleft()
+            if isinstance(part, FrameSeries):
+                self._unfold(part)
+                continue
             room = CHUNK_BYTES - size
             if len(part) > room:
                 self._queue.appendleft(memoryview(part)[room:])
@@ -370,6 +404,8 @@ class Outlet:
                 self._let_go(part)
             parts.append(part)
             size += len(part)
+        if not parts:  # all that waited was a series of which nothing was left
+            return self._next_chunk()
         self._queued_bytes -= size
         self._taken_bytes += size
         return b"".join(parts)
@@ -380,11 +416,34 @@ class Outlet:
         while self._queue or self._newest:
             self._queue_newest()
             while self._queue:
-                taken.append(self._queue.popleft())
-                self._let_go(taken[-1])
+                one = self._queue.popleft()
+                if isinstance(one, FrameSeries):
+                    self._unfold(one)
+                else:
+                    taken.append(one)
+                    self._let_go(one)
         self._queued_bytes = 0
         self._drained()
         return taken
+
+    def _unfold(self, series: FrameSeries) -> None:
+        """Put the next frame of a series, which was taken off the queue, at the front of it."""
+        assert self._queue is not None
+        before = series.size
+        frame = series.make()
+        if frame is None:
+            change = -before
+            for data in series.held:
+                self._let_go(data)
+        else:
+            for piece in frame:
+                self._hold(piece)
+            self._queue.appendleft(series)
+            self._queue.extendleft(reversed(frame))
+            change = sum(map(len, frame)) + series.size - before
+        # Its size was an estimate. What is behind it is so much nearer or farther.
+        self._queued_bytes += change
+        self._taken_bytes -= change
 
     def _queue_newest(self) -> None:
         """Queue the newest frame of each kind, once everything before is sent."""
@@ -392,9 +451,10 @@ class Outlet:
             frames = list(self._newest.values())
             self._forget_newest()
             made = (one if isinstance(one, bytes) else one.make() for one in frames)
-            self._queue = deque(frame for frame in made if frame)
-            self._queued_bytes = sum(map(len, self._queue))
-            for frame in self._queue:
+            told = [frame for frame in made if frame]
+            self._queue = deque(told)
+            self._queued_bytes = sum(map(len, told))
+            for frame in told:
                 self._hold(frame)
 
     def _drained(self) -> None:

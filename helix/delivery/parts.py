@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+import attrs
+
 from helix.delivery.protocol import Data, quote
 
 WHOLE_BYTES = 64 * 1024
@@ -53,20 +55,59 @@ def escape(text: str) -> bytes:
     return quote(text)[1:-1]
 
 
-def parts_of(response: Sequence[Data]) -> Iterator[tuple[Data, ...]]:
+@attrs.frozen
+class Parts:
     """
-    Split an answer.
+    An answer in parts: the payloads ``{"text": ...}`` whose texts in a row are the answer.
 
-    :param response: JSON in pieces, cut between characters.
-    :return: the payloads ``{"text": ...}``, each in pieces, whose texts in a row are the answer.
+    They are made one by one, when they are asked for: an answer of 15 MiB has 480, and a client may
+    never read them.
+
+    :ivar texts: the answer as the inside of JSON strings, each with the places where it is cut.
     """
-    for piece in response:
-        if isinstance(piece, SharedText):
-            escaped, cuts = piece.escaped
-            view = memoryview(escaped)
+
+    texts: Sequence[tuple[bytes, list[int]]]
+
+    @classmethod
+    def of(cls, response: Sequence[Data]) -> Parts:
+        """:param response: JSON in pieces, cut between characters."""
+        return cls(
+            [
+                (piece if isinstance(piece, SharedText) else SharedText(piece)).escaped
+                for piece in response
+            ]
+        )
+
+    def __len__(self) -> int:
+        return sum(len(cuts) - 1 for _, cuts in self.texts)
+
+    def __iter__(self) -> Iterator[tuple[Data, ...]]:
+        for text, cuts in self.texts:
+            view = memoryview(text)
             for start, end in pairwise(cuts):
                 yield b'{"text":"', view[start:end], b'"}'
-        else:
-            text = bytes(piece).decode()
-            for at in range(0, len(text), PART_CHARACTERS):
-                yield (b'{"text":%b}' % quote(text[at : at + PART_CHARACTERS]),)
+
+
+@attrs.define(eq=False)
+class FrameSeries:
+    """
+    Frames that are made one by one, as the peer takes them.
+
+    :ivar frames: each in pieces.
+    :ivar held: what they are made of, which is in memory until the last of them is made.
+    :ivar size: bytes that are still to come, about.
+    """
+
+    frames: Iterator[Sequence[Data]]
+    held: Sequence[bytes]
+    size: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.size = sum(map(len, self.held))
+
+    def make(self) -> Sequence[Data] | None:
+        """Make the next; ``None`` when there is none."""
+        pieces = next(self.frames, None)
+        if pieces is not None:
+            self.size = max(0, self.size - sum(map(len, pieces)))
+        return pieces

@@ -19,7 +19,7 @@ from helix.channels.clients import ClientService
 from helix.channels.connection import Connections
 from helix.delivery.backlog import Backlog
 from helix.delivery.outlet import Flow, Outlet
-from helix.delivery.parts import SharedText, escape
+from helix.delivery.parts import FrameSeries, SharedText, escape
 from helix.delivery.protocol import V1, V2, Data, Encoding, Serializer, encode_json
 from helix.errors import (
     CloseCode,
@@ -101,8 +101,8 @@ class Mailbox(Outlet):
         self._block()
         self.blocked_since = None
 
-    def _enqueue(self, data: bytes | memoryview, taken: int) -> None:
-        super()._enqueue(data, taken)
+    def _append(self, waiting: Data | FrameSeries, size: int) -> None:
+        super()._append(waiting, size)
         self._arrived()
 
     def _drained(self) -> None:

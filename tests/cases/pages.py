@@ -52,7 +52,7 @@ class Pages:
 
     def type(self, paces: dict[Page, int]) -> None:
         """
-        Have pages type until they `rest`. Each edit sets a member of ``data`` to a value of its own.
+        Have pages type until they `rest`. Each edit sets a member of ``data`` to a new value.
 
         :param paces: milliseconds from one edit of a page to its next.
         """

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from helix.channels.clients import STALL_TIMEOUT
 from helix.delivery.backlog import KEPT_SHARE, SHARED_BYTES, Backlog, Share
 from helix.delivery.outlet import Flow
-from helix.delivery.parts import PART_CHARACTERS, SharedText, parts_of
+from helix.delivery.parts import PART_CHARACTERS, Parts, SharedText
 from helix.errors import CloseCode
 from helix.telemetry.events import Telemetry
 from helix.web.answers import SLICE_BYTES
@@ -274,7 +274,7 @@ def test_slo7_parts_in_a_row_are_the_answer(text: str, times: int) -> None:
         json.dumps({"t": text * times}, ensure_ascii=False).encode("utf-8", "replace")
     )
     pieces = [b'{"epoch":"e","document":', document, b"}"]
-    parts = [b"".join(part) for part in parts_of(pieces)]
+    parts = [b"".join(part) for part in Parts.of(pieces)]
     assert "".join(json.loads(part)["text"] for part in parts).encode() == b"".join(pieces)
 
 
@@ -282,7 +282,7 @@ def test_slo7_no_part_is_large() -> None:
     document = SharedText(
         json.dumps("\u00e4\U0001f600" * PART_CHARACTERS, ensure_ascii=False).encode()
     )
-    parts = [b"".join(part) for part in parts_of([document])]
+    parts = [b"".join(part) for part in Parts.of([document])]
     assert len(parts) > 2
     assert all(len(json.loads(part)["text"]) <= PART_CHARACTERS for part in parts)
 

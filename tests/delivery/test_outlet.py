@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from helix.delivery.backlog import Backlog
 from helix.delivery.framing import ENCODINGS, frame_text
 from helix.delivery.outlet import CHUNK_BYTES, QUEUED, REFUSED, Flow, Outlet
+from helix.delivery.parts import FrameSeries
 from helix.delivery.protocol import V2
 from helix.delivery.streams import DirectOutlet
 from helix.telemetry.events import Telemetry
@@ -660,3 +661,83 @@ def test_fan4_real_socket() -> None:
     wire.connectionLost(Failure(ConnectionDone()))
     ours.close()
     peers.close()
+
+
+# frames that are made as they are taken
+
+FRAMES = 40
+
+
+def series(made: list[int], size: int = 5000, frames: int = FRAMES) -> FrameSeries:
+    """Numbered frames of one size, which note in ``made`` that they were made."""
+
+    def make() -> Iterator[list[bytes]]:
+        for number in range(frames):
+            made.append(number)
+            yield [padded(number, size)]
+
+    return FrameSeries(make(), [bytes(size * frames)])
+
+
+@pytest.mark.parametrize("corked", [False, True])
+def test_slo7_frames_of_a_series_are_made_as_the_client_takes_them(
+    connect: Connect, corked: bool
+) -> None:
+    client = connect()
+    made: list[int] = []
+    block(client)
+    if corked:
+        client.outlet.cork()
+    client.outlet.send_series(series(made))
+    client.outlet.send(padded(FRAMES))
+    if corked:
+        client.outlet.uncork()
+    assert made == []
+    assert client.outlet.state is Flow.LAGGING
+    client.socket.room = 3 * CHUNK_BYTES
+    client.world.settle()
+    assert 0 < len(made) < FRAMES / 2
+    drain(client)
+    assert numbers(client) == [0, *range(FRAMES + 1)]
+    assert client.outlet.state is Flow.CLEAR
+    assert client.world.backlog.size == 0
+
+
+def test_slo7_series_goes_out_at_once_to_who_reads(connect: Connect) -> None:
+    client = connect()
+    client.outlet.send_series(series([]))
+    assert numbers(client) == list(range(FRAMES))
+    assert client.outlet.state is Flow.CLEAR
+
+
+@pytest.mark.parametrize("estimate", [1, 10_000_000])
+def test_fan6_what_is_behind_a_series_counts_as_taken_when_it_is(
+    make_world: Callable[..., World], estimate: int
+) -> None:
+    """However wrong the estimate of its size was."""
+    client = make_world(high_water_mark=100_000_000).client()
+    block(client)
+    given = series([])
+    given.size = estimate
+    client.outlet.send_series(given)
+    taken = fires(offer(client.outlet, padded(FRAMES, CHUNK_BYTES * 8)))
+    behind = fires(offer(client.outlet, padded(FRAMES + 1, CHUNK_BYTES * 4)))
+    client.socket.room = 5000 * FRAMES + CHUNK_BYTES * 2
+    client.world.settle()
+    assert taken == []
+    client.socket.room = CHUNK_BYTES * 9
+    client.world.settle()
+    assert (taken, behind) == ([None], [])
+    drain(client)
+    assert behind == [None]
+
+
+def test_slo8_series_of_who_is_gone_waits_no_more(connect: Connect) -> None:
+    client = connect()
+    block(client)
+    client.outlet.send_series(series([]))
+    assert client.world.backlog.size > 5000 * FRAMES
+    client.outlet.lost()
+    assert client.world.backlog.size == 0
+    client.outlet.send_series(series([]))
+    assert client.world.backlog.size == 0
