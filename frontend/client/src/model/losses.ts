@@ -20,9 +20,9 @@ export class Losses {
     for (const [id, value] of edges) {
       this.#remember({ kind: "edges", id, value, by, edges: [] });
     }
+    const gone = byNode(edges.map(([, edge]) => edge));
     for (const [id, value] of deletedOf(before.nodes, patch["nodes"])) {
-      const gone = edges.map(([, edge]) => edge).filter((edge) => leadsTo(edge, id));
-      this.#remember({ kind: "nodes", id, value, by, edges: gone });
+      this.#remember({ kind: "nodes", id, value, by, edges: gone.get(id) ?? [] });
     }
   }
 
@@ -33,10 +33,10 @@ export class Losses {
         this.#remember({ kind: "edges", id: edge.id, value: edge, by: null, edges: [] });
       }
     }
+    const edges = byNode(Object.values(before.edges));
     for (const node of Object.values(before.nodes)) {
       if (!Object.hasOwn(after.nodes, node.id)) {
-        const edges = Object.values(before.edges).filter((edge) => leadsTo(edge, node.id));
-        this.#remember({ kind: "nodes", id: node.id, value: node, by: null, edges });
+        this.#remember({ kind: "nodes", id: node.id, value: node, by: null, edges: edges.get(node.id) ?? [] });
       }
     }
   }
@@ -65,7 +65,8 @@ export class Losses {
     this.#deletions.delete(path);
     this.#deletions.set(path, deletion);
     if (this.#deletions.size > MEMORY) {
-      this.#deletions.delete([...this.#deletions.keys()][0] ?? "");
+      const [oldest = ""] = this.#deletions.keys();
+      this.#deletions.delete(oldest);
     }
   }
 
@@ -133,8 +134,20 @@ function deletedOf<T>(members: Record<string, T>, patch: unknown): [string, T][]
   });
 }
 
-function leadsTo({ source, target }: FlowEdge, id: string): boolean {
-  return source === id || target === id;
+/** List the edges of each node. */
+function byNode(edges: readonly FlowEdge[]): ReadonlyMap<string, readonly FlowEdge[]> {
+  const found = new Map<string, FlowEdge[]>();
+  for (const edge of edges) {
+    for (const id of new Set([edge.source, edge.target])) {
+      const known = found.get(id);
+      if (known === undefined) {
+        found.set(id, [edge]);
+      } else {
+        known.push(edge);
+      }
+    }
+  }
+  return found;
 }
 
 function both(first: JsonObject, then: JsonObject): JsonObject {

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
+import { emptyDocument } from "../../src/model/document";
+import { Losses } from "../../src/model/losses";
 import type { FlowSync } from "../../src/sync/sync";
-import type { FlowEvent, JsonObject } from "../../src/types";
+import type { FlowDocument, FlowEdge, FlowEvent, JsonObject } from "../../src/types";
 import { Desk, node, NODE } from "../desk";
 
 beforeEach(() => {
@@ -162,5 +164,44 @@ describe("what was dropped", () => {
     expect(events).toHaveLength(1);
     expect(ada.state.document?.title).toBe("kept");
     expect(ada.state.canUndo).toBe(true);
+  });
+});
+
+describe("a flow that somebody clears", () => {
+  /** Make a flow of a row of nodes, and count how often the ends of its edges are read. */
+  function row(count: number): { document: FlowDocument; reads: () => number } {
+    let read = 0;
+    const counted = (edge: FlowEdge): FlowEdge => new Proxy(edge, {
+      get: (target, name) => {
+        read += 1;
+        return Reflect.get(target, name) as unknown;
+      },
+    });
+    const ids = Array.from({ length: count }, (_, n) => `n${n}`);
+    const edges = ids.slice(1).map((target, n) => counted({ id: `e${n}`, source: `n${n}`, target }));
+    const document = {
+      ...emptyDocument(),
+      nodes: Object.fromEntries(ids.map((id) => [id, node(id) as FlowDocument["nodes"][string]])),
+      edges: Object.fromEntries(edges.map((edge, n) => [`e${n}`, edge])),
+    };
+    return { document, reads: () => read };
+  }
+
+  const gone = (members: object): JsonObject => Object.fromEntries(Object.keys(members).map((id) => [id, null]));
+
+  test("jsc45 is looked through in proportion to what was in it, whether told by an entry or by a whole document", () => {
+    const { document, reads } = row(1_000);
+    const patch = { nodes: gone(document.nodes), edges: gone(document.edges) };
+    new Losses().watch({ version: 1, client_id: "b", op_id: 1, by: "Ben", at: 0, patch }, document);
+    new Losses().compare(document, emptyDocument());
+    expect(reads()).toBeLessThan(10_000);
+  });
+
+  test("jsc15 is known with the edges of each node", () => {
+    const { document } = row(3);
+    const losses = new Losses();
+    losses.compare(document, emptyDocument());
+    const op = { opId: 1, patch: { nodes: { n1: { data: { label: "mine" } } } } } as never;
+    expect(losses.note(op, ["/nodes/n1"], emptyDocument())?.deletions[0]?.edges.map(({ id }) => id)).toEqual(["e0", "e1"]);
   });
 });
