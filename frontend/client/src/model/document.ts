@@ -8,6 +8,7 @@
 import type { FlowDocument, JsonObject } from "../types.js";
 import { fresh, isEmpty, isObject, merge, mergeObjects, minimal, own } from "./mergepatch.js";
 import { isConcerned, nest } from "./nesting.js";
+import { FORBIDDEN } from "./telling.js";
 
 /** Make the empty document that every log starts from. */
 export function emptyDocument(): FlowDocument {
@@ -225,7 +226,7 @@ export function isDocument(value: unknown): value is FlowDocument {
 }
 
 function areMembers(value: unknown, isOne: (id: string, member: unknown) => boolean): boolean {
-  return isObject(value) && Object.entries(value).every(([id, member]) => isOne(id, member));
+  return isObject(value) && Object.entries(value).every(([id, member]) => !FORBIDDEN.has(id) && isOne(id, member));
 }
 
 function isEdge(id: string, value: unknown): boolean {

@@ -1,16 +1,18 @@
 /** Reads what is stored, and checks it: storage may be damaged, or written by another program. */
 
-import type { KeptDocument, KeptOperation } from "../types.js";
+import type { JsonObject, KeptDocument, KeptOperation } from "../types.js";
 import { isDocument } from "./document.js";
 import { isObject } from "./mergepatch.js";
+import { copyPatch } from "./telling.js";
 
 /** Read an operation; `null` if it isn't one. */
 export function readOperation(given: unknown): KeptOperation | null {
   if (!isObject(given)) {
     return null;
   }
-  const { clientId, opId, patch, at, undoes, bases, replaces, ...rest } = given;
-  if (typeof clientId !== "string" || !isNumber(opId) || !isObject(patch)) {
+  const { clientId, opId, at, undoes, bases, replaces, ...rest } = given;
+  const patch = patchOf(given["patch"]);
+  if (typeof clientId !== "string" || !isNumber(opId) || patch === null) {
     return null;
   }
   return {
@@ -25,12 +27,21 @@ export function readOperation(given: unknown): KeptOperation | null {
   };
 }
 
+/** Copy a stored patch; `null` if no document could hold it: it would break what sends and shows it. */
+function patchOf(given: unknown): JsonObject | null {
+  try {
+    return isObject(given) ? copyPatch(given) : null;
+  } catch {
+    return null;
+  }
+}
+
 function areTexts(value: unknown): value is NonNullable<KeptOperation["bases"]> {
   return isObject(value) && Object.values(value).every((text) => typeof text === "string");
 }
 
 function areValues(value: unknown): value is NonNullable<KeptOperation["replaces"]> {
-  return isObject(value) && isNumber(value["version"]) && isObject(value["values"]);
+  return isObject(value) && isNumber(value["version"]) && patchOf(value["values"]) !== null;
 }
 
 /** Read a document; `null` if it isn't one. */

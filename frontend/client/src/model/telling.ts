@@ -8,7 +8,7 @@ import { wellFormed } from "./wellformed.js";
 const MAX_DEPTH = 32;
 
 /** Names that reach an object's prototype: merging them would allow prototype pollution. */
-const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
+export const FORBIDDEN: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
 
 const UNNAMEABLE = "no document may have a member of this name";
 

@@ -1,5 +1,6 @@
 /** Storage in the browser: documents in IndexedDB, unsent operations in localStorage. */
 
+import { number } from "../model/checks.js";
 import { readDocument, readOperation } from "../model/kept.js";
 import { isObject, own } from "../model/mergepatch.js";
 import type { JsonObject, Kept, KeptDocument, KeptOperation, UnsentKeeper } from "../types.js";
@@ -117,7 +118,7 @@ export class BrowserKeeper implements UnsentKeeper {
     const kept = await this.#database.ask<IDBValidKey[]>(DOCUMENTS, (store) => store.getAllKeys());
     const flowIds = (kept ?? []).filter((key) => typeof key === "string");
     const before = read(OPENED);
-    const times = new Map(flowIds.map((id) => [id, Number(own(before ?? {}, id) ?? 0)]));
+    const times = new Map(flowIds.map((id) => [id, number(own(before ?? {}, id)) ?? 0]));
     times.set(opened, Date.now());
     const unsent = await this.#unsentFlows();
     if (unsent === null) {

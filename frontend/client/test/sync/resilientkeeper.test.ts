@@ -6,7 +6,7 @@ import { IDBFactory } from "fake-indexeddb";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { emptyDocument } from "../../src/model/document";
-import { readDocument } from "../../src/model/kept";
+import { readDocument, readOperation } from "../../src/model/kept";
 import { BrowserKeeper, MAX_DOCUMENTS } from "../../src/sync/keeper";
 import type { FlowKeeper, JsonObject } from "../../src/types";
 import { Browser } from "../browser";
@@ -211,6 +211,25 @@ describe("storage that is damaged", () => {
   });
 });
 
+describe("changes that no document could hold", () => {
+  const deep = Array.from({ length: 50_000 }).reduce<unknown>((inner) => [inner], []);
+  const ring: JsonObject = {};
+  ring["itself"] = ring;
+
+  test.each<[string, JsonObject]>([
+    ["deep", { data: { deep } }],
+    ["a ring", { data: ring }],
+    ["a BigInt", { data: { n: 5n } }],
+    ["a date", { data: { at: new Date(0) } }],
+    ["infinite", { nodes: { a: { position: { x: Infinity } } } }],
+    ["a prototype", { nodes: Object.fromEntries([["__proto__", node("__proto__")]]) }],
+  ])("jsc22 are passed over where something has stored them: %s", (_, patch) => {
+    const operation = { clientId: "a", opId: 1, patch: { title: "x" } };
+    expect(readOperation({ ...operation, patch })).toBeNull();
+    expect(readOperation({ ...operation, replaces: { version: 1, values: patch } })).toEqual(operation);
+  });
+});
+
 describe("documents that are damaged", () => {
   const whole = { ...emptyDocument(), nodes: { a: node("a"), b: node("b") }, edges: { e: { id: "e", source: "a", target: "b" } } };
 
@@ -225,6 +244,7 @@ describe("documents that are damaged", () => {
     { edges: { e: 5 } },
     { title: 5 },
     { viewport: null },
+    { nodes: Object.fromEntries([["__proto__", node("__proto__", { parentId: "__proto__" })]]) },
   ])("jsc22 are passed over: %j", (damage) => {
     const isWhole = Object.keys(damage).length === 0;
     const kept = { epoch: "e", version: 1, document: { ...whole, ...damage } };
