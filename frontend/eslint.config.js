@@ -2,6 +2,7 @@ import js from "@eslint/js";
 import reactHooks from "eslint-plugin-react-hooks";
 import ts from "typescript-eslint";
 
+import { fewArguments } from "./lint/few-arguments.js";
 import { ownKeys } from "./lint/own-keys.js";
 
 /** What a pure function has no use for: time, chance, and all that is outside. */
@@ -26,8 +27,8 @@ export default ts.config(
   },
   {
     files: ["*/src/**"],
-    plugins: { helix: { rules: { "own-keys": ownKeys } } },
-    rules: { "helix/own-keys": "error" },
+    plugins: { helix: { rules: { "few-arguments": fewArguments, "own-keys": ownKeys } } },
+    rules: { "helix/few-arguments": "error", "helix/own-keys": "error" },
   },
   {
     files: ["client/src/model/**"],

@@ -74,8 +74,8 @@ export function placesIn({ nodes }: Pick<FlowDocument, "nodes">): ReadonlyMap<st
 
 /** Give the level that an edge needs because of its nodes: it must not be behind their parents. */
 export function liftOf({ source, target }: Pick<FlowEdge, "source" | "target">, places: ReadonlyMap<string, Pick<Place, "parent" | "level">>): number {
-  const lifts = [source, target].map((id) => places.get(id)).filter((place) => place?.parent !== undefined);
-  return Math.max(0, ...lifts.map((place) => place?.level ?? 0));
+  const liftBy = (place: Pick<Place, "parent" | "level"> | undefined): number => (place?.parent === undefined ? 0 : place.level);
+  return Math.max(0, liftBy(places.get(source)), liftBy(places.get(target)));
 }
 
 /** Give nodes with everything inside them. */

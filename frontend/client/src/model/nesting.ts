@@ -262,7 +262,7 @@ class Nester {
       let at: string | null = id;
       while (at !== null && !known.has(at)) {
         if (path.has(at)) {
-          ring.push(...ringOf(path, at).filter((one) => this.#claims.has(one)));
+          ringOf(path, at).filter((one) => this.#claims.has(one)).forEach((one) => ring.push(one));
           break;
         }
         path.add(at);

@@ -117,7 +117,8 @@ export class Replica {
   submitBefore(given: readonly NewOperation[]): Operation[] {
     const ops = given.map((one) => this.#note(one));
     const first = this.operations.findIndex(({ isSent, durableAt }) => !isSent && durableAt === null);
-    this.operations.splice(first === -1 ? this.operations.length : first, 0, ...ops);
+    const before = first === -1 ? this.operations.length : first;
+    this.operations = [...this.operations.slice(0, before), ...ops, ...this.operations.slice(before)];
     this.#show();
     return ops;
   }
@@ -143,7 +144,7 @@ export class Replica {
   split(op: Operation, given: readonly NewOperation[]): Operation[] {
     const parts = given.map((one) => this.#note({ bases: op.bases, ...one }));
     this.#byName.delete(this.#nameOf(op));
-    this.operations.splice(this.operations.indexOf(op), 1, ...parts);
+    this.operations = this.operations.flatMap((one) => (one === op ? parts : [one]));
     this.#show();
     if (op.undoes !== null) {
       parts.forEach((part) => {

@@ -9,7 +9,9 @@ export class Refusing {
 
   /** Give the part of an element that can be sent. */
   take({ told, untold }: Tellable): JsonObject {
-    this.#untold.push(...untold);
+    for (const one of untold) {
+      this.#untold.push(one);
+    }
     return told;
   }
 

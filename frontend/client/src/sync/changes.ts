@@ -157,7 +157,7 @@ export class Changes {
     const rest = [...changes];
     for (let last = rest.at(-1); this.#isUnsent(last); last = rest.at(-1)) {
       rest.pop();
-      made.push(...this.#cancel(last));
+      this.#cancel(last).forEach((one) => made.push(one));
     }
     const { shown } = this.#replica;
     const patch = shown === null ? {} : undoing(shown, rest);

@@ -31,7 +31,7 @@ export class SendQueue {
   /** Replace an operation by several. */
   replace(op: Operation, parts: readonly Operation[]): void {
     this.#inFlight.delete(op);
-    this.#operations.splice(this.#operations.indexOf(op), 1, ...parts);
+    this.#operations = this.#operations.flatMap((one) => (one === op ? parts : [one]));
   }
 
   /** Give the next operation to send, and the number of this attempt; `null` if there is none now. */

@@ -51,7 +51,7 @@ export function grouped(document: FlowDocument, ids: readonly string[]): Additio
   const above = new Set(parent === undefined ? [] : [parent, ...ancestorsOf(parent, places)]);
   const covered = [...boxes].filter(([id, one]) => !inside.has(id) && !above.has(id) && overlaps(one, box)).map(([id]) => places.get(id)?.level ?? 0);
   // The group hides nothing.
-  const level = Math.max(-MAX_LEVEL, Math.min(0, ...covered.map((one) => one - 1)));
+  const level = Math.max(-MAX_LEVEL, covered.reduce((lowest, one) => Math.min(lowest, one - 1), 0));
   const id = randomId();
   const origin = places.get(parent ?? "") ?? { x: 0, y: 0 };
   const group = {
@@ -160,7 +160,8 @@ export function movedOut(document: FlowDocument, ids: readonly string[]): JsonOb
     return null;
   }
   const left = new Set(moving.map((id) => places.get(id)?.parent as string));
-  const edge = Math.max(...[...left].map((id) => (boxes.get(id)?.x ?? 0) + (boxes.get(id)?.width ?? 0)));
+  const outer = around([...left], boxes);
+  const edge = outer.x + outer.width;
   const way = { x: Math.max(0, Math.ceil(edge + PADDING - around(moving, boxes).x)), y: 0 };
   const outside = (id: string): string | undefined => places.get(places.get(id)?.parent ?? "")?.parent;
   return { nodes: laidBy(document, moving, beside(moving, way, boxes, places), outside) };

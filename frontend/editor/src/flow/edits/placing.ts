@@ -53,8 +53,8 @@ export function inLine(document: FlowDocument, ids: readonly string[], side: Sid
   const start = (box: Box): number => (isAcross ? box.x : box.y);
   const size = (box: Box): number => (isAcross ? box.width : box.height);
   const share = { left: 0, top: 0, center: 0.5, middle: 0.5, right: 1, bottom: 1 }[side];
-  const first = Math.min(...chosen.map(([, box]) => start(box)));
-  const last = Math.max(...chosen.map(([, box]) => start(box) + size(box)));
+  const first = chosen.reduce((least, [, box]) => Math.min(least, start(box)), Infinity);
+  const last = chosen.reduce((most, [, box]) => Math.max(most, start(box) + size(box)), -Infinity);
   const line = first + (last - first) * share;
   const by = chosen.map(([id, box]) => {
     const distance = line - (start(box) + size(box) * share);
