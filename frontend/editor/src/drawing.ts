@@ -2,7 +2,7 @@
 
 import { type FlowDocument, type FlowEdge, type FlowNode, own } from "helix-flows";
 
-import { kindName, kindOfNode, labelOf, textOf, tintOf } from "./kinds";
+import { kindName, kindOfNode, labelOf, shortOf, tintOf } from "./kinds";
 import { dashesOf, inkOn, lookOf } from "./look";
 import { groupsIn, inOrder, levelOf, liftOf, type Place, placesIn } from "./nesting";
 import { lanesIn, stackedAt } from "./stacking";
@@ -192,7 +192,7 @@ function drawEdge(edge: FlowEdge, lane: number, boxes: ReadonlyMap<string, Box>,
   }
   const { path, x, y } = line(edge["type"], from, to, lane);
   const drawn = `<path d="${path}" fill="none" stroke="${color("--edge")}" stroke-width="1.5" marker-end="url(#arrow)"/>`;
-  const label = textOf(edge["label"]);
+  const label = shortOf(edge["label"]);
   if (label === "") {
     return drawn;
   }
@@ -234,7 +234,7 @@ function drawNode({ node, box, isGroup }: { node: FlowNode; box: Box; isGroup: b
   const line = dress.width ?? 1;
   const dashes = dashesOf(dress, line);
   const frame = `x="${x}" y="${y}" width="${width}" height="${height}" rx="14"`;
-  const second = [kindName(node, isGroup), textOf(own(node.data, kind.telling)) || textOf(node.data["description"])].filter(Boolean).join(" · ");
+  const second = [kindName(node, isGroup), shortOf(own(node.data, kind.telling)) || shortOf(node.data["description"])].filter(Boolean).join(" · ");
   const filling = dress.fill === null ? `fill="${tint}" fill-opacity="${GROUP_TINT}"` : `fill="${dress.fill}"`;
   const body = isGroup
     ? `<rect ${frame} ${filling} stroke="${dress.border ?? tint}" stroke-opacity="${dress.border === null ? 0.55 : 1}" stroke-width="${dress.width ?? 1.5}" stroke-dasharray="${dashes ?? "6 4"}"/>`

@@ -215,7 +215,16 @@ export function textOf(value: unknown): string {
   return value === undefined || value === null ? "" : JSON.stringify(value);
 }
 
-/** Give a node's label. */
+/** The most characters of a text that are shown where only its beginning is: an edge's name has two labels, and a node may have any number of edges. */
+const MOST_SHOWN = 300;
+
+/** Write the beginning of a value as one line of text; `""` for none. */
+export function shortOf(value: unknown): string {
+  const text = textOf(value);
+  return text.length <= MOST_SHOWN ? text : `${Array.from(text.slice(0, MOST_SHOWN)).slice(0, -1).join("")}…`;
+}
+
+/** Give a node's label, or its beginning if it is long. */
 export function labelOf(node: Typed): string {
-  return textOf(node.data?.["label"]) || `Untitled ${kindOfNode(node).name.toLowerCase()}`;
+  return shortOf(node.data?.["label"]) || `Untitled ${kindOfNode(node).name.toLowerCase()}`;
 }

@@ -5,7 +5,7 @@ import { boxesOf, curveOf, frameOf, piecesOf } from "../drawing";
 import { tinted, tintOf } from "../kinds";
 import { dressed, lookOf } from "../look";
 import { placesIn } from "../nesting";
-import { seenOf } from "./seen";
+import { MOST, seenOf } from "./seen";
 
 /** From this many nodes on, edges are left out: they would be too many to recognise. */
 const MANY_NODES = 400;
@@ -15,7 +15,8 @@ export const Miniature = memo(function Miniature({ document }: { document: FlowD
   const flow = document ?? { nodes: {}, edges: {} };
   const places = placesIn(flow);
   const boxes = boxesOf(flow, places);
-  const shown = boxes.size > MANY_NODES ? { ...flow, edges: {} } : flow;
+  const edges = boxes.size > MANY_NODES ? [] : Object.entries(flow.edges);
+  const shown = edges.length === Object.keys(flow.edges).length && edges.length <= MOST ? flow : { ...flow, edges: Object.fromEntries(edges.slice(0, MOST)) };
   const frame = frameOf(boxes, 80, Object.values(shown.edges));
   const { x, y, width, height } = frame;
   const stroke = Math.max(width / 180, height / 90);

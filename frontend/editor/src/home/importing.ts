@@ -10,6 +10,9 @@ const IMPORTED = "helix-imported";
 const PREFIX = "flow-";
 const REGISTRY = "flows-registry";
 
+/** The most failures that are told one by one. */
+const MOST_TOLD = 5;
+
 /** The results of an import. */
 class Outcome {
   readonly #titles: string[] = [];
@@ -40,7 +43,8 @@ class Outcome {
       tell(`Imported ${what}${this.#lost > 0 ? `, without ${this.#lost} parts that can't be stored` : ""}.`);
     }
     if (this.#failures.length > 0) {
-      tell(this.#failures.join("\n"));
+      const more = this.#failures.length - MOST_TOLD;
+      tell([...this.#failures.slice(0, MOST_TOLD), ...(more > 0 ? [`${more} more can't be imported.`] : [])].join("\n"));
     }
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Box } from "../drawing";
 
-/** The most boxes that are drawn. */
+/** The most boxes, and the most edges, that are drawn. */
 export const MOST = 500;
 
 /** Cells along each side of the picture at first: smaller ones can't be seen. */

@@ -1,7 +1,7 @@
 import { type Edge, ViewportPortal } from "@xyflow/react";
 import { useEffect, useRef } from "react";
 
-import { type Box, fillNode } from "../../drawing";
+import { type Box, fillNode, isFinite } from "../../drawing";
 import { tintOf } from "../../kinds";
 import { lookOf } from "../../look";
 import { useTheme } from "../../theme";
@@ -18,8 +18,20 @@ const DELAY_OF_NODE = 0.05;
 const MARGIN = 40;
 const MAX_SIDE = 8_192;
 
+/** The most pixels that are painted, those of nodes above each other counted for each: a second's work. */
+const MAX_PAINTED = 1e9;
+
 /** A line from the one to the other. */
 type Line = readonly [Box, Box];
+
+/** Give the scale of the picture of an arrangement that lies in a frame. */
+export function scaleOf(arrangement: Arrangement, frame: Box): number {
+  let area = 1;
+  for (const { box } of arrangement.values()) {
+    area += isFinite(box) ? box.width * box.height : 0;
+  }
+  return Math.min(SCALE, MAX_SIDE / Math.max(frame.width, frame.height), Math.sqrt(MAX_PAINTED / area));
+}
 
 /** Group the pieces by drawing level, from bottom to top. */
 function levelsOf(arrangement: Arrangement, edges: readonly Edge[]): { nodes: Lying[]; lines: Line[] }[] {
@@ -55,7 +67,7 @@ export function FarPicture({ arrangement, edges }: { arrangement: Arrangement; e
         return;
       }
       const frame = frameAround(arrangement, MARGIN);
-      const scale = Math.min(SCALE, MAX_SIDE / Math.max(frame.width, frame.height));
+      const scale = scaleOf(arrangement, frame);
       Object.assign(canvas.current, { width: Math.ceil(frame.width * scale), height: Math.ceil(frame.height * scale) });
       Object.assign(canvas.current.style, { left: `${frame.x}px`, top: `${frame.y}px`, width: `${frame.width}px`, height: `${frame.height}px` });
       context.setTransform(scale, 0, 0, scale, -frame.x * scale, -frame.y * scale);

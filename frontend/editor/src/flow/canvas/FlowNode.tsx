@@ -5,7 +5,7 @@ import { memo } from "react";
 
 import { NODE_SIZE } from "../../drawing";
 import { Guard } from "../../Guard";
-import { kindName, kindOf, labelOf, textOf, tinted, tintOf } from "../../kinds";
+import { kindName, kindOf, labelOf, shortOf, tinted, tintOf } from "../../kinds";
 import { BrokenNode } from "../status/Broken";
 
 export const MIN_SIZE = { width: 160, height: NODE_SIZE.height };
@@ -27,7 +27,7 @@ function Body({ type, data, selected, draggable, isConnectable }: NodeProps) {
   const Icon = kind.icon;
   const tint = tintOf({ type, data });
   const isGroup = data[GROUPED] === true;
-  const second = [kindName({ type, data }, isGroup), textOf(own(data, kind.telling)) || textOf(data["description"])].filter(Boolean).join(" · ");
+  const second = [kindName({ type, data }, isGroup), shortOf(own(data, kind.telling)) || shortOf(data["description"])].filter(Boolean).join(" · ");
   return (
     <div {...tinted(["node", isGroup && "group", tint.isChosen && "tinted"].filter(Boolean).join(" "), tint)}>
       {selected && draggable && (

@@ -4,11 +4,12 @@ import { type Connection, type Edge, MarkerType, type Node, type NodeHandle, Pos
 import { type FlowDocument, type FlowEdge as DocumentEdge, own } from "helix-flows";
 
 import { sizeOf } from "../../drawing";
-import { kindName, kindOfNode, KINDS, labelOf, textOf } from "../../kinds";
+import { kindName, kindOfNode, KINDS, labelOf, shortOf, textOf } from "../../kinds";
 import { dressed, lookOf } from "../../look";
 import { GROUP, inOrder, levelOf, liftOf, type Place, placesIn } from "../../nesting";
 import { lanesIn, stackedAt } from "../../stacking";
 import type { Arrangement, Lying } from "./arrangement";
+import { cutsIn } from "./chains";
 import { FlowEdge, LANE, LEVEL } from "./FlowEdge";
 import { FlowNode, GROUPED, LOCKED } from "./FlowNode";
 import type { Given } from "./sight";
@@ -82,9 +83,10 @@ function bindingOf({ extent, expandParent }: Node, parentId: string): Partial<No
  */
 export function shownNodes(arrangement: Arrangement, given?: Pick<Given<Edge>, "nodes" | "loose">): Node[] {
   const all = given === undefined ? [...arrangement.values()] : Array.from(given.nodes, (id) => arrangement.get(id) as Lying).sort((a, b) => a.order - b.order);
+  const cuts = cutsIn(all.map(({ node: { id } }) => id), arrangement, (id) => given?.loose.has(id) === true);
   return all.map(({ node, box, parent, isGroup, zIndex }) => {
     const { id } = node;
-    const isLoose = given?.loose.has(id) === true;
+    const isLoose = given?.loose.has(id) === true || cuts.has(id);
     return once(node, `${zIndex} ${isLoose ? `${box.x} ${box.y}` : `in ${parent ?? ""}`}`, () => {
       const { width, height } = sizeOf(node);
       return {
@@ -125,11 +127,17 @@ export function heightOf(edge: Edge, places: ReadonlyMap<string, Pick<Place, "pa
 
 /** Give the edges to draw, named after their nodes. */
 export function shownEdges(edges: readonly Edge[], document: FlowDocument | null): Edge[] {
-  const label = (id: string): string => labelOf(own(document?.nodes, id) ?? {});
+  // A label may be long, and on many edges.
+  const labels = new Map<string, string>();
+  const label = (id: string): string => {
+    const name = labels.get(id) ?? labelOf(own(document?.nodes, id) ?? {});
+    labels.set(id, name);
+    return name;
+  };
   const places = document === null ? new Map<string, Place>() : placesIn(document);
   const lanes = lanesIn(document?.edges ?? {});
   return edges.map((edge) => {
-    const text = textOf(edge.label);
+    const text = shortOf(edge.label);
     const name = `${label(edge.source)} to ${label(edge.target)}${text === "" ? "" : `: ${text}`}`;
     const zIndex = heightOf(edge, places);
     const lane = lanes.get(edge.id) ?? 0;

@@ -1,4 +1,4 @@
-import type { Node, NodeChange, NodePositionChange, XYPosition } from "@xyflow/react";
+import { type Node, type NodeChange, type NodePositionChange, useStoreApi, type XYPosition } from "@xyflow/react";
 import type { FlowDocument } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 import { useCallback, useRef, useState } from "react";
@@ -10,6 +10,7 @@ import { goingInto } from "../edits/landing";
 import { announce, counted } from "../status/announce";
 import { align, type Alignment, type Lines, linesOf } from "./alignment";
 import { arrangementOf } from "./arrangement";
+import { joined } from "./chains";
 
 type Drag = NodePositionChange & { position: XYPosition };
 
@@ -49,6 +50,7 @@ function isDrop(change: NodeChange): change is NodePositionChange {
  */
 export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Node[], onNodesChange: UseFlowResult["onNodesChange"]) {
   const [signs, setSigns] = useState(NOTHING);
+  const store = useStoreApi();
   /** The current drag; `null` if there is none. */
   const dragged = useRef<Dragged | null>(null);
 
@@ -56,8 +58,10 @@ export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Nod
     setSigns((before) => (JSON.stringify(before) === JSON.stringify(next) ? before : next));
   };
   const change = useCallback(
-    (changes: NodeChange[]): void => {
+    (given: NodeChange[]): void => {
       const arrangement = arrangementOf(nodes);
+      const { nodeLookup } = store.getState();
+      const changes = joined(given, arrangement, (id) => arrangement.get(id)?.parent !== undefined && nodeLookup.has(id) && nodeLookup.get(id)?.parentId === undefined);
       const originOf = (parent: string | undefined): XYPosition => arrangement.get(parent ?? "")?.box ?? { x: 0, y: 0 };
       const nodeOf = (id: string | undefined): Node | undefined => arrangement.get(id ?? "")?.node;
       const boxOf = (node: Node, position = node.position): Box => {
@@ -123,7 +127,7 @@ export function useGuidedDrag(document: FlowDocument | null, nodes: readonly Nod
         announce(`Moved ${counted(current.going.size, 0)} ${[...names].join(" and ")}`);
       }
     },
-    [document, nodes, onNodesChange],
+    [document, nodes, onNodesChange, store],
   );
   const endDrag = useCallback(() => {
     dragged.current = null;

@@ -36,38 +36,51 @@ function triedIn(area: Box, wanted: Point, { width, height }: Pick<Box, "width" 
   return columns.flatMap((x) => rows.map((y) => ({ x, y }))).toSorted((a, b) => distance(a) - distance(b));
 }
 
-/** The cells of an area in each direction. */
+/** The cells of an area in each direction, with those at its end. */
 const CELLS = 64;
+const CELLS_IN_ALL = (CELLS + 1) ** 2;
 
 /** Give a test whether a box is too near to others. It looks only at those in the box's cells. */
 function nearness(boxes: readonly Box[], area: Box): (box: Box) => boolean {
   const size = { width: Math.max(1, area.width / CELLS), height: Math.max(1, area.height / CELLS) };
   const cells = new Map<number, Box[]>();
-  const cellsOf = ({ x, y, width, height }: Box): number[] => {
+  /** Cells that one box fills: others there make no difference. */
+  const full = new Uint8Array(CELLS_IN_ALL);
+  const isFilled = (row: number, column: number, by: Box): boolean =>
+    isWithin({ x: area.x + column * size.width, y: area.y + row * size.height, ...size }, by);
+  /** Go through a box's cells, until one is found. */
+  const someCell = ({ x, y, width, height }: Box, isFound: (cell: number, row: number, column: number) => boolean): boolean => {
     const at = (place: number, start: number, length: number): number => Math.max(0, Math.min(CELLS, Math.floor((place - start) / length)));
     const [left, right] = [at(x, area.x, size.width), at(x + width, area.x, size.width)];
     const [top, bottom] = [at(y, area.y, size.height), at(y + height, area.y, size.height)];
-    const found = [];
     for (let row = top; row <= bottom; row += 1) {
       for (let column = left; column <= right; column += 1) {
-        found.push(row * (CELLS + 1) + column);
-      }
-    }
-    return found;
-  };
-  for (const box of boxes) {
-    if (isNear(box, area)) {
-      for (const cell of cellsOf(widened(box))) {
-        const there = cells.get(cell);
-        if (there === undefined) {
-          cells.set(cell, [box]);
-        } else {
-          there.push(box);
+        if (isFound(row * (CELLS + 1) + column, row, column)) {
+          return true;
         }
       }
     }
+    return false;
+  };
+  for (const box of boxes.filter((one) => isNear(one, area))) {
+    const wide = widened(box);
+    someCell(wide, (cell, row, column) => {
+      if (full[cell] === 1) {
+        return false;
+      }
+      const there = cells.get(cell);
+      if (isFilled(row, column, wide)) {
+        full[cell] = 1;
+        cells.set(cell, [box]);
+      } else if (there === undefined) {
+        cells.set(cell, [box]);
+      } else {
+        there.push(box);
+      }
+      return false;
+    });
   }
-  return (box) => cellsOf(box).some((cell) => cells.get(cell)?.some((one) => isNear(one, box)) === true);
+  return (box) => someCell(box, (cell) => cells.get(cell)?.some((one) => isNear(one, box)) === true);
 }
 
 /**
@@ -101,6 +114,9 @@ export function roomFor(size: Pick<Box, "width" | "height">, wanted: Point, take
 /** The distance below which two corners count as one, by default. */
 const NEAR = 8;
 
+/** The steps after which each step is twice as long: no row of nodes, however long, takes many more. */
+const EVEN_STEPS = 200;
+
 /**
  * Give how far to move things: by `way`, plus as many steps as needed until no corner coincides with another.
  * So several copies of one thing are visible beside each other.
@@ -113,8 +129,10 @@ export function clearOf(corners: readonly Point[], taken: Iterable<Point>, way: 
   const cell = ({ x, y }: Point): string => `${Math.round(x / near)} ${Math.round(y / near)}`;
   const cells = new Set([...taken].map(cell));
   let by = way;
-  while (corners.some(({ x, y }) => cells.has(cell({ x: x + by.x, y: y + by.y })))) {
-    by = { x: by.x + step.x, y: by.y + step.y };
+  let stride = 1;
+  for (let steps = 1; corners.some(({ x, y }) => cells.has(cell({ x: x + by.x, y: y + by.y }))); steps += 1) {
+    stride *= steps > EVEN_STEPS ? 2 : 1;
+    by = { x: by.x + stride * step.x, y: by.y + stride * step.y };
   }
   return by;
 }

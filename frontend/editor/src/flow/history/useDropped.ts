@@ -4,7 +4,7 @@ import { type Deletion, type Dropped, type FlowNode, own, type SyncedFlow } from
 import { useEffect, useRef } from "react";
 
 import { api } from "../../api";
-import { labelOf, textOf } from "../../kinds";
+import { labelOf, shortOf } from "../../kinds";
 import { ask, tell } from "../../ui/Toasts";
 
 /** The most names in a text, and the longest name. */
@@ -25,7 +25,7 @@ function goneName({ kind, value }: Pick<Deletion, "kind" | "value">): string {
   if (kind === "nodes") {
     return quoted(labelOf(value as FlowNode));
   }
-  const label = textOf((value as Record<string, unknown>)["label"]);
+  const label = shortOf((value as Record<string, unknown>)["label"]);
   return label === "" ? "an edge" : `the edge ${quoted(label)}`;
 }
 

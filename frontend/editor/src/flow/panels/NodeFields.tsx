@@ -4,6 +4,7 @@ import { memo } from "react";
 import { sizeOf } from "../../drawing";
 import { type Field, fieldFor, hasKindInData, KINDS, kindOfNode, textOf } from "../../kinds";
 import { placesIn } from "../../nesting";
+import { AsJson } from "../../ui/AsJson";
 import { MAX_SIZE, MIN_SIZE } from "../canvas/FlowNode";
 import { turning } from "../edits/values";
 import { KindFields } from "./KindFields";
@@ -32,6 +33,9 @@ const SIZES: readonly Field[] = [
   { name: "width", label: "Width", form: "number", isOptional: true, range: [MIN_SIZE.width, MAX_SIZE.width] },
   { name: "height", label: "Height", form: "number", isOptional: true, range: [MIN_SIZE.height, MAX_SIZE.height] },
 ];
+
+/** The most fields of a node that no kind has. */
+const MOST_OTHERS = 100;
 
 /** The fields of all nodes, and those of one kind. A drag changes nothing yet, so it doesn't render them. */
 export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Props) {
@@ -91,7 +95,17 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
     <>
       <Section title="About">{COMMON.map(dataField)}</Section>
       {isOneKind ? <KindFields kind={kind} nodes={nodes} render={dataField}>{kindField}</KindFields> : <Section title="Kind">{kindField}</Section>}
-      {others.length > 0 && <Section title="More">{others.map((name) => dataField({ name, label: name, form: "json" }))}</Section>}
+      {others.length > 0 && (
+        <Section title="More">
+          {others.slice(0, MOST_OTHERS).map((name) => dataField({ name, label: name, form: "json" }))}
+          {others.length > MOST_OTHERS && (
+            <>
+              <p className="muted">{others.length - MOST_OTHERS} more fields can't be edited here.</p>
+              <AsJson value={node.data} />
+            </>
+          )}
+        </Section>
+      )}
       <Section title="Position and size">
         <PlaceFields sync={sync} nodes={nodes} change={change} />
       </Section>

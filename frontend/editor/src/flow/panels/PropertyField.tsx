@@ -3,6 +3,7 @@ import { useText } from "helix-flows/react";
 import { useId } from "react";
 
 import { type Field, textOf } from "../../kinds";
+import { AsJson } from "../../ui/AsJson";
 import { isInputMethods } from "../commands/keys";
 import { editedBy, Editing } from "../people/Editing";
 import { useDraft } from "./useDraft";
@@ -32,9 +33,26 @@ export function unset({ fallback, names }: Field): string {
   return fallback === undefined ? "Not set" : `Default: ${names?.get(textOf(fallback)) ?? textOf(fallback)}`;
 }
 
+/** The longest text of a value that can be edited, in characters: the server takes no change with a longer one. */
+const LONGEST = 300_000;
+
 /** One field of the selection. */
 export function PropertyField(props: Props) {
+  if (textOf(props.value).length > LONGEST) {
+    return <TooLong {...props} />;
+  }
   return typeof props.field.form === "object" ? <Choice {...props} /> : <Written {...props} />;
+}
+
+/** A field with more text than a page can edit. */
+function TooLong({ field, value, editor }: Props) {
+  const id = useId();
+  return (
+    <Frame id={id} field={field} editor={editor}>
+      <output id={id} className="muted">This is too long to be edited here.</output>
+      <AsJson value={value} />
+    </Frame>
+  );
 }
 
 /** A field with a choice of values. */

@@ -7,7 +7,7 @@ import { type Box, NODE_SIZE } from "../../drawing";
 import { fieldLabel } from "../../kinds";
 import { lanesIn } from "../../stacking";
 import { lineOf } from "../canvas/lines";
-import { colorsOf } from "./people";
+import { colorsOf, selectingIn } from "./people";
 
 /** Milliseconds after which a resting pointer fades. */
 const IDLE = 5_000;
@@ -20,16 +20,12 @@ const RING_STEP = 4;
 export function Others({ sync }: { sync: SyncedFlow }) {
   const members = useFlowState(sync, (state) => state.members);
   const cursors = useFlowState(sync, (state) => state.cursors);
+  const nodes = useFlowState(sync, (state) => state.document?.nodes);
   const edges = useFlowState(sync, (state) => state.document?.edges);
   // Names are readable at any zoom.
   const size = useStore(({ transform }) => 1 / transform[2]);
   const others = members.filter(({ isSelf }) => !isSelf);
-  const selecting = new Map<string, Member[]>();
-  for (const member of others) {
-    for (const id of new Set(member.meta.selection)) {
-      selecting.set(id, [...(selecting.get(id) ?? []), member]);
-    }
-  }
+  const selecting = selectingIn(others, (id) => (own(nodes, id) ?? own(edges, id)) !== undefined);
   return (
     <ViewportPortal>
       <div className="others" style={{ "--size": size } as React.CSSProperties}>

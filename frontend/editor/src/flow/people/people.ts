@@ -44,6 +44,28 @@ export function peopleOf(members: readonly Member[]): Somebody[] {
   return [...people.values()].sort((a, b) => Number(a.isSelf) - Number(b.isSelf));
 }
 
+/** The most elements that are shown as selected by others, and the most people at one of them. */
+export const MOST_SELECTED = 500;
+export const MOST_SELECTING = 8;
+
+/** List who has selected what, of the elements that exist. */
+export function selectingIn(members: readonly Member[], exists: (id: string) => boolean): ReadonlyMap<string, readonly Member[]> {
+  const selecting = new Map<string, Member[]>();
+  for (const member of members) {
+    for (const id of new Set(member.meta.selection)) {
+      const people = selecting.get(id);
+      if (people !== undefined) {
+        if (people.length < MOST_SELECTING) {
+          people.push(member);
+        }
+      } else if (selecting.size < MOST_SELECTED && exists(id)) {
+        selecting.set(id, [member]);
+      }
+    }
+  }
+  return selecting;
+}
+
 /** A person's colour, for styles. */
 export function colorsOf({ color }: { color: string }): React.CSSProperties {
   return { "--by": color, "--on-by": inkOn(color) } as React.CSSProperties;

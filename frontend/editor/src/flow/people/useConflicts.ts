@@ -3,7 +3,7 @@
 import { type FlowDocument, own, type SyncedFlow } from "helix-flows";
 import { useEffect, useRef } from "react";
 
-import { fieldLabel, labelOf, textOf } from "../../kinds";
+import { fieldLabel, labelOf, shortOf } from "../../kinds";
 import { tell } from "../../ui/Toasts";
 
 /** Milliseconds after which the same text is reported again. */
@@ -16,7 +16,7 @@ function nameOf(pointer: string, flow: FlowDocument | null): string {
   if (kind === "nodes") {
     return `“${field}” of “${labelOf(own(flow?.nodes, id) ?? {})}”`;
   }
-  const label = textOf(own(flow?.edges, id)?.["label"]);
+  const label = shortOf(own(flow?.edges, id)?.["label"]);
   return kind === "edges" ? `“${field}” of the edge${label === "" ? "" : ` “${label}”`}` : `“${field}”`;
 }
 

@@ -55,6 +55,32 @@ describe("EDI54: new nodes are put where there is room", () => {
   });
 });
 
+describe("EDI64: room among nodes that are made to leave none", () => {
+  it("is found at once where each of 20,000 nodes covers everything", () => {
+    const taken = Array.from({ length: 20_000 }, (_, n) => ({ x: -n, y: -n, width: 60_000, height: 60_000 }));
+    const before = performance.now();
+    expect(roomFor(SIZE, { x: 480, y: 360 }, taken, AREA)).not.toBeNull();
+    expect(performance.now() - before).toBeLessThan(2_500);
+  });
+
+  it("is found at once for 10,000 copies on the way of as many nodes in a row", () => {
+    const corners = Array.from({ length: 10_000 }, (_, n) => ({ x: -1_000 * n - 1_000, y: 0 }));
+    const row = Array.from({ length: 10_000 }, (_, n) => ({ x: 32 * n, y: 32 * n }));
+    const before = performance.now();
+    const by = clearOf([...corners, { x: 0, y: 0 }], row, { x: 32, y: 32 }, { x: 32, y: 32 });
+    expect(by.x).toBeGreaterThan(319_000);
+    expect(performance.now() - before).toBeLessThan(2_500);
+  });
+
+  it("is where the nodes leave it, whatever they cover", () => {
+    const covering = fc.array(fc.record({ x: fc.integer({ min: -900, max: 900 }), y: fc.integer({ min: -900, max: 900 }), width: fc.constantFrom(900, 1_400), height: fc.constantFrom(100, 1_200) }), { maxLength: 6 });
+    fc.assert(fc.property(covering, (taken) => {
+      const { x: left, y: top } = roomFor(SIZE, { x: 480, y: 360 }, taken, AREA) ?? { x: NaN, y: NaN };
+      expect(taken.every((one) => left >= one.x + one.width || one.x >= left + SIZE.width || top >= one.y + one.height || one.y >= top + SIZE.height)).toBe(true);
+    }));
+  });
+});
+
 describe("EDI44: no copy begins where something else does", () => {
   const STEP = { x: 32, y: 32 };
 
