@@ -1,6 +1,7 @@
 /** The Helix client without React: keeps a flow in step with its server. */
 
 export { connecting, connectionId, reconnecting } from "./model/connections.js";
+export { isPoint } from "./model/checks.js";
 export { compareIds, emptyDocument } from "./model/document.js";
 export { BrowserKeeper } from "./sync/keeper.js";
 export { diff, inverse, merge, own, same } from "./model/mergepatch.js";

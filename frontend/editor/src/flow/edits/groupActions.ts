@@ -5,7 +5,7 @@ import { type FlowDocument, type FlowNode, type JsonObject, own } from "helix-fl
 import { kindOfNode, labelOf } from "../../kinds";
 import { groupsIn, placesIn, withInside } from "../../nesting";
 import type { Choice } from "../commands/Choices";
-import { announce, counted } from "../status/announce";
+import { counted } from "../status/announce";
 import { grouped, groupsBeside, groupsFor, movedInto, movedOut, ungrouped } from "./grouping";
 import type { Addition } from "./parts";
 
@@ -30,10 +30,10 @@ export interface Grouping {
 
 /** The edits that these actions use. */
 interface Doing {
-  /** Add something, and select it. */
-  apply: (addition: Addition) => void;
-  /** Change something, and announce it. */
-  edit: (patch: JsonObject, said: string) => void;
+  /** Add something, announce it, and select it. */
+  apply: (addition: Addition, said: string) => void;
+  /** Change something, and announce it. Tells whether it was done. */
+  edit: (patch: JsonObject, said: string) => boolean;
   /** Delete these nodes, and the selected edges. */
   remove: (gone: ReadonlySet<string>) => void;
   select: (ids: readonly string[]) => void;
@@ -55,14 +55,12 @@ export function groupingOf(document: FlowDocument | null, ids: readonly string[]
     group: () => {
       const made = document === null ? null : grouped(document, ids);
       if (made !== null) {
-        apply(made);
-        announce(`Grouped ${counted(ids.length, 0)}`);
+        apply(made, `Grouped ${counted(ids.length, 0)}`);
       }
     },
     ungroup: () => {
       const made = document === null ? null : ungrouped(document, ids);
-      if (made !== null) {
-        edit(made.patch, `Ungrouped ${counted(made.ids.length, 0)}`);
+      if (made !== null && edit(made.patch, `Ungrouped ${counted(made.ids.length, 0)}`)) {
         select(made.ids);
       }
     },

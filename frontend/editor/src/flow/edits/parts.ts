@@ -1,11 +1,11 @@
 /** Parts of flows, as patches: new nodes, copies, and pasted parts. Pure functions. */
 
-import { type FlowDocument, type FlowEdge, type FlowNode, type JsonObject, own, type Point } from "helix-flows";
+import { type FlowDocument, type FlowEdge, type FlowNode, isPoint, type JsonObject, own, type Point } from "helix-flows";
 
 import { type Box, frameOf, NODE_SIZE, sizeOf } from "../../drawing";
 import { kindOf, textOf } from "../../kinds";
 import { relinked } from "../../links";
-import { inOrder, levelOf, nestingOf, type Place, placesIn, withInside } from "../../nesting";
+import { inOrder, levelOf, MAX_LEVEL, nestingOf, type Place, placesIn, withInside } from "../../nesting";
 import { randomId } from "../../person";
 import { levelAbove } from "./levels";
 import { isObject } from "./values";
@@ -78,7 +78,7 @@ export function readPart(text: string): Part | null {
 
 function isNode(node: unknown): boolean {
   const { id, position, data } = isObject(node) ? node : {};
-  return typeof id === "string" && isObject(position) && Number.isFinite(position["x"]) && Number.isFinite(position["y"]) && isObject(data);
+  return typeof id === "string" && isPoint(position) && isObject(data);
 }
 
 /**
@@ -91,7 +91,7 @@ export function copyOf(document: FlowDocument | null, part: Part, by: Point): Ad
   const ids = new Map(part.nodes.map(({ id }) => [id, randomId()]));
   const outer = part.nodes.filter(({ id }) => places.get(id)?.parent === undefined);
   const above = levelAbove(document, boxesIn(part, by, around));
-  const rise = Math.max(0, above - Math.min(...outer.map((node) => levelOf(node["zIndex"]))));
+  const rise = Math.max(0, above - outer.reduce((lowest, node) => Math.min(lowest, levelOf(node["zIndex"])), MAX_LEVEL));
   const nodes = part.nodes.map((node) => {
     const inside = places.get(node.id)?.parent;
     const isLoose = inside === undefined && !around.has(textOf(node["parentId"]));

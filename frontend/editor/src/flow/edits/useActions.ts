@@ -5,6 +5,7 @@ import { connecting, type FlowDocument, type JsonObject, own, type Point } from 
 import type { UseFlowResult } from "helix-flows/react";
 import { useRef } from "react";
 
+import { reasonOf } from "../../api";
 import { NODE_SIZE } from "../../drawing";
 import { KINDS, kindOf } from "../../kinds";
 import { type Place, placesIn, withInside } from "../../nesting";
@@ -84,17 +85,24 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     onNodesChange([...nodes.filter(left).map(({ id }) => id), ...[...wanted].filter((id) => !ofEdges.has(id))].map(change));
     onEdgesChange(edges.filter((edge) => left(edge) || wanted.has(edge.id)).map(({ id }) => change(id)));
   };
-  const apply = ({ patch, ids }: Addition): void => {
-    if (!isReadOnly && ids.length > 0) {
-      sync.patch(patch);
-      select(ids);
+  /** Change the document, and announce it. What no document can hold, such as a place too far away, counts as refused. Tells whether it was done. */
+  const attempt = (change: () => void, said: string): boolean => {
+    if (isReadOnly) {
+      return false;
     }
+    try {
+      change();
+    } catch (error) {
+      sync.refuse({ reason: reasonOf(error), code: "invalid_patch" }, {});
+      return false;
+    }
+    announce(said);
+    return true;
   };
-  /** Change the document, and announce it. */
-  const edit = (patch: JsonObject, said: string): void => {
-    if (!isReadOnly) {
-      sync.patch(patch);
-      announce(said);
+  const edit = (patch: JsonObject, said: string): boolean => attempt(() => { sync.patch(patch); }, said);
+  const apply = ({ patch, ids }: Addition, said: string): void => {
+    if (ids.length > 0 && edit(patch, said)) {
+      select(ids);
     }
   };
   const inSight = (): Point => {
@@ -119,19 +127,18 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       const [middle, target] = [middleOf(found), inSight()];
       const { x, y } = first.position;
       const by = { x: Math.round(x + target.x - middle.x) - x, y: Math.round(y + target.y - middle.y) - y };
-      apply(copyOf(document, found, clearOf(cornersOf(document, found), places.values(), by, STEP)));
-      announce(`Pasted ${counted(found.nodes.length, found.edges.length)}`);
+      const copied = copyOf(document, found, clearOf(cornersOf(document, found), places.values(), by, STEP));
+      apply(copied, `Pasted ${counted(found.nodes.length, found.edges.length)}`);
     }
   };
 
   const add = (type: string, at?: Point): void => {
     const group = at === undefined || document === null ? undefined : groupAt(document, { ...at, ...NODE_SIZE });
     const place = at === undefined ? room.beside(NODE_SIZE, nodeIds) : { ...clearOf([{ x: 0, y: 0 }], places.values(), at, STEP), parent: group };
-    apply(newNode(document, type, place));
+    apply(newNode(document, type, place), `Added ${kindOf(type).name}`);
     if (at === undefined) {
       room.show({ ...place, ...NODE_SIZE });
     }
-    announce(`Added ${kindOf(type).name}`);
   };
 
   return {
@@ -145,6 +152,10 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     },
     add,
     drop: (type, at) => {
+      if (!KINDS.some((kind) => kind.type === type)) {
+        // It comes from another page.
+        return;
+      }
       const { x, y } = screenToFlowPosition(at, { snapToGrid: false });
       const onGrid = (to: number): number => Math.round(to / GRID) * GRID;
       add(type, { x: onGrid(x - NODE_SIZE.width / 2), y: onGrid(y - NODE_SIZE.height / 2) });
@@ -154,16 +165,16 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       if (whole.nodes.length > 0 && !isReadOnly) {
         const frame = frameOfPart(whole);
         const to = room.inSight(frame);
-        apply(copyOf(document, whole, { x: Math.round(to.x - frame.x), y: Math.round(to.y - frame.y) }));
+        const copied = copyOf(document, whole, { x: Math.round(to.x - frame.x), y: Math.round(to.y - frame.y) });
+        apply(copied, `Inserted “${name}”: ${counted(whole.nodes.length, whole.edges.length)}`);
         room.show({ ...frame, ...to });
-        announce(`Inserted “${name}”: ${counted(whole.nodes.length, whole.edges.length)}`);
       }
     },
     remove: () => { remove(new Set(nodeIds)); },
     duplicate: () => {
       const copied = part(false);
-      apply(copyOf(document, copied, clearOf(cornersOf(document, copied), places.values(), STEP, STEP)));
-      announce(`Duplicated ${counted(nodeIds.length, 0)}`);
+      const made = copyOf(document, copied, clearOf(cornersOf(document, copied), places.values(), STEP, STEP));
+      apply(made, `Duplicated ${counted(nodeIds.length, 0)}`);
     },
     copy,
     cut: () => {
@@ -199,9 +210,8 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     },
     nudge: ({ x, y }) => {
       const { patch, ids } = document === null ? { patch: {}, ids: [] } : nudged(document, nodeIds, { x, y });
-      if (!isReadOnly && ids.length > 0) {
-        sync.gather("move", patch);
-        announce(`Moved ${counted(ids.length, 0)}`);
+      if (ids.length > 0) {
+        attempt(() => { sync.gather("move", patch); }, `Moved ${counted(ids.length, 0)}`);
       }
     },
     align: (side) => {
