@@ -82,8 +82,10 @@ const request = (method: string, path: string, more: RequestInit): Promise<Respo
 
 async function check(answer: Response): Promise<void> {
   if (!answer.ok) {
-    const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
-    throw new RestError(answer.status, problem.detail ?? `The server answered ${answer.status}.`);
+    // A proxy may have answered anything.
+    const problem = (await answer.json().catch(() => null)) as { detail?: unknown } | null;
+    const detail = problem?.detail;
+    throw new RestError(answer.status, typeof detail === "string" ? detail : `The server answered ${answer.status}.`);
   }
 }
 

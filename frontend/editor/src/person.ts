@@ -1,7 +1,8 @@
 /** The user: a guest named after a colour and an animal, until they change the name. */
 
-import { wellFormed } from "helix-flows";
+import { authorOf } from "helix-flows";
 
+import { HEX } from "./kinds";
 import { store, stored } from "./storage";
 
 export interface Person {
@@ -23,6 +24,12 @@ const ANIMALS = [
   "Newt", "Otter", "Panda", "Quail", "Raven", "Seal", "Tapir", "Urial", "Vole", "Wren", "Yak",
 ];
 
+/** An id of a person; other pages of this address may have stored anything. */
+const ID = /^[\w-]{1,64}$/;
+
+/** Names that all objects and functions have: they can't be ids. */
+const RESERVED: ReadonlySet<string> = new Set([...Object.getOwnPropertyNames(Object.prototype), "prototype"]);
+
 function pick<T>(from: readonly T[]): T {
   const [number = 0] = crypto.getRandomValues(new Uint32Array(1));
   return from[number % from.length] as T;
@@ -37,8 +44,10 @@ function read(text: string | null): Person | null {
   try {
     const person = JSON.parse(text ?? "null") as Partial<Person> | null;
     const { id, name, color } = person ?? {};
-    const isWhole = typeof id === "string" && typeof name === "string" && typeof color === "string";
-    return isWhole ? { id, name: wellFormed(name), color } : null;
+    // The server refuses whoever comes with an impossible id, a name that is too long, or a long colour.
+    const isWhole = typeof id === "string" && ID.test(id) && !RESERVED.has(id) && typeof color === "string" && HEX.test(color);
+    const shown = authorOf(name);
+    return isWhole && shown !== "" ? { id, name: shown, color } : null;
   } catch {
     return null;
   }
@@ -57,7 +66,7 @@ export function thePerson(): Person {
 
 /** Change the user's name. */
 export function rename(name: string): Person {
-  const person = { ...thePerson(), name: wellFormed(name) };
+  const person = { ...thePerson(), name: authorOf(name) || thePerson().name };
   store(KEY, JSON.stringify(person));
   return person;
 }
