@@ -89,6 +89,22 @@ async function check(answer: Response): Promise<void> {
   }
 }
 
+/** Read an answer as text; `null` if it has more than so many bytes. The rest isn't loaded. */
+async function textOf({ body }: Response, most: number): Promise<string | null> {
+  const decoder = new TextDecoder();
+  let [text, bytes] = ["", 0];
+  const reader = body?.getReader();
+  for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
+    bytes += part.value.length;
+    if (bytes > most) {
+      await reader?.cancel();
+      return null;
+    }
+    text += decoder.decode(part.value, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
 const at = (id: string): string => `/flows/${encodeURIComponent(id)}`;
 /** Change something, with the user's name for the history and for those who have it open. */
 const change = <T = unknown>(method: string, path: string, body?: BodyInit): Promise<T> =>
@@ -164,6 +180,13 @@ export const api = {
   },
   flow: (id: string, version?: number): Promise<WholeFlow> =>
     ask("GET", at(id) + (version === undefined ? "" : `?version=${version}`)),
+  /** Give a flow's document; `null` if it takes more than so many bytes. */
+  async smallDocument(id: string, most: number): Promise<FlowDocument | null> {
+    const answer = await request("GET", at(id), {});
+    await check(answer);
+    const text = await textOf(answer, most);
+    return text === null ? null : (JSON.parse(text) as WholeFlow).document;
+  },
   create: (what: { template: string } | { document: JsonObject }): Promise<WholeFlow> =>
     change("POST", "/flows", JSON.stringify(what)),
   patch: (id: string, patch: JsonObject): Promise<unknown> => change("PATCH", at(id), JSON.stringify(patch)),

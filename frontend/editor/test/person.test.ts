@@ -27,6 +27,7 @@ describe("EDI66: the user whom this browser has stored", () => {
   ])("is another where no server would let them in with that %s: %j", (_, odd) => {
     localStorage.setItem("helix-person", JSON.stringify({ ...KNOWN, ...odd }));
     const person = thePerson();
+    expect(person.id).toMatch(/^[\w-]{12}$/);
     expect(person.id).not.toBe(KNOWN.id);
     expect(thePerson()).toEqual(person);
   });

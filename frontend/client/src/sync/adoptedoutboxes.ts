@@ -196,8 +196,10 @@ export class AdoptedOutboxes {
         return { clientId, opId, patch, bases, at, isSent: true, undoes: undoes ?? null };
       }),
     );
+    const places = new Map(left.map((one, n) => [nameOf(one), n]));
     left.forEach(({ clientId, undoes }, n) => {
-      const undone = ops.filter((op) => op.clientId === clientId && undoes?.includes(op.opId));
+      const found = new Set(undoes?.flatMap((opId) => places.get(nameOf({ clientId, opId })) ?? []));
+      const undone = [...found].sort((a, b) => a - b).flatMap((place) => ops[place] ?? []);
       const op = ops[n];
       // If some of it is in the log or in the shown document already, only the replaced values describe all of it.
       const isAhead = undone.length === undoes?.length && undone.every((one) => !isEmpty(one.effective));

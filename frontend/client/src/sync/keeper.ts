@@ -158,14 +158,15 @@ function nameOf(flowId: string, { clientId, opId }: Pick<KeptOperation, "clientI
 }
 
 function smallOnes(flowId: string): [string, KeptOperation][] {
-  return namesOfSmallOnes().flatMap(([owner, name]) => {
-    const operation = owner === flowId ? readOperation(read(name)) : null;
+  const start = `${PREFIX}${JSON.stringify([flowId]).slice(0, -1)},`;
+  return namesOfSmallOnes(start).flatMap(([, name]) => {
+    const operation = readOperation(read(name));
     return operation !== null ? [[name, operation]] : [];
   });
 }
 
-/** List the operations in localStorage by flow; other entries are skipped. */
-function namesOfSmallOnes(): [flowId: string, name: string][] {
+/** List the operations in localStorage by flow, those whose names begin so; other entries are skipped. */
+function namesOfSmallOnes(start = PREFIX): [flowId: string, name: string][] {
   let names: string[];
   try {
     names = Object.keys(localStorage);
@@ -173,7 +174,7 @@ function namesOfSmallOnes(): [flowId: string, name: string][] {
     return [];
   }
   return names
-    .filter((name) => name.startsWith(PREFIX))
+    .filter((name) => name.startsWith(start))
     .flatMap((name) => {
       const key = parse(name.slice(PREFIX.length));
       return isKey(key) ? [[key[0], name]] : [];

@@ -47,6 +47,30 @@ async function left(desk: Desk, browser: Browser, ...given: string[]): Promise<s
   return page.clientId;
 }
 
+/** The real time, in milliseconds, also where the clock is a test's own. */
+const realTime = performance.now.bind(performance);
+
+describe("very many changes that undo very many", () => {
+  test("jsc45 are taken over at once", async () => {
+    const undoes = Array.from({ length: 3_000 }, (_, n) => n + 1);
+    const operations = undoes.map((opId) => ({ clientId: "a", opId, patch: { title: "x" }, undoes, replaces: { version: 0, values: {} } }));
+    const keeper: FlowKeeper = {
+      load: () => Promise.resolve({ document: null, operations }),
+      put: () => true,
+      remove: () => undefined,
+      putDocument: () => undefined,
+      hold: () => Promise.resolve(() => undefined),
+    };
+    const desk = new Desk();
+    goOffline(desk);
+    const before = realTime();
+    const page = desk.open({ keeper });
+    await desk.until(() => page.state.status.unsent === undoes.length);
+    expect(realTime() - before).toBeLessThan(6_000);
+    page.stop();
+  });
+});
+
 describe("the order", () => {
   test("jsc3 is that of the edits, though the clock was set back between two pages", async () => {
     const desk = new Desk();

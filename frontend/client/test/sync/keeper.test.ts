@@ -38,6 +38,19 @@ describe("the browser's keeper", () => {
     expect(await new BrowserKeeper().load("none")).toMatchObject({ document: null, operations: [] });
   });
 
+  test("jsc45 the operations of one flow are found without those of all others", async () => {
+    const keeper = new BrowserKeeper();
+    for (let n = 0; n < 300; n += 1) {
+      void keeper.put(`flow${n}`, SMALL);
+      void keeper.put(`flow${n}"]`, SMALL);
+    }
+    const parse = vi.spyOn(JSON, "parse");
+    expect((await keeper.load("flow7")).operations).toEqual([SMALL]);
+    expect(parse.mock.calls.length).toBeLessThan(10);
+    parse.mockRestore();
+    expect((await keeper.unsentFlows()).size).toBe(600);
+  });
+
   test("jsc8 what was removed is gone, and what has grown is what it became", async () => {
     const keeper = new BrowserKeeper();
     void keeper.put("demo", SMALL);

@@ -14,8 +14,9 @@ import { numbered } from "../words";
 import { Miniature } from "./Miniature";
 import { useSeen } from "./useSeen";
 
-/** Larger flows aren't loaded only to be drawn small. */
+/** Larger flows aren't loaded only to be drawn small: more nodes, or more bytes. */
 const MOST_DRAWN = 2_000;
+const MOST_BYTES = 4_000_000;
 
 interface Props {
   flow: ListedFlow;
@@ -31,10 +32,17 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
   const [element, isSeen] = useSeen<HTMLLIElement>();
   const [document, setDocument] = useState<FlowDocument>();
   const [isNaming, setNaming] = useState(false);
-  const isDrawn = isSeen && flow.node_count <= MOST_DRAWN;
+  const [isLarge, setLarge] = useState(false);
+  const isDrawn = isSeen && flow.node_count <= MOST_DRAWN && !isLarge;
   useEffect(() => {
     if (isDrawn) {
-      api.flow(flow.id).then((found) => { setDocument(found.document); }, () => undefined);
+      api.smallDocument(flow.id, MOST_BYTES).then(
+        (found) => {
+          setDocument(found ?? undefined);
+          setLarge(found === null);
+        },
+        () => undefined,
+      );
     }
   }, [isDrawn, flow.id, flow.version]);
 
