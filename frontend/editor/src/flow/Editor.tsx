@@ -19,6 +19,7 @@ import { Choices } from "./commands/Choices";
 import type { Sheet } from "./commands/command";
 import { commandsOf } from "./commands/commands";
 import { ContextMenu, menuOf, type MenuPlace } from "./commands/ContextMenu";
+import { Finds } from "./commands/Finds";
 import { keyWords } from "./commands/keys";
 import { KeySheet } from "./commands/KeySheet";
 import { useShortcuts } from "./commands/useShortcuts";
@@ -201,7 +202,7 @@ export function Editor({ flowId }: { flowId: string }) {
       <Announcer />
       {sheet === "keys" && <KeySheet commands={commands} onClose={() => { setSheet(null); }} />}
       {sheet === "commands" && <Choices title="Commands" placeholder="A command's name" choices={commands.filter((one) => one.isEnabled)} onClose={() => { setSheet(null); }} />}
-      {sheet === "find" && <Choices title="Find in the flow" placeholder="A node's label, kind or content" choices={views.finds()} onClose={() => { setSheet(null); }} />}
+      {sheet === "find" && <Finds nodes={nodes} onReveal={views.reveal} onClose={() => { setSheet(null); }} />}
       {sheet === "templates" && (
         <TemplateChoices onInsert={(name, template) => { latest.current.insert(name, template); }} onClose={() => { setSheet(null); }} />
       )}

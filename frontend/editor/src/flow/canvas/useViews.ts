@@ -5,10 +5,8 @@ import type { Dropped, Point } from "helix-flows";
 import type { UseFlowResult } from "helix-flows/react";
 
 import { sizeOf } from "../../drawing";
-import { kindOfNode, labelOf, wordsOf } from "../../kinds";
 import { placesIn } from "../../nesting";
 import { tell } from "../../ui/Toasts";
-import type { Choice } from "../commands/Choices";
 import { type Direction, nextOf } from "../edits/placing";
 import type { Actions } from "../edits/useActions";
 import { goneNames } from "../history/useDropped";
@@ -29,7 +27,8 @@ export interface Views {
   pan: (by: Point) => void;
   /** Select the next node in a direction, and go there. */
   goTo: (direction: Direction) => void;
-  finds: () => Choice[];
+  /** Select a node, and go to it, at 100 %. */
+  reveal: (id: string) => void;
   /** Restore what somebody deleted, with one's own changes, and go there. */
   restore: (all: readonly Dropped[]) => void;
 }
@@ -103,14 +102,6 @@ export function useViews({ sync, document, nodes, edges }: UseFlowResult, { sele
         reveal(next, false);
       }
     },
-    finds: () =>
-      nodes.map((node) => ({
-        id: node.id,
-        label: labelOf(node),
-        hint: kindOfNode(node).name,
-        icon: kindOfNode(node).icon,
-        words: wordsOf(node),
-        run: () => { reveal(node.id, true); },
-      })),
+    reveal: (id) => { reveal(id, true); },
   };
 }

@@ -1,5 +1,5 @@
 import type { LucideIcon } from "lucide-react";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 
 import { Dialog } from "../../ui/Dialog";
 import { isInputMethods, keyWords } from "./keys";
@@ -40,7 +40,7 @@ function matching(choices: readonly Choice[], typed: string): Choice[] {
 export function Choices({ title, placeholder, choices, empty = "No matches.", onClose }: Props) {
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
-  const found = matching(choices, typed);
+  const found = useMemo(() => matching(choices, typed), [choices, typed]);
   const active = Math.min(at, found.length - 1);
   const choose = (choice: Choice | undefined): void => {
     if (choice !== undefined) {
