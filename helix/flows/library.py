@@ -10,7 +10,6 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from helix.chain import chain_text, chained, origin_of
-from helix.delivery.protocol import encode_json
 from helix.documents.decoding import decode_in_parts
 from helix.documents.document import (
     DocumentLimits,
@@ -19,11 +18,11 @@ from helix.documents.document import (
     deleted_nodes,
     diff,
     empty_document,
-    encode_document,
     validate_new,
     validate_past,
 )
 from helix.documents.duplicating import duplicate
+from helix.documents.encoding import encode_in_parts
 from helix.documents.importing import FORMAT, FORMAT_VERSION, complete, read_import
 from helix.documents.templates import Template
 from helix.errors import TemplateNotFound
@@ -355,8 +354,8 @@ class FlowLibrary:
         def make() -> tuple[Summary, bytes, bytes]:
             document = FlowDocument(check(make_whole(), self.limits))
             patch = diff(empty_document(), document.content)
-            text = encode_json(patch) if patch else b""
-            return summary_of(document), text, encode_document(document.content)
+            text = encode_in_parts(patch) if patch else b""
+            return summary_of(document), text, encode_in_parts(document.content)
 
         summary, text, encoded = await self._apart(size, make, charge)
         now = self._wall()

@@ -9,16 +9,15 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from helix.delivery.parts import SharedText
-from helix.delivery.protocol import encode_json
 from helix.documents.decoding import decode_in_parts
 from helix.documents.document import (
     DocumentLimits,
     FlowDocument,
     JsonObject,
     diff,
-    encode_document,
     merge,
 )
+from helix.documents.encoding import encode_in_parts
 from helix.limits.apart import Apart
 from helix.limits.rate_limit import Charge
 from helix.log.edits import FlowState, Replacement
@@ -70,8 +69,8 @@ class Rewriting:
         content: JsonObject = decode_in_parts(text)
         patch = diff(content, self._whole)
         document = FlowDocument(merge(content, patch), self._limits)
-        whole = SharedText(encode_document(document.content))
-        return Replacement(encode_json(patch), document, whole)
+        whole = SharedText(encode_in_parts(document.content))
+        return Replacement(encode_in_parts(patch), document, whole)
 
     def _keep(self, made: Replacement, base: tuple[str, int]) -> None:
         self._made, self._base = made, base

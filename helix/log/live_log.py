@@ -15,7 +15,7 @@ from helix.delivery.parts import SharedText
 from helix.documents.document import FlowDocument, encode_document
 from helix.errors import FlowDeleted, FlowNotFound
 from helix.log.edits import FlowState, summary_of
-from helix.log.replaying import HERE_BYTES, LogSettings, apply_entry, replay
+from helix.log.replaying import HERE_BYTES, LogSettings, Replayed, apply_entry, replay
 from helix.records import Entry, FlowHead, StoredFlow
 
 RECENT_BYTES = 128 * 1024
@@ -55,7 +55,7 @@ class LiveLog:
     The durable log of an open flow, and the document that results from it.
 
     :param stored: the flow in the store; ``None`` for a flow that it doesn't have yet.
-    :param document: the document of ``stored``. It is taken over.
+    :param replayed: its document, which is taken over.
 
     :ivar epoch: the log's identity; a new one if the store has none.
     :ivar version: how many entries are durable.
@@ -90,11 +90,11 @@ class LiveLog:
         flow_id: str,
         settings: LogSettings,
         stored: StoredFlow | None,
-        document: FlowDocument,
+        replayed: Replayed,
     ) -> None:
         self.flow_id = flow_id
         self._settings = settings
-        self.replace(stored, document)
+        self.replace(stored, replayed)
 
     @classmethod
     async def load(cls, flow_id: str, settings: LogSettings) -> LiveLog:
@@ -107,15 +107,15 @@ class LiveLog:
         try:
             stored = await settings.store.load(flow_id)
         except FlowNotFound:
-            return cls(flow_id, settings, None, FlowDocument.empty(settings.limits))
+            return cls(flow_id, settings, None, Replayed(FlowDocument.empty(settings.limits)))
         if stored.head.deleted_at is not None:
             raise FlowDeleted()
         return cls(flow_id, settings, stored, await replay(stored, settings))
 
-    def replace(self, stored: StoredFlow | None, document: FlowDocument) -> None:
+    def replace(self, stored: StoredFlow | None, replayed: Replayed) -> None:
         """Start again from the store's content; parameters as the constructor's."""
-        self.document = document
-        self._encoded: SharedText | None = None
+        self.document = replayed.document
+        self._encoded = replayed.text
         self._escaping: tuple[SharedText, list[Deferred[object]]] | None = None
         self._recent: deque[Entry] | None = None  # a deque takes 600 bytes when it is empty
         self._recent_bytes = 0

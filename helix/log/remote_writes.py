@@ -220,8 +220,8 @@ class RemoteWrites:
 
     async def _begin_anew(self) -> None:
         stored = await self._settings.store.load(self._flow_log.flow_id)
-        document = await replay(stored, self._settings)
+        replayed = await replay(stored, self._settings)
         if not self._closed:
-            self._flow_log.replace(stored, document)
+            self._flow_log.replace(stored, replayed)
             self._submitters.begin_anew()
             self._follower.replaced()

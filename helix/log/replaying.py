@@ -11,6 +11,7 @@ import msgspec
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from helix.delivery.parts import SharedText
 from helix.documents.decoding import decode_in_parts
 from helix.documents.document import (
     DocumentLimits,
@@ -19,6 +20,7 @@ from helix.documents.document import (
     empty_document,
     encode_document,
 )
+from helix.documents.encoding import encode_in_parts
 from helix.errors import FlowDeleted, StoreCorrupt
 from helix.interfaces import IFlowStore
 from helix.limits.apart import Apart, at_once
@@ -66,7 +68,19 @@ class LogSettings:
     apart: Apart = at_once
 
 
-async def replay(stored: StoredFlow, settings: LogSettings) -> FlowDocument:
+@attrs.frozen
+class Replayed:
+    """
+    A document that a log has made.
+
+    :ivar text: it as JSON, of a large one.
+    """
+
+    document: FlowDocument
+    text: SharedText | None = None
+
+
+async def replay(stored: StoredFlow, settings: LogSettings) -> Replayed:
     """
     Make the document of a flow that was loaded. The reactor turns meanwhile.
 
@@ -81,14 +95,16 @@ async def replay(stored: StoredFlow, settings: LogSettings) -> FlowDocument:
         apply_entry(document, entry)
         if done % REPLAYED_AT_ONCE == 0:
             await deferLater(settings.clock, 0)
-    return document
+    return Replayed(document)
 
 
-def _replayed(stored: StoredFlow, limits: DocumentLimits) -> FlowDocument:
+def _replayed(stored: StoredFlow, limits: DocumentLimits) -> Replayed:
     document, entries = _begin(stored, limits)
     for entry in entries:
         apply_entry(document, entry)
-    return document
+    if stored.snapshot is not None and not entries:
+        return Replayed(document, SharedText(stored.snapshot))
+    return Replayed(document, SharedText(encode_in_parts(document.content)))
 
 
 def _begin(stored: StoredFlow, limits: DocumentLimits) -> tuple[FlowDocument, list[Entry]]:
@@ -152,6 +168,7 @@ async def load_state(flow_id: str, version: int | None, settings: LogSettings) -
     stored = await settings.store.load(flow_id, version)
     if stored.head.deleted_at is not None:
         raise FlowDeleted()
-    document = await replay(stored, settings)
+    replayed = await replay(stored, settings)
     at = stored.head.version if version is None else version
-    return FlowState(stored.head, at, encode_document(document.content))
+    text = replayed.text or encode_document(replayed.document.content)
+    return FlowState(stored.head, at, text)

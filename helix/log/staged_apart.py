@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from helix.delivery.parts import SharedText
-from helix.delivery.protocol import encode_json
 from helix.documents.decoding import decode_in_parts
-from helix.documents.document import DocumentLimits, FlowDocument, JsonObject, encode_document
+from helix.documents.document import DocumentLimits, FlowDocument, JsonObject
+from helix.documents.encoding import encode_in_parts
 from helix.errors import HelixError, TooManyPending
 from helix.limits.apart import Apart
 from helix.log.edits import FlowState, Replacement, Submission
@@ -78,8 +78,8 @@ class StagedApart:
             return _Staged(error, dropped)
         assert not isinstance(staged, Replacement)
         document.apply(staged)
-        whole = SharedText(encode_document(document.content))
-        return _Staged(Replacement(encode_json(staged), document, whole), dropped)
+        whole = SharedText(encode_in_parts(document.content))
+        return _Staged(Replacement(encode_in_parts(staged), document, whole), dropped)
 
     def _keep(self, staged: _Staged | None, base: tuple[str, int]) -> None:
         self._staged, self._base = staged, base

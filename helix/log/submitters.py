@@ -136,9 +136,9 @@ class Submitters:
         "_at_hand",
         "_at_hand_of",
         "_clients",
-        "_has_orphans",
         "_log",
         "_numbers",
+        "_orphans",
         "_store",
         "held_count",
     )
@@ -147,7 +147,7 @@ class Submitters:
         self._log = log
         self._store = store
         self._clients: dict[str, Submitter] = {}
-        self._has_orphans = False
+        self._orphans: set[str] = set()
         self._at_hand: dict[tuple[str | None, int | None], Entry] = {}
         self._at_hand_of: tuple[str, int] | None = None
         self._numbers = count()
@@ -178,14 +178,14 @@ class Submitters:
         client = self._clients[client_id]
         client.members -= 1
         if not client.members:
-            self._has_orphans = True
+            self._orphans.add(client_id)
 
     def forget_orphans(self) -> None:
         """Forget clients without members. None of their submissions may be under way."""
-        if self._has_orphans:
-            self._has_orphans = False
-            for client_id in [one for one, client in self._clients.items() if not client.members]:
+        for client_id in self._orphans:
+            if not self._clients[client_id].members:
                 del self._clients[client_id]
+        self._orphans.clear()
 
     def last_op_id(self, client_id: str) -> int | None:
         """The largest ``op_id`` of a client that is in the log or pending."""
@@ -207,7 +207,7 @@ class Submitters:
         client = self._clients.get(client_id)
         if client is None:
             client = self._clients[client_id] = Submitter()
-            self._has_orphans = True
+            self._orphans.add(client_id)
         pending = client.under_way.get(op_id)
         if pending is None:
             pending = Pending(submission, client, next(self._numbers))
