@@ -172,7 +172,7 @@ export function tinted(name: string, { kind, own }: Tint): { className: string; 
 /** Give a field's label by its name. If kinds use different labels, one of them. */
 export function fieldLabel(name: string): string {
   const field = KINDS.flatMap(({ fields }) => fields).find((one) => one.name === name);
-  return field?.label ?? name.charAt(0).toUpperCase() + name.slice(1);
+  return field?.label ?? shortOf(name.charAt(0).toUpperCase() + name.slice(1));
 }
 
 /** Tell whether a value fits a field: other programs may write anything. */

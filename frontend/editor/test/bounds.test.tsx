@@ -2,6 +2,8 @@
 /** Whatever is in a document, and whatever members say, takes bounded work and room in a page. */
 
 import { emptyDocument, type FlowDocument, type FlowNode, type JsonObject, type Member, type SyncedFlow } from "helix-flows";
+import { flushSync } from "react-dom";
+import { createRoot } from "react-dom/client";
 import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it, vi } from "vitest";
 
@@ -11,7 +13,8 @@ import { elementsOf, shownEdges } from "../src/flow/canvas/elements";
 import { read } from "../src/flow/panels/readings";
 import { MOST_SELECTED, MOST_SELECTING, selectingIn } from "../src/flow/people/people";
 import { MOST } from "../src/home/seen";
-import { kindOf, labelOf, shortOf } from "../src/kinds";
+import { fieldLabel, kindOf, labelOf, shortOf } from "../src/kinds";
+import { AsJson } from "../src/ui/AsJson";
 
 vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
 const { scaleOf } = await import("../src/flow/canvas/FarPicture");
@@ -67,7 +70,8 @@ describe("EDI64: the properties", () => {
   const [skill, agent] = [kindOf("skill"), kindOf("agent")];
   const links = agent.fields.find(({ form }) => form === "links");
   const sync = (document: FlowDocument): SyncedFlow => ({ state: { document } }) as Partial<SyncedFlow> as SyncedFlow;
-  const fieldsOf = (node: FlowNode): string => renderToStaticMarkup(<NodeFields sync={sync({ ...emptyDocument(), nodes: { [node.id]: node } })} nodes={[node]} members={[]} />);
+  const fieldsOf = (node: FlowNode, others: FlowDocument["nodes"] = {}): string =>
+    renderToStaticMarkup(<NodeFields sync={sync({ ...emptyDocument(), nodes: { ...others, [node.id]: node } })} nodes={[node]} members={[]} />);
 
   it("show a hundred fields that no kind has, and the rest as JSON", () => {
     const html = fieldsOf(nodeOf("n", Object.fromEntries(Array.from({ length: 30_000 }, (_, n) => [`k${n}`, n]))));
@@ -90,6 +94,36 @@ describe("EDI64: the properties", () => {
     const html = fieldsOf({ ...nodeOf("n", { [links?.name ?? ""]: list }), type: "agent" });
     expect(html.split("Not in this flow")).toHaveLength(101);
     expect(html).toContain("29900 more that are not in this flow");
+  });
+
+  it("offer some of very many nodes to link to, the chosen ones first", () => {
+    const nodes = Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`s${n}`, { ...nodeOf(`s${n}`, { label: `Skill ${n}` }), type: links?.kinds?.[0] ?? "" }]));
+    const html = fieldsOf({ ...nodeOf("n", { [links?.name ?? ""]: ["s2999"] }), type: "agent" }, nodes);
+    expect(html).toContain("Skill 2999<");
+    expect(html.split("type=\"checkbox\" checked")).toHaveLength(2);
+    expect(html).toContain("2500 more can");
+  });
+
+  it("show the beginning of a field's long name", () => {
+    const html = fieldsOf(nodeOf("n", { ["x".repeat(1_000_000)]: 5 }));
+    expect(html.length).toBeLessThan(100_000);
+    expect(fieldLabel("y".repeat(1_000_000))).toHaveLength(300);
+  });
+
+  it("write what is long as JSON without indenting it", () => {
+    const [short, long] = [[5], Array.from({ length: 200_000 }, () => 5)].map((value) => {
+      const page = document.createElement("div");
+      const root = createRoot(page);
+      flushSync(() => { root.render(<AsJson value={value} />); });
+      flushSync(() => {
+        const details = page.querySelector("details") as HTMLDetailsElement;
+        details.open = true;
+        details.dispatchEvent(new Event("toggle"));
+      });
+      return page.querySelector("pre")?.textContent ?? "";
+    });
+    expect(short).toBe("[\n  5\n]");
+    expect(long).toBe(`[${"5,".repeat(50_000)}`.slice(0, 100_000).concat("…"));
   });
 
   it.each([[27, true], [28, true], [29, false], [50_000, false]])("take JSON that nests %d deep as a document takes it", (depth, isFitting) => {

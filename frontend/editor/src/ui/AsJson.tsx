@@ -5,8 +5,9 @@ const MOST = 100_000;
 
 function written(value: unknown): string {
   try {
-    const text = JSON.stringify(value, null, 2);
-    return text.length > MOST ? `${text.slice(0, MOST)}…` : text;
+    const text = JSON.stringify(value);
+    // With line breaks and indentation, a long text would be many times as long.
+    return text.length > MOST ? `${text.slice(0, MOST)}…` : JSON.stringify(value, null, 2);
   } catch (error) {
     return `This can't be written as JSON: ${String(error)}`;
   }

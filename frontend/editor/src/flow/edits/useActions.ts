@@ -24,6 +24,9 @@ import { useRoom } from "./useRoom";
 /** The distance between a copy and its original. */
 const STEP: Point = { x: 32, y: 32 };
 
+/** The most nodes and edges that are pasted at once: as many as a flow may have by default. */
+const MOST_PASTED = 20_000;
+
 export interface Actions extends Grouping {
   /** The selected ids, nodes before edges. */
   selected: readonly string[];
@@ -123,7 +126,9 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
   const paste = (text: string): void => {
     const found = readPart(text);
     const [first] = found?.nodes ?? [];
-    if (found !== null && first !== undefined) {
+    if (found !== null && found.nodes.length + found.edges.length > MOST_PASTED) {
+      tell(`At most ${MOST_PASTED} nodes and edges can be pasted at once.`);
+    } else if (found !== null && first !== undefined) {
       const [middle, target] = [middleOf(found), inSight()];
       const { x, y } = first.position;
       const by = { x: Math.round(x + target.x - middle.x) - x, y: Math.round(y + target.y - middle.y) - y };

@@ -2,7 +2,7 @@ import { type FlowNode, type JsonObject, type Member, own, type SyncedFlow } fro
 import { memo } from "react";
 
 import { sizeOf } from "../../drawing";
-import { type Field, fieldFor, hasKindInData, KINDS, kindOfNode, textOf } from "../../kinds";
+import { type Field, fieldFor, hasKindInData, KINDS, kindOfNode, shortOf, textOf } from "../../kinds";
 import { placesIn } from "../../nesting";
 import { AsJson } from "../../ui/AsJson";
 import { MAX_SIZE, MIN_SIZE } from "../canvas/FlowNode";
@@ -97,7 +97,7 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
       {isOneKind ? <KindFields kind={kind} nodes={nodes} render={dataField}>{kindField}</KindFields> : <Section title="Kind">{kindField}</Section>}
       {others.length > 0 && (
         <Section title="More">
-          {others.slice(0, MOST_OTHERS).map((name) => dataField({ name, label: name, form: "json" }))}
+          {others.slice(0, MOST_OTHERS).map((name) => dataField({ name, label: shortOf(name), form: "json" }))}
           {others.length > MOST_OTHERS && (
             <>
               <p className="muted">{others.length - MOST_OTHERS} more fields can't be edited here.</p>

@@ -11,6 +11,7 @@ import { Desk, node } from "../../../../client/test/desk";
 import { rootsOfTests } from "../../../../client/test/roots";
 import { readPart } from "../../../src/flow/edits/parts";
 import type { Actions } from "../../../src/flow/edits/useActions";
+import { Toasts } from "../../../src/ui/Toasts";
 
 vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
 const { useActions } = await import("../../../src/flow/edits/useActions");
@@ -33,7 +34,7 @@ async function open(): Promise<Opened> {
   const Flow = () => {
     flow = useFlow("demo", { url: "http://helix.test", keeper: null, webSocket: desk.network.webSocket });
     actions = useActions(flow, false);
-    return <div className="stage"><Announcer /></div>;
+    return <div className="stage"><Announcer /><Toasts /></div>;
   };
   const place = document.body.appendChild(document.createElement("div"));
   const root = createRoot(place);
@@ -75,6 +76,14 @@ describe("EDI65: an edit that no document can hold", () => {
     await act(() => desk.pass(700));
     expect(desk.server.document.nodes["n"]).toMatchObject({ position: { x: 8, y: 0 } });
     expect(now().said).toBe("Moved 1 node");
+  });
+
+  it("is told, where very much is pasted", async () => {
+    const { desk, now } = await open();
+    act(() => { now().actions.paste(part(...Array.from({ length: 20_001 }, (_, n) => node(`p${n}`)))); });
+    await act(() => desk.pass(700));
+    expect(document.body.textContent).toContain("At most 20000 nodes and edges can be pasted at once.");
+    expect(Object.keys(now().flow.document?.nodes ?? {})).toHaveLength(2);
   });
 
   it("is no part of a flow, where its nodes are at places that no flow has", () => {
