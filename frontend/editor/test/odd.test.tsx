@@ -59,6 +59,29 @@ describe("EDI61: odd documents", () => {
   });
 });
 
+describe("EDI61: the picture of an odd document", () => {
+  const text = fc.constantFrom("<script>x</script>", "]]>", "&lt;&amp;&", "\"'><svg onload=x>", "\u0000\u0008\u001f\ufffe", "\ud800", "\udc00x", "\u2028", "<!--", "<![CDATA[", "url(#x)", "javascript:x");
+  const label = fc.oneof(text, odd, fc.array(text, { minLength: 1, maxLength: 3 }).map((all) => all.join("")));
+
+  it("is one of shapes and texts alone, whatever is written in it", () => {
+    fc.assert(fc.property(nodeFields, edgeFields, label, label, label, fc.record({ backgroundColor: label, border: label, borderColor: label }), (ofNode, ofEdge, title, first, second, style) => {
+      const document = documentOf({ ...ofNode, style, data: { label: first, description: second, color: first } }, { ...ofEdge, label: second });
+      const { svg } = draw({ ...document, title: typeof title === "string" ? title : "" }, LOOK);
+      // A PNG is made of it by its address.
+      expect(() => encodeURIComponent(svg)).not.toThrow();
+      const picture = new DOMParser().parseFromString(svg, "application/xml");
+      const all = [...picture.querySelectorAll("*")];
+      expect(all.map(({ tagName }) => tagName).filter((name) => !["svg", "title", "defs", "marker", "path", "rect", "g", "text"].includes(name))).toEqual([]);
+      for (const { attributes } of all) {
+        for (const { name, value } of attributes) {
+          expect(name).not.toMatch(/^on|href|style/i);
+          expect(value === "url(#arrow)" || !/url|script|[<>]/i.test(value), `${name}=${value}`).toBe(true);
+        }
+      }
+    }), { numRuns: 500 });
+  });
+});
+
 describe("EDI61: odd members", () => {
   const member = (meta: JsonObject): Member => ({ clientId: "c", key: "k", name: "Eve", color: "x", isSelf: false, meta });
 
