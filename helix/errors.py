@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from math import ceil
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class HelixError(Exception):
@@ -193,6 +193,30 @@ class OriginRefused(ConnectionRefused):
 
     code = "origin_refused"
     default_message = "The Origin is not allowed: see --allow-origin"
+
+
+class Forbidden(HelixError):
+    """Somebody may see a flow, but not do this with it."""
+
+    code = "forbidden"
+    default_message = "You may not do this"
+
+    @classmethod
+    def needs(cls, role: str, own: str) -> Self:
+        """:param role: what the request needs; ``own``: what the client is."""
+        return cls(f"This needs the role {role}, and you are {own}")
+
+
+class ForbiddenPath(Forbidden):
+    """A patch changes something that its client's grant doesn't cover."""
+
+    code = "forbidden_path"
+    default_message = "You may not change this part of the flow"
+
+    @classmethod
+    def at(cls, path: str) -> Self:
+        """:param path: a JSON Pointer to the first place."""
+        return cls(f"{path}: you may not change this part of the flow")
 
 
 class HostRefused(ConnectionRefused):

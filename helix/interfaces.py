@@ -8,18 +8,21 @@ import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from helix.access.principal import Principal
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
 
 
 @attrs.frozen
-class Principal:
+class Credentials:
     """
-    The identity of a client.
+    What a client shows of who it is.
 
-    :ivar subject: its name for the server; ``None`` for a guest.
+    :ivar token: a token or an API key; ``None`` if it sent none.
+    :ivar named: who it is by the header of an authenticating proxy that is trusted; ``None`` else.
     """
 
-    subject: str | None = None
+    token: str | None = None
+    named: str | None = None
 
 
 class IMember(Interface):
@@ -53,12 +56,12 @@ class IMember(Interface):
 class IAuthenticator(Interface):
     """Finds out who connects."""
 
-    def authenticate(token: str | None) -> Principal:
+    def authenticate(credentials: Credentials) -> Deferred[Principal]:
         """
-        Give the principal of a ``token``.
+        Give the principal of ``credentials``. The Deferred has fired already, except where keys
+        must be fetched first; it always fires within a bounded time.
 
-        :param token: what the client sent, decoded; ``None`` where it sent none.
-        :raises TokenRefused: when its holder may not connect.
+        :raises TokenRefused: (through the Deferred) when their holder may not come in.
         """
 
 

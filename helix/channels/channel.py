@@ -7,6 +7,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from helix.access.principal import Principal
 from helix.delivery.outlet import Outlet
 from helix.delivery.parts import Parts
 from helix.delivery.protocol import Data, encode_json
@@ -25,6 +26,10 @@ class Port(Protocol):
     @property
     def user_name(self) -> str:
         """The name that the client gave in any of its channels; empty if it gave none."""
+
+    @property
+    def principal(self) -> Principal:
+        """Who the client is."""
 
     def push(self, event: str, payload: bytes) -> None:
         """Send this channel ``event`` with JSON ``payload``."""

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from helix.access.principal import ANYBODY, Principal
 from helix.channels.budget import ClientBudget, ConnectionLimits
 from helix.channels.channel import Channel, plain_refusal
 from helix.channels.port import AnyMessage, ChannelPort, PortState
@@ -68,6 +69,7 @@ class Connection:
     :param address: the budget of the client's address; ``None`` for this machine.
     :param work: tells how much time the reactor's thread has taken, in seconds.
 
+    :ivar principal: who the client is.
     :ivar last_seen: when the client last sent anything, in the clock's seconds.
     """
 
@@ -84,6 +86,7 @@ class Connection:
         "_telemetry",
         "last_seen",
         "outlet",
+        "principal",
         "work",
     )
 
@@ -99,8 +102,10 @@ class Connection:
         close: Callable[[CloseCode, str], None],
         address: AddressBudget | None,
         work: Callable[[], float] = thread_time,
+        principal: Principal = ANYBODY,
     ) -> None:
         self.outlet = outlet
+        self.principal = principal
         self.work = work
         self._router = router
         self._limits = limits
@@ -529,8 +534,17 @@ class Connections:
         outlet: Outlet,
         close: Callable[[CloseCode, str], None],
         address: AddressBudget | None,
+        principal: Principal = ANYBODY,
     ) -> Connection:
         """The protocol's state for a client that has connected; parameters as `Connection`'s."""
         return Connection(
-            outlet, self.router, self.limits, self.clock, self.telemetry, close, address, self.work
+            outlet,
+            self.router,
+            self.limits,
+            self.clock,
+            self.telemetry,
+            close,
+            address,
+            self.work,
+            principal,
         )

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from helix.access.principal import Principal
 from helix.channels.channel import Channel
 from helix.channels.router import key_of
 from helix.delivery.outlet import Outlet
@@ -21,6 +22,7 @@ class Carrier(Protocol):
     """What a port asks of its connection. (`helix.channels.channel.Port` says what each does)"""
 
     outlet: Outlet
+    principal: Principal
 
     @property
     def user_name(self) -> str: ...
@@ -75,6 +77,10 @@ class ChannelPort:
     @property
     def user_name(self) -> str:
         return self._connection.user_name
+
+    @property
+    def principal(self) -> Principal:
+        return self._connection.principal
 
     def work(self) -> float:
         return self._connection.work()

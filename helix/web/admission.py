@@ -11,10 +11,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
+from helix.access.principal import ANYBODY, Principal
 from helix.channels.clients import ClientService
 from helix.delivery.protocol import Serializer, serializer_for
 from helix.errors import ConnectionRefused, Draining, RateLimited
-from helix.interfaces import IAuthenticator, Principal
+from helix.interfaces import Credentials, IAuthenticator
 from helix.limits.addresses import UNIX, AddressBook, AddressBudget, TrustedProxies, customer_of
 from helix.limits.rate_limit import Charge
 from helix.telemetry.events import Telemetry
@@ -66,6 +67,12 @@ def _first(request: IRequest, name: bytes) -> str:
 def host_of(address: object) -> str | None:
     """The IP address of a peer; ``None`` for that of a unix socket."""
     return address.host if isinstance(address, IPv4Address | IPv6Address) else None
+
+
+def principal_of(request: IRequest) -> Principal:
+    """Who makes a request. (`helix.web.http_request.LimitedRequest`)"""
+    principal: Principal = getattr(request, "principal", ANYBODY)
+    return principal
 
 
 def body_bytes(request: IRequest) -> int:
@@ -236,7 +243,10 @@ class AdmissionControl:
             offered = [
                 one.strip() for one in (header(request, b"sec-websocket-protocol") or "").split(",")
             ]
-            principal = self._authenticator.authenticate(token_from(auth_token, offered))
+            found: list[Principal] = []
+            credentials = Credentials(token_from(auth_token, offered))
+            self._authenticator.authenticate(credentials).addCallback(found.append)
+            principal = found[0]
             address = self.visitors.address(request)
             self._clients.check_room(address)
         except (ConnectionRefused, RateLimited, Draining) as error:

@@ -10,6 +10,7 @@ import attrs
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET
 
+from helix.access.principal import ANYBODY, Principal
 from helix.errors import BodyTooLarge, HostRefused
 from helix.web.admission import header
 from helix.web.answers import PacedRequest
@@ -75,8 +76,11 @@ class LimitedRequest(PacedRequest):
     :cvar limits: of its body.
     :cvar hosts: the allowed ``Host`` names.
     :cvar words: the fixed words of addresses.
+
+    :ivar principal: who makes it.
     """
 
+    principal: Principal = ANYBODY
     limits = BodyLimits(0, 0)
     hosts = HostPolicy(["*"])
     words: Words = frozenset()

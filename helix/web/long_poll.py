@@ -129,7 +129,9 @@ class PollingClient:
             service.backlog,
             lambda: self.close(CloseCode.TOO_MUCH_WAITS, ""),
         )
-        self.connection = service.connections.make(self._mailbox, self.close, admission.budget)
+        self.connection = service.connections.make(
+            self._mailbox, self.close, admission.budget, admission.principal
+        )
         self._is_closing = self._is_gone = False
         self._resting: IDelayedCall | None = None
         self._poll: Request | None = None

@@ -132,7 +132,7 @@ class SocketProtocol(WebSocketServerProtocol):
     def onOpen(self) -> None:
         self.outlet = self._make_outlet()
         self.connection = self.factory.connections.make(
-            self.outlet, self.close, self.admission.budget
+            self.outlet, self.close, self.admission.budget, self.admission.principal
         )
         if self._perMessageCompress is not None:
             # No more than a frame is ever inflated.

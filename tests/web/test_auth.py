@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helix.access.principal import ANYBODY, Principal
 from helix.errors import OriginRefused, TokenRefused
+from helix.interfaces import Credentials
 from helix.web.auth import (
     MAX_TOKEN_BYTES,
     TOKEN_PREFIX,
@@ -65,8 +67,10 @@ def test_con3_token_too_long() -> None:
 
 
 def test_con3_anyone_is_a_guest() -> None:
-    assert Anyone().authenticate(None).subject is None
-    assert Anyone().authenticate("whatever").subject is None
+    for token in (None, "whatever"):
+        came: list[Principal] = []
+        Anyone().authenticate(Credentials(token)).addCallback(came.append)
+        assert came == [ANYBODY]
 
 
 SAME = [
