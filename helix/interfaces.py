@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -30,6 +31,19 @@ class IMember(Interface):
 
     topic = Attribute("The topic as its client wrote it, a string.")
     outlet = Attribute("The `helix.delivery.outlet.Outlet` of the member's connection.")
+
+    author = Attribute("Who edits as this member, as a name to show; empty if it has none.")
+
+    edits_all = Attribute("Whether it may change all of the document.")
+
+    def check_edit(effective: dict[str, Any], content: Mapping[str, Any]) -> None:
+        """
+        Check an edit by the member when its turn comes.
+
+        :param effective: the patch that it comes to.
+        :param content: the document before it.
+        :raises Forbidden, ForbiddenPath: when the member may not make it, by now.
+        """
 
     def push(event: str, payload: bytes) -> None:
         """Send this member alone ``event`` with JSON ``payload``."""

@@ -15,6 +15,7 @@ from helix.channels.clients import ClientLimits, ClientService
 from helix.channels.connection import Connections
 from helix.channels.document import PatchLimits
 from helix.channels.router import Router
+from helix.channels.tokens import Tokens
 from helix.config import Config
 from helix.delivery.backlog import Backlog
 from helix.documents.ids import new_id
@@ -148,7 +149,8 @@ def build_server(
     proxies = TrustedProxies.parse(config.trusted_proxy)
     book = AddressBook(_address_limits(config, limits))
     visitors = Visitors(clock, proxies, origins, book, telemetry, thread_work)
-    admission = AdmissionControl(clients, visitors, Anyone(), telemetry)
+    authenticator = Anyone()
+    admission = AdmissionControl(clients, visitors, authenticator, telemetry)
     patches = PatchLimits(
         logs.limits.max_patch_bytes,
         logs.limits.max_document_bytes,
@@ -157,7 +159,8 @@ def build_server(
     )
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
     router = Router(sessions, patches, library.delete if config.management_deletes else None)
-    connections = Connections(clock, router, limits, telemetry, thread_work)
+    tokens = Tokens(authenticator, wall)
+    connections = Connections(clock, router, limits, telemetry, tokens, thread_work)
     sizes = (config.max_frame_bytes, config.high_water_mark, backlog)
     root = Root(
         Web(sessions, clients, metrics, status, editor),

@@ -11,7 +11,14 @@ from helix.access.principal import Principal
 from helix.delivery.outlet import Outlet
 from helix.delivery.parts import Parts
 from helix.delivery.protocol import Data, encode_json
-from helix.errors import FrameTooLarge, HelixError, TooManyValues
+from helix.errors import (
+    ConnectionRefused,
+    FlowNotFound,
+    Forbidden,
+    FrameTooLarge,
+    HelixError,
+    TooManyValues,
+)
 
 
 class Port(Protocol):
@@ -46,6 +53,16 @@ class Port(Protocol):
     def charge(self, seconds: float, size: int) -> None:
         """Charge the client for work that it caused. (`helix.interfaces.IMember`)"""
 
+    def renew(self, payload: bytes) -> Deferred[bytes]:
+        """
+        Serve the client by another token from now on, on all channels of its connection.
+
+        :param payload: of an ``access_token`` (JSON).
+        :return: a Deferred of the response.
+        :raises InvalidParameters: when it holds no token.
+        :raises TokenRefused, Forbidden: (through the Deferred) when it isn't accepted.
+        """
+
     def end(self, event: str) -> None:
         """End the channel with ``phx_close`` or ``phx_error``, from the server's side."""
 
@@ -75,6 +92,12 @@ class Channel(Protocol):
         :return: the response, a JSON object, or its Deferred; ``None`` for a push that gets none.
         """
 
+    def decide_again(self) -> None:
+        """
+        Find out anew what the client may do, and tell it where that has changed. The channel is
+        ended for good where nothing is left.
+        """
+
     def limited(self, event: str, payload: bytes) -> None:
         """A push was refused before it came here, because of the rate limit."""
 
@@ -85,9 +108,13 @@ class Channel(Protocol):
         """The client left, closed, or joined anew."""
 
 
+_TOLD_IN_FULL = (FrameTooLarge, TooManyValues, Forbidden, FlowNotFound, ConnectionRefused)
+"""Errors of which clients of the first generation know nothing."""
+
+
 def plain_refusal(error: HelixError) -> bytes:
     """The refusal for the first generation of clients, with the time to try again if known."""
-    if error.retry_after is not None or isinstance(error, FrameTooLarge | TooManyValues):
+    if error.retry_after is not None or isinstance(error, _TOLD_IN_FULL):
         return full_refusal(error)
     return encode_json({"reason": error.message})
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -17,6 +17,7 @@ from helix.channels.budget import ClientBudget, ConnectionLimits
 from helix.channels.channel import Channel, plain_refusal
 from helix.channels.port import AnyMessage, ChannelPort, PortState
 from helix.channels.router import Router, key_of
+from helix.channels.tokens import EXPIRY_WARNING, Tokens
 from helix.delivery.outlet import Outlet
 from helix.delivery.parts import FrameSeries, Parts
 from helix.delivery.protocol import (
@@ -28,10 +29,13 @@ from helix.delivery.protocol import (
     Encoding,
     Ref,
     decode_binary,
+    encode_json,
 )
 from helix.errors import (
     CloseCode,
     FlowDeleted,
+    FlowNotFound,
+    Forbidden,
     FrameTooLarge,
     HelixError,
     InvalidFlowId,
@@ -50,6 +54,9 @@ from helix.telemetry.events import Telemetry
 MAX_QUEUED = 1000
 """Frames that may wait for one join; more close the connection, so none is dropped silently."""
 
+CLOCK_SLACK = 1.0
+"""Seconds by which a timer and the machine's clock may differ, unless that was set."""
+
 
 def _join_ref_of(join: AnyMessage) -> Ref:
     return join.ref if join.join_ref is None else join.join_ref
@@ -67,6 +74,7 @@ class Connection:
     :param router: finds channels.
     :param close: called with a `CloseCode` and a reason to close the transport.
     :param address: the budget of the client's address; ``None`` for this machine.
+    :param tokens: finds out who the client is by another token, and until when.
     :param work: tells how much time the reactor's thread has taken, in seconds.
 
     :ivar principal: who the client is.
@@ -80,10 +88,12 @@ class Connection:
         "_close",
         "_closed",
         "_encoding",
+        "_expiring",
         "_limits",
         "_ports",
         "_router",
         "_telemetry",
+        "_tokens",
         "last_seen",
         "outlet",
         "principal",
@@ -101,6 +111,7 @@ class Connection:
         telemetry: Telemetry,
         close: Callable[[CloseCode, str], None],
         address: AddressBudget | None,
+        tokens: Tokens,
         work: Callable[[], float] = thread_time,
         principal: Principal = ANYBODY,
     ) -> None:
@@ -118,6 +129,23 @@ class Connection:
         self.last_seen = clock.seconds()
         self._budget = ClientBudget(limits, address, self.last_seen)
         self._began: float | None = None
+        self._tokens = tokens
+        self._expiring: IDelayedCall | None = None
+        self._await_expiry()
+
+    def become(self, principal: Principal) -> None:
+        """
+        Serve the client as a principal from now on. What it may do is decided again for each of its
+        channels, and it is told what has changed.
+
+        :param principal: the same one, too, where something else than its token gives it rights.
+        """
+        if self._closed:
+            return
+        self.principal = principal
+        self._await_expiry()
+        for port in self._joined_ports():
+            port.channel.decide_again()
 
     # what the transport calls
 
@@ -248,6 +276,7 @@ class Connection:
     def closed(self) -> None:
         """The transport is gone: leave all channels, and ignore what still arrives."""
         self._closed = True
+        self._end_wait()
         self.outlet.lost()
         for port in list(self._ports.values()):
             self._drop(port)
@@ -257,7 +286,9 @@ class Connection:
 
     @property
     def user_name(self) -> str:
-        """The client's name, from the channel with a name that it joined last."""
+        """The principal's name, else that of the channel with a name that was joined last."""
+        if self.principal.name:
+            return self.principal.name
         names = (
             port.channel.user_name
             for port in reversed(self._ports.values())
@@ -282,7 +313,56 @@ class Connection:
         self._drop(port)
         self._send(self._encoding.serializer.close(port.join_ref, port.topic, event))
 
+    def renew(self, payload: bytes) -> Deferred[bytes]:
+        """Serve the client by another token. (`helix.channels.channel.Port.renew`)"""
+        return self._tokens.principal_of(payload).addCallback(self._renewed)
+
     # inside
+
+    def _renewed(self, principal: Principal) -> bytes:
+        if principal.id != self.principal.id:
+            raise Forbidden("The token is somebody else's: connect again with it")
+        self.become(principal)
+        return EMPTY
+
+    def _joined_ports(self) -> Sequence[ChannelPort]:
+        return [port for port in self._ports.values() if port.state is PortState.JOINED]
+
+    def _end_wait(self) -> None:
+        waiting, self._expiring = self._expiring, None
+        if waiting is not None and waiting.active():
+            waiting.cancel()
+
+    def _await_expiry(self) -> None:
+        """Wait for the end of the principal, and for when the client is to be told of that."""
+        self._end_wait()
+        left = self._tokens.left(self.principal)
+        if left is None:
+            return
+        if left > EXPIRY_WARNING:
+            self._expiring = self._clock.callLater(left - EXPIRY_WARNING, self._expires_soon)
+        else:
+            self._expires_soon()
+
+    def _expires_soon(self) -> None:
+        left = self._tokens.left(self.principal) or 0.0
+        if left > EXPIRY_WARNING + CLOCK_SLACK:
+            self._await_expiry()
+            return
+        self._expiring = self._clock.callLater(max(0.0, left), self._expired)
+        for port in self._joined_ports():
+            self._warn(port)
+
+    def _warn(self, port: ChannelPort) -> None:
+        """Tell the client when its token is over."""
+        port.push("token_expiring", encode_json({"expires_at": self.principal.expires_at}))
+
+    def _expired(self) -> None:
+        self._expiring = None
+        if (self._tokens.left(self.principal) or 0.0) > CLOCK_SLACK:
+            self._await_expiry()
+        else:
+            self._close(CloseCode.TOKEN_EXPIRED, "the token has expired, come back with a new one")
 
     def _send(self, text: bytes) -> None:
         self.outlet.send(self._encoding.frame(text))
@@ -476,6 +556,9 @@ class Connection:
         self._close_replaced(old)
         queued, port.queue = port.queue, None
         port.channel.joined()
+        left = self._tokens.left(self.principal)
+        if left is not None and left <= EXPIRY_WARNING:
+            self._warn(port)
         for waited in queued or ():
             if port.state is PortState.JOINED:
                 self._handle(waited, port)
@@ -506,7 +589,7 @@ class Connection:
         channel: Channel | None = getattr(port, "channel", None)
         refusal = plain_refusal if channel is None else channel.refusal
         self._reply_error(None if unmatched else port.join_ref, message, refusal(error))
-        if unmatched or isinstance(error, InvalidFlowId | FlowDeleted):
+        if unmatched or isinstance(error, InvalidFlowId | FlowDeleted | FlowNotFound):
             self._send(self._encoding.serializer.close(port.join_ref, port.topic, "phx_close"))
 
     def _close_replaced(self, old: ChannelPort | None) -> None:
@@ -520,6 +603,7 @@ class Connections:
     Makes the connections of a server, for every transport.
 
     :ivar router: finds their channels.
+    :ivar tokens: as that of `Connection`.
     :ivar work: as that of `Connection`.
     """
 
@@ -527,6 +611,7 @@ class Connections:
     router: Router
     limits: ConnectionLimits
     telemetry: Telemetry
+    tokens: Tokens
     work: Callable[[], float] = thread_time
 
     def make(
@@ -545,6 +630,7 @@ class Connections:
             self.telemetry,
             close,
             address,
+            self.tokens,
             self.work,
             principal,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,15 +13,28 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from helix.access.decision import Permission
+from helix.access.principal import ANYBODY
+from helix.access.roles import Right, Role
 from helix.chain import chain_text, parse_chain
+from helix.channels.access import (
+    check_edit,
+    decide_again,
+    described,
+    is_whole,
+    permission_for,
+    person_of,
+    without_foreign_drags,
+)
 from helix.channels.channel import Port, full_refusal
 from helix.channels.patch_order import PatchOrder
 from helix.delivery.parts import WHOLE_BYTES, Parts
 from helix.delivery.protocol import EMPTY, Data, encode_json
-from helix.documents.document import deleted_nodes
+from helix.documents.document import FlowDocument, JsonObject, deleted_nodes
 from helix.documents.ids import check_key, public_id
 from helix.documents.text_merge import merge_patch
 from helix.errors import (
+    FlowNotFound,
     HelixError,
     InvalidParameters,
     PreconditionFailed,
@@ -108,6 +121,7 @@ class DocumentChannel:
         "_flow_id",
         "_limits",
         "_order",
+        "_permission",
         "_person",
         "_port",
         "_service",
@@ -129,6 +143,7 @@ class DocumentChannel:
         self._port = port
         self._limits = limits
         self._session: FlowSession | None = None
+        self._permission: Permission | None = None
         self._person = Person("", "")
         self._order = PatchOrder()
         self._unanswered = 0
@@ -138,12 +153,23 @@ class DocumentChannel:
         return self._person.name
 
     async def join(self, params: bytes) -> Sequence[Data]:
+        permission_for(self._port, self._flow_id)
         self.outlet.check_room()
         given = _read_params(params)
-        self._person = _person_of(given)
+        principal = self._port.principal
+        self._person = person_of(principal, _person_of(given))
         self._session, joined = await self._service.join_document(
-            self._flow_id, self, self._person, _past_of(given)
+            self._flow_id,
+            self,
+            self._person,
+            _past_of(given),
+            principal.may_create(self._flow_id),
         )
+        try:
+            self._permission = permission_for(self._port, self._flow_id)
+        except FlowNotFound:  # meanwhile it is another principal's connection
+            self.leave()
+            raise
         began = self._port.work()
         response = self._response(joined)
         if given.parts:
@@ -167,7 +193,14 @@ class DocumentChannel:
                 return self._patch(payload)
             if event == "presence":
                 return self._show(payload)
+            if event == "access_token":
+                return self._port.renew(payload)
         raise UnknownEvent()
+
+    def decide_again(self) -> None:
+        self._permission = decide_again(self._port, self._flow_id, self._permission)
+        if self._session is not None and not self.edits_all:
+            self._service.guard(self._session, self._session.awareness.drop, self)
 
     def limited(self, event: str, payload: bytes) -> None:
         """A refused patch must be sent again before later ones."""
@@ -186,6 +219,17 @@ class DocumentChannel:
             self._service.guard(session, session.leave, self, self._person.client_id)
 
     # IMember
+
+    @property
+    def author(self) -> str:
+        return self._person.name
+
+    @property
+    def edits_all(self) -> bool:
+        return is_whole(self._permission)
+
+    def check_edit(self, effective: JsonObject, content: Mapping[str, Any]) -> None:
+        check_edit(self._permission, effective, content)
 
     def push(self, event: str, payload: bytes) -> None:
         self._port.push(event, payload)
@@ -211,6 +255,7 @@ class DocumentChannel:
             "chain": chain_text(joined.chain),
             "last_op_id": joined.last_op_id,
             "role": "editor",
+            **self._described(),
             "recovered": joined.entries is not None,
             "limits": self._limits,
         }
@@ -220,6 +265,12 @@ class DocumentChannel:
         if joined.document is not None:
             return head + b',"document":', joined.document, b"}"
         return head, b"}"
+
+    def _described(self) -> dict[str, object]:
+        """What the client may do, where that isn't the same for everybody."""
+        if self._port.principal is ANYBODY or self._permission is None:
+            return {}
+        return described(self._permission)
 
     def _told_in_parts(self, response: Sequence[Data]) -> Sequence[Data]:
         """Send a large answer in parts, and give the reply: the number of parts."""
@@ -235,8 +286,11 @@ class DocumentChannel:
         return self._session
 
     def _point(self, payload: bytes) -> None:
-        session = self._alive()
-        self._service.guard(session, session.awareness.point, self, parse_cursor(payload))
+        session, cursor = self._alive(), parse_cursor(payload)
+        if cursor is not None and self._permission is not None and not self.edits_all:
+            content = session.log.document.content
+            cursor = without_foreign_drags(self._permission, cursor, content)
+        self._service.guard(session, session.awareness.point, self, cursor)
 
     def _show(self, payload: bytes) -> bytes:
         session = self._alive()
@@ -256,15 +310,22 @@ class DocumentChannel:
         if not 0 <= given.op_id <= MAX_OP_ID:
             raise InvalidParameters(f"op_id must be an integer from 0 to {MAX_OP_ID}")
         place = self._order.take_turn(given.op_id)
+        if self._permission is not None and self._permission.role < Role.EDITOR:
+            self._permission.check(Right.EDIT)
         if self._unanswered >= MAX_UNANSWERED:
             self._order.fail(given.op_id, place)
             raise TooManyPending()
         self._unanswered += 1
         patch, bases = given.patch, given.bases
+
+        def stage(document: FlowDocument, dropped: list[str]) -> JsonObject:
+            content = document.content
+            effective = document.stage(merge_patch(content, patch, bases), dropped=dropped)
+            check_edit(self._permission, effective, content)
+            return effective
+
         submission = Submission(
-            lambda document, dropped: document.stage(
-                merge_patch(document.content, patch, bases), dropped=dropped
-            ),
+            stage,
             self._person.name,
             self._person.client_id,
             given.op_id,

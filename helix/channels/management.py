@@ -9,6 +9,8 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from helix.access.decision import decide
+from helix.access.roles import Right
 from helix.channels.channel import Port, plain_refusal
 from helix.delivery.protocol import EMPTY, Data, encode_json
 from helix.documents.ids import parse_flow_id
@@ -59,12 +61,17 @@ class ManagementChannel:
         """Nobody is told."""
 
     def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes]:
+        if event == "access_token" and not binary:
+            return self._port.renew(payload)
         if event != "flow_deleted":
             raise UnknownEvent()
         try:
             flow_id = parse_flow_id(None if binary else _decode_deleted(payload).flow_id)
         except (msgspec.MsgspecError, InvalidFlowId):
             raise InvalidFlowIdParameter() from None
+        permission = decide(self._port.principal, flow_id)
+        if permission is None or not permission.allows(Right.MANAGE):
+            return _closed(0)
         by = self._port.user_name
         if self._delete is None:
             return self._close(flow_id, by)
@@ -85,6 +92,9 @@ class ManagementChannel:
         """A flow that isn't stored may still be open."""
         failure.trap(FlowNotFound)
         return self._close(flow_id, by)
+
+    def decide_again(self) -> None:
+        """Each push asks what the client may do."""
 
     def limited(self, event: str, payload: bytes) -> None:
         """Nothing depends on the order of what is refused."""

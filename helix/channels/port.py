@@ -38,6 +38,8 @@ class Carrier(Protocol):
 
     def push_each(self, port: ChannelPort, event: str, payloads: Parts) -> None: ...
 
+    def renew(self, payload: bytes) -> Deferred[bytes]: ...
+
     def end(self, port: ChannelPort, event: str) -> None: ...
 
 
@@ -99,6 +101,9 @@ class ChannelPort:
     def push_each(self, event: str, payloads: Parts) -> None:
         if self.state is not PortState.CLOSED:
             self._connection.push_each(self, event, payloads)
+
+    def renew(self, payload: bytes) -> Deferred[bytes]:
+        return self._connection.renew(payload)
 
     def end(self, event: str) -> None:
         if self.state is not PortState.CLOSED:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from helix.access.decision import Permission
+from helix.access.principal import ANYBODY
+from helix.access.roles import Right
+from helix.channels.access import check_edit, decide_again, described, is_whole, permission_for
 from helix.channels.change_order import ChangeOrder
 from helix.channels.channel import Port, plain_refusal
 from helix.delivery.protocol import EMPTY, Data, encode_json
-from helix.errors import HelixError, MissingChanges, UnknownEvent
+from helix.documents.merge_patch import JsonObject
+from helix.errors import (
+    FlowNotFound,
+    ForbiddenPath,
+    HelixError,
+    MissingChanges,
+    UnknownEvent,
+)
 from helix.flows.service import FlowSessionService
 from helix.flows.session import FlowSession
 from helix.interfaces import IMember
@@ -42,7 +53,16 @@ class RelayChannel:
 
     user_name = ""
 
-    __slots__ = ("_flow_id", "_order", "_port", "_service", "_session", "outlet", "topic")
+    __slots__ = (
+        "_flow_id",
+        "_order",
+        "_permission",
+        "_port",
+        "_service",
+        "_session",
+        "outlet",
+        "topic",
+    )
 
     _log: Final = Logger(namespace="helix.channels")
 
@@ -53,12 +73,22 @@ class RelayChannel:
         self._flow_id = flow_id
         self._port = port
         self._order = ChangeOrder()
+        self._permission: Permission | None = None
         self._session: FlowSession | None = None
 
     async def join(self, params: bytes) -> Sequence[Data]:
+        permission_for(self._port, self._flow_id)
         self.outlet.check_room()
-        self._session = await self._service.join(self._flow_id, self)
-        return (EMPTY,)
+        may_create = self._port.principal.may_create(self._flow_id)
+        self._session = await self._service.join(self._flow_id, self, may_create)
+        try:
+            self._permission = permission_for(self._port, self._flow_id)
+        except FlowNotFound:  # meanwhile it is another principal's connection
+            self.leave()
+            raise
+        if self._port.principal is ANYBODY:
+            return (EMPTY,)
+        return (encode_json(described(self._permission)),)
 
     def joined(self) -> None:
         assert self._session is not None
@@ -71,7 +101,12 @@ class RelayChannel:
             return self._change(self._session, payload, binary)
         if event == "ping":
             return _PONG
+        if event == "access_token" and not binary:
+            return self._port.renew(payload)
         raise UnknownEvent()
+
+    def decide_again(self) -> None:
+        self._permission = decide_again(self._port, self._flow_id, self._permission)
 
     def _change(
         self, session: FlowSession, payload: bytes, binary: bool
@@ -103,6 +138,11 @@ class RelayChannel:
     def _pass_on(
         self, change: Callable[[bytes], Deferred[None]], session: FlowSession, changes: bytes
     ) -> bytes:
+        """Pass on what is no edit: unread, so that it can't be seen to lie within some paths."""
+        if not self.edits_all:
+            if self._permission is not None:
+                self._permission.check(Right.EDIT)
+            raise ForbiddenPath()
         sent = self._service.guard(session, change, changes)
         if not sent.called:
             sent.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
@@ -148,6 +188,17 @@ class RelayChannel:
             self._service.guard(session, session.leave, self)
 
     # IMember
+
+    @property
+    def author(self) -> str:
+        return self._port.principal.name
+
+    @property
+    def edits_all(self) -> bool:
+        return is_whole(self._permission)
+
+    def check_edit(self, effective: JsonObject, content: Mapping[str, Any]) -> None:
+        check_edit(self._permission, effective, content)
 
     def push(self, event: str, payload: bytes) -> None:
         self._port.push(event, payload)

@@ -132,13 +132,15 @@ class FlowSessionService(Service):
         """Where the flows are kept."""
         return self._logs.store
 
-    async def join(self, flow_id: str, member: IMember) -> FlowSession:
+    async def join(self, flow_id: str, member: IMember, may_create: bool = True) -> FlowSession:
         """
         Make ``member`` a member of the flow's session in relay mode; it is made if there is none.
 
         The caller sends its reply, then calls `FlowSession.announce`; no broadcast reaches the
         member before the caller's next ``await``.
 
+        :param may_create: whether the member may open a flow that there isn't yet.
+        :raises FlowNotFound: when it may not, and there is none.
         :raises Draining: when the server is shutting down.
         :raises FlowUnavailable: when the flow crashed more than `MAX_CRASHES` times in
             `CRASH_WINDOW`.
@@ -148,17 +150,24 @@ class FlowSessionService(Service):
         """
         with self._refusals_told(flow_id):
             session = await self._opened(flow_id)
+            _check_there(session, may_create)
             self.guard(session, session.join, member)
             return session
 
     async def join_document(
-        self, flow_id: str, member: IMember, person: Person, resume: Past | None
+        self,
+        flow_id: str,
+        member: IMember,
+        person: Person,
+        resume: Past | None,
+        may_create: bool = True,
     ) -> tuple[FlowSession, Joined]:
         """
         As `join`, in document mode; parameters and result as `FlowSession.join_document`.
         """
         with self._refusals_told(flow_id):
             session = await self._opened(flow_id)
+            _check_there(session, may_create)
             session.hold()
             try:
                 return session, await session.join_document(member, person, resume)
@@ -408,6 +417,12 @@ class FlowSessionService(Service):
                 {"recent_crashes": len(crashes)},
                 {"flow_id": session.flow_id},
             )
+
+
+def _check_there(session: FlowSession, may_create: bool) -> None:
+    """A flow that isn't stored yet is there once somebody who may create it has it open."""
+    if not may_create and not session.log.is_stored and not session.client_count:
+        raise FlowNotFound()
 
 
 def _load_timed_out(result: T, timeout: float) -> T:

@@ -142,6 +142,12 @@ class Awareness:
         ):
             self._tick_soon()
 
+    def drop(self, member: IMember) -> None:
+        """Tell the others that a member drags nothing any more."""
+        visit = self._visits.get(member)
+        if visit is not None and self._cursors.drop(visit, visit.person.client_id):
+            self._tick_soon()
+
     def close(self) -> None:
         """Forget everybody, and leave no timer behind."""
         if self._timer is not None:

@@ -140,6 +140,13 @@ class Cursors:
         self.moves += 1
         return True
 
+    def drop(self, owner: Hashable, client_id: str) -> bool:
+        """Let a member drag nothing any more, as `move`."""
+        newest = self._newest.get(client_id)
+        if newest is None or not newest.moving or self._owners[client_id] is not owner:
+            return False
+        return self.move(owner, client_id, Cursor(newest.x, newest.y))
+
     def leave(self, owner: Hashable, client_id: str) -> bool:
         """Forget a member's cursor, as `move`; not that of another channel of the same client."""
         return self._owners.get(client_id) is owner and self.move(owner, client_id, None)

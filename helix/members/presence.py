@@ -8,8 +8,9 @@ of phoenix.js, has the current state, however the diffs were grouped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import count
+from types import MappingProxyType
 
 import attrs
 import msgspec
@@ -62,17 +63,19 @@ class Person:
     :ivar key: stands for the person, in all tabs.
     :ivar client_id: stands for this tab.
     :ivar name: to be shown, as ``color``, until the client says something else.
+    :ivar proven: the members of its meta that aren't the client's to say.
     """
 
     key: str
     client_id: str
     name: str = ""
     color: str = ""
+    proven: Mapping[str, object] = MappingProxyType({})
 
     def meta(self, pushed: JsonObject | None = None) -> bytes:
         """Make this member's meta: what the client sent last, else what it joined with."""
         given = {"client_id": self.client_id, "name": self.name, "color": self.color}
-        return encode_json({**given, **(pushed or {})})
+        return encode_json({**given, **(pushed or {}), **self.proven})
 
 
 def parse_meta(text: bytes) -> JsonObject:

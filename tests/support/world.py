@@ -25,11 +25,13 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
+from helix.access.principal import ANYBODY, Principal
 from helix.channels.budget import ConnectionLimits
 from helix.channels.clients import ClientLimits, ClientService
 from helix.channels.connection import Connection
 from helix.channels.document import PatchLimits
 from helix.channels.router import Router
+from helix.channels.tokens import Tokens
 from helix.delivery.backlog import Backlog
 from helix.delivery.fanout import MAX_HOLD
 from helix.delivery.framing import ENCODINGS
@@ -42,13 +44,14 @@ from helix.errors import CloseCode
 from helix.flows.library import FlowLibrary
 from helix.flows.lifetime import LINGER
 from helix.flows.service import FlowSessionService
-from helix.interfaces import IFlowStore
+from helix.interfaces import IAuthenticator, IFlowStore
 from helix.limits.addresses import AddressBook, AddressBudget, AddressLimits
 from helix.limits.apart import Apart, at_once
 from helix.log.live_log import LiveLog
 from helix.log.replaying import LogSettings
 from helix.store.memory import MemoryStore
 from helix.telemetry.events import Telemetry
+from helix.web.auth import Anyone
 from tests.support.rawsocket import split_frames
 
 START = 1_700_000_000.25
@@ -220,6 +223,7 @@ class Client:
         high_water_mark: int,
         limits: ConnectionLimits,
         budget: AddressBudget | None,
+        principal: Principal,
     ) -> None:
         self.world = world
         self.serializer = serializer
@@ -249,7 +253,15 @@ class Client:
             else TransportOutlet(self.wire, *common)
         )
         self.connection = Connection(
-            self.outlet, world.router, limits, world.clock, world.telemetry, self.close, budget
+            self.outlet,
+            world.router,
+            limits,
+            world.clock,
+            world.telemetry,
+            self.close,
+            budget,
+            world.tokens,
+            principal=principal,
         )
         self.wire.doWrite()
         assert self.socket.taken == HANDSHAKE
@@ -410,6 +422,7 @@ class World:
         management_deletes: bool = False,
         max_queued_bytes: int = 1 << 27,
         apart: Apart = at_once,
+        authenticator: IAuthenticator | None = None,
     ) -> None:
         self.clock = Reactor()
         self.wall = Wall(self.clock)
@@ -448,6 +461,7 @@ class World:
         self.registry = ClientService(
             self.clock, self.telemetry, client_limits or ClientLimits(), Random(seed)
         )
+        self.tokens = Tokens(authenticator or Anyone(), self.wall)
         self._limits = limits or ConnectionLimits()
         self.addresses = AddressBook(
             AddressLimits(
@@ -465,11 +479,19 @@ class World:
         *,
         direct: bool = True,
         address: str | None = None,
+        principal: Principal = ANYBODY,
     ) -> Client:
         """Connect one more client."""
         budget = self.addresses.budget(address, self.clock.seconds())
         client = Client(
-            self, serializer, direct, address, self._high_water_mark, self._limits, budget
+            self,
+            serializer,
+            direct,
+            address,
+            self._high_water_mark,
+            self._limits,
+            budget,
+            principal,
         )
         self.clients.append(client)
         self.registry.add(client)

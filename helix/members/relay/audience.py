@@ -17,10 +17,10 @@ from helix.delivery.fanout import Fanout
 from helix.delivery.outlet import Flow, Outlet
 from helix.delivery.protocol import encode_json
 from helix.documents.document import deleted_nodes
-from helix.errors import DocumentTooLarge, InvalidPatch
+from helix.errors import DocumentTooLarge, Forbidden, InvalidPatch
 from helix.interfaces import IMember
 from helix.log.commit_loop import CommitLoop
-from helix.log.edits import Submission
+from helix.log.edits import Accepted, Submission
 from helix.log.live_log import LiveLog
 from helix.log.replaying import LogSettings
 from helix.members.document_audience import Kind
@@ -166,18 +166,21 @@ class RelayAudience:
         :param member: whose it is; it may have left since it was sent.
         :param read: what ``changes`` say.
         :param changes: as they came. They are broadcast verbatim, unless others' edits had to be
-            merged in, also where no document can hold them.
+            merged in, also where no document can hold them. Of who may not change all of the
+            document, others see only what the document has taken.
         :return: a Deferred that fires when the broadcast is on its way, with the JSON Pointers of
             what no document can hold, which is not stored: some of them, where they are many.
         :raises HelixError: (through the Deferred) when the edit can't be stored; nobody was told.
+        :raises Forbidden: likewise, when the member may not make it; it is sent the flow again.
         """
         known = self._members.get(member)
         if known is not None:
             known.end_wait()
             known.takes_echoes = read.is_of_old_page
-        edit = RelayEdit(read.patch)
+        edit = RelayEdit(read.patch, member.check_edit)
         submission = Submission(
             edit.stage,
+            member.author,
             outlet=member.outlet,
             size=len(changes),
             charge=member.charge,
@@ -186,9 +189,9 @@ class RelayAudience:
         edited = self._commits.submit(submission)
         edited.addBoth(self._answered, member, read.view, edit)
         return edited.addCallbacks(
-            lambda _: self._tell_of(read.sent.without(edit.unfit), changes, member),
+            lambda accepted: self._taken(accepted, read, edit, changes, member),
             self._refused,
-            errbackArgs=(changes, edit),
+            errbackArgs=(changes, edit, member),
         ).addCallback(lambda _: [*read.left_out, *edit.left_out][:MAX_TOLD])
 
     def change_binary(self, data: bytes) -> Deferred[None]:
@@ -292,13 +295,37 @@ class RelayAudience:
             known.note(self._member_view(member, known).answered, edit.unfit)
         if is_held and isinstance(result, Failure):
             self._greet(member)
+        elif isinstance(result, Failure) and result.check(Forbidden):
+            self._correct(member, known)
         elif is_held:
             self._member_view(member, known)
             self._delivery.release(member)
         return result
 
-    def _refused(self, failure: Failure, changes: bytes, edit: RelayEdit) -> None:
+    def _correct(self, member: IMember, known: RelayMember) -> None:
+        """Send a member the flow in place of what it shows and the document doesn't take."""
+        if self._log_of_flow.version:
+            state, now = self._document.now(), self._clock.seconds()
+            self._push(member, self._document.written())
+            known.note(self._member_view(member, known).was_sent, state, now)
+            known.hearing.was_sent(now, False)
+            self._repeat_later()
+
+    def _taken(
+        self, accepted: Accepted, read: ReadEdit, edit: RelayEdit, changes: bytes, member: IMember
+    ) -> None:
+        """An edit is in the document, as far as that takes it."""
+        if member.edits_all:
+            self._tell_of(read.sent.without(edit.unfit), changes, member)
+        elif accepted.patch != b"{}":
+            self._log_failure(self._send(self._document.now(), None, self._document.written()))
+        elif (read.left_out or edit.left_out) and (known := self._members.get(member)) is not None:
+            self._correct(member, known)
+
+    def _refused(self, failure: Failure, changes: bytes, edit: RelayEdit, member: IMember) -> None:
         """Parts that no document can hold are still relayed, as before."""
+        if not member.edits_all:
+            failure.raiseException()
         failure.trap(InvalidPatch, DocumentTooLarge)
         self._log.debug("A relay member's edit is not stored: {error}", error=failure.value)
         edit.unfit, edit.dropped = [], [""]

@@ -23,12 +23,14 @@ class RelayEdit:
 
     If the document would be too large, nothing new is taken; if that isn't enough, only deletions.
 
+    :ivar check: refuses what its author may not change: the effective patch, and the document.
     :ivar unfit: the nodes and edges that didn't fit or were invalid: whether each is a node, and
         its id.
     :ivar dropped: the other parts that the rules of documents dropped, as JSON Pointers.
     """
 
     patch: JsonObject
+    check: Callable[[JsonObject, JsonObject], None]
     unfit: list[tuple[bool, str]] = attrs.field(factory=list)
     dropped: list[str] = attrs.field(factory=list)
 
@@ -42,14 +44,18 @@ class RelayEdit:
         As a `helix.log.edits.Submission` wants it. What is left out, the edit itself tells.
 
         :raises InvalidPatch, DocumentTooLarge: when leaving out doesn't help.
+        :raises Forbidden, ForbiddenPath: when its author may not make it.
         """
         for keep in (_all, _known, _deletions):
             self.unfit, self.dropped = [], []
             try:
-                return self._stage(document, self._kept(document, keep))
+                effective = self._stage(document, self._kept(document, keep))
             except DocumentTooLarge:
                 if keep is _deletions:
                     raise
+            else:
+                self.check(effective, document.content)
+                return effective
         raise AssertionError("not reached")
 
     def _kept(self, document: FlowDocument, keep: Callable[[bool, Any], bool]) -> JsonObject:
