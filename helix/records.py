@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
+
 import attrs
 import msgspec
 
@@ -126,6 +129,66 @@ LISTED_DESCRIPTION = 300
 UNBOUNDED: Bounds = (None, None)
 
 
+_LAST_CHARACTER = 0x10FFFF
+
+_SURROGATES = range(0xD800, 0xE000)
+
+
+@attrs.frozen
+class Scope:
+    """
+    Some of all flows: some by their ids, and some by how their ids begin. Made by `of`.
+
+    :ivar ids: in order.
+    :ivar prefixes: in order; none is within another, and none of the ``ids`` is within one.
+    """
+
+    ids: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, ids: Iterable[str], prefixes: Iterable[str]) -> Scope | None:
+        """Give the flows of any of these; ``None`` for all that there may be."""
+        shortest: list[str] = []
+        for prefix in sorted({one for one in prefixes if _may_be_in_id(one)}):
+            if not shortest or not prefix.startswith(shortest[-1]):
+                shortest.append(prefix)
+        if "" in shortest:
+            return None
+        scope = cls((), tuple(shortest))
+        named = {one for one in ids if _may_be_in_id(one) and not scope.holds(one)}
+        return cls(tuple(sorted(named)), scope.prefixes)
+
+    def holds(self, flow_id: str) -> bool:
+        """Tell whether a flow is one of them."""
+        place = bisect_right(self.ids, flow_id)
+        if place and self.ids[place - 1] == flow_id:
+            return True
+        place = bisect_right(self.prefixes, flow_id)
+        return place > 0 and flow_id.startswith(self.prefixes[place - 1])
+
+    @property
+    def ranges(self) -> list[tuple[str, str]]:
+        """The prefixes as half-open ranges of ids, in the order of their code points."""
+        ends = [(prefix, _after(prefix)) for prefix in self.prefixes]
+        return [(prefix, end) for prefix, end in ends if end]
+
+
+def _may_be_in_id(text: str) -> bool:
+    """Tell whether a text has no surrogate, which no id has, and no store takes."""
+    return not any(ord(character) in _SURROGATES for character in text)
+
+
+def _after(prefix: str) -> str:
+    """Give the first text after all that begin so; empty if there is none."""
+    while prefix:
+        code = ord(prefix[-1]) + 1
+        prefix = prefix[:-1]
+        if code <= _LAST_CHARACTER:
+            return prefix + chr(_SURROGATES.stop if code in _SURROGATES else code)
+    return ""
+
+
 @attrs.frozen
 class HeadQuery:
     """
@@ -138,6 +201,7 @@ class HeadQuery:
     :ivar nodes: how many nodes they have, at least and at most; ``None`` for any.
     :ivar edges: likewise.
     :ivar updated: since when (included) and until when (excluded) they were changed last.
+    :ivar scope: among which flows; ``None`` for all.
     :ivar brief: whether titles and descriptions are cut to `LISTED_TITLE` and
         `LISTED_DESCRIPTION` characters; a text with a NUL may be cut at the NUL.
     """
@@ -149,6 +213,7 @@ class HeadQuery:
     nodes: Bounds = UNBOUNDED
     edges: Bounds = UNBOUNDED
     updated: Bounds = UNBOUNDED
+    scope: Scope | None = None
     brief: bool = False
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import TypeVar
 
@@ -25,7 +25,16 @@ from helix.errors import (
     VersionNotNamed,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
+from helix.records import (
+    Entry,
+    FlowHead,
+    HeadQuery,
+    NamedVersion,
+    Scope,
+    StoredFlow,
+    StoreUsage,
+    Summary,
+)
 from helix.store.rules import MAX_NAMED_VERSIONS, PAGE_BYTES, brief, due, expendable, matches
 
 T = TypeVar("T")
@@ -233,7 +242,7 @@ class MemoryStore:
 
     def heads(self, query: HeadQuery) -> Deferred[list[FlowHead]]:
         def heads() -> list[FlowHead]:
-            found = [log.head for log in self._logs.values() if matches(log.head, query)]
+            found = [log.head for log in self._among(query.scope) if matches(log.head, query)]
             found.sort(key=lambda head: (head.updated_at, head.flow_id), reverse=True)
             listed = [structs.replace(head, chain=b"") for head in found[: query.limit]]
             return [brief(head) for head in listed] if query.brief else listed
@@ -286,6 +295,12 @@ class MemoryStore:
             return len(self._logs)
 
         return self._do(renew)
+
+    def _among(self, scope: Scope | None) -> Iterable[_Log]:
+        """Give the flows of a scope, and perhaps others."""
+        if scope is None or scope.prefixes:
+            return self._logs.values()
+        return [self._logs[one] for one in scope.ids if one in self._logs]
 
     def _log(self, flow_id: str, epoch: str | None = None) -> _Log:
         log = self._logs.get(flow_id)

@@ -21,6 +21,12 @@ KEPT_BYTES = 16 * 1024 * 1024
 PAGE_BYTES = 4 * 1024 * 1024
 """What the patches take that are read from a log at once, unless it is a single one."""
 
+FEW_FLOWS = 1000
+"""
+How many flows a list looks up and sorts; among more than these it looks through all flows, those
+that changed last first.
+"""
+
 MAX_NAMED_VERSIONS = 1000
 """How many versions of a log may have names."""
 
@@ -73,6 +79,8 @@ def brief(head: FlowHead) -> FlowHead:
 def matches(head: FlowHead, query: HeadQuery) -> bool:
     """Tell whether a query finds a flow."""
     if (head.deleted_at is not None) != query.deleted:
+        return False
+    if query.scope is not None and not query.scope.holds(head.flow_id):
         return False
     if query.before is not None and (head.updated_at, head.flow_id) >= query.before:
         return False

@@ -31,9 +31,11 @@ from helix.records import (
     FlowHead,
     HeadQuery,
     NamedVersion,
+    Scope,
     StoredFlow,
     Summary,
 )
+from helix.store.postgresql import queries as postgresql_queries
 from helix.store.rules import (
     KEPT_BYTES,
     KEPT_DISTANCE,
@@ -41,6 +43,7 @@ from helix.store.rules import (
     PAGE_BYTES,
     RECENT_ENTRIES,
 )
+from helix.store.sqlite import reads as sqlite_reads
 from tests.store.data import T0, add, chain_at, entries, entry, head_at, keep, take_snapshot
 from tests.store.places import Place
 
@@ -603,6 +606,79 @@ async def test_sto8_deleted_flows_are_listed_apart(store: IFlowStore) -> None:
     assert [head.flow_id for head in await store.heads(HeadQuery())] == ["c", "a"]
     assert [head.flow_id for head in await store.heads(HeadQuery(deleted=True))] == ["b"]
     assert await store.heads(HeadQuery("a", deleted=True)) == []
+
+
+SCOPED = ["a", "a/1", "a/2", "a/\U0001f600", "a0", "ab", "b", "team-\ud7ff", "team-\ue000", "z"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "prefixes", "expected"),
+    [
+        ([], [], []),
+        (["a", "z", "none"], [], ["z", "a"]),
+        ([], ["a/"], ["a/\U0001f600", "a/2", "a/1"]),
+        ([], ["a/", "a", "ab"], ["ab", "a0", "a/\U0001f600", "a/2", "a/1", "a"]),
+        (
+            ["b", "a/1"],
+            ["a/", "team"],
+            ["team-\ue000", "team-\ud7ff", "b", "a/\U0001f600", "a/2", "a/1"],
+        ),
+        ([], ["team-\ud7ff"], ["team-\ud7ff"]),
+        ([], ["\U0010ffff"], []),
+        (["a_1", "%"], ["a%", "A/"], []),
+        (["\ud800"], ["a\udfff"], []),
+        (["b"], [""], SCOPED[::-1]),
+    ],
+)
+@pytest.mark.parametrize("few", [0, 2, 1000])
+@ensureDeferred
+async def test_acc45_a_list_keeps_to_a_scope(
+    store: IFlowStore,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    ids: list[str],
+    prefixes: list[str],
+    expected: list[str],
+) -> None:
+    for module in (sqlite_reads, postgresql_queries):
+        monkeypatch.setattr(module, "FEW_FLOWS", few)
+    for n, name in enumerate(SCOPED):
+        await store.create(name, "e1", T0 + n, [], Summary(f"flow {n}", "", n))
+    scope = Scope.of(ids, prefixes)
+
+    async def listed(**query: Any) -> list[str]:
+        return [head.flow_id for head in await store.heads(HeadQuery(scope=scope, **query))]
+
+    assert await listed() == expected
+    for brief in (False, True):
+        assert await listed(brief=brief, text="FLOW", limit=2) == expected[:2]
+    odd = [name for name in expected if SCOPED.index(name) % 2]
+    assert await listed(text="flow", nodes=(1, 1)) == [name for name in odd if name == "a/1"]
+    assert await listed(updated=(T0 + 5, None)) == [
+        name for name in expected if SCOPED.index(name) >= 5
+    ]
+    pages: list[str] = []
+    before = None
+    while page := await store.heads(HeadQuery(limit=1, before=before, scope=scope)):
+        pages += [head.flow_id for head in page]
+        before = (page[-1].updated_at, page[-1].flow_id)
+    assert pages == expected
+    gone = odd[:1]
+    for name in gone:
+        await store.delete(name, T0 + 99)
+    assert await listed(deleted=True) == gone
+    assert await listed() == [name for name in expected if name not in gone]
+
+
+@ensureDeferred
+async def test_acc45_a_scope_may_be_of_thousands(store: IFlowStore) -> None:
+    await store.create("f", "e1", T0)
+    await store.create("p7/f", "e1", T0 + 1)
+    await store.create("g", "e1", T0 + 2)
+    names = [f"f{n}" for n in range(5000)]
+    scope = Scope.of(["f", *names], [f"p{n}/" for n in range(5000)])
+    found = await store.heads(HeadQuery(scope=scope))
+    assert [head.flow_id for head in found] == ["p7/f", "f"]
 
 
 # Deleting.

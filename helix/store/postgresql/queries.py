@@ -19,6 +19,7 @@ from helix.records import (
 )
 from helix.store.postgresql.failures import Unfit
 from helix.store.postgresql.wire import Row
+from helix.store.rules import FEW_FLOWS
 
 CHAIN = """COALESCE((SELECT chain FROM helix_entries WHERE helix_entries.flow = helix_flows.key
         AND helix_entries.version = helix_flows.version), helix_flows.origin)"""
@@ -240,6 +241,31 @@ REMOVE_LOGS = (
 )
 
 
+# By the index of the ids. The planner can't be left to choose between that and the index of the
+# changes: it knows too little of how many flows there are whose ids begin so.
+_FEW = """
+WITH few AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT flows.* FROM unnest(%(ids)s::text[]) AS one
+        CROSS JOIN LATERAL (
+            SELECT * FROM helix_flows WHERE flow_id = one COLLATE "C" OFFSET 0
+        ) AS flows
+        UNION ALL
+        SELECT flows.* FROM unnest(%(starts)s::text[], %(stops)s::text[]) AS span (start, stop)
+        CROSS JOIN LATERAL (
+            SELECT * FROM helix_flows
+            WHERE flow_id >= start COLLATE "C" AND flow_id < stop COLLATE "C" OFFSET 0
+        ) AS flows
+    ) AS found LIMIT %(few)s + 1
+)
+"""
+
+_AMONG_MANY = """(flow_id = ANY(%(ids)s) OR EXISTS (
+    SELECT 1 FROM unnest(%(starts)s::text[], %(stops)s::text[]) AS span (start, stop)
+    WHERE flow_id >= start AND flow_id < stop
+))"""
+
+
 def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
     """
     Give the statement that lists flows, and its parameters.
@@ -259,8 +285,21 @@ def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
         where.append(f"{column} {operator} %(bound{n})s")
         parameters[f"bound{n}"] = value
     columns = BRIEF_HEAD if query.brief else HEAD_IN_LIST
-    listed = f"SELECT {columns} FROM helix_flows WHERE {' AND '.join(where)}"
-    return f"{listed} ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s", parameters
+    order = "ORDER BY updated_at DESC, flow_id DESC LIMIT %(limit)s"
+    listed = f"SELECT {columns} FROM {{}} WHERE {' AND '.join(where)}"
+    if query.scope is None:
+        return f"{listed.format('helix_flows')} {order}", parameters
+    ranges = query.scope.ranges
+    parameters |= {
+        "ids": [pack(one) for one in query.scope.ids],
+        "starts": [pack(start) for start, _ in ranges],
+        "stops": [pack(stop) for _, stop in ranges],
+        "few": FEW_FLOWS,
+    }
+    is_few = "(SELECT count(*) FROM few) <= %(few)s"
+    among_few = f"{listed.format('few AS helix_flows')} AND {is_few}"
+    among_many = f"{listed.format('helix_flows')} AND NOT {is_few} AND {_AMONG_MANY}"
+    return f"{_FEW} ({among_few} {order}) UNION ALL ({among_many} {order})", parameters
 
 
 def write_head(head: FlowHead) -> dict[str, object]:

@@ -26,7 +26,7 @@ from helix.records import (
     StoredFlow,
     Summary,
 )
-from helix.store.rules import PAGE_BYTES
+from helix.store.rules import FEW_FLOWS, PAGE_BYTES
 from helix.store.sqlite.file import primary_code, store_error
 from helix.store.sqlite.place import FileReplaced, Place
 
@@ -91,6 +91,30 @@ _decode_entries = msgspec.json.Decoder(
     list[tuple[int, int, int, str, str | None, int | None, str, str, str | None]]
 ).decode
 _decode_paths = msgspec.json.Decoder(tuple[str, ...]).decode
+
+# The parameters are JSON: ids, and half-open ranges of ids.
+_SCOPE = """
+    WITH ids (one) AS MATERIALIZED (SELECT value FROM json_each(?)),
+    ranges (start, stop) AS MATERIALIZED (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
+    )
+"""
+
+# Both parts go by the index of the ids: what is named first is read first.
+_IN_SCOPE = """(
+    SELECT flow FROM ids CROSS JOIN flows ON flow_id = one
+    UNION ALL
+    SELECT flow FROM ranges CROSS JOIN flows ON flow_id >= start AND flow_id < stop
+)"""
+
+# Few are looked up and sorted; the plus keeps the order from being read off an index of all flows.
+_AMONG_FEW = f"flow IN {_IN_SCOPE}"
+
+# Of many, some are soon found among the flows that changed last.
+_AMONG_MANY = """(
+    flow_id IN (SELECT one FROM ids)
+    OR EXISTS (SELECT 1 FROM ranges WHERE flow_id >= start AND flow_id < stop)
+)"""
 
 Read = Callable[["SQLiteReads"], object]
 
@@ -287,11 +311,34 @@ class SQLiteReads:
             return [NamedVersion(*row) for row in rows]
 
     def heads(self, query: HeadQuery) -> list[FlowHead]:
+        if query.scope is None:
+            return self._heads(query, "", [], "")
+        ids = msgspec.json.encode(query.scope.ids).decode()
+        ranges = msgspec.json.encode(query.scope.ranges).decode()
+        with self._one_moment():
+            (count,) = self._database.execute(
+                f"{_SCOPE} SELECT count(*) FROM (SELECT 1 FROM {_IN_SCOPE} LIMIT ?)",
+                (ids, ranges, FEW_FLOWS + 1),
+            ).fetchone()
+            found = _AMONG_FEW if count <= FEW_FLOWS else _AMONG_MANY
+            return self._heads(query, _SCOPE, [ids, ranges], found)
+
+    def _heads(
+        self, query: HeadQuery, begin: str, values: list[object], condition: str
+    ) -> list[FlowHead]:
+        """
+        List flows.
+
+        :param begin: what comes before the statement.
+        :param values: the parameters of that.
+        :param condition: of the flows' scope; empty for none.
+        """
         conditions = [
             "flow_id IS NOT NULL",
             "deleted_at IS NOT NULL" if query.deleted else "deleted_at IS NULL",
         ]
-        values: list[object] = []
+        if condition:
+            conditions.append(condition)
         if query.before is not None:
             conditions.append("(updated_at, flow_id) < (?, ?)")
             values += query.before
@@ -305,7 +352,7 @@ class SQLiteReads:
             values.append(value)
         head = _BRIEF_HEAD if query.brief else _WHOLE_HEAD
         rows = self._database.execute(
-            f"{head} WHERE {' AND '.join(conditions)}"
+            f"{begin}{head} WHERE {' AND '.join(conditions)}"
             " ORDER BY updated_at DESC, flow_id DESC LIMIT ?",
             (*values, query.limit),
         )
