@@ -25,13 +25,13 @@ from helix.documents.duplicating import duplicate
 from helix.documents.encoding import encode_in_parts
 from helix.documents.importing import FORMAT, FORMAT_VERSION, complete, read_import
 from helix.documents.templates import Template
-from helix.errors import TemplateNotFound
+from helix.errors import FlowDeleted, FlowExists, TemplateNotFound
 from helix.flows.loads import Loads
 from helix.flows.reading import FlowReader
 from helix.flows.rewriting import Rewriting
 from helix.flows.service import FlowSessionService
 from helix.limits.rate_limit import Charge
-from helix.log.edits import Accepted, Check, FlowState, Submission, summary_of
+from helix.log.edits import Accepted, Check, FlowState, Permit, Submission, summary_of
 from helix.log.replaying import LogSettings
 from helix.records import Entry, FlowHead, HeadQuery, Summary
 
@@ -168,20 +168,22 @@ class FlowLibrary:
         by: str = "",
         size: int = 0,
         charge: Charge | None = None,
+        replaces: bool = True,
     ) -> Deferred[FlowState]:
         """
         Create a flow; its first entry is the difference of ``document`` to the empty document.
 
         :param document: missing members are filled in, and nulls removed.
-        :param flow_id: its id; for ``None`` one is made. A deleted flow of that id is replaced.
+        :param flow_id: its id; for ``None`` one is made.
         :param by: who asks for it, as a name to show.
         :param size: bytes that ``document`` took, about.
         :param charge: as that of `helix.log.edits.Submission`.
+        :param replaces: whether it takes the place of a deleted flow of that id, which is lost.
         :raises InvalidPatch, DocumentTooLarge: when the document can't be.
-        :raises FlowExists: when there is a flow of that id.
+        :raises FlowExists: when there is a flow of that id, perhaps a deleted one.
         """
         return Deferred.fromCoroutine(
-            self._create(lambda: complete(document), flow_id, by, size, charge)
+            self._create(lambda: complete(document), flow_id, by, size, charge, replaces=replaces)
         )
 
     def duplicate(
@@ -202,14 +204,15 @@ class FlowLibrary:
         by: str = "",
         size: int = 0,
         charge: Charge | None = None,
+        replaces: bool = True,
     ) -> Deferred[ImportedFlow]:
         """
         Make a flow from a file's content. (`helix.documents.importing`)
 
-        :param by, size, charge: as those of `create`.
+        :param by, size, charge, replaces: as those of `create`.
         :raises InvalidPatch, DocumentTooLarge, FlowExists: as `create`.
         """
-        return Deferred.fromCoroutine(self._import(given, flow_id, by, size, charge))
+        return Deferred.fromCoroutine(self._import(given, flow_id, by, size, charge, replaces))
 
     # changing
 
@@ -220,6 +223,7 @@ class FlowLibrary:
         check: Check = None,
         by: str = "",
         charge: Charge | None = None,
+        permit: Permit | None = None,
     ) -> Deferred[Accepted]:
         """
         Apply a merge patch.
@@ -227,13 +231,22 @@ class FlowLibrary:
         :param check: what it depends on.
         :param by: who asks for it, as a name to show.
         :param charge: as that of `helix.log.edits.Submission`.
+        :param permit: judges what it changes in the document that it comes to.
         :raises InvalidPatch, PatchTooLarge, DocumentTooLarge: when it can't be.
+        :raises Forbidden: when it isn't permitted.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
+
+        def stage(document: FlowDocument, dropped: list[str]) -> JsonObject:
+            effective = document.stage(patch, dropped=dropped)
+            if permit is not None:
+                permit(effective, document.content)
+            return effective
+
         return self._service.submit(
             flow_id,
             Submission(
-                lambda document, dropped: document.stage(patch, dropped=dropped),
+                stage,
                 by,
                 check=check,
                 charge=charge,
@@ -249,19 +262,23 @@ class FlowLibrary:
         by: str = "",
         charge: Charge | None = None,
         size: int = 0,
+        permit: Permit | None = None,
     ) -> Deferred[Accepted]:
         """
         Replace the document: the difference becomes an entry. (`patch`)
 
         :param document, size: as those of `create`.
+        :param permit: judges the difference.
         :raises InvalidPatch, DocumentTooLarge: when it can't be.
+        :raises Forbidden: when it isn't permitted.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
 
         def whole() -> JsonObject:
             return validate_new(complete(document), self.limits)
 
-        return Deferred.fromCoroutine(self._rewrite(flow_id, whole, size, check, by, charge))
+        rewriting = Rewriting(whole, self.limits, size, self._apart, charge, permit)
+        return Deferred.fromCoroutine(self._rewrite(flow_id, rewriting, check, by, charge))
 
     def restore(
         self,
@@ -271,14 +288,18 @@ class FlowLibrary:
         by: str = "",
         who: str | None = None,
         charge: Charge | None = None,
+        permit: Permit | None = None,
     ) -> Deferred[Accepted]:
         """
         Return to the document of an earlier version: the difference becomes an entry. (`patch`)
 
+        :param permit: judges the difference.
         :raises VersionNotFound: when there was none.
+        :raises Forbidden: when it isn't permitted.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
-        return Deferred.fromCoroutine(self._restore(flow_id, version, check, by, who, charge))
+        restored = self._restore(flow_id, version, check, by, who, charge, permit)
+        return Deferred.fromCoroutine(restored)
 
     def delete(self, flow_id: str, by: str = "") -> Deferred[FlowHead]:
         """
@@ -328,14 +349,12 @@ class FlowLibrary:
     async def _rewrite(
         self,
         flow_id: str,
-        make_whole: Callable[[], JsonObject],
-        size: int,
+        rewriting: Rewriting,
         check: Check,
         by: str,
         charge: Charge | None,
     ) -> Accepted:
         """Replace a document without blocking the reactor if it is large."""
-        rewriting = Rewriting(make_whole, self.limits, size, self._apart, charge)
         await rewriting.make(await self._service.read(flow_id))
         submission = Submission(
             rewriting.stage, by, check=check, charge=charge, preparation=rewriting
@@ -350,6 +369,7 @@ class FlowLibrary:
         size: int,
         charge: Charge | None,
         check: _Validate = validate_new,
+        replaces: bool = True,
     ) -> FlowState:
         def make() -> tuple[Summary, bytes, bytes]:
             document = FlowDocument(check(make_whole(), self.limits))
@@ -362,14 +382,11 @@ class FlowLibrary:
         epoch = self._new_epoch()
         first = [Entry(1, text, now, by)] if text else []
         flow_id = self._new_id() if flow_id is None else flow_id
-        head = await self._store.create(
-            flow_id,
-            epoch,
-            now,
-            chained(origin_of(epoch), first),
-            summary,
-            replace_deleted=True,
-        )
+        entries = chained(origin_of(epoch), first)
+        try:
+            head = await self._store.create(flow_id, epoch, now, entries, summary, replaces)
+        except FlowDeleted:
+            raise FlowExists() from None
         self._service.refresh(flow_id)
         return FlowState(head, head.version, encoded)
 
@@ -385,10 +402,18 @@ class FlowLibrary:
         return await self._create(copy, None, by, size, charge, validate_past)
 
     async def _import(
-        self, given: object, flow_id: str | None, by: str, size: int, charge: Charge | None
+        self,
+        given: object,
+        flow_id: str | None,
+        by: str,
+        size: int,
+        charge: Charge | None,
+        replaces: bool,
     ) -> ImportedFlow:
         found = await self._apart(size, partial(read_import, given, self._new_id), charge)
-        state = await self._create(lambda: found.document, flow_id, by, size, charge)
+        state = await self._create(
+            lambda: found.document, flow_id, by, size, charge, replaces=replaces
+        )
         return ImportedFlow(state, found.dropped_nodes, found.dropped_edges, found.dropped_parents)
 
     async def _restore(
@@ -399,13 +424,15 @@ class FlowLibrary:
         by: str,
         who: str | None,
         charge: Charge | None,
+        permit: Permit | None,
     ) -> Accepted:
         past = (await self._reader.read(flow_id, version, who)).document
 
         def whole() -> JsonObject:
             return validate_past(decode_in_parts(past), self.limits)
 
-        return await self._rewrite(flow_id, whole, len(past), check, by, charge)
+        rewriting = Rewriting(whole, self.limits, len(past), self._apart, charge, permit)
+        return await self._rewrite(flow_id, rewriting, check, by, charge)
 
     async def _delete(self, flow_id: str, by: str) -> FlowHead:
         head = await self._store.delete(flow_id, self._wall())

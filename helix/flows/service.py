@@ -31,7 +31,7 @@ from helix.flows.farewell import End
 from helix.flows.joining import Joined, Past
 from helix.flows.session import FlowSession, Surroundings
 from helix.interfaces import IFlowStore, IMember
-from helix.log.edits import Accepted, FlowState, Submission
+from helix.log.edits import Accepted, FlowState, Permit, Submission
 from helix.log.live_log import LiveLog
 from helix.log.replaying import LogSettings, load_state
 from helix.members.presence import Person
@@ -235,16 +235,20 @@ class FlowSessionService(Service):
         if session is not None:
             self.guard(session, session.tell_name, payload)
 
-    def broadcast(self, flow_id: str, changes: bytes) -> int:
+    def broadcast(self, flow_id: str, changes: bytes, permit: Permit | None = None) -> int:
         """
         Broadcast ``changes`` (JSON) to the members of a flow as a ``flow_update``. Nothing of them
         is stored.
 
+        :param permit: judges how what they show differs from the document.
         :return: how many members those are; none where the flow has no session.
+        :raises Forbidden: when they aren't permitted; nobody is told of them.
         """
         session = self._sessions.get(flow_id)
         if session is None:
             return 0
+        if permit is not None:
+            self.guard(session, session.check_shown, changes, permit)
         count = session.client_count
         arrays = parse_changes(changes)
         if arrays is not None:

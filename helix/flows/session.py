@@ -20,7 +20,7 @@ from helix.flows.joining import Joined, Joining, Past
 from helix.flows.lifetime import Lifetime
 from helix.interfaces import IMember
 from helix.log.commit_loop import CommitLoop
-from helix.log.edits import Accepted, FlowState, Submission
+from helix.log.edits import Accepted, FlowState, Permit, Submission
 from helix.log.live_log import LiveLog
 from helix.log.replaying import LogSettings
 from helix.members.awareness import Awareness
@@ -316,6 +316,16 @@ class FlowSession:
         self._check_alive()
         self._lifetime.touch()
         return self._relays.show(arrays, changes)
+
+    def check_shown(self, changes: bytes, permit: Permit) -> None:
+        """
+        Check ``changes`` that are no edit, as `RelayAudience.check_shown`.
+
+        :raises Forbidden: when they aren't permitted.
+        :raises SessionEnded: when the session has ended meanwhile.
+        """
+        self._check_alive()
+        self._relays.check_shown(changes, permit)
 
     def edit(self, member: IMember, arrays: Arrays, changes: bytes) -> Deferred[list[str]]:
         """

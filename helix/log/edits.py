@@ -16,6 +16,9 @@ from helix.records import FlowHead, Summary
 Check = Callable[[str, int, bytes], None] | None
 """Refuses a change by the flow's epoch, version and chain; ``None`` for no check."""
 
+Permit = Callable[[object, JsonObject], None]
+"""Refuses a patch by what it changes in a document."""
+
 
 class Corkable(Protocol):
     """A client's outgoing queue that can gather several frames. (`helix.delivery.outlet.Outlet`)"""

@@ -15,9 +15,20 @@ from helix.log.edits import Check
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
 
-def tag_of(epoch: str, version: int, chain: bytes) -> str:
-    """Make the strong tag of a flow at a version: no other version of any log has it."""
-    return f'"{epoch}.{version}.{chain_text(chain)}"'
+def tag_of(epoch: str, version: int, chain: bytes, role: str = "") -> str:
+    """
+    Make the strong tag of a flow at a version: no other version of any log has it.
+
+    :param role: of the client, where the answer tells it.
+    """
+    end = f".{role}" if role else ""
+    return f'"{epoch}.{version}.{chain_text(chain)}{end}"'
+
+
+def _without_role(tag: str) -> str:
+    """Give the tag of the version alone: a change doesn't depend on who asks for it."""
+    parts = tag[1:-1].split(".")
+    return f'"{".".join(parts[:3])}"' if len(parts) == 4 else tag
 
 
 def digest_tag(source: bytes) -> str:
@@ -92,7 +103,7 @@ class Conditions:
         :raises PreconditionFailed: when it doesn't name the tag.
         """
         tags = self.match
-        if tags is not None and tag not in tags.strong:
+        if tags is not None and _without_role(tag) not in map(_without_role, tags.strong):
             raise PreconditionFailed()
 
     def check_change(self, tag: str) -> None:
@@ -102,5 +113,8 @@ class Conditions:
         :raises PreconditionFailed: when one doesn't hold for the tag.
         """
         self.check_match(tag)
-        if self.is_known(tag):
+        tags = self.none_match
+        if tags is not None and (
+            tags.everything or tag in map(_without_role, tags.strong | tags.weak)
+        ):
             raise PreconditionFailed()

@@ -9,10 +9,12 @@ from itertools import accumulate
 import msgspec
 from twisted.web.iweb import IRequest
 
+from helix.access.roles import Right
 from helix.delivery.protocol import encode_json
 from helix.documents.ids import parse_flow_id
 from helix.errors import InvalidFlowId, InvalidParameters
 from helix.records import Bounds, FlowHead, HeadQuery
+from helix.web.access import describe_access, scope_of
 from helix.web.representations import describe_flow
 from helix.web.routes import read_limit, read_number, read_text
 
@@ -46,7 +48,8 @@ def read_cursor(text: str) -> tuple[float, str]:
 
 def read_query(request: IRequest, ago: Callable[[float], float]) -> HeadQuery:
     """
-    Read which flows are asked for, and one more than a page has: it tells whether others follow.
+    Read which flows are asked for, of those that the client may see, or, of deleted ones, may bring
+    back; and one more than a page has: it tells whether others follow.
 
     :param ago: gives the time so many seconds before now.
     :raises InvalidParameters: when a parameter can't be understood.
@@ -73,13 +76,19 @@ def read_query(request: IRequest, ago: Callable[[float], float]) -> HeadQuery:
         nodes=_read_bounds(request, "nodes"),
         edges=_read_bounds(request, "edges"),
         updated=(within, unchanged),
+        scope=scope_of(request, Right.MANAGE if deleted == "true" else Right.READ),
         brief=True,
     )
 
 
-def page_of(heads: Sequence[FlowHead], query: HeadQuery) -> dict[str, object]:
+def page_of(request: IRequest, heads: Sequence[FlowHead], query: HeadQuery) -> dict[str, object]:
     """Describe what was found, as far as it fits on the page, and where the next page begins."""
-    flows = _fitting([encode_json(describe_flow(head)) for head in heads[: query.limit - 1]])
+    flows = _fitting(
+        [
+            encode_json(describe_flow(head) | describe_access(request, head.flow_id))
+            for head in heads[: query.limit - 1]
+        ]
+    )
     last = heads[len(flows) - 1] if len(heads) > len(flows) else None
     cursor = None if last is None else write_cursor(last.updated_at, last.flow_id)
     return {"flows": [msgspec.Raw(flow) for flow in flows], "next": cursor}

@@ -12,6 +12,7 @@ from twisted.web.http import NO_CONTENT
 from twisted.web.iweb import IRequest
 
 from helix import __version__
+from helix.access.roles import Right
 from helix.delivery.protocol import T, encode_json
 from helix.documents.decoding import Decoder, PartsDecoder
 from helix.documents.ids import parse_flow_id, parse_new_flow_id
@@ -27,7 +28,14 @@ from helix.flows.service import FlowSessionService
 from helix.flows.version_names import VersionNames, parse_version_name
 from helix.limits.apart import Apart, at_once
 from helix.limits.weight import BYTES_PER_UNIT, DOCUMENT_BYTES_PER_UNIT
-from helix.log.edits import Accepted, FlowState
+from helix.log.edits import Accepted, FlowState, Permit
+from helix.web.access import (
+    check_access,
+    check_creation,
+    describe_access,
+    permit_of,
+    role_of,
+)
 from helix.web.admission import Visitors, body_bytes
 from helix.web.etags import Conditions, digest_tag, tag_of
 from helix.web.flow_list import page_of, read_query
@@ -105,8 +113,8 @@ def file_name(title: str) -> bytes:
     return disposition.encode("ascii")
 
 
-def _tag_of(state: FlowState) -> str:
-    return tag_of(state.head.epoch, state.version, state.head.chain)
+def _tag_of(state: FlowState, role: str = "") -> str:
+    return tag_of(state.head.epoch, state.version, state.head.chain, role)
 
 
 def _to_the_end(operation: Deferred[T]) -> Deferred[T]:
@@ -162,20 +170,22 @@ class FlowRoutes:
         query = read_query(request, self._library.ago)
         heads = await self._library.list(query)
         # What the page says comes of these alone, so it needn't be made to be known.
-        tag = digest_tag(encode_json([__version__, query.limit - 1, heads]))
+        roles = [role_of(request, head.flow_id) for head in heads]
+        tag = digest_tag(encode_json([__version__, query.limit - 1, heads, roles]))
         if write_known(request, tag, Conditions.of(request)):
             return b""
-        return write_json(request, page_of(heads, query), cache=b"no-cache")
+        return write_json(request, page_of(request, heads, query), cache=b"no-cache")
 
     @app.route("/api/flows", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:
         self._visitors.check_creation(request)
         wanted = await self._read_large(request, _CREATION, self._document)
         flow_id = None if wanted.id is msgspec.UNSET else parse_new_flow_id(wanted.id)
+        replaces = check_creation(request, flow_id)
         document = self._document_of(wanted)
         by, charge = read_user_name(request), self._visitors.charge_of(request)
         state = await _to_the_end(
-            self._library.create(document, flow_id, by, body_bytes(request), charge)
+            self._library.create(document, flow_id, by, body_bytes(request), charge, replaces)
         )
         return self._created(request, state)
 
@@ -185,9 +195,10 @@ class FlowRoutes:
         given = await self._read_large(request, _ANYTHING, self._file)
         wanted = read_text(request, "id")
         flow_id = None if wanted is None else parse_new_flow_id(wanted)
+        replaces = check_creation(request, flow_id)
         by, charge = read_user_name(request), self._visitors.charge_of(request)
         imported = await _to_the_end(
-            self._library.import_(given, flow_id, by, body_bytes(request), charge)
+            self._library.import_(given, flow_id, by, body_bytes(request), charge, replaces)
         )
         dropped = {
             "nodes": imported.dropped_nodes,
@@ -200,60 +211,63 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["GET"])
     async def read(self, request: IRequest, flow_id: str) -> bytes:
-        version = read_number(request, "version", None, 0)
-        flow_id, conditions = parse_flow_id(flow_id), Conditions.of(request)
+        flow_id, _ = self._check(request, flow_id, Right.READ)
+        version, conditions = read_number(request, "version", None, 0), Conditions.of(request)
+        role = role_of(request, flow_id)
         if version is None and conditions.none_match is not None:
             head = await self._library.head(flow_id)
-            tag = tag_of(head.epoch, head.version, head.chain)
+            tag = tag_of(head.epoch, head.version, head.chain, role)
             if conditions.is_known(tag) and write_known(request, tag, conditions):
                 return b""
         state = await self._library.read(flow_id, version, self._visitors.customer(request))
-        if write_known(request, _tag_of(state), conditions):
+        if write_known(request, _tag_of(state, role), conditions):
             return b""
-        return write_with(
-            request, describe_state(state), "document", state.document, cache=b"no-cache"
-        )
+        described = describe_state(state) | describe_access(request, flow_id)
+        return write_with(request, described, "document", state.document, cache=b"no-cache")
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PATCH"])
     async def patch(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id, permit = self._check(request, flow_id, Right.EDIT)
         patch = read_body(request, _ANYTHING, self._patch, (MERGE_PATCH, JSON))
-        flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
         charge = self._visitors.charge_of(request)
-        accepted = await _to_the_end(self._library.patch(flow_id, patch, check, by, charge))
+        patched = self._library.patch(flow_id, patch, check, by, charge, permit)
+        accepted = await _to_the_end(patched)
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PUT"])
     async def replace(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id, permit = self._check(request, flow_id, Right.EDIT)
         document = await self._read_large(request, _ANYTHING, self._document)
-        flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
-        charge = self._visitors.charge_of(request)
-        accepted = await _to_the_end(
-            self._library.replace(flow_id, document, check, by, charge, body_bytes(request))
-        )
+        charge, size = self._visitors.charge_of(request), body_bytes(request)
+        replaced = self._library.replace(flow_id, document, check, by, charge, size, permit)
+        accepted = await _to_the_end(replaced)
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["DELETE"])
     async def delete(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id = parse_flow_id(flow_id)
+        flow_id, _ = self._check(request, flow_id, Right.MANAGE)
         check, by = Conditions.of(request).check, read_user_name(request)
         if check is not None:
             head = await self._library.head(flow_id)
             check(head.epoch, head.version, head.chain)
         head = await _to_the_end(self._library.delete(flow_id, by))
-        return write_json(request, describe_flow(head))
+        return write_json(request, describe_flow(head) | describe_access(request, flow_id))
 
     @app.route("/api/flows/<flow:flow_id>/undelete", methods=["POST"])
     async def undelete(self, request: IRequest, flow_id: str) -> bytes:
-        head = await _to_the_end(self._library.undelete(parse_flow_id(flow_id)))
+        flow_id, _ = self._check(request, flow_id, Right.MANAGE)
+        head = await _to_the_end(self._library.undelete(flow_id))
         request.setHeader(b"etag", tag_of(head.epoch, head.version, head.chain).encode())
-        return write_json(request, describe_flow(head))
+        return write_json(request, describe_flow(head) | describe_access(request, flow_id))
 
     @app.route("/api/flows/<flow:flow_id>/duplicate", methods=["POST"])
     async def duplicate(self, request: IRequest, flow_id: str) -> bytes:
         self._visitors.check_creation(request)
-        flow_id, by = parse_flow_id(flow_id), read_user_name(request)
+        flow_id, _ = self._check(request, flow_id, Right.READ)
+        check_creation(request, None)
+        by = read_user_name(request)
         who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
         state = await _to_the_end(self._library.duplicate(flow_id, by, who, charge))
         if charge is not None:
@@ -262,32 +276,35 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/restore", methods=["POST"])
     async def restore(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id, permit = self._check(request, flow_id, Right.EDIT)
         version = int(read_body(request, _RESTORATION, self._change).version)
-        flow_id = parse_flow_id(flow_id)
         check, by = Conditions.of(request).check, read_user_name(request)
         who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
-        restored = self._library.restore(flow_id, version, check, by, who, charge)
+        restored = self._library.restore(flow_id, version, check, by, who, charge, permit)
         accepted = await _to_the_end(restored)
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow:flow_id>/entries", methods=["GET"])
     async def entries(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id, _ = self._check(request, flow_id, Right.READ)
         after = read_number(request, "after", 0, 0) or 0
         limit = read_limit(request, ENTRIES_ON_A_PAGE)
         who = self._visitors.customer(request)
-        page = await self._library.entries(parse_flow_id(flow_id), after, limit, who)
+        page = await self._library.entries(flow_id, after, limit, who)
         entries = [describe_entry(entry) for entry in page.entries]
         return write_json(request, {"epoch": page.epoch, "entries": entries, "next": page.next})
 
     @app.route("/api/flows/<flow:flow_id>/versions", methods=["GET"])
     async def versions(self, request: IRequest, flow_id: str) -> bytes:
-        listed = await self._names.list(parse_flow_id(flow_id))
+        flow_id, _ = self._check(request, flow_id, Right.READ)
+        listed = await self._names.list(flow_id)
         return write_json(request, {"epoch": listed.epoch, "versions": listed.versions})
 
     @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["PUT"])
     async def name_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
+        flow_id, _ = self._check(request, flow_id, Right.EDIT)
         name = parse_version_name(read_body(request, _NAMING, self._change).name)
-        place = (parse_flow_id(flow_id), parse_number("version", version, 0))
+        place = (flow_id, parse_number("version", version, 0))
         check, by = Conditions.of(request).check, read_user_name(request)
         naming = await _to_the_end(self._names.give(*place, name, by, check))
         described = {"id": place[0], "epoch": naming.epoch, **msgspec.structs.asdict(naming.named)}
@@ -295,7 +312,8 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["DELETE"])
     async def unname_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
-        place = (parse_flow_id(flow_id), parse_number("version", version, 0))
+        flow_id, _ = self._check(request, flow_id, Right.EDIT)
+        place = (flow_id, parse_number("version", version, 0))
         check, by = Conditions.of(request).check, read_user_name(request)
         await _to_the_end(self._names.take(*place, by, check))
         request.setResponseCode(NO_CONTENT)
@@ -303,8 +321,9 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/export", methods=["GET"])
     async def export(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id, _ = self._check(request, flow_id, Right.READ)
         who = self._visitors.customer(request)
-        exported, document = await self._library.export(parse_flow_id(flow_id), who)
+        exported, document = await self._library.export(flow_id, who)
         request.setHeader(b"content-disposition", file_name(exported["title"] or exported["id"]))
         return write_with(request, exported, "document", document)
 
@@ -313,7 +332,7 @@ class FlowRoutes:
     @app.route("/api/flows/<flow:flow_id>/status", methods=["GET"])
     def status(self, request: IRequest, flow_id: str) -> bytes:
         try:
-            session = self._sessions.get(parse_flow_id(flow_id))
+            session = self._sessions.get(self._check(request, flow_id, Right.READ)[0])
         except InvalidFlowId:
             session = None
         return write_json(
@@ -327,14 +346,27 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
     def sync(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id, permit = self._check(request, flow_id, Right.EDIT)
         changes = read_body(request, _SYNC, self._change).changes
         if changes is msgspec.UNSET:
             raise MissingChanges()
-        count = self._sessions.broadcast(parse_flow_id(flow_id), bytes(changes))
+        count = self._sessions.broadcast(flow_id, bytes(changes), permit)
         message = f"Changes sent to {count} client{'' if count == 1 else 's'}"
         return write_json(request, {"success": True, "message": message})
 
     # inside
+
+    def _check(self, request: IRequest, text: str, right: Right) -> tuple[str, Permit | None]:
+        """
+        Check what a request wants of a flow, before anything else.
+
+        :param text: the flow's id, as the address has it.
+        :return: the id, and what judges the client's patches, if anything does.
+        :raises InvalidFlowId: when it is none.
+        :raises FlowNotFound, Forbidden: as `helix.web.access.check_access`.
+        """
+        flow_id = parse_flow_id(text)
+        return flow_id, permit_of(check_access(request, flow_id, right))
 
     def _document_of(self, wanted: _Creation) -> Any:
         """
@@ -366,7 +398,8 @@ class FlowRoutes:
         address = f"/api/flows/{quote(state.head.flow_id, safe='')}"
         request.setHeader(b"location", address.encode())
         request.setHeader(b"etag", _tag_of(state).encode())
-        return write_with(request, describe_state(state) | more, "document", state.document, 201)
+        described = describe_state(state) | describe_access(request, state.head.flow_id) | more
+        return write_with(request, described, "document", state.document, 201)
 
     def _accepted(self, request: IRequest, flow_id: str, accepted: Accepted) -> bytes:
         tag = tag_of(accepted.epoch, accepted.version, accepted.chain)

@@ -23,6 +23,8 @@ STATUS = {  # by the error's code; 500 for others
     "origin_refused": 403,
     "host_refused": 421,
     "token_refused": 403,
+    "forbidden": 403,
+    "forbidden_path": 403,
     "session_not_found": 404,
     "flow_not_found": 404,
     "version_not_found": 404,

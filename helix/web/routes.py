@@ -27,7 +27,7 @@ from helix.errors import (
 )
 from helix.limits.weight import is_too_heavy, least_size
 from helix.members.presence import MAX_USER_NAME
-from helix.web.admission import header, parameters
+from helix.web.admission import header, parameters, principal_of
 from helix.web.etags import Conditions
 from helix.web.problems import write_error, write_not_found, write_problem
 
@@ -214,10 +214,13 @@ def parse_number(name: str, text: str, minimum: int, maximum: int = MAX_NUMBER) 
 
 def read_user_name(request: IRequest) -> str:
     """
-    Read ``by``: who asks for a change, as a name to show; empty for nobody in particular.
+    Tell who asks for a change, as a name to show: the name of who is known by one, else what ``by``
+    says; empty for nobody in particular.
 
     :raises InvalidParameters: when it is longer than that of a member may be.
     """
+    if known := principal_of(request).name:
+        return known
     name = read_text(request, "by") or ""
     if len(name) > MAX_USER_NAME:
         raise InvalidParameters(f"by must be a string of at most {MAX_USER_NAME} characters")

@@ -13,6 +13,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from helix import __version__
+from helix.access.principal import ANYBODY
 from helix.channels.clients import ClientService
 from helix.delivery.backlog import Backlog
 from helix.documents.ids import parse_flow_id
@@ -29,7 +30,8 @@ from helix.flows.session import FlowSession
 from helix.limits.addresses import TrustedProxies
 from helix.telemetry.events import Telemetry
 from helix.telemetry.metrics import CONTENT_TYPE, Metrics
-from helix.web.admission import Visitors, host_of
+from helix.web.access import describe_principal
+from helix.web.admission import Visitors, host_of, principal_of
 from helix.web.auth import HostPolicy
 from helix.web.editor_files import EditorFiles
 from helix.web.etags import Conditions
@@ -152,6 +154,12 @@ class Web:
         request.setHeader(b"content-security-policy", self._docs.page_policy)
         return self._docs.page
 
+    # who asks
+
+    @app.route("/api/me", methods=["GET"])
+    def me(self, request: IRequest) -> bytes:
+        return write_json(request, describe_principal(principal_of(request)))
+
     # sessions
 
     @app.route("/api/sessions", methods=["GET"])
@@ -269,6 +277,8 @@ class _REST(Resource):
                 charge(self._visitors.work() - began, 0)
 
     def _route(self, request: IRequest) -> bytes | int:
+        if principal_of(request) is not ANYBODY:
+            request.setHeader(b"vary", b"authorization")
         # Routes don't depend on the host, and what parses it raises on many that clients send.
         request.setHost(b"localhost", 80)
         routes = self._routes.get(tuple(request.postpath[:2]), self._pages)

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 from weakref import proxy
 
 import attrs
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -15,22 +16,22 @@ from twisted.python.failure import Failure
 from helix.delivery.broadcast import Broadcast
 from helix.delivery.fanout import Fanout
 from helix.delivery.outlet import Flow, Outlet
-from helix.delivery.protocol import encode_json
+from helix.delivery.protocol import decode_json, encode_json
 from helix.documents.document import deleted_nodes
-from helix.errors import DocumentTooLarge, Forbidden, InvalidPatch
+from helix.errors import DocumentTooLarge, Forbidden, ForbiddenPath, InvalidPatch
 from helix.interfaces import IMember
 from helix.log.commit_loop import CommitLoop
-from helix.log.edits import Accepted, Submission
+from helix.log.edits import Accepted, Permit, Submission
 from helix.log.live_log import LiveLog
 from helix.log.replaying import LogSettings
 from helix.members.document_audience import Kind
-from helix.members.relay.bridge import RelayState, merged
+from helix.members.relay.bridge import RelayState, difference, merged
 from helix.members.relay.delivery import RelayDelivery
 from helix.members.relay.document import DurableState
 from helix.members.relay.history import RelayHistory
 from helix.members.relay.intake import Intake, ReadEdit
 from helix.members.relay.member import RelayMember, SentUpdate
-from helix.members.relay.reading import Arrays, read
+from helix.members.relay.reading import Arrays, parse_changes, read
 from helix.members.relay.repeats import Hearing
 from helix.members.relay.staging import RelayEdit
 from helix.members.relay.view import MAX_UPDATES, RelayView
@@ -150,6 +151,26 @@ class RelayAudience:
         """
         limits = self._log_of_flow.document.limits
         return self._send(read(arrays, self._document.now(), limits, []), None, changes)
+
+    def check_shown(self, changes: bytes, permit: Permit) -> None:
+        """
+        Check what ``changes`` show that isn't in the document, as if it were stored.
+
+        :raises Forbidden: when it isn't permitted.
+        """
+        shown = decode_json(msgspec.json.decode, changes)
+        if not isinstance(shown, dict):
+            raise ForbiddenPath()
+        content = self._log_of_flow.document.content
+        if (arrays := parse_changes(changes)) is not None:
+            left_out: list[str] = []
+            known, limits = self._document.now(), self._log_of_flow.document.limits
+            state = read(arrays, known, limits, left_out)
+            if left_out:  # which is passed on all the same
+                raise ForbiddenPath.at(left_out[0])
+            rest = {name: shown[name] for name in shown if name not in ("nodes", "edges")}
+            shown = rest | difference(known, state)
+        permit(shown, content)
 
     def edit(self, member: IMember, arrays: Arrays, changes: bytes) -> Deferred[list[str]]:
         """

@@ -1,0 +1,98 @@
+"""What the client of a request may do: asks the one decision for REST, and describes its answer."""
+
+from __future__ import annotations
+
+from twisted.web.iweb import IRequest
+
+from helix.access.decision import Permission, decide
+from helix.access.principal import ANYBODY, Principal
+from helix.access.roles import Right
+from helix.errors import FlowNotFound, Forbidden
+from helix.log.edits import Permit
+from helix.records import Scope
+from helix.web.admission import principal_of
+
+
+def check_access(request: IRequest, flow_id: str, right: Right) -> Permission:
+    """
+    Check that the client of a request may do something with a flow. The store isn't asked: what
+    nobody made and what the client may not see can't be told apart, by the time either.
+
+    :raises FlowNotFound: when the client may not see the flow.
+    :raises Forbidden: when it may see the flow, but not do this.
+    """
+    permission = decide(principal_of(request), flow_id)
+    if permission is None:
+        raise FlowNotFound()
+    permission.check(right)
+    return permission
+
+
+def permit_of(permission: Permission) -> Permit | None:
+    """Give what judges the client's patches; ``None`` where its grant is for the whole document."""
+    return None if permission.paths is None else permission.check_patch
+
+
+def check_creation(request: IRequest, flow_id: str | None) -> bool:
+    """
+    Check that the client of a request may make a flow.
+
+    :param flow_id: the flow's id; ``None`` for one that the server makes.
+    :return: whether the new flow may take the place of a deleted one, which is lost with that.
+    :raises Forbidden: when it may not.
+    """
+    principal = principal_of(request)
+    if flow_id is None:
+        # No pattern but this one tells of an id before it is made.
+        if principal.is_admin or any(one.is_open and not one.start for one in principal.create):
+            return False
+        raise Forbidden("You may not make a flow here without giving its id")
+    if not principal.may_create(flow_id):
+        raise Forbidden("You may not make a flow with this id")
+    permission = decide(principal, flow_id)
+    return permission is not None and permission.allows(Right.MANAGE)
+
+
+def scope_of(request: IRequest, right: Right) -> Scope | None:
+    """Give the flows with which the client of a request may do something; ``None`` for all."""
+    principal = principal_of(request)
+    if principal.is_admin:
+        return None
+    patterns = [pattern for pattern, grant in principal.grants if grant.role >= right.value]
+    return Scope.of(
+        [pattern.start for pattern in patterns if not pattern.is_open],
+        [pattern.start for pattern in patterns if pattern.is_open],
+    )
+
+
+def role_of(request: IRequest, flow_id: str) -> str:
+    """Name the role of a request's client in a flow: empty for none, and on an open server."""
+    principal = principal_of(request)
+    if principal is ANYBODY:
+        return ""
+    permission = decide(principal, flow_id)
+    return "" if permission is None else permission.role.text
+
+
+def describe_access(request: IRequest, flow_id: str) -> dict[str, object]:
+    """Describe what the client of a request may do with a flow; ``{}`` on an open server."""
+    principal = principal_of(request)
+    if principal is ANYBODY:
+        return {}
+    permission = decide(principal, flow_id)
+    if permission is None:  # who has made it, and may not see it
+        return {"role": None, "may": []}
+    return {"role": permission.role.text, "may": permission.rights}
+
+
+def describe_principal(principal: Principal) -> dict[str, object]:
+    """Describe somebody to themselves."""
+    return {
+        "id": principal.id,
+        "name": principal.name,
+        "color": principal.color,
+        "kind": principal.kind.value,
+        "groups": sorted(principal.groups),
+        "admin": principal.is_admin,
+        "expires_at": principal.expires_at,
+    }
