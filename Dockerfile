@@ -3,8 +3,8 @@
 #     docker build --tag helix .
 #     docker run --publish 127.0.0.1:4000:4000 --volume helix:/var/lib/helix helix
 #
-# Nothing asks who a client is yet: whoever reaches the port may read and edit every flow. So publish it on 127.0.0.1
-# alone, as above, or behind a proxy that asks.
+# HELIX_AUTH=anyone, as below, asks nobody who they are: whoever reaches the port may read and edit every flow. So publish
+# it on 127.0.0.1 alone, as above, or set HELIX_AUTH to what docs/access.md says.
 
 FROM python:3.13-slim AS build
 WORKDIR /src
@@ -25,6 +25,7 @@ COPY --from=build /opt/helix /opt/helix
 # limited, since a page elsewhere may have a name that leads to the published port: set HELIX_ALLOW_HOST to your own.
 ENV PATH=/opt/helix/bin:$PATH \
     HELIX_ALLOW_HOST=localhost \
+    HELIX_AUTH=anyone \
     HELIX_LISTEN=tcp:4000 \
     HELIX_STORE=sqlite:/var/lib/helix/flows.db
 WORKDIR /var/lib/helix

@@ -43,6 +43,7 @@ setup(
         "msgspec>=0.19",
         "prometheus-client>=0.21",
         "psycopg2-binary>=2.9",
+        "pyjwt[crypto]>=2.10",
         "treq>=24.9",
         "twisted[tls]>=24.11",
         "txpostgres>=1.7",

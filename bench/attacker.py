@@ -235,7 +235,7 @@ def run(name: str, checkout: Path, seconds: float, options: list[str]) -> Row:
 
     def command(port: int, _connections: int) -> list[str]:
         return [
-            *("env", f"PYTHONPATH={checkout}", sys.executable, "-c"),
+            *("env", f"PYTHONPATH={checkout}", "HELIX_AUTH=anyone", sys.executable, "-c"),
             "from twisted.scripts.twistd import run; run()",
             *("-n", "--pidfile=", "helix", "--listen", f"tcp:{port}:interface={HOST}"),
             *("--store", "sqlite:flows.db", "--trusted-proxy", HOST),

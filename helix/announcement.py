@@ -61,8 +61,10 @@ def tell_where(version: str, ports: Sequence[Listening], store: str) -> str:
 
 
 def tell_who(ports: Sequence[Listening], config: Config) -> str:
-    """Give the line that says who may connect; a warning if other machines may."""
-    if any(port.is_beyond_loopback for port in ports):
+    """Give the line that says who may connect; a warning if other machines may, unasked."""
+    if not config.lets_anyone_in:
+        who = f"Who comes in must show who they are: {_ways(config)}"
+    elif any(port.is_beyond_loopback for port in ports):
         who = (
             "Everyone who can reach Helix may read and edit every flow: it listens beyond this "
             "machine, and no client has to sign in"
@@ -80,6 +82,20 @@ def tell_who(ports: Sequence[Listening], config: Config) -> str:
     if config.allow_origin:
         who += f". Web pages of other origins may connect: {', '.join(config.allow_origin)}"
     return who
+
+
+def lets_all_in(ports: Sequence[Listening], config: Config) -> bool:
+    """Tell whether other machines may come in, and nobody asks them who they are."""
+    return config.lets_anyone_in and any(port.is_beyond_loopback for port in ports)
+
+
+def _ways(config: Config) -> str:
+    ways = []
+    if any(method.takes_tokens for method in config.auth):
+        ways.append("by a signed token")
+    if config.header_name is not None:
+        ways.append(f"by {config.header_name} of a trusted proxy")
+    return " or ".join(ways)
 
 
 def _place_of(store: str) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
+from helix.endpoints import Endpoint
 from helix.limits.addresses import TrustedProxies
 
 
@@ -128,6 +130,78 @@ def _proxy(text: str) -> str:
     return text
 
 
+@attrs.frozen
+class AuthMethod:
+    """
+    One way in which clients show who they are.
+
+    :ivar kind: ``anyone``, ``hmac``, ``pem``, ``jwks`` or ``header``.
+    :ivar place: the file or the address of keys, or the name of a header; empty for ``anyone``.
+    """
+
+    kind: str
+    place: str = attrs.field(default="", repr=False)
+
+    @property
+    def is_address(self) -> bool:
+        """Whether its keys are fetched from an address."""
+        return self.kind == "jwks" and self.place.startswith(("http://", "https://"))
+
+    @property
+    def takes_tokens(self) -> bool:
+        return self.kind in _KEYS
+
+
+_KEYS = ("hmac", "pem", "jwks")
+
+_HEADER_NAME = re.compile("[0-9A-Za-z!#$%&'*+.^_`|~-]+")
+
+
+def _auth(text: str) -> AuthMethod:
+    kind, _, place = text.partition(":")
+    if text == "anyone":
+        return AuthMethod("anyone")
+    if kind == "header" and _HEADER_NAME.fullmatch(place):
+        return AuthMethod("header", place)
+    if kind == "jwt":
+        kind, _, place = place.partition(":")
+        method = AuthMethod(kind, place)
+        if kind in _KEYS and place and (not method.is_address or _is_safe_address(place)):
+            return method
+    raise ValueError(
+        "anyone, jwt:hmac:FILE, jwt:pem:FILE, jwt:jwks:FILE, jwt:jwks:https://ADDRESS (http on "
+        "this machine alone) or header:NAME is wanted"
+    )
+
+
+def _is_safe_address(text: str) -> bool:
+    """Tell whether nobody on the way can change what is fetched from an address."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or port == 0 or parts.fragment or parts.username is not None:
+        return False
+    if parts.scheme == "https":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _named(what: str, default: str | None = None) -> Callable[[str], str]:
+    """A parser of texts that name something, and so hold a letter or a digit."""
+
+    def parse(text: str) -> str:
+        if text != default and not any(character.isalnum() for character in text):
+            raise ValueError(f"{what} is wanted")
+        return text
+
+    return parse
+
+
 def _flag(text: str) -> bool:
     values = {
         "1": True,
@@ -182,6 +256,45 @@ SETTINGS: Sequence[Setting] = (
         "this option all names may be used; but no others if the server listens on loopback alone "
         "and trusts no proxy. May be repeated.",
         repeatable=True,
+    ),
+    Setting(
+        "auth",
+        "",
+        _auth,
+        "How clients show who they are: anyone (they don't, and may do everything), jwt:hmac:FILE, "
+        "jwt:pem:FILE, jwt:jwks:FILE or jwt:jwks:https://ADDRESS (a token that a key there has "
+        "signed), header:NAME (a trusted proxy names them). Without this option anyone, but the "
+        "server doesn't start if it listens beyond loopback or trusts a proxy. May be repeated.",
+        repeatable=True,
+        secret=True,
+    ),
+    Setting(
+        "jwt-audience",
+        "",
+        _named("an audience"),
+        "An audience (aud) for which tokens may be; without this option it isn't checked. May be "
+        "repeated.",
+        repeatable=True,
+    ),
+    Setting(
+        "jwt-issuer",
+        "",
+        _named("an issuer", ""),
+        "The issuer (iss) that tokens must have; without this option it isn't checked.",
+    ),
+    Setting(
+        "admin",
+        "",
+        _named("the id of a principal"),
+        "The id (sub) of an administrator, who may do everything. May be repeated.",
+        repeatable=True,
+    ),
+    Setting(
+        "metrics-token",
+        "",
+        _named("a file", ""),
+        "A file with a token that gives access to /metrics alone, as Authorization: Bearer.",
+        secret=True,
     ),
     Setting(
         "max-clients-per-flow",
@@ -365,6 +478,11 @@ class Config:
     max_store_bytes: int
     allow_origin: tuple[str, ...]
     allow_host: tuple[str, ...]
+    auth: tuple[AuthMethod, ...]
+    jwt_audience: tuple[str, ...]
+    jwt_issuer: str
+    admin: tuple[str, ...]
+    metrics_token: str = attrs.field(repr=False)
     max_clients_per_flow: int
     max_connections: int
     max_connections_per_address: int
@@ -393,6 +511,21 @@ class Config:
     log_format: str
     allow_slow_websocket: bool
 
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine alone reaches the server, and no proxy lets others in."""
+        return not self.trusted_proxy and all(Endpoint.parse(one).is_local for one in self.listen)
+
+    @property
+    def lets_anyone_in(self) -> bool:
+        """Whether clients may do everything without showing who they are."""
+        return not self.auth or AuthMethod("anyone") in self.auth
+
+    @property
+    def header_name(self) -> str | None:
+        """The header in which a trusted proxy names clients; ``None`` without one."""
+        return next((one.place for one in self.auth if one.kind == "header"), None)
+
 
 def read_config(options: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> Config:
     """
@@ -420,3 +553,27 @@ def read_config(options: Mapping[str, Sequence[str]], environment: Mapping[str, 
     if not values["listen"]:
         raise SettingError("--listen: at least one endpoint is wanted")
     return Config(**values)
+
+
+def check_auth(config: Config) -> None:
+    """
+    Check that the settings that say who may come in fit together, and fit where it listens.
+
+    :raises SettingError: when they don't.
+    """
+    if not config.auth and not config.is_local:
+        raise SettingError(
+            "--auth: other machines may reach the server, so say who may come in: --auth jwt:... "
+            "or --auth header:NAME; or --auth anyone, with which everyone who reaches it may read "
+            "and change every flow"
+        )
+    if sum(method.kind == "header" for method in config.auth) > 1:
+        raise SettingError("--auth: header:NAME can be given once")
+    if config.header_name is not None and not config.trusted_proxy:
+        raise SettingError(
+            "--auth: header:NAME needs --trusted-proxy, the address of the proxy that sets it"
+        )
+    if not any(method.takes_tokens for method in config.auth):
+        for name, value in (("audience", config.jwt_audience), ("issuer", config.jwt_issuer)):
+            if value:
+                raise SettingError(f"--jwt-{name}: it needs --auth jwt:...")

@@ -44,7 +44,7 @@ class Endpoint:
         """Whether only this machine reaches it; ``False`` where that isn't known."""
         if self.kind == "unix":
             return True
-        if self.kind not in ("tcp", "ssl"):
+        if self.kind not in ("tcp", "tcp6", "ssl"):
             return False
         interface = self.named.get("interface", "".join(self.arguments[1:2]))
         try:

@@ -233,6 +233,29 @@ class TokenRefused(ConnectionRefused):
     default_message = "The token is not accepted"
 
 
+class KeysUnavailable(ConnectionRefused):
+    """The keys with which tokens are checked could not be fetched yet."""
+
+    code = "keys_unavailable"
+    retry = True
+    default_message = "The keys that check tokens are out of reach, try again later"
+
+
+class Unauthorized(HelixError):
+    """
+    A request by REST doesn't show who makes it.
+
+    :ivar had_token: whether it carried a token, which was not accepted.
+    """
+
+    code = "unauthorized"
+    default_message = "A token is needed: Authorization: Bearer"
+
+    def __init__(self, message: str | None = None, had_token: bool = False) -> None:
+        super().__init__(message)
+        self.had_token = had_token
+
+
 class TooManyConnections(ConnectionRefused):
     """The server, or this client's address, has the maximum number of connections."""
 

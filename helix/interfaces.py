@@ -76,6 +76,7 @@ class IAuthenticator(Interface):
         must be fetched first; it always fires within a bounded time.
 
         :raises TokenRefused: (through the Deferred) when their holder may not come in.
+        :raises KeysUnavailable: when that can't be told yet.
         """
 
 

@@ -26,11 +26,12 @@ from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
 from helix import __version__
-from helix.announcement import Listening, tell_where, tell_who
-from helix.config import SETTINGS, Config, Setting, SettingError, read_config
+from helix.announcement import Listening, lets_all_in, tell_where, tell_who
+from helix.config import SETTINGS, Config, Setting, SettingError, check_auth, read_config
 from helix.endpoints import Endpoint, complete
 from helix.errors import HelixError
 from helix.heap import bound_heap
+from helix.identity.keys import BadKeys
 from helix.limits.apart import WorkThread
 from helix.socket_lock import SocketInUse, SocketLock
 from helix.store.opening import open_store
@@ -214,6 +215,7 @@ class HelixService(MultiService):
         self._clients = server.clients
         self._purge = server.purge
         self._observer = observer
+        server.keys.setServiceParent(self)
         server.sessions.setServiceParent(self)
         server.clients.setServiceParent(self)
         server.watchdog.setServiceParent(self)
@@ -263,7 +265,7 @@ class HelixService(MultiService):
         if not ports:  # it is stopping already
             return
         _log.info("{line}", line=tell_where(__version__, ports, self._config.store))
-        is_open = any(port.is_beyond_loopback for port in ports)
+        is_open = lets_all_in(ports, self._config)
         (_log.warn if is_open else _log.info)("{line}", line=tell_who(ports, self._config))
 
     def _terminate(self, *_: object) -> None:
@@ -335,9 +337,12 @@ def makeService(options: Options) -> HelixService:
     except (HelixError, ValueError) as error:
         raise SystemExit(f"{_program()}: --store: {error}") from None
     editor = EditorFiles.load(files("helix").joinpath("editor"))
-    server = build_server(
-        config, reactor, time, SystemRandom(), store, editor, apart=WorkThread(reactor)
-    )
+    try:
+        server = build_server(
+            config, reactor, time, SystemRandom(), store, editor, apart=WorkThread(reactor)
+        )
+    except BadKeys as error:
+        raise SystemExit(f"{_program()}: {error}") from None
     log_telemetry(server.telemetry)
     service = HelixService(
         reactor, server, config, lambda: make_observer(_log_file(options), config.log_format)
@@ -348,4 +353,8 @@ def makeService(options: Options) -> HelixService:
         except Exception as error:  # each endpoint parser has errors of its own
             raise SystemExit(f"{_program()}: --listen: {description!r}: {error}") from None
         listener.setServiceParent(service)
+    try:
+        check_auth(config)
+    except SettingError as error:
+        raise SystemExit(f"{_program()}: {error}") from None
     return service

@@ -21,12 +21,13 @@ from helix.delivery.backlog import Backlog
 from helix.documents.ids import new_id
 from helix.documents.templates import load_templates
 from helix.documents.validation import DocumentLimits
-from helix.endpoints import Endpoint
 from helix.flows.library import FlowLibrary
 from helix.flows.purge import DAY, PurgeService
 from helix.flows.service import FlowSessionService
 from helix.flows.version_names import VersionNames
-from helix.interfaces import IFlowStore
+from helix.identity.header import ProxyHeader
+from helix.identity.setup import KeyService, make_authenticator, read_metrics_token
+from helix.interfaces import IAuthenticator, IFlowStore
 from helix.limits.addresses import AddressBook, AddressLimits, TrustedProxies
 from helix.limits.apart import Apart, at_once
 from helix.limits.weight import BYTES_PER_UNIT
@@ -36,13 +37,14 @@ from helix.telemetry.events import Telemetry
 from helix.telemetry.metrics import Metrics
 from helix.telemetry.status import ServerStatus
 from helix.telemetry.watchdog import WatchdogService
-from helix.web.admission import AdmissionControl, Visitors
-from helix.web.auth import Anyone, HostPolicy, OriginPolicy
+from helix.web.admission import AdmissionControl, Identification, Visitors
 from helix.web.editor_files import EditorFiles
 from helix.web.flows import WHITE_SPACE, FlowRoutes
+from helix.web.gate import Gate
 from helix.web.http_channel import HttpConnections
 from helix.web.http_request import BodyLimits
 from helix.web.long_poll import LongPollResource
+from helix.web.origins import HostPolicy, OriginPolicy
 from helix.web.site import HelixSite, Root, Web
 from helix.web.socket_check import SocketCheck
 from helix.web.status_page import StatusPage
@@ -64,6 +66,7 @@ class Server:
     telemetry: Telemetry
     metrics: Metrics
     store: IFlowStore
+    keys: KeyService
     sessions: FlowSessionService
     clients: ClientService
     clock_watch: ClockWatch
@@ -90,8 +93,7 @@ def _hosts(config: Config) -> Sequence[str]:
     """
     if config.allow_host:
         return config.allow_host
-    is_local = all(Endpoint.parse(one).is_local for one in config.listen)
-    return () if is_local and not config.trusted_proxy else ("*",)
+    return () if config.is_local else ("*",)
 
 
 def build_server(
@@ -103,6 +105,7 @@ def build_server(
     editor: EditorFiles | None = None,
     work: Callable[[], float] | None = None,
     apart: Apart = at_once,
+    authenticator: IAuthenticator | None = None,
 ) -> Server:
     """
     Wire the parts as ``config`` says.
@@ -115,6 +118,8 @@ def build_server(
     :param work: tells how much time this thread, the reactor's, has taken, in seconds; ``None``
         for the system's own account.
     :param apart: does what takes long.
+    :param authenticator: knows who clients are; ``None`` for what ``config`` says.
+    :raises BadKeys: when there are no keys in a file that should have some.
     """
     telemetry = Telemetry()
     thread_work = work or thread_time
@@ -149,8 +154,14 @@ def build_server(
     proxies = TrustedProxies.parse(config.trusted_proxy)
     book = AddressBook(_address_limits(config, limits))
     visitors = Visitors(clock, proxies, origins, book, telemetry, thread_work)
-    authenticator = Anyone()
-    admission = AdmissionControl(clients, visitors, authenticator, telemetry)
+    keys = KeyService(config.auth, clock)
+    authenticator = authenticator or make_authenticator(config, keys.sources, wall)
+    identification = Identification(
+        authenticator,
+        None if config.header_name is None else ProxyHeader(config.header_name, proxies, telemetry),
+    )
+    admission = AdmissionControl(clients, visitors, identification, telemetry)
+    gate = Gate(identification, editor is not None, read_metrics_token(config.metrics_token))
     patches = PatchLimits(
         logs.limits.max_patch_bytes,
         logs.limits.max_document_bytes,
@@ -169,6 +180,7 @@ def build_server(
         ),
         TemplateRoutes(library),
         visitors,
+        gate,
         SocketResource(
             SocketFactory(connections, clients, *sizes, config.compress_frames_over), admission
         ),
@@ -179,12 +191,12 @@ def build_server(
         WHITE_SPACE * max(config.max_patch_bytes, config.max_document_bytes),
         BODY_FRAMES * config.max_frame_bytes,
     )
-    http = HttpConnections(config.max_connections, config.max_connections_per_address)
+    connected = HttpConnections(config.max_connections, config.max_connections_per_address)
     hosts = HostPolicy(_hosts(config))
     site = HelixSite(
-        root, bodies, hosts, http, proxies, config.keep_alive, clock, telemetry, backlog
+        root, bodies, hosts, connected, proxies, config.keep_alive, clock, telemetry, backlog
     )
     watch = ClockWatch(clock, wall, telemetry, config.keep_deleted * DAY)
     purge = PurgeService(clock, watch, store, config.keep_deleted)
     watchdog = WatchdogService(clock, telemetry)
-    return Server(telemetry, metrics, store, sessions, clients, watch, purge, watchdog, site)
+    return Server(telemetry, metrics, store, keys, sessions, clients, watch, purge, watchdog, site)

@@ -24,6 +24,7 @@ EVENTS = (
     "helix.backlog.shed",
     "helix.request.answered",
     "helix.request.forwarded_untrusted",
+    "helix.request.forged_name",
     "helix.frame.malformed",
     "helix.fanout.delivered",
     "helix.flow.appended",

@@ -32,6 +32,12 @@ _COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
         "Requests of a proxy on this machine that is not trusted.",
         None,
     ),
+    (
+        "helix.request.forged_name",
+        "forged_names",
+        "Requests that name their client in a header, and come from no trusted proxy.",
+        None,
+    ),
     ("helix.session.started", "sessions_started", "Sessions that started.", None),
     ("helix.session.ended", "sessions_ended", "Sessions that ended.", "reason"),
     ("helix.session.crashed", "sessions_crashed", "Sessions that crashed.", None),

@@ -7,6 +7,7 @@ from time import thread_time
 
 import attrs
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
@@ -14,12 +15,14 @@ from twisted.web.iweb import IRequest
 from helix.access.principal import ANYBODY, Principal
 from helix.channels.clients import ClientService
 from helix.delivery.protocol import Serializer, serializer_for
-from helix.errors import ConnectionRefused, Draining, RateLimited
+from helix.errors import ConnectionRefused, Draining, RateLimited, TokenRefused
+from helix.identity.header import ProxyHeader
 from helix.interfaces import Credentials, IAuthenticator
 from helix.limits.addresses import UNIX, AddressBook, AddressBudget, TrustedProxies, customer_of
 from helix.limits.rate_limit import Charge
 from helix.telemetry.events import Telemetry
-from helix.web.auth import PROTOCOL, OriginPolicy, token_from
+from helix.web.credentials import PROTOCOL, bearer_from, token_from
+from helix.web.origins import OriginPolicy
 
 
 @attrs.frozen
@@ -203,37 +206,73 @@ class Visitors:
             raise RateLimited(wait, "Too many new flows from this address")
 
 
+@attrs.frozen
+class Identification:
+    """
+    Finds out who makes a request.
+
+    :ivar authenticator: accepts who may come in.
+    :ivar header: in which a proxy names clients, if one does.
+    """
+
+    authenticator: IAuthenticator
+    header: ProxyHeader | None = None
+
+    def identify(self, request: IRequest, token: str | None) -> Deferred[Principal]:
+        """
+        Identify the client of a request.
+
+        :param token: what the request carries.
+        :return: a Deferred that has fired, unless keys must be fetched first; that takes a bounded
+            time.
+        :raises TokenRefused, KeysUnavailable: (through the Deferred) when it isn't accepted.
+        """
+        named = None
+        if self.header is not None:
+            values = request.requestHeaders.getRawHeaders(self.header.name.encode(), [])
+            try:
+                named = self.header.read(host_of(request.getClientAddress()), values)
+            except TokenRefused as error:
+                return fail(error)
+        return self.authenticator.authenticate(Credentials(token, named))
+
+
 class AdmissionControl:
     """
     Admission control: decides which clients may connect.
 
     :param visitors: knows their addresses, origins and rates.
+    :param identification: knows who they are.
     """
 
     def __init__(
         self,
         clients: ClientService,
         visitors: Visitors,
-        authenticator: IAuthenticator,
+        identification: Identification,
         telemetry: Telemetry,
     ) -> None:
         self.visitors = visitors
         self._clients = clients
-        self._authenticator = authenticator
+        self._identification = identification
         self._telemetry = telemetry
 
     def check_page(self, request: IRequest) -> None:
         """As `Visitors.check_page`."""
         self.visitors.check_page(request)
 
-    def admit(self, request: IRequest, auth_token: str | None) -> Admitted:
+    def admit(self, request: IRequest, auth_token: str | None) -> Deferred[Admitted]:
         """
         Check a request for a connection.
 
         :param auth_token: the token that came outside the subprotocols, if any.
-        :raises ConnectionRefused, RateLimited, Draining: when it is refused; the refusal has been
-            counted.
+        :return: a Deferred, as `Identification.identify`'s.
+        :raises ConnectionRefused, RateLimited, Draining: (through the Deferred) when it is refused;
+            the refusal has been counted.
         """
+        return Deferred.fromCoroutine(self._admit(request, auth_token))
+
+    async def _admit(self, request: IRequest, auth_token: str | None) -> Admitted:
         try:
             budget = self.visitors.budget(request)
             if budget is not None and (wait := budget.connects.take(self.visitors.clock.seconds())):
@@ -243,10 +282,10 @@ class AdmissionControl:
             offered = [
                 one.strip() for one in (header(request, b"sec-websocket-protocol") or "").split(",")
             ]
-            found: list[Principal] = []
-            credentials = Credentials(token_from(auth_token, offered))
-            self._authenticator.authenticate(credentials).addCallback(found.append)
-            principal = found[0]
+            token = token_from(auth_token, offered)
+            if token is None:
+                token = bearer_from(header(request, b"authorization"))
+            principal = await self._identification.identify(request, token)
             address = self.visitors.address(request)
             self._clients.check_room(address)
         except (ConnectionRefused, RateLimited, Draining) as error:

@@ -10,11 +10,11 @@ import attrs
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET
 
-from helix.access.principal import ANYBODY, Principal
+from helix.access.principal import Principal
 from helix.errors import BodyTooLarge, HostRefused
 from helix.web.admission import header
 from helix.web.answers import PacedRequest
-from helix.web.auth import HostPolicy
+from helix.web.origins import HostPolicy
 from helix.web.problems import write_not_found, write_problem
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
@@ -77,10 +77,10 @@ class LimitedRequest(PacedRequest):
     :cvar hosts: the allowed ``Host`` names.
     :cvar words: the fixed words of addresses.
 
-    :ivar principal: who makes it.
+    :ivar principal: who makes it; nobody in particular, until that is known.
     """
 
-    principal: Principal = ANYBODY
+    principal = Principal()
     limits = BodyLimits(0, 0)
     hosts = HostPolicy(["*"])
     words: Words = frozenset()
@@ -118,16 +118,17 @@ class LimitedRequest(PacedRequest):
         if is_literal(self._target, self.words):
             super().process()
         else:
-            self._answer(write_not_found(self))
+            self.answer(write_not_found(self))
 
     def render(self, resrc: IResource) -> None:
         """Answer; without a body for HEAD. (Twisted's own method logs that, with the query.)"""
         self.responseHeaders.removeHeader(b"server")  # which version of what is nobody's business
         body = resrc.render(self)
         if body != NOT_DONE_YET:
-            self._answer(body)
+            self.answer(body)
 
-    def _answer(self, body: bytes) -> None:
+    def answer(self, body: bytes) -> None:
+        """Answer with a whole body."""
         self.setHeader(b"content-length", b"%d" % len(body))
         self.write(body)
         self.finish()

@@ -10,8 +10,13 @@ import base64
 import binascii
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
@@ -31,6 +36,7 @@ from helix.errors import (
 )
 from helix.web.admission import AdmissionControl, Admitted, header, parameters
 from helix.web.problems import write_error, write_not_found, write_problem
+from helix.web.waiting import while_connected
 
 POLL_TIMEOUT = 10.0
 """Seconds that a poll waits for messages."""
@@ -46,6 +52,8 @@ MAX_LINES = 100
 
 TOKEN_PREFIX = "longpoll."
 """Tells our sessions' tokens from the clients' own ``token`` parameter, which has the same name."""
+
+_log: Final = Logger(namespace="helix.web")
 
 _END = b"\x1e"
 """Ends each frame of a mailbox: a character that no JSON text holds."""
@@ -290,6 +298,19 @@ def write_answer(
     request.finish()
 
 
+def _refuse(request: Request, failure: Failure) -> None:
+    """Answer a client that may not connect; one that is gone meanwhile gets nothing."""
+    if failure.check(CancelledError):
+        return
+    if failure.check(Draining):
+        write_answer(request, 500)
+    elif failure.check(ConnectionRefused, RateLimited):
+        write_answer(request, 403)
+    else:
+        write_answer(request, 500)
+        failure.raiseException()
+
+
 def _escaped(piece: Data) -> bytes:
     """Write a piece of frames into a JSON array of strings."""
     if isinstance(piece, SharedText):
@@ -402,17 +423,15 @@ class LongPollResource(Resource):
         auth_token = header(request, b"x-phoenix-authtoken")
         if auth_token is None:
             auth_token = next(iter(parameters(request, b"token")), None)
-        try:
-            admission = self._admission.admit(request, auth_token)
-        except (ConnectionRefused, RateLimited):
-            write_answer(request, 403)
-        except Draining:
-            write_answer(request, 500)
-        else:
-            client = PollingClient(self, admission)
-            self._sessions[client.token] = client
-            self.clients.add(client)
-            write_answer(request, 410, client.token)
+        admitted = while_connected(request, self._admission.admit(request, auth_token))
+        admitted.addCallbacks(partial(self._opened, request), partial(_refuse, request))
+        admitted.addErrback(partial(_log.failure, "A client of long polling could not connect"))
+
+    def _opened(self, request: Request, admission: Admitted) -> None:
+        client = PollingClient(self, admission)
+        self._sessions[client.token] = client
+        self.clients.add(client)
+        write_answer(request, 410, client.token)
 
     def _publish(self, request: Request) -> None:
         client = self._sessions.get(self._session_token(request) or "")

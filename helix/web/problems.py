@@ -7,7 +7,7 @@ from http import HTTPStatus
 from twisted.web.iweb import IRequest
 
 from helix.delivery.protocol import encode_json
-from helix.errors import HelixError, InvalidPatch
+from helix.errors import HelixError, InvalidPatch, Unauthorized
 
 RETRY_AFTER = 2
 """Seconds after which a request that failed for now may be tried again."""
@@ -17,6 +17,7 @@ STATUS = {  # by the error's code; 500 for others
     "invalid_parameters": 400,
     "missing_changes": 400,
     "malformed_body": 400,
+    "unauthorized": 401,
     "unsupported_media_type": 415,
     "body_too_large": 413,
     "unsupported_version": 403,
@@ -40,6 +41,7 @@ STATUS = {  # by the error's code; 500 for others
     "too_many_values": 413,
     "invalid_patch": 422,
     "too_many_connections": 503,
+    "keys_unavailable": 503,
     "draining": 503,
     "flow_unavailable": 503,
     "too_many_sessions": 503,
@@ -91,6 +93,9 @@ def write_not_found(request: IRequest) -> bytes:
 def write_error(request: IRequest, error: HelixError) -> bytes:
     """Make ``request`` answer ``error``, as `write_problem`."""
     status = STATUS.get(error.code, 500)
+    if isinstance(error, Unauthorized):
+        scheme = b'Bearer error="invalid_token"' if error.had_token else b"Bearer"
+        request.setHeader(b"www-authenticate", scheme)
     path = error.path if isinstance(error, InvalidPatch) else None
     return write_problem(
         request, status, error.code, error.message, error.retry, path, error.retry_after

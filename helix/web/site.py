@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from klein import Klein
@@ -13,7 +14,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from helix import __version__
-from helix.access.principal import ANYBODY
+from helix.access.principal import ANYBODY, Principal
 from helix.channels.clients import ClientService
 from helix.delivery.backlog import Backlog
 from helix.documents.ids import parse_flow_id
@@ -32,13 +33,14 @@ from helix.telemetry.events import Telemetry
 from helix.telemetry.metrics import CONTENT_TYPE, Metrics
 from helix.web.access import describe_principal
 from helix.web.admission import Visitors, host_of, principal_of
-from helix.web.auth import HostPolicy
 from helix.web.editor_files import EditorFiles
 from helix.web.etags import Conditions
 from helix.web.flows import FlowRoutes
+from helix.web.gate import STRANGER, Gate, check_admin
 from helix.web.http_channel import Channel, HttpConnections
 from helix.web.http_request import BodyLimits, LimitedRequest, Words
 from helix.web.openapi import ApiDocs
+from helix.web.origins import HostPolicy
 from helix.web.problems import write_error, write_not_found, write_problem
 from helix.web.routes import (
     make_app,
@@ -51,6 +53,7 @@ from helix.web.routes import (
 )
 from helix.web.status_page import StatusPage
 from helix.web.templates import TemplateRoutes
+from helix.web.waiting import answer_when
 
 SESSIONS_ON_A_PAGE = 100
 
@@ -96,10 +99,11 @@ class Web:
     def index(self, request: IRequest) -> bytes:
         if self._editor is not None:
             return self._editor.write_page(request)
-        return self._status.write(request)
+        return self.status_page(request)
 
     @app.route("/status", methods=["GET"])
     def status_page(self, request: IRequest) -> bytes:
+        check_admin(request)
         return self._status.write(request)
 
     @app.route("/status.js", methods=["GET"])
@@ -108,6 +112,7 @@ class Web:
 
     @app.route("/api/status", methods=["GET"])
     def server_status(self, request: IRequest) -> bytes:
+        check_admin(request)
         return self._status.write_numbers(request)
 
     @app.route("/flow/<flow:flow_id>", methods=["GET"])
@@ -136,6 +141,7 @@ class Web:
 
     @app.route("/metrics", methods=["GET"])
     def metrics(self, request: IRequest) -> bytes:
+        check_admin(request)
         request.setHeader(b"content-type", CONTENT_TYPE)
         return self._metrics.exposition()
 
@@ -164,6 +170,7 @@ class Web:
 
     @app.route("/api/sessions", methods=["GET"])
     def list_sessions(self, request: IRequest) -> bytes:
+        check_admin(request)
         limit = read_limit(request, SESSIONS_ON_A_PAGE)
         after = read_text(request, "after") or ""
         live = sorted(
@@ -180,6 +187,7 @@ class Web:
 
     @app.route("/api/sessions/<flow:flow_id>", methods=["DELETE"])
     def close_session(self, request: IRequest, flow_id: str) -> bytes:
+        check_admin(request)
         count = self._sessions.close(parse_flow_id(flow_id), read_user_name(request))
         return write_json(request, {"status": "session_closed", "clients_affected": count})
 
@@ -248,10 +256,11 @@ class _REST(Resource):
     isLeaf = True
 
     def __init__(
-        self, web: Web, flows: FlowRoutes, templates: TemplateRoutes, visitors: Visitors
+        self, web: Web, flows: FlowRoutes, templates: TemplateRoutes, visitors: Visitors, gate: Gate
     ) -> None:
         super().__init__()
         self._visitors = visitors
+        self._gate = gate
         self._pages: IResource = web.app.resource()
         self._routes: dict[tuple[bytes, ...], IResource] = {
             (b"api", b"flows"): flows.app.resource(),
@@ -271,13 +280,22 @@ class _REST(Resource):
         charge = self._visitors.charge_of(request)
         began = self._visitors.work()
         try:
-            return self._route(request)
+            return answer_when(
+                request,
+                self._gate.identify(request),
+                partial(self._serve, request),
+                partial(write_error, request),
+            )
         finally:
             if charge is not None:
                 charge(self._visitors.work() - began, 0)
 
+    def _serve(self, request: Any, principal: Principal) -> bytes | int:
+        request.principal = principal
+        return self._route(request)
+
     def _route(self, request: IRequest) -> bytes | int:
-        if principal_of(request) is not ANYBODY:
+        if principal_of(request) not in (ANYBODY, STRANGER):
             request.setHeader(b"vary", b"authorization")
         # Routes don't depend on the host, and what parses it raises on many that clients send.
         request.setHost(b"localhost", 80)
@@ -299,12 +317,13 @@ class Root(Resource):
         flows: FlowRoutes,
         templates: TemplateRoutes,
         visitors: Visitors,
+        gate: Gate,
         websocket: IResource,
         longpoll: IResource,
         check: IResource,
     ) -> None:
         super().__init__()
-        self._rest = _REST(web, flows, templates, visitors)
+        self._rest = _REST(web, flows, templates, visitors, gate)
         sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
         self.putChild(b"socket", _Sockets(sockets, visitors))
         self.words: Words = frozenset({b"socket", *sockets}).union(

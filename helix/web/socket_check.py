@@ -10,9 +10,9 @@ from twisted.web.server import Request
 
 from helix.channels.channel import full_refusal
 from helix.delivery.protocol import encode_json
-from helix.errors import ConnectionRefused, Draining, RateLimited
 from helix.web.admission import AdmissionControl
 from helix.web.problems import write_not_found, write_problem
+from helix.web.waiting import answer_when
 
 
 class _Asked(msgspec.Struct):
@@ -36,7 +36,7 @@ class SocketCheck(Resource):
         super().__init__()
         self._admission = admission
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: Request) -> bytes | int:
         if request.postpath:
             return write_not_found(request)
         if request.method != b"POST":
@@ -49,8 +49,9 @@ class SocketCheck(Resource):
         with suppress(msgspec.MsgspecError, UnicodeDecodeError):
             assert request.content is not None
             asked = _decode(request.content.read())
-        try:
-            self._admission.admit(request, asked.token)
-        except (ConnectionRefused, RateLimited, Draining) as error:
-            return b'{"admitted":false,"refusal":%b}' % full_refusal(error)
-        return encode_json({"admitted": True})
+        return answer_when(
+            request,
+            self._admission.admit(request, asked.token),
+            lambda _: encode_json({"admitted": True}),
+            lambda error: b'{"admitted":false,"refusal":%b}' % full_refusal(error),
+        )

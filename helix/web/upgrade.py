@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,9 +20,9 @@ from helix.channels.clients import ClientService
 from helix.channels.connection import Connections
 from helix.delivery.backlog import Backlog
 from helix.delivery.framing import WINDOW_BITS, deflating
-from helix.errors import ConnectionRefused, Draining, RateLimited
 from helix.web.admission import AdmissionControl, Admitted, header, parameters
 from helix.web.problems import write_error, write_not_found, write_problem
+from helix.web.waiting import answer_when
 from helix.web.websocket import SocketProtocol
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
@@ -170,10 +171,14 @@ class SocketResource(Resource):
         if not sound or not _has_key(request):
             return write_problem(request, 400, "bad_request", "The handshake is malformed")
         token = next(iter(parameters(request, b"token")), None)
-        try:
-            admission = self._admission.admit(request, token)
-        except (ConnectionRefused, RateLimited, Draining) as error:
-            return write_error(request, error)
+        return answer_when(
+            request,
+            self._admission.admit(request, token),
+            partial(self._upgrade, request),
+            partial(write_error, request),
+        )
+
+    def _upgrade(self, request: Request, admission: Admitted) -> bytes | int:
         # The HTTP channel is its transport's producer until now; the outlet will be.
         channel: Any = request.channel
         channel.transport.unregisterProducer()

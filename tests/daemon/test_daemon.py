@@ -388,7 +388,11 @@ WARNING = "no client has to sign in"
 
 @pytest.mark.parametrize(
     ("options", "warnings"),
-    [((), 0), (("--listen", "tcp:0"), 1), (("--listen", "tcp:0", "--listen", "tcp6:0"), 1)],
+    [
+        ((), 0),
+        (("--listen", "tcp:0", "--auth=anyone"), 1),
+        (("--listen", "tcp:0", "--listen", "tcp6:0", "--auth=anyone"), 1),
+    ],
     ids=["loopback", "everywhere", "everywhere twice"],
 )
 def test_ops5_open_door_is_warned_of_once(
@@ -498,7 +502,8 @@ def test_ops7_logfile_of_twistd_is_heeded(tmp_path: Path) -> None:
     assert twistd is not None
     path = tmp_path / "helix.log"
     command = [twistd, "-n", "--pidfile=", f"--logfile={path}", "helix", "--log-format", "json"]
-    process = subprocess.Popen([*command, "--listen", f"tcp:{free_port()}"], cwd=tmp_path)
+    listen = ["--listen", f"tcp:{free_port()}", "--auth=anyone"]
+    process = subprocess.Popen([*command, *listen], cwd=tmp_path)
     try:
         eventually(lambda: path.exists() and WARNING in path.read_text(), "the daemon has started")
     finally:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
 import pytest
 import yaml
 
-from helix.config import SETTINGS, read_config
+from helix.config import SETTINGS, check_auth, read_config
 from tests.project.dockerfile import Image, clean_environment, is_ignored, read_steps
 from tests.support.daemon import free_port
 from tests.support.watched import eventually
@@ -25,7 +26,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 COMPOSE_TEXT = (ROOT / "compose.yaml").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 VARIABLES = {setting.variable for setting in SETTINGS}
-WARNING = "Nothing asks who a client is yet"
+WARNING = "HELIX_AUTH=anyone"
 
 
 @pytest.mark.package
@@ -90,6 +91,7 @@ def test_ops18_variables_of_the_image_are_settings() -> None:
     (volume,) = [step.text for step in steps if step.name == "VOLUME"]
     assert config.store == f"sqlite:{volume}/flows.db"
     assert config.listen == ("tcp:4000",)
+    check_auth(config)
     assert config.allow_host, "a page may have a name that leads to the published port"
 
 
@@ -120,7 +122,9 @@ def test_ops18_compose_has_helix_on_a_database_that_it_waits_for() -> None:
     assert database["healthcheck"]["test"][:2] == ["CMD", "pg_isready"]
     assert set(helix["environment"]) <= VARIABLES
     environment = {name: filled(value) for name, value in helix["environment"].items()}
-    store = urlsplit(read_config({}, environment).store)
+    config = read_config({}, environment)
+    store = urlsplit(config.store)
+    check_auth(attrs.evolve(config, listen=("tcp:4000",)))
     access = {name: filled(value) for name, value in database["environment"].items()}
     assert (store.scheme, store.hostname) == ("postgresql", "database")
     assert store.username == access["POSTGRES_USER"]

@@ -18,6 +18,7 @@ from prometheus_client import disable_created_metrics
 from twisted.internet.task import Clock
 
 from helix.config import Config, read_config
+from helix.interfaces import IAuthenticator
 from helix.store.memory import MemoryStore
 from helix.web.editor_files import EditorFiles
 from helix.wiring import build_server
@@ -51,6 +52,7 @@ class Stack:
 
     :param wrap_store: puts something in front of the store in memory.
     :param editor: what was built of it.
+    :param authenticator: knows who clients are, in place of what the options say.
     :param options: of ``twistd helix``, with underscores; several values in a list.
     """
 
@@ -58,6 +60,7 @@ class Stack:
         self,
         wrap_store: Callable[[MemoryStore], Any] = lambda store: store,
         editor: EditorFiles | None = None,
+        authenticator: IAuthenticator | None = None,
         **options: object,
     ) -> None:
         self.config = make_config(**{"allow_host": "*", **options})
@@ -69,7 +72,14 @@ class Stack:
         self.store = wrap_store(open_memory_store())
         self.work = WorkClock()
         server = build_server(
-            config, self.clock, self.wall, Random(1), self.store, editor, self.work
+            config,
+            self.clock,
+            self.wall,
+            Random(1),
+            self.store,
+            editor,
+            self.work,
+            authenticator=authenticator,
         )
         self.telemetry, self.site = server.telemetry, server.site
         self.sessions, self.clients = server.sessions, server.clients

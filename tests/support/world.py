@@ -44,6 +44,7 @@ from helix.errors import CloseCode
 from helix.flows.library import FlowLibrary
 from helix.flows.lifetime import LINGER
 from helix.flows.service import FlowSessionService
+from helix.identity.authenticator import Anyone
 from helix.interfaces import IAuthenticator, IFlowStore
 from helix.limits.addresses import AddressBook, AddressBudget, AddressLimits
 from helix.limits.apart import Apart, at_once
@@ -51,7 +52,6 @@ from helix.log.live_log import LiveLog
 from helix.log.replaying import LogSettings
 from helix.store.memory import MemoryStore
 from helix.telemetry.events import Telemetry
-from helix.web.auth import Anyone
 from tests.support.rawsocket import split_frames
 
 START = 1_700_000_000.25

@@ -152,6 +152,12 @@ def test_res20_references_lead_somewhere_and_nothing_is_left_over() -> None:
         for kind, members in DOCUMENT["components"].items()
         for name in members
     }
+    references |= {
+        f"#/components/securitySchemes/{name}"
+        for one in everything_in(DOCUMENT)
+        for way in one.get("security", [])
+        for name in way
+    }
     assert references == components
 
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import attrs
 import pytest
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
 
 from helix.access.paths import DocumentPath
 from helix.access.principal import ANYBODY, FlowPattern, Grant, Kind, Principal
 from helix.access.roles import Right, Role
 from helix.documents.document import empty_document, merge
+from helix.interfaces import Credentials, IAuthenticator
 from helix.store.memory import MemoryStore
 from helix.web.flows import FlowRoutes
 from helix.web.site import Web
@@ -60,18 +63,21 @@ class CountingStore:
         return value
 
 
+@implementer(IAuthenticator)
 class Flows(Stack):
     """A server that takes every request for one of somebody."""
 
     def __init__(self) -> None:
-        super().__init__(CountingStore)
         self.who = ANYBODY
+        super().__init__(CountingStore, authenticator=self)
+
+    def authenticate(self, credentials: Credentials) -> Deferred[Principal]:
+        return succeed(self.who)
 
     def send(
         self, method: str, target: str, value: object = None, *headers: tuple[str, str]
     ) -> Answer:
         """A request with JSON, or without a body for ``None``."""
-        self.site.requestFactory.principal = self.who
         body = None if value is None else json.dumps(value).encode()
         if body is not None and not any(name == "Content-Type" for name, _ in headers):
             headers = (("Content-Type", "application/json"), *headers)
@@ -90,6 +96,13 @@ class Flows(Stack):
         self.who = was
         assert answer.status == 201, answer.body
         return answer
+
+    def member(self, flow_id: str, query: str = "vsn=2.0.0") -> Poller:
+        """A member of a flow who is nobody in particular."""
+        was, self.who = self.who, ANYBODY
+        member = super().member(flow_id, query)
+        self.who = was
+        return member
 
     def patch(self, flow_id: str, patch: object, *headers: tuple[str, str]) -> Answer:
         return self.send(

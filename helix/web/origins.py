@@ -1,62 +1,13 @@
-"""Authentication and origins: token -> principal, origin and host -> allowed or not."""
+"""Which origins of web pages, and which names of the server, requests may have."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred, succeed
-from zope.interface import implementer
-
-from helix.access.principal import ANYBODY, Principal
-from helix.errors import OriginRefused, TokenRefused
-from helix.interfaces import Credentials, IAuthenticator
-
-PROTOCOL = "phoenix"
-"""The subprotocol that we answer."""
-
-TOKEN_PREFIX = "base64url.bearer.phx."
-
-MAX_TOKEN_BYTES = 8192
-
-
-@implementer(IAuthenticator)
-class Anyone:
-    """Accepts every client as a guest: for a server that only its own machine can reach."""
-
-    def authenticate(self, credentials: Credentials) -> Deferred[Principal]:
-        return succeed(ANYBODY)
-
-
-def token_from(parameter: str | None, subprotocols: Sequence[str]) -> str | None:
-    """
-    Find the token of a connect: in the subprotocols (Phoenix 1.8), else in the ``token`` parameter.
-
-    :param subprotocols: what the client offers in ``Sec-WebSocket-Protocol``.
-    :raises TokenRefused: when it can't be read.
-    """
-    for offered in subprotocols:
-        if offered.startswith(TOKEN_PREFIX):
-            return _decode_token(offered.removeprefix(TOKEN_PREFIX))
-    if parameter is not None and len(parameter.encode("utf-8", "replace")) > MAX_TOKEN_BYTES:
-        raise TokenRefused()
-    return parameter
-
-
-def _decode_token(encoded: str) -> str:
-    """Either alphabet of base64, padded or not."""
-    if len(encoded) > 2 * MAX_TOKEN_BYTES:
-        raise TokenRefused()
-    standard = encoded.translate(str.maketrans("-_", "+/")).rstrip("=")
-    padded = standard + "=" * (-len(standard) % 4)
-    try:
-        return base64.b64decode(padded, validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise TokenRefused() from None
+from helix.errors import OriginRefused
 
 
 class OriginPolicy:

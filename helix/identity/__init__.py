@@ -1,0 +1,10 @@
+"""
+Who a client is: tokens, the keys that check them, and the names that a proxy gives.
+
+A token is a JSON Web Token (`tokens`) that one of the server's `keys` has signed. What it says of
+its holder (`claims`) becomes a `helix.access.principal.Principal`. A proxy may name the client
+instead (`header`). `authenticator` makes one answer of all ways.
+
+Imports: `helix.access`, `helix.config`, `helix.errors`, `helix.interfaces`, `helix.limits`,
+`helix.telemetry`. Begin with `authenticator`.
+"""
