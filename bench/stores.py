@@ -24,7 +24,7 @@ from twisted.internet.task import react
 
 from helix.chain import origin_of
 from helix.interfaces import IFlowStore
-from helix.records import Entry, Summary
+from helix.records import Entry, HeadQuery, Scope, Summary
 from helix.store.opening import open_store
 
 FLOWS = 1000
@@ -32,6 +32,7 @@ GROUP = 20
 NODES = 1000
 TAIL = 200
 LONG_LOG = 100_000
+LISTED = 50
 
 SUMMARY = Summary("Orders", "From the shop to the books", NODES, NODES)
 
@@ -142,6 +143,48 @@ async def measure_loads(store: IFlowStore) -> dict[str, float]:
     return times
 
 
+async def make_flows(store: IFlowStore, count: int) -> None:
+    """Make flows ``team-N/M``, `LISTED` for each team, those of a team far from each other."""
+    teams = count // LISTED
+    names = [f"team-{n % teams}/{n // teams}" for n in range(count)]
+    for first in range(0, count, 1000):
+        made = [
+            store.create(name, "e", 1.7e9 + n, [], SUMMARY)
+            for n, name in enumerate(names[first : first + 1000], first)
+        ]
+        await gatherResults(made)
+
+
+async def measure_lists(of: Store, flows: int) -> dict[str, float]:
+    """Measure the first page of a list for who may see few of very many flows."""
+    figures: dict[str, float] = {}
+    store = open_store(of.url, reactor)
+    await store.start()
+    try:
+        await make_flows(store, flows)
+        scopes = {
+            "everything": lambda team: None,
+            "ids": lambda team: Scope.of([f"team-{team}/{n}" for n in range(LISTED)], []),
+            "prefix": lambda team: Scope.of([], [f"team-{team}/"]),
+            "wide_prefix": lambda team: Scope.of([], [f"team-{team % 9 + 1}"]),
+        }
+        for name, scope in scopes.items():
+            took = []
+            for n in range(100):
+                query = HeadQuery(limit=LISTED + 1, scope=scope(n * 7 % (flows // LISTED)))
+                begun = time.perf_counter()
+                found = await store.heads(query)
+                took.append((time.perf_counter() - begun) * 1000)
+                assert len(found) >= LISTED
+            figures |= {
+                f"list_{name}_ms": statistics.median(took),
+                f"list_{name}_max_ms": max(took),
+            }
+    finally:
+        await store.stop()
+    return figures
+
+
 async def measure(of: Store, duration: float) -> dict[str, float]:
     figures: dict[str, float] = {}
     store = open_store(of.url, reactor)
@@ -185,7 +228,10 @@ async def main(arguments: argparse.Namespace, directory: Path) -> None:
     file = directory / "flows.db"
     stores = [Store("memory", "memory:"), Store("sqlite", f"sqlite:{file}", file)]
     stores += [Store(url.partition(":")[0], url) for url in arguments.store]
-    figures = {store.name: await measure(store, arguments.duration) for store in stores}
+    if arguments.lists:
+        figures = {store.name: await measure_lists(store, arguments.lists) for store in stores}
+    else:
+        figures = {store.name: await measure(store, arguments.duration) for store in stores}
     print(json.dumps(figures, indent=1) if arguments.json else show(figures))
 
 
@@ -203,6 +249,9 @@ def run(argv: Sequence[str]) -> None:
     )
     parser.add_argument(
         "--duration", type=float, default=5.0, help="seconds of load for a figure (5)"
+    )
+    parser.add_argument(
+        "--lists", type=int, metavar="FLOWS", help="measure lists among so many flows instead"
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args(argv)

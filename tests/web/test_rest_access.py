@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import attrs
+import jsonschema_rs
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -18,6 +19,7 @@ from helix.documents.document import empty_document, merge
 from helix.interfaces import Credentials, IAuthenticator
 from helix.store.memory import MemoryStore
 from helix.web.flows import FlowRoutes
+from helix.web.openapi import ApiDocs
 from helix.web.site import Web
 from helix.web.templates import TemplateRoutes
 from tests.support.flowdata import by_id, edge, node
@@ -244,6 +246,14 @@ OTHERS = {
     "close_session",
 }
 
+DOCUMENT: dict[str, Any] = json.loads(ApiDocs.load().document)
+
+DESCRIBED = {
+    operation["operationId"]: operation["responses"].keys()
+    for methods in DOCUMENT["paths"].values()
+    for operation in methods.values()
+}
+
 CREATES: list[tuple[str, ...]] = [(), ("new",), ("*",)]
 
 
@@ -293,6 +303,7 @@ def test_acc40_every_role_may_do_what_it_says(
     grants = [] if role is None else [("f", grant(role, *(PATHS if paths else ())))]
     wanted = expected(row, role, paths and role is not None, create)
     answer = flows.by(somebody(*grants, create=create)).send(row.method, row.target, row.body)
+    assert str(answer.status) in DESCRIBED[row.route]
     if isinstance(wanted, tuple):
         assert refusal(answer) == wanted
         assert flows.flow() == before
@@ -497,7 +508,11 @@ def test_acc44_every_answer_with_a_flow_says_what_one_may_do(flows: Flows, role:
         answers.append(flows.send("GET", "/api/flows?deleted=true"))
         answers.append(flows.send("POST", "/api/flows/f/undelete"))
     for answer in answers:
-        flow = answer.json["flows"][0] if "flows" in answer.json else answer.json
+        is_list = "flows" in answer.json
+        flow = answer.json["flows"][0] if is_list else answer.json
+        schema = "FlowHead" if is_list or "document" not in flow else "Flow"
+        described = {"$ref": f"#/components/schemas/{schema}"}
+        jsonschema_rs.validate(described | {"components": DOCUMENT["components"]}, flow)
         assert {name: flow[name] for name in told} == told
         assert answer.headers["vary"] == "authorization"
 
@@ -622,14 +637,14 @@ def test_acc46_by_counts_for_who_has_no_name(flows: Flows) -> None:
 
 def test_acc47_me_tells_who_asks(flows: Flows) -> None:
     who = Principal(
-        "u1", "Ada", "#f80", Kind.SERVICE, frozenset({"b", "a"}), NOW + 60.5, is_admin=False
+        "u1", "Ada", "#f80", Kind.SERVICE, frozenset("hgfedcba"), NOW + 60.5, is_admin=False
     )
     assert flows.by(who).send("GET", "/api/me").json == {
         "id": "u1",
         "name": "Ada",
         "color": "#f80",
         "kind": "service",
-        "groups": ["a", "b"],
+        "groups": [*"abcdefgh"],
         "admin": False,
         "expires_at": NOW + 60.5,
     }

@@ -107,7 +107,7 @@ _IN_SCOPE = """(
     SELECT flow FROM ranges CROSS JOIN flows ON flow_id >= start AND flow_id < stop
 )"""
 
-# Few are looked up and sorted; the plus keeps the order from being read off an index of all flows.
+# Few are looked up and sorted.
 _AMONG_FEW = f"flow IN {_IN_SCOPE}"
 
 # Of many, some are soon found among the flows that changed last.
