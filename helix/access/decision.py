@@ -20,11 +20,17 @@ class Permission:
 
     :ivar paths: what of the document they may change; ``None`` for all of it.
     :ivar tags: what their entries are marked with.
+    :ivar edits_all: whether they may change all of it. Then nothing of a patch is to be checked.
     """
 
     role: Role
     paths: tuple[DocumentPath, ...] | None = None
     tags: Mapping[str, object] = attrs.field(factory=dict)
+    edits_all: bool = attrs.field(init=False, eq=False, repr=False)
+
+    @edits_all.default
+    def _edits_all(self) -> bool:
+        return self.paths is None and self.role >= Role.EDITOR
 
     def allows(self, right: Right) -> bool:
         return self.role >= right.value

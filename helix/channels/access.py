@@ -7,7 +7,7 @@ from typing import Any
 
 from helix.access.decision import Permission, decide
 from helix.access.principal import ANYBODY, Kind, Principal
-from helix.access.roles import Role
+from helix.access.roles import Right, Role
 from helix.channels.channel import Port
 from helix.delivery.protocol import encode_json
 from helix.documents.merge_patch import JsonObject
@@ -56,9 +56,25 @@ def described(permission: Permission) -> dict[str, object]:
     return told
 
 
-def is_whole(permission: Permission | None) -> bool:
-    """Whether it lets all of the document be changed."""
-    return permission is not None and permission.paths is None and permission.role >= Role.EDITOR
+def edits_all(permission: Permission | None) -> bool:
+    """
+    Tell whether a permission lets all of the document be changed.
+
+    :param permission: ``None`` where nothing is left of it.
+    """
+    return permission is not None and permission.edits_all
+
+
+def check_right(permission: Permission | None, right: Right) -> None:
+    """
+    Check a request.
+
+    :param permission: ``None`` where nothing is left of it.
+    :raises Forbidden: when it doesn't suffice.
+    """
+    if permission is None:
+        raise Forbidden(NO_LONGER)
+    permission.check(right)
 
 
 def check_edit(
@@ -74,7 +90,7 @@ def check_edit(
     """
     if permission is None:
         raise Forbidden(NO_LONGER)
-    if effective and (permission.paths is not None or permission.role < Role.EDITOR):
+    if effective:
         permission.check_patch(effective, content)
 
 

@@ -14,7 +14,14 @@ from zope.interface import implementer
 from helix.access.decision import Permission
 from helix.access.principal import ANYBODY
 from helix.access.roles import Right
-from helix.channels.access import check_edit, decide_again, described, is_whole, permission_for
+from helix.channels.access import (
+    check_edit,
+    check_right,
+    decide_again,
+    described,
+    edits_all,
+    permission_for,
+)
 from helix.channels.change_order import ChangeOrder
 from helix.channels.channel import Port, plain_refusal
 from helix.delivery.protocol import EMPTY, Data, encode_json
@@ -77,7 +84,8 @@ class RelayChannel:
         self._session: FlowSession | None = None
 
     async def join(self, params: bytes) -> Sequence[Data]:
-        permission_for(self._port, self._flow_id)
+        with self._service.refusals_told(self._flow_id):
+            permission_for(self._port, self._flow_id)
         self.outlet.check_room()
         may_create = self._port.principal.may_create(self._flow_id)
         self._session = await self._service.join(self._flow_id, self, may_create)
@@ -140,8 +148,7 @@ class RelayChannel:
     ) -> bytes:
         """Pass on what is no edit: unread, so that it can't be seen to lie within some paths."""
         if not self.edits_all:
-            if self._permission is not None:
-                self._permission.check(Right.EDIT)
+            check_right(self._permission, Right.EDIT)
             raise ForbiddenPath()
         sent = self._service.guard(session, change, changes)
         if not sent.called:
@@ -195,10 +202,11 @@ class RelayChannel:
 
     @property
     def edits_all(self) -> bool:
-        return is_whole(self._permission)
+        return edits_all(self._permission)
 
     def check_edit(self, effective: JsonObject, content: Mapping[str, Any]) -> None:
-        check_edit(self._permission, effective, content)
+        if not edits_all(self._permission):
+            check_edit(self._permission, effective, content)
 
     def push(self, event: str, payload: bytes) -> None:
         self._port.push(event, payload)

@@ -148,7 +148,7 @@ class FlowSessionService(Service):
         :raises FlowDeleted: when the flow is deleted.
         :raises StoreError: when it can't be loaded.
         """
-        with self._refusals_told(flow_id):
+        with self.refusals_told(flow_id):
             session = await self._opened(flow_id)
             _check_there(session, may_create)
             self.guard(session, session.join, member)
@@ -165,7 +165,7 @@ class FlowSessionService(Service):
         """
         As `join`, in document mode; parameters and result as `FlowSession.join_document`.
         """
-        with self._refusals_told(flow_id):
+        with self.refusals_told(flow_id):
             session = await self._opened(flow_id)
             _check_there(session, may_create)
             session.hold()
@@ -173,6 +173,17 @@ class FlowSessionService(Service):
                 return session, await session.join_document(member, person, resume)
             finally:
                 session.release()
+
+    @contextmanager
+    def refusals_told(self, flow_id: str) -> Iterator[None]:
+        """Emit what refuses a join in this context, and pass it on."""
+        try:
+            yield
+        except HelixError as error:
+            self._telemetry.emit(
+                "helix.session.join_refused", metadata={"flow_id": flow_id, "code": error.code}
+            )
+            raise
 
     def submit(self, flow_id: str, submission: Submission) -> Deferred[Accepted]:
         """
@@ -334,16 +345,6 @@ class FlowSessionService(Service):
         while crashes and crashes[0] <= oldest:
             crashes.popleft()
         return len(crashes)
-
-    @contextmanager
-    def _refusals_told(self, flow_id: str) -> Iterator[None]:
-        try:
-            yield
-        except HelixError as error:
-            self._telemetry.emit(
-                "helix.session.join_refused", metadata={"flow_id": flow_id, "code": error.code}
-            )
-            raise
 
     async def _opened(self, flow_id: str) -> FlowSession:
         """The flow's session, which is made if there is none."""

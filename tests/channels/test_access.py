@@ -11,13 +11,17 @@ from typing import Any
 import attrs
 import pytest
 
-from helix.access.principal import ANYBODY, FlowPattern, Principal
+from helix.access.principal import ANYBODY, FlowPattern, Kind, Principal
 from helix.access.roles import Role
 from helix.channels.document import DocumentChannel
 from helix.channels.management import ManagementChannel
 from helix.channels.relay import RelayChannel
+from helix.documents.ids import public_id
+from helix.documents.validation import DocumentLimits
 from helix.errors import StoreUnavailable
+from helix.limits.apart import AT_ONCE_BYTES
 from tests.support.heldstore import HeldStore
+from tests.support.oldpage import OldPage, run
 from tests.support.principals import KnownTokens, somebody
 from tests.support.world import V1, V2, Client, World
 
@@ -106,9 +110,11 @@ def test_acc20_hidden_and_unknown_flows_are_refused_alike(
             client = world.client(serializer, principal=principal)
             client.join(topic, params)
             answers.append(client.events())
-        refused = ("phx_reply", {"status": "error", "response": NOT_FOUND})
-        assert answers == [[refused, ("phx_close", {})]] * 2
+        told = ("phx_reply", {"status": "error", "response": NOT_FOUND})
+        assert answers == [[told, ("phx_close", {})]] * 2
     assert loads == ["f"]
+    refused = [about["code"] for _, about in world.events("helix.session.join_refused")]
+    assert refused == ["flow_not_found"] * 4
 
 
 @pytest.mark.parametrize("params", [None, as_document("c")], ids=["relay", "document"])
@@ -390,3 +396,230 @@ def test_acc24_a_patch_that_was_to_be_sent_again_is_refused_for_good(
     assert patch(client, PATCH, 2) == ("error", forbidden(Role.EDITOR, Role.VIEWER))
     client.connection.become(editor)
     assert patch(client, PATCH, 3)[0] == "ok"
+
+
+# Relay mode
+
+
+def updates(client: Client) -> list[Any]:
+    return [payload["changes"] for event, payload in client.events() if event == "flow_update"]
+
+
+def later(world: World, seconds: float = 0.2) -> None:
+    world.clock.advance(seconds)
+    world.settle()
+
+
+@pytest.mark.parametrize("principal", [somebody(Role.VIEWER), somebody(Role.EDITOR, ["/nodes/b"])])
+def test_acc25_whose_edit_is_refused_is_shown_the_flow_again(
+    world: World, principal: Principal
+) -> None:
+    make_flow(world)
+    client, other = join(world, principal), join(world)
+    assert ask(client, "flow_change", {"changes": arrays("new")})[0] == "error"
+    later(world)
+    assert updates(other) == []
+    client = join(world, principal)
+    client.change(TOPIC, arrays("new"))
+    world.settle()
+    (shown,) = updates(client)
+    assert {one["id"]: one["data"] for one in shown["nodes"]}["a"]["prompt"] == "old"
+    assert content(world)["nodes"]["a"] == A
+
+
+@pytest.mark.parametrize("delay", [0, 0.05])
+def test_acc25_an_old_page_shows_the_flow_again(make_world: MakeWorld, delay: float) -> None:
+    """Though it ignores updates for a second after one that it has taken."""
+    world = make_world()
+    maker, page = OldPage(world, delay), OldPage(world, delay)
+    maker.open()
+    run(world, 1.5, maker)
+    maker.add("a")
+    run(world, 1, maker)
+    page.open()
+    run(world, 3, maker, page)
+    assert page._client is not None
+    page._client.connection.become(somebody(Role.VIEWER))
+    page.move("a", 50)
+    run(world, 0.3, maker, page)
+    page.add("new")
+    run(world, 3, maker, page)
+    assert [code.get("code") for status, code in page.answers if status == "error"] == [
+        "forbidden",
+        "forbidden",
+    ]
+    assert page.nodes() == maker.nodes() == {"a": (0, "a")}
+    maker.move("a", 7)
+    run(world, 3, maker, page)
+    assert page.nodes() == maker.nodes() == {"a": (7, "a")}
+
+
+def test_acc25_a_large_edit_is_judged_too(world: World) -> None:
+    make_flow(world)
+    client = join(world, somebody(Role.VIEWER))
+    large = "x" * AT_ONCE_BYTES
+    status, response = ask(client, "flow_change", {"changes": arrays(large)})
+    assert (status, response) == ("error", forbidden(Role.EDITOR, Role.VIEWER))
+    other = {"drag": large, '"nodes"': '"edges"'}
+    assert ask(client, "flow_change", {"changes": other}) == (status, response)
+    assert content(world)["nodes"]["a"] == A
+
+
+def test_acc25_a_move_needs_the_position_alone(world: World) -> None:
+    make_flow(world)
+    client = join(world, somebody(Role.EDITOR, ["/nodes/*/position"]))
+    moved = arrays()
+    moved["nodes"][0] = {**A, "position": {"x": 70, "y": 0}}
+    assert ask(client, "flow_change", {"changes": moved}) == ("ok", DONE)
+    assert content(world)["nodes"]["a"]["position"] == {"x": 70, "y": 0}
+
+
+@pytest.mark.parametrize("principal", [somebody(Role.VIEWER), somebody(Role.EDITOR, ["/nodes/a"])])
+def test_acc26_others_see_only_what_the_document_took(world: World, principal: Principal) -> None:
+    """Of who may not change all of it: neither what can't be stored, nor anything beside."""
+    make_flow(world)
+    client, other = join(world, principal), join(world)
+    unfit = arrays()
+    unfit["edges"].append({"id": "bad", "source": "a", "target": "nowhere"})
+    unfit["shown"] = "<b>anything</b>"
+    status, response = ask(client, "flow_change", {"changes": unfit})
+    assert (status, response["dropped"]) == ("ok", ["/edges/bad"])
+    later(world)
+    assert updates(other) == []
+    if principal.grants[0][1].role is Role.EDITOR:
+        unfit["nodes"][0] = {**A, "data": {"prompt": "new"}}
+        later(world, 2)
+        client.received()
+        assert ask(client, "flow_change", {"changes": unfit})[0] == "ok"
+        later(world)
+        (shown,) = updates(other)
+        assert shown.keys() == {"nodes", "edges"}
+        assert [one["id"] for one in shown["nodes"]] == ["a", "b"]
+        assert shown["nodes"][0]["data"]["prompt"] == "new"
+
+
+def test_acc26_who_may_change_all_is_relayed_as_before(world: World) -> None:
+    make_flow(world)
+    client, other = join(world, somebody(Role.EDITOR)), join(world)
+    changes = {**arrays("new"), "more": 1}
+    assert ask(client, "flow_change", {"changes": changes}) == ("ok", DONE)
+    assert updates(other) == [changes]
+
+
+def test_acc26_what_no_document_could_hold_is_refused_not_relayed(make_world: MakeWorld) -> None:
+    limits = DocumentLimits(max_members=3)
+    world = make_world(document_limits=limits)
+    make_flow(world)
+    client, other = join(world, somebody(Role.EDITOR, ["/nodes", "/edges"])), join(world)
+    more = arrays()
+    more["nodes"] += [{**B, "id": f"n{i}"} for i in range(200)]
+    status, response = ask(client, "flow_change", {"changes": more})
+    assert (status, response["dropped"][0]) == ("ok", "/nodes/n0")
+    later(world)
+    assert updates(other) == []
+    assert len(updates(join(world))) == 0
+    assert content(world)["nodes"].keys() == {"a", "b"}
+
+
+# Cursors
+
+
+def test_acc27_a_drag_is_shown_of_who_may_move_the_node(world: World) -> None:
+    make_flow(world)
+    client = join(world, somebody(Role.EDITOR, ["/nodes/b/position"]), as_document("c"))
+    other = join(world, params=as_document("o"))
+    place = {"x": 1.0, "y": 2.0}
+    moving = {"a": place, "b": place, "unknown": place}
+    client.push(TOPIC, "cursor", {"x": 1, "y": 2, "moving": moving})
+    later(world)
+    (told,) = [payload for event, payload in other.events() if event == "cursors"]
+    assert [*told.values()] == [{"x": 1.0, "y": 2.0, "moving": {"b": place}}]
+    client.push(TOPIC, "cursor", {"x": 1, "y": 2, "moving": {"b": {**place, "width": 90}}})
+    later(world)
+    (told,) = [payload for event, payload in other.events() if event == "cursors"]
+    assert [*told.values()] == [{"x": 1.0, "y": 2.0}]
+
+
+# Who others see
+
+
+def present(client: Client, key: str) -> dict[str, Any]:
+    """A person's newest meta, as another client is told of it."""
+    later(client.world)
+    metas = [
+        state[key]["metas"][0]
+        for event, payload in client.events()
+        if event in ("presence_state", "presence_diff")
+        for state in [payload.get("joins", payload)]
+        if key in state
+    ]
+    return {name: value for name, value in metas[-1].items() if not name.startswith("phx_")}
+
+
+def test_acc32_presence_is_the_principals(world: World) -> None:
+    make_flow(world)
+    watching = join(world, params=as_document("w"))
+    principal = somebody(Role.VIEWER, name="Ada", color="#111111")
+    claimed = {"id": "eve", "name": "Eve"}
+    client = join(world, principal, as_document("c", user=claimed))
+    ada = present(watching, "ada")
+    assert (ada["name"], ada["color"]) == ("Ada", "#111111")
+    assert "guest" not in ada
+    shown = {"name": "Eve", "color": "#222222", "selection": ["a"]}
+    assert ask(client, "presence", shown) == ("ok", {})
+    ada = present(watching, "ada")
+    assert (ada["name"], ada["color"], ada["selection"]) == ("Ada", "#222222", ["a"])
+    join(world, principal, as_document("d", user={"color": "#333333"}))
+    assert present(watching, "ada")["color"] == "#333333"
+
+
+def test_acc32_who_has_no_name_may_give_one(world: World) -> None:
+    make_flow(world)
+    watching = join(world, params=as_document("w"))
+    join(world, somebody(Role.VIEWER), as_document("c", user={"id": "eve", "name": "Eve"}))
+    assert present(watching, "ada")["name"] == "Eve"
+
+
+@pytest.mark.parametrize("guest_id", ["guest-1", ""])
+def test_acc32_guests_are_marked(world: World, guest_id: str) -> None:
+    make_flow(world)
+    watching = join(world, params=as_document("w"))
+    guest = somebody(Role.VIEWER, id=guest_id, kind=Kind.GUEST)
+    claimed = {"id": "ada", "name": "Ada"}
+    client = join(world, guest, as_document("c", user=claimed))
+    key = guest_id or public_id("c")
+    marked = present(watching, key)
+    assert (marked["name"], marked["guest"]) == ("Ada", True)
+    assert ask(client, "presence", {"guest": False, "selected": 1}) == ("ok", {})
+    assert present(watching, key)["guest"] is True
+
+
+def test_acc32_on_an_open_server_clients_say_who_they_are(world: World) -> None:
+    watching = join(world, params=as_document("w"))
+    client = join(world, params=as_document("c", user={"id": "eve", "name": "Eve"}))
+    assert "guest" not in present(watching, "eve")
+    assert ask(client, "presence", {"name": "Else", "guest": "yes"}) == ("ok", {})
+    shown = present(watching, "eve")
+    assert (shown["name"], shown["guest"]) == ("Else", "yes")
+
+
+@pytest.mark.parametrize("name", ["Ada", ""])
+def test_acc32_entries_are_by_the_principal(world: World, name: str) -> None:
+    make_flow(world)
+    watching = join(world, params=as_document("w"))
+    principal = somebody(Role.OWNER, name=name)
+    client = join(world, principal, as_document("c", user={"name": "Eve"}))
+    assert patch(client, {"title": "New"})[0] == "ok"
+    relay = join(world, principal)
+    assert ask(relay, "flow_change", {"changes": arrays("new")}) == ("ok", DONE)
+    entries = [
+        entry
+        for event, payload in watching.events()
+        if event == "entries"
+        for entry in payload["entries"]
+    ]
+    assert [entry.get("by", "") for entry in entries] == [name or "Eve", name]
+    client.join("flow_management")
+    client.push("flow_management", "flow_deleted", {"flow_id": "f"})
+    world.settle()
+    assert dict(watching.events())["session_ended"]["by"] == (name or "Eve")
