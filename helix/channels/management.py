@@ -61,7 +61,7 @@ class ManagementChannel:
         """Nobody is told."""
 
     def handle(self, event: str, payload: bytes, binary: bool) -> bytes | Deferred[bytes]:
-        if event == "access_token" and not binary:
+        if event == "access_token":
             return self._port.renew(payload)
         if event != "flow_deleted":
             raise UnknownEvent()

@@ -109,7 +109,7 @@ class RelayChannel:
             return self._change(self._session, payload, binary)
         if event == "ping":
             return _PONG
-        if event == "access_token" and not binary:
+        if event == "access_token":
             return self._port.renew(payload)
         raise UnknownEvent()
 

@@ -138,12 +138,20 @@ def test_acc29_nothing_waits_where_nothing_is_over(world: World) -> None:
     assert len(world.clock.getDelayedCalls()) == before
 
 
-def test_acc29_the_machines_clock_counts(world: World) -> None:
+@pytest.mark.parametrize("set_at", [500, 950])
+def test_acc29_the_machines_clock_counts(world: World, set_at: float) -> None:
+    """Where it is set, too: before the client was told of the end, or after."""
     client = world.client(principal=until(1000))
-    pass_time(world, 500)
+    client.join(TOPIC, as_document("c"))
+    pass_time(world, set_at)
+    client.received()
     world.wall.ahead = -300
-    pass_time(world, 1000)
+    pass_time(world, 950)
+    pass_time(world, 1230)
     assert client.close_code is None
+    assert "token_expiring" not in dict(client.events())
+    pass_time(world, 1240)
+    assert "token_expiring" in dict(client.events())
     pass_time(world, 1299)
     assert client.close_code is None
     pass_time(world, 1300)

@@ -335,12 +335,11 @@ class RelayAudience:
     def _taken(
         self, accepted: Accepted, read: ReadEdit, edit: RelayEdit, changes: bytes, member: IMember
     ) -> None:
-        """An edit is in the document, as far as that takes it."""
+        """An edit is in the document; `committed` was told of what that took."""
+        known = self._members.get(member)
         if member.edits_all:
             self._tell_of(read.sent.without(edit.unfit), changes, member)
-        elif accepted.patch != b"{}":
-            self._log_failure(self._send(self._document.now(), None, self._document.written()))
-        elif (read.left_out or edit.left_out) and (known := self._members.get(member)) is not None:
+        elif known is not None and accepted.patch == b"{}" and (read.left_out or edit.left_out):
             self._correct(member, known)
 
     def _refused(self, failure: Failure, changes: bytes, edit: RelayEdit, member: IMember) -> None:
