@@ -47,6 +47,7 @@ from helix.errors import (
     TooManyValues,
     UnmatchedTopic,
 )
+from helix.identity.tokens import LEEWAY
 from helix.limits.addresses import AddressBudget
 from helix.limits.weight import is_too_heavy
 from helix.telemetry.events import Telemetry
@@ -349,6 +350,10 @@ class Connection:
         if left > EXPIRY_WARNING + CLOCK_SLACK:
             self._await_expiry()
             return
+        if left <= 0.0:
+            # It was accepted all the same. Whoever comes back with it must not be accepted again,
+            # or they would come back at once, over and over.
+            left += LEEWAY
         self._expiring = self._clock.callLater(max(0.0, left), self._expired)
         for port in self._joined_ports():
             self._warn(port)
