@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -31,6 +33,7 @@ from tests.channels.test_access import (
 from tests.support.heldstore import HeldStore
 from tests.support.principals import KnownTokens, grant, somebody
 from tests.support.stack import NOW, Stack
+from tests.support.tokens import secret_file, token
 from tests.support.world import START, Client, World
 
 MakeWorld = Callable[..., World]
@@ -162,20 +165,61 @@ def test_acc29_the_machines_clock_counts(world: World, set_at: float) -> None:
     assert client.close_code is CloseCode.TOKEN_EXPIRED
 
 
-def test_acc29_a_session_of_long_polling_ends_so_that_its_client_comes_back() -> None:
-    stack = Stack()
-    poller = stack.member("f")
-    (client,) = stack.clients._clients
-    client.connection.become(attrs.evolve(EDITOR, expires_at=NOW + 5.0))
-    stack.settle()
-    events = [message[3] for message in poller.messages()]
-    assert "token_expiring" in events
-    waiting = poller.start_poll()
-    stack.run(10)
-    assert waiting.answer.json["status"] == 500
-    assert poller.poll()["status"] == 500
-    assert not len(stack.clients)
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A whole server that takes signed tokens."""
+    stack = Stack(auth=f"jwt:hmac:{secret_file(tmp_path)}")
+    yield stack
     stack.stop()
+
+
+GRANTS = {"flows": {"*": "editor"}, "create": ["*"]}
+
+
+def test_acc29_a_session_of_long_polling_ends_so_that_its_client_comes_back(
+    stack: Stack,
+) -> None:
+    poller = stack.poller(f"vsn=2.0.0&token={token(exp=NOW + 70, **GRANTS)}")
+    poller.push(TOPIC, "phx_join")
+    assert poller.messages()[0][4]["response"]["role"] == "editor"
+    told: list[Any] = []
+    body: dict[str, Any] = {}
+    while stack.clock.seconds() < NOW + 71:
+        poll = poller.start_poll()
+        stack.run(10.5)
+        body = poll.answer.json
+        told += map(json.loads, body.get("messages", ()))
+    assert [message[3:] for message in told] == [["token_expiring", {"expires_at": NOW + 70}]]
+    assert body["status"] == poller.poll()["status"] == 500
+    assert not len(stack.clients)
+
+
+def test_acc29_acc30_a_socket_is_renewed_and_closed_by_its_tokens(stack: Stack) -> None:
+    socket = stack.open(f"vsn=2.0.0&token={token(exp=NOW + 90, **GRANTS)}")
+
+    def ask(*frame: object) -> list[Any]:
+        socket.send_frame(1, json.dumps(frame).encode())
+        stack.settle()
+        told = [json.loads(one.payload) for one in socket.take_frames()]
+        (reply,) = [message for message in told if message[3] == "phx_reply"]
+        return [reply[4]["status"], reply[4]["response"]]
+
+    assert ask("1", "1", TOPIC, "phx_join", {})[1]["role"] == "editor"
+    for other, code in ((token(sub="bob"), "forbidden"), ("nonsense", "token_refused")):
+        status, response = ask("1", "2", TOPIC, "access_token", {"access_token": other})
+        assert (status, response["code"]) == ("error", code)
+        assert other not in str(response)
+    renewed = token(exp=NOW + 200, flows={"*": "viewer"})
+    assert ask("1", "3", TOPIC, "access_token", {"access_token": renewed}) == ["ok", {}]
+    status, response = ask("1", "4", TOPIC, "flow_change", {"changes": {}})
+    assert (status, response["code"]) == ("error", "forbidden")
+    for _ in range(19):
+        stack.run(10)
+        socket.send_frame(1, b'[null,"5","phoenix","heartbeat",{}]')
+        assert all(one.opcode == 1 for one in socket.take_frames())
+    stack.run(12)
+    closing = socket.take_frames()[-1]
+    assert (closing.opcode, closing.payload[:2]) == (8, (4401).to_bytes(2, "big"))
 
 
 # Renewal
@@ -204,10 +248,10 @@ def test_acc30_a_token_renews_on_the_open_socket(
 @BOTH
 def test_acc30_a_token_of_another_is_refused(world: World, params: Any) -> None:
     client = join(world, VIEWER, params)
-    for token, code in (("eve", "forbidden"), ("bad", "token_refused")):
-        status, response = ask(client, "access_token", {"access_token": token})
+    for other, code in (("eve", "forbidden"), ("bad", "token_refused")):
+        status, response = ask(client, "access_token", {"access_token": other})
         assert (status, response["code"], response["retry"]) == ("error", code, False)
-        assert token not in str(response)
+        assert other not in str(response)
     assert client.connection.principal is VIEWER
     assert client.close_code is None
 
