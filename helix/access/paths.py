@@ -137,7 +137,7 @@ def _places(
     """List what a patch sets or deletes, each with the types before and after."""
     for name, value in patch.items():
         if name not in _ELEMENTS or not isinstance(value, dict):
-            yield from _leaves((name,), value, ({},))
+            yield from _leaves((name,), value, content.get(name), ({},))
             continue
         for element_id, change in value.items():
             path = (name, element_id)
@@ -145,7 +145,7 @@ def _places(
             if not isinstance(found, dict) or not isinstance(change, dict):
                 yield path, _types_of(found, change)
                 continue
-            yield from _leaves(path, change, _types_of(found, change))
+            yield from _leaves(path, change, found, _types_of(found, change))
 
 
 def _types_of(found: object, change: object) -> _Types:
@@ -160,13 +160,20 @@ def _types_of(found: object, change: object) -> _Types:
 
 
 def _leaves(
-    path: Sequence[str], value: object, types: _Types
+    path: Sequence[str], value: object, found: object, types: _Types
 ) -> Iterator[tuple[Sequence[str], _Types]]:
-    """List the places that a value of a patch sets, without recursion: it may be deep."""
-    waiting = [(path, value)]
+    """
+    List the places that a value of a patch sets, without recursion: it may be deep.
+
+    :param found: what the document has there. An object takes the place of all else.
+    """
+    waiting = [(path, value, found)]
     while waiting:
-        at, inner = waiting.pop()
-        if isinstance(inner, dict) and inner:
-            waiting += [((*at, name), member) for name, member in reversed(inner.items())]
+        at, inner, before = waiting.pop()
+        if isinstance(inner, dict) and inner and (before is None or isinstance(before, dict)):
+            within = before or {}
+            waiting += [
+                ((*at, name), member, within.get(name)) for name, member in reversed(inner.items())
+            ]
         else:
             yield at, types

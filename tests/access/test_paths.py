@@ -58,6 +58,13 @@ def test_acc82_patch_within_a_path_is_let_through(path: str, patch: dict[str, An
         ("/data/**", {"data": None}, "/data"),
         ("/nodes/*/data/prompt", {"nodes": {"p": {"data": {"x": 1}}}}, "/nodes/p/data/x"),
         ("/nodes/*/data/prompt", {"nodes": {"p": {"data": None}}}, "/nodes/p/data"),
+        # An object takes the place of what is none.
+        (
+            "/nodes/*/data/prompt/x",
+            {"nodes": {"p": {"data": {"prompt": {"x": 1}}}}},
+            "/nodes/p/data/prompt",
+        ),
+        ("/title/x", {"title": {"x": None}}, "/title"),
         ("/nodes/*/data/**", {"nodes": {"p": None}}, "/nodes/p"),
         ("/nodes/*/data/**", {"nodes": {"new": {"data": {"x": 1}}}}, "/nodes/new"),
         ("/nodes/*", {"nodes": None}, "/nodes"),
@@ -90,7 +97,7 @@ def test_acc82_several_paths_cover_together() -> None:
     ],
 )
 def test_acc82_what_is_no_path_is_refused(path: object) -> None:
-    with pytest.raises(ValueError, match='path|type|"~"'):
+    with pytest.raises(ValueError, match=r'path|type|"~"'):
         DocumentPath.parse(path)
 
 
