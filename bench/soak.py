@@ -42,12 +42,8 @@ CLIENTS_STOP = 20.0  # seconds in which the daemon has forgotten those that are 
 LOOK_INTERVAL = 0.2  # seconds
 
 OPTIONS = (
-    *(
-        "--auth",
-        "anyone",
-        "--trusted-proxy",
-        "127.0.0.1",
-    ),  # so that the clients come from many addresses
+    # The clients come from many addresses.
+    *("--auth", "anyone", "--trusted-proxy", "127.0.0.1"),
     *("--high-water-mark", "65536", "--session-idle-timeout", "60", "--keep-deleted", "0"),
 )
 

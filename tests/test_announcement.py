@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
-from helix.announcement import Listening, tell_where, tell_who
+from helix.announcement import Listening, lets_all_in, tell_where, tell_who
 from helix.config import read_config
 
 LOOPBACK = Listening("tcp:4000:interface=127.0.0.1", IPv4Address("TCP", "127.0.0.1", 4000))
@@ -70,3 +70,28 @@ def test_ops17_proxies_and_pages_of_other_origins_are_told() -> None:
     told = tell_who([LOOPBACK], read_config(given, {}))
     assert "a proxy lets in" in told
     assert told.endswith("Web pages of other origins may connect: http://a, https://b")
+
+
+@pytest.mark.parametrize(
+    ("auth", "ways"),
+    [
+        (["jwt:hmac:s3cret"], "by a signed token"),
+        (["jwt:pem:s3cret", "jwt:jwks:https://keys.test/s3cret"], "by a signed token"),
+        (["header:X-User"], "by X-User of a trusted proxy"),
+        (["header:X-User", "jwt:hmac:s3cret"], "by a signed token or by X-User of a trusted proxy"),
+    ],
+)
+def test_acc3_ops17_who_is_asked_is_told(auth: list[str], ways: str) -> None:
+    config = read_config({"auth": auth, "trusted-proxy": ["unix"], "admin": ["root"]}, {})
+    for ports in ([LOOPBACK], [EVERYWHERE]):
+        told = tell_who(ports, config)
+        assert told == f"Who comes in must show who they are: {ways}"
+        assert not lets_all_in(ports, config)
+
+
+def test_acc3_ops5_who_lets_anyone_in_warns() -> None:
+    for auth in (["anyone"], ["anyone", "jwt:hmac:s3cret"]):
+        config = read_config({"auth": auth}, {})
+        assert "no client has to sign in" in tell_who([EVERYWHERE], config)
+        assert lets_all_in([EVERYWHERE], config)
+        assert not lets_all_in([LOOPBACK], config)

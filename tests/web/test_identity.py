@@ -138,3 +138,141 @@ def test_acc4_no_token_is_logged_or_answered(stack: Stack, logged: Log) -> None:
         for part in own.split("."):
             assert all(part not in answer.text for answer in answers)
             assert part not in logged.text
+
+
+# ACC2: the token of metrics
+
+
+@pytest.fixture
+def scraped(tmp_path: Path) -> tuple[str, str]:
+    """An own token for metrics, and its file."""
+    path = tmp_path / "metrics"
+    path.write_text("a token for metrics alone\n", encoding="utf-8")
+    return "a token for metrics alone", str(path)
+
+
+def test_acc2_a_token_of_its_own_opens_metrics_alone(
+    tmp_path: Path, scraped: tuple[str, str]
+) -> None:
+    own, path = scraped
+    stack = Stack(auth=f"jwt:hmac:{secret_file(tmp_path)}", metrics_token=path)
+    assert stack.get("/metrics", bearer(own)).status == 200
+    assert stack.get("/metrics", bearer(token(admin=True))).status == 200
+    for wrong in (own[:-1], own + "x", own.upper(), "\u00e9"):
+        assert_unauthorized(stack.get("/metrics", bearer(wrong)), 'Bearer error="invalid_token"')
+    assert_unauthorized(stack.get("/metrics"))
+    assert stack.get("/metrics", bearer(token())).status == 403
+    for target in ("/status", "/api/status", "/api/sessions", "/api/flows", "/metrics/x"):
+        assert stack.get(target, bearer(own)).status == 401
+
+
+def test_acc2_where_everything_else_is_open_the_token_still_guards_metrics(
+    scraped: tuple[str, str],
+) -> None:
+    own, path = scraped
+    stack = Stack(metrics_token=path)
+    assert_unauthorized(stack.get("/metrics"))
+    assert_unauthorized(stack.get("/metrics", bearer("other")), 'Bearer error="invalid_token"')
+    assert stack.get("/metrics", bearer(own)).status == 200
+    assert stack.get("/api/sessions").status == 200
+
+
+def test_acc3_without_auth_nobody_is_asked() -> None:
+    stack = Stack()
+    for method, target in ADMINS_ALONE:
+        for headers in ([], [bearer("nonsense")]):
+            answer = stack.request(method, target, headers)
+            assert answer.status == (404 if method == "DELETE" else 200)
+    assert stack.upgrade("token=nonsense").take().startswith(b"HTTP/1.1 101")
+
+
+# ACC10: the header of a proxy
+
+PROXY = "10.0.0.1"
+
+
+def proxied(**options: Any) -> Stack:
+    given = {"auth": "header:X-User", "trusted_proxy": PROXY, "admin": "root"}
+    return Stack(**{**given, **options})
+
+
+def doors(stack: Stack, address: str | None, *headers: tuple[str, str]) -> list[int]:
+    """The status of an answer by each door."""
+    polled = stack.request("GET", "/socket/longpoll?vsn=2.0.0", headers, address=address).json
+    checked = stack.request("POST", "/socket/check?vsn=2.0.0", headers, b"{}", address).json
+    opened = stack.upgrade("vsn=2.0.0", *headers, address=address).transport.value()
+    return [
+        stack.request("GET", "/api/templates", headers, address=address).status,
+        int(opened.split()[1]),
+        polled["status"],
+        200 if checked["admitted"] else 403,
+    ]
+
+
+IN, OUT = [200, 101, 410, 200], [401, 403, 403, 403]
+
+
+def test_acc10_a_trusted_proxy_names_clients() -> None:
+    stack = proxied()
+    assert doors(stack, PROXY, ("X-User", "alice")) == IN
+    assert doors(stack, PROXY, ("x-user", "  \u00c5sa ".encode().decode("latin-1"))) == IN
+    assert doors(stack, PROXY) == OUT
+    assert doors(stack, PROXY, ("X-User", "")) == OUT
+    assert doors(stack, PROXY, ("X-User", "a" * 256)) == OUT
+    assert doors(stack, PROXY, ("X-User", "\xff")) == OUT
+    assert doors(stack, PROXY, ("X-User", "alice"), ("X-User", "root")) == OUT
+    assert stack.metric("helix_forged_names_total") == 0
+
+
+def test_acc10_name_becomes_the_principal() -> None:
+    stack = proxied()
+    me = stack.request("GET", "/api/me", [("X-User", "alice")], address=PROXY).json
+    assert (me["id"], me["name"], me["kind"], me["admin"]) == ("alice", "alice", "person", False)
+    me = stack.request("GET", "/api/me", [("X-User", "root")], address=PROXY).json
+    assert me["admin"] is True
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.2", None])
+@pytest.mark.parametrize("forwarded", [(), (("X-Forwarded-For", PROXY),)])
+def test_acc10_the_header_from_elsewhere_is_refused_and_counted(
+    address: str | None, forwarded: tuple[tuple[str, str], ...], logged: Log
+) -> None:
+    stack = proxied()
+    assert doors(stack, address, ("X-User", "root"), *forwarded) == OUT
+    assert stack.metric("helix_forged_names_total") == 4
+    assert "root" not in logged.text
+    assert stack.request("GET", "/healthz", [("X-User", "root")], address=address).status == 200
+
+
+def test_acc10_the_header_from_elsewhere_is_refused_beside_a_token(tmp_path: Path) -> None:
+    stack = proxied(auth=["header:X-User", f"jwt:hmac:{secret_file(tmp_path)}"])
+    own = bearer(token())
+    assert doors(stack, "10.0.0.2", own) == IN
+    assert doors(stack, "10.0.0.2", own, ("X-User", "root")) == OUT
+    assert stack.request("GET", "/api/me", [own, ("X-User", "bob")], address=PROXY).json["id"] == (
+        "alice"
+    ), "a token says more"
+
+
+def test_acc10_proxy_may_hand_on_a_token_that_nobody_asked_for() -> None:
+    assert doors(proxied(), PROXY, ("X-User", "alice"), bearer("of another system")) == IN
+    assert doors(proxied(), PROXY, bearer("of another system")) == OUT
+
+
+def test_acc10_a_unix_socket_may_be_the_proxy() -> None:
+    stack = proxied(trusted_proxy="unix")
+    assert doors(stack, None, ("X-User", "alice")) == IN
+    assert doors(stack, "127.0.0.1", ("X-User", "alice")) == OUT
+
+
+# ACC11: anyone beside others
+
+
+def test_acc11_everyone_may_do_everything_and_a_token_says_who(tmp_path: Path) -> None:
+    stack = Stack(auth=["anyone", f"jwt:hmac:{secret_file(tmp_path)}"])
+    assert doors(stack, "127.0.0.1") == IN
+    assert stack.get("/api/me").json["id"] == ""
+    assert stack.get("/api/sessions", bearer(token())).status == 200
+    me = stack.get("/api/me", bearer(token(name="Alice", admin=False))).json
+    assert (me["id"], me["name"], me["admin"]) == ("alice", "Alice", True)
+    assert_unauthorized(stack.get("/api/me", bearer("nonsense")), 'Bearer error="invalid_token"')
