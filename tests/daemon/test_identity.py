@@ -72,9 +72,9 @@ def test_acc1_acc4_one_with_a_token_and_one_without(
     assert ask(daemon, f"{polling}&token={own}")[1]["status"] == 410
     assert ask(daemon, "/healthz")[0] == 200
     with RawWebSocket(daemon.port, f"/socket/websocket?vsn=2.0.0&token={own}") as member:
-        member.send_json(["1", "1", "flow:f", "phx_join", {"mode": "document"}])
+        member.send_json(["1", "1", "flow:f", "phx_join", {"mode": "document", "client_id": "a"}])
         reply: Any = member.read_until_reply("1")[-1][4]
-        assert reply["status"] == "ok"
+        assert reply["status"] == "ok", reply
 
     daemon.stop()
     assert "must show who they are: by a signed token" in daemon.log

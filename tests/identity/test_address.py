@@ -164,6 +164,7 @@ def test_acc9_stop_ends_a_fetch() -> None:
     place.keys.stopService()
     assert isinstance(came[0], KeysUnavailable)
     assert not place.clock.getDelayedCalls()
+    place.clock.advance(2 * RENEW_SECONDS)
     assert place.verify(signed("old", OLD)) != []
     assert place.fetched == 1
 
@@ -194,9 +195,11 @@ class Pages(Resource):
 
 def fetched(answer: Callable[[Request], bytes | int], most: int = 1000) -> list[Any]:
     """What became of a fetch."""
-    clock, came = Clock(), []
-    stub = StubTreq(Pages(answer))
-    make_fetch(stub, clock)("https://keys.test/jwks", most).addBoth(came.append)
+    clock = Clock()
+    came: list[Any] = []
+    stub: Any = StubTreq(Pages(answer))
+    fetching: Deferred[Any] = make_fetch(stub, clock)("https://keys.test/jwks", most)
+    fetching.addBoth(came.append)
     for _ in range(20):
         stub.flush()
     if not came:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from helix.access.principal import FlowPattern, Grant, Kind, Principal
 from helix.access.roles import Role
@@ -51,9 +52,10 @@ def verified(checker: TokenVerifier, text: str) -> Principal:
     """The principal of a token, which is known at once."""
     came: list[Any] = []
     Deferred.fromCoroutine(checker.verify(text)).addBoth(came.append)
-    (principal,) = came
-    if not isinstance(principal, Principal):
-        principal.raiseException()
+    (result,) = came
+    if isinstance(result, Failure):
+        result.raiseException()
+    principal: Principal = result
     return principal
 
 

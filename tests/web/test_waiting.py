@@ -130,7 +130,7 @@ def test_acc12_nothing_is_done_for_who_is_gone(
 
 @each_door
 def test_acc12_fault_is_answered_and_logged(stack: Stack, slow: Slow, door: str) -> None:
-    log = Log()
+    log: Any = Log()
     globalLogPublisher.addObserver(log)
     try:
         waits: Any = DOORS[door](stack)
