@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from os import environ
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+import attrs
 import click
 import msgspec
 from twisted.internet import defer
@@ -27,6 +29,7 @@ from helix.cli.terminal import (
 from helix.cli.transfers import export_all, import_file, tell_dropped
 from helix.client import Dropped, FlowClient, FlowEvent, StatusChanged
 from helix.client.rest import FlowsApi
+from helix.client.tokens import Token, bearer
 from helix.config import read_config
 from helix.delivery.protocol import encode_json
 from helix.documents.ids import new_id
@@ -42,14 +45,43 @@ def main() -> None:
     """Start the Helix server; read and change flows."""
 
 
-_server = click.option(
-    "--server",
-    envvar="HELIX_SERVER",
-    default="http://127.0.0.1:4000",
-    show_default=True,
-    show_envvar=True,
-    help="The server's URL.",
-)
+@attrs.frozen
+class Server:
+    """
+    The server that a command asks.
+
+    :ivar token: shows it who asks.
+    """
+
+    url: str
+    token: Token | None = attrs.field(default=None, repr=False)
+
+
+def _server(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that name the server, and the server."""
+
+    @click.option(
+        "--server",
+        "url",
+        envvar="HELIX_SERVER",
+        default="http://127.0.0.1:4000",
+        show_default=True,
+        show_envvar=True,
+        help="The server's URL.",
+    )
+    @click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A file with the token that shows the server who asks; read anew when that is over. "
+        "Without it, the token is the variable HELIX_TOKEN, if that is set.",
+    )
+    @wraps(command)
+    def asking(url: str, token_file: Path | None, **arguments: object) -> None:
+        command(server=Server(url, _token_of(token_file)), **arguments)
+
+    return asking
+
+
 _timeout = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -79,7 +111,7 @@ def serve(options: tuple[str, ...]) -> None:
 @click.argument("text", required=False, default="")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @_server
-def flows(text: str, as_json: bool, server: str) -> None:
+def flows(text: str, as_json: bool, server: Server) -> None:
     """
     List flows, the newest change first.
 
@@ -106,7 +138,7 @@ def flows(text: str, as_json: bool, server: str) -> None:
 @click.argument("flow")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @_server
-def versions(flow: str, as_json: bool, server: str) -> None:
+def versions(flow: str, as_json: bool, server: Server) -> None:
     """
     List the named versions of FLOW, the newest first.
 
@@ -135,7 +167,7 @@ def versions(flow: str, as_json: bool, server: str) -> None:
     help="The file, or - for stdout (the default); with --all, the directory.",
 )
 @_server
-def export(flow: str | None, everything: bool, output: Path | None, server: str) -> None:
+def export(flow: str | None, everything: bool, output: Path | None, server: Server) -> None:
     """Write FLOW, or all flows, as JSON for `helix import`."""
     if everything == (flow is not None):
         raise click.UsageError("Give a FLOW, or --all.")
@@ -165,7 +197,7 @@ def export(flow: str | None, everything: bool, output: Path | None, server: str)
     metavar="FILE...",
 )
 @_server
-def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
+def import_(files: tuple[str, ...], keep_ids: bool, server: Server) -> None:
     """
     Create a flow from each FILE (- for stdin) and write its id.
 
@@ -206,7 +238,7 @@ def import_(files: tuple[str, ...], keep_ids: bool, server: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @_timeout
 @_server
-def tail(flow: str, as_json: bool, timeout: float, server: str) -> None:
+def tail(flow: str, as_json: bool, timeout: float, server: Server) -> None:
     """
     Write the entries of FLOW as they arrive.
 
@@ -234,7 +266,7 @@ def tail(flow: str, as_json: bool, timeout: float, server: str) -> None:
 @click.argument("patch")
 @_timeout
 @_server
-def patch(flow: str, patch: str, timeout: float, server: str) -> None:
+def patch(flow: str, patch: str, timeout: float, server: Server) -> None:
     """
     Apply PATCH to FLOW, and write the new version.
 
@@ -339,12 +371,29 @@ def _store_url(store: str | None) -> str:
     return url
 
 
-def _api(reactor: Any, server: str) -> FlowsApi:
-    return FlowsApi(reactor, server)
+def _api(reactor: Any, server: Server) -> FlowsApi:
+    return FlowsApi(reactor, server.url, server.token)
 
 
-def _client(reactor: Any, server: str, flow: str) -> FlowClient:
-    return FlowClient(reactor, server, flow, user={"name": _user_name()})
+def _client(reactor: Any, server: Server, flow: str) -> FlowClient:
+    user = {"name": _user_name()}
+    return FlowClient(reactor, server.url, flow, user=user, token=server.token)
+
+
+def _token_of(file: Path | None) -> Token | None:
+    if file is None:
+        return environ.get("HELIX_TOKEN") or None
+
+    def read() -> str:
+        return file.read_text(encoding="utf-8", errors="replace").strip()
+
+    try:
+        bearer(read())
+    except OSError as error:
+        raise click.UsageError(f"The token can't be read: {error}") from None
+    except ValueError:  # which may show what is in the file
+        raise click.UsageError(f"There is no token in {file}") from None
+    return read
 
 
 def _user_name() -> str:

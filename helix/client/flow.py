@@ -27,6 +27,7 @@ from helix.client.outbox import SavedOperation, SavedOutbox
 from helix.client.outgoing import Outgoing
 from helix.client.replica import FlowEntry, Gap, Replica
 from helix.client.socket import Address
+from helix.client.tokens import Token, bearer
 from helix.client.wire import Limits, decode_entries, decode_joined, decode_reset
 from helix.delivery.protocol import encode_json
 from helix.documents.document import DocumentLimits, JsonObject
@@ -53,7 +54,9 @@ class FlowClient:
     :param outbox: a file that keeps unconfirmed patches when the process ends. It is created if it
         is missing, and belongs to one client at a time.
     :param endpoint: leads to the server, if ``url`` doesn't.
-    :raises ValueError: when ``url`` is no such URL.
+    :param token: shows the server who this is. A function gives a new one, or a Deferred of one,
+        for each connection and when the server says that the token expires.
+    :raises ValueError: when ``url`` is no such URL, or ``token`` no token.
     :raises InvalidFlowId: when there can't be such a flow.
     """
 
@@ -70,6 +73,7 @@ class FlowClient:
         random: Random | None = None,
         outbox: str | PathLike[str] | None = None,
         endpoint: IStreamClientEndpoint | None = None,
+        token: Token | None = None,
     ) -> None:
         random = SystemRandom() if random is None else random
         address = Address.of(url)
@@ -79,6 +83,8 @@ class FlowClient:
         for name, key in (("client_id", client_id), ("user.id", (user or {}).get("id"))):
             if key is not None:
                 check_key(name, key)
+        if isinstance(token, str):
+            bearer(token)
         self._given_client_id = client_id
         self._secret = client_id or new_id(random)
         self._replica = Replica(public_id(self._secret))
@@ -92,6 +98,7 @@ class FlowClient:
             f"flow:{self.flow_id}",
             Owner(self._parameters, self._joined, self._received, self._moved),
             random,
+            token,
         )
         self._outgoing = Outgoing(
             reactor, self._replica, self._keeper, self._membership.push, self._tell, random

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from helix.client.backoff import Backoff
 from helix.client.events import Status
 from helix.client.socket import Address, PhoenixSocket, Reply, open_socket
-from helix.delivery.protocol import Message
+from helix.client.tokens import Token, ask_for, bearer
+from helix.delivery.protocol import Message, encode_json
 from helix.errors import Disconnected, FlowDeleted, HelixError, Refused
 
 JOIN_TIMEOUT = 10.0
@@ -31,6 +32,9 @@ STABLE = 10.0
 
 FIRST_FINAL_CODE = 4500
 """From this close code on, a client is not to come back."""
+
+
+T = TypeVar("T")
 
 
 class _By(msgspec.Struct):
@@ -87,6 +91,19 @@ class _Channel:
     pause: HelixError | None = None
     is_joined: bool = False
 
+    def heed(self, event: str, payload: bytes) -> None:
+        """Note what an event says of the end that may follow."""
+        if event == "flow_deleted":
+            self.last_words = FlowDeleted(_told("The flow was deleted", payload))
+        elif event == "session_ended":
+            self.pause = Disconnected(_told("the session was ended", payload))
+        elif event == "replaced":
+            self.last_words = Refused(
+                "Another client with the same client_id has taken this one's place", "replaced"
+            )
+        elif event == "access_revoked":
+            self.last_words = _revoked(payload)
+
     def end(self, why: HelixError) -> None:
         self.is_joined = False
         if not self.ended.called:
@@ -107,6 +124,7 @@ class Membership:
     :param reactor: for connections and timers.
     :param endpoint: leads to the server.
     :param random: draws the waits.
+    :param token: shows who the client is; renewed while it is connected.
     """
 
     _log: Final = Logger(namespace="helix.client")
@@ -119,6 +137,7 @@ class Membership:
         topic: str,
         owner: Owner,
         random: Random,
+        token: Token | None = None,
     ) -> None:
         self.status = Status.OFFLINE
         self._reactor = reactor
@@ -126,6 +145,7 @@ class Membership:
         self._endpoint = endpoint
         self._topic = topic
         self._owner = owner
+        self._token = token
         self._backoff = Backoff(random)
         self._channel: _Channel | None = None
         self._attending: Deferred[None] | None = None
@@ -166,8 +186,10 @@ class Membership:
         while True:
             self._move(Status.CONNECTING)
             try:
+                token = await ask_for(self._token, self._reactor)
+                headers = {} if token is None else bearer(token)
                 socket = await open_socket(
-                    self._reactor, self._address, self._endpoint, self._received
+                    self._reactor, self._address, self._endpoint, self._received, headers
                 )
             except Disconnected as error:
                 why: HelixError = error
@@ -248,18 +270,37 @@ class Membership:
             channel.end(channel.pause or Disconnected("the server ended the channel"))
         elif channel.is_joined:
             payload = bytes(message.payload)
-            if message.event == "flow_deleted":
-                channel.last_words = FlowDeleted(_told("The flow was deleted", payload))
-            elif message.event == "session_ended":
-                channel.pause = Disconnected(_told("the session was ended", payload))
-            elif message.event == "replaced":
-                channel.last_words = Refused(
-                    "Another client with the same client_id has taken this one's place", "replaced"
-                )
+            if message.event == "token_expiring":
+                self._renew(channel)
+            else:
+                channel.heed(message.event, payload)
             try:
                 self._owner.received(message.event, payload)
             except HelixError as error:
                 channel.end(error)
+
+    def _renew(self, channel: _Channel) -> None:
+        """Show the server another token. Without one, it closes the connection after a while."""
+        if self._token is None or isinstance(self._token, str):
+            return
+        renewing = Deferred.fromCoroutine(self._show_another(channel))
+        channel.ended.addBoth(_cancel, renewing)
+        renewing.addErrback(self._not_renewed)
+
+    async def _show_another(self, channel: _Channel) -> None:
+        token = await ask_for(self._token, self._reactor)
+        payload = encode_json({"access_token": token})
+        reply = await channel.socket.request(
+            self._topic, "access_token", payload, channel.join_ref, PUSH_TIMEOUT
+        )
+        if not reply.ok:
+            raise _refused(reply)
+
+    def _not_renewed(self, failure: Failure) -> None:
+        if failure.check(Refused):
+            self._log.warn("The server takes no other token: {why}", why=failure.value)
+        elif not failure.check(CancelledError, Disconnected):
+            self._log.failure("A token could not be renewed", failure)
 
     def _answered(self, reply: Reply, channel: _Channel) -> bytes:
         if reply.ok:
@@ -309,6 +350,19 @@ def _told(what: str, payload: bytes) -> str:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         by = ""
     return f"{what} by {by}" if by else what
+
+
+def _cancel(result: T, waiting: Deferred[None]) -> T:
+    waiting.cancel()
+    return result
+
+
+def _revoked(payload: bytes) -> Refused:
+    try:
+        reason = _decode_refusal(payload).reason
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        reason = "Access was withdrawn"
+    return Refused(reason, "access_revoked")
 
 
 def _refused(reply: Reply) -> Refused:

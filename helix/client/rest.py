@@ -15,6 +15,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from helix.client.socket import Address
+from helix.client.tokens import Token, ask_for, bearer
 from helix.documents.ids import parse_flow_id
 from helix.errors import Disconnected, Refused
 
@@ -103,10 +104,14 @@ class FlowsApi:
     reached or doesn't answer within `TIMEOUT`, with `InvalidFlowId` for what can't be an id.
 
     :param url: the server's, ``http://127.0.0.1:4000`` for one; ``ws`` and ``wss`` too.
-    :raises ValueError: when ``url`` is no such URL.
+    :param token: shows the server who asks; a function is called for each request.
+    :raises ValueError: when ``url`` is no such URL, or ``token`` no token.
     """
 
-    def __init__(self, reactor: Any, url: str) -> None:
+    def __init__(self, reactor: Any, url: str, token: Token | None = None) -> None:
+        if isinstance(token, str):
+            bearer(token)
+        self._token = token
         self._reactor = reactor
         self._url = Address.of(url).site
         self._pool = HTTPConnectionPool(reactor)
@@ -158,7 +163,7 @@ class FlowsApi:
         answered = Deferred.fromCoroutine(self._exchange(method, path, body))
         try:
             return await answered.addTimeout(TIMEOUT, self._reactor)
-        except (CancelledError, Refused):
+        except (CancelledError, Disconnected, Refused):
             raise
         except defer.TimeoutError:
             raise Disconnected(f"{self._url} doesn't answer in time") from None
@@ -169,11 +174,15 @@ class FlowsApi:
             raise Disconnected(f"{self._url} can't be reached: {error}") from None
 
     async def _exchange(self, method: str, path: str, body: bytes | None) -> bytes:
+        token = await ask_for(self._token, self._reactor)
+        headers = {} if token is None else bearer(token)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         response: IResponse = await self._http.request(
             method,
             f"{self._url}/api/flows{path}",
             data=body,
-            headers=Headers({} if body is None else {"Content-Type": ["application/json"]}),
+            headers=Headers({name: [value] for name, value in headers.items()}),
         )
         content: bytes = await readBody(response)
         if response.code >= 400:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -288,11 +288,13 @@ async def open_socket(
     address: Address,
     endpoint: IStreamClientEndpoint,
     received: Callable[[Message], None],
+    headers: Mapping[str, str],
 ) -> PhoenixSocket:
     """
     Connect, within `CONNECT_TIMEOUT`.
 
     :param received: called with each message that is no reply.
+    :param headers: of the request.
     :raises Disconnected: when that can't be.
     """
 
@@ -301,7 +303,7 @@ async def open_socket(
         made.received = received
         return made
 
-    factory = WebSocketClientFactory(address.url, reactor=reactor)
+    factory = WebSocketClientFactory(address.url, headers=dict(headers), reactor=reactor)
     factory.protocol = build  # type: ignore[assignment]  # it is called, no more
     # Its timers would run on a reactor of Autobahn's choice: ours do the same.
     factory.setProtocolOptions(

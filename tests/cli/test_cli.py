@@ -14,7 +14,8 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +30,7 @@ from helix.cli.main import main
 from tests.support.daemon import Daemon, free_port, start_daemon, twistd
 from tests.support.flowdata import edge, node
 from tests.support.postgres import shared_server
+from tests.support.tokens import secret_file, sign
 from tests.support.watched import eventually, rest, running_daemon
 
 __all__ = ["start_daemon"]
@@ -52,11 +54,14 @@ class Cli:
     Runs ``helix`` against a server.
 
     :ivar directory: where it runs.
+    :ivar environment: its variables.
     """
 
-    def __init__(self, directory: Path, server: str | None) -> None:
+    def __init__(
+        self, directory: Path, server: str | None, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.directory = directory
-        self._server = server
+        self.environment = environment(server) | dict(variables or {})
 
     def run(
         self, *arguments: str | Path, status: int = 0, stdin: str = ""
@@ -65,7 +70,7 @@ class Cli:
         ended = subprocess.run(
             [HELIX, *arguments],
             cwd=self.directory,
-            env=environment(self._server),
+            env=self.environment,
             input=stdin,
             capture_output=True,
             text=True,
@@ -96,7 +101,7 @@ class Cli:
             process = subprocess.Popen(
                 [HELIX, *arguments],
                 cwd=self.directory,
-                env=environment(self._server),
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -617,7 +622,7 @@ def on_terminal(cli: Cli, *arguments: str | Path) -> str:
     process = subprocess.Popen(
         [HELIX, *arguments],
         cwd=cli.directory,
-        env=environment(cli._server) | {"TERM": "xterm"},
+        env=cli.environment | {"TERM": "xterm"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -789,7 +794,7 @@ def stdout_on_terminal(cli: Cli, *arguments: str | Path) -> str:
         process = subprocess.Popen(
             [HELIX, *arguments],
             cwd=cli.directory,
-            env=environment(cli._server),
+            env=cli.environment,
             stdin=subprocess.DEVNULL,
             stdout=theirs,
         )
@@ -875,3 +880,77 @@ def test_cli12_serve_serves_until_it_is_told_to_end(
         assert running.end(number) == status
     assert running.errors == []
     assert not (nobody.directory / "twistd.pid").exists()
+
+
+# CLI13: who asks
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A server that wants to know who asks."""
+    directory = tmp_path_factory.mktemp("guarded")
+    with running_daemon(directory, "--auth", f"jwt:hmac:{secret_file(directory)}") as running:
+        yield running
+
+
+def token_for(role: str, **more: object) -> str:
+    claims = {"sub": "ada", "exp": int(time.time()) + 3600, "flows": {"team/*": role}, **more}
+    return sign(claims)
+
+
+def asking(guarded: Daemon, directory: Path, **variables: str) -> Cli:
+    """Runs ``helix`` with variables."""
+    return Cli(directory, f"http://{guarded.address}", variables)
+
+
+def test_cli13_a_token_comes_from_a_file(guarded: Daemon, tmp_path: Path) -> None:
+    cli = asking(guarded, tmp_path)
+    file = tmp_path / "token"
+    file.write_text(token_for("owner", create=["*"]) + "\n")
+    shown = ("--token-file", file)
+    assert cli.out("patch", *shown, "team/f", '{"title": "T"}') == "1\n"
+    assert cli.out("flows", *shown).startswith("team/f\t1\t")
+    assert cli.out("versions", *shown, "team/f") == ""
+    cli.run("export", *shown, "team/f", "-o", "f.json")
+    cli.run("import", *shown, "f.json")
+    with cli.running("tail", "--json", *map(str, shown), "team/f") as tail:
+        eventually(lambda: bool(tail.errors), "it watches")
+        assert cli.out("patch", *shown, "team/f", '{"title": "U"}') == "2\n"
+        eventually(lambda: bool(tail.lines), "an entry is shown")
+        assert json.loads(tail.lines[0])["version"] == 2
+
+
+def test_cli13_or_from_a_variable(guarded: Daemon, tmp_path: Path) -> None:
+    viewer = token_for("viewer")
+    cli = asking(guarded, tmp_path, HELIX_TOKEN=viewer)
+    assert cli.out("flows", "nowhere") == ""
+    other = tmp_path / "token"
+    other.write_text("none")
+    for error in (
+        cli.error("flows", "--token-file", other),
+        asking(guarded, tmp_path).error("flows"),
+    ):
+        assert error.startswith("Error: ")
+        assert viewer not in error
+    refused = cli.error("patch", "team/none", "{}")
+    assert "no such flow" in refused
+    assert viewer not in refused
+
+
+@pytest.mark.parametrize("text", ["", "two words", "\u00e4", "s3cret\nX-Evil: 1"])
+def test_cli13_a_file_without_a_token_is_wrong_usage(
+    nobody: Cli, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(text, encoding="utf-8")
+    error = nobody.error("flows", "--token-file", file, status=2)
+    assert "There is no token in" in error
+    assert not text or text not in error
+    assert "can't be read" in nobody.error("flows", "--token-file", tmp_path / "none", status=2)
+
+
+def test_cli13_a_variable_without_a_token_is_an_error(tmp_path: Path) -> None:
+    cli = Cli(tmp_path, "http://127.0.0.1:9", {"HELIX_TOKEN": "two words"})
+    error = cli.error("flows")
+    assert "A token is" in error
+    assert "two words" not in error

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from helix.client import FlowClient, FlowEvent, Status, StatusChanged
 from helix.errors import ClientStopped, FlowDeleted, OutboxUnusable
 from tests.support.daemon import Daemon, free_port, start_daemon
 from tests.support.flowdata import node
+from tests.support.tokens import secret_file, sign
 from tests.support.watched import get
 
 __all__ = ["start_daemon"]
@@ -241,3 +243,31 @@ def test_pyc1_example_of_the_documentation(
         assert expected in ran.stdout
     log = entries(daemon, "demo")
     assert log[0]["by"] == "a script"
+
+
+@ensureDeferred
+async def test_pyc18_a_token_is_renewed_before_it_is_over(
+    start_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = start_daemon("--auth", f"jwt:hmac:{secret_file(tmp_path)}")
+    asked: list[float] = []
+
+    def give() -> str:
+        asked.append(time.time())
+        lasts = 10 if len(asked) == 1 else 3600  # the server warns of less than a minute at once
+        flows = {"f": "editor"}
+        return sign({"sub": "a", "exp": int(time.time()) + lasts, "flows": flows, "create": ["f"]})
+
+    client = FlowClient(reactor, f"http://{daemon.address}", "f", token=give)
+    try:
+        await within(client.start())
+        assert await within(client.patch({"title": "T"})) == 1
+        for _ in range(100):
+            if len(asked) == 2:
+                break
+            await deferLater(reactor, 0.05)
+        assert len(asked) == 2
+        assert await within(client.patch({"title": "U"})) == 2
+        assert client.status is Status.JOINED
+    finally:
+        await within(client.stop())

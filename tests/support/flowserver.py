@@ -77,6 +77,12 @@ class Connection:
         self.here = Wire(server.clock)
         self.there = Wire(server.clock)
 
+    @property
+    def authorization(self) -> str | None:
+        """What the client showed of who it is."""
+        shown: str | None = self.protocol.http_headers.get("authorization")
+        return shown
+
     # the wire
 
     def open(self, client: Any) -> None:
@@ -127,7 +133,12 @@ class Connection:
         join_ref, ref, _, event, payload = message
         if event == "heartbeat" and not self.server.answers_heartbeats:
             return True
-        answer = {"heartbeat": self._beat, "phx_join": self._join, "patch": self._patch}
+        answer = {
+            "heartbeat": self._beat,
+            "phx_join": self._join,
+            "patch": self._patch,
+            "access_token": self._renew,
+        }
         answer[event](join_ref, ref, payload)
         return True
 
@@ -158,6 +169,12 @@ class Connection:
 
     def _beat(self, join_ref: Any, ref: Any, payload: Any) -> None:
         self.reply(None, ref, {})
+
+    def _renew(self, join_ref: Any, ref: Any, payload: Any) -> None:
+        if self.server.renew_error is not None:
+            self.reply(join_ref, ref, self.server.renew_error, "error")
+        else:
+            self.reply(join_ref, ref, {})
 
     def _join(self, join_ref: Any, ref: Any, payload: Any) -> None:
         server = self.server
@@ -222,6 +239,7 @@ class FlowServer:
     :ivar refuses: whether nothing listens.
     :ivar hangs: whether connecting takes for ever.
     :ivar join_error: the error reply to joins, if they fail.
+    :ivar renew_error: the error reply to other tokens, if none is taken.
     :ivar refuse_for_now: how many patches are to fail with ``retry``.
     :ivar room: how many bytes may still reach clients; ``None`` for all.
     :ivar resumes: whether a resume is answered with entries.
@@ -239,6 +257,7 @@ class FlowServer:
         self.limits: dict[str, int] = {}
         self.refuses = self.hangs = False
         self.join_error: dict[str, Any] | None = None
+        self.renew_error: dict[str, Any] | None = None
         self.refuse_for_now = 0
         self.room: int | None = None
         self.resumes = self.acknowledges = self.answers_heartbeats = True
