@@ -65,15 +65,6 @@ def scope_of(request: IRequest, right: Right) -> Scope | None:
     )
 
 
-def role_of(request: IRequest, flow_id: str) -> str:
-    """Name the role of a request's client in a flow: empty for none, and on an open server."""
-    principal = principal_of(request)
-    if principal is ANYBODY:
-        return ""
-    permission = decide(principal, flow_id)
-    return "" if permission is None else permission.role.text
-
-
 def describe_access(request: IRequest, flow_id: str) -> dict[str, object]:
     """Describe what the client of a request may do with a flow; ``{}`` on an open server."""
     principal = principal_of(request)

@@ -14,7 +14,7 @@ from helix.delivery.protocol import encode_json
 from helix.documents.ids import parse_flow_id
 from helix.errors import InvalidFlowId, InvalidParameters
 from helix.records import Bounds, FlowHead, HeadQuery
-from helix.web.access import describe_access, scope_of
+from helix.web.access import scope_of
 from helix.web.representations import describe_flow
 from helix.web.routes import read_limit, read_number, read_text
 
@@ -81,14 +81,16 @@ def read_query(request: IRequest, ago: Callable[[float], float]) -> HeadQuery:
     )
 
 
-def page_of(request: IRequest, heads: Sequence[FlowHead], query: HeadQuery) -> dict[str, object]:
-    """Describe what was found, as far as it fits on the page, and where the next page begins."""
-    flows = _fitting(
-        [
-            encode_json(describe_flow(head) | describe_access(request, head.flow_id))
-            for head in heads[: query.limit - 1]
-        ]
-    )
+def page_of(
+    heads: Sequence[FlowHead], access: Sequence[dict[str, object]], query: HeadQuery
+) -> dict[str, object]:
+    """
+    Describe what was found, as far as it fits on the page, and where the next page begins.
+
+    :param access: what the client may do with each, as `helix.web.access.describe_access` has it.
+    """
+    found = zip(heads[: query.limit - 1], access, strict=False)
+    flows = _fitting([encode_json(describe_flow(head) | may) for head, may in found])
     last = heads[len(flows) - 1] if len(heads) > len(flows) else None
     cursor = None if last is None else write_cursor(last.updated_at, last.flow_id)
     return {"flows": [msgspec.Raw(flow) for flow in flows], "next": cursor}

@@ -34,7 +34,6 @@ from helix.web.access import (
     check_creation,
     describe_access,
     permit_of,
-    role_of,
 )
 from helix.web.admission import Visitors, body_bytes
 from helix.web.etags import Conditions, digest_tag, tag_of
@@ -170,11 +169,11 @@ class FlowRoutes:
         query = read_query(request, self._library.ago)
         heads = await self._library.list(query)
         # What the page says comes of these alone, so it needn't be made to be known.
-        roles = [role_of(request, head.flow_id) for head in heads]
-        tag = digest_tag(encode_json([__version__, query.limit - 1, heads, roles]))
+        access = [describe_access(request, head.flow_id) for head in heads]
+        tag = digest_tag(encode_json([__version__, query.limit - 1, heads, access]))
         if write_known(request, tag, Conditions.of(request)):
             return b""
-        return write_json(request, page_of(request, heads, query), cache=b"no-cache")
+        return write_json(request, page_of(heads, access, query), cache=b"no-cache")
 
     @app.route("/api/flows", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:
@@ -213,7 +212,8 @@ class FlowRoutes:
     async def read(self, request: IRequest, flow_id: str) -> bytes:
         flow_id, _ = self._check(request, flow_id, Right.READ)
         version, conditions = read_number(request, "version", None, 0), Conditions.of(request)
-        role = role_of(request, flow_id)
+        access = describe_access(request, flow_id)
+        role = str(access.get("role", ""))
         if version is None and conditions.none_match is not None:
             head = await self._library.head(flow_id)
             tag = tag_of(head.epoch, head.version, head.chain, role)
@@ -222,7 +222,7 @@ class FlowRoutes:
         state = await self._library.read(flow_id, version, self._visitors.customer(request))
         if write_known(request, _tag_of(state, role), conditions):
             return b""
-        described = describe_state(state) | describe_access(request, flow_id)
+        described = describe_state(state) | access
         return write_with(request, described, "document", state.document, cache=b"no-cache")
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PATCH"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import proxy
 
 import attrs
@@ -48,6 +48,8 @@ MADE_WAIT = 0.02
 
 MAX_TOLD = 100
 """Maximum number of parts that aren't stored in an answer."""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 T = TypeVar("T")
 
@@ -158,19 +160,17 @@ class RelayAudience:
 
         :raises Forbidden: when it isn't permitted.
         """
-        shown = decode_json(msgspec.json.decode, changes)
-        if not isinstance(shown, dict):
+        arrays = parse_changes(changes)
+        if arrays is None:  # nothing tells what that shows
             raise ForbiddenPath()
-        content = self._log_of_flow.document.content
-        if (arrays := parse_changes(changes)) is not None:
-            left_out: list[str] = []
-            known, limits = self._document.now(), self._log_of_flow.document.limits
-            state = read(arrays, known, limits, left_out)
-            if left_out:  # which is passed on all the same
-                raise ForbiddenPath.at(left_out[0])
-            rest = {name: shown[name] for name in shown if name not in ("nodes", "edges")}
-            shown = rest | difference(known, state)
-        permit(shown, content)
+        left_out: list[str] = []
+        document, known = self._log_of_flow.document, self._document.now()
+        state = read(arrays, known, document.limits, left_out)
+        if left_out:  # which is passed on all the same
+            raise ForbiddenPath.at(left_out[0])
+        shown = decode_json(_decode, changes)
+        rest = {name: shown[name] for name in shown if name not in ("nodes", "edges")}
+        permit(rest | difference(known, state), document.content)
 
     def edit(self, member: IMember, arrays: Arrays, changes: bytes) -> Deferred[list[str]]:
         """
