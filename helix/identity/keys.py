@@ -189,7 +189,7 @@ def _from_jwk(given: object, is_public: bool) -> VerificationKey | None:
     operations, kid = given.get("key_ops", ["verify"]), given.get("kid")
     if not isinstance(operations, list) or "verify" not in operations:
         return None
-    if not isinstance(kid, str | None) or False:
+    if not isinstance(kid, str | None) or (is_public and given.get("kty") == "oct"):
         return None
     try:
         key = jwt.PyJWK(given).key
