@@ -5,6 +5,7 @@ export { isPoint } from "./model/checks.js";
 export { compareIds, emptyDocument } from "./model/document.js";
 export { BrowserKeeper } from "./sync/keeper.js";
 export { diff, inverse, merge, own, same } from "./model/mergepatch.js";
+export { type DocumentPath, firstOutside, mayChange, readPaths } from "./model/paths.js";
 export { strays } from "./model/nesting.js";
 export { sanitizeEdge, sanitizeNode } from "./model/sanitizing.js";
 export { FlowSync } from "./sync/sync.js";

@@ -73,18 +73,21 @@ export interface FlowError {
  * - `loading`: loads for the first time. What an earlier visit stored may be shown already.
  * - `saved`: joined, and everything is durable.
  * - `saving`: joined, and `unsent` changes are on their way.
+ * - `held`: joined, but one may not make the `unsent` changes, or not any more; `error` says why. They are kept
+ *   and shown, and are sent once one may.
  * - `checking`: probably joined, with nothing unsent. The page slept, the network changed, or the server is
  *   silent, so the client asks. Within 5 s the status is another one.
  * - `offline`: not joined; the client tries again by itself. `unsent` changes wait.
- * - `closed`: for good, by the server (`error` says why) or by `stop`.
+ * - `closed`: for good, by the server (`error` says why) or by `stop`. If one may not see the flow (the codes
+ *   `flow_not_found` and `access_revoked`), `retryNow` tries again.
  */
 export interface FlowStatus {
-  kind: "loading" | "saved" | "saving" | "checking" | "offline" | "closed";
+  kind: "loading" | "saved" | "saving" | "held" | "checking" | "offline" | "closed";
   /** Changes that aren't known to be durable, including those that are still being typed. */
   unsent: number;
   /** Whether unsent changes outlive the page. If not, the browser warns before the page is left. */
   kept: boolean;
-  /** Why it is offline or closed; `null` otherwise. */
+  /** Why it is offline, closed or held; `null` otherwise. */
   error: FlowError | null;
   /** Failed attempts to join since the last successful one. */
   failedAttempts: number;
@@ -162,6 +165,9 @@ export interface Member {
   meta: PresenceMeta;
 }
 
+/** Something that one may do in a flow. */
+export type Right = "read" | "comment" | "propose" | "edit" | "manage";
+
 /** Everything that a `FlowSync` knows. Each change makes a new state that shares what is unchanged. */
 export interface FlowState {
   /** What to show: the confirmed document with one's own changes on top. `null` while loading. */
@@ -170,8 +176,21 @@ export interface FlowState {
   version: number;
   /** The identity of the log; `null` before the first join. */
   epoch: string | null;
-  /** `"viewer"`, `"editor"` or `"owner"`; `null` before the first join. */
+  /**
+   * `"viewer"`, `"commenter"`, `"proposer"`, `"editor"` or `"owner"`; `null` before the first join, and if one may
+   * not see the flow. It may change at any time.
+   */
   role: string | null;
+  /**
+   * What one may do; `null` before the first join. Changes are taken until then, and held back if it turns out
+   * that one may not make them.
+   */
+  may: readonly Right[] | null;
+  /**
+   * The only places of the document that one may change, as paths such as `/nodes/*[type=prompt]/data/**`; `null`
+   * if it is all of it. `mayChange` reads them.
+   */
+  paths: readonly string[] | null;
   status: FlowStatus;
   members: readonly Member[];
   /** By client_id; never one's own. */
@@ -283,7 +302,10 @@ export interface FlowSyncOptions {
   /** The server, as `https://flows.example`; by default the origin of the page. */
   url?: string;
   user?: FlowUser;
-  /** The user's token. A function is called at each attempt to connect. */
+  /**
+   * The user's token. A function is called at each attempt to connect, and before the token's end: the new one
+   * then counts on the open connection.
+   */
   token?: string | (() => string | Promise<string>);
   /** Where the flow is stored; by default in the browser (IndexedDB, localStorage), `null` for nowhere. */
   keeper?: FlowKeeper | null;
@@ -361,7 +383,9 @@ export interface SyncedFlow {
    * Change the document by a JSON Merge Patch. One patch is one step of undo, even if it is so large that
    * it is sent in parts.
    *
-   * A patch that changes nothing isn't sent.
+   * A patch that changes nothing isn't sent. One that this client may not make is refused at once: it isn't
+   * shown, and is among `state.refusals` with the code `forbidden` or `forbidden_path`. `gather`, `undo` and
+   * `redo` do the same.
    *
    * @throws TypeError if it can't be written as JSON, with the JSON Pointer of the place:
    * `/nodes/a/data/x: NaN can't be told in JSON`. `gather` does the same.
@@ -396,8 +420,12 @@ export interface SyncedFlow {
    */
   doubtKept(): void;
 
-  /** Try to connect now instead of later. */
+  /** Try to connect now instead of later, also to a flow that was closed because one may not see it. */
   readonly retryNow: () => void;
+  /** Give the document with the unsent changes on top, to keep them elsewhere; `null` if there are none. */
+  copyOfUnsent(): FlowDocument | null;
+  /** Give up the unsent changes of this browser that are held back, or that a closed flow can't take. */
+  discardUnsent(): void;
   /** Report a change that can't be made, as if the server had refused it. */
   refuse(error: FlowError, patch: JsonObject): void;
   /** Remove one item from `state.refusals` or `state.dropped`; all of them by default. */

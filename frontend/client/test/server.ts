@@ -29,6 +29,8 @@ interface Refused {
   retry: boolean;
 }
 
+const FORBIDDEN: Refused = { reason: "This needs the role editor, and you are viewer", code: "forbidden", retry: false };
+
 /** The log, and who listens. It judges patches by the rules of `src/document.ts`. */
 export class FlowServer {
   epoch = "epoch1";
@@ -40,6 +42,10 @@ export class FlowServer {
   /** What a join is answered instead; `null` for what it should. */
   joinMood: () => (Refused & { close?: boolean }) | null = () => null;
   limits: JsonObject = { max_frame_bytes: 1024 * 1024, max_patch_bytes: 256 * 1024 };
+  /** What a new token is answered instead; `null` for what it should. */
+  tokenMood: () => Refused | null = () => null;
+  /** What members may do: the answer to a join has it. */
+  rights: JsonObject = { role: "editor" };
   /** Whether joins that resume are answered by the whole document. */
   isWhole = false;
   readonly #chains = new WeakMap<FlowEntry, string>();
@@ -94,6 +100,26 @@ export class FlowServer {
     }
   }
 
+  /** Change what members may do, and tell them. */
+  grant(rights: JsonObject): void {
+    this.rights = rights;
+    this.broadcast("role", rights);
+  }
+
+  /** Let members no longer see the flow. */
+  revoke(): void {
+    this.joinMood = () => ({ reason: "There is no such flow", code: "flow_not_found", retry: false, close: true });
+    this.broadcast("access_revoked", { reason: "You no longer have access to this flow" });
+    this.end("phx_close");
+  }
+
+  /** Close all connections with a code. */
+  close(code: number): void {
+    for (const { wire } of [...this.#channels.values()]) {
+      wire.close(code);
+    }
+  }
+
   /** Forget the channels, as a server does that has lost its memory, and say nothing. */
   forget(): void {
     this.#channels.clear();
@@ -132,7 +158,8 @@ export class FlowServer {
     } else if (event === "patch") {
       this.#patch(channel, payload, reply);
     } else if (event !== "cursor") {
-      reply("ok", {});
+      const refused = event === "access_token" ? this.tokenMood() : null;
+      reply(refused === null ? "ok" : "error", { ...refused });
     }
   }
 
@@ -167,7 +194,7 @@ export class FlowServer {
       version: this.version,
       chain: this.chain(this.version),
       last_op_id: numbers.length === 0 ? null : Math.max(...numbers),
-      role: "editor",
+      ...this.rights,
       recovered: resumes,
       limits: this.limits,
       ...(resumes
@@ -214,7 +241,8 @@ export class FlowServer {
       return;
     }
     channel.failedOp = null;
-    const refused = this.mood(channel.clientId, opId, patch);
+    const mayEdit = this.rights["role"] === "editor";
+    const refused = mayEdit ? this.mood(channel.clientId, opId, patch) : FORBIDDEN;
     if (refused !== null) {
       channel.failedOp = refused.retry ? opId : null;
       reply("error", { ...refused });

@@ -16,6 +16,12 @@ export const BLOCKED: FlowError = {
   code: "websocket_blocked",
 };
 export const ENDED: FlowError = { reason: "The session was ended", code: "session_ended" };
+/** The code of what this client may not do. */
+export const FORBIDDEN = "forbidden";
+/** The code of an error that ends a membership because one may not see the flow any more. */
+export const REVOKED = "access_revoked";
+/** The codes of errors that close a flow to this client, though it may be opened to it again. */
+export const GONE: ReadonlySet<string> = new Set(["flow_not_found", REVOKED]);
 /** The code of a refused operation whose `if_version` isn't the flow's version. */
 export const OVERTAKEN = "precondition_failed";
 export const REPLACED: FlowError = {
@@ -29,6 +35,11 @@ export function deletion(by: unknown): FlowError {
   return who !== ""
     ? { reason: `${who} deleted the flow`, code: "flow_deleted", by: who }
     : { reason: "The flow is deleted", code: "flow_deleted" };
+}
+
+/** Make the error that one may not see the flow any more. */
+export function revocation(reason: unknown): FlowError {
+  return { reason: typeof reason === "string" ? reason : "You no longer have access to this flow", code: REVOKED };
 }
 
 /** Read why the server refused something. */

@@ -62,6 +62,9 @@ export class FlowController<N extends Node, E extends Edge> {
   /** Follow the flow. Returns a function that ends this. */
   start(): () => void {
     const ends = this.sync.subscribe(() => {
+      if (this.sync.state.may?.includes("edit") === false) {
+        this.cancelGesture();
+      }
       this.#letGo();
       this.#follow();
     });
@@ -363,7 +366,9 @@ export class FlowController<N extends Node, E extends Edge> {
 
   /** Stop showing others a finished drag, once they have its patch. */
   #letGo(): void {
-    if (isEmpty(this.#dragged) || this.sync.state.status.unsent > 0) {
+    const { kind, unsent } = this.sync.state.status;
+    // What is held back may never come to others.
+    if (isEmpty(this.#dragged) || (unsent > 0 && kind !== "held")) {
       return;
     }
     const held = Object.entries(this.#dragged).filter(([id]) => isHolding(this.#nodes.get(id)));

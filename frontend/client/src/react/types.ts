@@ -45,6 +45,9 @@ export interface UseFlowResult<N extends Node = Node, E extends Edge = Edge> {
   /** For `<ReactFlow onReconnect>`: reconnects an edge. */
   onReconnect: OnReconnect<E>;
   status: FlowStatus;
+  role: FlowState["role"];
+  may: FlowState["may"];
+  paths: FlowState["paths"];
   members: FlowState["members"];
   /** Others' pointers, by client_id. */
   cursors: FlowState["cursors"];

@@ -20,6 +20,7 @@ export interface AdoptedOutboxesOwner {
   parameters(clientId: string): JsonObject;
   accepted(op: Operation, acceptance: Acceptance): void;
   refused(op: Operation, error: FlowError): void;
+  forbidden(error: FlowError): void;
   /** Replace an operation that is too large by these. */
   split(op: Operation, given: readonly NewOperation[]): Operation[];
   /** Whether this page's changes must wait may have changed. */
@@ -254,6 +255,9 @@ export class AdoptedOutboxes {
         refused: (op, error) => {
           this.#owner.refused(op, error);
           this.#endIfDone();
+        },
+        forbidden: (error) => {
+          this.#owner.forbidden(error);
         },
         split: (op, patches) => this.#split(op, patches),
       },

@@ -124,6 +124,22 @@ export class Attempts {
     clearTimeout(this.#asking);
   }
 
+  /** Ask for a new token; `null` if there is none to be had. */
+  async renewed(): Promise<string | null> {
+    const { token } = this.#options;
+    if (typeof token !== "function") {
+      return null;
+    }
+    try {
+      this.token = await token();
+      return this.token;
+    } catch (error) {
+      // The next attempt to connect asks again.
+      console.error(error);
+      return null;
+    }
+  }
+
   #connect(token: string | undefined, attempt: number): void {
     if (attempt !== this.#count) {
       return;

@@ -5,6 +5,7 @@ import { isObject } from "../model/mergepatch.js";
 import { Gap, type Operation, type Replica } from "../model/replica.js";
 import { authorOf } from "../model/wellformed.js";
 import type { FlowDocument, FlowEntry, FlowEvent, JsonObject } from "../types.js";
+import type { Access } from "./access.js";
 import type { Changes } from "./changes.js";
 import { pointers } from "./outbox.js";
 import type { Outcomes } from "./outcomes.js";
@@ -13,6 +14,8 @@ import type { Outcomes } from "./outcomes.js";
 export interface IncomingOwner {
   /** The state has changed. */
   changed(): void;
+  /** What this client may do has changed. */
+  accessChanged(): void;
   tell(event: FlowEvent): void;
   /** Stop sending an operation. */
   settle(op: Operation): void;
@@ -22,8 +25,7 @@ export interface IncomingOwner {
 
 /** Takes the server's messages. An impossible one throws, and the client joins again. */
 export class Incoming {
-  /** One's role and limits, from the last join. */
-  role: string | null = null;
+  /** The limits, from the last join. */
   limits: unknown;
   /** Changes whenever the names of versions may have changed. */
   namesChanged = 0;
@@ -32,17 +34,26 @@ export class Incoming {
   readonly #replica: Replica;
   readonly #changes: Changes;
   readonly #outcomes: Outcomes;
+  readonly #access: Access;
   readonly #owner: IncomingOwner;
 
-  constructor(replica: Replica, changes: Changes, outcomes: Outcomes, owner: IncomingOwner) {
+  constructor(
+    replica: Replica,
+    changes: Changes,
+    outcomes: Outcomes,
+    access: Access,
+    owner: IncomingOwner,
+  ) {
     this.#replica = replica;
     this.#changes = changes;
     this.#outcomes = outcomes;
+    this.#access = access;
     this.#owner = owner;
   }
 
   /** Take the answer to a join. */
   joined(response: JsonObject): void {
+    this.#access.take(response);
     this.#trusting(() => {
       this.#join(response);
     });
@@ -53,6 +64,9 @@ export class Incoming {
     this.#trusting(() => {
       if (event === "entries") {
         this.#grow(payload["entries"], payload["chain"]);
+      } else if (event === "role") {
+        this.#access.take(payload);
+        this.#owner.accessChanged();
       } else if (event === "version_named" || event === "versions_changed") {
         this.namesChanged += 1;
         this.#owner.changed();
@@ -75,7 +89,7 @@ export class Incoming {
   }
 
   #join(response: JsonObject): void {
-    const { epoch, version, chain, document, entries, role, limits } = response;
+    const { epoch, version, chain, document, entries, limits } = response;
     if (document !== undefined) {
       this.#adopt(response);
     } else {
@@ -93,7 +107,6 @@ export class Incoming {
       this.#owner.keepDocument(false);
     }
     this.namesChanged += 1;
-    this.role = typeof role === "string" ? role : null;
     this.wasJoined = true;
     this.limits = limits;
   }

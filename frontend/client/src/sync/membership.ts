@@ -2,7 +2,7 @@
 
 import { type Channel, Presence, Socket, type SocketConnectOption } from "phoenix";
 
-import { deletion, ENDED, LOST, refusal, REPLACED, UNREACHABLE } from "../model/errors.js";
+import { deletion, ENDED, FORBIDDEN, LOST, refusal, REPLACED, revocation, UNREACHABLE } from "../model/errors.js";
 import { isObject } from "../model/mergepatch.js";
 import { Parts } from "../model/parts.js";
 import type { FlowError, JsonObject } from "../types.js";
@@ -85,6 +85,9 @@ const EVENTS = [
   "flow_deleted",
   "session_ended",
   "replaced",
+  "role",
+  "access_revoked",
+  "token_expiring",
 ];
 
 /** Keeps a client joined to a topic, with the stock `phoenix` package, over its own socket. */
@@ -311,6 +314,10 @@ export class Membership {
           this.#lastWords = ENDED;
         } else if (event === "replaced") {
           this.#lastWords = REPLACED;
+        } else if (event === "access_revoked") {
+          this.#lastWords = revocation(payload["reason"]);
+        } else if (event === "token_expiring") {
+          this.#renew();
         }
         if (this.#joinedAt !== null) {
           this.#guarded(() => {
@@ -369,6 +376,22 @@ export class Membership {
         nextAttemptAt: null,
       });
     }
+  }
+
+  /** Show the server a new token on the open connection. Without one, the next connection has it. */
+  #renew(): void {
+    void this.#attempts.renewed().then((token) => {
+      if (token !== null) {
+        this.push("access_token", { access_token: token }, {
+          ok: () => undefined,
+          refused: ({ code }) => {
+            if (code === FORBIDDEN) {
+              this.rejoin("The token is another person's");
+            }
+          },
+        });
+      }
+    });
   }
 
   #isOpen(): boolean {

@@ -1,5 +1,6 @@
 /** One client's outbox: sends operations, and sends them again until the server has answered. */
 
+import { FORBIDDEN } from "../model/errors.js";
 import { isEmpty, isObject, own } from "../model/mergepatch.js";
 import type { Operation } from "../model/replica.js";
 import { largest, sizeOf, split } from "../model/split.js";
@@ -26,6 +27,8 @@ export interface OutboxOwner {
   push(event: string, payload: JsonObject, calls: PushCalls): boolean;
   accepted(op: Operation, acceptance: Acceptance): void;
   refused(op: Operation, error: FlowError): void;
+  /** This client may not make changes now, though it should be allowed to: they are held back, and tried again. */
+  forbidden(error: FlowError): void;
   /** Make operations of these patches, in place of one that is too large. */
   split(op: Operation, patches: readonly JsonObject[]): Operation[];
 }
@@ -40,6 +43,7 @@ export class Outbox {
   #maxPatchBytes = Infinity;
   #maySend = false;
   #isWaiting = false;
+  #isAllowed = true;
 
   constructor(owner: OutboxOwner, random: () => number) {
     this.#owner = owner;
@@ -79,6 +83,12 @@ export class Outbox {
     this.pump();
   }
 
+  /** Send nothing while this client may not make changes. */
+  allow(isAllowed: boolean): void {
+    this.#isAllowed = isAllowed;
+    this.pump();
+  }
+
   /** Finish operations. */
   settle(...ops: readonly Operation[]): void {
     for (const op of ops) {
@@ -95,7 +105,7 @@ export class Outbox {
   }
 
   #next(): { op: Operation; attempt: number } | null {
-    return this.#maySend && !this.#isWaiting ? this.#queue.take() : null;
+    return this.#maySend && this.#isAllowed && !this.#isWaiting ? this.#queue.take() : null;
   }
 
   #send(op: Operation, attempt: number): void {
@@ -155,7 +165,9 @@ export class Outbox {
     if (!this.#queue.isNewest(op, attempt)) {
       return;
     }
-    if (!error.retry) {
+    if (error.code === FORBIDDEN) {
+      this.#owner.forbidden({ reason: error.reason, code: error.code });
+    } else if (!error.retry) {
       this.#refuse(op, { reason: error.reason, code: error.code });
       this.pump();
       return;

@@ -1,6 +1,6 @@
 /** `FlowSync`: keeps one flow in step with its server, without React. */
 
-import { REPLACED } from "../model/errors.js";
+import { GONE, REPLACED } from "../model/errors.js";
 import { History } from "../model/history.js";
 import { newId, publicId } from "../model/ids.js";
 import { restoring } from "../model/losses.js";
@@ -10,6 +10,7 @@ import { fittingName } from "../model/wellformed.js";
 import type {
   Cursor,
   Dropped,
+  FlowDocument,
   FlowError,
   FlowEvent,
   FlowState,
@@ -22,6 +23,7 @@ import type {
   Refusal,
   SyncedFlow,
 } from "../types.js";
+import { Access } from "./access.js";
 import { AdoptedOutboxes } from "./adoptedoutboxes.js";
 import { Adoption } from "./adoption.js";
 import { Awareness } from "./awareness.js";
@@ -52,6 +54,7 @@ export class FlowSync implements SyncedFlow {
   readonly #outbox: Outbox;
   readonly #adopted: AdoptedOutboxes;
   readonly #adoption: Adoption;
+  readonly #access = new Access();
   readonly #incoming: Incoming;
   readonly #awareness: Awareness;
   readonly #listeners = new Set<() => void>();
@@ -104,10 +107,15 @@ export class FlowSync implements SyncedFlow {
     });
     const settled = {
       accepted: (op: Operation, acceptance: Acceptance) => {
+        this.#access.accept();
         this.#outcomes.accepted(op, acceptance);
       },
       refused: (op: Operation, error: FlowError) => {
         this.#outcomes.refused(op, error);
+      },
+      forbidden: (error: FlowError) => {
+        this.#access.refuse(error);
+        changed();
       },
     };
     this.#outbox = new Outbox(
@@ -150,7 +158,7 @@ export class FlowSync implements SyncedFlow {
       this.#adopted,
       {
         changed,
-        isJoined: () => this.#standing.kind === "joined",
+        isJoined: () => this.#standing.kind === "joined" && this.#access.isEditor,
         inTurn: (act) => {
           this.#inTurn(act);
         },
@@ -159,8 +167,11 @@ export class FlowSync implements SyncedFlow {
     this.#name = new PageName(flowId, this.#storage, this.#changes, () => {
       this.#takeAnotherName();
     });
-    this.#incoming = new Incoming(this.#replica, this.#changes, this.#outcomes, {
+    this.#incoming = new Incoming(this.#replica, this.#changes, this.#outcomes, this.#access, {
       changed,
+      accessChanged: () => {
+        this.#follow();
+      },
       tell,
       settle,
       keepDocument: (isAtOnce) => {
@@ -338,9 +349,11 @@ export class FlowSync implements SyncedFlow {
       version: this.#replica.version,
       epoch: this.#replica.epoch,
       status: this.#status(),
-      canUndo: this.#changes.history.canUndo(this.#replica.shown),
-      canRedo: this.#changes.history.canRedo(this.#replica.shown),
-      role: this.#incoming.role,
+      canUndo: this.#access.isEditor && this.#changes.history.canUndo(this.#replica.shown),
+      canRedo: this.#access.isEditor && this.#changes.history.canRedo(this.#replica.shown),
+      role: this.#access.role,
+      may: this.#access.may,
+      paths: this.#access.paths,
       members: this.#awareness.members,
       cursors: this.#awareness.cursors,
       namesChanged: this.#incoming.namesChanged,
@@ -353,6 +366,10 @@ export class FlowSync implements SyncedFlow {
     const { kind, isInDoubt, ...rest } = this.#standing;
     const { unsent } = this.#replica;
     const kept = this.#storage.isKeeping;
+    const why = kind === "joined" && unsent > 0 ? this.#access.why : null;
+    if (why !== null) {
+      return { ...rest, kind: "held", error: why, unsent, kept };
+    }
     if (kind === "joined") {
       const settled = isInDoubt ? "checking" : "saved";
       return { ...rest, kind: unsent === 0 ? settled : "saving", unsent, kept };
@@ -364,10 +381,15 @@ export class FlowSync implements SyncedFlow {
   // one's own changes
 
   patch(patch: JsonObject): void {
-    this.#changes.patch(patch);
+    if (this.#isAllowed(patch)) {
+      this.#changes.patch(patch);
+    }
   }
 
   gather(key: string, patch: JsonObject, options: GatherOptions = {}): void {
+    if (!this.#isAllowed(patch)) {
+      return;
+    }
     this.#changes.gather(key, patch, options);
     if (!this.#name.isHeld) {
       // Another page may send it as it is now.
@@ -380,14 +402,40 @@ export class FlowSync implements SyncedFlow {
   }
 
   undo(): boolean {
-    return this.#changes.turn("undo");
+    return this.#isAllowed() && this.#changes.turn("undo");
   }
 
   redo(): boolean {
-    return this.#changes.turn("redo");
+    return this.#isAllowed() && this.#changes.turn("redo");
+  }
+
+  /** Tell whether this client may make a change; refuse it otherwise. */
+  #isAllowed(patch: JsonObject = {}): boolean {
+    const error = this.#access.judge(this.#replica.shown, patch);
+    if (error !== null) {
+      this.refuse(error, copyPatch(patch));
+    }
+    return error === null;
   }
 
   // their outcomes
+
+  copyOfUnsent(): FlowDocument | null {
+    return this.#replica.unsent > 0 ? this.#replica.shown : null;
+  }
+
+  discardUnsent(): void {
+    const { kind } = this.#state.status;
+    if (kind === "held" || kind === "closed") {
+      const { unconfirmed } = this.#replica;
+      unconfirmed.forEach((op) => {
+        this.#outcomes.forget(op);
+      });
+      this.#outbox.settle(...unconfirmed);
+      this.#adopted.settle(...unconfirmed);
+      this.#refresh();
+    }
+  }
 
   refuse(error: FlowError, patch: JsonObject): void {
     this.#outcomes.refuse(error, patch);
@@ -400,7 +448,11 @@ export class FlowSync implements SyncedFlow {
   restore(...dropped: readonly Dropped[]): boolean {
     const { shown, unsent } = this.#replica;
     if (shown !== null) {
-      this.patch(restoring(dropped, shown));
+      const patch = restoring(dropped, shown);
+      if (!this.#isAllowed(patch)) {
+        return false;
+      }
+      this.#changes.patch(patch);
     }
     dropped.forEach((one) => {
       this.dismiss(one);
@@ -419,6 +471,9 @@ export class FlowSync implements SyncedFlow {
       this.#takeAnotherName();
       this.start();
       return;
+    }
+    if (standing.kind === "closed") {
+      this.#access.close(standing.error);
     }
     if (standing.kind === "joined" && before.kind !== "joined") {
       this.#refresh();
@@ -442,18 +497,38 @@ export class FlowSync implements SyncedFlow {
   /** Send this page's meta, and what is unsent. */
   #arrive(): void {
     this.#awareness.arrive();
-    this.#adopted.deliver();
+    this.#outbox.allow(this.#access.isEditor);
+    if (this.#access.isEditor) {
+      this.#adopted.deliver();
+    }
     this.#outbox.resume(this.#incoming.limits);
     const { initial } = this.#options;
-    if (initial !== undefined && this.#replica.version === 0 && this.#changes.isEmpty) {
+    if (initial !== undefined && this.#access.isEditor && this.#replica.version === 0 && this.#changes.isEmpty) {
       this.#changes.begin(initial, (op) => {
         this.#outcomes.setInitial(op);
       });
     }
   }
 
+  /** Send what this client may send now, and hold back the rest. */
+  #follow(): void {
+    const { isEditor } = this.#access;
+    if (isEditor && this.#standing.kind === "joined") {
+      this.#adopted.deliver();
+    } else if (!isEditor) {
+      this.#adopted.pause();
+    }
+    this.#outbox.allow(isEditor);
+    this.#refresh();
+  }
+
   retryNow = (): void => {
-    this.#membership?.retryNow();
+    if (this.#isStarted && this.#standing.kind === "closed" && GONE.has(this.#standing.error?.code ?? "")) {
+      this.stop();
+      this.start();
+    } else {
+      this.#membership?.retryNow();
+    }
   };
 
   // presence

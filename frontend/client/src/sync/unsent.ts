@@ -189,11 +189,11 @@ export class Unsent {
     if (error === null) {
       this.#errors.delete(flowId);
     } else {
-      const until = performance.now() + (kind === "closed" ? REST : 0);
+      const until = performance.now() + (kind === "closed" || kind === "held" ? REST : 0);
       this.#errors.set(flowId, { error, until });
     }
     await this.#list();
-    return kind === "saved" || kind === "saving" || kind === "closed";
+    return kind === "saved" || kind === "saving" || kind === "held" || kind === "closed";
   }
 
   #isOver(life: number): boolean {
@@ -217,8 +217,8 @@ export class Unsent {
       };
       const leave = sync.subscribe((): void => {
         const { status } = sync.state;
-        if (status.kind === "saved" || status.kind === "closed") {
-          end(status.kind === "saved" ? null : status.error);
+        if (status.kind === "saved" || status.kind === "closed" || status.kind === "held") {
+          end(status.error);
         } else if (status.unsent < unsent) {
           clearTimeout(timer);
           timer = setTimeout(giveUp, PATIENCE);

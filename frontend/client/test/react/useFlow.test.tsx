@@ -329,3 +329,35 @@ describe("useFlow", () => {
     expect(news(dropped, page.flow.nodes)).toEqual(["n8"]);
   });
 });
+
+test("acc60, acc66 role and rights are in the result; a drag ends where the right to edit goes", async () => {
+  const desk = new Desk();
+  desk.server.edit({ nodes: { n1: NODE } });
+  const page = await Page.open(desk);
+  expect(page.flow).toMatchObject({ role: "editor", paths: null });
+  page.change({ type: "position", id: "n1", position: { x: 5, y: 5 }, dragging: true });
+  expect(page.flow.nodes).toMatchObject([{ position: { x: 5, y: 5 }, dragging: true }]);
+  desk.server.grant({ role: "viewer", may: ["read"] });
+  await page.until(() => page.flow.role === "viewer");
+  expect(page.flow.may).toEqual(["read"]);
+  expect(page.flow.nodes[0]).toMatchObject({ position: { x: 0, y: 0 } });
+  expect(page.flow.nodes[0]?.dragging).toBeUndefined();
+  page.change({ type: "position", id: "n1", position: { x: 6, y: 6 }, dragging: true });
+  page.change({ type: "position", id: "n1", position: { x: 6, y: 6 }, dragging: false });
+  await page.pass(1000);
+  expect(page.flow.nodes[0]).toMatchObject({ position: { x: 0, y: 0 } });
+  expect([page.flow.sync.state.refusals, desk.sent]).toEqual([[], []]);
+});
+
+test("acc66 a drag that was held back is shown to nobody as going on", async () => {
+  const desk = new Desk();
+  desk.server.edit({ nodes: { n1: NODE } });
+  const page = await Page.open(desk);
+  page.change({ type: "position", id: "n1", position: { x: 5, y: 5 }, dragging: true });
+  desk.server.rights = { role: "viewer", may: ["read"] };
+  page.change({ type: "position", id: "n1", position: { x: 5, y: 5 }, dragging: false });
+  await page.until(() => page.flow.status.kind === "held");
+  await page.pass(1000);
+  expect(desk.server.heardEvents("cursor").at(-1)).not.toHaveProperty("moving");
+  expect(page.flow.nodes[0]).toMatchObject({ position: { x: 5, y: 5 } });
+});

@@ -386,12 +386,12 @@ describe("undo of what is saved, while others go on", () => {
 
   test("jsc27 an undo that is refused gives its step back, below those that were made since", async () => {
     const { desk, ada } = await dragged();
-    desk.server.mood = () => ({ reason: "No", code: "forbidden", retry: false });
+    desk.server.mood = () => ({ reason: "No", code: "invalid_patch", retry: false });
     desk.network.delay = () => 50;
     ada.undo();
     ada.patch({ title: "after" });
     desk.server.mood = (_, opId) =>
-      opId === 2 ? { reason: "No", code: "forbidden", retry: false } : null;
+      opId === 2 ? { reason: "No", code: "invalid_patch", retry: false } : null;
     await desk.until(() => ada.state.status.kind === "saved");
     expect(ada.state.refusals).toHaveLength(1);
     expect(ada.state.document?.nodes["n1"]?.position).toEqual({ x: 5, y: 5 });
@@ -401,7 +401,7 @@ describe("undo of what is saved, while others go on", () => {
     expect(ada.state.document?.nodes["n1"]?.position).toEqual({ x: 0, y: 0 });
     await desk.until(() => ada.state.status.kind === "saved");
     expect(ada.state.canUndo).toBe(false);
-    desk.server.mood = () => ({ reason: "No", code: "forbidden", retry: false });
+    desk.server.mood = () => ({ reason: "No", code: "invalid_patch", retry: false });
     ada.redo();
     await desk.until(() => ada.state.status.kind === "saved");
     expect(ada.state.canRedo).toBe(true);

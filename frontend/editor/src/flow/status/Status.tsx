@@ -1,10 +1,10 @@
-import { Check, CloudOff, LoaderCircle, TriangleAlert } from "lucide-react";
+import { Check, CloudOff, LoaderCircle, Lock, TriangleAlert } from "lucide-react";
 import { type FlowError, type FlowStatus, own, type Refusal, type SyncedFlow } from "helix-flows";
 import { useEffect } from "react";
 
 import { tell } from "../../ui/Toasts";
 
-const ICONS = { loading: LoaderCircle, saved: Check, saving: LoaderCircle, checking: LoaderCircle, offline: CloudOff, closed: TriangleAlert };
+const ICONS = { loading: LoaderCircle, saved: Check, saving: LoaderCircle, held: Lock, checking: LoaderCircle, offline: CloudOff, closed: TriangleAlert };
 
 /** Texts for errors whose reason is meant for programs. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -29,6 +29,8 @@ function wordsOf({ kind, unsent, kept }: FlowStatus, isViewer: boolean): string 
       return isViewer ? "Read only" : "Saved";
     case "saving":
       return "Saving";
+    case "held":
+      return `Read only, ${unsent} ${kept ? "held back" : "not kept"}`;
     case "checking":
       return "Checking";
     case "offline":
