@@ -70,9 +70,8 @@ class Gate:
 
         def unauthorized(failure: Failure) -> Principal:
             failure.trap(TokenRefused)
-            error = failure.value
-            assert isinstance(error, TokenRefused)
-            raise Unauthorized(error.message, had_token=token is not None) from None
+            told = failure.getErrorMessage()
+            raise Unauthorized(told, had_token=token is not None) from None
 
         def known(principal: Principal) -> Principal:
             if is_for_metrics and principal is ANYBODY:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helix.web.credentials import TOKEN_PREFIX
+from helix.web.openapi import ApiDocs
 from tests.support.logs import Log, logged
 from tests.support.memory_clients import Answer
 from tests.support.stack import NOW, Stack
@@ -56,6 +59,23 @@ def test_acc1_rest_asks_for_a_token(stack: Stack, method: str, target: str) -> N
 def test_acc1_what_is_public_asks_for_none(stack: Stack, target: str) -> None:
     assert stack.get(target).status == 200
     assert stack.get(target, bearer("nonsense")).status == 200
+
+
+def test_acc1_each_route_asks_as_it_is_described_to(stack: Stack) -> None:
+    """No route is open by mistake."""
+    document = json.loads(ApiDocs.load().document)
+    asking, public = [], []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            answer = stack.request(method.upper(), re.sub(r"{\w+}", "x", path), (), b"{}")
+            (asking if answer.status == 401 else public).append(path)
+            assert (answer.status == 401) == ("security" not in operation), path
+            assert ("401" in operation["responses"]) == ("security" not in operation), path
+    assert len(asking) > 25
+    assert set(public) == {
+        *("/healthz", "/readyz", "/status.js", "/flow/{flow_id}", "/assets/{name}"),
+        *("/api/openapi.json", "/api/docs"),
+    }
 
 
 def test_acc1_a_token_opens_rest(stack: Stack) -> None:
