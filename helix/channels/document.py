@@ -107,6 +107,7 @@ class DocumentChannel:
     __slots__ = (
         "_flow_id",
         "_limits",
+        "_missed",
         "_order",
         "_person",
         "_port",
@@ -132,6 +133,7 @@ class DocumentChannel:
         self._person = Person("", "")
         self._order = PatchOrder()
         self._unanswered = 0
+        self._missed: bytes | None = None
 
     @property
     def user_name(self) -> str:
@@ -145,6 +147,7 @@ class DocumentChannel:
             self._flow_id, self, self._person, _past_of(given)
         )
         began = self._port.work()
+        self._missed = joined.missed
         response = self._response(joined)
         if given.parts:
             response = self._told_in_parts(response)
@@ -153,6 +156,9 @@ class DocumentChannel:
 
     def joined(self) -> None:
         session = self._alive()
+        missed, self._missed = self._missed, None
+        if missed is not None:
+            self.push("entries", missed)
         self._service.guard(session, session.announce)
         self._service.guard(session, session.introduce, self, self._person)
 
