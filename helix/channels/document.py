@@ -121,6 +121,7 @@ class DocumentChannel:
     __slots__ = (
         "_flow_id",
         "_limits",
+        "_missed",
         "_order",
         "_permission",
         "_person",
@@ -148,6 +149,7 @@ class DocumentChannel:
         self._person = Person("", "")
         self._order = PatchOrder()
         self._unanswered = 0
+        self._missed: bytes | None = None
 
     @property
     def user_name(self) -> str:
@@ -173,6 +175,7 @@ class DocumentChannel:
             self.leave()
             raise
         began = self._port.work()
+        self._missed = joined.missed
         response = self._response(joined)
         if given.parts:
             response = self._told_in_parts(response)
@@ -181,6 +184,9 @@ class DocumentChannel:
 
     def joined(self) -> None:
         session = self._alive()
+        missed, self._missed = self._missed, None
+        if missed is not None:
+            self.push("entries", missed)
         self._service.guard(session, session.announce)
         self._service.guard(session, session.introduce, self, self._person)
 
@@ -210,7 +216,7 @@ class DocumentChannel:
             with suppress(msgspec.MsgspecError):
                 op_id = _decode_op(payload).op_id
                 if 0 <= op_id <= MAX_OP_ID:
-                    self._order.fail(op_id)
+                    self._order.refuse(op_id)
 
     def refusal(self, error: HelixError) -> bytes:
         return full_refusal(error)
@@ -312,9 +318,9 @@ class DocumentChannel:
             raise InvalidParameters(f"A patch must be {members}: {error}") from None
         if not 0 <= given.op_id <= MAX_OP_ID:
             raise InvalidParameters(f"op_id must be an integer from 0 to {MAX_OP_ID}")
-        place = self._order.take_turn(given.op_id)
+        self._order.take_turn(given.op_id)
         if self._unanswered >= MAX_UNANSWERED:
-            self._order.fail(given.op_id, place)
+            self._order.fail(given.op_id)
             raise TooManyPending()
         self._unanswered += 1
         patch, bases = given.patch, given.bases
@@ -340,11 +346,12 @@ class DocumentChannel:
             deletes=deleted_nodes(patch),
         )
         return self._service.guard(session, session.submit, submission).addCallbacks(
-            self._accepted, self._refused, (patch,), {}, (given.op_id, place)
+            self._accepted, self._refused, (given.op_id, patch), {}, (given.op_id,)
         )
 
-    def _accepted(self, accepted: Accepted, patch: object) -> bytes:
+    def _accepted(self, accepted: Accepted, op_id: int, patch: object) -> bytes:
         self._unanswered -= 1
+        self._order.end(op_id)
         answer = b'{"version":%d' % accepted.version
         if accepted.patch != _encode_patch(patch):
             answer += b',"patch":%b' % accepted.patch
@@ -354,11 +361,13 @@ class DocumentChannel:
             answer += b',"duplicate":true'
         return answer + b"}"
 
-    def _refused(self, failure: Failure, op_id: int, place: int) -> Failure:
+    def _refused(self, failure: Failure, op_id: int) -> Failure:
         self._unanswered -= 1
         error = failure.value
         if isinstance(error, HelixError) and error.retry:
-            self._order.fail(op_id, place)
+            self._order.fail(op_id)
+        else:
+            self._order.end(op_id)
         return failure
 
 

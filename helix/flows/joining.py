@@ -5,8 +5,9 @@ from __future__ import annotations
 import attrs
 
 from helix.errors import FlowNotFound
+from helix.flows.beginnings import Beginnings
 from helix.log.commit_loop import CommitLoop
-from helix.members.document_audience import wire_entries
+from helix.members.document_audience import entries_payload, wire_entries
 from helix.records import Entry
 
 
@@ -31,6 +32,7 @@ class Joined:
     :ivar chain: the log's at ``version``.
     :ivar entries: a JSON array; ``None`` if ``document`` is given.
     :ivar document: as JSON.
+    :ivar missed: the payload of an ``entries`` that follows at once; ``None`` for none.
     :ivar last_op_id: the client's largest ``op_id`` that is in the log or pending; ``None`` without
         any.
     """
@@ -41,6 +43,7 @@ class Joined:
     entries: bytes | None
     document: bytes | None
     last_op_id: int | None
+    missed: bytes | None = None
 
 
 @attrs.define(eq=False)
@@ -51,24 +54,33 @@ class Joining:
     :param commits: the flow's.
     :param client_id: the member's public id, which the flow has been introduced to.
     :param resume: what the member has; ``None`` for nothing.
+    :param beginnings: the flow's.
     """
 
     _commits: CommitLoop
     _client_id: str
     _resume: Past | None
+    _beginnings: Beginnings
     _fetched: list[Entry] | None = attrs.field(default=None, init=False)
 
     async def prepare(self) -> None:
         """
         Load the entries that the member missed and that are no longer in memory; without any,
-        encode the document in a thread if that takes long.
+        prepare the document.
 
-        :raises HelixError: when the store can't tell what other nodes sent to the member.
+        :raises HelixError: when the store can't tell what other nodes sent to the member, or the
+            document can't be made now.
         """
         if self._resume is not None:
             await self._fetch(self._resume)
         if self._fetched is None:
-            await self._commits.confirmed(self._commits.log.escaped)
+            await self._beginnings.prepare(self._client_id, self._seen)
+
+    @property
+    def _seen(self) -> int:
+        """The version that the member has seen of this log."""
+        resume, log = self._resume, self._commits.log
+        return resume.version if resume is not None and resume.epoch == log.epoch else 0
 
     async def _fetch(self, past: Past) -> None:
         try:
@@ -103,4 +115,8 @@ class Joining:
                 entries = wire_entries([*fetched, *at_hand])
                 if len(entries) < log.document.size_bytes or not (fetched or at_hand):
                     return Joined(*begin, entries, None, last_op_id)
-        return Joined(*begin, None, log.encoded(), last_op_id)
+        beginning = self._beginnings.choose(self._client_id, self._seen)
+        since = self._beginnings.since(beginning)
+        missed = entries_payload(wire_entries(since), log.chain) if since else None
+        begin = (beginning.epoch, beginning.version, beginning.chain)
+        return Joined(*begin, None, beginning.text, last_op_id, missed)

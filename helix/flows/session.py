@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from helix.delivery.fanout import Fanout, Turns
 from helix.delivery.protocol import encode_json
 from helix.errors import MaxClientsReached, SessionEnded
+from helix.flows.beginnings import Beginnings
 from helix.flows.farewell import REJOIN, REPLACED, End, Farewell
 from helix.flows.joining import Joined, Joining, Past
 from helix.flows.lifetime import Lifetime
@@ -75,6 +76,7 @@ class FlowSession:
     __slots__ = (
         "__weakref__",
         "_around",
+        "_beginnings",
         "_clients",
         "_commits",
         "_documents",
@@ -117,6 +119,7 @@ class FlowSession:
             return Fanout(clock, around.turns, crash)
 
         self._commits = CommitLoop(log, around.logs, me)
+        self._beginnings = Beginnings(self._commits, around.logs.apart)
         self._members: dict[IMember, Audience] = {}
         self._clients: dict[str, IMember] = {}
         self._relays = RelayAudience(fanout, self._commits, around.logs)
@@ -183,7 +186,7 @@ class FlowSession:
         client_id = person.client_id
         self._check_room(client_id)
         await self._commits.introduce(client_id)
-        joining = Joining(self._commits, client_id, resume)
+        joining = Joining(self._commits, client_id, resume, self._beginnings)
         try:
             await joining.prepare()
             self._check_room(client_id)
@@ -262,11 +265,13 @@ class FlowSession:
     def committed(self, entries: Sequence[Entry]) -> None:
         self._documents.tell(entries)
         self._relays.committed(entries)
+        self._beginnings.forget_old()
         self._around.telemetry.emit(
             "helix.flow.appended", {"entries": len(entries)}, {"flow_id": self.flow_id}
         )
 
     def replaced(self) -> None:
+        self._beginnings.forget_old()
         self._documents.reset()
         self._relays.replaced()
 

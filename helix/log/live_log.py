@@ -6,16 +6,14 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from helix.chain import continues, origin_of
 from helix.delivery.parts import SharedText
 from helix.documents.document import FlowDocument, encode_document
 from helix.errors import FlowDeleted, FlowNotFound
 from helix.log.edits import FlowState, summary_of
-from helix.log.replaying import HERE_BYTES, LogSettings, Replayed, apply_entry, replay
+from helix.log.replaying import LogSettings, Replayed, apply_entry, replay
 from helix.records import Entry, FlowHead, StoredFlow
 
 RECENT_BYTES = 128 * 1024
@@ -67,7 +65,6 @@ class LiveLog:
     __slots__ = (
         "_created_at",
         "_encoded",
-        "_escaping",
         "_origin",
         "_recent",
         "_recent_bytes",
@@ -116,7 +113,6 @@ class LiveLog:
         """Start again from the store's content; parameters as the constructor's."""
         self.document = replayed.document
         self._encoded = replayed.text
-        self._escaping: tuple[SharedText, list[Deferred[object]]] | None = None
         self._recent: deque[Entry] | None = None  # a deque takes 600 bytes when it is empty
         self._recent_bytes = 0
         self._tail_entries = self._tail_bytes = 0
@@ -172,36 +168,6 @@ class LiveLog:
             self._encoded = SharedText(encode_document(self.document.content))
         return self._encoded
 
-    def escaped(self) -> Deferred[object]:
-        """
-        Have `encoded` made part of other JSON, where it is large; under the same condition. It is
-        made once for all who wait for it.
-
-        :raises TooManyPending: (through the Deferred) when too much waits for the thread.
-        """
-        text = self.encoded()
-        if len(text) <= HERE_BYTES or text.is_escaped:
-            return succeed(None)
-        waiter: Deferred[object] = Deferred()
-        if self._escaping is not None and self._escaping[0] is text:
-            self._escaping[1].append(waiter)
-            return waiter
-        self._escaping = escaping = text, [waiter]
-        made = self._settings.apart(len(text), lambda: text.escaped)
-        made.addBoth(self._end_escaping, escaping)
-        return waiter
-
-    def _end_escaping(
-        self, result: object, escaping: tuple[SharedText, list[Deferred[object]]]
-    ) -> None:
-        if self._escaping is escaping:
-            self._escaping = None
-        for waiter in escaping[1]:
-            if isinstance(result, Failure):
-                waiter.errback(result.value)
-            else:
-                waiter.callback(None)
-
     def extend(self, entries: Sequence[Entry], whole: SharedText | None = None) -> None:
         """
         Add the next ``entries``, which are durable and already applied to the document.
@@ -228,13 +194,16 @@ class LiveLog:
         """The newest entries that are in memory, in order."""
         return self._recent or ()
 
+    def is_recent(self, after: int) -> bool:
+        """Tell whether the entries after version ``after`` are in memory."""
+        return 0 <= self.version - after <= len(self._recent or ())
+
     def recent(self, after: int) -> list[Entry] | None:
         """Give the entries after version ``after``, if they are in memory."""
-        missed = self.version - after
-        recent = list(self._recent or ())
-        if not 0 <= missed <= len(recent):
+        if not self.is_recent(after):
             return None
-        return recent[len(recent) - missed :]
+        recent = list(self._recent or ())
+        return recent[len(recent) - (self.version - after) :]
 
     def chain_of(self, entry: Entry) -> bytes:
         """Give the log's chain at the version of one of its entries."""

@@ -63,6 +63,16 @@ def wire_entries(entries: Sequence[Entry]) -> bytes:
     )
 
 
+def entries_payload(entries: bytes, chain: bytes) -> bytes:
+    """
+    Make the payload of an ``entries``.
+
+    :param entries: as `wire_entries` makes them.
+    :param chain: the log's at the last of them.
+    """
+    return b'{"entries":%b,"chain":"%b"}' % (entries, chain_text(chain).encode())
+
+
 def wire_reset(state: FlowState) -> bytes:
     """Make the payload of a ``reset``."""
     return encode_json(
@@ -178,7 +188,7 @@ class DocumentAudience:
     def _entries(
         self, entries: bytes, chain: bytes, after: tuple[str, int], until: int
     ) -> Broadcast:
-        payload = b'{"entries":%b,"chain":"%b"}' % (entries, chain_text(chain).encode())
+        payload = entries_payload(entries, chain)
         missed = _MissedEntries(self, after, until)
         return Broadcast("entries", payload, Kind.ENTRIES, missed=missed)
 

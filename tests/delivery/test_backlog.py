@@ -17,6 +17,7 @@ from helix.delivery.backlog import KEPT_SHARE, SHARED_BYTES, Backlog, Share
 from helix.delivery.outlet import Flow
 from helix.delivery.parts import PART_CHARACTERS, Parts, SharedText
 from helix.errors import CloseCode
+from helix.log.live_log import RECENT_BYTES
 from helix.telemetry.events import Telemetry
 from helix.web.answers import SLICE_BYTES
 from tests.channels.test_document_mode import FLOW, Editor, node
@@ -233,7 +234,8 @@ def test_slo8_who_has_most_is_closed(make_world: MakeWorld) -> None:
     patient = unread(world, 100)
     waiting = [patient]
     for number in range(6):
-        editor.patch(1000 + number, {"title": str(number)})
+        # More than is kept in memory for those who begin with an earlier text.
+        editor.patch(1000 + number, {"data": {"text": str(number) * (RECENT_BYTES + 1)}})
         editor.look()
         waiting.append(unread(world, number))
         assert world.backlog.size <= BOUND

@@ -46,6 +46,7 @@ STEPS = 400
 """How much happens in a run."""
 
 SMALL = {
+    "helix.flows.beginnings.HERE_BYTES": 200,
     "helix.log.live_log.RECENT_BYTES": 1500,
     "helix.log.live_log.PAGE": 7,
     "helix.log.live_log.SNAPSHOT_ENTRIES": 20,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from helix.documents.document import merge
 from tests.support.publicids import Names
-from tests.support.world import Client, World
+from tests.support.world import Client, Message, World
 
 FLOW = "flow:f"
 
@@ -47,13 +48,18 @@ class Editor:
     def __init__(self, world: World, client_id: str, **params: Any) -> None:
         self.world = world
         self.client = world.client()
-        self.joined = join(self.client, client_id, **params)
+        NAMES.learn(client_id)
+        ref = self.client.join(FLOW, {"mode": "document", "client_id": client_id, **params})
+        reply, *more = self.client.received()
+        assert (reply.event, reply.ref, reply.payload["status"]) == ("phx_reply", ref, "ok"), reply
+        self.joined = dict(NAMES.read(reply.payload["response"]))
         self.epoch, self.version = self.joined["epoch"], self.joined["version"]
         self.document = self.joined.get("document")
         self.answers: dict[int, tuple[str, dict[str, Any]]] = {}
         self.entries: list[dict[str, Any]] = []
         self.events: list[str] = []
         self._ops: dict[str, int] = {}
+        self._take(more)
 
     def patch(self, op_id: int, patch: object, **rest: object) -> None:
         payload = {"op_id": op_id, "patch": patch, **rest}
@@ -62,7 +68,10 @@ class Editor:
     def look(self) -> None:
         """Take what arrived: entries have to be contiguous."""
         self.world.settle()
-        for message in self.client.received():
+        self._take(self.client.received())
+
+    def _take(self, messages: Iterable[Message]) -> None:
+        for message in messages:
             payload = NAMES.read(message.payload)
             if message.event == "phx_reply" and message.ref in self._ops:
                 op_id = self._ops.pop(message.ref)

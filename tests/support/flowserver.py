@@ -206,15 +206,16 @@ class Connection:
             return
         op_id = payload["op_id"]
         try:
-            place = self.order.take_turn(op_id)
+            self.order.take_turn(op_id)
         except OutOfOrder:
             self._refuse(join_ref, ref, "out_of_order", True)
             return
         if self.server.refuse_for_now:
             self.server.refuse_for_now -= 1
-            self.order.fail(op_id, place)
+            self.order.fail(op_id)
             self._refuse(join_ref, ref, "store_unavailable", True)
             return
+        self.order.end(op_id)
         try:
             document, bases = self.server.document.content, payload.get("bases", {})
             patch = merge_patch(document, payload["patch"], bases)
