@@ -12,7 +12,12 @@ export interface ListedFlow {
   node_count: number;
   edge_count: number;
   updated_at: number;
+  /** What this person may do with it, where the server asks who people are. */
+  may?: readonly string[];
 }
+
+/** Tell whether this person may do something with a flow. */
+export const may = (flow: ListedFlow, right: "edit" | "manage"): boolean => flow.may?.includes(right) ?? true;
 
 /** Flows, the most recently changed first. */
 export interface FlowList {

@@ -14,6 +14,7 @@ const VIEW = { x: 0, y: 0, width: 1_200, height: 800 };
 export function standIn(): void {
   vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined, removeEventListener: () => undefined }));
   vi.stubGlobal("ResizeObserver", class { observe = () => undefined; unobserve = () => undefined; disconnect = () => undefined; });
+  vi.stubGlobal("IntersectionObserver", class { observe = () => undefined; disconnect = () => undefined; });
   vi.stubGlobal("DOMMatrixReadOnly", class { m22 = 1; });
   vi.stubGlobal("fetch", () => Promise.reject(new Error("there is no server")));
   const { prototype } = HTMLElement;

@@ -37,7 +37,7 @@ import { useConflicts } from "./people/useConflicts";
 import { useFollow } from "./people/useFollow";
 import { Announcer } from "./status/announce";
 import { BrokenCanvas } from "./status/Broken";
-import { Closed, Waiting } from "./status/Closed";
+import { Closed, Held, Waiting } from "./status/Closed";
 
 /** State of the canvas that isn't part of the flow. */
 interface Canvassing {
@@ -64,8 +64,8 @@ export function Editor({ flowId }: { flowId: string }) {
   const [canvas, setCanvas] = useState(CALM);
   const [fieldsClosedFor, setFieldsClosedFor] = useState("");
   const { isLocked, isBoxing, renamed, menu } = canvas;
-  const isViewer = sync.state.role === "viewer";
-  const isReadOnly = isViewer || past !== null || status.kind === "closed";
+  const mayEdit = flow.may?.includes("edit") ?? true;
+  const isReadOnly = !mayEdit || past !== null || status.kind === "closed";
   // Until it is loaded, nobody would see what they change.
   const isAbsent = document === null;
   const isFixed = isReadOnly || isLocked || isAbsent;
@@ -127,7 +127,7 @@ export function Editor({ flowId }: { flowId: string }) {
         flow={flow}
         commands={commands}
         past={past}
-        isViewer={isViewer}
+        isViewer={!mayEdit}
         isReadOnly={isReadOnly}
         isHistoryOpen={isHistoryOpen}
         followed={follow.followed}
@@ -192,8 +192,9 @@ export function Editor({ flowId }: { flowId: string }) {
         )}
         <Guard of={members}><Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} /></Guard>
         <ZoomBar commands={commands} isLocked={isLocked} isBoxing={isBoxing} />
-        {isHistoryOpen && <History flowId={flowId} version={sync.state.version} namesChanged={sync.state.namesChanged} onShow={setPast} onClose={closeHistory} />}
-        {status.kind === "closed" && <Closed status={status} document={document} />}
+        {isHistoryOpen && <History flowId={flowId} version={sync.state.version} namesChanged={sync.state.namesChanged} isReadOnly={!mayEdit} onShow={setPast} onClose={closeHistory} />}
+        {status.kind === "closed" && <Closed sync={sync} status={status} document={document} />}
+        {status.kind === "held" && <Held sync={sync} status={status} />}
         {status.kind === "offline" && document === null && <Waiting status={status} onRetry={sync.retryNow} />}
       </main>
       {menu !== null && (

@@ -2,7 +2,7 @@ import { Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { flowPath, follow } from "../address";
-import { api, type ListedFlow, reasonOf } from "../api";
+import { api, type ListedFlow, may, reasonOf } from "../api";
 import { Guard } from "../Guard";
 import { tell } from "../ui/Toasts";
 import { FlowCard } from "./FlowCard";
@@ -43,7 +43,8 @@ export function Cards({ flows, hasMore, present, unsent, onChange, onEnd }: Prop
 }
 
 /** A card that can't be shown. */
-function BrokenCard({ flow: { id }, onChange }: { flow: ListedFlow; onChange: () => void }) {
+function BrokenCard({ flow, onChange }: { flow: ListedFlow; onChange: () => void }) {
+  const { id } = flow;
   const remove = (): void => {
     api.remove(id).then(onChange, (error: unknown) => { tell(`Couldn't delete it: ${reasonOf(error)}`); });
   };
@@ -53,9 +54,11 @@ function BrokenCard({ flow: { id }, onChange }: { flow: ListedFlow; onChange: ()
       <div className="words">
         <a className="open" href={flowPath(id)} onClick={follow}>{id}</a>
       </div>
-      <button className="icon-button" aria-label={`Delete ${id}`} title="Delete" onClick={remove}>
-        <Trash2 size={16} />
-      </button>
+      {may(flow, "manage") && (
+        <button className="icon-button" aria-label={`Delete ${id}`} title="Delete" onClick={remove}>
+          <Trash2 size={16} />
+        </button>
+      )}
     </li>
   );
 }

@@ -4,7 +4,7 @@ import { type KeyboardEvent, memo, useEffect, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
 import { flowPath, follow } from "../address";
-import { api, type ListedFlow, LONGEST_TITLE, reasonOf } from "../api";
+import { api, type ListedFlow, LONGEST_TITLE, may, reasonOf } from "../api";
 import { isInputMethods } from "../flow/commands/keys";
 import { Guard } from "../Guard";
 import { ago } from "../time";
@@ -47,6 +47,8 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
   }, [isDrawn, flow.id, flow.version]);
 
   const title = flow.title || "Untitled flow";
+  const [mayRename, mayRemove] = [may(flow, "edit"), may(flow, "manage")];
+  const keys = [...(mayRename ? ["F2"] : []), ...(mayRemove ? ["Delete"] : [])];
   const carryOut = (what: string, change: Promise<unknown>, after?: () => void): void => {
     change.then(
       () => {
@@ -71,7 +73,7 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
   };
   const press = (event: KeyboardEvent): void => {
     const run = { F2: () => { setNaming(true); }, Delete: remove }[event.key];
-    if (run !== undefined) {
+    if (run !== undefined && keys.includes(event.key)) {
       event.preventDefault();
       run();
     }
@@ -97,7 +99,7 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
             }}
           />
         ) : (
-          <a className="open" href={flowPath(flow.id)} title={title} aria-keyshortcuts="F2 Delete" onClick={follow} onKeyDown={press}>
+          <a className="open" href={flowPath(flow.id)} title={title} aria-keyshortcuts={keys.join(" ") || undefined} onClick={follow} onKeyDown={press}>
             {title}
           </a>
         )}
@@ -114,10 +116,10 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
       <Menu
         label={`Actions for ${title}`}
         items={[
-          { label: "Rename", icon: Pencil, run: () => { setNaming(true); } },
+          ...(mayRename ? [{ label: "Rename", icon: Pencil, run: () => { setNaming(true); } }] : []),
           { label: "Duplicate", icon: Copy, run: () => { carryOut("duplicate", api.duplicate(flow.id)); } },
           { label: "Save as a file", icon: Download, run: () => { location.assign(api.exportPath(flow.id)); } },
-          { label: "Delete", icon: Trash2, run: remove },
+          ...(mayRemove ? [{ label: "Delete", icon: Trash2, run: remove }] : []),
         ]}
       >
         <Ellipsis size={16} />

@@ -19,12 +19,14 @@ interface Props {
   version: number;
   /** Changes whenever the names of versions may have changed. */
   namesChanged: number;
+  /** This person may restore and name nothing. */
+  isReadOnly: boolean;
   onShow: (document: FlowDocument | null) => void;
   onClose: () => void;
 }
 
 /** The timeline of all versions: drag along it to see them, and restore one. */
-export function History({ flowId, version, namesChanged, onShow, onClose }: Props) {
+export function History({ flowId, version, namesChanged, isReadOnly, onShow, onClose }: Props) {
   const [chosen, setChosen] = useState<number | null>(null);
   const [entry, setEntry] = useState<FlowEntry | null>(null);
   const [naming, setNaming] = useState<number | null>(null);
@@ -110,22 +112,24 @@ export function History({ flowId, version, namesChanged, onShow, onClose }: Prop
           <ListFilter size={16} />
         </Menu>
       )}
-      <button
-        className="icon-button"
-        aria-label="Name this version"
-        aria-pressed={named !== undefined}
-        title="Name this version"
-        onClick={() => { setNaming(at); }}
-      >
-        <Bookmark size={16} />
-      </button>
-      {chosen !== null && (
+      {!isReadOnly && (
+        <button
+          className="icon-button"
+          aria-label="Name this version"
+          aria-pressed={named !== undefined}
+          title="Name this version"
+          onClick={() => { setNaming(at); }}
+        >
+          <Bookmark size={16} />
+        </button>
+      )}
+      {chosen !== null && !isReadOnly && (
         <button className="button primary" onClick={restore}>Restore</button>
       )}
       <button className="icon-button leave" aria-label="Close history" title="Back to now" onClick={onClose}>
         <X size={16} />
       </button>
-      {naming !== null && (
+      {naming !== null && !isReadOnly && (
         <VersionName
           flowId={flowId}
           version={naming}

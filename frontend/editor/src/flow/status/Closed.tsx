@@ -1,11 +1,15 @@
-import type { FlowDocument, FlowStatus, JsonObject } from "helix-flows";
+import type { FlowDocument, FlowStatus, JsonObject, SyncedFlow } from "helix-flows";
 import { useEffect, useRef } from "react";
 
 import { flowPath, follow, go } from "../../address";
 import { api, reasonOf } from "../../api";
 import { saveDocument } from "../../opened";
 import { tell } from "../../ui/Toasts";
+import { numbered } from "../../words";
 import { wordsFor } from "./Status";
+
+/** The codes of a flow that is closed only to this person. */
+const GONE = ["access_revoked", "flow_not_found"];
 
 function copy(document: FlowDocument): void {
   const named: JsonObject = { ...document, title: `${document.title} (Copy)`.trim() };
@@ -15,27 +19,58 @@ function copy(document: FlowDocument): void {
   );
 }
 
+interface Props {
+  sync: SyncedFlow;
+  status: FlowStatus;
+}
+
+function Copies({ document }: { document: FlowDocument }) {
+  return (
+    <>
+      <button className="button primary" onClick={() => { copy(document); }}>Keep a copy</button>
+      <button className="button" onClick={() => { saveDocument(document); }}>Save as a file</button>
+    </>
+  );
+}
+
 /** Says why the flow is closed, and offers a copy of what is shown. */
-export function Closed({ status: { error }, document }: { status: FlowStatus; document: FlowDocument | null }) {
+export function Closed({ sync, status: { error, unsent }, document }: Props & { document: FlowDocument | null }) {
+  const isGone = document !== null && GONE.includes(error?.code ?? "");
   const isDeleted = error?.code === "flow_deleted";
   const section = useRef<HTMLElement>(null);
   // The focus moves here, so that further typing presses nothing, and screen readers notice it.
   useEffect(() => { section.current?.focus({ preventScroll: true }); }, []);
   const why = error === null ? "The server closed it." : wordsFor(error);
+  const offered = isGone ? sync.copyOfUnsent() : document;
+  const title = isDeleted ? `${error.by ?? "Somebody"} deleted this flow` : isGone ? "You no longer have access to this flow" : "This flow is closed";
+  const lost = unsent === 0 ? "All your changes were saved." : `${numbered(unsent, "change")} of yours couldn't be sent. You can keep a copy with ${unsent === 1 ? "it" : "them"}.`;
   return (
     <section ref={section} tabIndex={-1} className="closed panel" role="alertdialog" aria-label="This flow is closed">
-      <h2>{isDeleted ? `${error.by ?? "Somebody"} deleted this flow` : "This flow is closed"}</h2>
+      <h2>{title}</h2>
       <p className="muted">
-        {isDeleted && document !== null ? "It is still shown here, with your latest changes. You can keep it as a new flow." : why}
+        {isDeleted && document !== null ? "It is still shown here, with your latest changes. You can keep it as a new flow." : isGone ? lost : why}
       </p>
       <div className="row">
-        {document !== null && (
-          <>
-            <button className="button primary" onClick={() => { copy(document); }}>Keep a copy</button>
-            <button className="button" onClick={() => { saveDocument(document); }}>Save as a file</button>
-          </>
-        )}
+        {offered !== null && <Copies document={offered} />}
+        {GONE.includes(error?.code ?? "") && <button className="button" onClick={sync.retryNow}>Try again</button>}
         <a className="button" href="/" onClick={follow}>All flows</a>
+      </div>
+    </section>
+  );
+}
+
+/** Says that one may not make changes that wait, and offers a copy with them. */
+export function Held({ sync, status: { error, unsent } }: Props) {
+  const document = sync.copyOfUnsent();
+  return (
+    <section className="closed panel" role="alert" aria-label="Changes that are held back">
+      <h2>{numbered(unsent, "change")} held back</h2>
+      <p className="muted">
+        {error !== null && wordsFor(error)} What you changed is kept in this browser, and is sent if you may edit again.
+      </p>
+      <div className="row">
+        {document !== null && <Copies document={document} />}
+        <button className="button" onClick={() => { sync.discardUnsent(); }}>Discard</button>
       </div>
     </section>
   );
