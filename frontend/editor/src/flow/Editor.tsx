@@ -35,6 +35,7 @@ import { Naming } from "./people/Naming";
 import { Followed } from "./people/People";
 import { useConflicts } from "./people/useConflicts";
 import { useFollow } from "./people/useFollow";
+import { addable, mayMove, reachOf, ReachProvider, within } from "./reach";
 import { Announcer } from "./status/announce";
 import { BrokenCanvas } from "./status/Broken";
 import { Closed, Held, Waiting } from "./status/Closed";
@@ -73,6 +74,13 @@ export function Editor({ flowId }: { flowId: string }) {
   const actions = useActions(flow, isFixed);
   const views = useViews(flow, actions);
   const { dropped } = sync.state;
+  const { paths } = flow;
+  const reach = useMemo(() => reachOf(paths, document), [paths, document]);
+  const kinds = useMemo(() => addable(paths), [paths]);
+  const drawn = useMemo(
+    () => (paths === null ? nodes : nodes.map((node) => (mayMove(reach, node.id) ? node : { ...node, draggable: false }))),
+    [paths, nodes, reach],
+  );
   useConflicts(sync);
   useDropped(sync, dropped, views.restore);
   const latest = useLatest(actions);
@@ -90,7 +98,7 @@ export function Editor({ flowId }: { flowId: string }) {
     setHistoryOpen(false);
     setPast(null);
   };
-  const commands = commandsOf(actions, views, flow, {
+  const commands = within(commandsOf(actions, views, flow, {
     isReadOnly: isReadOnly || isAbsent,
     isLocked,
     setLocked: (next) => { ask({ isLocked: next }); },
@@ -103,7 +111,7 @@ export function Editor({ flowId }: { flowId: string }) {
       flushSync(() => { setFieldsClosedFor(""); });
       window.document.querySelector<HTMLElement>(".properties .fields :is(input, textarea, select)")?.focus();
     },
-  });
+  }), paths, document, selected);
   useShortcuts(commands, actions, sheet === null && menu === null);
 
   const chosen = useMemo(() => chosenOf(document, key), [document, key]);
@@ -128,7 +136,7 @@ export function Editor({ flowId }: { flowId: string }) {
         commands={commands}
         past={past}
         isViewer={!mayEdit}
-        isReadOnly={isReadOnly}
+        isReadOnly={isReadOnly || !reach(["title"])}
         isHistoryOpen={isHistoryOpen}
         followed={follow.followed}
         onFollow={follow.follow}
@@ -136,7 +144,7 @@ export function Editor({ flowId }: { flowId: string }) {
       />
       <main className="stage">
         <h1 className="hidden">{title}</h1>
-        {!isReadOnly && <Palette isLocked={isFixed} onAdd={actions.add} onDrop={actions.drop} onTemplate={() => { setSheet("templates"); }} />}
+        {!isReadOnly && kinds.size > 0 && <Palette kinds={kinds} isLocked={isFixed} onAdd={actions.add} onDrop={actions.drop} onTemplate={() => { setSheet("templates"); }} />}
         <Guard
           of={past ?? document}
           stand={(error, retry) => <BrokenCanvas document={past ?? document} error={error} onRetry={retry} />}
@@ -144,7 +152,7 @@ export function Editor({ flowId }: { flowId: string }) {
         >
           <Canvas
             sync={sync}
-            nodes={nodes}
+            nodes={drawn}
             edges={edges}
             document={document}
             past={past}
@@ -156,7 +164,7 @@ export function Editor({ flowId }: { flowId: string }) {
             onRename={useCallback((id: string) => { ask({ renamed: id }); }, [ask])}
           />
         </Guard>
-        {renamed !== null && !isFixed && (
+        {renamed !== null && !isFixed && reach(own(document.nodes, renamed) === undefined ? ["edges", renamed, "label"] : ["nodes", renamed, "data", "label"]) && (
           <LabelEditor
             key={renamed}
             sync={sync}
@@ -167,17 +175,19 @@ export function Editor({ flowId }: { flowId: string }) {
           />
         )}
         {areProperties && (
-          <Properties
-            sync={sync}
-            onReconnect={onReconnect}
-            nodes={chosen.nodes}
-            edges={chosen.edges}
-            names={names}
-            members={members}
-            commands={commands}
-            isReadOnly={isFixed}
-            onClose={() => { setFieldsClosedFor(key); elementOf(selected[0] ?? "")?.focus({ preventScroll: true }); }}
-          />
+          <ReachProvider value={reach}>
+            <Properties
+              sync={sync}
+              onReconnect={onReconnect}
+              nodes={chosen.nodes}
+              edges={chosen.edges}
+              names={names}
+              members={members}
+              commands={commands}
+              isReadOnly={isFixed}
+              onClose={() => { setFieldsClosedFor(key); elementOf(selected[0] ?? "")?.focus({ preventScroll: true }); }}
+            />
+          </ReachProvider>
         )}
         {document !== null && nodes.length === 0 && past === null && (
           <div className="hint">

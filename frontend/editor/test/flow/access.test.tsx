@@ -63,6 +63,36 @@ test("acc71 held changes are told of, with a copy to keep, and can be discarded"
   expect(nodeIn(page, "a").style.transform).toBe("translate(100px, 100px)");
 });
 
+test("acc74 where one may change only some places, the rest is read only, and said to be", async () => {
+  const opened = await openPage(roots, {
+    ...CONTENT,
+    nodes: {
+      a: { id: "a", type: "agent", position: { x: 100, y: 100 }, data: { label: "A" } },
+      b: { id: "b", type: "skill", position: { x: 400, y: 100 }, data: { label: "B" } },
+    },
+  });
+  const { desk, page } = opened;
+  await grant(opened, { ...EDITOR, paths: ["/nodes/*[type=agent]/data/**", "/nodes/b/position/**"] });
+  expect(page.textContent).toContain("Partly read only");
+  expect([page.querySelector(".palette"), titleOf(page).disabled]).toEqual([null, true]);
+  await drag(opened, "a", 40);
+  await drag(opened, "b", 40);
+  await act(() => desk.pass(1000));
+  const { a, b } = desk.server.document.nodes;
+  expect([a?.position.x, (b?.position.x ?? 0) > 400]).toEqual([100, true]);
+  expect(page.querySelector(".refusal")).toBeNull();
+  const isOff = (label: string): boolean | undefined =>
+    [...page.querySelectorAll("label")].find((one) => one.textContent === label)?.parentElement?.querySelector("input, textarea, select")?.matches(":disabled");
+  act(() => { nodeIn(page, "a").click(); });
+  await act(() => desk.pass(100));
+  expect(["Label", "Kind", "X", "Width"].map(isOff)).toEqual([false, true, true, true]);
+  expect(button(page, "Delete")?.disabled).toBe(true);
+  await grant(opened, { ...EDITOR, paths: ["/nodes/*[type=agent]", "/title"] });
+  expect(["Label", "Kind", "X", "Width"].map(isOff)).toEqual([false, false, false, false]);
+  expect([button(page, "Delete")?.disabled, titleOf(page).disabled]).toEqual([false, false]);
+  expect([...page.querySelectorAll(".palette .kinds > button")].map((one) => one.textContent)).toEqual(["Agent"]);
+});
+
 test.each([0, 1])("acc72 who may not see it any more is told so, and may keep %d unsent changes", async (unsent) => {
   const opened = await openPage(roots, CONTENT);
   const { desk, page } = opened;

@@ -3,6 +3,7 @@ import type { UseFlowResult } from "helix-flows/react";
 
 import type { Field } from "../../kinds";
 import { EDGE_TYPES, ledTo } from "../canvas/elements";
+import { Within } from "../reach";
 import { PropertyField } from "./PropertyField";
 import { Section } from "./Section";
 import { shared } from "./shared";
@@ -25,29 +26,31 @@ const SHAPE: Field = {
 export function EdgeFields({ sync, onReconnect, edges, names }: Props) {
   const ids = edges.map(({ id }) => id).join();
   const field = (one: Field, values: readonly unknown[]) => (
-    <PropertyField
-      key={`${one.name} ${ids}`}
-      field={one}
-      {...shared(values)}
-      onChange={(value, _, isText) => {
-        const patch = { [one.name]: value === "" ? null : value };
-        sync.gather(`${one.name}:${ids}`, { edges: Object.fromEntries(edges.map(({ id }) => [id, patch])) }, { isText });
-      }}
-      onBlur={() => { sync.flush(); }}
-    />
+    <Within key={`${one.name} ${ids}`} places={edges.map(({ id }) => ["edges", id, one.name])}>
+      <PropertyField
+        field={one}
+        {...shared(values)}
+        onChange={(value, _, isText) => {
+          const patch = { [one.name]: value === "" ? null : value };
+          sync.gather(`${one.name}:${ids}`, { edges: Object.fromEntries(edges.map(({ id }) => [id, patch])) }, { isText });
+        }}
+        onBlur={() => { sync.flush(); }}
+      />
+    </Within>
   );
   /** The key is only the side: the edge's id may change, and the field must keep the focus. */
   const end = (edge: FlowEdge, side: "source" | "target", label: string) => (
-    <PropertyField
-      key={side}
-      field={{ name: side, label, form: [...names.keys()], names, isOptional: false }}
-      value={edge[side]}
-      isMixed={false}
-      onChange={(value) => {
-        const { id, source, target } = edge;
-        onReconnect({ id, source, target }, ledTo(edge, { source, target, [side]: value as string }));
-      }}
-    />
+    <Within key={side} places={[["edges", edge.id]]}>
+      <PropertyField
+        field={{ name: side, label, form: [...names.keys()], names, isOptional: false }}
+        value={edge[side]}
+        isMixed={false}
+        onChange={(value) => {
+          const { id, source, target } = edge;
+          onReconnect({ id, source, target }, ledTo(edge, { source, target, [side]: value as string }));
+        }}
+      />
+    </Within>
   );
   const [only, ...others] = edges;
   return (

@@ -3,6 +3,7 @@ import type { CSSProperties } from "react";
 
 import { type Field, HEX, KINDS, tintOf } from "../../kinds";
 import { LINES, type Look, lookOf, MAX_BORDER, styling } from "../../look";
+import { Within } from "../reach";
 import { ColorField } from "./ColorField";
 import { PropertyField } from "./PropertyField";
 import { Section } from "./Section";
@@ -31,34 +32,38 @@ export function LookFields({ sync, nodes, change }: Props) {
   };
   return (
     <Section title="Colour and border">
-      <Swatches color={colors.value} own={tintOf(nodes[0] ?? {}).own} onChange={(color) => { change("color", { data: { color } }); flush(); }} />
-      <ColorField
-        key={`color ${ids}`}
-        label="Custom colour"
-        value={typeof colors.value === "string" && HEX.test(colors.value) ? colors.value : undefined}
-        isMixed={colors.isMixed}
-        onChange={(color) => { change("color", { data: { color } }); }}
-        onBlur={flush}
-      />
-      <ColorField key={`fill ${ids}`} label="Fill" {...shared(looks.map(({ fill }) => fill ?? undefined))} onChange={(fill) => { restyle("fill", { fill }); }} onBlur={flush} />
-      <ColorField key={`border ${ids}`} label="Border" {...shared(looks.map(({ border }) => border ?? undefined))} onChange={(border) => { restyle("border", { border }); }} onBlur={flush} />
-      <div className="pair">
-        <PropertyField
-          key={`width ${ids}`}
-          field={WIDTH}
-          {...shared(looks.map(({ width }) => width ?? undefined))}
-          placeholder="1"
-          onChange={(width) => { restyle("width", { width: width as number | null }); }}
+      <Within places={nodes.map(({ id }) => ["nodes", id, "data", "color"])}>
+        <Swatches color={colors.value} own={tintOf(nodes[0] ?? {}).own} onChange={(color) => { change("color", { data: { color } }); flush(); }} />
+        <ColorField
+          key={`color ${ids}`}
+          label="Custom colour"
+          value={typeof colors.value === "string" && HEX.test(colors.value) ? colors.value : undefined}
+          isMixed={colors.isMixed}
+          onChange={(color) => { change("color", { data: { color } }); }}
           onBlur={flush}
         />
-        <PropertyField
-          key={`line ${ids}`}
-          field={LINE}
-          {...shared(looks.map(({ line }) => line ?? undefined))}
-          onChange={(line) => { restyle("line", { line: LINES.find((one) => one === line) ?? null }); }}
-          onBlur={flush}
-        />
-      </div>
+      </Within>
+      <Within places={nodes.map(({ id }) => ["nodes", id, "style"])}>
+        <ColorField key={`fill ${ids}`} label="Fill" {...shared(looks.map(({ fill }) => fill ?? undefined))} onChange={(fill) => { restyle("fill", { fill }); }} onBlur={flush} />
+        <ColorField key={`border ${ids}`} label="Border" {...shared(looks.map(({ border }) => border ?? undefined))} onChange={(border) => { restyle("border", { border }); }} onBlur={flush} />
+        <div className="pair">
+          <PropertyField
+            key={`width ${ids}`}
+            field={WIDTH}
+            {...shared(looks.map(({ width }) => width ?? undefined))}
+            placeholder="1"
+            onChange={(width) => { restyle("width", { width: width as number | null }); }}
+            onBlur={flush}
+          />
+          <PropertyField
+            key={`line ${ids}`}
+            field={LINE}
+            {...shared(looks.map(({ line }) => line ?? undefined))}
+            onChange={(line) => { restyle("line", { line: LINES.find((one) => one === line) ?? null }); }}
+            onBlur={flush}
+          />
+        </div>
+      </Within>
     </Section>
   );
 }

@@ -7,6 +7,7 @@ import { placesIn } from "../../nesting";
 import { AsJson } from "../../ui/AsJson";
 import { MAX_SIZE, MIN_SIZE } from "../canvas/FlowNode";
 import { turning } from "../edits/values";
+import { Within } from "../reach";
 import { KindFields } from "./KindFields";
 import { LinksField } from "./LinksField";
 import { LookFields } from "./LookFields";
@@ -75,21 +76,31 @@ export const NodeFields = memo(function NodeFields({ sync, nodes, members }: Pro
       },
     };
     const key = `${name} ${ids.join()}`;
+    const places = ids.map((id) => ["nodes", id, "data", name]);
     if (form === "links") {
-      return <LinksField key={key} field={field} {...held} document={sync.state.document} {...more} onChange={(value) => { more.onChange(value, held.value); }} />;
+      return (
+        <Within key={key} places={places}>
+          <LinksField field={field} {...held} document={sync.state.document} {...more} onChange={(value) => { more.onChange(value, held.value); }} />
+        </Within>
+      );
     }
-    return isSwitch
-      ? <PropertyField key={key} field={asChoice(field)} value={held.value === undefined ? undefined : textOf(held.value)} isMixed={held.isMixed} {...more} />
-      : <PropertyField key={key} field={field} {...held} {...more} />;
+    return (
+      <Within key={key} places={places}>
+        {isSwitch
+          ? <PropertyField field={asChoice(field)} value={held.value === undefined ? undefined : textOf(held.value)} isMixed={held.isMixed} {...more} />
+          : <PropertyField field={field} {...held} {...more} />}
+      </Within>
+    );
   };
   const kindField = (
-    <PropertyField
-      key={`type ${ids.join()}`}
-      field={KIND}
-      {...shared(nodes.map((one) => (hasKindInData(one) ? one.data["type"] : one.type)))}
-      onChange={(type) => { change("type", (one) => (hasKindInData(one) ? { data: { type } } : { type })); }}
-      onBlur={() => { sync.flush(); }}
-    />
+    <Within key={`type ${ids.join()}`} places={nodes.map((one) => ["nodes", one.id, ...(hasKindInData(one) ? ["data", "type"] : ["type"])])}>
+      <PropertyField
+        field={KIND}
+        {...shared(nodes.map((one) => (hasKindInData(one) ? one.data["type"] : one.type)))}
+        onChange={(type) => { change("type", (one) => (hasKindInData(one) ? { data: { type } } : { type })); }}
+        onBlur={() => { sync.flush(); }}
+      />
+    </Within>
   );
   return (
     <>
@@ -128,25 +139,27 @@ function PlaceFields({ sync, nodes, change }: PartProps & { nodes: readonly Flow
   return (
     <div className="pair">
       {(["x", "y"] as const).map((axis) => (
-        <PropertyField
-          key={`${axis} ${ids}`}
-          field={{ name: axis, label: axis.toUpperCase(), form: "number" }}
-          {...shared(nodes.map(({ position }) => position[axis]))}
-          isDisabled={isDisabled}
-          onChange={(value) => { change(axis, ({ id }) => ({ position: { [axis]: value }, parentId: places.get(id)?.parent ?? null })); }}
-          onBlur={flush}
-        />
+        <Within key={`${axis} ${ids}`} places={nodes.map(({ id }) => ["nodes", id, "position", axis])}>
+          <PropertyField
+            field={{ name: axis, label: axis.toUpperCase(), form: "number" }}
+            {...shared(nodes.map(({ position }) => position[axis]))}
+            isDisabled={isDisabled}
+            onChange={(value) => { change(axis, ({ id }) => ({ position: { [axis]: value }, parentId: places.get(id)?.parent ?? null })); }}
+            onBlur={flush}
+          />
+        </Within>
       ))}
       {SIZES.map((field) => (
-        <PropertyField
-          key={`${field.name} ${ids}`}
-          field={field}
-          {...shared(nodes.map((node) => own(node, field.name)))}
-          placeholder={String(sizeOf(nodes[0] ?? {})[field.name as "width" | "height"])}
-          isDisabled={isDisabled}
-          onChange={(value) => { change(field.name, { [field.name]: value }); }}
-          onBlur={flush}
-        />
+        <Within key={`${field.name} ${ids}`} places={nodes.map(({ id }) => ["nodes", id, field.name])}>
+          <PropertyField
+            field={field}
+            {...shared(nodes.map((node) => own(node, field.name)))}
+            placeholder={String(sizeOf(nodes[0] ?? {})[field.name as "width" | "height"])}
+            isDisabled={isDisabled}
+            onChange={(value) => { change(field.name, { [field.name]: value }); }}
+            onBlur={flush}
+          />
+        </Within>
       ))}
     </div>
   );

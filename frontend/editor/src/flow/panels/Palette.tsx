@@ -27,6 +27,8 @@ function matching(typed: string): Offered[] {
 }
 
 interface Props {
+  /** The kinds that may be added. */
+  kinds: ReadonlySet<string>;
   isLocked: boolean;
   onAdd: (type: string) => void;
   /** A kind was dropped on the canvas, at that place in the window. */
@@ -41,7 +43,7 @@ interface Props {
  *
  * On a phone it is a sheet: a button opens it, and Escape or a press beside it closes it.
  */
-export function Palette({ isLocked, onAdd, onDrop, onTemplate }: Props) {
+export function Palette({ kinds: allowed, isLocked, onAdd, onDrop, onTemplate }: Props) {
   const [isOpen, setOpen] = useState(false);
   const [typed, setTyped] = useState("");
   const [closed, setClosed] = useState(() => (stored(CLOSED_KEY) ?? "").split("\n"));
@@ -67,7 +69,7 @@ export function Palette({ isLocked, onAdd, onDrop, onTemplate }: Props) {
     run();
   };
   const isSearching = typed.trim() !== "";
-  const found = matching(typed);
+  const found = matching(typed).filter(({ kind }) => allowed.has(kind.type));
   const press = (event: KeyboardEvent): void => {
     const isInField = event.target instanceof HTMLInputElement;
     const step = { ArrowDown: 1, ArrowUp: -1, ...(isInField ? {} : { ArrowRight: 1, ArrowLeft: -1 }) }[event.key];
@@ -121,7 +123,7 @@ export function Palette({ isLocked, onAdd, onDrop, onTemplate }: Props) {
             }}
           >
             <summary><h3>{category}</h3></summary>
-            <Kinds offered={KIND_KEYS.filter(({ kind }) => kind.category === category)} {...kinds} />
+            <Kinds offered={KIND_KEYS.filter(({ kind }) => kind.category === category && allowed.has(kind.type))} {...kinds} />
           </details>
         ))}
         {isSearching && found.length === 0 && <p className="muted">No nodes match.</p>}

@@ -54,6 +54,9 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
       <span className="brand-mark"><Mark /></span>
       <Title sync={sync} title={document?.title ?? null} isDisabled={document === null || isReadOnly} />
       <Status sync={sync} status={status} refusals={sync.state.refusals} isViewer={isViewer} />
+      {flow.paths !== null && !isViewer && (
+        <span className="count" title={`You may change only ${flow.paths.join(", ")}`}>Partly read only</span>
+      )}
       {document !== null && (
         <span className="count">
           {numbered(count.nodes, "node")} · {numbered(count.edges, "edge")}
