@@ -19,6 +19,7 @@ def test_edi51_groups_are_closed_for_the_next_visit_too(opened: Person) -> None:
     palette.get_by_text("Think").click()
     expect(agent).to_be_hidden()
     opened.page.reload()
+    opened.sees_saved()  # nothing can be added before
     expect(palette.get_by_role("button", name="Sensor", exact=True)).to_be_visible()
     expect(agent).to_be_hidden()
     palette.locator("summary").first.focus()
