@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -301,12 +302,12 @@ def test_join_flood_is_refused_and_slows_nobody_else(daemon: Daemon, connect: Co
     def listen() -> None:
         """Who doesn't read is refused for that."""
         while True:  # a join that another of its topic overtook isn't answered
-            message = flooder.read_json()
+            message: Any = flooder.read_json()
             if message[1] == "last":
                 return
             if message[3] == "phx_reply":
-                statuses.append(message[4]["status"])  # type: ignore[index]
-                reasons.add(message[4]["response"].get("reason"))  # type: ignore[index]
+                statuses.append(message[4]["status"])
+                reasons.add(message[4]["response"].get("reason"))
 
     flooding = threading.Thread(target=flooder.send, args=(flood,))
     listening = threading.Thread(target=listen)

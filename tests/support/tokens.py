@@ -77,13 +77,13 @@ def private_pem(key: Any) -> bytes:
 
 def jwk(key: Any, kid: str | None = None, **more: object) -> dict[str, Any]:
     """The public half of a key, for a JWKS."""
-    kinds = {
+    kinds: dict[type, Any] = {
         rsa.RSAPrivateKey: jwt.algorithms.RSAAlgorithm,
         ec.EllipticCurvePrivateKey: jwt.algorithms.ECAlgorithm,
         ed25519.Ed25519PrivateKey: jwt.algorithms.OKPAlgorithm,
     }
     (kind,) = (made for of, made in kinds.items() if isinstance(key, of))
-    made: dict[str, Any] = json.loads(kind.to_jwk(key.public_key()))  # type: ignore[attr-defined]
+    made: dict[str, Any] = json.loads(kind.to_jwk(key.public_key()))
     return {**made, **({} if kid is None else {"kid": kid}), **more}
 
 
