@@ -374,6 +374,41 @@ class TooManyNames(HelixError):
     default_message = "The flow has the maximum number of named versions: remove some names"
 
 
+class LinkNotFound(HelixError):
+    """There is no link with that secret: there never was, it is over, or it was revoked."""
+
+    code = "link_not_found"
+    default_message = "This link leads nowhere any more"
+
+
+class PasswordRefused(HelixError):
+    """A link asks for a password, and none or another one was given."""
+
+    code = "password_refused"
+    default_message = "This link needs its password"
+
+
+class TooManyGrants(HelixError):
+    """A flow would have more links, or more members and groups in its access list, than it may."""
+
+    code = "too_many_grants"
+    default_message = "The flow is shared in too many ways: remove some first"
+
+
+class KeyNotFound(HelixError):
+    """There is no API key with that id."""
+
+    code = "key_not_found"
+    default_message = "There is no such key"
+
+
+class TooManyKeys(HelixError):
+    """The store has the maximum number of API keys."""
+
+    code = "too_many_keys"
+    default_message = "There are too many keys: revoke some first"
+
+
 class TemplateNotFound(HelixError):
     """There is no template with that id."""
 

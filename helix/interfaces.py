@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,7 +10,18 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from helix.access.principal import Principal
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.access.sharing import FlowAccess, Link
+from helix.records import (
+    ApiKey,
+    AuditEntry,
+    Entry,
+    FlowHead,
+    HeadQuery,
+    NamedVersion,
+    SignIn,
+    StoredFlow,
+    Summary,
+)
 
 
 @attrs.frozen
@@ -93,6 +104,10 @@ class IFlowStore(Interface):
 
     usage = Attribute("What it holds: a `helix.records.StoreUsage`, the same for all its life.")
 
+    access = Attribute("What flows give, and to whom: an `IAccessStore`.")
+
+    credentials = Attribute("What proves who somebody is: an `ICredentialStore`.")
+
     def start() -> Deferred[None]:
         """
         Open the store, and upgrade its schema in one transaction.
@@ -110,6 +125,7 @@ class IFlowStore(Interface):
         entries: Sequence[Entry] = (),
         summary: Summary = Summary(),  # noqa: B008  # immutable
         replace_deleted: bool = False,
+        owner: str = "",
     ) -> Deferred[FlowHead]:
         """
         Begin a flow's log: all of ``entries``, the first of which has version 1, or nothing.
@@ -117,7 +133,9 @@ class IFlowStore(Interface):
         :param epoch: the new log's identity, from which its chain starts. (`helix.chain`)
         :param entries: with their chains.
         :param summary: of the document after ``entries``.
-        :param replace_deleted: whether to replace a deleted flow of this id, with its log.
+        :param replace_deleted: whether to replace a deleted flow of this id, with its log and with
+            what it gave.
+        :param owner: the id of its owner; empty for none.
         :return: a Deferred of the new head.
         :raises FlowExists: when there is such a flow.
         :raises FlowDeleted: when there is a deleted one, and it isn't replaced.
@@ -273,4 +291,109 @@ class IFlowStore(Interface):
 
         :param epoch: their identity from now on, which none of them ever had.
         :return: a Deferred of the number of flows.
+        """
+
+
+class IAccessStore(Interface):
+    """
+    Keeps what flows give, and the audit log of what was done to access.
+
+    It is a part of an `IFlowStore`, and fires and fails as that does. What a flow gives goes with
+    the flow: a deleted one keeps it, and it is removed together with the log.
+    """
+
+    def read(
+        flow_ids: Sequence[str], subjects: Sequence[str] | None = None
+    ) -> Deferred[dict[str, FlowAccess]]:
+        """
+        Give what flows give, deleted ones too. A flow that isn't there is left out.
+
+        :param subjects: to give the part for these alone (`helix.access.sharing.subjects_of`);
+            ``None`` for all. A flow that gives nothing to any of them may be left out.
+        """
+
+    def change(
+        flow_id: str, edit: Callable[[FlowAccess], FlowAccess], audited: AuditEntry
+    ) -> Deferred[FlowAccess]:
+        """
+        Change what a flow gives, in one transaction with an entry of the audit log.
+
+        :param edit: makes what it is to give of what it gives. It may be called in another thread,
+            and again. What it raises refuses the change.
+        :param audited: whose ``number`` doesn't count.
+        :return: a Deferred of what it gives now. If that is what it gave, nothing is kept.
+        :raises FlowNotFound: when there is no such flow; a deleted one may be changed.
+        """
+
+    def find_link(link_id: str) -> Deferred[tuple[str, Link] | None]:
+        """Give a link and the id of its flow, which isn't deleted; ``None`` where there is none."""
+
+    def audit(entry: AuditEntry) -> Deferred[None]:
+        """Add an entry to the audit log; its ``number`` doesn't count."""
+
+    def audited(before: int | None, limit: int) -> Deferred[list[AuditEntry]]:
+        """
+        List the audit log, the newest first.
+
+        :param before: only those with smaller numbers; ``None`` for all.
+        :param limit: how many at most.
+        """
+
+    def changes(after: int | None, limit: int) -> Deferred[list[AuditEntry]]:
+        """
+        List what was done to access since then, by any process, in order; none comes later with a
+        smaller number.
+
+        :param after: the number of the last one that is known; ``None`` for the newest alone.
+        :param limit: how many at most.
+        """
+
+
+class ICredentialStore(Interface):
+    """
+    Keeps what proves who somebody is: API keys, the sessions of who has signed in, and a secret.
+
+    It is a part of an `IFlowStore`, and fires and fails as that does.
+    """
+
+    def secret() -> Deferred[bytes]:
+        """Give 32 random bytes, the same for all who use the store, made at the first call."""
+
+    def keys() -> Deferred[list[ApiKey]]:
+        """List the API keys, the oldest first."""
+
+    def add_key(key: ApiKey, audited: AuditEntry) -> Deferred[None]:
+        """
+        Keep a new key, in one transaction with an entry of the audit log.
+
+        :raises TooManyKeys: when there are `helix.store.rules.MAX_KEYS`.
+        """
+
+    def remove_key(key_id: str, audited: AuditEntry) -> Deferred[None]:
+        """
+        Remove a key, likewise.
+
+        :raises KeyNotFound: when there is none.
+        """
+
+    def keys_used(used: Mapping[str, float]) -> Deferred[None]:
+        """Note when keys were used last: id -> Unix seconds. Those that are gone don't count."""
+
+    def add_sign_in(session: SignIn) -> Deferred[None]:
+        """Keep a new session. Those that are over by its ``created_at`` are removed."""
+
+    def sign_in(digest: bytes) -> Deferred[SignIn | None]:
+        """Give the session of a cookie; ``None`` where there is none. It may be over."""
+
+    def renew_sign_in(session_id: str, seen_at: float, expires_at: float) -> Deferred[None]:
+        """Note that a session was used. One that is gone stays so."""
+
+    def remove_sign_ins(
+        audited: AuditEntry, session_id: str | None = None, principal_id: str | None = None
+    ) -> Deferred[int]:
+        """
+        End a session, or all of a principal, with an entry of the audit log for each.
+
+        :param audited: whose ``credential`` doesn't count: each entry has its session's.
+        :return: a Deferred of the number of sessions.
         """

@@ -9,6 +9,20 @@ import attrs
 import msgspec
 
 
+class Actor(msgspec.Struct, frozen=True, gc=False):
+    """
+    Who did something, as far as the server knows.
+
+    :ivar id: of the principal.
+    :ivar kind: ``person``, ``service`` or ``guest``.
+    :ivar name: to show; may be empty.
+    """
+
+    id: str
+    kind: str
+    name: str = ""
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """
     One accepted patch.
@@ -47,6 +61,78 @@ class NamedVersion(msgspec.Struct, frozen=True, gc=False):
     name: str
     by: str
     at: float
+
+
+class AuditEntry(msgspec.Struct, frozen=True, gc=False):
+    """
+    Something that was done to access.
+
+    :ivar number: its place among all, which the store gives: later ones have larger numbers.
+    :ivar at: Unix seconds.
+    :ivar action: such as ``access.change``, ``link.create``, ``key.revoke``.
+    :ivar flow_id: the flow that it was done to; empty for none.
+    :ivar credential: what it was done to besides: ``key:ID`` or ``session:ID``; empty for none.
+    :ivar actor: who did it; ``None`` for the operator, at the machine.
+    :ivar details: a JSON object, without secrets.
+    """
+
+    number: int
+    at: float
+    action: str
+    flow_id: str = ""
+    credential: str = ""
+    actor: Actor | None = None
+    details: bytes = b"{}"
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """
+    A key with which a program comes in.
+
+    :ivar id: public.
+    :ivar name: what it is for.
+    :ivar digest: SHA-256 of the key, which is shown to nobody again.
+    :ivar grants: a JSON object as the claim ``flows`` of a token: what it may do.
+    :ivar create: a JSON array as the claim ``create``: the ids of flows that it may make.
+    :ivar is_admin: whether it may do everything.
+    :ivar created_at: Unix seconds, as the other times.
+    :ivar created_by: the id of who made it; empty for the operator, at the machine.
+    :ivar expires_at: ``None`` for never.
+    :ivar used_at: when it was used last, about; ``None`` for never.
+    """
+
+    id: str
+    name: str
+    digest: bytes
+    created_at: float
+    grants: bytes = b"{}"
+    create: bytes = b"[]"
+    is_admin: bool = False
+    created_by: str = ""
+    expires_at: float | None = None
+    used_at: float | None = None
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """
+    A session of somebody who has signed in at the editor.
+
+    :ivar id: public.
+    :ivar digest: SHA-256 of what the cookie holds.
+    :ivar principal_id: who it is.
+    :ivar details: a JSON object: what else is known of them, and what signing out needs.
+    :ivar created_at: Unix seconds, as the other times.
+    :ivar seen_at: when it was used last, about.
+    :ivar expires_at: when it ends, unless it is used before.
+    """
+
+    id: str
+    digest: bytes
+    principal_id: str
+    details: bytes
+    created_at: float
+    seen_at: float
+    expires_at: float
 
 
 @attrs.define
@@ -141,13 +227,23 @@ class Scope:
 
     :ivar ids: in order.
     :ivar prefixes: in order; none is within another, and none of the ``ids`` is within one.
+    :ivar subjects: those whose flows belong to it, too. (`helix.access.sharing`)
+    :ivar least_role: the number of the lowest role that a subject must have in a flow.
     """
 
     ids: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    least_role: int = 1
 
     @classmethod
-    def of(cls, ids: Iterable[str], prefixes: Iterable[str]) -> Scope | None:
+    def of(
+        cls,
+        ids: Iterable[str],
+        prefixes: Iterable[str],
+        subjects: Iterable[str] = (),
+        least_role: int = 1,
+    ) -> Scope | None:
         """Give the flows of any of these; ``None`` for all that there may be."""
         shortest: list[str] = []
         for prefix in sorted({one for one in prefixes if _may_be_in_id(one)}):
@@ -157,10 +253,11 @@ class Scope:
             return None
         scope = cls((), tuple(shortest))
         named = {one for one in ids if _may_be_in_id(one) and not scope.holds(one)}
-        return cls(tuple(sorted(named)), scope.prefixes)
+        known = tuple(one for one in subjects if _may_be_in_id(one))
+        return cls(tuple(sorted(named)), scope.prefixes, known, least_role)
 
     def holds(self, flow_id: str) -> bool:
-        """Tell whether a flow is one of them."""
+        """Tell whether a flow is one of them by its id; subjects may have others."""
         place = bisect_right(self.ids, flow_id)
         if place and self.ids[place - 1] == flow_id:
             return True

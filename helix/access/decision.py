@@ -10,6 +10,7 @@ import attrs
 from helix.access.paths import DocumentPath, first_outside
 from helix.access.principal import Grant, Principal
 from helix.access.roles import Right, Role
+from helix.access.sharing import NO_ACCESS, FlowAccess
 from helix.errors import Forbidden, ForbiddenPath
 
 
@@ -68,17 +69,19 @@ FULL = Permission(Role.OWNER)
 """That of an administrator."""
 
 
-def decide(principal: Principal, flow_id: str) -> Permission | None:
+def decide(principal: Principal, flow_id: str, access: FlowAccess = NO_ACCESS) -> Permission | None:
     """
     Tell what a principal may do with a flow: the highest role that anything gives.
 
     Of several grants that let it be changed, each adds its paths.
 
+    :param access: what the flow itself gives; the part that concerns the principal is enough.
     :return: ``None`` when the flow must look as if there were none.
     """
     if principal.is_admin:
         return FULL
-    return joined([grant for pattern, grant in principal.grants if pattern.matches(flow_id)])
+    own = [grant for pattern, grant in principal.grants if pattern.matches(flow_id)]
+    return joined([*own, *access.grants(principal)])
 
 
 def joined(grants: Sequence[Grant]) -> Permission | None:

@@ -77,6 +77,9 @@ class Principal:
     :ivar is_admin: whether they own all flows, and may do what concerns the whole server.
     :ivar grants: their roles, by the flows that these are for.
     :ivar create: the ids under which they may make flows.
+    :ivar link: the id of the link by which a guest has come; empty for none.
+    :ivar credential: what proves them and can be revoked: ``key:ID`` or ``session:ID``; empty for
+        none.
     """
 
     id: str = ""
@@ -88,6 +91,8 @@ class Principal:
     is_admin: bool = False
     grants: tuple[tuple[FlowPattern, Grant], ...] = ()
     create: tuple[FlowPattern, ...] = ()
+    link: str = ""
+    credential: str = ""
 
     def may_create(self, flow_id: str) -> bool:
         return self.is_admin or any(pattern.matches(flow_id) for pattern in self.create)

@@ -31,6 +31,9 @@ MAX_NAMED_VERSIONS = 1000
 """How many versions of a log may have names."""
 
 
+MAX_KEYS = 10_000
+"""How many API keys there may be."""
+
 _COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
 
