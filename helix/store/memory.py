@@ -35,6 +35,8 @@ from helix.records import (
     StoreUsage,
     Summary,
 )
+from helix.store.access_rows import owner_row
+from helix.store.memory_access import AuditLog, MemoryAccess, MemoryCredentials
 from helix.store.rules import MAX_NAMED_VERSIONS, PAGE_BYTES, brief, due, expendable, matches
 
 T = TypeVar("T")
@@ -97,6 +99,9 @@ class MemoryStore:
         self._logs: dict[str, _Log] = {}
         self.is_open = False
         self.usage = StoreUsage()
+        log = AuditLog()
+        self.access = MemoryAccess(self._head_of, log, self._do)
+        self.credentials = MemoryCredentials(log, self._do)
 
     def start(self) -> Deferred[None]:
         self.is_open = True
@@ -114,6 +119,7 @@ class MemoryStore:
         entries: Sequence[Entry] = (),
         summary: Summary = Summary(),  # noqa: B008  # immutable
         replace_deleted: bool = False,
+        owner: str = "",
     ) -> Deferred[FlowHead]:
         def create() -> FlowHead:
             old = self._logs.get(flow_id)
@@ -121,10 +127,12 @@ class MemoryStore:
                 raise FlowExists()
             if old is not None and not replace_deleted:
                 raise FlowDeleted()
+            owned = owner_row(owner)
             origin = origin_of(epoch)
             log = _Log(FlowHead(flow_id, epoch, 0, summary, at, at, origin, origin))
             log.add(entries, summary)
             self._logs[flow_id] = log
+            self.access.begin(flow_id, owned)
             return log.head
 
         return self._do(create)
@@ -275,6 +283,7 @@ class MemoryStore:
             ]
             for flow_id in gone:
                 del self._logs[flow_id]
+                self.access.forget(flow_id)
             return len(gone)
 
         return self._do(purge)
@@ -297,10 +306,20 @@ class MemoryStore:
         return self._do(renew)
 
     def _among(self, scope: Scope | None) -> Iterable[_Log]:
-        """Give the flows of a scope, and perhaps others."""
-        if scope is None or scope.prefixes:
+        """Give the flows of a scope."""
+        if scope is None:
             return self._logs.values()
+        if scope.prefixes or scope.subjects:
+            return [
+                log
+                for flow_id, log in self._logs.items()
+                if scope.holds(flow_id) or self.access.is_in(scope, flow_id)
+            ]
         return [self._logs[one] for one in scope.ids if one in self._logs]
+
+    def _head_of(self, flow_id: str) -> FlowHead | None:
+        log = self._logs.get(flow_id)
+        return None if log is None else log.head
 
     def _log(self, flow_id: str, epoch: str | None = None) -> _Log:
         log = self._logs.get(flow_id)

