@@ -299,14 +299,14 @@ export interface UnsentKeeper extends FlowKeeper {
 
 /** Options of a `FlowSync`. */
 export interface FlowSyncOptions {
-  /** The server, as `https://flows.example`; by default the origin of the page. */
+  /** The server, as `https://flows.example` or `https://example.com/helix`; by default the origin of the page. */
   url?: string;
   user?: FlowUser;
   /**
    * The user's token. A function is called at each attempt to connect, and before the token's end: the new one
-   * then counts on the open connection.
+   * then counts on the open connection. `null` is for a user without one.
    */
-  token?: string | (() => string | Promise<string>);
+  token?: string | (() => string | null | Promise<string | null>);
   /** Where the flow is stored; by default in the browser (IndexedDB, localStorage), `null` for nowhere. */
   keeper?: FlowKeeper | null;
   /**

@@ -30,18 +30,21 @@ export class Network {
   /** Whether a new connection is answered. */
   isUp = true;
   connects = 0;
+  /** With which address and subprotocols, the last time. */
+  asked: { url: string; protocols: readonly string[] | undefined } = { url: "", protocols: undefined };
   #service: Service | null = null;
   readonly #pipes = new Set<Pipe>();
   readonly webSocket: new (url: string) => object;
 
   constructor() {
-    const connect = (): object => {
+    const connect = (url: string, protocols?: readonly string[]): object => {
       this.connects += 1;
+      this.asked = { url, protocols };
       return new Pipe(this, this.connects);
     };
     // What a constructor returns is what `new` gives, if it is an object.
-    this.webSocket = function () {
-      return connect();
+    this.webSocket = function (url: string, protocols?: readonly string[]) {
+      return connect(url, protocols);
     } as unknown as new (url: string) => object;
   }
 

@@ -2,7 +2,9 @@
 
 import { authorOf, type FlowDocument, type FlowEntry, type JsonObject } from "helix-flows";
 
+import { credentials } from "./credentials";
 import { thePerson } from "./person";
+import { told } from "./told";
 
 /** A flow, as lists have it. */
 export interface ListedFlow {
@@ -80,10 +82,26 @@ async function ask<T>(method: string, path: string, body?: BodyInit, type = "app
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
-const request = (method: string, path: string, more: RequestInit): Promise<Response> =>
-  fetch(`/api${path}`, { method, signal: AbortSignal.timeout(TIMEOUT), ...more }).catch(() => {
+/** Ask with the page's token, if it has one; once more with another where that holds no more. */
+async function request(method: string, path: string, more: RequestInit): Promise<Response> {
+  const token = await credentials.token();
+  const answer = await send(method, path, more, token);
+  if (answer.status !== 401 || token === null) {
+    return answer;
+  }
+  credentials.forget();
+  return send(method, path, more, await credentials.token());
+}
+
+function send(method: string, path: string, more: RequestInit, token: string | null): Promise<Response> {
+  const headers = new Headers(more.headers);
+  if (token !== null) {
+    headers.set("Authorization", `Bearer ${token}`);
+  }
+  return fetch(`${told.base}/api${path}`, { method, signal: AbortSignal.timeout(TIMEOUT), ...more, headers }).catch(() => {
     throw new RestError(0, "The server can't be reached.");
   });
+}
 
 async function check(answer: Response): Promise<void> {
   if (!answer.ok) {
@@ -206,8 +224,12 @@ export const api = {
   undelete: (id: string): Promise<unknown> => ask("POST", `${at(id)}/undelete`),
   import: (text: string): Promise<WholeFlow & { dropped: { nodes: number; edges: number } }> =>
     change("POST", "/flows/import", text),
-  /** The address of a flow as a file. */
-  exportPath: (id: string): string => `/api${at(id)}/export`,
+  /** Give a flow as a file. */
+  async export(id: string): Promise<Blob> {
+    const answer = await request("GET", `${at(id)}/export`, {});
+    await check(answer);
+    return answer.blob();
+  },
   async entries(id: string, after: number, limit: number): Promise<{ entries: FlowEntry[]; next: number | null }> {
     const path = `${at(id)}/entries?after=${after}&limit=${limit}`;
     const page = await ask<{ entries: FlowEntry[]; next: number | null }>("GET", path);

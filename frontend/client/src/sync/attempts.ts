@@ -14,7 +14,7 @@ const FRESH = 1000;
 
 export interface AttemptsOptions {
   url: string;
-  token?: string | (() => string | Promise<string>) | undefined;
+  token?: string | (() => string | null | Promise<string | null>) | undefined;
   /** Finds out why an attempt fails. */
   examine?: typeof examine | undefined;
 }
@@ -32,7 +32,7 @@ export interface AttemptsOwner {
 
 export class Attempts {
   /** The token of this attempt. */
-  token: string | undefined;
+  token: string | null | undefined;
   /** Whether the next attempt is scheduled. */
   isWaiting = false;
   readonly #options: AttemptsOptions;
@@ -140,7 +140,7 @@ export class Attempts {
     }
   }
 
-  #connect(token: string | undefined, attempt: number): void {
+  #connect(token: string | null | undefined, attempt: number): void {
     if (attempt !== this.#count) {
       return;
     }
@@ -160,7 +160,7 @@ export class Attempts {
   #fail(error: unknown, attempt: number): void {
     if (attempt === this.#count) {
       this.#isUnanswered = false;
-      this.#owner.failed(`The connection can't be made: ${String(error)}`);
+      this.#owner.failed(`The connection can't be made: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 }

@@ -17,14 +17,14 @@ const TIMEOUT = 5000;
  * Ask a server by HTTP whether this page may connect.
  *
  * @param url of the server.
- * @param token the one for connecting.
+ * @param token the one for connecting, if there is one.
  * @returns `"admitted"`, or why not; `null` if that is unknown, for example without an answer.
  */
-export async function examine(url: string, token: string | undefined): Promise<FlowError | "admitted" | null> {
+export async function examine(url: string, token: string | null | undefined): Promise<FlowError | "admitted" | null> {
   const address = url.replace(/^ws/, "http").replace(/\/+$/, "");
   // Browsers allow such a request from any page, and send the page's origin.
   const options = { credentials: "omit", cache: "no-store" } as const;
-  const body = JSON.stringify(token === undefined ? {} : { token });
+  const body = JSON.stringify({ token: token ?? undefined });
   let answer: Response;
   try {
     answer = await fetch(`${address}/socket/check`, {

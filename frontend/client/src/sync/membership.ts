@@ -144,6 +144,7 @@ export class Membership {
     });
     const settings: Partial<SocketConnectOption> = {
       transport: transportOver(options.webSocket ?? globalThis.WebSocket, {
+        token: () => this.#attempts.token ?? null,
         opened: () => {
           this.#attempts.opened();
           this.#heartbeat.start();
@@ -161,10 +162,6 @@ export class Membership {
       reconnectAfterMs: () => NEVER,
       rejoinAfterMs: () => this.#wait(),
     };
-    if (options.token !== undefined) {
-      // The package also takes a function, which its types don't say.
-      settings.authToken = (() => this.#attempts.token) as unknown as string;
-    }
     this.#socket = new Socket(socketAddress(options.url), settings);
     this.#channel = this.#socket.channel(options.topic, () => this.#parameters());
     this.#hear();

@@ -5,6 +5,8 @@ export type WebSocketMaker = new (url: string, protocols?: string | string[]) =>
 
 /** Hears of a connection before the package does. */
 export interface TransportOwner {
+  /** The token of this connection; `null` for none. */
+  token(): string | null;
   opened(): void;
   /** The server has sent something. */
   heard(): void;
@@ -47,8 +49,8 @@ export function transportOver(webSocket: WebSocketMaker, owner: TransportOwner):
     readonly #socket: Plain;
     #isGivenUp = false;
 
-    constructor(url: string, protocols?: string | string[]) {
-      this.#socket = new webSocket(url, protocols) as Plain;
+    constructor(url: string) {
+      this.#socket = new webSocket(url, protocolsFor(owner.token())) as Plain;
       // A failed connection also closes. Outside browsers, an unhandled error may end the program.
       this.#socket.onerror = () => undefined;
       this.#socket.onopen = (event) => {
@@ -92,4 +94,9 @@ export function transportOver(webSocket: WebSocketMaker, owner: TransportOwner):
       }
     }
   };
+}
+
+/** Give the subprotocols that carry a token, as the package writes them. Some connections may have none, which it can't say. */
+function protocolsFor(token: string | null): string[] | undefined {
+  return token === null ? undefined : ["phoenix", `base64url.bearer.phx.${btoa(token).replaceAll("=", "")}`];
 }

@@ -249,4 +249,25 @@ describe("tokens", () => {
     desk.server.broadcast("token_expiring", { expires_at: 1_790_003_600 });
     await desk.until(() => desk.network.connects === 2 && ada.state.status.kind === "saved");
   });
+
+  test("acc218 who has no token connects without one, and later with the one that there is then", async () => {
+    const desk = new Desk();
+    const given = [null, "a?~"];
+    const ada = await desk.join({ token: () => Promise.resolve(given.shift() ?? null) });
+    expect(desk.network.asked.protocols).toBeUndefined();
+    desk.server.broadcast("token_expiring", { expires_at: 1_790_003_600 });
+    await desk.until(() => desk.server.heardEvents("access_token").length > 0);
+    expect(desk.server.heardEvents("access_token")).toEqual([{ access_token: "a?~" }]);
+    given.push("a?~");
+    desk.server.close(4401);
+    await desk.until(() => ada.state.status.kind === "offline");
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.network.asked.protocols).toEqual(["phoenix", "base64url.bearer.phx.YT9+"]);
+  });
+
+  test("acc213 a server below a path is asked there", async () => {
+    const desk = new Desk();
+    await desk.join({ url: "https://helix.test/some/helix/" });
+    expect(desk.network.asked.url.split("?")[0]).toBe("wss://helix.test/some/helix/socket/websocket");
+  });
 });

@@ -3,10 +3,12 @@ import { useFlow } from "helix-flows/react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
+import { tokens } from "../credentials";
 import { Guard } from "../Guard";
 import { labelOf } from "../kinds";
 import { openFlow } from "../opened";
 import { rename, thePerson } from "../person";
+import { serverUrl } from "../told";
 import { Question } from "../ui/Question";
 import { useUnsent } from "../useUnsent";
 import { numbered } from "../words";
@@ -56,7 +58,8 @@ const CALM: Canvassing = { isLocked: false, isBoxing: false, renamed: null, menu
 /** The editor of one flow, together with everybody else in it. */
 export function Editor({ flowId }: { flowId: string }) {
   const [user] = useState(thePerson);
-  const flow = useFlow(flowId, { user, sanitizeNode: asItIsCalled });
+  const [token] = useState(() => tokens());
+  const flow = useFlow(flowId, { user, url: serverUrl(), token, sanitizeNode: asItIsCalled });
   useUnsent(flowId);
   const { sync, document, nodes, edges, status, members } = flow;
   const [sheet, setSheet] = useState<Sheet>(null);

@@ -5,8 +5,10 @@ import { flushSync } from "react-dom";
 
 import { flowPath, follow } from "../address";
 import { api, type ListedFlow, LONGEST_TITLE, may, reasonOf } from "../api";
+import { download } from "../files";
 import { isInputMethods } from "../flow/commands/keys";
 import { Guard } from "../Guard";
+import { safeName } from "../opened";
 import { ago } from "../time";
 import { Menu } from "../ui/Menu";
 import { tell } from "../ui/Toasts";
@@ -118,7 +120,7 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
         items={[
           ...(mayRename ? [{ label: "Rename", icon: Pencil, run: () => { setNaming(true); } }] : []),
           { label: "Duplicate", icon: Copy, run: () => { carryOut("duplicate", api.duplicate(flow.id)); } },
-          { label: "Save as a file", icon: Download, run: () => { location.assign(api.exportPath(flow.id)); } },
+          { label: "Save as a file", icon: Download, run: () => { carryOut("save", api.export(flow.id).then((file) => { download(`${safeName(flow.title)}.json`, file); })); } },
           ...(mayRemove ? [{ label: "Delete", icon: Trash2, run: remove }] : []),
         ]}
       >
