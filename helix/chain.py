@@ -14,16 +14,19 @@ from struct import Struct
 
 import msgspec
 
-from helix.records import Entry
+from helix.records import Actor, Entry
 
 CHAIN_BYTES = 8
 """Bytes of the SHA-256 that are kept: enough that two pasts don't collide by chance."""
 
 _NOBODY = 2**32 - 1
-"""Stands for the length of a missing ``client_id``."""
+"""Stands for the length of a missing ``client_id``, and of a missing actor's id."""
 
 # The chain before, the version, the time, the op_id, and the lengths of the texts that follow.
 _FIXED = Struct(">8sQdqIII").pack
+
+# What sets the author apart from the rest, and the lengths of the texts that follow.
+_AUTHOR = Struct(">cIII").pack
 
 _encode_paths = msgspec.json.Encoder().encode
 
@@ -50,7 +53,21 @@ def follow(chain: bytes, entry: Entry) -> bytes:
     digest = sha256(fixed + by + client)
     digest.update(entry.patch)  # which may be large: it isn't copied
     digest.update(paths_text(entry.dropped))
+    if entry.actor is not None or entry.tags:
+        digest.update(_author_text(entry.actor, entry.tags))
     return digest.digest()[:CHAIN_BYTES]
+
+
+def _author_text(actor: Actor | None, tags: bytes) -> bytes:
+    """
+    Give what is known of an entry's author, so that different ones differ.
+
+    It begins with a byte that no JSON holds: no entry without an author ends with it.
+    """
+    if actor is None:
+        return _AUTHOR(b"\0", _NOBODY, 0, 0) + tags
+    texts = [one.encode("utf-8", "surrogatepass") for one in (actor.id, actor.kind, actor.name)]
+    return _AUTHOR(b"\0", *map(len, texts)) + b"".join(texts) + tags
 
 
 def chained(chain: bytes, entries: Iterable[Entry]) -> list[Entry]:

@@ -23,6 +23,24 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
 
 
+class Author(msgspec.Struct, frozen=True, gc=False):
+    """
+    Who an edit is by, as it is kept.
+
+    :ivar by: a name to show; may be empty.
+    :ivar actor: ``None`` where nothing proves who it was.
+    :ivar tags: a JSON object that the client, or its grant, marks the edit with; empty for none.
+    """
+
+    by: str = ""
+    actor: Actor | None = None
+    tags: bytes = b""
+
+
+NOBODY = Author()
+"""The author of what nobody in particular has done."""
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """
     One accepted patch.
@@ -37,6 +55,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     :ivar dropped: the parts of the submitted patch that were dropped, as JSON Pointers.
     :ivar chain: the log's at this version (`helix.chain`); empty for an old entry without a chain,
         which leaves the log's chain unchanged.
+    :ivar actor: as that of its `Author`, as ``by`` and the next one; an old entry has none.
+    :ivar tags: a JSON object; empty for none.
     """
 
     version: int
@@ -47,6 +67,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     op_id: int | None = None
     dropped: tuple[str, ...] = ()
     chain: bytes = b""
+    actor: Actor | None = None
+    tags: bytes = b""
 
 
 class NamedVersion(msgspec.Struct, frozen=True, gc=False):
@@ -55,12 +77,16 @@ class NamedVersion(msgspec.Struct, frozen=True, gc=False):
 
     :ivar by: who named it, as a name to show; may be empty.
     :ivar at: when it got this name, Unix seconds.
+    :ivar actor: as that of an `Author`, as the next one.
+    :ivar tags: a JSON object; empty for none.
     """
 
     version: int
     name: str
     by: str
     at: float
+    actor: Actor | None = None
+    tags: bytes = b""
 
 
 class AuditEntry(msgspec.Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ from helix.chain import chain_text, chained, continues, follow, origin_of, parse
 from helix.documents.document import empty_document, encode_document
 from helix.errors import StoreCorrupt, StoreUnavailable
 from helix.log.live_log import LAST_SNAPSHOT_ENTRIES, RECENT_BYTES
-from helix.records import Entry, FlowHead
+from helix.records import Actor, Entry, FlowHead
 from tests.channels.test_document_mode import (
     Editor,
     MakeWorld,
@@ -37,6 +37,9 @@ ENTRIES = st.builds(
     st.none() | TEXTS,
     st.none() | st.integers(0, 3),
     st.lists(TEXTS, max_size=2).map(tuple),
+    st.just(b""),
+    st.none() | st.builds(Actor, TEXTS, TEXTS, TEXTS),
+    st.sampled_from([b"", b"{}", b'{"a":1}']),
 )
 
 
@@ -80,6 +83,29 @@ def test_chn1_it_stays_what_it_is() -> None:
     )
     assert chain_text(origin_of("e1")) == "i1zE337sfTI"
     assert [chain_text(entry.chain) for entry in log] == ["jJ3vZpLbUDw", "VR-Fq8L5jfs"]
+
+
+def test_acc101_the_chain_is_of_the_author_too() -> None:
+    ada = Actor("ab", "person", "c")
+    entries = [
+        Entry(1, b"{}", 1.0, "Ada"),
+        Entry(1, b"{}", 1.0, "Ada", actor=ada),
+        Entry(1, b"{}", 1.0, "Ada", actor=ada, tags=b'{"source":"ai"}'),
+        Entry(1, b"{}", 1.0, "Ada", tags=b'{"source":"ai"}'),
+        Entry(1, b"{}", 1.0, "Ada", actor=Actor("a", "bperson", "c")),
+        Entry(1, b"{}", 1.0, "Ada", actor=Actor("ab", "personc", "")),
+        Entry(1, b"{}", 1.0, "Ada", actor=Actor("ab", "person", "c{}")),
+        Entry(1, b"{}", 1.0, "Ada", actor=ada, tags=b"{}"),
+        Entry(1, b"{}", 1.0, "Ada", actor=Actor("", "", "")),
+    ]
+    chains = {follow(origin_of("e"), entry) for entry in entries}
+    assert len(chains) == len(entries)
+
+
+def test_acc101_the_chain_of_an_author_stays_what_it_is() -> None:
+    actor = Actor("ada@example.com", "person", "Ada")
+    entry = Entry(1, b"{}", 1.5, "Ada", None, None, (), b"", actor, b'{"source":"ai"}')
+    assert chain_text(follow(origin_of("e1"), entry)) == "s5TaKLzBjeg"
 
 
 def test_chn1_a_log_continues_from_its_chain_alone() -> None:
