@@ -45,6 +45,8 @@ class IMember(Interface):
 
     author = Attribute("Who edits as this member, as a name to show; empty if it has none.")
 
+    owner = Attribute("Who owns a flow that the member's edit makes; empty for nobody.")
+
     edits_all = Attribute("Whether it may change all of the document.")
 
     def check_edit(effective: dict[str, Any], content: Mapping[str, Any]) -> None:

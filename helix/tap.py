@@ -214,6 +214,7 @@ class HelixService(MultiService):
         self._sessions = server.sessions
         self._clients = server.clients
         self._purge = server.purge
+        self._access = server.access
         self._observer = observer
         server.keys.setServiceParent(self)
         server.sessions.setServiceParent(self)
@@ -234,6 +235,8 @@ class HelixService(MultiService):
 
     def _store_opened(self, _: None) -> None:
         self._purge.setServiceParent(self)
+        if not self._config.lets_anyone_in:
+            self._access.setServiceParent(self)
         self._reactor.callWhenRunning(self._announce)
 
     def _store_failed(self, failure: Failure) -> None:

@@ -32,11 +32,13 @@ from helix.limits.addresses import AddressBook, AddressLimits, TrustedProxies
 from helix.limits.apart import Apart, at_once
 from helix.limits.weight import BYTES_PER_UNIT
 from helix.log.replaying import LogSettings
+from helix.sharing.service import AccessService
 from helix.telemetry.clocks import ClockWatch
 from helix.telemetry.events import Telemetry
 from helix.telemetry.metrics import Metrics
 from helix.telemetry.status import ServerStatus
 from helix.telemetry.watchdog import WatchdogService
+from helix.web.access import RestAccess
 from helix.web.admission import AdmissionControl, Identification, Visitors
 from helix.web.editor_files import EditorFiles
 from helix.web.flows import WHITE_SPACE, FlowRoutes
@@ -69,6 +71,7 @@ class Server:
     keys: KeyService
     sessions: FlowSessionService
     clients: ClientService
+    access: AccessService
     clock_watch: ClockWatch
     purge: PurgeService
     watchdog: WatchdogService
@@ -129,8 +132,16 @@ def build_server(
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
+    access = AccessService(store.access, clock, lambda credentials: None)
     logs = LogSettings(
-        store, clock, wall, document_limits, partial(new_id, random), work or perf_counter, apart
+        store,
+        clock,
+        wall,
+        document_limits,
+        partial(new_id, random),
+        work or perf_counter,
+        apart,
+        access.made,
     )
     sessions = FlowSessionService(
         clock,
@@ -169,14 +180,21 @@ def build_server(
         config.max_frame_bytes,
     )
     library = FlowLibrary(sessions, logs, partial(new_id, random), load_templates())
-    router = Router(sessions, patches, library.delete if config.management_deletes else None)
+    delete = library.delete if config.management_deletes else None
+    router = Router(sessions, patches, access, delete)
     tokens = Tokens(authenticator, wall)
     connections = Connections(clock, router, limits, telemetry, tokens, thread_work)
     sizes = (config.max_frame_bytes, config.high_water_mark, backlog)
     root = Root(
         Web(sessions, clients, metrics, status, editor),
         FlowRoutes(
-            library, VersionNames(sessions, logs), sessions, visitors, config.max_frame_bytes, apart
+            library,
+            VersionNames(sessions, logs),
+            sessions,
+            visitors,
+            RestAccess(access),
+            config.max_frame_bytes,
+            apart,
         ),
         TemplateRoutes(library),
         visitors,
@@ -199,4 +217,6 @@ def build_server(
     watch = ClockWatch(clock, wall, telemetry, config.keep_deleted * DAY)
     purge = PurgeService(clock, watch, store, config.keep_deleted)
     watchdog = WatchdogService(clock, telemetry)
-    return Server(telemetry, metrics, store, keys, sessions, clients, watch, purge, watchdog, site)
+    return Server(
+        telemetry, metrics, store, keys, sessions, clients, access, watch, purge, watchdog, site
+    )

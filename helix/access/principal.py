@@ -100,3 +100,6 @@ class Principal:
 
 ANYBODY = Principal(is_admin=True)
 """Every client of a server that asks nobody who they are."""
+
+STRANGER = Principal()
+"""Somebody of whom nothing is known."""

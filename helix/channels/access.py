@@ -2,50 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from helix.access.decision import Permission, decide
+from helix.access.decision import FULL, Permission, decide
 from helix.access.principal import ANYBODY, Kind, Principal
 from helix.access.roles import Right, Role
+from helix.access.sharing import FlowAccess
 from helix.channels.channel import Port
 from helix.delivery.protocol import encode_json
 from helix.documents.merge_patch import JsonObject
 from helix.errors import FlowNotFound, Forbidden
+from helix.flows.session import FlowSession
 from helix.members.cursors import Cursor, Moving
 from helix.members.presence import Person
+from helix.sharing.service import AccessService, Watch
 
 NO_LONGER = "You no longer have access to this flow"
 
 
-def permission_for(port: Port, flow_id: str) -> Permission:
+class Standing:
     """
-    Decide what a channel's client may do with a flow. Nothing is asked of the store, so that it
-    takes no longer where there is such a flow.
+    What a channel's client may do with a flow, from its join to its leave.
 
-    :raises FlowNotFound: when the flow must look as if there were none.
+    :param access: knows what flows give.
+
+    :ivar permission: what it may do; ``None`` for nothing, as before the join.
     """
-    permission = decide(port.principal, flow_id)
-    if permission is None:
-        raise FlowNotFound()
-    return permission
 
+    __slots__ = ("_access", "_flow_id", "_port", "_session", "_watch", "permission")
 
-def decide_again(port: Port, flow_id: str, before: Permission | None) -> Permission | None:
-    """
-    Decide anew for a joined channel, and tell its client where that changes something: by ``role``,
-    or by ``access_revoked``, which ends the channel for good.
+    def __init__(self, port: Port, flow_id: str, access: AccessService) -> None:
+        self.permission: Permission | None = None
+        self._port = port
+        self._flow_id = flow_id
+        self._access = access
+        self._watch: Watch | None = None
+        self._session: FlowSession | None = None
 
-    :param before: what the client may do so far.
-    :return: what it may do from now on; ``None`` for nothing.
-    """
-    now = decide(port.principal, flow_id)
-    if now is None:
-        port.push("access_revoked", encode_json({"reason": NO_LONGER}))
-        port.end("phx_close")
-    elif before is None or (now.role, now.paths) != (before.role, before.paths):
-        port.push("role", encode_json(described(now)))
-    return now
+    @property
+    def may_create(self) -> bool:
+        """Whether the client may open the flow if there is none."""
+        return self._port.principal.may_create(self._flow_id)
+
+    @property
+    def owner(self) -> str:
+        """Who owns the flow if the client makes it."""
+        return self._port.principal.id if self.may_create else ""
+
+    async def begin(self, changed: Callable[[], None]) -> None:
+        """
+        Find out what the client may do, before the flow is looked at.
+
+        :param changed: called from `enter` to `end`, when something else than the client's token
+            may have changed that.
+        :raises FlowNotFound: when the flow must look as if there were none. To find that out takes
+            the same time whether there is one or not.
+        :raises StoreError: when it can't be found out.
+        """
+        principal = self._port.principal
+        if principal is ANYBODY:
+            self.permission = FULL
+            return
+        permission = await self._access.permission(principal, self._flow_id)
+        if permission is None and not self.may_create:
+            raise FlowNotFound()
+        self._watch = await self._access.watch(
+            principal, self._flow_id, lambda: None if self._session is None else changed()
+        )
+
+    def enter(self, session: FlowSession) -> None:
+        """
+        Decide for the flow as it is open now.
+
+        :raises FlowNotFound: as `begin`; the client may be somebody else by now.
+        """
+        self._session = session
+        self.permission = self._decide()
+        if self.permission is None:
+            raise FlowNotFound()
+
+    def end(self) -> None:
+        """The client has left, or was never let in."""
+        self.permission = self._session = None
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.end()
+
+    def decide_again(self) -> None:
+        """
+        Decide anew, and tell the client where that changes something: by ``role``, or by
+        ``access_revoked``, which ends the channel for good.
+        """
+        before, self.permission = self.permission, self._decide()
+        now = self.permission
+        if now is None:
+            self._port.push("access_revoked", encode_json({"reason": NO_LONGER}))
+            self._port.end("phx_close")
+        elif before is None or (now.role, now.paths) != (before.role, before.paths):
+            self._port.push("role", encode_json(described(now)))
+
+    def check(self, right: Right) -> None:
+        """
+        Check a request.
+
+        :raises Forbidden: when what the client may do doesn't suffice.
+        """
+        if self.permission is None:
+            raise Forbidden(NO_LONGER)
+        self.permission.check(right)
+
+    @property
+    def edits_all(self) -> bool:
+        """Whether the client may change all of the document."""
+        return self.permission is not None and self.permission.edits_all
+
+    def check_edit(self, effective: JsonObject, content: Mapping[str, Any]) -> None:
+        """
+        Check what an edit changes, when its turn comes: the role may have changed since it was
+        sent.
+
+        :param effective: what it really changes; nothing is always allowed.
+        :param content: the document before it.
+        :raises Forbidden, ForbiddenPath: when that isn't allowed.
+        """
+        if self.permission is None:
+            raise Forbidden(NO_LONGER)
+        if effective:
+            self.permission.check_patch(effective, content)
+
+    def _decide(self) -> Permission | None:
+        principal = self._port.principal
+        if self._watch is None:
+            return decide(principal, self._flow_id)
+        is_stored = self._session is None or self._session.log.is_stored
+        if not is_stored and self.may_create:
+            # It is nobody's yet, and will be theirs if they edit it first.
+            return decide(principal, self._flow_id, FlowAccess(principal.id))
+        return decide(principal, self._flow_id, self._watch.access)
 
 
 def described(permission: Permission) -> dict[str, object]:
@@ -54,44 +148,6 @@ def described(permission: Permission) -> dict[str, object]:
     if permission.paths is not None:
         told["paths"] = [path.text for path in permission.paths]
     return told
-
-
-def edits_all(permission: Permission | None) -> bool:
-    """
-    Tell whether a permission lets all of the document be changed.
-
-    :param permission: ``None`` where nothing is left of it.
-    """
-    return permission is not None and permission.edits_all
-
-
-def check_right(permission: Permission | None, right: Right) -> None:
-    """
-    Check a request.
-
-    :param permission: ``None`` where nothing is left of it.
-    :raises Forbidden: when it doesn't suffice.
-    """
-    if permission is None:
-        raise Forbidden(NO_LONGER)
-    permission.check(right)
-
-
-def check_edit(
-    permission: Permission | None, effective: JsonObject, content: Mapping[str, Any]
-) -> None:
-    """
-    Check what an edit changes, when its turn comes: the role may have changed since it was sent.
-
-    :param permission: what its author may do now; ``None`` for nothing any more.
-    :param effective: what it really changes; nothing is always allowed.
-    :param content: the document before it.
-    :raises Forbidden, ForbiddenPath: when that isn't allowed.
-    """
-    if permission is None:
-        raise Forbidden(NO_LONGER)
-    if effective:
-        permission.check_patch(effective, content)
 
 
 def without_foreign_drags(

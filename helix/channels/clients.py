@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Container
 from math import ceil
 from random import Random
 from typing import Final, Protocol
@@ -14,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from helix.access.principal import STRANGER
 from helix.channels.connection import Connection
 from helix.errors import CloseCode, Draining, TooManyConnections
 from helix.limits.addresses import customer_of
@@ -170,6 +172,16 @@ class ClientService(Service):
         self._broken.append(client)
         if self._aborting is None:
             self._aborting = self._clock.callLater(0, self._abort_some)
+
+    def revoke(self, credentials: Container[str]) -> None:
+        """
+        Serve clients as strangers from now on. They are told what they may not do any more.
+
+        :param credentials: by which they came in. (`helix.access.principal.Principal`)
+        """
+        for client in list(self._clients):
+            if client.connection.principal.credential in credentials:
+                client.connection.become(STRANGER)
 
     def lagging(self, client: Client) -> None:
         """Emit that a client has begun to lag."""

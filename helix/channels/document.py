@@ -13,17 +13,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from helix.access.decision import Permission
 from helix.access.principal import ANYBODY
 from helix.access.roles import Right
 from helix.chain import chain_text, parse_chain
 from helix.channels.access import (
-    check_edit,
-    check_right,
-    decide_again,
+    Standing,
     described,
-    edits_all,
-    permission_for,
     person_of,
     without_foreign_drags,
 )
@@ -35,7 +30,6 @@ from helix.documents.document import FlowDocument, JsonObject, deleted_nodes
 from helix.documents.ids import check_key, public_id
 from helix.documents.text_merge import merge_patch
 from helix.errors import (
-    FlowNotFound,
     HelixError,
     InvalidParameters,
     PreconditionFailed,
@@ -52,6 +46,7 @@ from helix.limits.weight import BYTES_PER_UNIT, is_too_heavy
 from helix.log.edits import Accepted, Check, Submission
 from helix.members.cursors import parse_cursor
 from helix.members.presence import Person, check_user, parse_meta
+from helix.sharing.service import AccessService
 
 MAX_UNANSWERED = 1000
 """Patches of one member that may wait for the store."""
@@ -116,6 +111,7 @@ class DocumentChannel:
     are refused until they are sent again, too; otherwise they would overtake it.
 
     :param limits: the limits, as the client is told.
+    :param access: knows what flows give.
     """
 
     __slots__ = (
@@ -123,11 +119,11 @@ class DocumentChannel:
         "_limits",
         "_missed",
         "_order",
-        "_permission",
         "_person",
         "_port",
         "_service",
         "_session",
+        "_standing",
         "_unanswered",
         "outlet",
         "topic",
@@ -136,7 +132,12 @@ class DocumentChannel:
     _log: Final = Logger(namespace="helix.channels")
 
     def __init__(
-        self, service: FlowSessionService, flow_id: str, port: Port, limits: PatchLimits
+        self,
+        service: FlowSessionService,
+        flow_id: str,
+        port: Port,
+        limits: PatchLimits,
+        access: AccessService,
     ) -> None:
         self.topic = port.topic
         self.outlet = port.outlet
@@ -145,7 +146,7 @@ class DocumentChannel:
         self._port = port
         self._limits = limits
         self._session: FlowSession | None = None
-        self._permission: Permission | None = None
+        self._standing = Standing(port, flow_id, access)
         self._person = Person("", "")
         self._order = PatchOrder()
         self._unanswered = 0
@@ -156,24 +157,26 @@ class DocumentChannel:
         return self._person.name
 
     async def join(self, params: bytes) -> Sequence[Data]:
+        try:
+            return await self._join(params)
+        except BaseException:
+            self.leave()
+            raise
+
+    async def _join(self, params: bytes) -> Sequence[Data]:
         with self._service.refusals_told(self._flow_id):
-            permission_for(self._port, self._flow_id)
+            await self._standing.begin(self.decide_again)
         self.outlet.check_room()
         given = _read_params(params)
-        principal = self._port.principal
-        self._person = person_of(principal, _person_of(given))
+        self._person = person_of(self._port.principal, _person_of(given))
         self._session, joined = await self._service.join_document(
             self._flow_id,
             self,
             self._person,
             _past_of(given),
-            principal.may_create(self._flow_id),
+            self._standing.may_create,
         )
-        try:
-            self._permission = permission_for(self._port, self._flow_id)
-        except FlowNotFound:  # meanwhile it is another principal's connection
-            self.leave()
-            raise
+        self._standing.enter(self._session)
         began = self._port.work()
         self._missed = joined.missed
         response = self._response(joined)
@@ -206,7 +209,7 @@ class DocumentChannel:
         raise UnknownEvent()
 
     def decide_again(self) -> None:
-        self._permission = decide_again(self._port, self._flow_id, self._permission)
+        self._standing.decide_again()
         if self._session is not None and not self.edits_all:
             self._service.guard(self._session, self._session.awareness.drop, self)
 
@@ -222,6 +225,7 @@ class DocumentChannel:
         return full_refusal(error)
 
     def leave(self) -> None:
+        self._standing.end()
         session, self._session = self._session, None
         if session is not None:
             self._service.guard(session, session.leave, self, self._person.client_id)
@@ -233,12 +237,16 @@ class DocumentChannel:
         return self._person.name
 
     @property
+    def owner(self) -> str:
+        return self._standing.owner
+
+    @property
     def edits_all(self) -> bool:
-        return edits_all(self._permission)
+        return self._standing.edits_all
 
     def check_edit(self, effective: JsonObject, content: Mapping[str, Any]) -> None:
-        if not edits_all(self._permission):
-            check_edit(self._permission, effective, content)
+        if not self._standing.edits_all:
+            self._standing.check_edit(effective, content)
 
     def push(self, event: str, payload: bytes) -> None:
         self._port.push(event, payload)
@@ -277,9 +285,10 @@ class DocumentChannel:
 
     def _described(self) -> dict[str, object]:
         """What the client may do, where that isn't the same for everybody."""
-        if self._port.principal is ANYBODY or self._permission is None:
+        permission = self._standing.permission
+        if self._port.principal is ANYBODY or permission is None:
             return {}
-        return described(self._permission)
+        return described(permission)
 
     def _told_in_parts(self, response: Sequence[Data]) -> Sequence[Data]:
         """Send a large answer in parts, and give the reply: the number of parts."""
@@ -296,9 +305,10 @@ class DocumentChannel:
 
     def _point(self, payload: bytes) -> None:
         session, cursor = self._alive(), parse_cursor(payload)
-        if cursor is not None and self._permission is not None and not self.edits_all:
+        permission = self._standing.permission
+        if cursor is not None and permission is not None and not permission.edits_all:
             content = session.log.document.content
-            cursor = without_foreign_drags(self._permission, cursor, content)
+            cursor = without_foreign_drags(permission, cursor, content)
         self._service.guard(session, session.awareness.point, self, cursor)
 
     def _show(self, payload: bytes) -> bytes:
@@ -323,15 +333,15 @@ class DocumentChannel:
             self._order.fail(given.op_id)
             raise TooManyPending()
         self._unanswered += 1
-        patch, bases = given.patch, given.bases
+        patch, bases, standing = given.patch, given.bases, self._standing
 
         def stage(document: FlowDocument, dropped: list[str]) -> JsonObject:
             content = document.content
-            if edits_all(self._permission):
+            if standing.edits_all:
                 return document.stage(merge_patch(content, patch, bases), dropped=dropped)
-            check_right(self._permission, Right.EDIT)
+            standing.check(Right.EDIT)
             effective = document.stage(merge_patch(content, patch, bases), dropped=dropped)
-            check_edit(self._permission, effective, content)
+            standing.check_edit(effective, content)
             return effective
 
         submission = Submission(
@@ -339,6 +349,7 @@ class DocumentChannel:
             self._person.name,
             self._person.client_id,
             given.op_id,
+            self.owner,
             check=_check_of(given.if_version),
             outlet=self.outlet,
             size=len(text),

@@ -7,9 +7,7 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
-from helix.access.decision import decide
 from helix.access.roles import Right
 from helix.channels.channel import Port, plain_refusal
 from helix.delivery.protocol import EMPTY, Data, encode_json
@@ -23,6 +21,7 @@ from helix.errors import (
     UnknownEvent,
 )
 from helix.flows.service import FlowSessionService
+from helix.sharing.service import AccessService
 
 
 class _FlowDeleted(msgspec.Struct):
@@ -40,17 +39,23 @@ class ManagementChannel:
     """
     ``flow_management``: ends the sessions of flows that were deleted elsewhere.
 
+    :param access: knows what flows give, and to whom.
     :param delete: also deletes the flow; ``None`` if that isn't wanted.
     """
 
     user_name = ""
 
-    __slots__ = ("_delete", "_port", "_service")
+    __slots__ = ("_access", "_delete", "_port", "_service")
 
     def __init__(
-        self, service: FlowSessionService, port: Port, delete: Delete | None = None
+        self,
+        service: FlowSessionService,
+        port: Port,
+        access: AccessService,
+        delete: Delete | None = None,
     ) -> None:
         self._service = service
+        self._access = access
         self._port = port
         self._delete = delete
 
@@ -69,7 +74,10 @@ class ManagementChannel:
             flow_id = parse_flow_id(None if binary else _decode_deleted(payload).flow_id)
         except (msgspec.MsgspecError, InvalidFlowId):
             raise InvalidFlowIdParameter() from None
-        permission = decide(self._port.principal, flow_id)
+        return Deferred.fromCoroutine(self._deleted(flow_id))
+
+    async def _deleted(self, flow_id: str) -> bytes:
+        permission = await self._access.permission(self._port.principal, flow_id)
         if permission is None or not permission.allows(Right.MANAGE):
             return _closed(0)
         by = self._port.user_name
@@ -77,21 +85,17 @@ class ManagementChannel:
             return self._close(flow_id, by)
         session = self._service.get(flow_id)
         count = 0 if session is None else session.client_count
-        deleted = self._delete(flow_id, by)
-        return deleted.addCallbacks(
-            lambda _: _closed(count), self._not_there, errbackArgs=(flow_id, by)
-        )
+        try:
+            await self._delete(flow_id, by)
+        except FlowNotFound:  # one that isn't stored may still be open
+            return self._close(flow_id, by)
+        return _closed(count)
 
     def _close(self, flow_id: str, by: str) -> bytes:
         try:
             return _closed(self._service.close(flow_id, by))
         except SessionNotFound:
             return _closed(0)
-
-    def _not_there(self, failure: Failure, flow_id: str, by: str) -> bytes:
-        """A flow that isn't stored may still be open."""
-        failure.trap(FlowNotFound)
-        return self._close(flow_id, by)
 
     def decide_again(self) -> None:
         """Each push asks what the client may do."""

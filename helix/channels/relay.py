@@ -11,23 +11,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from helix.access.decision import Permission
 from helix.access.principal import ANYBODY
 from helix.access.roles import Right
-from helix.channels.access import (
-    check_edit,
-    check_right,
-    decide_again,
-    described,
-    edits_all,
-    permission_for,
-)
+from helix.channels.access import Standing, described
 from helix.channels.change_order import ChangeOrder
 from helix.channels.channel import Port, plain_refusal
 from helix.delivery.protocol import EMPTY, Data, encode_json
 from helix.documents.merge_patch import JsonObject
 from helix.errors import (
-    FlowNotFound,
     ForbiddenPath,
     HelixError,
     MissingChanges,
@@ -38,6 +29,7 @@ from helix.flows.session import FlowSession
 from helix.interfaces import IMember
 from helix.limits.apart import AT_ONCE_BYTES
 from helix.members.relay.reading import may_be_edit, parse_changes
+from helix.sharing.service import AccessService
 
 
 class _FlowChange(msgspec.Struct, gc=False):
@@ -63,40 +55,46 @@ class RelayChannel:
     __slots__ = (
         "_flow_id",
         "_order",
-        "_permission",
         "_port",
         "_service",
         "_session",
+        "_standing",
         "outlet",
         "topic",
     )
 
     _log: Final = Logger(namespace="helix.channels")
 
-    def __init__(self, service: FlowSessionService, flow_id: str, port: Port) -> None:
+    def __init__(
+        self, service: FlowSessionService, flow_id: str, port: Port, access: AccessService
+    ) -> None:
         self.topic = port.topic
         self.outlet = port.outlet
         self._service = service
         self._flow_id = flow_id
         self._port = port
         self._order = ChangeOrder()
-        self._permission: Permission | None = None
+        self._standing = Standing(port, flow_id, access)
         self._session: FlowSession | None = None
 
     async def join(self, params: bytes) -> Sequence[Data]:
-        with self._service.refusals_told(self._flow_id):
-            permission_for(self._port, self._flow_id)
-        self.outlet.check_room()
-        may_create = self._port.principal.may_create(self._flow_id)
-        self._session = await self._service.join(self._flow_id, self, may_create)
         try:
-            self._permission = permission_for(self._port, self._flow_id)
-        except FlowNotFound:  # meanwhile it is another principal's connection
+            return await self._join()
+        except BaseException:
             self.leave()
             raise
-        if self._port.principal is ANYBODY:
+
+    async def _join(self) -> Sequence[Data]:
+        with self._service.refusals_told(self._flow_id):
+            await self._standing.begin(self.decide_again)
+        self.outlet.check_room()
+        may_create = self._standing.may_create
+        self._session = await self._service.join(self._flow_id, self, may_create)
+        self._standing.enter(self._session)
+        permission = self._standing.permission
+        if self._port.principal is ANYBODY or permission is None:
             return (EMPTY,)
-        return (encode_json(described(self._permission)),)
+        return (encode_json(described(permission)),)
 
     def joined(self) -> None:
         assert self._session is not None
@@ -114,7 +112,7 @@ class RelayChannel:
         raise UnknownEvent()
 
     def decide_again(self) -> None:
-        self._permission = decide_again(self._port, self._flow_id, self._permission)
+        self._standing.decide_again()
 
     def _change(
         self, session: FlowSession, payload: bytes, binary: bool
@@ -148,7 +146,7 @@ class RelayChannel:
     ) -> bytes:
         """Pass on what is no edit: unread, so that it can't be seen to lie within some paths."""
         if not self.edits_all:
-            check_right(self._permission, Right.EDIT)
+            self._standing.check(Right.EDIT)
             raise ForbiddenPath()
         sent = self._service.guard(session, change, changes)
         if not sent.called:
@@ -190,6 +188,7 @@ class RelayChannel:
         return plain_refusal(error)
 
     def leave(self) -> None:
+        self._standing.end()
         session, self._session = self._session, None
         if session is not None:
             self._service.guard(session, session.leave, self)
@@ -201,12 +200,16 @@ class RelayChannel:
         return self._port.principal.name
 
     @property
+    def owner(self) -> str:
+        return self._standing.owner
+
+    @property
     def edits_all(self) -> bool:
-        return edits_all(self._permission)
+        return self._standing.edits_all
 
     def check_edit(self, effective: JsonObject, content: Mapping[str, Any]) -> None:
-        if not edits_all(self._permission):
-            check_edit(self._permission, effective, content)
+        if not self._standing.edits_all:
+            self._standing.check_edit(effective, content)
 
     def push(self, event: str, payload: bytes) -> None:
         self._port.push(event, payload)

@@ -13,6 +13,7 @@ from helix.delivery.protocol import EMPTY
 from helix.documents.ids import parse_new_flow_id
 from helix.errors import InvalidParameters, UnmatchedTopic
 from helix.flows.service import FlowSessionService
+from helix.sharing.service import AccessService
 
 FLOW_TOPIC = "flow:"
 MANAGEMENT_TOPIC = "flow_management"
@@ -39,11 +40,13 @@ class Router:
 
     :ivar service: whose flows are joined.
     :ivar limits: what members in document mode are told of them.
+    :ivar access: knows what flows give, and to whom.
     :ivar delete: deletes a flow of which management is told so; ``None`` where that isn't wanted.
     """
 
     service: FlowSessionService
     limits: PatchLimits
+    access: AccessService
     delete: Delete | None = None
 
     def channel(self, port: Port, params: bytes) -> Channel:
@@ -58,10 +61,10 @@ class Router:
         if port.topic.startswith(FLOW_TOPIC):
             flow_id = parse_new_flow_id(port.topic.removeprefix(FLOW_TOPIC))
             if _mode(params) == "document":
-                return DocumentChannel(self.service, flow_id, port, self.limits)
-            return RelayChannel(self.service, flow_id, port)
+                return DocumentChannel(self.service, flow_id, port, self.limits, self.access)
+            return RelayChannel(self.service, flow_id, port, self.access)
         if port.topic == MANAGEMENT_TOPIC:
-            return ManagementChannel(self.service, port, self.delete)
+            return ManagementChannel(self.service, port, self.access, self.delete)
         raise UnmatchedTopic()
 
 

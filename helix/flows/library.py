@@ -94,6 +94,7 @@ class FlowLibrary:
         self._store = logs.store
         self._wall = logs.wall
         self._new_epoch = logs.new_epoch
+        self._made = logs.made
         self._new_id = new_id
         self._apart = logs.apart
 
@@ -169,6 +170,7 @@ class FlowLibrary:
         size: int = 0,
         charge: Charge | None = None,
         replaces: bool = True,
+        owner: str = "",
     ) -> Deferred[FlowState]:
         """
         Create a flow; its first entry is the difference of ``document`` to the empty document.
@@ -179,23 +181,31 @@ class FlowLibrary:
         :param size: bytes that ``document`` took, about.
         :param charge: as that of `helix.log.edits.Submission`.
         :param replaces: whether it takes the place of a deleted flow of that id, which is lost.
+        :param owner: the id of the principal who owns it; empty for nobody.
         :raises InvalidPatch, DocumentTooLarge: when the document can't be.
         :raises FlowExists: when there is a flow of that id, perhaps a deleted one.
         """
         return Deferred.fromCoroutine(
-            self._create(lambda: complete(document), flow_id, by, size, charge, replaces=replaces)
+            self._create(
+                lambda: complete(document), flow_id, by, size, charge, validate_new, replaces, owner
+            )
         )
 
     def duplicate(
-        self, flow_id: str, by: str = "", who: str | None = None, charge: Charge | None = None
+        self,
+        flow_id: str,
+        by: str = "",
+        who: str | None = None,
+        charge: Charge | None = None,
+        owner: str = "",
     ) -> Deferred[FlowState]:
         """
         Make a flow that is a copy of another, with an id and ids of its own.
 
-        :param by, charge: as those of `create`.
+        :param by, charge, owner: as those of `create`.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._duplicate(flow_id, by, who, charge))
+        return Deferred.fromCoroutine(self._duplicate(flow_id, by, who, charge, owner))
 
     def import_(
         self,
@@ -205,14 +215,16 @@ class FlowLibrary:
         size: int = 0,
         charge: Charge | None = None,
         replaces: bool = True,
+        owner: str = "",
     ) -> Deferred[ImportedFlow]:
         """
         Make a flow from a file's content. (`helix.documents.importing`)
 
-        :param by, size, charge, replaces: as those of `create`.
+        :param by, size, charge, replaces, owner: as those of `create`.
         :raises InvalidPatch, DocumentTooLarge, FlowExists: as `create`.
         """
-        return Deferred.fromCoroutine(self._import(given, flow_id, by, size, charge, replaces))
+        imported = self._import(given, flow_id, by, size, charge, replaces, owner)
+        return Deferred.fromCoroutine(imported)
 
     # changing
 
@@ -370,6 +382,7 @@ class FlowLibrary:
         charge: Charge | None,
         check: _Validate = validate_new,
         replaces: bool = True,
+        owner: str = "",
     ) -> FlowState:
         def make() -> tuple[Summary, bytes, bytes]:
             document = FlowDocument(check(make_whole(), self.limits))
@@ -384,14 +397,15 @@ class FlowLibrary:
         flow_id = self._new_id() if flow_id is None else flow_id
         entries = chained(origin_of(epoch), first)
         try:
-            head = await self._store.create(flow_id, epoch, now, entries, summary, replaces)
+            head = await self._store.create(flow_id, epoch, now, entries, summary, replaces, owner)
         except FlowDeleted:
             raise FlowExists() from None
+        self._made(flow_id, owner)
         self._service.refresh(flow_id)
         return FlowState(head, head.version, encoded)
 
     async def _duplicate(
-        self, flow_id: str, by: str, who: str | None, charge: Charge | None
+        self, flow_id: str, by: str, who: str | None, charge: Charge | None, owner: str
     ) -> FlowState:
         state = await self._reader.read(flow_id, None, who)
 
@@ -399,7 +413,7 @@ class FlowLibrary:
             return duplicate(decode_in_parts(state.document), self._new_id)
 
         size = len(state.document)
-        return await self._create(copy, None, by, size, charge, validate_past)
+        return await self._create(copy, None, by, size, charge, validate_past, owner=owner)
 
     async def _import(
         self,
@@ -409,10 +423,11 @@ class FlowLibrary:
         size: int,
         charge: Charge | None,
         replaces: bool,
+        owner: str,
     ) -> ImportedFlow:
         found = await self._apart(size, partial(read_import, given, self._new_id), charge)
         state = await self._create(
-            lambda: found.document, flow_id, by, size, charge, replaces=replaces
+            lambda: found.document, flow_id, by, size, charge, validate_new, replaces, owner
         )
         return ImportedFlow(state, found.dropped_nodes, found.dropped_edges, found.dropped_parents)
 

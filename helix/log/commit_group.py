@@ -79,6 +79,11 @@ class CommitGroup:
         """The log's version after the entries."""
         return self._log.version + len(self.entries)
 
+    @property
+    def owner(self) -> str:
+        """Who owns the flow if these edits make it; there is one at least."""
+        return self._entering[0].submission.owner
+
     def take(self, pending: Pending) -> None:
         """
         Stage a submission on those before it. If it is refused, its submitter is told; at once if

@@ -288,7 +288,11 @@ class CommitLoop:
                 log.flow_id, log.epoch, log.version, log.chain, group.entries, summary
             )
         else:
-            appended = store.create(log.flow_id, log.epoch, log.created_at, group.entries, summary)
+            owner = group.owner
+            appended = store.create(
+                log.flow_id, log.epoch, log.created_at, group.entries, summary, owner=owner
+            )
+            appended.addCallback(lambda _: self._settings.made(log.flow_id, owner))
         self._appending = True
         appended.addCallbacks(
             self._appended, self._append_failed, (group,), {}, (group,)

@@ -68,6 +68,7 @@ class Submission(msgspec.Struct, frozen=True):
         what it leaves out of the edit to the list (JSON Pointers); raises the error that refuses
         the edit. It may be called again, for another document, if another writer was first.
     :ivar by: the author, as a name to show.
+    :ivar owner: who owns the flow if this makes it: the id of a principal; empty for nobody.
     :ivar client_id: the submitter's public id; with ``op_id``, the idempotency key, by which a
         resend is recognised.
     :ivar op_id: ``None`` exactly when ``client_id`` is.
@@ -86,6 +87,7 @@ class Submission(msgspec.Struct, frozen=True):
     by: str = ""
     client_id: str | None = None
     op_id: int | None = None
+    owner: str = ""
     check: Check = None
     outlet: Corkable | None = None
     size: int = 0

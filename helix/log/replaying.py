@@ -46,6 +46,10 @@ def _decode(text: bytes) -> JsonObject:
     return decoded
 
 
+def _tell_nobody(_flow_id: str, _owner: str) -> None:
+    """Nobody wants to know that a flow was made."""
+
+
 @attrs.frozen
 class LogSettings:
     """
@@ -57,6 +61,8 @@ class LogSettings:
     :ivar work: gives the time that measures staging, in seconds. It is called twice per edit, so it
         must be quick.
     :ivar apart: does what takes long.
+    :ivar made: told the id of a flow that was made, and of its owner (empty for nobody), as soon as
+        it is stored.
     """
 
     store: IFlowStore
@@ -66,6 +72,7 @@ class LogSettings:
     new_epoch: Callable[[], str]
     work: Callable[[], float] = perf_counter
     apart: Apart = at_once
+    made: Callable[[str, str], None] = _tell_nobody
 
 
 @attrs.frozen

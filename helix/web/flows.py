@@ -12,6 +12,7 @@ from twisted.web.http import NO_CONTENT
 from twisted.web.iweb import IRequest
 
 from helix import __version__
+from helix.access.decision import Permission
 from helix.access.roles import Right
 from helix.delivery.protocol import T, encode_json
 from helix.documents.decoding import Decoder, PartsDecoder
@@ -28,13 +29,8 @@ from helix.flows.service import FlowSessionService
 from helix.flows.version_names import VersionNames, parse_version_name
 from helix.limits.apart import Apart, at_once
 from helix.limits.weight import BYTES_PER_UNIT, DOCUMENT_BYTES_PER_UNIT
-from helix.log.edits import Accepted, FlowState, Permit
-from helix.web.access import (
-    check_access,
-    check_creation,
-    describe_access,
-    permit_of,
-)
+from helix.log.edits import Accepted, FlowState
+from helix.web.access import RestAccess, describe_access, owner_of, permit_of
 from helix.web.admission import Visitors, body_bytes
 from helix.web.etags import Conditions, digest_tag, tag_of
 from helix.web.flow_list import page_of, read_query
@@ -127,6 +123,7 @@ class FlowRoutes:
     """
     The routes under ``/api/flows``.
 
+    :param access: asks what clients may do.
     :param max_change_bytes: the largest body with changes that are only broadcast.
     :param apart: does what takes long.
     """
@@ -139,6 +136,7 @@ class FlowRoutes:
         names: VersionNames,
         sessions: FlowSessionService,
         visitors: Visitors,
+        access: RestAccess,
         max_change_bytes: int,
         apart: Apart = at_once,
     ) -> None:
@@ -146,6 +144,7 @@ class FlowRoutes:
         self._library = library
         self._names = names
         self._visitors = visitors
+        self._access = access
         self._sessions = sessions
         limits = library.limits
         largest = WHITE_SPACE * limits.max_document_bytes
@@ -169,7 +168,7 @@ class FlowRoutes:
         query = read_query(request, self._library.ago)
         heads = await self._library.list(query)
         # What the page says comes of these alone, so it needn't be made to be known.
-        access = [describe_access(request, head.flow_id) for head in heads]
+        access = await self._access.describe(request, [head.flow_id for head in heads])
         tag = digest_tag(encode_json([__version__, query.limit - 1, heads, access]))
         if write_known(request, tag, Conditions.of(request)):
             return b""
@@ -180,13 +179,14 @@ class FlowRoutes:
         self._visitors.check_creation(request)
         wanted = await self._read_large(request, _CREATION, self._document)
         flow_id = None if wanted.id is msgspec.UNSET else parse_new_flow_id(wanted.id)
-        replaces = check_creation(request, flow_id)
+        replaces = await self._access.check_creation(request, flow_id)
         document = self._document_of(wanted)
         by, charge = read_user_name(request), self._visitors.charge_of(request)
+        size, owner = body_bytes(request), owner_of(request)
         state = await _to_the_end(
-            self._library.create(document, flow_id, by, body_bytes(request), charge, replaces)
+            self._library.create(document, flow_id, by, size, charge, replaces, owner)
         )
-        return self._created(request, state)
+        return await self._created(request, state)
 
     @app.route("/api/flows/import", methods=["POST"])
     async def import_flow(self, request: IRequest) -> bytes:
@@ -194,25 +194,26 @@ class FlowRoutes:
         given = await self._read_large(request, _ANYTHING, self._file)
         wanted = read_text(request, "id")
         flow_id = None if wanted is None else parse_new_flow_id(wanted)
-        replaces = check_creation(request, flow_id)
+        replaces = await self._access.check_creation(request, flow_id)
         by, charge = read_user_name(request), self._visitors.charge_of(request)
+        size, owner = body_bytes(request), owner_of(request)
         imported = await _to_the_end(
-            self._library.import_(given, flow_id, by, body_bytes(request), charge, replaces)
+            self._library.import_(given, flow_id, by, size, charge, replaces, owner)
         )
         dropped = {
             "nodes": imported.dropped_nodes,
             "edges": imported.dropped_edges,
             "parents": imported.dropped_parents,
         }
-        return self._created(request, imported.state, dropped=dropped)
+        return await self._created(request, imported.state, dropped=dropped)
 
     # one flow
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["GET"])
     async def read(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, _ = self._check(request, flow_id, Right.READ)
+        flow_id, permission = await self._check(request, flow_id, Right.READ)
         version, conditions = read_number(request, "version", None, 0), Conditions.of(request)
-        access = describe_access(request, flow_id)
+        access = describe_access(request, permission)
         role = str(access.get("role", ""))
         if version is None and conditions.none_match is not None:
             head = await self._library.head(flow_id)
@@ -227,7 +228,8 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PATCH"])
     async def patch(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, permit = self._check(request, flow_id, Right.EDIT)
+        flow_id, permission = await self._check(request, flow_id, Right.EDIT)
+        permit = permit_of(permission)
         patch = read_body(request, _ANYTHING, self._patch, (MERGE_PATCH, JSON))
         check, by = Conditions.of(request).check, read_user_name(request)
         charge = self._visitors.charge_of(request)
@@ -237,7 +239,8 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PUT"])
     async def replace(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, permit = self._check(request, flow_id, Right.EDIT)
+        flow_id, permission = await self._check(request, flow_id, Right.EDIT)
+        permit = permit_of(permission)
         document = await self._read_large(request, _ANYTHING, self._document)
         check, by = Conditions.of(request).check, read_user_name(request)
         charge, size = self._visitors.charge_of(request), body_bytes(request)
@@ -247,36 +250,37 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["DELETE"])
     async def delete(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, _ = self._check(request, flow_id, Right.MANAGE)
+        flow_id, permission = await self._check(request, flow_id, Right.MANAGE)
         check, by = Conditions.of(request).check, read_user_name(request)
         if check is not None:
             head = await self._library.head(flow_id)
             check(head.epoch, head.version, head.chain)
         head = await _to_the_end(self._library.delete(flow_id, by))
-        return write_json(request, describe_flow(head) | describe_access(request, flow_id))
+        return write_json(request, describe_flow(head) | describe_access(request, permission))
 
     @app.route("/api/flows/<flow:flow_id>/undelete", methods=["POST"])
     async def undelete(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, _ = self._check(request, flow_id, Right.MANAGE)
+        flow_id, permission = await self._check(request, flow_id, Right.MANAGE)
         head = await _to_the_end(self._library.undelete(flow_id))
         request.setHeader(b"etag", tag_of(head.epoch, head.version, head.chain).encode())
-        return write_json(request, describe_flow(head) | describe_access(request, flow_id))
+        return write_json(request, describe_flow(head) | describe_access(request, permission))
 
     @app.route("/api/flows/<flow:flow_id>/duplicate", methods=["POST"])
     async def duplicate(self, request: IRequest, flow_id: str) -> bytes:
         self._visitors.check_creation(request)
-        flow_id, _ = self._check(request, flow_id, Right.READ)
-        check_creation(request, None)
-        by = read_user_name(request)
+        flow_id, _ = await self._check(request, flow_id, Right.READ)
+        await self._access.check_creation(request, None)
+        by, owner = read_user_name(request), owner_of(request)
         who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
-        state = await _to_the_end(self._library.duplicate(flow_id, by, who, charge))
+        state = await _to_the_end(self._library.duplicate(flow_id, by, who, charge, owner))
         if charge is not None:
             charge(0.0, len(state.document))
-        return self._created(request, state)
+        return await self._created(request, state)
 
     @app.route("/api/flows/<flow:flow_id>/restore", methods=["POST"])
     async def restore(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, permit = self._check(request, flow_id, Right.EDIT)
+        flow_id, permission = await self._check(request, flow_id, Right.EDIT)
+        permit = permit_of(permission)
         version = int(read_body(request, _RESTORATION, self._change).version)
         check, by = Conditions.of(request).check, read_user_name(request)
         who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
@@ -286,7 +290,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/entries", methods=["GET"])
     async def entries(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, _ = self._check(request, flow_id, Right.READ)
+        flow_id, _ = await self._check(request, flow_id, Right.READ)
         after = read_number(request, "after", 0, 0) or 0
         limit = read_limit(request, ENTRIES_ON_A_PAGE)
         who = self._visitors.customer(request)
@@ -296,13 +300,13 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/versions", methods=["GET"])
     async def versions(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, _ = self._check(request, flow_id, Right.READ)
+        flow_id, _ = await self._check(request, flow_id, Right.READ)
         listed = await self._names.list(flow_id)
         return write_json(request, {"epoch": listed.epoch, "versions": listed.versions})
 
     @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["PUT"])
     async def name_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
-        flow_id, _ = self._check(request, flow_id, Right.EDIT)
+        flow_id, _ = await self._check(request, flow_id, Right.EDIT)
         name = parse_version_name(read_body(request, _NAMING, self._change).name)
         place = (flow_id, parse_number("version", version, 0))
         check, by = Conditions.of(request).check, read_user_name(request)
@@ -312,7 +316,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["DELETE"])
     async def unname_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
-        flow_id, _ = self._check(request, flow_id, Right.EDIT)
+        flow_id, _ = await self._check(request, flow_id, Right.EDIT)
         place = (flow_id, parse_number("version", version, 0))
         check, by = Conditions.of(request).check, read_user_name(request)
         await _to_the_end(self._names.take(*place, by, check))
@@ -321,7 +325,7 @@ class FlowRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/export", methods=["GET"])
     async def export(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, _ = self._check(request, flow_id, Right.READ)
+        flow_id, _ = await self._check(request, flow_id, Right.READ)
         who = self._visitors.customer(request)
         exported, document = await self._library.export(flow_id, who)
         request.setHeader(b"content-disposition", file_name(exported["title"] or exported["id"]))
@@ -330,9 +334,10 @@ class FlowRoutes:
     # what sockets can do
 
     @app.route("/api/flows/<flow:flow_id>/status", methods=["GET"])
-    def status(self, request: IRequest, flow_id: str) -> bytes:
+    async def status(self, request: IRequest, flow_id: str) -> bytes:
         try:
-            session = self._sessions.get(self._check(request, flow_id, Right.READ)[0])
+            flow_id, _ = await self._check(request, flow_id, Right.READ)
+            session = self._sessions.get(flow_id)
         except InvalidFlowId:
             session = None
         return write_json(
@@ -345,8 +350,9 @@ class FlowRoutes:
         )
 
     @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
-    def sync(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id, permit = self._check(request, flow_id, Right.EDIT)
+    async def sync(self, request: IRequest, flow_id: str) -> bytes:
+        flow_id, permission = await self._check(request, flow_id, Right.EDIT)
+        permit = permit_of(permission)
         changes = read_body(request, _SYNC, self._change).changes
         if changes is msgspec.UNSET:
             raise MissingChanges()
@@ -356,17 +362,17 @@ class FlowRoutes:
 
     # inside
 
-    def _check(self, request: IRequest, text: str, right: Right) -> tuple[str, Permit | None]:
+    async def _check(self, request: IRequest, text: str, right: Right) -> tuple[str, Permission]:
         """
         Check what a request wants of a flow, before anything else.
 
         :param text: the flow's id, as the address has it.
-        :return: the id, and what judges the client's patches, if anything does.
+        :return: the id, and what the client may do with the flow.
         :raises InvalidFlowId: when it is none.
-        :raises FlowNotFound, Forbidden: as `helix.web.access.check_access`.
+        :raises FlowNotFound, Forbidden: as `helix.web.access.RestAccess.check`.
         """
         flow_id = parse_flow_id(text)
-        return flow_id, permit_of(check_access(request, flow_id, right))
+        return flow_id, await self._access.check(request, flow_id, right)
 
     def _document_of(self, wanted: _Creation) -> Any:
         """
@@ -394,11 +400,12 @@ class FlowRoutes:
         charge = self._visitors.charge_of(request)
         return await self._apart(len(text), partial(parse_body, text, decode, room), charge)
 
-    def _created(self, request: IRequest, state: FlowState, **more: object) -> bytes:
+    async def _created(self, request: IRequest, state: FlowState, **more: object) -> bytes:
         address = f"/api/flows/{quote(state.head.flow_id, safe='')}"
         request.setHeader(b"location", address.encode())
         request.setHeader(b"etag", _tag_of(state).encode())
-        described = describe_state(state) | describe_access(request, state.head.flow_id) | more
+        (access,) = await self._access.describe(request, [state.head.flow_id])
+        described = describe_state(state) | access | more
         return write_with(request, described, "document", state.document, 201)
 
     def _accepted(self, request: IRequest, flow_id: str, accepted: Accepted) -> bytes:

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
-from helix.access.principal import ANYBODY, Kind, Principal
+from helix.access.principal import ANYBODY, STRANGER, Kind, Principal
 from helix.errors import Forbidden, TokenRefused, Unauthorized
 from helix.web.admission import Identification, header, principal_of
 from helix.web.credentials import bearer_from
@@ -19,9 +19,6 @@ _PUBLIC = frozenset({b"healthz", b"readyz", b"status.js", b"flow", b"assets"})
 """The first words of addresses that are for everyone: pages, their parts, and health."""
 
 _PUBLIC_API = frozenset({b"openapi.json", b"docs"})
-
-STRANGER = Principal()
-"""Who asks for what is public, and so isn't asked who they are."""
 
 _METRICS = Principal(id="metrics", kind=Kind.SERVICE, is_admin=True)
 """Who has the token for metrics; for no other address."""
@@ -56,7 +53,8 @@ class Gate:
         """
         Identify who makes a request.
 
-        :return: a Deferred, as `Identification.identify`'s; of `STRANGER` for what is public.
+        :return: a Deferred, as `Identification.identify`'s; of `STRANGER` for what is public: who
+            asks for that isn't asked who they are.
         :raises Unauthorized, KeysUnavailable: (through the Deferred) when it isn't accepted.
         """
         path: Sequence[bytes] = request.postpath

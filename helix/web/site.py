@@ -14,7 +14,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from helix import __version__
-from helix.access.principal import ANYBODY, Principal
+from helix.access.principal import ANYBODY, STRANGER, Principal
 from helix.channels.clients import ClientService
 from helix.delivery.backlog import Backlog
 from helix.documents.ids import parse_flow_id
@@ -36,7 +36,7 @@ from helix.web.admission import Visitors, host_of, principal_of
 from helix.web.editor_files import EditorFiles
 from helix.web.etags import Conditions
 from helix.web.flows import FlowRoutes
-from helix.web.gate import STRANGER, Gate, check_admin
+from helix.web.gate import Gate, check_admin
 from helix.web.http_channel import Channel, HttpConnections
 from helix.web.http_request import BodyLimits, LimitedRequest, Words
 from helix.web.openapi import ApiDocs

@@ -202,6 +202,7 @@ class RelayAudience:
         submission = Submission(
             edit.stage,
             member.author,
+            owner=member.owner,
             outlet=member.outlet,
             size=len(changes),
             charge=member.charge,
