@@ -132,7 +132,7 @@ def build_server(
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
-    access = AccessService(store.access, clock, lambda credentials: None)
+    access = AccessService(store.access, clock)
     logs = LogSettings(
         store,
         clock,

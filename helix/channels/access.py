@@ -83,8 +83,11 @@ class Standing:
             raise FlowNotFound()
 
     def end(self) -> None:
-        """The client has left, or was never let in."""
-        self.permission = self._session = None
+        """
+        The client has left, or was never let in. What it has sent before still counts by what it
+        could do then.
+        """
+        self._session = None
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.end()

@@ -114,17 +114,18 @@ class AccessService(Service):
 
     :param store: keeps what flows give.
     :param clock: the reactor.
-    :param on_credentials: is told what was done to credentials, by any process.
+
+    :ivar on_credentials: is told what was done to credentials, by any process.
     """
 
     name = "access"
 
     _log: Final = Logger(namespace="helix.access")
 
-    def __init__(self, store: IAccessStore, clock: IReactorTime, on_credentials: OnCredentials) -> None:
+    def __init__(self, store: IAccessStore, clock: IReactorTime) -> None:
+        self.on_credentials: OnCredentials | None = None
         self._store = store
         self._clock = clock
-        self._on_credentials = on_credentials
         self._watched: dict[str, _Watched] = {}
         self._unread: dict[_Watched, None] = {}
         self._newest: int | None = None
@@ -303,8 +304,9 @@ class AccessService(Service):
         for flow in [*map(self._watched.get, changed), *self._unread]:
             if flow is not None:
                 self._read(flow)
-        if credentials := [entry for entry in entries if entry.credential]:
-            self._on_credentials(credentials)
+        credentials = [entry for entry in entries if entry.credential]
+        if credentials and self.on_credentials is not None:
+            self.on_credentials(credentials)
 
     def _learn_nothing(self, failure: Failure) -> None:
         failure.trap(HelixError)

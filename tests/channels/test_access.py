@@ -136,7 +136,31 @@ def test_acc21_who_may_not_create_opens_no_unknown_flow(world: World, params: An
     client = world.client(principal=only_create)
     ref = client.join(TOPIC, params)
     world.settle()
+    status, told = client.answer(ref)
+    assert (status, told["role"]) == ("ok", "owner")
+    client.cut()
+
+    make_flow(world)
+    client = world.client(principal=only_create)
+    ref = client.join(TOPIC, params)
+    world.settle()
     assert client.answer(ref) == ("error", NOT_FOUND)
+
+
+def test_acc21_who_edits_a_new_flow_first_owns_it(world: World) -> None:
+    first, other = (
+        somebody(None, id=name, create=(FlowPattern.parse("*"),)) for name in ("first", "other")
+    )
+    maker = join(world, first, as_document("maker"))
+    late = join(world, other, as_document("late"))
+    assert patch(maker, {"title": "Mine"})[0] == "ok"
+    events = [event for event, _ in late.events()]
+    assert events[-2:] == ["access_revoked", "phx_close"]
+    assert "access_revoked" not in [event for event, _ in maker.events()]
+    again = world.client(principal=first)
+    ref = again.join(TOPIC, as_document("again"))
+    world.settle()
+    assert again.answer(ref)[1]["role"] == "owner"
 
 
 def test_acc21_a_flow_that_somebody_has_open_is_there(world: World) -> None:

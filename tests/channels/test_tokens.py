@@ -181,7 +181,7 @@ def test_acc29_a_session_of_long_polling_ends_so_that_its_client_comes_back(
 ) -> None:
     poller = stack.poller(f"vsn=2.0.0&token={token(exp=NOW + 70, **GRANTS)}")
     poller.push(TOPIC, "phx_join")
-    assert poller.messages()[0][4]["response"]["role"] == "editor"
+    assert poller.messages()[0][4]["response"]["role"] == "owner"
     told: list[Any] = []
     body: dict[str, Any] = {}
     while stack.clock.seconds() < NOW + 71:
@@ -204,7 +204,7 @@ def test_acc29_acc30_a_socket_is_renewed_and_closed_by_its_tokens(stack: Stack) 
         (reply,) = [message for message in told if message[3] == "phx_reply"]
         return [reply[4]["status"], reply[4]["response"]]
 
-    assert ask("1", "1", TOPIC, "phx_join", {})[1]["role"] == "editor"
+    assert ask("1", "1", TOPIC, "phx_join", {})[1]["role"] == "owner"
     for other, code in ((token(sub="bob"), "forbidden"), ("nonsense", "token_refused")):
         status, response = ask("1", "2", TOPIC, "access_token", {"access_token": other})
         assert (status, response["code"]) == ("error", code)
@@ -327,7 +327,9 @@ def test_acc31_only_what_changes_is_told(world: World) -> None:
     """Each flow by its own grants."""
     both = ("f", "g")
     grants = tuple((FlowPattern.parse(one), grant(Role.EDITOR)) for one in both)
-    everything = attrs.evolve(EDITOR, grants=grants, create=(FlowPattern.parse("*"),))
+    for name in both:
+        world.library.create({}, name)
+    everything = attrs.evolve(EDITOR, grants=grants)
     client = world.client(principal=everything)
     for name in both:
         client.join(f"flow:{name}", as_document(f"c{name}"))

@@ -50,6 +50,7 @@ from helix.limits.addresses import AddressBook, AddressBudget, AddressLimits
 from helix.limits.apart import Apart, at_once
 from helix.log.live_log import LiveLog
 from helix.log.replaying import LogSettings
+from helix.sharing.service import AccessService
 from helix.store.memory import MemoryStore
 from helix.telemetry.events import Telemetry
 from tests.support.rawsocket import split_frames
@@ -435,6 +436,7 @@ class World:
         )
         self.backlog = Backlog(self.clock, self.telemetry, max_queued_bytes)
         self.store = store = store or open_memory_store()
+        self.access = AccessService(store.access, self.clock)
         self.logs = LogSettings(
             store,
             self.clock,
@@ -442,6 +444,7 @@ class World:
             document_limits or DocumentLimits(),
             partial(new_id, Random(seed)),
             apart=apart,
+            made=self.access.made,
         )
 
         async def loaded(flow_id: str, logs: LogSettings) -> LiveLog:
@@ -456,6 +459,7 @@ class World:
         self.router = Router(
             self.service,
             PatchLimits(1 << 18, 1 << 24, 20_000, 1 << 20),
+            self.access,
             self.library.delete if management_deletes else None,
         )
         self.registry = ClientService(
