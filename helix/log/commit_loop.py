@@ -288,11 +288,9 @@ class CommitLoop:
                 log.flow_id, log.epoch, log.version, log.chain, group.entries, summary
             )
         else:
-            owner = group.owner
             appended = store.create(
-                log.flow_id, log.epoch, log.created_at, group.entries, summary, owner=owner
+                log.flow_id, log.epoch, log.created_at, group.entries, summary, owner=group.owner
             )
-            appended.addCallback(lambda _: self._settings.made(log.flow_id, owner))
         self._appending = True
         appended.addCallbacks(
             self._appended, self._append_failed, (group,), {}, (group,)
@@ -310,8 +308,11 @@ class CommitLoop:
             return
         self._group = None
         self._conflicts = 0
+        is_new = not self.log.is_stored
         self.log.extend(group.entries, group.whole)
         group.count()
+        if is_new:
+            self._settings.made(self.log.flow_id, group.owner)
         corked = group.cork()
         try:
             self._acknowledge(group)

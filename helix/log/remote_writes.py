@@ -222,6 +222,9 @@ class RemoteWrites:
         stored = await self._settings.store.load(self._flow_log.flow_id)
         replayed = await replay(stored, self._settings)
         if not self._closed:
+            is_new = not self._flow_log.is_stored
             self._flow_log.replace(stored, replayed)
+            if is_new:
+                self._settings.made(self._flow_log.flow_id, None)
             self._submitters.begin_anew()
             self._follower.replaced()

@@ -46,7 +46,7 @@ def _decode(text: bytes) -> JsonObject:
     return decoded
 
 
-def _tell_nobody(_flow_id: str, _owner: str) -> None:
+def _tell_nobody(_flow_id: str, _owner: str | None) -> None:
     """Nobody wants to know that a flow was made."""
 
 
@@ -61,8 +61,8 @@ class LogSettings:
     :ivar work: gives the time that measures staging, in seconds. It is called twice per edit, so it
         must be quick.
     :ivar apart: does what takes long.
-    :ivar made: told the id of a flow that was made, and of its owner (empty for nobody), as soon as
-        it is stored.
+    :ivar made: told the id of a flow that is stored now, and of its owner: empty for nobody, and
+        ``None`` where another process made it.
     """
 
     store: IFlowStore
@@ -72,7 +72,7 @@ class LogSettings:
     new_epoch: Callable[[], str]
     work: Callable[[], float] = perf_counter
     apart: Apart = at_once
-    made: Callable[[str, str], None] = _tell_nobody
+    made: Callable[[str, str | None], None] = _tell_nobody
 
 
 @attrs.frozen

@@ -38,6 +38,8 @@ class _Watched:
     :ivar watches: the id of a principal -> who watches for that one.
     :ivar waiters: who waits until it is known.
     :ivar is_stale: whether something was changed since the store was asked last.
+    :ivar is_new: whether all who watch are to be told once it is known what it gives, since it was
+        nobody's before.
     """
 
     flow_id: str
@@ -47,13 +49,14 @@ class _Watched:
     is_known: bool = False
     is_reading: bool = False
     is_stale: bool = False
+    is_new: bool = False
 
     def concerned(self, after: FlowAccess) -> list[Watch]:
         """List those for whom something changes if it gives something else."""
         before = self.access
-        if before == after:
+        if before == after and not self.is_new:
             return []
-        if (before.groups, before.general, before.links) != (
+        if self.is_new or (before.groups, before.general, before.links) != (
             after.groups,
             after.general,
             after.links,
@@ -192,13 +195,20 @@ class AccessService(Service):
                 raise
         return watch
 
-    def made(self, flow_id: str, owner: str) -> None:
+    def made(self, flow_id: str, owner: str | None) -> None:
         """
         Note that a flow was made, so that who has it open knows whose it is.
 
-        :param owner: the id of a principal; empty for nobody.
+        :param owner: the id of a principal; empty for nobody, ``None`` if only the store knows.
         """
-        self._note(flow_id, FlowAccess(owner))
+        flow = self._watched.get(flow_id)
+        if flow is None:
+            return
+        flow.is_new = True
+        if owner is None:
+            self._read(flow)
+        else:
+            self._note(flow_id, FlowAccess(owner))
 
     # reading and changing
 
@@ -239,7 +249,7 @@ class AccessService(Service):
 
     def _set(self, flow: _Watched, access: FlowAccess) -> None:
         concerned = flow.concerned(access)
-        flow.access = access
+        flow.access, flow.is_new = access, False
         for watch in concerned:
             try:
                 watch.changed()
