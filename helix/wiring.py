@@ -25,7 +25,10 @@ from helix.flows.library import FlowLibrary
 from helix.flows.purge import DAY, PurgeService
 from helix.flows.service import FlowSessionService
 from helix.flows.version_names import VersionNames
+from helix.identity.api_keys import KEY_PREFIX, KeyBook
+from helix.identity.guests import GUEST_PREFIX, Doorkeeper, GuestTokens
 from helix.identity.header import ProxyHeader
+from helix.identity.passwords import Passwords
 from helix.identity.setup import KeyService, make_authenticator, read_metrics_token
 from helix.interfaces import IAuthenticator, IFlowStore
 from helix.limits.addresses import AddressBook, AddressLimits, TrustedProxies
@@ -43,8 +46,10 @@ from helix.web.admission import AdmissionControl, Identification, Visitors
 from helix.web.editor_files import EditorFiles
 from helix.web.flows import WHITE_SPACE, FlowRoutes
 from helix.web.gate import Gate
+from helix.web.guests import GuestRoutes
 from helix.web.http_channel import HttpConnections
 from helix.web.http_request import BodyLimits
+from helix.web.keys import KeyRoutes
 from helix.web.long_poll import LongPollResource
 from helix.web.origins import HostPolicy, OriginPolicy
 from helix.web.site import HelixSite, Root, Web
@@ -69,6 +74,7 @@ class Server:
     metrics: Metrics
     store: IFlowStore
     keys: KeyService
+    api_keys: KeyBook
     sessions: FlowSessionService
     clients: ClientService
     access: AccessService
@@ -166,7 +172,13 @@ def build_server(
     book = AddressBook(_address_limits(config, limits))
     visitors = Visitors(clock, proxies, origins, book, telemetry, thread_work)
     keys = KeyService(config.auth, clock)
-    authenticator = authenticator or make_authenticator(config, keys.sources, wall)
+    api_keys = KeyBook(store, clock, wall, clients.revoke)
+    api_keys.setServiceParent(keys)
+    access.on_credentials = api_keys.learn
+    guests = GuestTokens(store, wall, random)
+    authenticator = authenticator or make_authenticator(
+        config, keys.sources, wall, {KEY_PREFIX: api_keys, GUEST_PREFIX: guests}
+    )
     identification = Identification(
         authenticator,
         None if config.header_name is None else ProxyHeader(config.header_name, proxies, telemetry),
@@ -187,16 +199,22 @@ def build_server(
     sizes = (config.max_frame_bytes, config.high_water_mark, backlog)
     root = Root(
         Web(sessions, clients, metrics, status, editor),
-        FlowRoutes(
-            library,
-            VersionNames(sessions, logs),
-            sessions,
-            visitors,
-            RestAccess(access),
-            config.max_frame_bytes,
-            apart,
-        ),
-        TemplateRoutes(library),
+        {
+            b"flows": FlowRoutes(
+                library,
+                VersionNames(sessions, logs),
+                sessions,
+                visitors,
+                RestAccess(access),
+                config.max_frame_bytes,
+                apart,
+            ),
+            b"templates": TemplateRoutes(library),
+            b"keys": KeyRoutes(store, api_keys, wall, random, config.lets_anyone_in),
+            b"guests": GuestRoutes(
+                Doorkeeper(store, Passwords(apart, random, clock), wall), guests, visitors
+            ),
+        },
         visitors,
         gate,
         SocketResource(
@@ -218,5 +236,16 @@ def build_server(
     purge = PurgeService(clock, watch, store, config.keep_deleted)
     watchdog = WatchdogService(clock, telemetry)
     return Server(
-        telemetry, metrics, store, keys, sessions, clients, access, watch, purge, watchdog, site
+        telemetry,
+        metrics,
+        store,
+        keys,
+        api_keys,
+        sessions,
+        clients,
+        access,
+        watch,
+        purge,
+        watchdog,
+        site,
     )

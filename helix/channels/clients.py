@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from math import ceil
 from random import Random
 from typing import Final, Protocol
@@ -47,6 +47,9 @@ DRAIN_INTERVAL = 0.05
 
 ABORTED_AT_ONCE = 30
 """How many clients whose transport has failed are cut off in one turn of the reactor."""
+
+REVOKED_GRACE = 0.25
+"""Seconds in which a client can read that it may do nothing more, before it is closed."""
 
 CLOSE_GRACE = 1.0
 """Seconds that the last closed clients have to answer, before they are cut off."""
@@ -175,13 +178,20 @@ class ClientService(Service):
 
     def revoke(self, credentials: Container[str]) -> None:
         """
-        Serve clients as strangers from now on. They are told what they may not do any more.
+        Serve clients as strangers from now on. They are told what they may not do any more, and
+        soon closed as those whose token is over.
 
         :param credentials: by which they came in. (`helix.access.principal.Principal`)
         """
-        for client in list(self._clients):
-            if client.connection.principal.credential in credentials:
-                client.connection.become(STRANGER)
+        revoked = [
+            client
+            for client in self._clients
+            if client.connection.principal.credential in credentials
+        ]
+        for client in revoked:
+            client.connection.become(STRANGER)
+        if revoked:
+            self._clock.callLater(REVOKED_GRACE, self._close_revoked, revoked)
 
     def lagging(self, client: Client) -> None:
         """Emit that a client has begun to lag."""
@@ -229,6 +239,11 @@ class ClientService(Service):
             client.abort()
         if leaving:  # who polls is gone with the answer, which is still to be written
             await self._sleep(DRAIN_INTERVAL)
+
+    def _close_revoked(self, revoked: Sequence[Client]) -> None:
+        for client in revoked:
+            if client in self._clients:
+                client.close(CloseCode.TOKEN_EXPIRED, "the token was revoked")
 
     def _abort_some(self) -> None:
         self._aborting = None

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from typing import Protocol
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from helix.access.principal import ANYBODY, Principal
 from helix.errors import TokenRefused
 from helix.identity.header import named_principal
-from helix.identity.tokens import TokenVerifier
 from helix.interfaces import Credentials, IAuthenticator
 
 
-@implementer(IAuthenticator)
-class Anyone:
-    """Accepts every client, whatever it shows: for a server that asks nobody who they are."""
+class Verifier(Protocol):
+    """Knows the tokens of one kind."""
 
-    def authenticate(self, credentials: Credentials) -> Deferred[Principal]:
-        return succeed(ANYBODY)
+    async def verify(self, token: str) -> Principal:
+        """
+        Give whom a token proves. It takes a bounded time, and waits only for what must be read
+        first.
+
+        :raises TokenRefused: when it isn't accepted.
+        :raises KeysUnavailable: when that can't be told yet.
+        """
 
 
 @implementer(IAuthenticator)
@@ -28,24 +33,36 @@ class Authenticator:
     """
     Accepts who has a token, or is named by a proxy.
 
-    :param verifier: of tokens; without one tokens don't count.
+    :param verifier: of tokens; without one, those without a prefix don't count.
     :param admins: the ids of administrators.
     :param is_open: whether who shows nothing is accepted as well, and all may do everything.
+    :param prefixed: the verifiers of tokens that begin with `PREFIX_CHARACTERS` characters such as
+        ``hx_``.
     """
 
+    PREFIX_CHARACTERS = 3
+
     def __init__(
-        self, verifier: TokenVerifier | None, admins: Set[str], is_open: bool = False
+        self,
+        verifier: Verifier | None,
+        admins: Set[str],
+        is_open: bool = False,
+        prefixed: Mapping[str, Verifier] | None = None,
     ) -> None:
         self._verifier = verifier
         self._admins = admins
         self._is_open = is_open
+        self._prefixed = prefixed or {}
 
     def authenticate(self, credentials: Credentials) -> Deferred[Principal]:
         return Deferred.fromCoroutine(self._authenticate(credentials))
 
     async def _authenticate(self, credentials: Credentials) -> Principal:
-        if self._verifier is not None and credentials.token is not None:
-            principal = await self._verifier.verify(credentials.token)
+        token, verifier = credentials.token, self._verifier
+        if token is not None:
+            verifier = self._prefixed.get(token[: self.PREFIX_CHARACTERS], verifier)
+        if token is not None and verifier is not None:
+            principal = await verifier.verify(token)
         elif credentials.named is not None:
             principal = named_principal(credentials.named)
         elif self._is_open:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from twisted.web.client import Agent
 
 from helix.config import AuthMethod, Config
 from helix.identity.address import AddressKeys
-from helix.identity.authenticator import Anyone, Authenticator
+from helix.identity.authenticator import Authenticator, Verifier
 from helix.identity.fetching import make_fetch
 from helix.identity.keys import BadKeys, KeySource, read_keys
 from helix.identity.tokens import TokenVerifier
@@ -46,20 +46,22 @@ class KeyService(MultiService):
 
 
 def make_authenticator(
-    config: Config, sources: Sequence[KeySource], wall: Callable[[], float]
+    config: Config,
+    sources: Sequence[KeySource],
+    wall: Callable[[], float],
+    prefixed: Mapping[str, Verifier],
 ) -> IAuthenticator:
     """
     Make the authenticator that ``config`` describes.
 
     :param sources: of the keys of tokens.
     :param wall: tells the time, in Unix seconds.
+    :param prefixed: the verifiers of tokens that count besides, by their prefixes.
     """
-    if all(method.kind == "anyone" for method in config.auth):
-        return Anyone()
     verifier = None
     if sources:
         verifier = TokenVerifier(sources, wall, config.jwt_audience, config.jwt_issuer)
-    return Authenticator(verifier, frozenset(config.admin), config.lets_anyone_in)
+    return Authenticator(verifier, frozenset(config.admin), config.lets_anyone_in, prefixed)
 
 
 def read_metrics_token(path: str) -> bytes | None:

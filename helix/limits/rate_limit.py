@@ -56,6 +56,10 @@ class TokenBucket:
         self._tokens = max(0.0, self._tokens - amount)
         return 0.0
 
+    def give_back(self, amount: float = 1.0) -> None:
+        """Put back tokens that were taken."""
+        self._tokens = min(self._burst, self._tokens + amount)
+
     def _refill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
         self._at = now

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import msgspec
-from twisted.internet.defer import Deferred
 from twisted.web.http import NO_CONTENT
 from twisted.web.iweb import IRequest
 
@@ -53,6 +52,7 @@ from helix.web.routes import (
     read_text,
     read_user_name,
     take_body,
+    to_the_end,
     write_json,
     write_known,
     write_with,
@@ -110,13 +110,6 @@ def file_name(title: str) -> bytes:
 
 def _tag_of(state: FlowState, role: str = "") -> str:
     return tag_of(state.head.epoch, state.version, state.head.chain, role)
-
-
-def _to_the_end(operation: Deferred[T]) -> Deferred[T]:
-    """Wait for an operation, which is completed even if the client disconnects."""
-    waiting: Deferred[T] = Deferred()
-    operation.addCallbacks(waiting.callback, waiting.errback)
-    return waiting
 
 
 class FlowRoutes:
@@ -183,7 +176,7 @@ class FlowRoutes:
         document = self._document_of(wanted)
         by, charge = read_user_name(request), self._visitors.charge_of(request)
         size, owner = body_bytes(request), owner_of(request)
-        state = await _to_the_end(
+        state = await to_the_end(
             self._library.create(document, flow_id, by, size, charge, replaces, owner)
         )
         return await self._created(request, state)
@@ -197,7 +190,7 @@ class FlowRoutes:
         replaces = await self._access.check_creation(request, flow_id)
         by, charge = read_user_name(request), self._visitors.charge_of(request)
         size, owner = body_bytes(request), owner_of(request)
-        imported = await _to_the_end(
+        imported = await to_the_end(
             self._library.import_(given, flow_id, by, size, charge, replaces, owner)
         )
         dropped = {
@@ -234,7 +227,7 @@ class FlowRoutes:
         check, by = Conditions.of(request).check, read_user_name(request)
         charge = self._visitors.charge_of(request)
         patched = self._library.patch(flow_id, patch, check, by, charge, permit)
-        accepted = await _to_the_end(patched)
+        accepted = await to_the_end(patched)
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["PUT"])
@@ -245,7 +238,7 @@ class FlowRoutes:
         check, by = Conditions.of(request).check, read_user_name(request)
         charge, size = self._visitors.charge_of(request), body_bytes(request)
         replaced = self._library.replace(flow_id, document, check, by, charge, size, permit)
-        accepted = await _to_the_end(replaced)
+        accepted = await to_the_end(replaced)
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow_alone:flow_id>", methods=["DELETE"])
@@ -255,13 +248,13 @@ class FlowRoutes:
         if check is not None:
             head = await self._library.head(flow_id)
             check(head.epoch, head.version, head.chain)
-        head = await _to_the_end(self._library.delete(flow_id, by))
+        head = await to_the_end(self._library.delete(flow_id, by))
         return write_json(request, describe_flow(head) | describe_access(request, permission))
 
     @app.route("/api/flows/<flow:flow_id>/undelete", methods=["POST"])
     async def undelete(self, request: IRequest, flow_id: str) -> bytes:
         flow_id, permission = await self._check(request, flow_id, Right.MANAGE)
-        head = await _to_the_end(self._library.undelete(flow_id))
+        head = await to_the_end(self._library.undelete(flow_id))
         request.setHeader(b"etag", tag_of(head.epoch, head.version, head.chain).encode())
         return write_json(request, describe_flow(head) | describe_access(request, permission))
 
@@ -272,7 +265,7 @@ class FlowRoutes:
         await self._access.check_creation(request, None)
         by, owner = read_user_name(request), owner_of(request)
         who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
-        state = await _to_the_end(self._library.duplicate(flow_id, by, who, charge, owner))
+        state = await to_the_end(self._library.duplicate(flow_id, by, who, charge, owner))
         if charge is not None:
             charge(0.0, len(state.document))
         return await self._created(request, state)
@@ -285,7 +278,7 @@ class FlowRoutes:
         check, by = Conditions.of(request).check, read_user_name(request)
         who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
         restored = self._library.restore(flow_id, version, check, by, who, charge, permit)
-        accepted = await _to_the_end(restored)
+        accepted = await to_the_end(restored)
         return self._accepted(request, flow_id, accepted)
 
     @app.route("/api/flows/<flow:flow_id>/entries", methods=["GET"])
@@ -310,7 +303,7 @@ class FlowRoutes:
         name = parse_version_name(read_body(request, _NAMING, self._change).name)
         place = (flow_id, parse_number("version", version, 0))
         check, by = Conditions.of(request).check, read_user_name(request)
-        naming = await _to_the_end(self._names.give(*place, name, by, check))
+        naming = await to_the_end(self._names.give(*place, name, by, check))
         described = {"id": place[0], "epoch": naming.epoch, **msgspec.structs.asdict(naming.named)}
         return write_json(request, described, 201 if naming.is_new else 200)
 
@@ -319,7 +312,7 @@ class FlowRoutes:
         flow_id, _ = await self._check(request, flow_id, Right.EDIT)
         place = (flow_id, parse_number("version", version, 0))
         check, by = Conditions.of(request).check, read_user_name(request)
-        await _to_the_end(self._names.take(*place, by, check))
+        await to_the_end(self._names.take(*place, by, check))
         request.setResponseCode(NO_CONTENT)
         return b""
 

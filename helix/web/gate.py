@@ -18,7 +18,7 @@ from helix.web.credentials import bearer_from
 _PUBLIC = frozenset({b"healthz", b"readyz", b"status.js", b"flow", b"assets"})
 """The first words of addresses that are for everyone: pages, their parts, and health."""
 
-_PUBLIC_API = frozenset({b"openapi.json", b"docs"})
+_PUBLIC_API = frozenset({b"openapi.json", b"docs", b"guests"})
 
 _METRICS = Principal(id="metrics", kind=Kind.SERVICE, is_admin=True)
 """Who has the token for metrics; for no other address."""

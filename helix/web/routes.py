@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import INTERNAL_SERVER_ERROR, NOT_MODIFIED
@@ -263,6 +264,13 @@ class BodyAllowance:
                 raise error()
         if is_too_heavy(text, self.max_weight):
             raise TooManyValues()
+
+
+def to_the_end(operation: Deferred[T]) -> Deferred[T]:
+    """Wait for an operation, which is completed even if the client disconnects."""
+    waiting: Deferred[T] = Deferred()
+    operation.addCallbacks(waiting.callback, waiting.errback)
+    return waiting
 
 
 def read_body(

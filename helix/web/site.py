@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from klein import Klein
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -35,7 +36,6 @@ from helix.web.access import describe_principal
 from helix.web.admission import Visitors, host_of, principal_of
 from helix.web.editor_files import EditorFiles
 from helix.web.etags import Conditions
-from helix.web.flows import FlowRoutes
 from helix.web.gate import Gate, check_admin
 from helix.web.http_channel import Channel, HttpConnections
 from helix.web.http_request import BodyLimits, LimitedRequest, Words
@@ -52,12 +52,18 @@ from helix.web.routes import (
     write_known,
 )
 from helix.web.status_page import StatusPage
-from helix.web.templates import TemplateRoutes
 from helix.web.waiting import answer_when
 
 SESSIONS_ON_A_PAGE = 100
 
 _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
+
+
+class Routes(Protocol):
+    """Some routes of REST."""
+
+    @property
+    def app(self) -> Klein: ...
 
 
 def _describe(session: FlowSession) -> dict[str, object]:
@@ -256,15 +262,14 @@ class _REST(Resource):
     isLeaf = True
 
     def __init__(
-        self, web: Web, flows: FlowRoutes, templates: TemplateRoutes, visitors: Visitors, gate: Gate
+        self, web: Web, api: Mapping[bytes, Routes], visitors: Visitors, gate: Gate
     ) -> None:
         super().__init__()
         self._visitors = visitors
         self._gate = gate
         self._pages: IResource = web.app.resource()
         self._routes: dict[tuple[bytes, ...], IResource] = {
-            (b"api", b"flows"): flows.app.resource(),
-            (b"api", b"templates"): templates.app.resource(),
+            (b"api", word): routes.app.resource() for word, routes in api.items()
         }
 
     def render(self, request: IRequest) -> bytes | int:
@@ -308,14 +313,16 @@ class Root(Resource):
     """
     ``/socket/...`` to the sockets, everything else to Klein.
 
+    :param web: what isn't in ``api``.
+    :param api: the first word below ``/api`` -> its routes.
+
     :ivar words: what its addresses are made of besides ids.
     """
 
     def __init__(
         self,
         web: Web,
-        flows: FlowRoutes,
-        templates: TemplateRoutes,
+        api: Mapping[bytes, Routes],
         visitors: Visitors,
         gate: Gate,
         websocket: IResource,
@@ -323,11 +330,11 @@ class Root(Resource):
         check: IResource,
     ) -> None:
         super().__init__()
-        self._rest = _REST(web, flows, templates, visitors, gate)
+        self._rest = _REST(web, api, visitors, gate)
         sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
         self.putChild(b"socket", _Sockets(sockets, visitors))
         self.words: Words = frozenset({b"socket", *sockets}).union(
-            *(_words(routes.app) for routes in (web, flows, templates))
+            *(_words(routes.app) for routes in (web, *api.values()))
         )
 
     def getChild(self, path: bytes, request: IRequest) -> Resource:

@@ -44,7 +44,7 @@ from helix.errors import CloseCode
 from helix.flows.library import FlowLibrary
 from helix.flows.lifetime import LINGER
 from helix.flows.service import FlowSessionService
-from helix.identity.authenticator import Anyone
+from helix.identity.authenticator import Authenticator
 from helix.interfaces import IAuthenticator, IFlowStore
 from helix.limits.addresses import AddressBook, AddressBudget, AddressLimits
 from helix.limits.apart import Apart, at_once
@@ -465,7 +465,9 @@ class World:
         self.registry = ClientService(
             self.clock, self.telemetry, client_limits or ClientLimits(), Random(seed)
         )
-        self.tokens = Tokens(authenticator or Anyone(), self.wall)
+        self.tokens = Tokens(
+            authenticator or Authenticator(None, frozenset(), is_open=True), self.wall
+        )
         self._limits = limits or ConnectionLimits()
         self.addresses = AddressBook(
             AddressLimits(
