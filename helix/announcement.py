@@ -32,8 +32,7 @@ class Listening:
         ip = self._ip
         return ip is not None and not ip_address(ip).is_loopback
 
-    @property
-    def url(self) -> str:
+    def url(self, base_path: str = "") -> str:
         """The URL to open on this machine; for other endpoints the description as given."""
         ip, endpoint = self._ip, Endpoint.parse(self.description)
         if ip is None or not isinstance(self.host, IPv4Address | IPv6Address):
@@ -41,7 +40,7 @@ class Listening:
         if ip_address(ip).is_unspecified:
             ip = "127.0.0.1" if isinstance(self.host, IPv4Address) else "::1"
         scheme = "https" if endpoint.kind == "ssl" else "http"
-        return f"{scheme}://{f'[{ip}]' if ':' in ip else ip}:{self.host.port}/"
+        return f"{scheme}://{f'[{ip}]' if ':' in ip else ip}:{self.host.port}{base_path}/"
 
     @property
     def _ip(self) -> str | None:
@@ -50,14 +49,13 @@ class Listening:
         return self.host.host.partition("%")[0]
 
 
-def tell_where(version: str, ports: Sequence[Listening], store: str) -> str:
+def tell_where(version: str, ports: Sequence[Listening], config: Config) -> str:
     """
-    Give the line with the version, the URL to open, and the place of the store.
-
-    :param store: the setting; a password in it isn't shown.
+    Give the line with the version, the URL to open, and the place of the store; a password in that
+    setting isn't shown.
     """
-    urls = " and ".join(port.url for port in ports)
-    return f"Helix {version}: open {urls} (flows are kept {_place_of(store)})"
+    urls = " and ".join(port.url(config.base_path) for port in ports)
+    return f"Helix {version}: open {urls} (flows are kept {_place_of(config.store)})"
 
 
 def tell_who(ports: Sequence[Listening], config: Config) -> str:
@@ -91,7 +89,7 @@ def lets_all_in(ports: Sequence[Listening], config: Config) -> bool:
 
 def _ways(config: Config) -> str:
     ways = []
-    if any(method.takes_tokens for method in config.auth):
+    if config.takes_tokens:
         ways.append("by a signed token")
     if config.header_name is not None:
         ways.append(f"by {config.header_name} of a trusted proxy")

@@ -105,6 +105,32 @@ def _origin(text: str) -> str:
     return text
 
 
+def _frame_ancestor(text: str) -> str:
+    wanted = "an origin is wanted, such as https://app.example.com"
+    try:
+        parts = urlsplit(text)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError(wanted) from None
+    # What a browser calls that origin is compared with it, character by character.
+    is_plain = re.fullmatch(r"https?://([a-z0-9_.-]+|\[[0-9a-f:]+\])(:[1-9][0-9]*)?", text)
+    is_default = parts.port == {"http": 80, "https": 443}.get(parts.scheme)
+    if is_plain is None or not port_fits or is_default:
+        raise ValueError(f"{wanted}, in lower case and without its scheme's own port")
+    return text
+
+
+def _base_path(text: str) -> str:
+    path = text.removesuffix("/")
+    segments = path.split("/")[1:]
+    is_plain = re.fullmatch(r"(/[0-9A-Za-z._~-]+)*", path) is not None
+    if not is_plain or any(segment in (".", "..") for segment in segments):
+        raise ValueError(
+            "a path such as /helix is wanted, of letters, digits and . _ ~ - between slashes"
+        )
+    return path
+
+
 def _host(text: str) -> str:
     if re.fullmatch(r"\*|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?(:[0-9]{1,5})?", text) is None:
         raise ValueError(
@@ -255,6 +281,21 @@ SETTINGS: Sequence[Setting] = (
         "A host name that requests may use (Host), besides localhost and IP addresses. Without "
         "this option all names may be used; but no others if the server listens on loopback alone "
         "and trusts no proxy. May be repeated.",
+        repeatable=True,
+    ),
+    Setting(
+        "base-path",
+        "",
+        _base_path,
+        "The path below which Helix is, /helix for one, behind a proxy that removes it or not. "
+        "Pages, links and the log name addresses with it.",
+    ),
+    Setting(
+        "frame-ancestors",
+        "",
+        _frame_ancestor,
+        "The origin of pages that may show the editor in a frame, and give it a token; without "
+        "this option none may. May be repeated.",
         repeatable=True,
     ),
     Setting(
@@ -478,6 +519,8 @@ class Config:
     max_store_bytes: int
     allow_origin: tuple[str, ...]
     allow_host: tuple[str, ...]
+    base_path: str
+    frame_ancestors: tuple[str, ...]
     auth: tuple[AuthMethod, ...]
     jwt_audience: tuple[str, ...]
     jwt_issuer: str
@@ -520,6 +563,11 @@ class Config:
     def lets_anyone_in(self) -> bool:
         """Whether clients may do everything without showing who they are."""
         return not self.auth or AuthMethod("anyone") in self.auth
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether there are keys that check tokens."""
+        return any(method.takes_tokens for method in self.auth)
 
     @property
     def header_name(self) -> str | None:
@@ -573,7 +621,7 @@ def check_auth(config: Config) -> None:
         raise SettingError(
             "--auth: header:NAME needs --trusted-proxy, the address of the proxy that sets it"
         )
-    if not any(method.takes_tokens for method in config.auth):
+    if not config.takes_tokens:
         for name, value in (("audience", config.jwt_audience), ("issuer", config.jwt_issuer)):
             if value:
                 raise SettingError(f"--jwt-{name}: it needs --auth jwt:...")

@@ -267,7 +267,7 @@ class HelixService(MultiService):
         ]
         if not ports:  # it is stopping already
             return
-        _log.info("{line}", line=tell_where(__version__, ports, self._config.store))
+        _log.info("{line}", line=tell_where(__version__, ports, self._config))
         is_open = lets_all_in(ports, self._config)
         (_log.warn if is_open else _log.info)("{line}", line=tell_who(ports, self._config))
 
@@ -344,7 +344,7 @@ def makeService(options: Options) -> HelixService:
         server = build_server(
             config, reactor, time, SystemRandom(), store, editor, apart=WorkThread(reactor)
         )
-    except BadKeys as error:
+    except (BadKeys, SettingError) as error:
         raise SystemExit(f"{_program()}: {error}") from None
     log_telemetry(server.telemetry)
     service = HelixService(

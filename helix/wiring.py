@@ -16,7 +16,7 @@ from helix.channels.connection import Connections
 from helix.channels.document import PatchLimits
 from helix.channels.router import Router
 from helix.channels.tokens import Tokens
-from helix.config import Config
+from helix.config import Config, SettingError
 from helix.delivery.backlog import Backlog
 from helix.documents.ids import new_id
 from helix.documents.templates import load_templates
@@ -43,7 +43,8 @@ from helix.telemetry.status import ServerStatus
 from helix.telemetry.watchdog import WatchdogService
 from helix.web.access import RestAccess
 from helix.web.admission import AdmissionControl, Identification, Visitors
-from helix.web.editor_files import EditorFiles
+from helix.web.base_path import BasePath
+from helix.web.editor_files import EditorFiles, PageSettings
 from helix.web.flows import WHITE_SPACE, FlowRoutes
 from helix.web.gate import Gate
 from helix.web.guests import GuestRoutes
@@ -105,6 +106,15 @@ def _hosts(config: Config) -> Sequence[str]:
     return () if config.is_local else ("*",)
 
 
+def _check_base(base: BasePath, root: Root) -> None:
+    """Tell apart addresses with the base path and those from which a proxy has removed it."""
+    if base.first_word.encode() in root.first_words:
+        raise SettingError(
+            f"--base-path: Helix's own addresses begin with /{base.first_word}, so another word is "
+            "wanted there"
+        )
+
+
 def build_server(
     config: Config,
     clock: Any,
@@ -129,12 +139,14 @@ def build_server(
     :param apart: does what takes long.
     :param authenticator: knows who clients are; ``None`` for what ``config`` says.
     :raises BadKeys: when there are no keys in a file that should have some.
+    :raises SettingError: when the base path begins as the server's own addresses do.
     """
     telemetry = Telemetry()
+    base = BasePath(config.base_path)
     thread_work = work or thread_time
     backlog = Backlog(clock, telemetry, config.max_queued_bytes)
     metrics = Metrics(telemetry, lambda: backlog.size, store.usage)
-    status = StatusPage(ServerStatus(telemetry, clock.seconds))
+    status = StatusPage(ServerStatus(telemetry, clock.seconds), base)
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
@@ -197,8 +209,12 @@ def build_server(
     tokens = Tokens(authenticator, wall)
     connections = Connections(clock, router, limits, telemetry, tokens, thread_work)
     sizes = (config.max_frame_bytes, config.high_water_mark, backlog)
+    if editor is not None:
+        editor = editor.with_settings(
+            PageSettings(base, config.frame_ancestors, config.lets_anyone_in, config.takes_tokens)
+        )
     root = Root(
-        Web(sessions, clients, metrics, status, editor),
+        Web(sessions, clients, metrics, status, editor, base),
         {
             b"flows": FlowRoutes(
                 library,
@@ -223,6 +239,7 @@ def build_server(
         LongPollResource(connections, clients, admission, *sizes),
         SocketCheck(admission),
     )
+    _check_base(base, root)
     bodies = BodyLimits(
         WHITE_SPACE * max(config.max_patch_bytes, config.max_document_bytes),
         BODY_FRAMES * config.max_frame_bytes,
@@ -230,7 +247,7 @@ def build_server(
     connected = HttpConnections(config.max_connections, config.max_connections_per_address)
     hosts = HostPolicy(_hosts(config))
     site = HelixSite(
-        root, bodies, hosts, connected, proxies, config.keep_alive, clock, telemetry, backlog
+        root, bodies, hosts, base, connected, proxies, config.keep_alive, clock, telemetry, backlog
     )
     watch = ClockWatch(clock, wall, telemetry, config.keep_deleted * DAY)
     purge = PurgeService(clock, watch, store, config.keep_deleted)

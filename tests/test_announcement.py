@@ -28,8 +28,15 @@ SOCKET = Listening("unix:/run/helix.sock", UNIXAddress(b"/run/helix.sock"))
     ],
 )
 def test_ops17_address_can_be_opened(port: Listening, url: str) -> None:
-    assert tell_where("1.2", [port], "memory:").startswith(f"Helix 1.2: open {url} (")
-    assert f"open {url} and {url} (" in tell_where("1.2", [port, port], "memory:")
+    config = read_config({}, {})
+    assert tell_where("1.2", [port], config).startswith(f"Helix 1.2: open {url} (")
+    assert f"open {url} and {url} (" in tell_where("1.2", [port, port], config)
+
+
+def test_ops17_acc211_address_has_the_base_path() -> None:
+    config = read_config({"base-path": ["/some/helix/"]}, {})
+    told = tell_where("1.2", [LOOPBACK, SOCKET], config)
+    assert "open http://127.0.0.1:4000/some/helix/ and unix:/run/helix.sock (" in told
 
 
 @pytest.mark.parametrize(
@@ -45,7 +52,8 @@ def test_ops17_address_can_be_opened(port: Listening, url: str) -> None:
     ],
 )
 def test_ops17_store_is_told_without_its_password(store: str, told: str) -> None:
-    assert tell_where("1.2", [LOOPBACK], store).endswith(f"(flows are kept {told})")
+    config = read_config({"store": [store]}, {})
+    assert tell_where("1.2", [LOOPBACK], config).endswith(f"(flows are kept {told})")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ OTHER_VALUES = {
     "store": "sqlite:other.db",
     "allow-origin": "https://app.example.com",
     "max-joins-per-second": "0.5",
+    "base-path": "/helix",
+    "frame-ancestors": "https://app.example.com",
     "auth": "jwt:hmac:/etc/helix/secret",
     "trusted-proxy": "10.0.0.0/8",
     "session-idle-timeout": "2.5",

@@ -8,6 +8,9 @@ const LATE = 50; // milliseconds of lag that are worth a look
 const lines = { connections: [], sessions: [], patches: [], lag: [] };
 let before = null;
 
+// Beside this script, whatever path the server is below.
+const NUMBERS = new URL("api/status", document.currentScript.src);
+
 const byId = (id) => document.getElementById(id);
 const say = (id, text) => { byId(id).textContent = text; };
 const whole = (number) => Math.round(number).toLocaleString("en");
@@ -63,7 +66,7 @@ function tell(isThere) {
 async function ask() {
   if (document.hidden) return;
   try {
-    const answer = await fetch("/api/status", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    const answer = await fetch(NUMBERS, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     show(await answer.json());
     tell(true);

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import gzip
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from html import escape
 from importlib.resources.abc import Traversable
 from typing import Final
 
 import attrs
+import msgspec
 from twisted.web.iweb import IRequest
 
+from helix.web.base_path import ROOT, BasePath
 from helix.web.etags import Conditions
 from helix.web.problems import write_not_found
 from helix.web.routes import write_known
 
 PAGE = "index.html"
 
-POLICY: Final = b"; ".join(
-    [
-        b"default-src 'none'",
-        b"script-src 'self'",
-        b"style-src 'self'",
-        b"img-src 'self' data: blob:",
-        b"font-src 'self'",
-        b"connect-src 'self'",
-        b"base-uri 'none'",
-        b"form-action 'none'",
-        b"frame-ancestors 'none'",
-    ]
+_ASSETS = "assets/"
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors {}"
 )
 """Only scripts and styles of the daemon are allowed, and connections only to the daemon."""
 
@@ -111,19 +109,70 @@ class BuiltFile:
         return body.content
 
 
+@attrs.frozen
+class PageSettings:
+    """
+    What the page has to know of its server, and who may show it in a frame.
+
+    :ivar base: the path below which the server is.
+    :ivar ancestors: the origins of the pages that may have it in a frame.
+    :ivar anyone: whether nobody has to show who they are.
+    :ivar tokens: whether the server takes tokens.
+    """
+
+    base: BasePath = ROOT
+    ancestors: Sequence[str] = ()
+    anyone: bool = True
+    tokens: bool = False
+
+    @property
+    def policy(self) -> bytes:
+        """The page's Content-Security-Policy."""
+        return _POLICY.format(" ".join(self.ancestors) or "'none'").encode()
+
+    def write(self, page: bytes) -> bytes:
+        """Write it into a page as it was built, with addresses that begin with ``./``."""
+        written = page.replace(b'="./', b'="%b/' % self.base.path.encode())
+        if self == ALONE:
+            return written
+        told = {
+            "base": self.base.path,
+            "ancestors": self.ancestors,
+            "anyone": self.anyone,
+            "tokens": self.tokens,
+        }
+        meta = f'<meta name="helix" content="{escape(msgspec.json.encode(told).decode())}" />'
+        return written.replace(b"</head>", meta.encode() + b"</head>", 1)
+
+
+ALONE = PageSettings()
+"""A page that nobody frames, of a server at the root that asks nobody."""
+
+
 class EditorFiles:
     """
     All files of the editor, in memory; other names are not found.
 
     :param contents: by name, those in ``assets/`` with it.
+    :param settings: what its page says.
     """
 
-    def __init__(self, contents: Mapping[str, bytes]) -> None:
-        self._files = {
+    def __init__(self, contents: Mapping[str, bytes], settings: PageSettings = ALONE) -> None:
+        self._contents = contents
+        self._settings = settings
+        self._policy = settings.policy
+        self._assets = {
             name: self._file(name, contents)
             for name in contents
-            if not name.endswith(tuple(_CODINGS.values()))
+            if name.startswith(_ASSETS) and not name.endswith(tuple(_CODINGS.values()))
         }
+        page = settings.write(contents[PAGE])
+        packed = {PAGE: page, PAGE + _CODINGS["gzip"]: gzip.compress(page, mtime=0)}
+        self._page = self._file(PAGE, packed)
+
+    def with_settings(self, settings: PageSettings) -> EditorFiles:
+        """The same files, with a page that says something else."""
+        return EditorFiles(self._contents, settings)
 
     @staticmethod
     def _file(name: str, contents: Mapping[str, bytes]) -> BuiltFile:
@@ -140,19 +189,21 @@ class EditorFiles:
         if not built.joinpath(PAGE).is_file():
             return None
         assets = built.joinpath("assets")
-        named = [*_named(built.iterdir(), ""), *_named(assets.iterdir(), "assets/")]
+        named = [*_named(built.iterdir(), ""), *_named(assets.iterdir(), _ASSETS)]
         return cls(dict(named))
 
     def write_page(self, request: IRequest) -> bytes:
         """Make ``request`` answer the page that is the editor, as `BuiltFile.write`."""
-        request.setHeader(b"content-security-policy", POLICY)
+        request.setHeader(b"content-security-policy", self._policy)
+        if not self._settings.ancestors:
+            request.setHeader(b"x-frame-options", b"DENY")
         request.setHeader(b"referrer-policy", b"no-referrer")
         request.setHeader(b"cross-origin-opener-policy", b"same-origin")
-        return self._files[PAGE].write(request, b"no-cache")
+        return self._page.write(request, b"no-cache")
 
     def write_asset(self, request: IRequest, name: str) -> bytes:
         """Make ``request`` answer a script or a style, whose name changes with its content."""
-        found = self._files.get(f"assets/{name}")
+        found = self._assets.get(_ASSETS + name)
         return write_not_found(request) if found is None else found.write(request, _FOREVER)
 
 

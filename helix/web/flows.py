@@ -31,6 +31,7 @@ from helix.limits.weight import BYTES_PER_UNIT, DOCUMENT_BYTES_PER_UNIT
 from helix.log.edits import Accepted, FlowState
 from helix.web.access import RestAccess, describe_access, owner_of, permit_of
 from helix.web.admission import Visitors, body_bytes
+from helix.web.base_path import base_of
 from helix.web.etags import Conditions, digest_tag, tag_of
 from helix.web.flow_list import page_of, read_query
 from helix.web.representations import (
@@ -394,7 +395,7 @@ class FlowRoutes:
         return await self._apart(len(text), partial(parse_body, text, decode, room), charge)
 
     async def _created(self, request: IRequest, state: FlowState, **more: object) -> bytes:
-        address = f"/api/flows/{quote(state.head.flow_id, safe='')}"
+        address = f"{base_of(request).path}/api/flows/{quote(state.head.flow_id, safe='')}"
         request.setHeader(b"location", address.encode())
         request.setHeader(b"etag", _tag_of(state).encode())
         (access,) = await self._access.describe(request, [state.head.flow_id])

@@ -14,6 +14,7 @@ from helix.access.principal import Principal
 from helix.errors import BodyTooLarge, HostRefused
 from helix.web.admission import header
 from helix.web.answers import PacedRequest
+from helix.web.base_path import ROOT
 from helix.web.origins import HostPolicy
 from helix.web.problems import write_not_found, write_problem
 
@@ -61,8 +62,10 @@ def is_literal(target: bytes, words: Words) -> bool:
     """
     Tell whether an address is written in its plain form, so that a proxy's rules match it, too:
     without empty segments before it, and with no fixed word percent-encoded.
+
+    :param target: a path, and a query if there is one.
     """
-    path = split_absolute(target)[1].partition(b"?")[0]
+    path = target.partition(b"?")[0]
     return not path.startswith(b"//") and not any(
         b"%" in segment and unquote_to_bytes(segment) in words for segment in path.split(b"/")
     )
@@ -76,6 +79,7 @@ class LimitedRequest(PacedRequest):
     :cvar limits: of its body.
     :cvar hosts: the allowed ``Host`` names.
     :cvar words: the fixed words of addresses.
+    :cvar base: the path below which the server is.
 
     :ivar principal: who makes it; nobody in particular, until that is known.
     """
@@ -84,6 +88,7 @@ class LimitedRequest(PacedRequest):
     limits = BodyLimits(0, 0)
     hosts = HostPolicy(["*"])
     words: Words = frozenset()
+    base = ROOT
 
     channel: Any  # a `helix.web.http_channel.Channel`
     _max_bytes = 0
@@ -111,8 +116,8 @@ class LimitedRequest(PacedRequest):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         if not self._refused:
-            self._target = path
-            super().requestReceived(command, split_absolute(path)[1], version)
+            self._target = self.base.without(split_absolute(path)[1])
+            super().requestReceived(command, self._target, version)
 
     def process(self) -> None:
         if is_literal(self._target, self.words):

@@ -14,11 +14,12 @@ import attrs
 import msgspec
 
 from helix import __version__
+from helix.web.base_path import ROOT, BasePath
 
 Node = dict[str, Any]
 """An object of the OpenAPI document."""
 
-_VERSION = '<p class="soft">Version {}. <a href="/api/openapi.json">OpenAPI 3.1</a></p>'
+_VERSION = '<p class="soft">Version {}. <a href="{}/api/openapi.json">OpenAPI 3.1</a></p>'
 
 _METHODS = ("get", "post", "patch", "put", "delete")
 
@@ -42,12 +43,17 @@ class ApiDocs:
     page_tag: str
 
     @classmethod
-    def load(cls) -> ApiDocs:
-        """Read the description from the package's files, and make the page."""
+    def load(cls, base: BasePath = ROOT) -> ApiDocs:
+        """
+        Read the description from the package's files, and make the page.
+
+        :param base: the path below which the server is.
+        """
         text = files("helix").joinpath("data", "openapi.json").read_bytes()
         spec: Node = msgspec.json.decode(text.replace(b'"{version}"', f'"{__version__}"'.encode()))
+        spec["servers"][0]["url"] = base.path or "/"
         style = files("helix").joinpath("pages", "docs.css").read_text("utf-8")
-        page = _Page(spec).html(style).encode()
+        page = _Page(spec, base).html(style).encode()
         digest = b64encode(sha256(style.encode()).digest())
         policy = b"default-src 'none'; style-src 'sha256-%b'; base-uri 'none'" % digest
         policy += b"; form-action 'none'; frame-ancestors 'none'"
@@ -85,8 +91,9 @@ def _slug(text: str) -> str:
 class _Page:
     """Writes the page."""
 
-    def __init__(self, spec: Node) -> None:
+    def __init__(self, spec: Node, base: BasePath) -> None:
         self._spec = spec
+        self._base = base.path
 
     def html(self, style: str) -> str:
         """The whole page."""
@@ -100,7 +107,7 @@ class _Page:
             self._navigation(),
             "<main>",
             f"<header><h1>{escape(title)}</h1>",
-            _VERSION.format(escape(info["version"])),
+            _VERSION.format(escape(info["version"]), self._base),
             _prose(info["description"]) + "</header>",
             *map(self._section, self._spec["tags"]),
             self._schemas(),
@@ -146,9 +153,10 @@ class _Page:
         )
 
     def _operation(self, path: str, method: str, operation: Node) -> str:
+        address = _code(self._base + path)
         parts = [
             f'<article id="{operation["operationId"]}"><h3>{escape(operation["summary"])}</h3>',
-            f'<p class="address"><b class="{method}">{method.upper()}</b> {_code(path)}</p>',
+            f'<p class="address"><b class="{method}">{method.upper()}</b> {address}</p>',
             _prose(operation.get("description", "")),
             self._parameters(operation.get("parameters", [])),
             self._body(operation.get("requestBody")),

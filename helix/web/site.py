@@ -34,6 +34,7 @@ from helix.telemetry.events import Telemetry
 from helix.telemetry.metrics import CONTENT_TYPE, Metrics
 from helix.web.access import describe_principal
 from helix.web.admission import Visitors, host_of, principal_of
+from helix.web.base_path import BasePath
 from helix.web.editor_files import EditorFiles
 from helix.web.etags import Conditions
 from helix.web.gate import Gate, check_admin
@@ -80,6 +81,7 @@ class Web:
     The routes of pages, sessions, and for operators.
 
     :param editor: the built editor; without it ``/`` is the status page, too.
+    :param base: the path below which the server is.
     """
 
     app: Final = make_app()
@@ -91,13 +93,14 @@ class Web:
         metrics: Metrics,
         status: StatusPage,
         editor: EditorFiles | None,
+        base: BasePath,
     ) -> None:
         self._sessions = sessions
         self._clients = clients
         self._metrics = metrics
         self._status = status
         self._editor = editor
-        self._docs = ApiDocs.load()
+        self._docs = ApiDocs.load(base)
 
     # pages and operations
 
@@ -164,6 +167,7 @@ class Web:
             return b""
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"content-security-policy", self._docs.page_policy)
+        request.setHeader(b"x-frame-options", b"DENY")
         return self._docs.page
 
     # who asks
@@ -202,6 +206,12 @@ def _words(app: Klein) -> Words:
     """What the addresses of an application are made of besides ids."""
     segments = [part for rule in app.url_map.iter_rules() for part in rule.rule.split("/")]
     return frozenset(part.encode() for part in segments if part and "<" not in part)
+
+
+def _first_words(app: Klein) -> Words:
+    """What the addresses of an application begin with."""
+    firsts = [rule.rule.split("/")[1] for rule in app.url_map.iter_rules()]
+    return frozenset(first.encode() for first in firsts if first)
 
 
 class _Branch(Resource):
@@ -317,6 +327,7 @@ class Root(Resource):
     :param api: the first word below ``/api`` -> its routes.
 
     :ivar words: what its addresses are made of besides ids.
+    :ivar first_words: what its addresses begin with.
     """
 
     def __init__(
@@ -333,9 +344,9 @@ class Root(Resource):
         self._rest = _REST(web, api, visitors, gate)
         sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
         self.putChild(b"socket", _Sockets(sockets, visitors))
-        self.words: Words = frozenset({b"socket", *sockets}).union(
-            *(_words(routes.app) for routes in (web, *api.values()))
-        )
+        apps = [routes.app for routes in (web, *api.values())]
+        self.words: Words = frozenset({b"socket", *sockets}).union(*map(_words, apps))
+        self.first_words: Words = frozenset({b"socket"}).union(*map(_first_words, apps))
 
     def getChild(self, path: bytes, request: IRequest) -> Resource:
         request.prepath.pop()
@@ -348,6 +359,7 @@ class HelixSite(Site):
     The site.
 
     :param hosts: by which names it may be asked for.
+    :param base: the path below which it is.
     :param proxies: may open as many connections as they like.
     :param keep_alive: seconds that a connection stays open without a request.
     """
@@ -362,6 +374,7 @@ class HelixSite(Site):
         root: Root,
         limits: BodyLimits,
         hosts: HostPolicy,
+        base: BasePath,
         connections: HttpConnections,
         proxies: TrustedProxies,
         keep_alive: float,
@@ -375,6 +388,7 @@ class HelixSite(Site):
         settings = {
             "limits": limits,
             "hosts": hosts,
+            "base": base,
             "words": root.words,
             "telemetry": telemetry,
             "backlog": backlog,

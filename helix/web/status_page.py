@@ -11,6 +11,7 @@ from twisted.web.iweb import IRequest
 
 from helix import __version__
 from helix.telemetry.status import ServerStatus
+from helix.web.base_path import BasePath
 from helix.web.etags import Conditions
 from helix.web.routes import write_json, write_known
 
@@ -22,15 +23,17 @@ class StatusPage:
     The page ``/status`` and its script; the page shows all numbers without a script, too.
 
     :param status: the numbers to show.
+    :param base: the path below which the server is.
     """
 
-    def __init__(self, status: ServerStatus) -> None:
+    def __init__(self, status: ServerStatus, base: BasePath) -> None:
         self._status = status
         pages = files("helix").joinpath("pages")
         style = pages.joinpath("status.css").read_text("utf-8")
         self._script = pages.joinpath("status.js").read_bytes()
         self._script_tag = f'"{sha256(self._script).hexdigest()[:32]}"'
-        before, place, after = pages.joinpath("status.html").read_text("utf-8").partition("{style}")
+        page = pages.joinpath("status.html").read_text("utf-8").replace("{base}", base.path)
+        before, place, after = page.partition("{style}")
         assert place
         self._head = before + style
         self._body = after
@@ -44,6 +47,7 @@ class StatusPage:
         """Make ``request`` answer the page, with the numbers of now."""
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"content-security-policy", self._policy)
+        request.setHeader(b"x-frame-options", b"DENY")
         request.setHeader(b"cache-control", b"no-store")
         numbers = self._status.numbers()
         shown = {name: f"{number:,.0f}" for name, number in numbers.items()}
