@@ -22,9 +22,20 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
+from helix.access.principal import Grant
+from helix.access.roles import Role
+from helix.access.sharing import (
+    SIGNED_IN,
+    Audience,
+    FlowAccess,
+    GeneralAccess,
+    group_subject,
+    member_subject,
+    owner_subject,
+)
 from helix.chain import origin_of
 from helix.interfaces import IFlowStore
-from helix.records import Entry, HeadQuery, Scope, Summary
+from helix.records import AuditEntry, Entry, HeadQuery, Scope, Summary
 from helix.store.opening import open_store
 
 FLOWS = 1000
@@ -33,6 +44,7 @@ NODES = 1000
 TAIL = 200
 LONG_LOG = 100_000
 LISTED = 50
+OLD = 1500
 
 SUMMARY = Summary("Orders", "From the shop to the books", NODES, NODES)
 
@@ -144,15 +156,36 @@ async def measure_loads(store: IFlowStore) -> dict[str, float]:
 
 
 async def make_flows(store: IFlowStore, count: int) -> None:
-    """Make flows ``team-N/M``, `LISTED` for each team, those of a team far from each other."""
+    """
+    Make flows ``team-N/M``, `LISTED` for each team, those of a team far from each other.
+
+    Each belongs to the owner ``team-N``. Everyone who is signed in may see every other flow, and
+    members of the group ``old`` see as many as are too many to sort, which changed long ago.
+    """
     teams = count // LISTED
     names = [f"team-{n % teams}/{n // teams}" for n in range(count)]
     for first in range(0, count, 1000):
         made = [
-            store.create(name, "e", 1.7e9 + n, [], SUMMARY)
+            store.create(name, "e", 1.7e9 + n, [], SUMMARY, owner=name.partition("/")[0])
             for n, name in enumerate(names[first : first + 1000], first)
         ]
         await gatherResults(made)
+        given = [
+            store.access.change(name, give(n), AuditEntry(0, 0.0, "access.change", name))
+            for n, name in enumerate(names[first : first + 1000], first)
+            if n % 2 == 0 or n < OLD
+        ]
+        await gatherResults(given)
+
+
+def give(n: int) -> Callable[[FlowAccess], FlowAccess]:
+    """Let the n-th flow give what `make_flows` says."""
+    signed_in = GeneralAccess(Audience.SIGNED_IN, Role.VIEWER)
+    return lambda access: attrs.evolve(
+        access,
+        general=signed_in if n % 2 == 0 else access.general,
+        groups={"old": Grant(Role.VIEWER)} if n < OLD else {},
+    )
 
 
 async def measure_lists(of: Store, flows: int) -> dict[str, float]:
@@ -167,6 +200,15 @@ async def measure_lists(of: Store, flows: int) -> dict[str, float]:
             "ids": lambda team: Scope.of([f"team-{team}/{n}" for n in range(LISTED)], []),
             "prefix": lambda team: Scope.of([], [f"team-{team}/"]),
             "wide_prefix": lambda team: Scope.of([], [f"team-{team % 9 + 1}"]),
+            "owner": lambda team: Scope.of([], [], person(team)),
+            "signed_in": lambda team: Scope.of([], [], [*person(team), SIGNED_IN]),
+            "old": lambda team: Scope.of([], [], [*person(team), group_subject("old")]),
+            "many_groups": lambda team: Scope.of(
+                [], [], [*person(team), *(group_subject(f"g{n}") for n in range(1000))]
+            ),
+            "many_groups_old": lambda team: Scope.of(
+                [], [], [group_subject("old"), *(group_subject(f"g{n}") for n in range(1000))]
+            ),
         }
         for name, scope in scopes.items():
             took = []
@@ -183,6 +225,12 @@ async def measure_lists(of: Store, flows: int) -> dict[str, float]:
     finally:
         await store.stop()
     return figures
+
+
+def person(team: int) -> list[str]:
+    """The subjects of the owner of a team's flows, who is in some groups."""
+    groups = [group_subject(f"group-{n}") for n in range(10)]
+    return [owner_subject(f"team-{team}"), member_subject(f"team-{team}"), *groups]
 
 
 async def measure(of: Store, duration: float) -> dict[str, float]:

@@ -83,8 +83,8 @@ def rows_of(access: FlowAccess) -> dict[str, AccessRow]:
             rows[group_subject(name)] = _grant_row(grant)
         for link_id, link in access.links.items():
             rows[link_subject(link_id)] = _link_row(link)
-    except UnicodeError as error:
-        raise _unfit() from error
+    except UnicodeError:
+        raise _unfit() from None
     general = access.general
     if general.audience is not Audience.RESTRICTED:
         rows[_SUBJECTS[general.audience]] = AccessRow(general.role)
@@ -159,8 +159,8 @@ def _checked(rows: dict[str, AccessRow]) -> dict[str, AccessRow]:
     try:
         for subject in rows:
             subject.encode()
-    except UnicodeError as error:
-        raise _unfit() from error
+    except UnicodeError:
+        raise _unfit() from None
     return rows
 
 

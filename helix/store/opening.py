@@ -10,7 +10,12 @@ from helix.store.memory import MemoryStore
 
 
 def open_store(
-    url: str, reactor: Any, read_only: bool = False, create: bool = True, max_bytes: int = 0
+    url: str,
+    reactor: Any,
+    read_only: bool = False,
+    create: bool = True,
+    max_bytes: int = 0,
+    beside: bool = False,
 ) -> IFlowStore:
     """
     Make the store that a url names. It is not started.
@@ -21,6 +26,8 @@ def open_store(
     :param create: whether an SQLite file that isn't there is made.
     :param max_bytes: that an SQLite file, or the tables in PostgreSQL, may hold; 0 for as many as
         there is room for.
+    :param beside: whether to write to the store's ``access`` and ``credentials`` alone, for which
+        an SQLite file may be open in a server at the same time.
     :raises ValueError: when it is none of these; the message shows nothing of it, as it may hold a
         password.
     """
@@ -31,7 +38,7 @@ def open_store(
     if scheme == "sqlite" and rest and "://" not in rest:
         from helix.store.sqlite.store import SQLiteStore
 
-        return SQLiteStore(Path(rest).expanduser(), reactor, read_only, create, max_bytes)
+        return SQLiteStore(Path(rest).expanduser(), reactor, read_only, create, max_bytes, beside)
     if scheme in ("postgresql", "postgres") and rest.startswith("//"):
         from helix.store.postgresql.store import PostgresStore
 

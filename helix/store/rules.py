@@ -27,6 +27,18 @@ How many flows a list looks up and sorts; among more than these it looks through
 that changed last first.
 """
 
+LISTED_FLOWS = 20_000
+"""
+How many flows a list first looks up by subjects, to look through all flows for those. Where there
+are more, each flow on the way is asked what it gives.
+"""
+
+SOUGHT_SUBJECTS = 64
+"""
+Up to how many subjects are each looked for in a flow. With more, all that the flow gives is looked
+through.
+"""
+
 MAX_NAMED_VERSIONS = 1000
 """How many versions of a log may have names."""
 

@@ -32,6 +32,7 @@ from helix.interfaces import IAccessStore, IFlowStore
 from helix.records import Actor, AuditEntry, HeadQuery, Scope, Summary
 from helix.store import memory_access
 from helix.store.postgresql import queries as postgresql_queries
+from helix.store.sqlite import audit as sqlite_audit
 from helix.store.sqlite import reads as sqlite_reads
 from tests.store.data import T0, keep
 from tests.store.places import Place
@@ -335,13 +336,18 @@ async def test_acc90_a_link_leads_to_its_flow(store: IFlowStore) -> None:
 # Lists.
 
 
-@pytest.mark.parametrize("few", [0, 2, 1000])
+@pytest.mark.parametrize(
+    ("few", "listed_flows", "sought"),
+    [(0, 0, 0), (0, 0, 64), (0, 1000, 64), (2, 3, 1), (99, 99, 9)],
+)
 @ensureDeferred
 async def test_acc94_a_list_has_the_flows_of_subjects(
-    store: IFlowStore, monkeypatch: pytest.MonkeyPatch, few: int
+    store: IFlowStore, monkeypatch: pytest.MonkeyPatch, few: int, listed_flows: int, sought: int
 ) -> None:
     for module in (sqlite_reads, postgresql_queries):
         monkeypatch.setattr(module, "FEW_FLOWS", few)
+        monkeypatch.setattr(module, "LISTED_FLOWS", listed_flows)
+        monkeypatch.setattr(module, "SOUGHT_SUBJECTS", sought)
     for n, name in enumerate("abcdefg"):
         await store.create(name, "e1", T0 + n, [], Summary(f"flow {n}", "", n))
     await give(store, "a", owner="ada")
@@ -437,7 +443,7 @@ async def test_acc95_a_change_is_in_it(store: IFlowStore) -> None:
 
 @ensureDeferred
 async def test_acc95_the_newest_stay(store: IFlowStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (memory_access,):
+    for module in (memory_access, sqlite_audit):
         monkeypatch.setattr(module, "KEPT_AUDIT", 3)
     for n in range(8):
         await store.access.audit(audited(f"a{n}"))

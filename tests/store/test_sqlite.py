@@ -122,7 +122,7 @@ async def test_sto18_any_name_will_do(tmp_path: Path, name: str) -> None:
 async def test_sto1_commits_are_synced(store: SQLiteStore) -> None:
     def settings(of: Any) -> list[Any]:
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        return [of._database.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+        return [of.database.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     assert await store._writer.submit(settings) == ["wal", 2, 1, 5000]
 

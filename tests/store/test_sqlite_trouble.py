@@ -95,8 +95,8 @@ async def limit_pages(store: SQLiteStore, more: int) -> None:
     """Let the file grow by so many pages, and no further."""
 
     def limit(of: Any) -> None:
-        (pages,) = of._database.execute("PRAGMA page_count").fetchone()
-        of._database.execute(f"PRAGMA max_page_count = {pages + more}")
+        (pages,) = of.database.execute("PRAGMA page_count").fetchone()
+        of.database.execute(f"PRAGMA max_page_count = {pages + more}")
 
     await store._writer.submit(limit)
 
@@ -239,7 +239,7 @@ async def test_sto12_a_database_that_becomes_read_only_is_told(store: SQLiteStor
     await keep(store, "f")
 
     def forbid(of: Any) -> None:
-        of._database.execute("PRAGMA query_only = ON")
+        of.database.execute("PRAGMA query_only = ON")
 
     await store._writer.submit(forbid)
     asked = [add(store, "f", "e1", 0, entries(1, 1), SUMMARY)]

@@ -9,17 +9,19 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 
+from helix.access.sharing import NO_ACCESS, FlowAccess
 from helix.chain import chained, origin_of
 from helix.documents.document import FlowDocument, JsonObject, encode_document
 from helix.documents.ids import public_id
 from helix.errors import SchemaMismatch
 from helix.interfaces import IFlowStore
 from helix.log.verify import Difference, verify_flow
-from helix.records import Entry, Summary
+from helix.records import AuditEntry, Entry, Summary
 from helix.store.postgresql.store import PostgresStore
+from helix.store.sqlite import store as sqlite_store
 from helix.store.upgrades import Upgrade, in_sequence, needed_upgrades, shipped_upgrades
 from tests.store import older
-from tests.store.data import T0
+from tests.store.data import T0, keep
 from tests.store.sqlite import opened, query
 from tests.support.postgres import PostgresServer
 
@@ -110,3 +112,28 @@ async def test_chn5_an_older_postgresql_database_gets_chains(
     insert = "INSERT INTO helix_entries (flow, version, at, by, patch) VALUES (1, 7, 0, '', '{}')"
     with pytest.raises(psycopg2.errors.CheckViolation):
         postgres_server.execute(insert, database)
+
+
+@ensureDeferred
+async def test_acc90_flows_of_before_give_nothing_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "flows.db"
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite_store, "shipped_upgrades", lambda of: shipped_upgrades(of)[:3])
+        async with opened(path) as store:
+            await keep(store, "f")
+    async with opened(path) as store:
+        await check_gives(store)
+    assert query(path, "PRAGMA user_version") == [(len(shipped_upgrades("sqlite")),)]
+
+
+async def check_gives(store: IFlowStore) -> None:
+    """See that a flow which nothing is known of can be given an owner."""
+    assert await store.access.read(["f"]) == {"f": NO_ACCESS}
+    owned = FlowAccess("ada")
+    entry = AuditEntry(0, T0, "access.change", "f")
+    assert await store.access.change("f", lambda _: owned, entry) == owned
+    assert len(await store.credentials.secret()) == 32
+    await store.create("g", "e1", T0, owner="eve")
+    assert await store.access.read(["f", "g"]) == {"f": owned, "g": FlowAccess("eve")}

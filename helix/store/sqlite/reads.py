@@ -23,10 +23,11 @@ from helix.records import (
     FlowHead,
     HeadQuery,
     NamedVersion,
+    Scope,
     StoredFlow,
     Summary,
 )
-from helix.store.rules import FEW_FLOWS, PAGE_BYTES
+from helix.store.rules import FEW_FLOWS, LISTED_FLOWS, PAGE_BYTES, SOUGHT_SUBJECTS
 from helix.store.sqlite.file import primary_code, store_error
 from helix.store.sqlite.place import FileReplaced, Place
 
@@ -92,19 +93,25 @@ _decode_entries = msgspec.json.Decoder(
 ).decode
 _decode_paths = msgspec.json.Decoder(tuple[str, ...]).decode
 
-# The parameters are JSON: ids, and half-open ranges of ids.
+# The parameters are JSON: ids, and half-open ranges of ids. Then there are the subjects, and the
+# number of the least role.
 _SCOPE = """
     WITH ids (one) AS MATERIALIZED (SELECT value FROM json_each(?)),
     ranges (start, stop) AS MATERIALIZED (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
-    )
+    ),
+    subjects (named, least) AS MATERIALIZED ({subjects})
 """
 
-# Both parts go by the index of the ids: what is named first is read first.
-_IN_SCOPE = """(
+# All parts go by an index: what is named first is read first.
+_OF_SUBJECTS = "SELECT flow FROM subjects CROSS JOIN access ON subject = named AND role >= least"
+
+_IN_SCOPE = f"""(
     SELECT flow FROM ids CROSS JOIN flows ON flow_id = one
     UNION ALL
     SELECT flow FROM ranges CROSS JOIN flows ON flow_id >= start AND flow_id < stop
+    UNION ALL
+    {_OF_SUBJECTS}
 )"""
 
 # Few are looked up and sorted.
@@ -114,6 +121,21 @@ _AMONG_FEW = f"flow IN {_IN_SCOPE}"
 _AMONG_MANY = """(
     flow_id IN (SELECT one FROM ids)
     OR EXISTS (SELECT 1 FROM ranges WHERE flow_id >= start AND flow_id < stop)
+    OR {of_subjects}
+)"""
+
+# Of each flow on the way it is asked whether it is one of those.
+_IS_LISTED = f"flow IN ({_OF_SUBJECTS})"
+
+# They are too many to be listed. So one is soon met, and each flow on the way is asked what it
+# gives: to few subjects, or else to whom it gives anything.
+_GIVES_TO_FEW = """EXISTS (
+    SELECT 1 FROM subjects CROSS JOIN access
+    ON access.flow = flows.flow AND subject = named AND role >= least
+)"""
+_GIVES_TO_MANY = """EXISTS (
+    SELECT 1 FROM access WHERE access.flow = flows.flow
+    AND role >= (SELECT least FROM subjects) AND +subject IN (SELECT named FROM subjects)
 )"""
 
 Read = Callable[["SQLiteReads"], object]
@@ -174,6 +196,21 @@ def _to_entries(block: str) -> list[Entry]:
     ]
 
 
+def _scope(scope: Scope) -> tuple[str, list[object]]:
+    """Give what begins a statement about the flows of a scope, and its parameters."""
+    values: list[object] = [
+        msgspec.json.encode(scope.ids).decode(),
+        msgspec.json.encode(scope.ranges).decode(),
+    ]
+    subjects = "SELECT NULL, NULL WHERE 0"
+    if scope.subjects:
+        # By themselves: a text out of JSON would end at a NUL.
+        named = ", ".join(["(?)"] * len(scope.subjects))
+        subjects = f"SELECT column1, ? FROM (VALUES {named})"
+        values += (scope.least_role, *scope.subjects)
+    return _SCOPE.format(subjects=subjects), values
+
+
 def damage(error: Exception) -> StoreCorrupt:
     """Say that a row is not what was written."""
     corrupt = StoreCorrupt()
@@ -191,6 +228,7 @@ class SQLiteReads:
     :param database: this thread's own connection.
     :param place: the file's path; ``None`` to keep the open file even if it is replaced.
     :param reopen: gives a connection to another file that was put there.
+    :ivar database: the connection now.
     """
 
     unfinished = False
@@ -201,7 +239,7 @@ class SQLiteReads:
         place: Place | None = None,
         reopen: Callable[[], sqlite3.Connection] | None = None,
     ) -> None:
-        self._database = database
+        self.database = database
         self._place = place
         self._reopen = reopen
         self._current = None if place is None else place.current
@@ -214,7 +252,7 @@ class SQLiteReads:
         return [self._run(work) for work in works]
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
     def _follow(self) -> None:
         """
@@ -228,9 +266,9 @@ class SQLiteReads:
         if self._place.found() != self._place.current:
             raise FileReplaced()
         if self._place.current != self._current:
-            self._database.close()
+            self.database.close()
             try:
-                self._database = self._reopen()
+                self.database = self._reopen()
             except (HelixError, OSError, sqlite3.Error) as error:
                 raise StoreUnavailable() from error
             self._current = self._place.current
@@ -250,22 +288,22 @@ class SQLiteReads:
     @contextmanager
     def _one_moment(self) -> Iterator[None]:
         """See nothing of what is written between the statements within."""
-        self._database.execute("BEGIN")
+        self.database.execute("BEGIN")
         try:
             yield
         finally:
-            self._database.execute("ROLLBACK")
+            self.database.execute("ROLLBACK")
 
     def head(self, flow_id: str) -> FlowHead:
-        return read_head(self._database, flow_id)[1]
+        return read_head(self.database, flow_id)[1]
 
     def load(self, flow_id: str, version: int | None) -> StoredFlow:
         with self._one_moment():
-            flow, head = read_head(self._database, flow_id)
+            flow, head = read_head(self.database, flow_id)
             end = head.version if version is None else version
             if not 0 <= end <= head.version:
                 raise VersionNotFound()
-            row = self._database.execute(
+            row = self.database.execute(
                 "SELECT version, CAST(document AS BLOB) FROM snapshots"
                 " WHERE flow = ? AND version <= ? ORDER BY version DESC LIMIT 1",
                 (flow, end),
@@ -281,16 +319,16 @@ class SQLiteReads:
                 return self._entries(flow, after, after + count)
             # what follows the head, if that is damaged
             rest = (flow, after, min(limit, _STEP))
-            return _to_entries(self._database.execute(_ENTRIES_AFTER, rest).fetchone()[0])
+            return _to_entries(self.database.execute(_ENTRIES_AFTER, rest).fetchone()[0])
 
     def find(self, flow_id: str, epoch: str, client_id: str, op_ids: Sequence[int]) -> list[Entry]:
         asked = msgspec.json.encode(list(op_ids)).decode()
         operations = (flow_id, epoch, client_id, asked, len(op_ids))
-        row = self._database.execute(_ENTRIES_OF_OPERATIONS, operations).fetchone()
+        row = self.database.execute(_ENTRIES_OF_OPERATIONS, operations).fetchone()
         return _to_entries(row[0])
 
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> int | None:
-        newest: int | None = self._database.execute(
+        newest: int | None = self.database.execute(
             _NEWEST_OPERATION, (flow_id, epoch, client_id)
         ).fetchone()[0]
         return newest
@@ -298,12 +336,12 @@ class SQLiteReads:
     def snapshot_versions(self, flow_id: str, epoch: str) -> list[int]:
         with self._one_moment():
             flow, _ = self._log(flow_id, epoch)
-            return read_snapshot_versions(self._database, flow)
+            return read_snapshot_versions(self.database, flow)
 
     def named_versions(self, flow_id: str, epoch: str) -> list[NamedVersion]:
         with self._one_moment():
             flow, _ = self._log(flow_id, epoch)
-            rows = self._database.execute(
+            rows = self.database.execute(
                 "SELECT version, name, by_name, at FROM version_names WHERE flow = ?"
                 " ORDER BY version DESC",
                 (flow,),
@@ -313,15 +351,27 @@ class SQLiteReads:
     def heads(self, query: HeadQuery) -> list[FlowHead]:
         if query.scope is None:
             return self._heads(query, "", [], "")
-        ids = msgspec.json.encode(query.scope.ids).decode()
-        ranges = msgspec.json.encode(query.scope.ranges).decode()
+        scope, values = _scope(query.scope)
         with self._one_moment():
-            (count,) = self._database.execute(
-                f"{_SCOPE} SELECT count(*) FROM (SELECT 1 FROM {_IN_SCOPE} LIMIT ?)",
-                (ids, ranges, FEW_FLOWS + 1),
-            ).fetchone()
-            found = _AMONG_FEW if count <= FEW_FLOWS else _AMONG_MANY
-            return self._heads(query, _SCOPE, [ids, ranges], found)
+            found = self._scope_condition(query.scope, scope, values)
+            return self._heads(query, scope, values, found)
+
+    def _scope_condition(self, scope: Scope, begin: str, values: Sequence[object]) -> str:
+        """Give the condition that a flow is in a scope, by how many are."""
+        count = f"{begin} SELECT count(*) FROM (SELECT 1 FROM ({{}}) LIMIT ?)"
+
+        def are_more(flows: str, limit: int) -> bool:
+            asked = (*values, limit + 1)
+            (found,) = self.database.execute(count.format(flows), asked).fetchone()
+            return bool(found > limit)
+
+        if not are_more(f"SELECT 1 FROM {_IN_SCOPE}", FEW_FLOWS):
+            return _AMONG_FEW
+        of_subjects = _IS_LISTED
+        if are_more(_OF_SUBJECTS, LISTED_FLOWS):
+            is_few = len(scope.subjects) <= SOUGHT_SUBJECTS
+            of_subjects = _GIVES_TO_FEW if is_few else _GIVES_TO_MANY
+        return _AMONG_MANY.format(of_subjects=of_subjects)
 
     def _heads(
         self, query: HeadQuery, begin: str, values: list[object], condition: str
@@ -351,7 +401,7 @@ class SQLiteReads:
             conditions.append(f"{column} {operator} ?")
             values.append(value)
         head = _BRIEF_HEAD if query.brief else _WHOLE_HEAD
-        rows = self._database.execute(
+        rows = self.database.execute(
             f"{begin}{head} WHERE {' AND '.join(conditions)}"
             " ORDER BY updated_at DESC, flow_id DESC LIMIT ?",
             (*values, query.limit),
@@ -359,7 +409,7 @@ class SQLiteReads:
         return [_to_head(row) for row in rows]
 
     def _log(self, flow_id: str, epoch: str) -> tuple[int, FlowHead]:
-        flow, head = read_head(self._database, flow_id)
+        flow, head = read_head(self.database, flow_id)
         if head.epoch != epoch:
             raise FlowNotFound()
         return flow, head
@@ -379,7 +429,7 @@ class SQLiteReads:
     def _block(self, flow: int, after: int, end: int) -> list[Entry]:
         """Give the first of the entries from ``after`` (excluded) to ``end``: one at least."""
         count = self._fitting(flow, after, min(end, after + _BLOCK))
-        row = self._database.execute(_ENTRIES_AFTER, (flow, after, count)).fetchone()
+        row = self.database.execute(_ENTRIES_AFTER, (flow, after, count)).fetchone()
         block = _to_entries(row[0])
         if [entry.version for entry in block] != list(range(after + 1, after + count + 1)):
             raise StoreCorrupt()
@@ -390,7 +440,7 @@ class SQLiteReads:
         size, count, step = 0, 0, _STEP
         while step and after + count < end:
             step = min(step, end - after - count)
-            more = read_size(self._database, flow, after + count, after + count + step)
+            more = read_size(self.database, flow, after + count, after + count + step)
             if size + more > PAGE_BYTES:
                 step //= 2
             else:

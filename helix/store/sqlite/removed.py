@@ -5,7 +5,17 @@ from __future__ import annotations
 import sqlite3
 
 _CLEARED_AT_ONCE = 1000
-"""Entries of removed flows that go in one transaction, so that appends don't wait long."""
+"""Rows of removed flows that go in one transaction, so that appends don't wait long."""
+
+_CLEAR_ENTRIES = """
+    DELETE FROM entries WHERE flow = ?1 AND version <
+        (SELECT min(version) FROM entries WHERE flow = ?1) + ?2
+"""
+
+_CLEAR_ACCESS = """
+    DELETE FROM access WHERE flow = ?1 AND subject IN
+        (SELECT subject FROM access WHERE flow = ?1 LIMIT ?2)
+"""
 
 
 class RemovedFlows:
@@ -50,11 +60,10 @@ class RemovedFlows:
         flow = self._left[-1]
         try:
             self._database.execute("BEGIN IMMEDIATE")
-            cleared = self._database.execute(
-                "DELETE FROM entries WHERE flow = ?1 AND version <"
-                " (SELECT min(version) FROM entries WHERE flow = ?1) + ?2",
-                (flow, _CLEARED_AT_ONCE),
-            ).rowcount
+            some = (flow, _CLEARED_AT_ONCE)
+            cleared = self._database.execute(_CLEAR_ENTRIES, some).rowcount
+            if cleared == 0:
+                cleared = self._database.execute(_CLEAR_ACCESS, some).rowcount
             if cleared == 0:
                 for table in ("version_names", "snapshots", "clients", "texts", "flows"):
                     self._database.execute(f"DELETE FROM {table} WHERE flow = ?", (flow,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from zope.interface import implementer
 from helix.errors import StoreError, StoreFull, StoreReadOnly
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
+from helix.store.sqlite.access import SQLiteAccess, Writing
+from helix.store.sqlite.beside import BesideWrites, connect_beside
+from helix.store.sqlite.credentials import SQLiteCredentials
 from helix.store.sqlite.file import (
     WriterLock,
     check_file,
@@ -57,6 +60,8 @@ class SQLiteStore:
     :param read_only: whether to leave the file as it is, and to let another process write to it.
     :param create: whether to make a file that isn't there.
     :param max_bytes: that it may hold; 0 for as many as the disk has room for.
+    :param beside: whether to write to ``access`` and ``credentials`` alone, for which another
+        process may have the file open and write to it.
     """
 
     def __init__(
@@ -66,8 +71,10 @@ class SQLiteStore:
         read_only: bool = False,
         create: bool = True,
         max_bytes: int = 0,
+        beside: bool = False,
     ) -> None:
         self._path = path
+        self._beside = beside
         self._create = create
         self._read_only = read_only
         self.is_open = False
@@ -77,12 +84,19 @@ class SQLiteStore:
         # Now, while the process may read its own files: a daemon may give up its rights later.
         self._upgrades = shipped_upgrades("sqlite")
         self._writes: SQLiteWrites | None = None
-        self._writer: Worker[Write] = Worker(
-            reactor, "helix-sqlite-writer", self._open_writes, _MAX_BATCH
+        self._writer: Worker[Any] = Worker(
+            reactor,
+            "helix-sqlite-writer",
+            self._open_beside if beside else self._open_writes,
+            _MAX_BATCH,
         )
         self._reader: Worker[Read] = Worker(reactor, "helix-sqlite-reader", self._open_reads)
         # For what may take long, so that nothing else waits behind it.
         self._past: Worker[Read] = Worker(reactor, "helix-sqlite-past", self._open_reads)
+        self.access = SQLiteAccess(
+            self._write_part, self._read, lambda work: self._read(work, self._past)
+        )
+        self.credentials = SQLiteCredentials(self._write_part, self._read)
 
     @property
     def transactions(self) -> int:
@@ -123,9 +137,10 @@ class SQLiteStore:
         entries: Sequence[Entry] = (),
         summary: Summary = Summary(),  # noqa: B008  # immutable
         replace_deleted: bool = False,
+        owner: str = "",
     ) -> Deferred[FlowHead]:
         return self._write(
-            lambda to: to.create(flow_id, epoch, at, entries, summary, replace_deleted),
+            lambda to: to.create(flow_id, epoch, at, entries, summary, replace_deleted, owner),
             _size(entries),
         )
 
@@ -201,6 +216,14 @@ class SQLiteStore:
         return self._write(lambda to: to.renew_epochs(epoch))
 
     def _write(self, work: Write, size: int = 0) -> Deferred[Any]:
+        if self._beside:
+            return fail(StoreReadOnly("The store was opened beside a server, which keeps the logs"))
+        return self._write_part(work, size)
+
+    def _write_part(
+        self, work: Write | Callable[[Writing], object], size: int = 0
+    ) -> Deferred[Any]:
+        """As `_write`, also beside a server."""
         if self._read_only:
             return fail(StoreReadOnly("The store was opened to be read only"))
         return self._writer.submit(work, size).addErrback(self._refused)
@@ -243,6 +266,16 @@ class SQLiteStore:
             opened.pop_all()
             return self._writes
 
+    def _open_beside(self) -> BesideWrites:
+        try:
+            if self._create:
+                prepare_file(self._path)
+            else:
+                check_file(self._path)
+            return BesideWrites(connect_beside(self._path, self._upgrades))
+        except (OSError, sqlite3.Error) as error:
+            raise start_error(error, self._path) from error
+
     def _open_reads(self) -> SQLiteReads:
         with ExitStack() as opened:
             try:
@@ -251,7 +284,7 @@ class SQLiteStore:
             except (OSError, sqlite3.Error) as error:
                 raise start_error(error, self._path) from error
             opened.pop_all()
-            if self._read_only:
+            if self._read_only or self._beside:
                 return SQLiteReads(database)
             return SQLiteReads(database, self._place, self._connect_reader)
 

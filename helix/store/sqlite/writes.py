@@ -21,7 +21,9 @@ from helix.errors import (
     VersionConflict,
 )
 from helix.records import Entry, FlowHead, NamedVersion, Summary
+from helix.store.access_rows import owner_row
 from helix.store.rules import due, expendable
+from helix.store.sqlite.access import keep_rows
 from helix.store.sqlite.bulk import INSERT_ENTRIES, UPDATE_FLOWS
 from helix.store.sqlite.file import WriterLock, forget_values, primary_code, store_error
 from helix.store.sqlite.names import drop_name, keep_name
@@ -85,13 +87,16 @@ class SQLiteWrites:
     """
     The writes. (`helix.store.sqlite.worker.Runner`)
 
-    It is the only one that writes, so it may remember what is in the database.
+    It is the only one that writes to logs, so it may remember their heads. What flows give, and
+    keys, others may write at the same time (`helix.store.sqlite.beside`): none of that is
+    remembered.
 
     :param database: this thread's own connection.
     :param lock: what keeps other processes from writing.
     :param place: where the file is.
     :param quota: what the file may still take.
     :param reopen: gives a connection to another file that was put there.
+    :ivar database: the connection now.
     :ivar transactions: how many with something in them were committed.
     :ivar unfinished: whether something of removed flows is left to clear away.
     """
@@ -105,7 +110,7 @@ class SQLiteWrites:
         quota: StorageQuota,
     ) -> None:
         self.transactions = 0
-        self._database = database
+        self.database = database
         self._lock = lock
         self._place = place
         self._reopen = reopen
@@ -133,7 +138,7 @@ class SQLiteWrites:
         return outcomes
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
         self._lock.release()
 
     def _follow(self) -> None:
@@ -153,17 +158,17 @@ class SQLiteWrites:
             return
         self._place.check()
         with suppress(sqlite3.Error):  # what is there is of the old one's time
-            self._database.execute("PRAGMA wal_checkpoint")
+            self.database.execute("PRAGMA wal_checkpoint")
         self._logs.clear()
-        self._database.close()
+        self.database.close()
         self._place.current = None
         self._place.clear()
         try:
-            self._database = self._reopen()
+            self.database = self._reopen()
         except (HelixError, OSError, sqlite3.Error) as error:
             what = "Another file was put in the place of the database, and can't be used"
             raise StoreUnavailable(f"{what}: {error}") from error
-        self._removed = RemovedFlows(self._database)
+        self._removed = RemovedFlows(self.database)
         self._place.opened()
         self._is_lost = False
 
@@ -189,8 +194,8 @@ class SQLiteWrites:
     def _commit(self, works: Sequence[Write]) -> list[object]:
         if len(self._logs) > _KNOWN_LOGS:
             self._logs.clear()
-        self._database.execute("BEGIN IMMEDIATE")
-        self._is_full = self._quota.is_full(self._database)
+        self.database.execute("BEGIN IMMEDIATE")
+        self._is_full = self._quota.is_full(self.database)
         outcomes: list[object] = []
         for work in works:
             if type(work) is Append:
@@ -202,12 +207,12 @@ class SQLiteWrites:
                 except HelixError as refused:
                     outcomes.append(refused)
         self._write_staged()
-        self._database.execute("COMMIT")
+        self.database.execute("COMMIT")
         self.transactions += 1
         self._removed.committed()
         if self._is_large:
             self._is_large = False
-            self._database.execute("PRAGMA shrink_memory")  # of the pages that it keeps
+            self.database.execute("PRAGMA shrink_memory")  # of the pages that it keeps
         return outcomes
 
     def _roll_back(self) -> None:
@@ -215,8 +220,8 @@ class SQLiteWrites:
         self._entry_values.clear()
         self._changed.clear()
         self._removed.rolled_back()
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK")
+        if self.database.in_transaction:
+            self.database.execute("ROLLBACK")
 
     # Appends.
 
@@ -268,7 +273,7 @@ class SQLiteWrites:
         texts = hash((summary.title, summary.description))
         if texts != log.texts:
             log.texts = texts
-            self._database.execute(
+            self.database.execute(
                 "UPDATE texts SET title = ?, description = ?, folded_id = ?, folded_title = ?,"
                 " folded_description = ? WHERE flow = ?",
                 (*_texts(flow_id, summary), log.flow),
@@ -282,18 +287,18 @@ class SQLiteWrites:
         if self._changed:
             changed = [value for row in self._changed.values() for value in row]
             for sql, values in UPDATE_FLOWS.pieces(changed):
-                self._database.execute(sql, values)
+                self.database.execute(sql, values)
             self._changed.clear()
 
     def _insert(self, sql: str, values: Sequence[object]) -> None:
         """Execute a statement with values that may be large, of which none is kept."""
-        self._database.execute(sql, values)
+        self.database.execute(sql, values)
         if sum(len(value) for value in values if isinstance(value, bytes)) >= _LARGE_BYTES:
-            forget_values(self._database, sql, len(values))
+            forget_values(self.database, sql, len(values))
             self._is_large = True
 
     def _find_log(self, flow_id: str) -> _Log | None:
-        row = self._database.execute(
+        row = self.database.execute(
             "SELECT flow, epoch, version, deleted_at, title, description"
             " FROM flows JOIN texts USING (flow) WHERE flow_id = ?",
             (flow_id,),
@@ -310,7 +315,7 @@ class SQLiteWrites:
         if log.version != version or log.epoch != epoch:
             return False
         if log.chain is None:
-            log.chain = read_chain(self._database, log.flow, version)
+            log.chain = read_chain(self.database, log.flow, version)
         return log.chain == chain
 
     def _client(self, log: _Log, client_id: str) -> int:
@@ -318,11 +323,11 @@ class SQLiteWrites:
         if len(log.clients) >= _KNOWN_CLIENTS:
             log.clients.clear()
         named = (log.flow, client_id)
-        row = self._database.execute(
+        row = self.database.execute(
             "SELECT client FROM clients WHERE flow = ? AND client_id = ?", named
         ).fetchone()
         if row is None:
-            inserted = self._database.execute(
+            inserted = self.database.execute(
                 "INSERT INTO clients (flow, client_id) VALUES (?, ?)", named
             )
             row = (inserted.lastrowid,)
@@ -330,7 +335,8 @@ class SQLiteWrites:
         log.clients[client_id] = client
         return client
 
-    def _check_quota(self) -> None:
+    def check_quota(self) -> None:
+        """:raises StoreFull: when nothing new is to be kept."""
         if self._is_full:
             raise StoreFull()
 
@@ -344,11 +350,13 @@ class SQLiteWrites:
         entries: Sequence[Entry],
         summary: Summary,
         replace_deleted: bool,
+        owner: str,
     ) -> FlowHead:
+        owned = owner_row(owner)
         old = self._find_log(flow_id)
         if old is not None and not old.deleted:
             raise FlowExists()
-        self._check_quota()
+        self.check_quota()
         if old is not None and not replace_deleted:
             raise FlowDeleted()
         named = [(e.client_id, e.op_id) for e in entries if e.client_id is not None]
@@ -356,53 +364,55 @@ class SQLiteWrites:
             raise DuplicateOperation()
         if old is not None:
             self._remove(flow_id, old.flow)
-        flow = self._database.execute(
+        flow = self.database.execute(
             "INSERT INTO flows (flow_id, epoch, version, node_count, edge_count, created_at,"
             " updated_at, origin) VALUES (?, ?, 0, ?, ?, ?, ?, ?)",
             (flow_id, epoch, summary.node_count, summary.edge_count, at, at, origin_of(epoch)),
         ).lastrowid
-        self._database.execute(
+        self.database.execute(
             "INSERT INTO texts (flow, title, description, folded_id, folded_title,"
             " folded_description) VALUES (?, ?, ?, ?, ?, ?)",
             (flow, *_texts(flow_id, summary)),
         )
+        assert flow is not None
+        keep_rows(self.database, flow, {}, owned)
         if entries:
             log = self._find_log(flow_id)
             assert log is not None
             self._stage_entries(log, entries)
             self._stage_summary(log, flow_id, summary, entries[-1])
             self._write_staged()
-        return read_head(self._database, flow_id)[1]
+        return read_head(self.database, flow_id)[1]
 
     def snapshot(
         self, flow_id: str, epoch: str, version: int, chain: bytes, document: bytes
     ) -> None:
-        self._check_quota()
+        self.check_quota()
         log = self._find_log(flow_id)
         if log is None or log.epoch != epoch:
             return
-        if read_chain(self._database, log.flow, version) != chain:
+        if read_chain(self.database, log.flow, version) != chain:
             return
         self._insert(
             "INSERT OR IGNORE INTO snapshots (document, flow, version)"
             " VALUES (CAST(? AS TEXT), ?, ?)",
             (document, log.flow, version),
         )
-        kept, decided = due(read_snapshot_versions(self._database, log.flow))
+        kept, decided = due(read_snapshot_versions(self.database, log.flow))
         steps = zip([kept, *decided], decided, strict=False)
-        sizes = [read_size(self._database, log.flow, *step) for step in steps]
+        sizes = [read_size(self.database, log.flow, *step) for step in steps]
         old = expendable(kept, decided, sizes)
-        self._database.executemany(
+        self.database.executemany(
             "DELETE FROM snapshots WHERE flow = ? AND version = ?",
             [(log.flow, version) for version in old],
         )
 
     def name_version(self, flow_id: str, epoch: str, named: NamedVersion) -> NamedVersion | None:
-        self._check_quota()
-        return keep_name(self._database, flow_id, epoch, named)
+        self.check_quota()
+        return keep_name(self.database, flow_id, epoch, named)
 
     def unname_version(self, flow_id: str, epoch: str, version: int) -> None:
-        drop_name(self._database, flow_id, epoch, version)
+        drop_name(self.database, flow_id, epoch, version)
 
     def mark_deleted(self, flow_id: str, at: float | None) -> FlowHead:
         """
@@ -410,15 +420,15 @@ class SQLiteWrites:
 
         :param at: when it is deleted, if it isn't yet; ``None`` brings it back.
         """
-        flow, head = read_head(self._database, flow_id)
+        flow, head = read_head(self.database, flow_id)
         if (head.deleted_at is None) == (at is None):
             return head
-        self._database.execute("UPDATE flows SET deleted_at = ? WHERE flow = ?", (at, flow))
+        self.database.execute("UPDATE flows SET deleted_at = ? WHERE flow = ?", (at, flow))
         self._logs.pop(flow_id, None)
         return msgspec.structs.replace(head, deleted_at=at)
 
     def purge(self, deleted_before: float) -> int:
-        gone = self._database.execute(
+        gone = self.database.execute(
             "SELECT flow_id, flow FROM flows"
             " WHERE deleted_at IS NOT NULL AND flow_id IS NOT NULL AND deleted_at < ?",
             (deleted_before,),
@@ -438,11 +448,11 @@ class SQLiteWrites:
         if not self._is_at(log, epoch, version, chain):
             raise VersionConflict()
         log.epoch = new_epoch
-        self._database.execute("UPDATE flows SET epoch = ? WHERE flow = ?", (new_epoch, log.flow))
+        self.database.execute("UPDATE flows SET epoch = ? WHERE flow = ?", (new_epoch, log.flow))
 
     def renew_epochs(self, epoch: str) -> int:
         self._logs.clear()
-        return self._database.execute(
+        return self.database.execute(
             "UPDATE flows SET epoch = ? WHERE flow_id IS NOT NULL", (epoch,)
         ).rowcount
 
