@@ -188,6 +188,7 @@ def build_server(
     api_keys.setServiceParent(keys)
     access.on_credentials = api_keys.learn
     guests = GuestTokens(store, wall, random)
+    passwords = Passwords(apart, random, clock)
     authenticator = authenticator or make_authenticator(
         config, keys.sources, wall, {KEY_PREFIX: api_keys, GUEST_PREFIX: guests}
     )
@@ -227,9 +228,7 @@ def build_server(
             ),
             b"templates": TemplateRoutes(library),
             b"keys": KeyRoutes(store, api_keys, wall, random, config.lets_anyone_in),
-            b"guests": GuestRoutes(
-                Doorkeeper(store, Passwords(apart, random, clock), wall), guests, visitors
-            ),
+            b"guests": GuestRoutes(Doorkeeper(store, passwords, wall), guests, visitors),
         },
         visitors,
         gate,

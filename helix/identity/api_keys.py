@@ -95,7 +95,7 @@ def make_key(
         raise InvalidParameters(f"flows and create take more than {MAX_RIGHTS_BYTES} bytes")
     text = KEY_PREFIX + urlsafe_b64encode(random.randbytes(KEY_BYTES)).rstrip(b"=").decode()
     key = ApiKey(
-        id=new_id(random),
+        id=new_id(random).replace("-", "_"),  # no option of a command begins so
         name=_read("name", parse_name, name).strip(),
         digest=digest_of(text),
         created_at=at,
@@ -124,7 +124,7 @@ def describe_key(key: ApiKey) -> dict[str, object]:
         "create": msgspec.Raw(key.create),
         "admin": key.is_admin,
         "created_at": key.created_at,
-        "created_by": key.created_by,
+        "created_by": key.created_by or None,
         "expires_at": key.expires_at,
         "used_at": key.used_at,
     }
@@ -223,7 +223,8 @@ class KeyBook(Service):
         self._revoked = revoked
         self._known: dict[bytes, _Known] | None = None
         self._waiting: list[Deferred[None]] = []
-        self._is_reading = False
+        self._loading: list[Deferred[None]] = []
+        self._is_reading = self._is_stale = False
         self._retry: IDelayedCall | None = None
         self._used: dict[str, float] = {}
         self._noting: IDelayedCall | None = None
@@ -317,8 +318,7 @@ class KeyBook(Service):
         """Forget a key that the store has no more. ``revoked`` is told of it in this call."""
         if self._known is not None:
             self._take([one.key for one in self._known.values() if one.key.id != key_id])
-        if self._is_reading:  # which may still find it
-            self.refresh().addErrback(lambda _: None)  # it was logged, and will be tried again
+        self._is_stale = self._is_reading  # a reading under way may still find it
 
     # inside
 
@@ -326,30 +326,36 @@ class KeyBook(Service):
         if self._known is None:
             if not self._store.is_open:
                 raise KeysUnavailable("The store with the API keys is not open yet")
+            waiter: Deferred[None] = Deferred()
+            self._loading.append(waiter)
+            if not self._is_reading:
+                self._read()
             try:
-                await self.refresh()
+                await waiter
             except StoreError:
                 raise KeysUnavailable() from None
         assert self._known is not None
         return self._known
 
     def _read(self) -> None:
-        self._is_reading = True
+        self._is_reading, self._is_stale = True, False
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        asked = list(self._waiting)
         reading: Deferred[list[ApiKey]] = self._store.credentials.keys()
-        reading.addCallback(self._came, len(asked)).addErrback(self._failed)
+        reading.addCallback(self._came, len(self._waiting)).addErrback(self._failed)
 
     def _came(self, keys: list[ApiKey], asked: int) -> None:
-        if len(self._waiting) > asked:  # something may have been done to them since
+        if self._is_stale:
             self._read()
             return
-        self._is_reading = False
         self._take(keys)
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
+        done, self._loading = self._loading + self._waiting[:asked], []
+        self._waiting = self._waiting[asked:]
+        self._is_reading = False
+        if self._waiting:
+            self._read()
+        for waiter in done:
             waiter.callback(None)
 
     def _failed(self, failure: Failure) -> None:
@@ -360,7 +366,7 @@ class KeyBook(Service):
             self._log.warn("The API keys could not be read: {error}", error=failure.value)
         if self._known is not None:
             self._retry = self._clock.callLater(RETRY_SECONDS, self._read_again)
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._loading = self._waiting + self._loading, [], []
         for waiter in waiting:
             waiter.errback(failure)
 

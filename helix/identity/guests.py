@@ -218,7 +218,7 @@ class GuestTokens:
             raise TokenRefused(f"The token has more than {MAX_TOKEN_BYTES} bytes")
         try:
             claims: Mapping[str, Any] = jwt.decode(
-                token.removeprefix(GUEST_PREFIX),
+                token[len(GUEST_PREFIX) :],
                 key,
                 algorithms=[_ALGORITHM],
                 audience=_AUDIENCE,

@@ -78,7 +78,13 @@ def _scrypt(password: str, salt: bytes, cost: int, block: int, parallel: int) ->
     # A letter with an accent is one character on some keyboards, and two on others.
     text = unicodedata.normalize("NFKC", password).encode("utf-8", "replace")
     return hashlib.scrypt(
-        text, salt=salt, n=cost, r=block, p=parallel, maxmem=256 * cost * block, dklen=32
+        text,
+        salt=salt,
+        n=cost,
+        r=block,
+        p=parallel,
+        maxmem=2 * _MEMORY + 256 * cost * block,
+        dklen=32,
     )
 
 
