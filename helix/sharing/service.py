@@ -212,13 +212,9 @@ class AccessService(Service):
 
     # reading and changing
 
-    def read(self, flow_id: str) -> Deferred[FlowAccess]:
-        """Give all that a flow gives; nothing where there is no such flow."""
-
-        def found(given: Mapping[str, FlowAccess]) -> FlowAccess:
-            return given.get(flow_id, NO_ACCESS)
-
-        return self._store.read((flow_id,)).addCallback(found)
+    def read(self, flow_id: str) -> Deferred[FlowAccess | None]:
+        """Give all that a flow gives, a deleted one too; ``None`` where there is no such flow."""
+        return self._store.read((flow_id,)).addCallback(lambda given: given.get(flow_id))
 
     async def change(
         self, flow_id: str, edit: Callable[[FlowAccess], FlowAccess], audited: AuditEntry
@@ -245,7 +241,8 @@ class AccessService(Service):
         flow = self._watched.get(flow_id)
         if flow is not None:
             flow.is_stale = flow.is_reading
-            self._set(flow, access)
+            if flow.is_known:
+                self._set(flow, access)
 
     def _set(self, flow: _Watched, access: FlowAccess) -> None:
         concerned = flow.concerned(access)
@@ -272,8 +269,11 @@ class AccessService(Service):
             self._read(flow)
             return
         self._unread.pop(flow, None)
-        self._set(flow, given.get(flow.flow_id, NO_ACCESS))
-        flow.is_known = True
+        access = given.get(flow.flow_id, NO_ACCESS)
+        if flow.is_known:
+            self._set(flow, access)
+        else:
+            flow.access, flow.is_known, flow.is_new = access, True, False
         waiters, flow.waiters = flow.waiters, []
         for waiter in waiters:
             waiter.callback(None)
