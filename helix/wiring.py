@@ -53,6 +53,7 @@ from helix.web.http_request import BodyLimits
 from helix.web.keys import KeyRoutes
 from helix.web.long_poll import LongPollResource
 from helix.web.origins import HostPolicy, OriginPolicy
+from helix.web.sharing import SharingRoutes
 from helix.web.site import HelixSite, Root, Web
 from helix.web.socket_check import SocketCheck
 from helix.web.status_page import StatusPage
@@ -214,6 +215,7 @@ def build_server(
         editor = editor.with_settings(
             PageSettings(base, config.frame_ancestors, config.lets_anyone_in, config.takes_tokens)
         )
+    rest_access, passwords = RestAccess(access), Passwords(apart, random, clock)
     root = Root(
         Web(sessions, clients, metrics, status, editor, base),
         {
@@ -222,7 +224,7 @@ def build_server(
                 VersionNames(sessions, logs),
                 sessions,
                 visitors,
-                RestAccess(access),
+                rest_access,
                 config.max_frame_bytes,
                 apart,
             ),
@@ -230,6 +232,7 @@ def build_server(
             b"keys": KeyRoutes(store, api_keys, wall, random, config.lets_anyone_in),
             b"guests": GuestRoutes(Doorkeeper(store, passwords, wall), guests, visitors),
         },
+        SharingRoutes(rest_access, access, store.access, passwords, visitors, wall),
         visitors,
         gate,
         SocketResource(

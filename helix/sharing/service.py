@@ -216,18 +216,21 @@ class AccessService(Service):
         """Give all that a flow gives, a deleted one too; ``None`` where there is no such flow."""
         return self._store.read((flow_id,)).addCallback(lambda given: given.get(flow_id))
 
-    async def change(
+    def change(
         self, flow_id: str, edit: Callable[[FlowAccess], FlowAccess], audited: AuditEntry
-    ) -> FlowAccess:
+    ) -> Deferred[FlowAccess]:
         """
         Change what a flow gives. When it is done, who has the flow open here has been told.
 
         :param edit, audited: as those of `helix.interfaces.IAccessStore.change`.
-        :raises FlowNotFound, StoreError: as there.
+        :raises FlowNotFound, StoreError: (through the Deferred) as there.
         """
-        access = await self._store.change(flow_id, edit, audited)
-        self._note(flow_id, access)
-        return access
+
+        def changed(access: FlowAccess) -> FlowAccess:
+            self._note(flow_id, access)
+            return access
+
+        return self._store.change(flow_id, edit, audited).addCallback(changed)
 
     # inside
 

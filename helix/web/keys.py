@@ -21,8 +21,7 @@ from helix.identity.api_keys import (
 )
 from helix.interfaces import IFlowStore
 from helix.limits.weight import BYTES_PER_UNIT
-from helix.records import Actor
-from helix.web.admission import principal_of
+from helix.web.admission import actor_of, principal_of
 from helix.web.gate import check_admin
 from helix.web.routes import BodyAllowance, make_app, read_body, to_the_end, write_json
 
@@ -95,7 +94,7 @@ class KeyRoutes:
         )
         if self._is_open:
             raise Forbidden("Where everybody may do everything, helix keys create makes keys")
-        audited = audit_creation(key, _actor_of(request))
+        audited = audit_creation(key, actor_of(request))
         await to_the_end(self._store.credentials.add_key(key, audited))
         await self._book.refresh()
         return write_json(request, describe_key(key) | {"key": text}, 201)
@@ -106,14 +105,9 @@ class KeyRoutes:
         if _KEY_ID.fullmatch(key_id) is None:
             raise KeyNotFound()
         audited = audit_revocation(
-            key_id, self._wall(), self._book.name_of(key_id), _actor_of(request)
+            key_id, self._wall(), self._book.name_of(key_id), actor_of(request)
         )
         removed = self._store.credentials.remove_key(key_id, audited)
         await to_the_end(removed.addCallback(lambda _: self._book.revoke(key_id)))
         request.setResponseCode(NO_CONTENT)
         return b""
-
-
-def _actor_of(request: IRequest) -> Actor:
-    principal = principal_of(request)
-    return Actor(principal.id, principal.kind.value, principal.name)

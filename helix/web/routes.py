@@ -53,8 +53,12 @@ OF_A_FLOW = (
     "restore",
     "duplicate",
     "undelete",
+    "access",
+    "links",
 )
-"""What follows a flow's id in an address; ``versions`` also with one of them behind it."""
+"""
+What follows a flow's id in an address; ``versions`` and ``links`` also with one of them behind it.
+"""
 
 _SLASH = "\x01"
 """Stands for an encoded slash while a route is looked for; `helix.documents.ids` forbids it."""
@@ -89,7 +93,7 @@ class _AnyText(BaseConverter):
 class _FlowAlone(_AnyText):
     """As `_AnyText`, at the end of an address; the words after a flow's id are not part of it."""
 
-    regex = f"(?s:(?!.*/(?:{'|'.join(OF_A_FLOW)}|versions/[^/]*)$).*)"
+    regex = f"(?s:(?!.*/(?:{'|'.join(OF_A_FLOW)}|versions/[^/]*|links/[^/]*)$).*)"
     part_isolating = False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -10,21 +10,21 @@ import msgspec
 from twisted.web.http import NO_CONTENT
 from twisted.web.iweb import IRequest
 
-from helix.access.principal import ANYBODY
+from helix.access.principal import ANYBODY, Principal
 from helix.access.roles import Right, Role
 from helix.access.sharing import FlowAccess
 from helix.delivery.protocol import encode_json
 from helix.documents.ids import parse_flow_id
 from helix.errors import FlowNotFound, Forbidden, InvalidParameters
-from helix.identity.passwords import Passwords
+from helix.identity.passwords import Passwords, check_password
 from helix.interfaces import IAccessStore
 from helix.limits.weight import BYTES_PER_UNIT
 from helix.records import AuditEntry
 from helix.sharing.changing import change_list, describe_list
 from helix.sharing.links import describe_link, make_link, with_link, without_link
 from helix.sharing.service import AccessService
-from helix.web.access import RestAccess, actor_of
-from helix.web.admission import Visitors, principal_of
+from helix.web.access import RestAccess
+from helix.web.admission import Visitors, actor_of, principal_of
 from helix.web.etags import Conditions, digest_tag
 from helix.web.gate import check_admin
 from helix.web.routes import (
@@ -52,6 +52,15 @@ MAX_LINK_SECONDS = 10 * 366 * 86_400
 """How long a link holds at most, unless it holds for ever."""
 
 ENTRIES_ON_A_PAGE = 100
+
+
+def is_about_access(path: Sequence[bytes]) -> bool:
+    """
+    Tell whether the address of a flow is one of those here.
+
+    :param path: what follows ``/api/flows``.
+    """
+    return path[-1:] in ([b"access"], [b"links"]) or path[-2:-1] == [b"links"]
 
 
 class _Link(msgspec.Struct, forbid_unknown_fields=True):
@@ -108,16 +117,17 @@ class SharingRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/access", methods=["PATCH"])
     async def change_list(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id = await self._check_change(request, flow_id)
+        flow_id = await self._check(request, flow_id)
         patch = read_body(request, _PATCH, self._list, (MERGE_PATCH, JSON))
-        conditions, may_disown = Conditions.of(request), principal_of(request).is_admin
+        conditions, principal = Conditions.of(request), principal_of(request)
+        may_disown = principal.is_admin
 
         def edit(access: FlowAccess) -> FlowAccess:
             conditions.check_change(_tag_of(access))
-            return change_list(access, patch, may_disown)
+            changed = change_list(access, patch, may_disown)
+            _check_asked(principal)
+            return changed
 
-        # What can't be a change at all is refused before the store is asked.
-        change_list(FlowAccess(), patch, may_disown)
         audited = self._audited(request, "access.change", flow_id, _summary(patch))
         access = await to_the_end(self._access.change(flow_id, edit, audited))
         request.setHeader(b"etag", _tag_of(access).encode())
@@ -131,7 +141,7 @@ class SharingRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/links", methods=["POST"])
     async def create_link(self, request: IRequest, flow_id: str) -> bytes:
-        flow_id = await self._check_change(request, flow_id)
+        flow_id = await self._check(request, flow_id)
         wanted = read_body(request, _LINK, self._link)
         role = _role_of(wanted.role)
         lasts = wanted.expires_in
@@ -139,6 +149,9 @@ class SharingRoutes:
             raise InvalidParameters(
                 f"expires_in: a number of seconds is wanted, more than 0, to {MAX_LINK_SECONDS}"
             )
+        if wanted.password is not None:
+            check_password(wanted.password)
+        _check_asked(principal_of(request))
         password = ""
         if wanted.password is not None:
             charge = self._visitors.charge_of(request)
@@ -154,7 +167,8 @@ class SharingRoutes:
 
     @app.route("/api/flows/<flow:flow_id>/links/<link_id>", methods=["DELETE"])
     async def revoke_link(self, request: IRequest, flow_id: str, link_id: str) -> bytes:
-        flow_id = await self._check_change(request, flow_id)
+        flow_id = await self._check(request, flow_id)
+        _check_asked(principal_of(request))
         audited = self._audited(request, "link.revoke", flow_id, {"id": link_id[:64]})
         changed = self._access.change(
             flow_id, lambda access: without_link(access, link_id), audited
@@ -175,33 +189,34 @@ class SharingRoutes:
 
     # inside
 
-    async def _read(self, request: IRequest, text: str) -> FlowAccess:
+    async def _check(self, request: IRequest, text: str) -> str:
+        """
+        Check that the client of a request owns a flow.
+
+        :return: its id.
+        """
         flow_id = parse_flow_id(text)
         await self._rest.check(request, flow_id, Right.MANAGE)
-        access = await self._access.read(flow_id)
+        return flow_id
+
+    async def _read(self, request: IRequest, text: str) -> FlowAccess:
+        access = await self._access.read(await self._check(request, text))
         if access is None:
             raise FlowNotFound()
         return access
 
-    async def _check_change(self, request: IRequest, text: str) -> str:
-        """
-        Check that the client of a request may change what a flow gives.
-
-        :return: its id.
-        :raises Forbidden: also where everybody may do everything: what nobody can prove to have
-            said would count once that has changed.
-        """
-        flow_id = parse_flow_id(text)
-        await self._rest.check(request, flow_id, Right.MANAGE)
-        if principal_of(request) is ANYBODY:
-            raise Forbidden("Here everybody may do everything: see --auth")
-        return flow_id
-
-    def _audited(
-        self, request: IRequest, action: str, flow_id: str, details: object
-    ) -> AuditEntry:
+    def _audited(self, request: IRequest, action: str, flow_id: str, details: object) -> AuditEntry:
         actor = actor_of(request)
         return AuditEntry(0, self._wall(), action, flow_id, "", actor, encode_json(details))
+
+
+def _check_asked(principal: Principal) -> None:
+    """
+    Refuse to change access where nobody is asked who they are: it would count once that has
+    changed.
+    """
+    if principal is ANYBODY:
+        raise Forbidden("Everybody may do everything here: see --auth")
 
 
 def _role_of(name: str) -> Role:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -52,6 +52,7 @@ from helix.web.routes import (
     write_json,
     write_known,
 )
+from helix.web.sharing import SharingRoutes, is_about_access
 from helix.web.status_page import StatusPage
 from helix.web.waiting import answer_when
 
@@ -272,7 +273,12 @@ class _REST(Resource):
     isLeaf = True
 
     def __init__(
-        self, web: Web, api: Mapping[bytes, Routes], visitors: Visitors, gate: Gate
+        self,
+        web: Web,
+        api: Mapping[bytes, Routes],
+        sharing: SharingRoutes,
+        visitors: Visitors,
+        gate: Gate,
     ) -> None:
         super().__init__()
         self._visitors = visitors
@@ -281,6 +287,7 @@ class _REST(Resource):
         self._routes: dict[tuple[bytes, ...], IResource] = {
             (b"api", word): routes.app.resource() for word, routes in api.items()
         }
+        self._sharing = self._routes[b"api", b"audit"] = sharing.app.resource()
 
     def render(self, request: IRequest) -> bytes | int:
         try:
@@ -314,9 +321,14 @@ class _REST(Resource):
             request.setHeader(b"vary", b"authorization")
         # Routes don't depend on the host, and what parses it raises on many that clients send.
         request.setHost(b"localhost", 80)
-        routes = self._routes.get(tuple(request.postpath[:2]), self._pages)
-        rendered: bytes | int = routes.render(request)
+        rendered: bytes | int = self._routes_of(request.postpath).render(request)
         return rendered
+
+    def _routes_of(self, path: Sequence[bytes]) -> IResource:
+        """Find who knows an address, by its segments."""
+        if tuple(path[:2]) == (b"api", b"flows") and is_about_access(path[2:]):
+            return self._sharing
+        return self._routes.get(tuple(path[:2]), self._pages)
 
 
 class Root(Resource):
@@ -325,6 +337,7 @@ class Root(Resource):
 
     :param web: what isn't in ``api``.
     :param api: the first word below ``/api`` -> its routes.
+    :param sharing: those of access, which are also below ``/api/flows``.
 
     :ivar words: what its addresses are made of besides ids.
     :ivar first_words: what its addresses begin with.
@@ -334,6 +347,7 @@ class Root(Resource):
         self,
         web: Web,
         api: Mapping[bytes, Routes],
+        sharing: SharingRoutes,
         visitors: Visitors,
         gate: Gate,
         websocket: IResource,
@@ -341,10 +355,11 @@ class Root(Resource):
         check: IResource,
     ) -> None:
         super().__init__()
-        self._rest = _REST(web, api, visitors, gate)
+        self._rest = _REST(web, api, sharing, visitors, gate)
         sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
         self.putChild(b"socket", _Sockets(sockets, visitors))
-        apps = [routes.app for routes in (web, *api.values())]
+        served: Sequence[Routes] = (web, sharing, *api.values())
+        apps = [routes.app for routes in served]
         self.words: Words = frozenset({b"socket", *sockets}).union(*map(_words, apps))
         self.first_words: Words = frozenset({b"socket"}).union(*map(_first_words, apps))
 

@@ -64,7 +64,7 @@ def give(world: World, access: FlowAccess) -> None:
 
 def give_here(world: World, access: FlowAccess) -> None:
     """A request to this process does so."""
-    Deferred.fromCoroutine(world.access.change("f", lambda _: access, AUDITED))
+    world.access.change("f", lambda _: access, AUDITED)
 
 
 def learn(world: World, seconds: float = 1.0) -> None:
@@ -327,7 +327,7 @@ def test_acc125_a_change_here_is_not_undone_by_an_older_answer(watching: Watchin
     watching.held.let_through()
     watching.give(FlowAccess("bob"))
     watching.poll()
-    Deferred.fromCoroutine(watching.service.change("f", lambda _: FlowAccess("cy"), AUDITED))
+    watching.service.change("f", lambda _: FlowAccess("cy"), AUDITED)
     assert watching.watches[0].access.owner == "cy"
     while watching.held.reads:
         watching.held.let_through()
