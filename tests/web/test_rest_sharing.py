@@ -12,6 +12,7 @@ import pytest
 
 from helix.access.roles import Role
 from helix.web.openapi import ApiDocs
+from tests.support.flowdata import by_id, node
 from tests.support.memory_clients import Answer
 from tests.support.stack import NOW, Stack
 from tests.support.tokens import secret_file, token
@@ -174,7 +175,7 @@ def test_acc123_a_grant_is_narrowed_and_widened(server: Server) -> None:
     server.change({"members": {"bob": "editor"}})
     narrowed = server.change({"members": {"bob": {"paths": ["/title"]}}})
     assert narrowed.json["members"] == {"bob": {"role": "editor", "paths": ["/title"]}}
-    patch = {"nodes": {"n": {"id": "n", "position": {"x": 0, "y": 0}}}}
+    patch = {"nodes": by_id(node("n"))}
     assert refused(server.send("bob", "PATCH", "/api/flows/f", patch)) == (403, "forbidden_path")
     assert server.send("bob", "PATCH", "/api/flows/f", {"title": "New"}).status == 200
     server.change({"members": {"bob": {"paths": None}}})
