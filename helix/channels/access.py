@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from helix.access.decision import FULL, Permission, decide
+from helix.access.decision import Permission, decide
 from helix.access.principal import ANYBODY, Kind, Principal
 from helix.access.roles import Right, Role
 from helix.access.sharing import FlowAccess
@@ -62,11 +62,12 @@ class Standing:
         """
         principal = self._port.principal
         if principal is ANYBODY:
-            self.permission = FULL
             return
-        permission = await self._access.permission(principal, self._flow_id)
-        if permission is None and not self.may_create:
-            raise FlowNotFound()
+        # Who comes in by token or may make the flow is let in by the watch.
+        if decide(principal, self._flow_id) is None and not self.may_create:
+            permission = await self._access.permission(principal, self._flow_id)
+            if permission is None:
+                raise FlowNotFound()
         self._watch = await self._access.watch(
             principal, self._flow_id, lambda: None if self._session is None else changed()
         )
