@@ -31,6 +31,7 @@ from helix.errors import FlowExists, FlowNotFound, StoreError, TooManyGrants
 from helix.interfaces import IAccessStore, IFlowStore
 from helix.records import Actor, AuditEntry, HeadQuery, Scope, Summary
 from helix.store import memory_access
+from helix.store.postgresql import audit as postgresql_audit
 from helix.store.postgresql import queries as postgresql_queries
 from helix.store.sqlite import audit as sqlite_audit
 from helix.store.sqlite import reads as sqlite_reads
@@ -347,7 +348,7 @@ async def test_acc94_a_list_has_the_flows_of_subjects(
     for module in (sqlite_reads, postgresql_queries):
         monkeypatch.setattr(module, "FEW_FLOWS", few)
         monkeypatch.setattr(module, "LISTED_FLOWS", listed_flows)
-        monkeypatch.setattr(module, "SOUGHT_SUBJECTS", sought)
+    monkeypatch.setattr(sqlite_reads, "SOUGHT_SUBJECTS", sought)
     for n, name in enumerate("abcdefg"):
         await store.create(name, "e1", T0 + n, [], Summary(f"flow {n}", "", n))
     await give(store, "a", owner="ada")
@@ -443,7 +444,7 @@ async def test_acc95_a_change_is_in_it(store: IFlowStore) -> None:
 
 @ensureDeferred
 async def test_acc95_the_newest_stay(store: IFlowStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (memory_access, sqlite_audit):
+    for module in (memory_access, postgresql_audit, sqlite_audit):
         monkeypatch.setattr(module, "KEPT_AUDIT", 3)
     for n in range(8):
         await store.access.audit(audited(f"a{n}"))

@@ -12,6 +12,7 @@ from helix.errors import DuplicateOperation, KeyNotFound, StoreUnavailable, TooM
 from helix.interfaces import ICredentialStore, IFlowStore
 from helix.records import ApiKey, AuditEntry, SignIn
 from helix.store import memory_access
+from helix.store.postgresql import credentials as postgresql_credentials
 from helix.store.sqlite import credentials as sqlite_credentials
 from tests.store.data import T0
 from tests.store.places import Place
@@ -91,7 +92,7 @@ async def test_acc97_an_id_is_used_once(store: IFlowStore) -> None:
 async def test_acc97_there_are_only_so_many_keys(
     store: IFlowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (memory_access, sqlite_credentials):
+    for module in (memory_access, postgresql_credentials, sqlite_credentials):
         monkeypatch.setattr(module, "MAX_KEYS", 2)
     keeper = store.credentials
     for name in ("k1", "k2"):

@@ -17,6 +17,8 @@ from helix.errors import SchemaMismatch
 from helix.interfaces import IFlowStore
 from helix.log.verify import Difference, verify_flow
 from helix.records import AuditEntry, Entry, Summary
+from helix.store.postgresql import quota as postgresql_quota
+from helix.store.postgresql import schema as postgresql_schema
 from helix.store.postgresql.store import PostgresStore
 from helix.store.sqlite import store as sqlite_store
 from helix.store.upgrades import Upgrade, in_sequence, needed_upgrades, shipped_upgrades
@@ -126,6 +128,23 @@ async def test_acc90_flows_of_before_give_nothing_yet(
     async with opened(path) as store:
         await check_gives(store)
     assert query(path, "PRAGMA user_version") == [(len(shipped_upgrades("sqlite")),)]
+
+
+@ensureDeferred
+async def test_acc90_flows_in_postgresql_of_before_give_nothing_yet(
+    postgres_server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older.make_postgres(postgres_server, database, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(postgresql_schema, "shipped_upgrades", lambda of: shipped_upgrades(of)[:3])
+        patched.setattr(postgresql_quota, "_SIZE", "SELECT 0")
+        store = PostgresStore(postgres_server.url(database), reactor)
+        await store.start()
+        await store.stop()
+    store = PostgresStore(postgres_server.url(database), reactor)
+    await store.start()
+    await check_gives(store)
+    await store.stop()
 
 
 async def check_gives(store: IFlowStore) -> None:

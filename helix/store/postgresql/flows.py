@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from helix.errors import FlowDeleted, FlowExists, FlowNotFound, StoreUnavailable, VersionConflict
 from helix.records import Entry, FlowHead
+from helix.store.access_rows import AccessRows
 from helix.store.postgresql import queries
+from helix.store.postgresql.access import keep_rows
 from helix.store.postgresql.queries import pack, read_head, unpack
 from helix.store.postgresql.wire import Connection, Row
 
@@ -35,12 +37,14 @@ async def create(
     head: FlowHead,
     entries: Sequence[Entry],
     replace_deleted: bool,
+    owned: AccessRows,
     seconds: float,
 ) -> None:
     """
     Keep a new flow with its first entries; in a transaction.
 
     :param replace_deleted: whether a deleted flow of that id goes first.
+    :param owned: what it gives from the first.
     :param seconds: within which the log of that one must be removed.
     :raises FlowExists, FlowDeleted: when there is a flow of that id.
     """
@@ -54,6 +58,7 @@ async def create(
         if not found:
             raise StoreUnavailable()  # it was removed this very moment
         raise FlowExists() if read_head(found[0]).deleted_at is None else FlowDeleted()
+    await keep_rows(connection, head.flow_id, rows[0][0], {}, owned)
     if entries:
         added = queries.encode_entries(entries)
         await connection.ask(queries.ADD_FIRST, {"key": rows[0][0], "added": added})

@@ -19,7 +19,7 @@ from helix.records import (
 )
 from helix.store.postgresql.failures import Unfit
 from helix.store.postgresql.wire import Row
-from helix.store.rules import FEW_FLOWS
+from helix.store.rules import FEW_FLOWS, LISTED_FLOWS
 
 CHAIN = """COALESCE((SELECT chain FROM helix_entries WHERE helix_entries.flow = helix_flows.key
         AND helix_entries.version = helix_flows.version), helix_flows.origin)"""
@@ -238,32 +238,72 @@ REMOVE_LOGS = (
     "DELETE FROM helix_entries WHERE flow = ANY(%(keys)s)",
     "DELETE FROM helix_snapshots WHERE flow = ANY(%(keys)s)",
     "DELETE FROM helix_version_names WHERE flow = ANY(%(keys)s)",
+    "DELETE FROM helix_access WHERE flow = ANY(%(keys)s)",
 )
 
 
-# By the index of the ids. The planner can't be left to choose between that and the index of the
-# changes: it knows too little of how many flows there are whose ids begin so.
+# By the indexes of the ids and of the subjects. The planner can't be left to choose between these
+# and the index of the changes: it knows too little of how many flows there are. One may be found
+# twice.
 _FEW = """
-WITH few AS MATERIALIZED (
+WITH {listed} found AS MATERIALIZED (
     SELECT * FROM (
-        SELECT flows.* FROM unnest(%(ids)s::text[]) AS one
+        SELECT flows.flow_id FROM unnest(%(ids)s::text[]) AS one
         CROSS JOIN LATERAL (
-            SELECT * FROM helix_flows WHERE flow_id = one COLLATE "C" OFFSET 0
+            SELECT flow_id FROM helix_flows WHERE flow_id = one COLLATE "C" OFFSET 0
         ) AS flows
         UNION ALL
-        SELECT flows.* FROM unnest(%(starts)s::text[], %(stops)s::text[]) AS span (start, stop)
+        SELECT flows.flow_id
+        FROM unnest(%(starts)s::text[], %(stops)s::text[]) AS span (start, stop)
         CROSS JOIN LATERAL (
-            SELECT * FROM helix_flows
+            SELECT flow_id FROM helix_flows
             WHERE flow_id >= start COLLATE "C" AND flow_id < stop COLLATE "C" OFFSET 0
         ) AS flows
+        {of_subjects}
     ) AS found LIMIT %(few)s + 1
+), few AS MATERIALIZED (
+    SELECT flows.* FROM (
+        SELECT DISTINCT flow_id FROM found WHERE (SELECT count(*) FROM found) <= %(few)s
+    ) AS one
+    CROSS JOIN LATERAL (
+        SELECT * FROM helix_flows WHERE helix_flows.flow_id = one.flow_id OFFSET 0
+    ) AS flows
 )
 """
 
+_GIVEN = """
+    SELECT given.flow_id, given.flow FROM unnest(%(subjects)s::text[]) AS one
+    CROSS JOIN LATERAL (
+        SELECT flow_id, flow FROM helix_access
+        WHERE subject = one COLLATE "C" AND role >= %(least)s OFFSET 0
+    ) AS given
+"""
+
+_OF_SUBJECTS = f"""
+        UNION ALL
+        SELECT flows.flow_id FROM ({_GIVEN}) AS given
+        CROSS JOIN LATERAL (
+            SELECT flow_id FROM helix_flows
+            WHERE flow_id = given.flow_id AND key = given.flow OFFSET 0
+        ) AS flows
+"""
+
+_LISTED = f"listed AS MATERIALIZED ({_GIVEN} LIMIT %(listed)s + 1),"
+
+# Of many, some are soon found among the flows that changed last.
 _AMONG_MANY = """(flow_id = ANY(%(ids)s) OR EXISTS (
     SELECT 1 FROM unnest(%(starts)s::text[], %(stops)s::text[]) AS span (start, stop)
     WHERE flow_id >= start AND flow_id < stop
-))"""
+){of_subjects})"""
+
+# Of each flow on the way it is asked whether it is one of those that are listed, or what it gives,
+# where they are too many to be listed: so that one is soon met.
+_IS_GIVEN = """ OR CASE WHEN (SELECT count(*) FROM listed) <= %(listed)s
+    THEN (flow_id, key) IN (SELECT flow_id, flow FROM listed)
+    ELSE EXISTS (
+        SELECT 1 FROM helix_access
+        WHERE flow = key AND subject = ANY(%(subjects)s) AND role >= %(least)s
+    ) END"""
 
 
 def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
@@ -296,10 +336,19 @@ def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
         "stops": [pack(stop) for _, stop in ranges],
         "few": FEW_FLOWS,
     }
-    is_few = "(SELECT count(*) FROM few) <= %(few)s"
+    begin, many = _FEW.format(listed="", of_subjects=""), _AMONG_MANY.format(of_subjects="")
+    if query.scope.subjects:
+        parameters |= {
+            "subjects": [pack(subject) for subject in query.scope.subjects],
+            "least": query.scope.least_role,
+            "listed": LISTED_FLOWS,
+        }
+        begin = _FEW.format(listed=_LISTED, of_subjects=_OF_SUBJECTS)
+        many = _AMONG_MANY.format(of_subjects=_IS_GIVEN)
+    is_few = "(SELECT count(*) FROM found) <= %(few)s"
     among_few = f"{listed.format('few AS helix_flows')} AND {is_few}"
-    among_many = f"{listed.format('helix_flows')} AND NOT {is_few} AND {_AMONG_MANY}"
-    return f"{_FEW} ({among_few} {order}) UNION ALL ({among_many} {order})", parameters
+    among_many = f"{listed.format('helix_flows')} AND NOT {is_few} AND {many}"
+    return f"{begin} ({among_few} {order}) UNION ALL ({among_many} {order})", parameters
 
 
 def write_head(head: FlowHead) -> dict[str, object]:

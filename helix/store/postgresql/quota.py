@@ -11,7 +11,8 @@ LOOK_SECONDS = 10.0
 # With indexes, and with what is stored out of line.
 _SIZE = """
 SELECT sum(pg_total_relation_size(name::regclass))::bigint
-FROM unnest(ARRAY['helix_flows', 'helix_entries', 'helix_snapshots', 'helix_version_names']) AS name
+FROM unnest(ARRAY['helix_flows', 'helix_entries', 'helix_snapshots', 'helix_version_names',
+    'helix_access', 'helix_audit', 'helix_api_keys', 'helix_sign_ins']) AS name
 """
 
 

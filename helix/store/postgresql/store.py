@@ -25,9 +25,12 @@ from helix.errors import (
 )
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
+from helix.store.access_rows import owner_row
 from helix.store.postgresql import flows, queries
+from helix.store.postgresql.access import PostgresAccess
 from helix.store.postgresql.address import Address
 from helix.store.postgresql.appends import Append, Appends
+from helix.store.postgresql.credentials import PostgresCredentials
 from helix.store.postgresql.failures import Clash, Unfit
 from helix.store.postgresql.loading import load_flow
 from helix.store.postgresql.names import drop_name, keep_name, list_names
@@ -91,6 +94,8 @@ class PostgresStore:
         self.is_open = False
         self._under_way = 0
         self._idle: Deferred[None] | None = None
+        self.access = PostgresAccess(self._do, lambda work: self._do(work, self._past), self.usage)
+        self.credentials = PostgresCredentials(self._do)
 
     def start(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._start())
@@ -147,7 +152,12 @@ class PostgresStore:
         entries: Sequence[Entry] = (),
         summary: Summary = Summary(),  # noqa: B008  # immutable
         replace_deleted: bool = False,
+        owner: str = "",
     ) -> Deferred[FlowHead]:
+        try:
+            owned = owner_row(owner)
+        except StoreError as error:
+            return fail(error)
         updated_at = entries[-1].at if entries else at
         origin = origin_of(epoch)
         chain = entries[-1].chain if entries else origin
@@ -160,7 +170,12 @@ class PostgresStore:
             try:
                 await connection.transaction(
                     lambda: flows.create(
-                        connection, head, entries, replace_deleted, self._bounds.long_answer
+                        connection,
+                        head,
+                        entries,
+                        replace_deleted,
+                        owned,
+                        self._bounds.long_answer,
                     )
                 )
             except Clash:
