@@ -16,6 +16,10 @@ function compressed(): Plugin {
       order: "post",
       handler(_, bundle) {
         for (const [name, file] of Object.entries(bundle)) {
+          // The daemon compresses the page, after it has written into it.
+          if (name.endsWith(".html")) {
+            continue;
+          }
           const source = Buffer.from(file.type === "chunk" ? file.code : file.source);
           if (source.length < WORTH_COMPRESSING) {
             continue;
@@ -36,6 +40,8 @@ function compressed(): Plugin {
 
 /** The daemon serves what is built from its package: `helix/editor/`. */
 export default defineConfig({
+  // The daemon writes into the page below which path it is; all else stands beside each other.
+  base: "./",
   plugins: [react(), compressed()],
   resolve: { conditions: ["helix-source", ...defaultClientConditions] },
   build: {

@@ -1,6 +1,6 @@
 import { lazy, Suspense } from "react";
 
-import { flowIdOf, useAddress } from "./address";
+import { flowIdOf, HOME, isEmbedded, useAddress } from "./address";
 import { Boundary } from "./Boundary";
 import { Toasts } from "./ui/Toasts";
 
@@ -33,9 +33,11 @@ function Nowhere() {
     <main className="message">
       <h1>Flow not found</h1>
       <p>This address isn't valid. Part of the link may be missing.</p>
-      <a className="button primary" href="/">
-        All flows
-      </a>
+      {!isEmbedded && (
+        <a className="button primary" href={HOME}>
+          All flows
+        </a>
+      )}
     </main>
   );
 }

@@ -1,6 +1,7 @@
 import type { SyncedFlow } from "helix-flows";
 import { Component, type ReactNode, useEffect, useSyncExternalStore } from "react";
 
+import { HOME, isEmbedded } from "./address";
 import { isAtRisk, open, saveDocument } from "./opened";
 
 interface Broken {
@@ -43,9 +44,11 @@ function Crash({ error, flow }: Broken) {
             Save a copy as a file
           </button>
         )}
-        <a className="button" href="/">
-          All flows
-        </a>
+        {!isEmbedded && (
+          <a className="button" href={HOME}>
+            All flows
+          </a>
+        )}
       </div>
     </main>
   );

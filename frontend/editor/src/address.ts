@@ -1,10 +1,25 @@
-/** The editor's addresses: `/`, and `/flow/<id>`. */
+/** The editor's addresses: home, and `/flow/<id>`; both below the server's base path. */
 
 import { type MouseEvent, useSyncExternalStore } from "react";
 
+import { told } from "./told";
+
 const FLOW = "/flow/";
 
-/** Give the flow id in a path; `null` for home. */
+const EMBED = "?embed=1";
+
+/** Whether another product shows this page, and has the bars itself. */
+export const isEmbedded = new URLSearchParams(location.search).get("embed") === "1";
+
+/** The address of home. */
+export const HOME = `${told.base}/`;
+
+/** Remove the base path from a path, if it begins with it. */
+export function pathBelow(path: string, base = told.base): string {
+  return path === base ? "/" : path.startsWith(`${base}/`) ? path.slice(base.length) : path;
+}
+
+/** Give the flow id in a path, without the base path; `null` for home. */
 export function flowIdOf(path: string): string | null {
   if (!path.startsWith(FLOW) || path === FLOW) {
     return null;
@@ -18,12 +33,12 @@ export function flowIdOf(path: string): string | null {
 
 /** Give the address of a flow. */
 export function flowPath(id: string): string {
-  return FLOW + encodeURIComponent(id);
+  return told.base + FLOW + encodeURIComponent(id);
 }
 
 /** Go to an address of the editor without reloading the page. */
 export function go(path: string): void {
-  history.pushState(null, "", path);
+  history.pushState(null, "", isEmbedded ? path + EMBED : path);
   dispatchEvent(new PopStateEvent("popstate"));
 }
 
@@ -42,7 +57,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The path of the page; the component renders again when it changes. */
+/** The path of the page without the base path; the component renders again when it changes. */
 export function useAddress(): string {
-  return useSyncExternalStore(subscribe, () => location.pathname);
+  return useSyncExternalStore(subscribe, () => pathBelow(location.pathname));
 }

@@ -4,13 +4,13 @@ import { Unsent, type UnsentEvent } from "helix-flows";
 
 import { tokens } from "./credentials";
 import { thePerson } from "./person";
-import { serverUrl } from "./told";
+import { server } from "./server";
 import { tell } from "./ui/Toasts";
 import { numbered } from "./words";
 
 /** Send them, and report what is refused or dropped; `except` is the flow that is open here. */
 export function sendUnsent(except?: string): Unsent {
-  const unsent = new Unsent({ user: thePerson(), url: serverUrl(), token: tokens(), ...(except === undefined ? {} : { except }) });
+  const unsent = new Unsent({ user: thePerson(), ...server(), token: tokens(), ...(except === undefined ? {} : { except }) });
   unsent.listen((event) => { tell(textOf(event)); });
   unsent.start();
   return unsent;

@@ -27,6 +27,3 @@ export function readTold(text: string | null | undefined): Told {
 }
 
 export const told = readTold(document.querySelector<HTMLMetaElement>('meta[name="helix"]')?.content);
-
-/** The server's URL, as the client library takes it. */
-export const serverUrl = (): string => location.origin + told.base;

@@ -13,8 +13,6 @@ const SMALL = 64 * 1024;
 /** The most flows whose documents are stored; the least recently opened are deleted. */
 export const MAX_DOCUMENTS = 50;
 
-const PREFIX = "helix-flows:op:";
-const OPENED = "helix-flows:opened";
 const DOCUMENTS = "documents";
 const OPERATIONS = "operations";
 
@@ -25,11 +23,18 @@ type Key = [flowId: string, clientId: string, opId: number];
  * goes to IndexedDB. If neither works, nothing is stored.
  */
 export class BrowserKeeper implements UnsentKeeper {
-  readonly #database = new Database("helix-flows", [DOCUMENTS, OPERATIONS]);
+  readonly #name: string;
+  readonly #database: Database;
   /** The operations that are in IndexedDB, by their keys as text. */
   readonly #large = new Set<string>();
   /** Those that IndexedDB still has to delete, by their keys as text. */
   readonly #removed = new Map<string, Key>();
+
+  /** @param name of all that is stored; flows of several servers need several. */
+  constructor(name = "helix-flows") {
+    this.#name = name;
+    this.#database = new Database(name, [DOCUMENTS, OPERATIONS]);
+  }
 
   async load(flowId: string): Promise<Kept> {
     for (const [name, key] of this.#removed) {
@@ -41,13 +46,13 @@ export class BrowserKeeper implements UnsentKeeper {
     ]);
     const operations = new Map<string, KeptOperation>();
     for (const operation of (large ?? []).map(readOperation).filter((one) => one !== null)) {
-      const name = nameOf(flowId, operation);
+      const name = this.#nameOf(flowId, operation);
       if (!this.#removed.has(name)) {
         this.#large.add(name);
         operations.set(name, operation);
       }
     }
-    for (const [name, operation] of smallOnes(flowId)) {
+    for (const [name, operation] of this.#smallOnes(flowId)) {
       operations.set(name, operation);
     }
     return {
@@ -58,7 +63,7 @@ export class BrowserKeeper implements UnsentKeeper {
   }
 
   put(flowId: string, operation: KeptOperation): boolean | Promise<boolean> {
-    const name = nameOf(flowId, operation);
+    const name = this.#nameOf(flowId, operation);
     const text = JSON.stringify(operation);
     if (text.length <= SMALL && setItem(name, text)) {
       return true;
@@ -79,7 +84,7 @@ export class BrowserKeeper implements UnsentKeeper {
   }
 
   remove(flowId: string, clientId: string, opId: number): void {
-    const name = nameOf(flowId, { clientId, opId });
+    const name = this.#nameOf(flowId, { clientId, opId });
     removeItem(name);
     if (this.#large.delete(name)) {
       const key: Key = [flowId, clientId, opId];
@@ -108,7 +113,7 @@ export class BrowserKeeper implements UnsentKeeper {
   }
 
   hold(flowId: string, clientId: string, wait = 0): Promise<(() => void) | null> {
-    const name = `helix-flows:${JSON.stringify([flowId, clientId])}`;
+    const name = `${this.#name}:${JSON.stringify([flowId, clientId])}`;
     // Browsers have locks only on pages from HTTPS or from this machine.
     return "locks" in navigator ? holdByLock(name, wait) : holdByLease(name, wait);
   }
@@ -117,7 +122,7 @@ export class BrowserKeeper implements UnsentKeeper {
   async #forgetOld(opened: string): Promise<void> {
     const kept = await this.#database.ask<IDBValidKey[]>(DOCUMENTS, (store) => store.getAllKeys());
     const flowIds = (kept ?? []).filter((key) => typeof key === "string");
-    const before = read(OPENED);
+    const before = read(`${this.#name}:opened`);
     const times = new Map(flowIds.map((id) => [id, number(own(before ?? {}, id)) ?? 0]));
     times.set(opened, Date.now());
     const unsent = await this.#unsentFlows();
@@ -130,11 +135,11 @@ export class BrowserKeeper implements UnsentKeeper {
       times.delete(flowId);
       void this.#database.ask(DOCUMENTS, (store) => store.delete(flowId));
     }
-    setItem(OPENED, JSON.stringify(Object.fromEntries(times)));
+    setItem(`${this.#name}:opened`, JSON.stringify(Object.fromEntries(times)));
   }
 
   async unsentFlows(): Promise<ReadonlyMap<string, number>> {
-    return (await this.#unsentFlows()) ?? countByFlow(namesOfSmallOnes());
+    return (await this.#unsentFlows()) ?? countByFlow(this.#namesOfSmallOnes());
   }
 
   /** The same; `null` if not everything can be read. */
@@ -142,43 +147,47 @@ export class BrowserKeeper implements UnsentKeeper {
     const keys = await this.#database.ask<unknown[]>(OPERATIONS, (store) => store.getAllKeys());
     const large = keys?.filter(isKey).map((key): [string, string] => {
       const [flowId, clientId, opId] = key;
-      return [flowId, nameOf(flowId, { clientId, opId })];
+      return [flowId, this.#nameOf(flowId, { clientId, opId })];
     });
-    return large === undefined ? null : countByFlow([...large, ...namesOfSmallOnes()]);
+    return large === undefined ? null : countByFlow([...large, ...this.#namesOfSmallOnes()]);
+  }
+
+  get #prefix(): string {
+    return `${this.#name}:op:`;
+  }
+
+  #nameOf(flowId: string, { clientId, opId }: Pick<KeptOperation, "clientId" | "opId">): string {
+    return this.#prefix + JSON.stringify([flowId, clientId, opId] satisfies Key);
+  }
+
+  #smallOnes(flowId: string): [string, KeptOperation][] {
+    const start = `${this.#prefix}${JSON.stringify([flowId]).slice(0, -1)},`;
+    return this.#namesOfSmallOnes(start).flatMap(([, name]) => {
+      const operation = readOperation(read(name));
+      return operation !== null ? [[name, operation]] : [];
+    });
+  }
+
+  /** List the operations in localStorage by flow, those whose names begin so; other entries are skipped. */
+  #namesOfSmallOnes(start = this.#prefix): [flowId: string, name: string][] {
+    let names: string[];
+    try {
+      names = Object.keys(localStorage);
+    } catch {
+      return [];
+    }
+    return names
+      .filter((name) => name.startsWith(start))
+      .flatMap((name) => {
+        const key = parse(name.slice(this.#prefix.length));
+        return isKey(key) ? [[key[0], name]] : [];
+      });
   }
 }
 
 function allOf(flowId: string): IDBKeyRange {
   // An array sorts after every text.
   return IDBKeyRange.bound([flowId], [flowId, []]);
-}
-
-function nameOf(flowId: string, { clientId, opId }: Pick<KeptOperation, "clientId" | "opId">): string {
-  return PREFIX + JSON.stringify([flowId, clientId, opId] satisfies Key);
-}
-
-function smallOnes(flowId: string): [string, KeptOperation][] {
-  const start = `${PREFIX}${JSON.stringify([flowId]).slice(0, -1)},`;
-  return namesOfSmallOnes(start).flatMap(([, name]) => {
-    const operation = readOperation(read(name));
-    return operation !== null ? [[name, operation]] : [];
-  });
-}
-
-/** List the operations in localStorage by flow, those whose names begin so; other entries are skipped. */
-function namesOfSmallOnes(start = PREFIX): [flowId: string, name: string][] {
-  let names: string[];
-  try {
-    names = Object.keys(localStorage);
-  } catch {
-    return [];
-  }
-  return names
-    .filter((name) => name.startsWith(start))
-    .flatMap((name) => {
-      const key = parse(name.slice(PREFIX.length));
-      return isKey(key) ? [[key[0], name]] : [];
-    });
 }
 
 function isKey(value: unknown): value is Key {

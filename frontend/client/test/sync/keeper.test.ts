@@ -38,6 +38,19 @@ describe("the browser's keeper", () => {
     expect(await new BrowserKeeper().load("none")).toMatchObject({ document: null, operations: [] });
   });
 
+  test("acc212 what is kept under another name is apart from it", async () => {
+    const [keeper, other] = [new BrowserKeeper(), new BrowserKeeper("helix-flows/some/helix")];
+    void keeper.put("demo", SMALL);
+    void other.put("demo", LARGE);
+    other.putDocument("demo", { epoch: "e", version: 3, document: emptyDocument() });
+    expect(await new BrowserKeeper().load("demo")).toMatchObject({ document: null, operations: [SMALL] });
+    expect(await new BrowserKeeper("helix-flows/some/helix").load("demo")).toMatchObject({ document: { version: 3 }, operations: [LARGE] });
+    expect(await new BrowserKeeper("helix-flows/some").unsentFlows()).toEqual(new Map());
+    keeper.remove("demo", SMALL.clientId, SMALL.opId);
+    expect(await keeper.unsentFlows()).toEqual(new Map());
+    expect(await other.unsentFlows()).toEqual(new Map([["demo", 1]]));
+  });
+
   test("jsc45 the operations of one flow are found without those of all others", async () => {
     const keeper = new BrowserKeeper();
     for (let n = 0; n < 300; n += 1) {

@@ -3,12 +3,13 @@ import { useFlow } from "helix-flows/react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
+import { isEmbedded } from "../address";
 import { tokens } from "../credentials";
 import { Guard } from "../Guard";
 import { labelOf } from "../kinds";
 import { openFlow } from "../opened";
 import { rename, thePerson } from "../person";
-import { serverUrl } from "../told";
+import { server } from "../server";
 import { Question } from "../ui/Question";
 import { useUnsent } from "../useUnsent";
 import { numbered } from "../words";
@@ -28,6 +29,7 @@ import { useShortcuts } from "./commands/useShortcuts";
 import { type Actions, useActions } from "./edits/useActions";
 import { History } from "./history/History";
 import { useDropped } from "./history/useDropped";
+import { EmbeddedBar } from "./panels/EmbeddedBar";
 import { Palette } from "./panels/Palette";
 import { Properties } from "./panels/Properties";
 import { TemplateChoices } from "./panels/TemplateChoices";
@@ -58,8 +60,8 @@ const CALM: Canvassing = { isLocked: false, isBoxing: false, renamed: null, menu
 /** The editor of one flow, together with everybody else in it. */
 export function Editor({ flowId }: { flowId: string }) {
   const [user] = useState(thePerson);
-  const [token] = useState(() => tokens());
-  const flow = useFlow(flowId, { user, url: serverUrl(), token, sanitizeNode: asItIsCalled });
+  const [place] = useState(() => ({ ...server(), token: tokens() }));
+  const flow = useFlow(flowId, { user, ...place, sanitizeNode: asItIsCalled });
   useUnsent(flowId);
   const { sync, document, nodes, edges, status, members } = flow;
   const [sheet, setSheet] = useState<Sheet>(null);
@@ -134,17 +136,19 @@ export function Editor({ flowId }: { flowId: string }) {
 
   return (
     <div className="editor">
-      <TopBar
-        flow={flow}
-        commands={commands}
-        past={past}
-        isViewer={!mayEdit}
-        isReadOnly={isReadOnly || !reach(["title"])}
-        isHistoryOpen={isHistoryOpen}
-        followed={follow.followed}
-        onFollow={follow.follow}
-        onRename={() => { setSheet("name"); }}
-      />
+      {isEmbedded ? <EmbeddedBar flow={flow} commands={commands} isViewer={!mayEdit} /> : (
+        <TopBar
+          flow={flow}
+          commands={commands}
+          past={past}
+          isViewer={!mayEdit}
+          isReadOnly={isReadOnly || !reach(["title"])}
+          isHistoryOpen={isHistoryOpen}
+          followed={follow.followed}
+          onFollow={follow.follow}
+          onRename={() => { setSheet("name"); }}
+        />
+      )}
       <main className="stage">
         <h1 className="hidden">{title}</h1>
         {!isReadOnly && kinds.size > 0 && <Palette kinds={kinds} isLocked={isFixed} onAdd={actions.add} onDrop={actions.drop} onTemplate={() => { setSheet("templates"); }} />}

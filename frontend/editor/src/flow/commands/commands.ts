@@ -8,7 +8,7 @@ import {
   SquareDashed, SquarePlus, SquareX, TextCursorInput, Trash2, Undo2, Workflow, ZoomIn, ZoomOut,
 } from "lucide-react";
 
-import { go } from "../../address";
+import { go, HOME, isEmbedded } from "../../address";
 import { toggleTheme } from "../../theme";
 import type { Views } from "../canvas/useViews";
 import { type Actions, KIND_KEYS } from "../edits/useActions";
@@ -152,14 +152,14 @@ function viewsOf(actions: Actions, views: Views, around: Surroundings): Command[
     { group, id: "history", label: "History", icon: HistoryIcon, keys: ["Mod+H"], isEnabled: true, run: around.toggleHistory },
     { group, id: "theme", label: "Switch the theme", icon: Moon, keys: ["Alt+T"], isEnabled: true, run: toggleTheme },
     { group, id: "keys", label: "Keyboard shortcuts", icon: Keyboard, keys: ["?"], isEnabled: true, run: () => { show("keys"); } },
-    { group, id: "home", label: "All flows", icon: ArrowLeft, keys: ["Alt+H"], isEnabled: true, run: () => { go("/"); } },
+    ...(isEmbedded ? [] : [{ group, id: "home", label: "All flows", icon: ArrowLeft, keys: ["Alt+H"], isEnabled: true, run: () => { go(HOME); } }]),
   ];
 }
 
 function outsOf({ document }: UseFlowResult): Command[] {
   const group = "Share" as const;
   return [
-    { group, id: "share", label: "Copy the link", icon: Share2, keys: ["Alt+S"], isEnabled: true, run: share },
+    ...(isEmbedded ? [] : [{ group, id: "share", label: "Copy the link", icon: Share2, keys: ["Alt+S"], isEnabled: true, run: share }]),
     { group, id: "png", label: "Save as PNG", icon: Image, keys: ["Mod+Shift+E"], isEnabled: true, run: () => { savePicture(document, "png"); } },
     { group, id: "svg", label: "Save as SVG", icon: Image, keys: ["Alt+Shift+E"], isEnabled: true, run: () => { savePicture(document, "svg"); } },
     { group, id: "json", label: "Save as a file", icon: FileJson, keys: ["Mod+S"], isEnabled: true, run: saveFile },

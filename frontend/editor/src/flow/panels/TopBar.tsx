@@ -3,7 +3,7 @@ import { type UseFlowResult, useText } from "helix-flows/react";
 import { ChevronLeft, Ellipsis, Share2 } from "lucide-react";
 import { useMemo } from "react";
 
-import { follow } from "../../address";
+import { follow, HOME } from "../../address";
 import { LONGEST_TITLE } from "../../api";
 import { Guard } from "../../Guard";
 import { Mark } from "../../ui/Mark";
@@ -12,9 +12,10 @@ import { ThemeButton } from "../../ui/ThemeButton";
 import { numbered } from "../../words";
 import { useNarrow } from "../canvas/fit";
 import type { Command } from "../commands/command";
-import { isInputMethods, keyWords } from "../commands/keys";
+import { isInputMethods } from "../commands/keys";
 import { People } from "../people/People";
 import { Status } from "../status/Status";
+import { CommandButton } from "./CommandButton";
 
 interface Props {
   flow: UseFlowResult;
@@ -29,7 +30,8 @@ interface Props {
   onRename: () => void;
 }
 
-const IN_MENU = ["template", "find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
+/** What the menu has, by the ids of commands. */
+export const IN_MENU = ["template", "find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
 
 /** More items of the menu, if there is no room for buttons. */
 const IN_MENU_ONLY = ["undo", "redo", "share"];
@@ -48,7 +50,7 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
   };
   return (
     <header className="bar">
-      <a className="icon-button" href="/" onClick={follow} aria-label="All flows" title="All flows">
+      <a className="icon-button" href={HOME} onClick={follow} aria-label="All flows" title="All flows">
         <ChevronLeft size={18} />
       </a>
       <span className="brand-mark"><Mark /></span>
@@ -115,21 +117,5 @@ function Title({ sync, title: known, isDisabled }: { sync: SyncedFlow; title: st
         event.currentTarget.blur();
       }}
     />
-  );
-}
-
-function CommandButton({ command, isPressed }: { command: Command; isPressed: boolean | undefined }) {
-  const { label, icon: Icon, keys, isEnabled, run } = command;
-  return (
-    <button
-      className="icon-button"
-      aria-label={label}
-      title={`${label} (${keyWords(keys[0] ?? "").join(" ")})`}
-      disabled={!isEnabled}
-      onClick={() => { run(); }}
-      {...(isPressed === undefined ? {} : { "aria-pressed": isPressed })}
-    >
-      <Icon size={16} />
-    </button>
   );
 }

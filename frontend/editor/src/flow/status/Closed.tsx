@@ -1,7 +1,7 @@
 import type { FlowDocument, FlowStatus, JsonObject, SyncedFlow } from "helix-flows";
 import { useEffect, useRef } from "react";
 
-import { flowPath, follow, go } from "../../address";
+import { flowPath, follow, go, HOME, isEmbedded } from "../../address";
 import { api, reasonOf } from "../../api";
 import { saveDocument } from "../../opened";
 import { tell } from "../../ui/Toasts";
@@ -33,6 +33,10 @@ function Copies({ document }: { document: FlowDocument }) {
   );
 }
 
+function ToHome() {
+  return isEmbedded ? null : <a className="button" href={HOME} onClick={follow}>All flows</a>;
+}
+
 /** Says why the flow is closed, and offers a copy of what is shown. */
 export function Closed({ sync, status: { error, unsent }, document }: Props & { document: FlowDocument | null }) {
   const isGone = document !== null && GONE.includes(error?.code ?? "");
@@ -53,7 +57,7 @@ export function Closed({ sync, status: { error, unsent }, document }: Props & { 
       <div className="row">
         {offered !== null && <Copies document={offered} />}
         {GONE.includes(error?.code ?? "") && <button className="button" onClick={sync.retryNow}>Try again</button>}
-        <a className="button" href="/" onClick={follow}>All flows</a>
+        <ToHome />
       </div>
     </section>
   );
@@ -84,7 +88,7 @@ export function Waiting({ status: { error }, onRetry }: { status: FlowStatus; on
       <p className="muted">{error !== null && wordsFor(error)} Trying again automatically.</p>
       <div className="row">
         <button className="button primary" onClick={onRetry}>Try now</button>
-        <a className="button" href="/" onClick={follow}>All flows</a>
+        <ToHome />
       </div>
     </section>
   );
