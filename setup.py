@@ -42,6 +42,7 @@ setup(
         "cryptography>=42",
         "klein>=24.8",
         "msgspec>=0.19",
+        "oauthlib>=3.2.2",
         "prometheus-client>=0.21",
         "psycopg2-binary>=2.9",
         "pyjwt[crypto]>=2.12",

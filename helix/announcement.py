@@ -91,6 +91,8 @@ def _ways(config: Config) -> str:
     ways = []
     if config.takes_tokens:
         ways.append("by a signed token")
+    if config.issuer is not None:
+        ways.append(f"by signing in at {urlsplit(config.issuer).hostname}")
     if config.header_name is not None:
         ways.append(f"by {config.header_name} of a trusted proxy")
     return " or ".join(ways)

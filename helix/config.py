@@ -161,8 +161,9 @@ class AuthMethod:
     """
     One way in which clients show who they are.
 
-    :ivar kind: ``anyone``, ``hmac``, ``pem``, ``jwks`` or ``header``.
-    :ivar place: the file or the address of keys, or the name of a header; empty for ``anyone``.
+    :ivar kind: ``anyone``, ``hmac``, ``pem``, ``jwks``, ``oidc`` or ``header``.
+    :ivar place: the file or the address of keys, an issuer, or the name of a header; empty for
+        ``anyone``.
     """
 
     kind: str
@@ -189,18 +190,36 @@ def _auth(text: str) -> AuthMethod:
         return AuthMethod("anyone")
     if kind == "header" and _HEADER_NAME.fullmatch(place):
         return AuthMethod("header", place)
+    if kind == "oidc" and is_safe_address(place) and "?" not in place:
+        return AuthMethod("oidc", place)
     if kind == "jwt":
         kind, _, place = place.partition(":")
         method = AuthMethod(kind, place)
-        if kind in _KEYS and place and (not method.is_address or _is_safe_address(place)):
+        if kind in _KEYS and place and (not method.is_address or is_safe_address(place)):
             return method
     raise ValueError(
-        "anyone, jwt:hmac:FILE, jwt:pem:FILE, jwt:jwks:FILE, jwt:jwks:https://ADDRESS (http on "
-        "this machine alone) or header:NAME is wanted"
+        "anyone, jwt:hmac:FILE, jwt:pem:FILE, jwt:jwks:FILE, jwt:jwks:https://ADDRESS, "
+        "oidc:https://ISSUER (both with http on this machine alone) or header:NAME is wanted"
     )
 
 
-def _is_safe_address(text: str) -> bool:
+def _scopes(text: str) -> str:
+    scopes = text.split()
+    if "openid" not in scopes or re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", text) is None:
+        raise ValueError("a list of names with spaces between them, openid among them, is wanted")
+    return " ".join(scopes)
+
+
+def _public_url(text: str) -> str:
+    if text and (not is_safe_address(text) or urlsplit(text).path.strip("/") or "?" in text):
+        raise ValueError(
+            "an address without a path is wanted, such as https://flows.example.com (http on this "
+            "machine alone)"
+        )
+    return text.rstrip("/")
+
+
+def is_safe_address(text: str) -> bool:
     """Tell whether nobody on the way can change what is fetched from an address."""
     try:
         parts = urlsplit(text)
@@ -209,8 +228,13 @@ def _is_safe_address(text: str) -> bool:
         return False
     if not host or port == 0 or parts.fragment or parts.username is not None:
         return False
-    if parts.scheme == "https":
-        return True
+    if parts.scheme != "http":
+        return parts.scheme == "https"
+    return is_loopback(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, by its name or IP address, is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -304,7 +328,8 @@ SETTINGS: Sequence[Setting] = (
         _auth,
         "How clients show who they are: anyone (they don't, and may do everything), jwt:hmac:FILE, "
         "jwt:pem:FILE, jwt:jwks:FILE or jwt:jwks:https://ADDRESS (a token that a key there has "
-        "signed), header:NAME (a trusted proxy names them). Without this option anyone, but the "
+        "signed), oidc:https://ISSUER (they sign in there, in a browser), header:NAME (a trusted "
+        "proxy names them). Without this option anyone, but the "
         "server doesn't start if it listens beyond loopback or trusts a proxy. May be repeated.",
         repeatable=True,
         secret=True,
@@ -322,6 +347,45 @@ SETTINGS: Sequence[Setting] = (
         "",
         _named("an issuer", ""),
         "The issuer (iss) that tokens must have; without this option it isn't checked.",
+    ),
+    Setting(
+        "oidc-client-id",
+        "",
+        _named("a client id", ""),
+        "The id under which the issuer of oidc: knows this server.",
+    ),
+    Setting(
+        "oidc-client-secret",
+        "",
+        _named("a file", ""),
+        "A file with the secret that the issuer gave with that id; without this option the server "
+        "is a public client.",
+        secret=True,
+    ),
+    Setting(
+        "oidc-scopes",
+        "openid profile email",
+        _scopes,
+        "What the issuer is asked for.",
+    ),
+    Setting(
+        "oidc-id-claim",
+        "sub",
+        _named("a claim"),
+        "The claim that is a person's id. email counts only if the issuer has verified it.",
+    ),
+    Setting(
+        "oidc-groups-claim",
+        "",
+        _named("a claim", ""),
+        "The claim with the names of a person's groups; without this option they have none.",
+    ),
+    Setting(
+        "public-url",
+        "",
+        _public_url,
+        "The address under which browsers reach the server; without this option it is taken from "
+        "each request.",
     ),
     Setting(
         "admin",
@@ -524,6 +588,12 @@ class Config:
     auth: tuple[AuthMethod, ...]
     jwt_audience: tuple[str, ...]
     jwt_issuer: str
+    oidc_client_id: str
+    oidc_client_secret: str = attrs.field(repr=False)
+    oidc_scopes: str
+    oidc_id_claim: str
+    oidc_groups_claim: str
+    public_url: str
     admin: tuple[str, ...]
     metrics_token: str = attrs.field(repr=False)
     max_clients_per_flow: int
@@ -568,6 +638,16 @@ class Config:
     def takes_tokens(self) -> bool:
         """Whether there are keys that check tokens."""
         return any(method.takes_tokens for method in self.auth)
+
+    @property
+    def issuer(self) -> str | None:
+        """The issuer at which people sign in; ``None`` without one."""
+        return next((one.place for one in self.auth if one.kind == "oidc"), None)
+
+    @property
+    def limits_hosts(self) -> bool:
+        """Whether requests may use some names of the server alone, or addresses."""
+        return "*" not in self.allow_host if self.allow_host else self.is_local
 
     @property
     def header_name(self) -> str | None:
@@ -615,8 +695,9 @@ def check_auth(config: Config) -> None:
             "or --auth header:NAME; or --auth anyone, with which everyone who reaches it may read "
             "and change every flow"
         )
-    if sum(method.kind == "header" for method in config.auth) > 1:
-        raise SettingError("--auth: header:NAME can be given once")
+    for kind, name in (("header", "header:NAME"), ("oidc", "oidc:ISSUER")):
+        if sum(method.kind == kind for method in config.auth) > 1:
+            raise SettingError(f"--auth: {name} can be given once")
     if config.header_name is not None and not config.trusted_proxy:
         raise SettingError(
             "--auth: header:NAME needs --trusted-proxy, the address of the proxy that sets it"
@@ -625,3 +706,22 @@ def check_auth(config: Config) -> None:
         for name, value in (("audience", config.jwt_audience), ("issuer", config.jwt_issuer)):
             if value:
                 raise SettingError(f"--jwt-{name}: it needs --auth jwt:...")
+    _check_sign_in(config)
+
+
+def _check_sign_in(config: Config) -> None:
+    if config.issuer is None:
+        for setting in SETTINGS:
+            given = getattr(config, setting.attribute)
+            if setting.name.startswith("oidc-") and given != setting.default:
+                raise SettingError(f"--{setting.name}: it needs --auth oidc:...")
+        return
+    if not config.oidc_client_id:
+        raise SettingError(
+            "--auth: oidc:ISSUER needs --oidc-client-id, the id that the issuer has given"
+        )
+    if not config.public_url and not config.limits_hosts:
+        raise SettingError(
+            "--auth: oidc:ISSUER needs --public-url, the address under which browsers reach the "
+            "server, or --allow-host, since people are sent back to where they came from"
+        )

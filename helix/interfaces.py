@@ -31,10 +31,13 @@ class Credentials:
 
     :ivar token: a token or an API key; ``None`` if it sent none.
     :ivar named: who it is by the header of an authenticating proxy that is trusted; ``None`` else.
+    :ivar session: what the cookie of somebody who has signed in holds, where cookies count;
+        ``None`` without one.
     """
 
-    token: str | None = None
+    token: str | None = attrs.field(default=None, repr=False)
     named: str | None = None
+    session: str | None = attrs.field(default=None, repr=False)
 
 
 class IMember(Interface):
@@ -86,7 +89,7 @@ class IAuthenticator(Interface):
     def authenticate(credentials: Credentials) -> Deferred[Principal]:
         """
         Give the principal of ``credentials``. The Deferred has fired already, except where keys
-        must be fetched first; it always fires within a bounded time.
+        must be fetched, or the store be asked, first; it always fires within a bounded time.
 
         :raises TokenRefused: (through the Deferred) when their holder may not come in.
         :raises KeysUnavailable: when that can't be told yet.

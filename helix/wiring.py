@@ -9,6 +9,8 @@ from time import perf_counter, thread_time
 from typing import Any
 
 import attrs
+from treq.client import HTTPClient
+from twisted.web.client import Agent
 
 from helix.channels.budget import ConnectionLimits
 from helix.channels.clients import ClientLimits, ClientService
@@ -29,12 +31,19 @@ from helix.identity.api_keys import KEY_PREFIX, KeyBook
 from helix.identity.guests import GUEST_PREFIX, Doorkeeper, GuestTokens
 from helix.identity.header import ProxyHeader
 from helix.identity.passwords import Passwords
-from helix.identity.setup import KeyService, make_authenticator, read_metrics_token
+from helix.identity.setup import (
+    KeyService,
+    make_authenticator,
+    make_sign_ins,
+    read_metrics_token,
+)
+from helix.identity.sign_in import SignIns
 from helix.interfaces import IAuthenticator, IFlowStore
 from helix.limits.addresses import AddressBook, AddressLimits, TrustedProxies
 from helix.limits.apart import Apart, at_once
 from helix.limits.weight import BYTES_PER_UNIT
 from helix.log.replaying import LogSettings
+from helix.records import AuditEntry
 from helix.sharing.service import AccessService
 from helix.telemetry.clocks import ClockWatch
 from helix.telemetry.events import Telemetry
@@ -44,6 +53,7 @@ from helix.telemetry.watchdog import WatchdogService
 from helix.web.access import RestAccess
 from helix.web.admission import AdmissionControl, Identification, Visitors
 from helix.web.base_path import BasePath
+from helix.web.cookies import Cookies
 from helix.web.editor_files import EditorFiles, PageSettings
 from helix.web.flows import WHITE_SPACE, FlowRoutes
 from helix.web.gate import Gate
@@ -54,6 +64,7 @@ from helix.web.keys import KeyRoutes
 from helix.web.long_poll import LongPollResource
 from helix.web.origins import HostPolicy, OriginPolicy
 from helix.web.sharing import SharingRoutes
+from helix.web.sign_in import SignInRoutes, Ways
 from helix.web.site import HelixSite, Root, Web
 from helix.web.socket_check import SocketCheck
 from helix.web.status_page import StatusPage
@@ -77,6 +88,7 @@ class Server:
     store: IFlowStore
     keys: KeyService
     api_keys: KeyBook
+    sign_ins: SignIns | None
     sessions: FlowSessionService
     clients: ClientService
     access: AccessService
@@ -104,7 +116,7 @@ def _hosts(config: Config) -> Sequence[str]:
     """
     if config.allow_host:
         return config.allow_host
-    return () if config.is_local else ("*",)
+    return () if config.limits_hosts else ("*",)
 
 
 def _check_base(base: BasePath, root: Root) -> None:
@@ -126,6 +138,7 @@ def build_server(
     work: Callable[[], float] | None = None,
     apart: Apart = at_once,
     authenticator: IAuthenticator | None = None,
+    http: HTTPClient | None = None,
 ) -> Server:
     """
     Wire the parts as ``config`` says.
@@ -139,6 +152,7 @@ def build_server(
         for the system's own account.
     :param apart: does what takes long.
     :param authenticator: knows who clients are; ``None`` for what ``config`` says.
+    :param http: asks other servers; ``None`` for one that asks over the network.
     :raises BadKeys: when there are no keys in a file that should have some.
     :raises SettingError: when the base path begins as the server's own addresses do.
     """
@@ -172,7 +186,7 @@ def build_server(
     )
     client_limits = ClientLimits(config.max_connections, config.max_connections_per_address)
     clients = ClientService(clock, telemetry, client_limits, random)
-    origins = OriginPolicy(config.allow_origin)
+    origins = OriginPolicy([*config.allow_origin, *filter(None, [config.public_url])])
     limits = ConnectionLimits(
         config.max_channels_per_connection,
         config.max_joins_per_second,
@@ -183,19 +197,44 @@ def build_server(
     )
     proxies = TrustedProxies.parse(config.trusted_proxy)
     book = AddressBook(_address_limits(config, limits))
-    visitors = Visitors(clock, proxies, origins, book, telemetry, thread_work)
-    keys = KeyService(config.auth, clock)
+    visitors = Visitors(clock, proxies, origins, book, telemetry, thread_work, config.public_url)
+    http = http or HTTPClient(Agent(clock))
+    keys = KeyService(config.auth, clock, http)
     api_keys = KeyBook(store, clock, wall, clients.revoke)
     api_keys.setServiceParent(keys)
-    access.on_credentials = api_keys.learn
     guests = GuestTokens(store, wall, random)
     passwords = Passwords(apart, random, clock)
-    authenticator = authenticator or make_authenticator(
-        config, keys.sources, wall, {KEY_PREFIX: api_keys, GUEST_PREFIX: guests}
+    sign_ins = make_sign_ins(
+        config,
+        clock,
+        wall,
+        store,
+        http,
+        telemetry,
+        lambda: clients.credentials,
+        lambda credential: clients.revoke({credential}),
+        keys,
     )
+    signed_in = None if sign_ins is None else sign_ins.sessions
+
+    def learn(entries: Sequence[AuditEntry]) -> None:
+        api_keys.learn(entries)
+        if signed_in is not None:
+            signed_in.learn(entries)
+
+    access.on_credentials = learn
+    authenticator = authenticator or make_authenticator(
+        config,
+        keys.sources,
+        wall,
+        {KEY_PREFIX: api_keys, GUEST_PREFIX: guests},
+        signed_in,
+    )
+    cookies = Cookies(visitors.public_origin)
     identification = Identification(
         authenticator,
         None if config.header_name is None else ProxyHeader(config.header_name, proxies, telemetry),
+        None if sign_ins is None else cookies,
     )
     admission = AdmissionControl(clients, visitors, identification, telemetry)
     gate = Gate(identification, editor is not None, read_metrics_token(config.metrics_token))
@@ -233,6 +272,12 @@ def build_server(
             b"guests": GuestRoutes(Doorkeeper(store, passwords, wall), guests, visitors),
         },
         SharingRoutes(rest_access, access, store.access, passwords, visitors, wall),
+        SignInRoutes(
+            Ways(config.lets_anyone_in, config.takes_tokens, config.header_name is not None),
+            sign_ins,
+            cookies,
+            telemetry,
+        ),
         visitors,
         gate,
         SocketResource(
@@ -260,6 +305,7 @@ def build_server(
         store,
         keys,
         api_keys,
+        sign_ins,
         sessions,
         clients,
         access,

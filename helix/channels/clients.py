@@ -176,6 +176,12 @@ class ClientService(Service):
         if self._aborting is None:
             self._aborting = self._clock.callLater(0, self._abort_some)
 
+    @property
+    def credentials(self) -> frozenset[str]:
+        """By what clients came in that can be revoked."""
+        held = {client.connection.principal.credential for client in self._clients}
+        return frozenset(held - {""})
+
     def revoke(self, credentials: Container[str]) -> None:
         """
         Serve clients as strangers from now on. They are told what they may not do any more, and

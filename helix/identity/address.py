@@ -1,4 +1,4 @@
-"""Keys that are fetched from an address, and fetched again when a token names an unknown one."""
+"""Files at an address, such as keys: fetched, kept, and fetched again when more is needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RENEW_SECONDS = 60.0
 """Seconds between two fetches, at least: anybody can send a token with an unknown key's id."""
 
 RETRY_SECONDS = 5.0
-"""Seconds after which it is tried again, as long as there were never keys."""
+"""Seconds after which it is tried again, as long as there was never a good one."""
 
 
 class FetchFailed(Exception):
@@ -30,25 +30,24 @@ Fetch = Callable[[str, int], Deferred[bytes]]
 `FetchFailed`."""
 
 
-class AddressKeys(Service):
+class AddressFile(Service):
     """
-    The keys of a JWKS at an address. (`helix.identity.keys.KeySource`)
+    A file at an address. While the address is away, or the file is bad, what came last is kept.
 
-    While the address is away, or has no keys, those that came last are kept.
-
+    :param what: names it in the log.
     :param url: the address.
     :param fetch: gets it.
-
-    :ivar keys: those that came last.
+    :param most: how many bytes it may have.
     """
 
     _log = Logger(namespace="helix.identity")
 
-    def __init__(self, url: str, fetch: Fetch, clock: IReactorTime) -> None:
-        self.keys: Sequence[VerificationKey] = ()
+    def __init__(self, what: str, url: str, fetch: Fetch, clock: IReactorTime, most: int) -> None:
+        self._what = what
         self._url = url
         self._fetch = fetch
         self._clock = clock
+        self._most = most
         self._fetched_at: float | None = None
         self._fetching: Deferred[Any] | None = None
         self._waiting: list[Deferred[None]] = []
@@ -56,16 +55,24 @@ class AddressKeys(Service):
 
     @property
     def is_ready(self) -> bool:
-        """Whether keys have ever come."""
-        return bool(self.keys)
+        """Whether a good one has ever come."""
+        raise NotImplementedError
+
+    def take(self, content: bytes) -> None:
+        """
+        Read what has come.
+
+        :raises FetchFailed: when it is none of what is wanted; the message shows none of it.
+        """
+        raise NotImplementedError
 
     def startService(self) -> None:
-        """Fetch the keys for the first time."""
+        """Fetch it for the first time."""
         super().startService()
         self._begin()
 
     def stopService(self) -> None:
-        """Fetch no more; who waits goes on with the keys that there are."""
+        """Fetch no more; who waits goes on with what there is."""
         super().stopService()
         if self._retry is not None:
             self._retry.cancel()
@@ -75,7 +82,7 @@ class AddressKeys(Service):
 
     def renew(self) -> Deferred[None]:
         """
-        Fetch the keys again, unless that was less than a minute ago.
+        Fetch it again, unless that was less than a minute ago.
 
         :return: a Deferred that fires when the fetch under way, if there is one, has ended.
         """
@@ -92,20 +99,18 @@ class AddressKeys(Service):
     def _begin(self) -> None:
         self._retry = None
         self._fetched_at = self._clock.seconds()
-        self._fetching = fetching = self._fetch(self._url, MAX_JWKS_BYTES)
-        fetching.addCallback(self._take).addErrback(self._failed).addBoth(self._ended)
-
-    def _take(self, content: bytes) -> None:
-        self.keys = read_jwks(content, is_public=True)
+        self._fetching = fetching = self._fetch(self._url, self._most)
+        fetching.addCallback(self.take).addErrback(self._failed).addBoth(self._ended)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
-        if failure.check(FetchFailed, BadKeys) is None:
-            self._log.failure("The keys of tokens could not be fetched", failure)
+        if failure.check(FetchFailed) is None:
+            self._log.failure("{what} could not be fetched", failure, what=self._what)
             return
         self._log.warn(
-            "The keys of tokens could not be fetched from {host}: {reason}",
+            "{what} could not be fetched from {host}: {reason}",
+            what=self._what,
             host=urlsplit(self._url).hostname,
             reason=failure.getErrorMessage(),
         )
@@ -113,7 +118,30 @@ class AddressKeys(Service):
     def _ended(self, _: None) -> None:
         self._fetching = None
         waiting, self._waiting = self._waiting, []
-        if self.running and not self.keys:
+        if self.running and not self.is_ready:
             self._retry = self._clock.callLater(RETRY_SECONDS, self._begin)
         for waiter in waiting:
             waiter.callback(None)
+
+
+class AddressKeys(AddressFile):
+    """
+    The keys of a JWKS at an address. (`helix.identity.keys.KeySource`)
+
+    :ivar keys: those that came last.
+    """
+
+    def __init__(self, url: str, fetch: Fetch, clock: IReactorTime) -> None:
+        super().__init__("The keys of tokens", url, fetch, clock, MAX_JWKS_BYTES)
+        self.keys: Sequence[VerificationKey] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether keys have ever come."""
+        return bool(self.keys)
+
+    def take(self, content: bytes) -> None:
+        try:
+            self.keys = read_jwks(content, is_public=True)
+        except BadKeys as error:
+            raise FetchFailed(str(error)) from None

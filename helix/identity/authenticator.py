@@ -12,6 +12,7 @@ from zope.interface import implementer
 from helix.access.principal import ANYBODY, Principal
 from helix.errors import TokenRefused
 from helix.identity.header import named_principal
+from helix.identity.sessions import Sessions
 from helix.interfaces import Credentials, IAuthenticator
 
 
@@ -31,13 +32,14 @@ class Verifier(Protocol):
 @implementer(IAuthenticator)
 class Authenticator:
     """
-    Accepts who has a token, or is named by a proxy.
+    Accepts who has a token, is named by a proxy, or has signed in.
 
     :param verifier: of tokens; without one, those without a prefix don't count.
     :param admins: the ids of administrators.
     :param is_open: whether who shows nothing is accepted as well, and all may do everything.
     :param prefixed: the verifiers of tokens that begin with `PREFIX_CHARACTERS` characters such as
         ``hx_``.
+    :param sessions: of who has signed in; without them nobody can.
     """
 
     PREFIX_CHARACTERS = 3
@@ -48,11 +50,13 @@ class Authenticator:
         admins: Set[str],
         is_open: bool = False,
         prefixed: Mapping[str, Verifier] | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self._verifier = verifier
         self._admins = admins
         self._is_open = is_open
         self._prefixed = prefixed or {}
+        self._sessions = sessions
 
     def authenticate(self, credentials: Credentials) -> Deferred[Principal]:
         return Deferred.fromCoroutine(self._authenticate(credentials))
@@ -65,11 +69,22 @@ class Authenticator:
             principal = await verifier.verify(token)
         elif credentials.named is not None:
             principal = named_principal(credentials.named)
+        elif (found := await self._signed_in(credentials)) is not None:
+            principal = found
         elif self._is_open:
             return ANYBODY
         else:
-            raise TokenRefused(
-                "A token is needed" if self._verifier is not None else "No proxy says who you are"
-            )
+            raise TokenRefused(self._refusal(credentials))
         is_admin = self._is_open or principal.is_admin or principal.id in self._admins
         return attrs.evolve(principal, is_admin=is_admin)
+
+    async def _signed_in(self, credentials: Credentials) -> Principal | None:
+        if self._sessions is None or credentials.session is None:
+            return None
+        return await self._sessions.find(credentials.session)
+
+    def _refusal(self, credentials: Credentials) -> str:
+        """Say what is missing."""
+        if self._sessions is not None:
+            return "Sign in first" if credentials.session is None else "Sign in again"
+        return "A token is needed" if self._verifier is not None else "No proxy says who you are"

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import attrs
 
-from helix.access.principal import Kind, Principal
+from helix.access.principal import FlowPattern, Kind, Principal
 from helix.errors import TokenRefused
 from helix.identity.claims import parse_id
 from helix.limits.addresses import TrustedProxies
 from helix.telemetry.events import Telemetry
+
+_ANY_FLOW = FlowPattern.parse("*")
 
 
 @attrs.frozen
@@ -51,5 +53,5 @@ class ProxyHeader:
 
 
 def named_principal(name: str) -> Principal:
-    """Give the principal whom a proxy has named."""
-    return Principal(id=name, name=name, kind=Kind.PERSON)
+    """Give the principal whom a proxy has named: a person, who may make flows."""
+    return Principal(id=name, name=name, kind=Kind.PERSON, create=(_ANY_FLOW,))

@@ -34,12 +34,14 @@ class TokenVerifier:
     :ivar wall: tells the time, in Unix seconds.
     :ivar audiences: a token must be for one of these; not checked if there are none.
     :ivar issuer: who must have issued it; not checked if empty.
+    :ivar max_bytes: the largest token.
     """
 
     sources: Sequence[KeySource]
     wall: Callable[[], float]
     audiences: Sequence[str] = ()
     issuer: str = ""
+    max_bytes: int = MAX_TOKEN_BYTES
 
     async def verify(self, token: str) -> Principal:
         """
@@ -49,9 +51,7 @@ class TokenVerifier:
         :raises KeysUnavailable: when its key may be among those that can't be fetched.
         """
         try:
-            claims = await self._claims(token)
-            self._check_times(claims)
-            return read_claims(claims)
+            return read_claims(await self.claims_of(token))
         except BadClaim as error:
             # What is wrong with it may be told to its holder alone.
             _log.debug("Refused a token: {claim}", claim=error.claim)
@@ -60,10 +60,21 @@ class TokenVerifier:
             _log.debug("Refused a token: {reason}", reason=error.message)
             raise
 
+    async def claims_of(self, token: str) -> Mapping[str, Any]:
+        """
+        Give what a token says, once its signature, audience, issuer and times are found right.
+
+        :raises TokenRefused, BadClaim: when one isn't.
+        :raises KeysUnavailable: when its key may be among those that can't be fetched.
+        """
+        claims = await self._claims(token)
+        self._check_times(claims)
+        return claims
+
     async def _claims(self, token: str) -> Mapping[str, Any]:
         """Give the claims of a token whose signature, audience and issuer are right."""
-        if len(token) > MAX_TOKEN_BYTES:
-            raise TokenRefused(f"The token has more than {MAX_TOKEN_BYTES} bytes")
+        if len(token) > self.max_bytes:
+            raise TokenRefused(f"The token has more than {self.max_bytes} bytes")
         try:
             head = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError, RecursionError):

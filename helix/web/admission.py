@@ -22,6 +22,7 @@ from helix.limits.addresses import UNIX, AddressBook, AddressBudget, TrustedProx
 from helix.limits.rate_limit import Charge
 from helix.records import Actor
 from helix.telemetry.events import Telemetry
+from helix.web.cookies import Cookies
 from helix.web.credentials import PROTOCOL, bearer_from, token_from
 from helix.web.origins import OriginPolicy
 
@@ -102,6 +103,7 @@ class Visitors:
     :ivar book: the budgets of addresses.
     :ivar telemetry: is told of proxies that aren't trusted.
     :ivar work: tells how much time the reactor's thread has taken, in seconds.
+    :ivar public_url: the server's origin as all browsers see it; empty if each request tells.
     """
 
     clock: IReactorTime
@@ -110,6 +112,7 @@ class Visitors:
     book: AddressBook
     telemetry: Telemetry
     work: Callable[[], float] = thread_time
+    public_url: str = ""
     _warned: bool = attrs.field(default=False, init=False)
 
     def address(self, request: IRequest) -> str | None:
@@ -136,6 +139,11 @@ class Visitors:
             scheme = _SCHEMES.get(forwarded.lower(), scheme)
             host = _first(request, b"x-forwarded-host") or host
         return f"{scheme}://{host}" if host else None
+
+    def public_origin(self, request: IRequest) -> str | None:
+        """Give the server's origin as browsers see it: ``--public-url``, or else `own_origin`."""
+        seen: str | None = getattr(request, "own_origin", None)  # before routes replace the host
+        return self.public_url or seen or self.own_origin(request)
 
     def check_page(self, request: IRequest) -> None:
         """
@@ -220,18 +228,28 @@ class Identification:
 
     :ivar authenticator: accepts who may come in.
     :ivar header: in which a proxy names clients, if one does.
+    :ivar cookies: of who has signed in, if people can.
     """
 
     authenticator: IAuthenticator
     header: ProxyHeader | None = None
+    cookies: Cookies | None = None
 
-    def identify(self, request: IRequest, token: str | None) -> Deferred[Principal]:
+    @property
+    def vary(self) -> bytes:
+        """The headers by which clients show who they are."""
+        return b"authorization" if self.cookies is None else b"authorization, cookie"
+
+    def identify(
+        self, request: IRequest, token: str | None, *, is_socket: bool = False
+    ) -> Deferred[Principal]:
         """
         Identify the client of a request.
 
         :param token: what the request carries.
-        :return: a Deferred that has fired, unless keys must be fetched first; that takes a bounded
-            time.
+        :param is_socket: whether it asks for a connection.
+        :return: a Deferred that has fired, unless keys must be fetched, or the store be asked,
+            first; that takes a bounded time.
         :raises TokenRefused, KeysUnavailable: (through the Deferred) when it isn't accepted.
         """
         named = None
@@ -241,7 +259,10 @@ class Identification:
                 named = self.header.read(host_of(request.getClientAddress()), values)
             except TokenRefused as error:
                 return fail(error)
-        return self.authenticator.authenticate(Credentials(token, named))
+        session = None
+        if self.cookies is not None and token is None:
+            session = self.cookies.read_session(request, is_socket=is_socket)
+        return self.authenticator.authenticate(Credentials(token, named, session))
 
 
 class AdmissionControl:
@@ -292,7 +313,7 @@ class AdmissionControl:
             token = token_from(auth_token, offered)
             if token is None:
                 token = bearer_from(header(request, b"authorization"))
-            principal = await self._identification.identify(request, token)
+            principal = await self._identification.identify(request, token, is_socket=True)
             address = self.visitors.address(request)
             self._clients.check_room(address)
         except (ConnectionRefused, RateLimited, Draining) as error:

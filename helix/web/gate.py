@@ -15,10 +15,10 @@ from helix.errors import Forbidden, TokenRefused, Unauthorized
 from helix.web.admission import Identification, header, principal_of
 from helix.web.credentials import bearer_from
 
-_PUBLIC = frozenset({b"healthz", b"readyz", b"status.js", b"flow", b"assets"})
+_PUBLIC = frozenset({b"healthz", b"readyz", b"status.js", b"flow", b"assets", b"auth"})
 """The first words of addresses that are for everyone: pages, their parts, and health."""
 
-_PUBLIC_API = frozenset({b"openapi.json", b"docs", b"guests"})
+_PUBLIC_API = frozenset({b"openapi.json", b"docs", b"guests", b"auth"})
 
 _METRICS = Principal(id="metrics", kind=Kind.SERVICE, is_admin=True)
 """Who has the token for metrics; for no other address."""

@@ -82,9 +82,11 @@ class LimitedRequest(PacedRequest):
     :cvar base: the path below which the server is.
 
     :ivar principal: who makes it; nobody in particular, until that is known.
+    :ivar own_origin: the server's, as its client sees it, once that is looked at.
     """
 
     principal = Principal()
+    own_origin: str | None = None
     limits = BodyLimits(0, 0)
     hosts = HostPolicy(["*"])
     words: Words = frozenset()

@@ -23,7 +23,7 @@ class OriginPolicy:
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
         self._any = "*" in allowed
-        origins = [_normalised(origin) for origin in allowed if origin != "*"]
+        origins = [normalised(origin) for origin in allowed if origin != "*"]
         self._allowed = frozenset(origin for origin in origins if _WILD not in origin)
         wild = [origin.partition(_WILD) for origin in origins if _WILD in origin]
         self._below = [(f"{scheme}://", f".{name}") for scheme, _, name in wild]
@@ -38,8 +38,8 @@ class OriginPolicy:
         """
         if origin is None or self._any:
             return
-        asking = _normalised(origin)
-        if asking in self._allowed or (own is not None and asking == _normalised(own) != ""):
+        asking = normalised(origin)
+        if asking in self._allowed or (own is not None and asking == normalised(own) != ""):
             return
         if any(
             asking.startswith(scheme) and _is_below(asking[len(scheme) :], name)
@@ -115,7 +115,7 @@ _WILD = "://*."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def _normalised(origin: str) -> str:
+def normalised(origin: str) -> str:
     """An origin as RFC 6454 compares them: lower case, without its scheme's own port."""
     try:
         parts = urlsplit(origin)

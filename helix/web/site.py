@@ -53,6 +53,7 @@ from helix.web.routes import (
     write_known,
 )
 from helix.web.sharing import SharingRoutes, is_about_access
+from helix.web.sign_in import SignInRoutes
 from helix.web.status_page import StatusPage
 from helix.web.waiting import answer_when
 
@@ -277,6 +278,7 @@ class _REST(Resource):
         web: Web,
         api: Mapping[bytes, Routes],
         sharing: SharingRoutes,
+        auth: SignInRoutes,
         visitors: Visitors,
         gate: Gate,
     ) -> None:
@@ -288,6 +290,8 @@ class _REST(Resource):
             (b"api", word): routes.app.resource() for word, routes in api.items()
         }
         self._sharing = self._routes[b"api", b"audit"] = sharing.app.resource()
+        signing_in = auth.app.resource()
+        self._routes |= dict.fromkeys(auth.beginnings, signing_in)
 
     def render(self, request: IRequest) -> bytes | int:
         try:
@@ -316,10 +320,11 @@ class _REST(Resource):
         request.principal = principal
         return self._route(request)
 
-    def _route(self, request: IRequest) -> bytes | int:
+    def _route(self, request: Any) -> bytes | int:
         if principal_of(request) not in (ANYBODY, STRANGER):
-            request.setHeader(b"vary", b"authorization")
+            request.setHeader(b"vary", self._gate.identification.vary)
         # Routes don't depend on the host, and what parses it raises on many that clients send.
+        request.own_origin = self._visitors.own_origin(request)
         request.setHost(b"localhost", 80)
         rendered: bytes | int = self._routes_of(request.postpath).render(request)
         return rendered
@@ -348,6 +353,7 @@ class Root(Resource):
         web: Web,
         api: Mapping[bytes, Routes],
         sharing: SharingRoutes,
+        auth: SignInRoutes,
         visitors: Visitors,
         gate: Gate,
         websocket: IResource,
@@ -355,10 +361,10 @@ class Root(Resource):
         check: IResource,
     ) -> None:
         super().__init__()
-        self._rest = _REST(web, api, sharing, visitors, gate)
+        self._rest = _REST(web, api, sharing, auth, visitors, gate)
         sockets = {b"websocket": websocket, b"longpoll": longpoll, b"check": check}
         self.putChild(b"socket", _Sockets(sockets, visitors))
-        served: Sequence[Routes] = (web, sharing, *api.values())
+        served: Sequence[Routes] = (web, sharing, auth, *api.values())
         apps = [routes.app for routes in served]
         self.words: Words = frozenset({b"socket", *sockets}).union(*map(_words, apps))
         self.first_words: Words = frozenset({b"socket"}).union(*map(_first_words, apps))

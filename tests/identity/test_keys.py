@@ -21,7 +21,7 @@ from helix.identity.keys import (
 )
 from helix.identity.setup import read_metrics_token
 from tests.support.daemon import run_twistd
-from tests.support.stack import make_config
+from tests.support.stack import Stack, make_config
 from tests.support.tokens import ec_key, ed_key, jwk, jwks, private_pem, public_pem, rsa_key
 
 SHORT = rsa.generate_private_key(65537, 1024)
@@ -198,6 +198,46 @@ def test_acc3_options_that_do_not_fit_together(options: dict[str, Any], told: st
         check_auth(make_config(**options))
 
 
+OIDC: dict[str, Any] = {"auth": "oidc:https://id.test", "oidc_client_id": "helix"}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"auth": ["oidc:https://a.test", "oidc:https://b.test"]}, "oidc:ISSUER can be given once"),
+        ({"oidc_client_id": ""}, "needs --oidc-client-id"),
+        ({"auth": "anyone"}, "--oidc-client-id: it needs"),
+        ({"auth": "anyone", "oidc_client_id": "", "oidc_scopes": "openid x"}, "--oidc-scopes: it"),
+        ({"listen": "tcp:4000"}, "needs --public-url"),
+        ({"trusted_proxy": "10.0.0.1"}, "needs --public-url"),
+        ({"listen": "tcp:4000", "allow_host": ["a.test", "*"]}, "needs --public-url"),
+    ],
+)
+def test_acc178_options_for_signing_in_that_do_not_fit(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        check_auth(make_config(**{**OIDC, **options}))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"listen": "tcp:4000", "public_url": "https://flows.test"},
+        {"listen": "tcp:4000", "allow_host": "*.flows.test"},
+        {"auth": ["oidc:http://127.0.0.1:4001", "anyone"]},
+    ],
+)
+def test_acc178_options_for_signing_in_that_fit(options: dict[str, Any]) -> None:
+    check_auth(make_config(**{**OIDC, **options}))
+
+
+@pytest.mark.parametrize("place", ["my-very-own-secret", "a\0b", "/dev/null"])
+def test_acc178_acc179_secret_that_cannot_be_read_is_not_shown(place: str) -> None:
+    with pytest.raises(BadKeys, match=r"^--oidc-client-secret: the file ") as bad:
+        Stack(**OIDC, oidc_client_secret=place)
+    assert place not in str(bad.value)
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -211,7 +251,9 @@ def test_acc3_options_that_do_not_fit_together(options: dict[str, Any], told: st
         "jwt:hmac:",
         "jwt:rsa:secret",
         "hmac:secret",
-        "oidc:https://secret.example.com",
+        "oidc:http://secret.example.com",
+        "oidc:https://secret.example.com/?x",
+        "oidc:secret",
         "header:",
         "header:a b",
         "header:a:b",

@@ -53,6 +53,7 @@ class Stack:
     :param wrap_store: puts something in front of the store in memory.
     :param editor: what was built of it.
     :param authenticator: knows who clients are, in place of what the options say.
+    :param http: asks other servers, in place of the network; keys are fetched only then.
     :param options: of ``twistd helix``, with underscores; several values in a list.
     """
 
@@ -61,6 +62,7 @@ class Stack:
         wrap_store: Callable[[MemoryStore], Any] = lambda store: store,
         editor: EditorFiles | None = None,
         authenticator: IAuthenticator | None = None,
+        http: Any = None,
         **options: object,
     ) -> None:
         self.config = make_config(**{"allow_host": "*", **options})
@@ -80,7 +82,12 @@ class Stack:
             editor,
             self.work,
             authenticator=authenticator,
+            http=http,
         )
+        self.keys = server.keys
+        self.sign_ins = server.sign_ins
+        if http is not None:
+            self.keys.startService()
         self.telemetry, self.site = server.telemetry, server.site
         self.sessions, self.clients = server.sessions, server.clients
         self._metrics = server.metrics

@@ -75,6 +75,7 @@ def test_acc1_each_route_asks_as_it_is_described_to(stack: Stack) -> None:
     assert set(public) == {
         *("/healthz", "/readyz", "/status.js", "/flow/{flow_id}", "/assets/{name}"),
         *("/api/openapi.json", "/api/docs", "/api/guests"),
+        *("/api/auth", "/auth/sign-in", "/auth/callback", "/auth/sign-out"),
     }
 
 

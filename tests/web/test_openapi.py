@@ -36,6 +36,7 @@ from helix.web.problems import STATUS
 from helix.web.routes import MAX_PAGE, OF_A_FLOW
 from helix.web.sharing import ENTRIES_ON_A_PAGE as AUDIT_ON_A_PAGE
 from helix.web.sharing import SharingRoutes
+from helix.web.sign_in import SignInRoutes
 from helix.web.site import SESSIONS_ON_A_PAGE, Web
 from helix.web.templates import TemplateRoutes
 from tests.support.daemon import Daemon
@@ -98,7 +99,15 @@ def make_flow(daemon: Daemon) -> None:
 
 ROUTES = {
     (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): rule.endpoint
-    for routes in (Web, FlowRoutes, TemplateRoutes, KeyRoutes, GuestRoutes, SharingRoutes)
+    for routes in (
+        Web,
+        FlowRoutes,
+        TemplateRoutes,
+        KeyRoutes,
+        GuestRoutes,
+        SharingRoutes,
+        SignInRoutes,
+    )
     for rule in routes.app.url_map.iter_rules()
     for method in rule.methods - {"HEAD"}
 }
