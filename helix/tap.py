@@ -214,6 +214,7 @@ class HelixService(MultiService):
         self._sessions = server.sessions
         self._clients = server.clients
         self._purge = server.purge
+        self._api_keys = server.api_keys
         self._access = server.access
         self._observer = observer
         server.keys.setServiceParent(self)
@@ -235,6 +236,7 @@ class HelixService(MultiService):
 
     def _store_opened(self, _: None) -> None:
         self._purge.setServiceParent(self)
+        self._api_keys.refresh().addErrback(lambda _: None)  # logged; who has one asks again
         if not self._config.lets_anyone_in:
             self._access.setServiceParent(self)
         self._reactor.callWhenRunning(self._announce)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from os import environ
 from pathlib import Path
@@ -17,21 +17,21 @@ from twisted.internet import defer
 from twisted.scripts import twistd
 
 from helix.cli.commands import run_command
+from helix.cli.keys import keys
+from helix.cli.stores import started, store_option, store_url
 from helix.cli.tailing import Outages, Tailing, show_json, show_line
 from helix.cli.terminal import (
     counted,
     for_stdout,
     progress,
     show_time,
-    write_data,
+    write_line,
     write_output,
 )
 from helix.cli.transfers import export_all, import_file, tell_dropped
 from helix.client import Dropped, FlowClient, FlowEvent, StatusChanged
 from helix.client.rest import FlowsApi
 from helix.client.tokens import Token, bearer
-from helix.config import read_config
-from helix.delivery.protocol import encode_json
 from helix.documents.ids import new_id
 from helix.errors import Disconnected, HelixError
 from helix.log.verify import all_heads, verify_flow
@@ -127,7 +127,7 @@ def flows(text: str, as_json: bool, server: Server) -> None:
             async for flow in api.flows(text):
                 numbers = (flow.version, flow.node_count, flow.edge_count)
                 cells = (flow.id, *map(str, numbers), show_time(flow.updated_at), flow.title)
-                _write(flow, cells, as_json)
+                write_line(flow, cells, as_json)
         finally:
             await api.close()
 
@@ -150,7 +150,7 @@ def versions(flow: str, as_json: bool, server: Server) -> None:
         try:
             for one in await api.versions(flow):
                 cells = (str(one.version), show_time(one.at), one.by, one.name)
-                _write(one, cells, as_json)
+                write_line(one, cells, as_json)
         finally:
             await api.close()
 
@@ -303,9 +303,7 @@ def patch(flow: str, patch: str, timeout: float, server: Server) -> None:
 
 
 @main.command()
-@click.option(
-    "--store", envvar="HELIX_STORE", show_envvar=True, help="The store, as for helix serve --store."
-)
+@store_option
 def verify(store: str | None) -> None:
     """
     Check that a store agrees with its logs.
@@ -314,19 +312,15 @@ def verify(store: str | None) -> None:
     first difference it names the flow and ends with status 1. The server may run meanwhile. The
     command writes nothing.
     """
-    url = _store_url(store)
+    url = store_url(store)
 
     async def run(reactor: Any) -> None:
-        opened = open_store(url, reactor, read_only=True)
-        await opened.start()
-        try:
+        async with started(open_store(url, reactor, read_only=True)) as opened:
             heads = await all_heads(opened)
             entries = 0
             with progress("Verifying", sum(head.version for head in heads)) as bar:
                 for head in heads:
                     entries += await verify_flow(opened, head.flow_id, bar.advance)
-        finally:
-            await opened.stop()
         flows, entries_ = counted(len(heads), "flow", "flows"), counted(entries, "entry", "entries")
         click.echo(f"{flows}, {entries_}: no difference")
 
@@ -334,9 +328,7 @@ def verify(store: str | None) -> None:
 
 
 @main.command("new-epoch")
-@click.option(
-    "--store", envvar="HELIX_STORE", show_envvar=True, help="The store, as for helix serve --store."
-)
+@store_option
 def new_epoch(store: str | None) -> None:
     """
     Tell all clients that a backup was restored.
@@ -347,28 +339,20 @@ def new_epoch(store: str | None) -> None:
 
     This is the last step of restoring a backup, before the server is started.
     """
-    url = _store_url(store)
+    url = store_url(store)
 
     async def run(reactor: Any) -> None:
-        opened = open_store(url, reactor, create=False)
-        await opened.start()
-        try:
+        async with started(open_store(url, reactor, create=False)) as opened:
             count = await opened.renew_epochs(new_id(SystemRandom()))
-        finally:
-            await opened.stop()
         click.echo(f"{counted(count, 'flow', 'flows')}: a new epoch")
 
     run_command(run)
 
 
+main.add_command(keys)
+
+
 # what commands have in common
-
-
-def _store_url(store: str | None) -> str:
-    url = store or read_config({}, {}).store
-    if url == "memory:":
-        raise click.UsageError("Give a store: --store sqlite:PATH or postgresql://...")
-    return url
 
 
 def _api(reactor: Any, server: Server) -> FlowsApi:
@@ -419,14 +403,6 @@ async def _start(reactor: Any, client: FlowClient, timeout: float) -> None:
 
 
 # reading and writing
-
-
-def _write(one: object, cells: Iterable[str], as_json: bool) -> None:
-    """Write a line of a list: JSON, or text for people."""
-    if as_json:
-        write_data(encode_json(one))
-    else:
-        click.echo("\t".join(map(shown, cells)))
 
 
 def _read_patch(text: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -13,6 +13,7 @@ from urllib.parse import quote
 import attrs
 import click
 
+from helix.delivery.protocol import encode_json
 from helix.printable import shown, shown_json
 
 MAX_FILE_NAME = 200
@@ -80,6 +81,14 @@ def counted(count: int, one: str, many: str) -> str:
 def write_data(data: bytes) -> None:
     """Write JSON to stdout. On a terminal, escape what the terminal would act upon."""
     click.echo(shown_json(data.decode()) if sys.stdout.isatty() else data)
+
+
+def write_line(one: object, cells: Iterable[str], as_json: bool) -> None:
+    """Write a line of a list: JSON, or text for people."""
+    if as_json:
+        write_data(encode_json(one))
+    else:
+        click.echo("\t".join(map(shown, cells)))
 
 
 def for_stdout(name: str) -> str:

@@ -44,6 +44,9 @@ USED_SECONDS = 60.0
 CREATED, REVOKED = "key.create", "key.revoke"
 """The actions of the audit log that are about keys."""
 
+RENEW_SECONDS = 5.0
+"""Seconds between two readings, at least, for keys that nobody knows: anybody can send one."""
+
 RETRY_SECONDS = 1.0
 """Seconds after which the keys are read again when that has failed."""
 
@@ -225,6 +228,7 @@ class KeyBook(Service):
         self._waiting: list[Deferred[None]] = []
         self._loading: list[Deferred[None]] = []
         self._is_reading = self._is_stale = False
+        self._read_at = 0.0
         self._retry: IDelayedCall | None = None
         self._used: dict[str, float] = {}
         self._noting: IDelayedCall | None = None
@@ -244,13 +248,13 @@ class KeyBook(Service):
 
     async def verify(self, token: str) -> Principal:
         """
-        Give the principal of a key. It waits for nothing but the first reading of all keys.
+        Give the principal of a key. It waits for nothing but the first reading of all keys, and for
+        another one where the key isn't known.
 
         :raises TokenRefused: when there is no such key, or it is over.
         :raises KeysUnavailable: when the keys can't be read yet.
         """
-        keys = await self._loaded()
-        known = keys.get(digest_of(token)) if len(token) == KEY_CHARACTERS else None
+        known = await self._find(token) if len(token) == KEY_CHARACTERS else None
         if known is None:
             self._log.debug("Refused an API key: there is none such")
             raise TokenRefused("There is no such API key, or it was revoked")
@@ -322,23 +326,33 @@ class KeyBook(Service):
 
     # inside
 
-    async def _loaded(self) -> Mapping[bytes, _Known]:
-        if self._known is None:
-            if not self._store.is_open:
-                raise KeysUnavailable("The store with the API keys is not open yet")
-            waiter: Deferred[None] = Deferred()
-            self._loading.append(waiter)
-            if not self._is_reading:
-                self._read()
-            try:
-                await waiter
-            except StoreError:
-                raise KeysUnavailable() from None
+    async def _find(self, token: str) -> _Known | None:
+        digest = digest_of(token)
+        if self._known is None or (digest not in self._known and self._may_be_new()):
+            await self._load()
         assert self._known is not None
-        return self._known
+        return self._known.get(digest)
+
+    def _may_be_new(self) -> bool:
+        """Tell whether the keys are read, or may be read again, so that an unknown one is found."""
+        return self._is_reading or self._clock.seconds() - self._read_at >= RENEW_SECONDS
+
+    async def _load(self) -> None:
+        """Read the keys, or wait for the reading under way."""
+        if not self._store.is_open:
+            raise KeysUnavailable("The store with the API keys is not open")
+        waiter: Deferred[None] = Deferred()
+        self._loading.append(waiter)
+        if not self._is_reading:
+            self._read()
+        try:
+            await waiter
+        except StoreError:
+            raise KeysUnavailable() from None
 
     def _read(self) -> None:
         self._is_reading, self._is_stale = True, False
+        self._read_at = self._clock.seconds()
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None

@@ -177,6 +177,7 @@ def test_cli1_every_command_explains_itself(nobody: Cli) -> None:
         "export",
         "flows",
         "import",
+        "keys",
         "new-epoch",
         "patch",
         "serve",

@@ -24,6 +24,7 @@ from helix.errors import (
 )
 from helix.identity.api_keys import (
     MAX_LIFETIME,
+    RENEW_SECONDS,
     RETRY_SECONDS,
     USED_SECONDS,
     KeyBook,
@@ -295,6 +296,38 @@ def test_acc153_a_new_key_of_another_process_counts_once_that_is_known() -> None
     assert keys.reads == 2
     keys.learn()
     assert keys.reads == 2, "nothing is new"
+
+
+def test_acc153_a_key_that_is_not_known_is_looked_for_now_and_then() -> None:
+    keys = Keys()
+    keys.principal(keys.make()[1])
+    _, text = keys.make("second")
+    keys.clock.advance(RENEW_SECONDS)
+    for _ in range(9):
+        with pytest.raises(TokenRefused):
+            keys.principal("hx_" + "a" * 43)
+        with pytest.raises(TokenRefused):
+            keys.principal("hx_short")
+    assert keys.reads == 2
+    keys.principal(text)
+    _, third = keys.make("third")
+    keys.clock.advance(RENEW_SECONDS)
+    keys.is_slow = True
+    came = [keys.verify(third) for _ in range(3)]
+    keys.principal(text)  # which is known, and so waits for nothing
+    keys.questions.pop().callback(None)
+    assert [result_of(one).name for one in came] == ["third"] * 3
+
+
+def test_acc153_a_key_that_may_be_new_is_refused_for_now_while_the_store_is_away() -> None:
+    keys = Keys()
+    _, text = keys.make()
+    keys.principal(text)
+    keys.clock.advance(RENEW_SECONDS)
+    keys.failure = StoreUnavailable()
+    with pytest.raises(KeysUnavailable):
+        keys.principal("hx_" + "a" * 43)
+    keys.principal(text)
 
 
 def test_acc153_a_revoked_key_counts_no_more_and_is_told_of() -> None:
