@@ -74,7 +74,7 @@ class Guarded(Stack):
         made: dict[str, Any] = answer.json
         return made
 
-    def keys(self) -> list[dict[str, Any]]:
+    def listed(self) -> list[dict[str, Any]]:
         answer = self.get("/api/keys", self.root)
         assert_described(answer, "/api/keys", "get")
         keys: list[dict[str, Any]] = answer.json["keys"]
@@ -137,7 +137,7 @@ def test_acc150_an_administrator_makes_keys_and_sees_each_once(stack: Guarded) -
         "expires_at": NOW + 60,
         "used_at": None,
     }
-    assert stack.keys() == [made]
+    assert stack.listed() == [made]
     (entry,) = stack.audited()
     assert (entry.action, entry.credential) == ("key.create", f"key:{made['id']}")
     assert entry.actor is not None
@@ -177,7 +177,7 @@ def test_acc150_what_is_no_key_is_refused(
 ) -> None:
     answer = stack.create(**wanted)
     assert (answer.status, answer.json["code"]) == (status, code)
-    assert stack.keys() == []
+    assert stack.listed() == []
 
 
 def by_operator(stack: Stack) -> str:
@@ -293,9 +293,9 @@ def test_acc153_there_is_no_such_key(stack: Guarded, key_id: str) -> None:
 
 def test_acc154_the_list_tells_when_a_key_was_used(stack: Guarded) -> None:
     made = stack.made()
-    assert stack.keys()[0]["used_at"] is None
+    assert stack.listed()[0]["used_at"] is None
     stack.get("/api/me", bearer(made["key"]))
-    assert stack.keys()[0]["used_at"] == NOW
+    assert stack.listed()[0]["used_at"] == NOW
 
 
 def test_acc150_where_everybody_may_do_everything_nobody_makes_keys_by_rest(tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_acc150_where_everybody_may_do_everything_nobody_makes_keys_by_rest(tmp_
         stack = Guarded(tmp_path, auth=auth)
         assert stack.create().json["code"] == "forbidden"
         assert stack.create(bearer(by_operator(stack)), admin=True).status == 403
-        assert len(stack.keys()) == 1
+        assert len(stack.listed()) == 1
 
 
 def test_acc151_sockets_end_with_the_key(stack: Guarded) -> None:
