@@ -39,17 +39,19 @@ class Chromium:
     :ivar program: its path.
     :ivar environment: what it needs; it draws no text, and says nothing, without fonts.
     :ivar axe: the source of axe, which looks for what keeps people out.
+    :ivar issuer: the program of an OpenID provider.
     """
 
     program: Path
     environment: dict[str, str]
     axe: str
+    issuer: Path
 
 
 def install(directory: Path) -> None:
     """Put into ``directory`` what `installed` looks for there."""
     here = Path(__file__).parent
-    for name in ("unpack.mjs", "package.json", "package-lock.json", ".npmrc"):
+    for name in ("unpack.mjs", "issuer.mjs", "package.json", "package-lock.json", ".npmrc"):
         shutil.copy(here / name, directory)
     install_packages(directory)
     if OWN not in os.environ:
@@ -79,9 +81,10 @@ def installed(directory: Path) -> Chromium:
     system, or the one that ``HELIX_CHROMIUM`` names.
     """
     axe = (directory / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    issuer = directory / "issuer.mjs"
     own = os.environ.get(OWN)
     if own is not None:
-        return Chromium(Path(own), dict(os.environ), axe)
+        return Chromium(Path(own), dict(os.environ), axe, issuer)
     unpacked = directory / "unpacked"
     environment = {
         **os.environ,
@@ -89,4 +92,4 @@ def installed(directory: Path) -> Chromium:
         "FONTCONFIG_FILE": str(unpacked / FONTS_CONF),
         "LD_LIBRARY_PATH": str(unpacked / "al2023" / "lib"),
     }
-    return Chromium(unpacked / PROGRAM, environment, axe)
+    return Chromium(unpacked / PROGRAM, environment, axe, issuer)
