@@ -1,4 +1,4 @@
-"""``helix keys`` beside a running server. (CLI15, ACC150 to ACC154)"""
+"""``helix keys`` beside a running server. (ACC150 to ACC154)"""
 
 from __future__ import annotations
 
