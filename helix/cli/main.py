@@ -16,6 +16,7 @@ import msgspec
 from twisted.internet import defer
 from twisted.scripts import twistd
 
+from helix.cli.access import access
 from helix.cli.commands import run_command
 from helix.cli.keys import keys
 from helix.cli.stores import started, store_option, store_url
@@ -349,6 +350,7 @@ def new_epoch(store: str | None) -> None:
     run_command(run)
 
 
+main.add_command(access)
 main.add_command(keys)
 
 
