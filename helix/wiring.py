@@ -254,7 +254,7 @@ def build_server(
         editor = editor.with_settings(
             PageSettings(base, config.frame_ancestors, config.lets_anyone_in, config.takes_tokens)
         )
-    rest_access, passwords = RestAccess(access), Passwords(apart, random, clock)
+    rest_access = RestAccess(access)
     root = Root(
         Web(sessions, clients, metrics, status, editor, base),
         {
