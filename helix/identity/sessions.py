@@ -180,6 +180,21 @@ class Sessions(Service):
         self.ended(PREFIX + session.id)
         return Ended(details.id_token)
 
+    async def end_all(self, principal_id: str, actor: Actor) -> int:
+        """
+        End all sessions of a person.
+
+        :param actor: who ends them.
+        :return: how many there were.
+        :raises StoreError: when they may not have ended.
+        """
+        audited = AuditEntry(0, self._wall(), "session.end", actor=actor)
+        count = await self._store.remove_sign_ins(audited, principal_id=principal_id)
+        for known in list(self._known.values()):
+            if known.session.principal_id == principal_id:
+                self.ended(PREFIX + known.session.id)
+        return count
+
     def ended(self, credential: str) -> None:
         """Forget a session that has been removed from the store, by whomever."""
         session_id = credential.removeprefix(PREFIX)

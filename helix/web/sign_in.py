@@ -10,14 +10,16 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
-from helix.errors import OriginRefused
+from helix.errors import InvalidParameters, OriginRefused
 from helix.identity.code_flow import Reason, SignInFailed
 from helix.identity.sign_in import SignIns
 from helix.telemetry.events import Telemetry
+from helix.web.admission import actor_of
 from helix.web.base_path import ROOT, BasePath, base_of
 from helix.web.cookies import Cookies, may_have_cookies
+from helix.web.gate import check_admin
 from helix.web.problems import write_not_found
-from helix.web.routes import make_app, read_text, write_json
+from helix.web.routes import make_app, read_text, to_the_end, write_json
 from helix.web.sign_in_page import SignInPage
 
 MAX_TARGET_CHARACTERS = 2048
@@ -93,48 +95,52 @@ class SignInRoutes:
         oidc = None if self._sign_ins is None else addresses
         return write_json(request, {**attrs.asdict(self._ways), "oidc": oidc})
 
+    @app.route("/api/auth/sessions", methods=["DELETE"])
+    async def end_sessions(self, request: IRequest) -> bytes:
+        check_admin(request)
+        if self._sign_ins is None:
+            return write_not_found(request)
+        principal_id = read_text(request, "principal")
+        if not principal_id:
+            raise InvalidParameters("principal must be the id of a person")
+        ending = self._sign_ins.sessions.end_all(principal_id, actor_of(request))
+        count = await to_the_end(Deferred.fromCoroutine(ending))
+        return write_json(request, {"ended": count})
+
     @app.route("/auth/sign-in", methods=["GET"])
-    def sign_in(self, request: IRequest) -> bytes | Deferred[bytes]:
+    async def sign_in(self, request: IRequest) -> bytes:
         if self._sign_ins is None:
             return write_not_found(request)
-        return Deferred.fromCoroutine(self._begin(request, self._sign_ins))
-
-    @app.route("/auth/callback", methods=["GET"])
-    def sign_in_callback(self, request: IRequest) -> bytes | Deferred[bytes]:
-        if self._sign_ins is None:
-            return write_not_found(request)
-        return Deferred.fromCoroutine(self._finish(request, self._sign_ins))
-
-    @app.route("/auth/sign-out", methods=["POST"])
-    def sign_out(self, request: IRequest) -> bytes | Deferred[bytes]:
-        if self._sign_ins is None:
-            return write_not_found(request)
-        return Deferred.fromCoroutine(self._end(request, self._sign_ins))
-
-    async def _begin(self, request: IRequest, sign_ins: SignIns) -> bytes:
         to = own_path(read_text(request, "to"), base_of(request))
         try:
-            begun = await sign_ins.begin(self._redirect_uri(request), to)
+            begun = await self._sign_ins.begin(self._redirect_uri(request), to)
         except SignInFailed as failed:
             return self._write_failure(request, failed, to)
         self._cookies.set_attempt(request, begun.state, begun.record)
         return _redirect(request, begun.location)
 
-    async def _finish(self, request: IRequest, sign_ins: SignIns) -> bytes:
+    @app.route("/auth/callback", methods=["GET"])
+    async def sign_in_callback(self, request: IRequest) -> bytes:
+        if self._sign_ins is None:
+            return write_not_found(request)
         query = request.uri.partition(b"?")[2].decode("latin-1")
         record = self._cookies.take_attempt(request, read_text(request, "state") or "")
         try:
-            secret, to = await sign_ins.finish(self._redirect_uri(request), query, record)
+            secret, to = await self._sign_ins.finish(self._redirect_uri(request), query, record)
         except SignInFailed as failed:
             return self._write_failure(request, failed, "/")
         self._cookies.set_session(request, secret)
         return _redirect(request, f"{base_of(request).path}{to}")
 
-    async def _end(self, request: IRequest, sign_ins: SignIns) -> bytes:
+    @app.route("/auth/sign-out", methods=["POST"])
+    async def sign_out(self, request: IRequest) -> bytes:
+        if self._sign_ins is None:
+            return write_not_found(request)
         if not self._cookies.is_own_page(request):
             raise OriginRefused("Only a page of this server can sign somebody out")
         secret = self._cookies.read_session(request, is_socket=False)
-        location = await sign_ins.end(secret, f"{self._place(request)}/")
+        ending = self._sign_ins.end(secret, f"{self._place(request)}/")
+        location = await to_the_end(Deferred.fromCoroutine(ending))
         self._cookies.remove_session(request)
         return write_json(request, {"location": location})
 

@@ -799,6 +799,28 @@ def test_acc165_session_of_another_issuer_does_not_count(signing: Signing, ada: 
     assert ada.get("/api/me").status == 401
 
 
+def test_acc180_administrator_ends_the_sessions_of_a_person() -> None:
+    signing = Signing(admin="root")
+    ada, other = signing.browser(), signing.browser()
+    for browser in (ada, other):
+        browser.sign_in()
+    signing.issuer.claims["sub"] = "root"
+    root = signing.browser()
+    root.sign_in()
+    ada.get("/api/me")
+    target = "/api/auth/sessions?principal=u1"
+    assert ada.ask("DELETE", target, *own_page()).status == 403
+    assert signing.browser().ask("DELETE", target, *own_page()).status == 401
+    assert root.ask("DELETE", target).status == 401, "a page must ask, and say so"
+    assert root.ask("DELETE", "/api/auth/sessions", *own_page()).status == 400
+    assert root.ask("DELETE", target, *own_page()).json == {"ended": 2}
+    assert [one.get("/api/me").status for one in (ada, other, root)] == [401, 401, 200]
+    entries = root.get("/api/audit").json["entries"]
+    assert {(one["action"], one["actor"]["id"]) for one in entries} == {("session.end", "root")}
+    assert {one["credential"][:8] for one in entries} == {"session:"}
+    assert root.ask("DELETE", target, *own_page()).json == {"ended": 0}
+
+
 # What is told
 
 
