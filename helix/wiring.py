@@ -175,6 +175,7 @@ def build_server(
         work or perf_counter,
         apart,
         access.made,
+        access.made_elsewhere,
     )
     sessions = FlowSessionService(
         clock,

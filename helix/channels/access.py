@@ -139,11 +139,14 @@ class Standing:
         principal = self._port.principal
         if self._watch is None:
             return decide(principal, self._flow_id)
-        is_stored = self._session is None or self._session.log.is_stored
-        if not is_stored and self.may_create:
+        if self._session is None or self._session.log.is_stored:
+            return decide(principal, self._flow_id, self._watch.access)
+        if self.may_create:
             # It is nobody's yet, and will be theirs if they edit it first.
             return decide(principal, self._flow_id, FlowAccess(principal.id))
-        return decide(principal, self._flow_id, self._watch.access)
+        # The first edit makes it, which is for others.
+        found = decide(principal, self._flow_id)
+        return found and Permission(min(found.role, Role.VIEWER))
 
 
 def described(permission: Permission) -> dict[str, object]:

@@ -168,8 +168,9 @@ class RemoteWrites:
             if head.deleted_at is not None:
                 raise FlowDeleted()
             if head.epoch != log.epoch:
-                await self._begin_anew()
-                break
+                if await self._begin_anew():
+                    break
+                continue
             with suppress(FlowNotFound):  # of another epoch meanwhile: its head will say so
                 if await self._follow_to(head):
                     break
@@ -218,13 +219,23 @@ class RemoteWrites:
                 log.flow_id, head.epoch, head.version, head.chain, epoch
             )
 
-    async def _begin_anew(self) -> None:
-        stored = await self._settings.store.load(self._flow_log.flow_id)
+    async def _begin_anew(self) -> bool:
+        """
+        Put the store's log in place of ours. It may be somebody else's flow by now: who may not see
+        it is gone before anything of it is told, and what waits is judged anew.
+
+        :return: whether that is done; not when the store has another one again.
+        """
+        store, flow_id = self._settings.store, self._flow_log.flow_id
+        stored = await store.load(flow_id)
         replayed = await replay(stored, self._settings)
+        tell_whose = await self._settings.made_elsewhere(flow_id)
+        if (await store.head(flow_id)).epoch != stored.head.epoch:
+            return False
         if not self._closed:
-            is_new = not self._flow_log.is_stored
             self._flow_log.replace(stored, replayed)
-            if is_new:
-                self._settings.made(self._flow_log.flow_id, None)
+            tell_whose()
+        if not self._closed:
             self._submitters.begin_anew()
             self._follower.replaced()
+        return True

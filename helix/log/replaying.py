@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
 
@@ -46,8 +46,13 @@ def _decode(text: bytes) -> JsonObject:
     return decoded
 
 
-def _tell_nobody(_flow_id: str, _owner: str | None) -> None:
+def _tell_nobody(_flow_id: str, _owner: str) -> None:
     """Nobody wants to know that a flow was made."""
+
+
+async def _ask_nobody(_flow_id: str) -> Callable[[], None]:
+    """Nobody wants to know that a flow was made elsewhere."""
+    return lambda: None
 
 
 @attrs.frozen
@@ -61,8 +66,11 @@ class LogSettings:
     :ivar work: gives the time that measures staging, in seconds. It is called twice per edit, so it
         must be quick.
     :ivar apart: does what takes long.
-    :ivar made: told the id of a flow that is stored now, and of its owner: empty for nobody, and
-        ``None`` where another process made it.
+    :ivar made: told the id of a flow that was made here and is stored now, and of its owner, who is
+        empty for nobody.
+    :ivar made_elsewhere: asked about the id of a flow that was made by another process, before its
+        log takes the place of what is open. What it gives is called when that has been done, before
+        anybody is told. It raises `StoreError`.
     """
 
     store: IFlowStore
@@ -72,7 +80,8 @@ class LogSettings:
     new_epoch: Callable[[], str]
     work: Callable[[], float] = perf_counter
     apart: Apart = at_once
-    made: Callable[[str, str | None], None] = _tell_nobody
+    made: Callable[[str, str], None] = _tell_nobody
+    made_elsewhere: Callable[[str], Awaitable[Callable[[], None]]] = _ask_nobody
 
 
 @attrs.frozen

@@ -17,10 +17,17 @@ from helix.access.sharing import (
     FlowAccess,
     GeneralAccess,
 )
+from helix.delivery.protocol import encode_json
 from helix.documents.merge_patch import JsonObject, merge
 from helix.errors import InvalidParameters, TooManyGrants
 
 T = TypeVar("T")
+
+MAX_LIST_BYTES = 4 * 1024 * 1024
+"""
+Bytes of JSON that an access list takes at most. The paths of all members that there may be would
+take a hundred times that, each time somebody opens the flow.
+"""
 
 _PARTS = ("owner", "members", "groups", "general")
 
@@ -46,7 +53,7 @@ def change_list(access: FlowAccess, patch: object, may_disown: bool) -> FlowAcce
 
     :param may_disown: whether the flow may come to have no owner.
     :raises InvalidParameters: when the result isn't such a list; begins with the place.
-    :raises TooManyGrants: when there would be too many members or groups.
+    :raises TooManyGrants: when there would be too many members or groups, or too much of them.
     """
     if not isinstance(patch, dict):
         raise InvalidParameters("An object is wanted: {owner, members, groups, general}")
@@ -63,7 +70,15 @@ def change_list(access: FlowAccess, patch: object, may_disown: bool) -> FlowAcce
     general = access.general
     if "general" in patch:
         general = _general(merge(describe_list(access)["general"], patch["general"]))
-    return attrs.evolve(access, owner=owner, members=members, groups=groups, general=general)
+    changed = attrs.evolve(access, owner=owner, members=members, groups=groups, general=general)
+    size = _size(changed)
+    if size > MAX_LIST_BYTES and size > _size(access):
+        raise TooManyGrants()
+    return changed
+
+
+def _size(access: FlowAccess) -> int:
+    return len(encode_json(describe_list(access)))
 
 
 def _described(grants: Mapping[str, Grant]) -> JsonObject:

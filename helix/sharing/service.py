@@ -195,20 +195,34 @@ class AccessService(Service):
                 raise
         return watch
 
-    def made(self, flow_id: str, owner: str | None) -> None:
+    def made(self, flow_id: str, owner: str) -> None:
         """
         Note that a flow was made, so that who has it open knows whose it is.
 
-        :param owner: the id of a principal; empty for nobody, ``None`` if only the store knows.
+        :param owner: the id of a principal; empty for nobody.
         """
-        flow = self._watched.get(flow_id)
-        if flow is None:
-            return
-        flow.is_new = True
-        if owner is None:
-            self._read(flow)
-        else:
-            self._note(flow_id, FlowAccess(owner))
+        self._note_new(flow_id, FlowAccess(owner))
+
+    async def made_elsewhere(self, flow_id: str) -> Callable[[], None]:
+        """
+        Ask the store what a flow gives that another process made, perhaps in place of one that is
+        open here.
+
+        :return: tells all who have it open. It is to be called when they have that flow, and before
+            they are told anything of it.
+        :raises StoreError: when the store can't tell.
+        """
+        if flow_id not in self._watched:
+            return lambda: None  # who comes to watch it asks by themselves
+        given = await self._store.read((flow_id,))
+        access = given.get(flow_id, NO_ACCESS)
+
+        def tell() -> None:
+            self._note_new(flow_id, access)
+            if (flow := self._watched.get(flow_id)) is not None:
+                self._read(flow)  # it may have been changed since it was asked for
+
+        return tell
 
     # reading and changing
 
@@ -238,6 +252,13 @@ class AccessService(Service):
         self._unread.pop(flow, None)
         if self._watched.get(flow.flow_id) is flow:
             del self._watched[flow.flow_id]
+
+    def _note_new(self, flow_id: str, access: FlowAccess) -> None:
+        """As `_note`, of a flow that wasn't there before."""
+        flow = self._watched.get(flow_id)
+        if flow is not None:
+            flow.is_new = True
+            self._note(flow_id, access)
 
     def _note(self, flow_id: str, access: FlowAccess) -> None:
         """Take what a flow gives now from who has changed it."""
@@ -301,18 +322,27 @@ class AccessService(Service):
         asked.addErrback(lambda failure: self._log.failure("A change of access is lost", failure))
         asked.addBoth(self._wait)
 
-    def _wait(self, _: object) -> None:
+    def _wait(self, is_more: object) -> None:
         if self.running:
-            self._polling = self._clock.callLater(POLL_SECONDS, self._poll)
+            seconds = 0.0 if is_more is True else POLL_SECONDS
+            self._polling = self._clock.callLater(seconds, self._poll)
 
-    def _learn(self, entries: Sequence[AuditEntry]) -> None:
+    def _learn(self, entries: Sequence[AuditEntry]) -> bool:
+        """
+        Follow what was done.
+
+        :return: whether there may be more that is known by now.
+        """
         if self._is_away:
             self._is_away = False
             self._log.info("Changes of access are known again")
         is_first = self._newest is None
         self._newest = entries[-1].number if entries else self._newest or 0
         if is_first:
-            return
+            # What was done until now was asked for by who watches, unless that was long ago.
+            for watched in list(self._watched.values()):
+                self._read(watched)
+            return False
         changed = {entry.flow_id for entry in entries}
         for flow in [*map(self._watched.get, changed), *self._unread]:
             if flow is not None:
@@ -320,6 +350,7 @@ class AccessService(Service):
         credentials = [entry for entry in entries if entry.credential]
         if credentials and self.on_credentials is not None:
             self.on_credentials(credentials)
+        return len(entries) >= CHANGES_AT_ONCE
 
     def _learn_nothing(self, failure: Failure) -> None:
         failure.trap(HelixError)

@@ -58,9 +58,10 @@ def is_about_access(path: Sequence[bytes]) -> bool:
     """
     Tell whether the address of a flow is one of those here.
 
-    :param path: what follows ``/api/flows``.
+    :param path: what follows ``/api/flows``. Its first segment is of an id, whatever that is.
     """
-    return path[-1:] in ([b"access"], [b"links"]) or path[-2:-1] == [b"links"]
+    behind = path[1:]
+    return behind[-1:] in ([b"access"], [b"links"]) or behind[-2:-1] == [b"links"]
 
 
 class _Link(msgspec.Struct, forbid_unknown_fields=True):

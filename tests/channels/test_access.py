@@ -163,6 +163,28 @@ def test_acc21_who_edits_a_new_flow_first_owns_it(world: World) -> None:
     assert again.answer(ref)[1]["role"] == "owner"
 
 
+@pytest.mark.parametrize("params", [None, as_document("e")], ids=["relay", "document"])
+def test_acc231_who_may_not_create_a_flow_makes_none_by_an_edit(world: World, params: Any) -> None:
+    maker = join(
+        world, somebody(None, id="maker", create=(FlowPattern.parse("*"),)), as_document("m")
+    )
+    client = world.client(principal=somebody(Role.EDITOR))
+    ref = client.join(TOPIC, params)
+    world.settle()
+    assert client.answer(ref)[1]["role"] == "viewer"
+    edit = {"changes": arrays()} if params is None else {"op_id": 1, "patch": {"nodes": {"a": A}}}
+    event = "flow_change" if params is None else "patch"
+    assert ask(client, event, edit) == ("error", forbidden(Role.EDITOR, Role.VIEWER))
+    assert patch(maker, {"nodes": {"a": A}}) == ("ok", {"version": 1})
+    assert dict(client.events())["role"] == {
+        "role": "editor",
+        "may": ["read", "comment", "propose", "edit"],
+    }
+    edit = {"changes": arrays("new")} if params is None else {"op_id": 2, "patch": PATCH}
+    assert ask(client, event, edit)[0] == "ok"
+    assert world.store.access._rows["f"].keys() == {"o:maker"}
+
+
 def test_acc21_a_flow_that_somebody_has_open_is_there(world: World) -> None:
     creator = somebody(Role.EDITOR, create=(FlowPattern.parse("*"),))
     maker = join(world, creator, as_document("maker"))

@@ -150,6 +150,24 @@ def test_acc123_lists_are_bounded(part: str, most: int) -> None:
     assert change_list(full, {part: {"p0": None, "other": "editor"}}, may_disown=False) != full
 
 
+def test_acc232_all_grants_together_are_bounded() -> None:
+    wide = {"role": "editor", "paths": [f"/nodes/*/data/{n}{'x' * 490}" for n in range(64)]}
+    many = {"members": {f"p{n}": wide for n in range(120)}}
+    access = change_list(FlowAccess(), many, may_disown=False)
+    with pytest.raises(TooManyGrants):
+        change_list(access, {"members": {f"q{n}": wide for n in range(20)}}, may_disown=False)
+    assert len(change_list(access, {"members": {"p0": None}}, may_disown=False).members) == 119
+
+
+def test_acc232_a_list_that_is_too_large_may_become_smaller() -> None:
+    grant = Grant(Role.EDITOR, parse_paths([f"/{n}{'x' * 500}" for n in range(64)]))
+    large = FlowAccess(members={f"p{n}": grant for n in range(200)})
+    smaller = change_list(large, {"members": {"p0": None}}, may_disown=False)
+    assert len(smaller.members) == 199
+    with pytest.raises(TooManyGrants):
+        change_list(large, {"members": {"one": "viewer"}}, may_disown=False)
+
+
 def test_acc124_links_are_bounded_and_those_that_are_over_give_way() -> None:
     access = ALL
     for _ in range(MAX_LINKS):

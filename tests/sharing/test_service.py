@@ -11,14 +11,16 @@ import pytest
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from helix.access.principal import Grant, Kind, Principal
+from helix.access.principal import FlowPattern, Grant, Kind, Principal
 from helix.access.roles import Role
 from helix.access.sharing import Audience, FlowAccess, GeneralAccess, Link
-from helix.errors import StoreUnavailable
+from helix.errors import FlowNotFound, StoreUnavailable
 from helix.interfaces import IAccessStore
-from helix.records import AuditEntry
-from helix.sharing.service import AccessService
+from helix.records import AuditEntry, FlowHead
+from helix.sharing.service import CHANGES_AT_ONCE, AccessService
 from helix.store.memory import MemoryStore
+from tests.support.flowdata import node
+from tests.support.heldstore import HeldStore
 from tests.support.world import START, Client, World, open_memory_store
 
 TOPIC = "flow:f"
@@ -219,6 +221,105 @@ def test_acc125_a_flow_that_nobody_has_open_any_more_is_not_watched(world: World
     assert not world.access._watched
 
 
+# with another process
+
+DOCUMENT = {"mode": "document", "client_id": "c"}
+
+SECRET = "of somebody else"
+
+
+@attrs.define
+class TwoNodes:
+    """Two servers on one store, of which the first isn't told what the second does."""
+
+    here: World
+    there: World
+
+    def make_there(self, owner: str = "eve") -> None:
+        """The second makes ``f``, in place of the one that there is."""
+        self.there.library.delete("f").addErrback(lambda failure: failure.trap(FlowNotFound))
+        self.there.library.create({"title": SECRET}, "f", owner=owner)
+        self.there.settle()
+
+    @property
+    def title(self) -> str:
+        heads: list[FlowHead] = []
+        self.there.store.head("f").addCallback(heads.append)
+        return heads[0].summary.title
+
+
+@pytest.fixture
+def nodes() -> Iterator[TwoNodes]:
+    store = HeldStore()
+    here, there = World(store=store), World(store=HeldStore(store), seed=1)
+    here.access.startService()
+    yield TwoNodes(here, there)
+    here.access.stopService()
+    assert not here.failures
+
+
+@BOTH
+@pytest.mark.parametrize("learns", ["by being told", "by its own edit"])
+def test_acc230_a_flow_made_anew_elsewhere_is_hidden_from_who_had_the_old_one(
+    nodes: TwoNodes, params: Any, learns: str
+) -> None:
+    here = nodes.here
+    here.library.create({"title": "Old"}, "f", owner="ada")
+    here.access.change("f", lambda old: attrs.evolve(old, members={"bob": EDITOR}), AUDITED)
+    clients = [join(here, person(name), params)[0] for name in ("ada", "bob")]
+    for client in clients:
+        client.received()
+    nodes.make_there()
+    edit: dict[str, Any] = {"op_id": 1, "patch": {"title": "Mine"}}
+    event = "patch"
+    if params is None:
+        event, edit = "flow_change", {"changes": {"nodes": [node("n")], "edges": []}}
+    ref = ""
+    if learns == "by being told":
+        here.service.refresh("f")
+    else:
+        ref = clients[1].push(TOPIC, event, edit)
+    here.settle()
+    for client in clients:
+        told = client.received()
+        assert [one.event for one in told][-2:] == ["access_revoked", "phx_close"]
+        assert SECRET not in str(told)
+        assert not [one for one in told if one.ref == ref and one.payload["status"] == "ok"]
+    assert nodes.title == SECRET
+    _, (status, told) = join(here, person("eve"), DOCUMENT)
+    assert (status, told["role"]) == ("ok", "owner")
+
+
+def test_acc230_who_would_have_made_a_flow_has_nothing_of_one_made_elsewhere(
+    nodes: TwoNodes,
+) -> None:
+    maker = attrs.evolve(person("ada"), create=(FlowPattern.parse("*"),))
+    client, (status, told) = join(nodes.here, maker, DOCUMENT)
+    assert (status, told["role"]) == ("ok", "owner")
+    client.received()
+    nodes.make_there()
+    ref = client.push(TOPIC, "patch", {"op_id": 1, "patch": {"title": "Mine"}})
+    nodes.here.settle()
+    heard = client.received()
+    assert SECRET not in str(heard)
+    assert [one.event for one in heard][-2:] == ["access_revoked", "phx_close"]
+    assert not [one for one in heard if one.ref == ref and one.payload["status"] == "ok"]
+    assert nodes.title == SECRET
+
+
+def test_acc230_who_has_the_new_flow_too_goes_on(nodes: TwoNodes) -> None:
+    here = nodes.here
+    here.library.create({"title": "Old"}, "f", owner="ada")
+    client, _ = join(here, person("ada"), DOCUMENT)
+    client.received()
+    nodes.make_there(owner="ada")
+    here.service.refresh("f")
+    here.settle()
+    told = dict(client.events())
+    assert told["reset"]["document"]["title"] == SECRET
+    assert "access_revoked" not in told
+
+
 # with a store that answers when it is told to
 
 
@@ -358,6 +459,37 @@ def test_acc125_nothing_is_missed_while_the_store_is_away(watching: Watching) ->
     assert watching.watches[0].access.owner == "ada"
     watching.held.is_away = False
     watching.poll()
+    watching.held.let_through()
+    assert watching.watches[0].access.owner == "bob"
+
+
+def test_acc125_what_was_done_before_the_store_could_be_asked_is_not_missed() -> None:
+    world = World()
+    store = open_memory_store()
+    store.create("f", "e", START, owner="ada")
+    held = HeldAccess(store)
+    held.is_away = True
+    watching = Watching(store, held, AccessService(held, world.clock), world)
+    watching.service.startService()
+    watching.watch()
+    held.let_through()
+    watching.give(FlowAccess("bob"))
+    held.is_away = False
+    watching.poll()
+    held.let_through()
+    assert watching.watches[0].access.owner == "bob"
+    watching.service.stopService()
+
+
+def test_acc125_many_changes_at_once_are_known_as_soon_as_few(watching: Watching) -> None:
+    watching.watch()
+    watching.held.let_through()
+    for _ in range(2 * CHANGES_AT_ONCE):
+        watching.store.access.audit(attrs_entry("key.create", "key:1"))
+    watching.give(FlowAccess("bob"))
+    watching.poll()
+    for _ in range(3):
+        watching.world.clock.advance(0)
     watching.held.let_through()
     assert watching.watches[0].access.owner == "bob"
 

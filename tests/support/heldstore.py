@@ -32,6 +32,7 @@ class HeldStore(MemoryStore):
         super().__init__()
         if beside is not None:
             self._logs = beside._logs
+            self.access._rows, self.access._log = beside.access._rows, beside.access._log
         self.holding = False
         self.groups: list[list[int]] = []
         self.errors: dict[str, deque[tuple[bool, Exception]]] = {}

@@ -445,6 +445,7 @@ class World:
             partial(new_id, Random(seed)),
             apart=apart,
             made=self.access.made,
+            made_elsewhere=self.access.made_elsewhere,
         )
 
         async def loaded(flow_id: str, logs: LogSettings) -> LiveLog:

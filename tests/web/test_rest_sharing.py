@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema_rs
 import pytest
@@ -296,6 +297,19 @@ def test_acc127_a_large_change_is_told_in_short(server: Server) -> None:
     server.change({"members": {f"p{n}": "viewer" for n in range(1000)}, "owner": "bob"})
     (entry,) = server.send("root", "GET", "/api/audit").json["entries"]
     assert entry["details"] == {"members": "1000 changes", "owner": "bob"}
+
+
+@pytest.mark.parametrize("flow_id", ["access", "links", "links/x", "access/links"])
+def test_acc122_a_flow_may_be_called_as_its_parts_are(server: Server, flow_id: str) -> None:
+    made = server.send("eve", "POST", "/api/flows", {"id": flow_id}, create=["*"])
+    assert made.status == 201
+    below = f"/api/flows/{quote(flow_id, safe='')}"
+    for address in {below, f"/api/flows/{flow_id}"} - {"/api/flows/access/links"}:
+        assert server.send("eve", "GET", address).json["id"] == flow_id
+        assert refused(server.send("ada", "GET", address)) == (404, "flow_not_found")
+    assert server.send("eve", "GET", f"{below}/access").json["owner"] == "eve"
+    assert server.send("eve", "GET", f"{below}/links").json == {"links": []}
+    assert refused(server.send("ada", "GET", f"{below}/access")) == (404, "flow_not_found")
 
 
 def test_acc128_an_open_server_changes_no_access() -> None:
