@@ -170,9 +170,10 @@ async def make_flows(store: IFlowStore, count: int) -> None:
             for n, name in enumerate(names[first : first + 1000], first)
         ]
         await gatherResults(made)
+    for first in range(0, count, 100):
         given = [
             store.access.change(name, give(n), AuditEntry(0, 0.0, "access.change", name))
-            for n, name in enumerate(names[first : first + 1000], first)
+            for n, name in enumerate(names[first : first + 100], first)
             if n % 2 == 0 or n < OLD
         ]
         await gatherResults(given)

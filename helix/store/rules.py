@@ -27,7 +27,7 @@ How many flows a list looks up and sorts; among more than these it looks through
 that changed last first.
 """
 
-LISTED_FLOWS = 20_000
+LISTED_FLOWS = 10_000
 """
 How many flows a list first looks up by subjects, to look through all flows for those. Where there
 are more, each flow on the way is asked what it gives.

@@ -8,6 +8,7 @@ from random import Random
 from socket import getaddrinfo
 from typing import Any
 
+import attrs
 import msgspec
 import pytest
 from psycopg2.extensions import STATUS_READY
@@ -16,6 +17,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from txpostgres import txpostgres
 
+from helix.access.sharing import FlowAccess, owner_subject
 from helix.errors import (
     DuplicateOperation,
     StoreCorrupt,
@@ -25,8 +27,9 @@ from helix.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from helix.records import Entry, HeadQuery, NamedVersion, Summary
+from helix.records import AuditEntry, Entry, HeadQuery, NamedVersion, Scope, Summary
 from helix.store.postgresql.address import Address
+from helix.store.postgresql.audit import add_audit, new_ticket
 from helix.store.postgresql.failures import Unfit
 from helix.store.postgresql.store import CONNECTIONS, PAST_AT_ONCE, PostgresStore
 from helix.store.postgresql.wire import Bounds, Connection
@@ -115,10 +118,11 @@ async def test_sto9_sto20_what_is_removed_leaves_no_rows(
         await keep(store, flow_id, entries(1, 3))
         await take_snapshot(store, flow_id, "e1", 2, b"{}")
         await store.name_version(flow_id, "e1", NamedVersion(2, "Launch", "Ada", T0))
+        await own(store, flow_id, "ada")
         await store.delete(flow_id, T0)
     await store.create("g", "e2", T0, replace_deleted=True)
     await store.purge(T0 + 1)
-    for table in ("entries", "snapshots", "version_names"):
+    for table in ("entries", "snapshots", "version_names", "access"):
         assert await connection.ask(f"SELECT count(*) FROM helix_{table}") == [(0,)]
 
 
@@ -231,6 +235,64 @@ async def test_pgs6_of_two_nodes_one_creates(store: PostgresStore, other: Postgr
         (head,) = [result for succeeded, result in results if succeeded]
         assert await other.head(f"f{n}") == head
         assert (await other.load(f"f{n}")).entries == entries(1, 2)
+
+
+def own(store: PostgresStore, flow_id: str, owner: str) -> Deferred[FlowAccess]:
+    """Give a flow an owner."""
+    entry = AuditEntry(0, T0, owner, flow_id)
+    changed: Deferred[FlowAccess] = store.access.change(
+        flow_id, lambda before: attrs.evolve(before, owner=owner), entry
+    )
+    return changed
+
+
+@ensureDeferred
+async def test_acc96_of_several_nodes_none_commits_a_smaller_number_later(
+    store: PostgresStore, other: PostgresStore
+) -> None:
+    flows = await keep_all(store, 5)
+    newest, seen, waiting = 0, [], []
+    for n in range(40):
+        waiting += [own(node, flows[n % 5], f"o{n}") for node in (store, other)]
+        waiting.append(other.access.audit(AuditEntry(0, T0, "x")))
+        for found in await (store, other)[n % 2].access.changes(newest, 1000):
+            assert found.number > newest
+            newest = found.number
+            seen.append(newest)
+    await gatherResults(waiting)
+    seen += [found.number for found in await store.access.changes(newest, 1000)]
+    kept = [found.number for found in await other.access.audited(None, 1000)]
+    assert seen == kept[::-1] == list(range(1, len(seen) + 1))
+
+
+@ensureDeferred
+async def test_acc96_who_is_asked_what_is_new_misses_nothing_that_is_under_way(
+    store: PostgresStore, other: PostgresStore, connection: Connection
+) -> None:
+    await connection.ask("BEGIN")
+    await add_audit(connection, AuditEntry(0, T0, "slow"), new_ticket())
+    added = other.access.audit(AuditEntry(0, T0, "fast"))
+    assert await store.access.changes(0, 9) == []
+    assert not added.called
+    await connection.ask("COMMIT")
+    await added
+    found = await store.access.changes(0, 9)
+    assert [(one.number, one.action) for one in found] == [(1, "slow"), (2, "fast")]
+
+
+@ensureDeferred
+async def test_acc93_rows_that_an_older_server_left_count_for_no_new_flow(
+    store: PostgresStore, connection: Connection
+) -> None:
+    await keep(store, "f")
+    await own(store, "f", "ada")
+    await connection.ask("DELETE FROM helix_flows")
+    await keep(store, "f")
+    mine = Scope.of([], [], [owner_subject("ada")])
+    assert await store.access.read(["f"]) == {"f": FlowAccess()}
+    assert await store.heads(HeadQuery(scope=mine)) == []
+    await own(store, "f", "eve")
+    assert await store.access.read(["f"]) == {"f": FlowAccess("eve")}
 
 
 # Texts.

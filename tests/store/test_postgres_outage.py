@@ -13,16 +13,21 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
+from helix.access.principal import Grant
+from helix.access.roles import Role
+from helix.access.sharing import FlowAccess
 from helix.errors import (
     DuplicateOperation,
     FlowExists,
     HelixError,
+    KeyNotFound,
     StoreUnavailable,
+    TooManyGrants,
     VersionConflict,
     VersionNotNamed,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, NamedVersion, Summary
+from helix.records import ApiKey, AuditEntry, Entry, NamedVersion, SignIn, Summary
 from helix.store.postgresql.store import CONNECTIONS, PostgresStore
 from helix.store.postgresql.wire import Bounds, Connection
 from tests.store.data import T0, add, entries, entry, keep, take_snapshot
@@ -212,6 +217,49 @@ async def test_pgs3_a_name_that_was_given_or_taken_is_known(
     await far.unname_version("f", "e1", 2)
     assert not proxy.loses_answer_to
     await took(far.unname_version("f", "e1", 2), VersionNotNamed)
+
+
+@pytest.mark.parametrize("moment", ["loses_requests", "loses_answers", "loses_answer_to"])
+@ensureDeferred
+async def test_acc92_a_change_of_access_is_made_once_whenever_the_connection_is_lost(
+    far: PostgresStore, proxy: Proxy, moment: str
+) -> None:
+    def lose() -> None:
+        setattr(proxy, moment, b"COMMIT" if moment == "loses_answer_to" else True)
+
+    def audited(action: str) -> AuditEntry:
+        return AuditEntry(0, T0, action, "f")
+
+    def add_member(before: FlowAccess) -> FlowAccess:
+        if before.members:
+            raise TooManyGrants()
+        return FlowAccess("ada", {"bob": Grant(Role.VIEWER)})
+
+    lose()
+    made = await far.access.change("f", add_member, audited("change"))
+    assert made == FlowAccess("ada", {"bob": Grant(Role.VIEWER)})
+    assert await far.access.read(["f"]) == {"f": made}
+    lose()
+    await far.access.audit(audited("audit"))
+    key = ApiKey("k1", "for tests", b"x", T0)
+    lose()
+    await far.credentials.add_key(key, audited("add"))
+    assert await far.credentials.keys() == [key]
+    lose()
+    await far.credentials.remove_key("k1", audited("remove"))
+    await took(far.credentials.remove_key("k1", audited("remove")), KeyNotFound)
+    sessions = [SignIn(f"s{n}", b"%d" % n, "ada", b"{}", T0, T0, T0 + 9) for n in (1, 2)]
+    for session in sessions:
+        lose()
+        await far.credentials.add_sign_in(session)
+    await took(far.credentials.add_sign_in(sessions[0]), DuplicateOperation)
+    lose()
+    assert await far.credentials.remove_sign_ins(audited("end"), principal_id="ada") == 2
+    assert not proxy.loses_requests
+    assert not proxy.loses_answers
+    assert not proxy.loses_answer_to
+    found = [entry.action for entry in await far.access.audited(None, 99)]
+    assert found == ["end", "end", "remove", "add", "audit", "change"]
 
 
 @pytest.mark.parametrize("moment", ["loses_requests", "loses_answers"])

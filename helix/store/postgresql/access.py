@@ -18,6 +18,7 @@ from helix.records import AuditEntry, StoreUsage
 from helix.store.access_rows import AccessRow, AccessRows, access_of, link_of, rows_of
 from helix.store.postgresql.audit import (
     add_audit,
+    audited_once,
     count_added,
     new_ticket,
     read_audited,
@@ -114,9 +115,14 @@ async def _change(
     edit: Edit,
     audited: AuditEntry,
     ticket: UUID,
+    again: bool,
     usage: StoreUsage,
 ) -> FlowAccess:
-    """Do as `IAccessStore.change` says; in a transaction."""
+    """
+    Do as `IAccessStore.change` says; in a transaction.
+
+    :param again: whether it was tried before.
+    """
     locked = await connection.ask(_LOCK_FLOW, {"flow_id": pack(flow_id)})
     if not locked:
         raise FlowNotFound()
@@ -125,6 +131,8 @@ async def _change(
         unpack(subject): AccessRow(role, unpack(details))
         for subject, role, details in await connection.ask(_ROWS_OF_KEY, {"key": key})
     }
+    if again and await count_added(connection, ticket):
+        return access_of(before)
     after = rows_of(edit(access_of(before)))
     if len(after) > len(before) and usage.is_full:
         raise StoreFull()  # what is given can be taken away also where there is no room
@@ -168,12 +176,9 @@ class PostgresAccess:
         attempts, ticket = count(), new_ticket()
 
         async def change(connection: Connection) -> FlowAccess:
-            if next(attempts) and await count_added(connection, ticket):
-                # It was done before the connection was lost.
-                found = await _read(connection, [flow_id], None)
-                return found.get(flow_id, FlowAccess())
+            again = next(attempts) > 0
             return await connection.transaction(
-                lambda: _change(connection, flow_id, edit, audited, ticket, self._usage)
+                lambda: _change(connection, flow_id, edit, audited, ticket, again, self._usage)
             )
 
         return self._do(change)
@@ -185,8 +190,10 @@ class PostgresAccess:
         attempts, ticket = count(), new_ticket()
 
         async def audit(connection: Connection) -> None:
-            if not (next(attempts) and await count_added(connection, ticket)):
-                await connection.transaction(lambda: add_audit(connection, entry, ticket))
+            again = next(attempts) > 0
+            await audited_once(
+                connection, ticket, again, lambda: add_audit(connection, entry, ticket)
+            )
 
         return self._do(audit)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
 
 from helix.records import Actor, AuditEntry
@@ -51,14 +51,16 @@ async def add_audit(
     entry: AuditEntry,
     ticket: UUID,
     credentials: Sequence[str] | None = None,
-) -> None:
+) -> int:
     """
     Add an entry as the last thing in a transaction, and let the oldest ones go.
 
     Whoever holds the lock already must not wait for what another one has locked before it.
 
     :param credentials: to add an entry for each of these.
+    :return: how many were added.
     """
+    about = [entry.credential] if credentials is None else credentials
     actor = entry.actor
     await connection.ask(
         f"{LOCK};{_ADD}",
@@ -67,7 +69,7 @@ async def add_audit(
             "at": entry.at,
             "action": pack(entry.action),
             "flow_id": pack(entry.flow_id),
-            "credentials": [pack(one) for one in credentials or [entry.credential]],
+            "credentials": [pack(one) for one in about],
             "actor_id": None if actor is None else pack(actor.id),
             "actor_kind": None if actor is None else pack(actor.kind),
             "actor_name": None if actor is None else pack(actor.name),
@@ -75,12 +77,37 @@ async def add_audit(
             "kept": KEPT_AUDIT,
         },
     )
+    return len(about)
 
 
 async def count_added(connection: Connection, ticket: UUID) -> int:
-    """Tell how many entries a request has added, before it lost its connection."""
+    """
+    Tell how many entries a request has added, before it lost its connection.
+
+    It is asked once the request holds what it locks first: it may have been committed meanwhile.
+    """
     count: int = (await connection.ask(_COUNT, {"ticket": str(ticket)}))[0][0]
     return count
+
+
+async def audited_once(
+    connection: Connection, ticket: UUID, again: bool, work: Callable[[], Awaitable[int]]
+) -> int:
+    """
+    Do in a transaction what adds entries to the audit log, unless it was done already.
+
+    :param again: whether it was tried before.
+    :param work: adds them, and gives how many.
+    :return: how many were added.
+    """
+
+    async def once() -> int:
+        await connection.ask(LOCK)
+        if again and (added := await count_added(connection, ticket)):
+            return added
+        return await work()
+
+    return await connection.transaction(once)
 
 
 async def read_audited(connection: Connection, before: int | None, limit: int) -> list[AuditEntry]:

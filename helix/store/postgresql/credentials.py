@@ -14,7 +14,7 @@ from helix.errors import DuplicateOperation, KeyNotFound, TooManyKeys
 from helix.interfaces import ICredentialStore
 from helix.records import ApiKey, AuditEntry, SignIn
 from helix.store.postgresql.access import Do
-from helix.store.postgresql.audit import LOCK, add_audit, count_added, new_ticket, packed
+from helix.store.postgresql.audit import add_audit, audited_once, new_ticket, packed
 from helix.store.postgresql.failures import Clash
 from helix.store.postgresql.queries import pack, unpack
 from helix.store.postgresql.wire import Connection, Row
@@ -93,9 +93,8 @@ async def _list_keys(connection: Connection) -> list[ApiKey]:
     return [_key(row) for row in await connection.ask(_KEYS)]
 
 
-async def _add_key(connection: Connection, key: ApiKey, audited: AuditEntry, ticket: UUID) -> None:
-    """Do as `ICredentialStore.add_key` says; in a transaction."""
-    await connection.ask(LOCK)  # so that two don't count at the same time
+async def _add_key(connection: Connection, key: ApiKey, audited: AuditEntry, ticket: UUID) -> int:
+    """Do as `ICredentialStore.add_key` says; within `audited_once`, so that two never count."""
     given = {
         "key_id": pack(key.id),
         "name": pack(key.name),
@@ -114,17 +113,16 @@ async def _add_key(connection: Connection, key: ApiKey, audited: AuditEntry, tic
     if keys >= MAX_KEYS:
         raise TooManyKeys()
     await connection.ask(_ADD_KEY, given)
-    await add_audit(connection, audited, ticket)
+    return await add_audit(connection, audited, ticket)
 
 
 async def _remove_key(
     connection: Connection, key_id: str, audited: AuditEntry, ticket: UUID
-) -> None:
-    """Do as `ICredentialStore.remove_key` says; in a transaction."""
-    await connection.ask(LOCK)
+) -> int:
+    """Do as `ICredentialStore.remove_key` says; within `audited_once`."""
     if not await connection.ask(_REMOVE_KEY, {"key_id": pack(key_id)}):
         raise KeyNotFound()
-    await add_audit(connection, audited, ticket)
+    return await add_audit(connection, audited, ticket)
 
 
 async def _note_used(connection: Connection, used: Mapping[str, float]) -> None:
@@ -159,15 +157,15 @@ async def _remove_sign_ins(
     principal_id: str | None,
     ticket: UUID,
 ) -> int:
-    """Do as `ICredentialStore.remove_sign_ins` says; in a transaction."""
+    """Do as `ICredentialStore.remove_sign_ins` says; within `audited_once`."""
     named = {
         "session_id": None if session_id is None else pack(session_id),
         "principal_id": None if principal_id is None else pack(principal_id),
     }
     gone = sorted(unpack(one) for (one,) in await connection.ask(_REMOVE_SIGN_INS, named))
-    if gone:
-        await add_audit(connection, audited, ticket, [f"session:{one}" for one in gone])
-    return len(gone)
+    if not gone:
+        return 0
+    return await add_audit(connection, audited, ticket, [f"session:{one}" for one in gone])
 
 
 def _key(row: Row) -> ApiKey:
@@ -197,12 +195,14 @@ class PostgresCredentials:
         return self._do(_list_keys)
 
     def add_key(self, key: ApiKey, audited: AuditEntry) -> Deferred[None]:
-        return self._once(lambda connection, ticket: _add_key(connection, key, audited, ticket))
+        return self._once(
+            lambda connection, ticket: _add_key(connection, key, audited, ticket)
+        ).addCallback(_nothing)
 
     def remove_key(self, key_id: str, audited: AuditEntry) -> Deferred[None]:
         return self._once(
             lambda connection, ticket: _remove_key(connection, key_id, audited, ticket)
-        )
+        ).addCallback(_nothing)
 
     def keys_used(self, used: Mapping[str, float]) -> Deferred[None]:
         return self._do(lambda connection: _note_used(connection, used))
@@ -235,24 +235,22 @@ class PostgresCredentials:
     def remove_sign_ins(
         self, audited: AuditEntry, session_id: str | None = None, principal_id: str | None = None
     ) -> Deferred[int]:
-        attempts, ticket = count(), new_ticket()
-
-        async def remove_sign_ins(connection: Connection) -> int:
-            if next(attempts) and (done := await count_added(connection, ticket)):
-                return done
-            return await connection.transaction(
-                lambda: _remove_sign_ins(connection, audited, session_id, principal_id, ticket)
+        return self._once(
+            lambda connection, ticket: _remove_sign_ins(
+                connection, audited, session_id, principal_id, ticket
             )
+        )
 
-        return self._do(remove_sign_ins)
-
-    def _once(self, work: Callable[[Connection, UUID], Awaitable[None]]) -> Deferred[None]:
-        """Do in a transaction, once, what adds an entry to the audit log."""
+    def _once(self, work: Callable[[Connection, UUID], Awaitable[int]]) -> Deferred[int]:
+        """Do what adds entries to the audit log; give how many."""
         attempts, ticket = count(), new_ticket()
 
-        async def once(connection: Connection) -> None:
-            # It may have been done before the connection was lost.
-            if not (next(attempts) and await count_added(connection, ticket)):
-                await connection.transaction(lambda: work(connection, ticket))
+        async def once(connection: Connection) -> int:
+            again = next(attempts) > 0
+            return await audited_once(connection, ticket, again, lambda: work(connection, ticket))
 
         return self._do(once)
+
+
+def _nothing(_: object) -> None:
+    """Give nothing, whatever is known."""

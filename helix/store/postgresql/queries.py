@@ -248,12 +248,12 @@ REMOVE_LOGS = (
 _FEW = """
 WITH {listed} found AS MATERIALIZED (
     SELECT * FROM (
-        SELECT flows.flow_id FROM unnest(%(ids)s::text[]) AS one
+        SELECT flows.flow_id, NULL::bigint AS flow FROM unnest(%(ids)s::text[]) AS one
         CROSS JOIN LATERAL (
             SELECT flow_id FROM helix_flows WHERE flow_id = one COLLATE "C" OFFSET 0
         ) AS flows
         UNION ALL
-        SELECT flows.flow_id
+        SELECT flows.flow_id, NULL
         FROM unnest(%(starts)s::text[], %(stops)s::text[]) AS span (start, stop)
         CROSS JOIN LATERAL (
             SELECT flow_id FROM helix_flows
@@ -263,14 +263,17 @@ WITH {listed} found AS MATERIALIZED (
     ) AS found LIMIT %(few)s + 1
 ), few AS MATERIALIZED (
     SELECT flows.* FROM (
-        SELECT DISTINCT flow_id FROM found WHERE (SELECT count(*) FROM found) <= %(few)s
+        SELECT flow_id, bool_or(flow IS NULL) AS is_named, array_agg(flow) AS keys
+        FROM found WHERE (SELECT count(*) FROM found) <= %(few)s GROUP BY flow_id
     ) AS one
     CROSS JOIN LATERAL (
         SELECT * FROM helix_flows WHERE helix_flows.flow_id = one.flow_id OFFSET 0
     ) AS flows
+    WHERE is_named OR key = ANY(keys)
 )
 """
 
+# The flows of subjects, each with the key of its log.
 _GIVEN = """
     SELECT given.flow_id, given.flow FROM unnest(%(subjects)s::text[]) AS one
     CROSS JOIN LATERAL (
@@ -279,14 +282,7 @@ _GIVEN = """
     ) AS given
 """
 
-_OF_SUBJECTS = f"""
-        UNION ALL
-        SELECT flows.flow_id FROM ({_GIVEN}) AS given
-        CROSS JOIN LATERAL (
-            SELECT flow_id FROM helix_flows
-            WHERE flow_id = given.flow_id AND key = given.flow OFFSET 0
-        ) AS flows
-"""
+_OF_SUBJECTS = f"UNION ALL ({_GIVEN})"
 
 _LISTED = f"listed AS MATERIALIZED ({_GIVEN} LIMIT %(listed)s + 1),"
 
@@ -297,13 +293,14 @@ _AMONG_MANY = """(flow_id = ANY(%(ids)s) OR EXISTS (
 ){of_subjects})"""
 
 # Of each flow on the way it is asked whether it is one of those that are listed, or what it gives,
-# where they are too many to be listed: so that one is soon met.
+# where they are too many to be listed: so that one is soon met. (A LIMIT keeps the planner from
+# looking up all that are given first.)
 _IS_GIVEN = """ OR CASE WHEN (SELECT count(*) FROM listed) <= %(listed)s
     THEN (flow_id, key) IN (SELECT flow_id, flow FROM listed)
-    ELSE EXISTS (
-        SELECT 1 FROM helix_access
-        WHERE flow = key AND subject = ANY(%(subjects)s) AND role >= %(least)s
-    ) END"""
+    ELSE (
+        SELECT true FROM helix_access
+        WHERE flow = key AND subject = ANY(%(subjects)s) AND role >= %(least)s LIMIT 1
+    ) IS NOT NULL END"""
 
 
 def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
