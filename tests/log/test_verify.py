@@ -21,7 +21,7 @@ from helix.documents.document import FlowDocument, encode_document
 from helix.errors import FlowNotFound, SchemaMismatch, StoreReadOnly
 from helix.interfaces import IFlowStore
 from helix.log.verify import HEADS, Difference, all_heads, verify_flow
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
+from helix.records import Actor, Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, Summary
 from helix.store.memory import MemoryStore
 from helix.store.opening import open_store
 from helix.store.postgresql.store import PostgresStore
@@ -47,7 +47,9 @@ async def fill(store: IFlowStore, flow_id: str = "triage", patches: Any = PATCHE
     for version, patch in enumerate(patches, 1):
         effective = document.stage(patch)
         document.apply(effective)
-        entries.append(Entry(version, encode_json(effective), T0 + version, "Ada"))
+        actor = None if version == 2 else Actor("ada", "person", "Ada")
+        entry = Entry(version, encode_json(effective), T0 + version, "Ada", actor=actor)
+        entries.append(entry)
         if version == SNAPSHOT_AT:
             snapshot = encode_document(document.content)
     content = document.content
@@ -66,8 +68,8 @@ class Place:
     """
     A database to damage.
 
-    :ivar tables: the names of its tables of flows, titles, entries, snapshots and names, and of who
-        made an entry.
+    :ivar tables: the names of its tables of flows, titles, entries, snapshots, names and authors,
+        and of who made an entry; and what stands there for no author.
     """
 
     url: str
@@ -83,9 +85,9 @@ def sqlite_place(path: Path) -> Place:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             assert database.execute(sql).rowcount == 1
 
-    names = ("flows", "texts", "entries", "snapshots", "version_names")
+    names = ("flows", "texts", "entries", "snapshots", "version_names", "authors")
     tables = dict(zip(names, names, strict=True))
-    return Place(f"sqlite:{path}", execute, {**tables, "by": "by_name"})
+    return Place(f"sqlite:{path}", execute, {**tables, "by": "by_name", "nobody": "NULL"})
 
 
 def postgres_place(path: Path) -> Place:
@@ -96,9 +98,9 @@ def postgres_place(path: Path) -> Place:
             one.execute(sql)
             assert one.rowcount == 1
 
-    names = ("flows", "entries", "snapshots", "version_names")
+    names = ("flows", "entries", "snapshots", "version_names", "authors")
     tables = {name: f"helix_{name}" for name in names}
-    return Place(url, execute, {**tables, "texts": "helix_flows", "by": "by"})
+    return Place(url, execute, {**tables, "texts": "helix_flows", "by": "by", "nobody": "0"})
 
 
 @pytest.fixture(params=[sqlite_place, postgres_place], ids=["sqlite", "postgresql"])
@@ -144,6 +146,15 @@ DAMAGES = {
     ),
     "entry of another time": ("UPDATE {entries} SET at = at + 0.001 WHERE version = 2", *CHANGED),
     "entry by somebody else": ("UPDATE {entries} SET {by} = 'Eve' WHERE version = 2", *CHANGED),
+    "entries of a person with another name": ("UPDATE {authors} SET name = 'Eve'", 1, CHANGED[1]),
+    "entries of another principal": ("UPDATE {authors} SET actor_id = 'eve'", 1, CHANGED[1]),
+    "entries that were tagged": ("""UPDATE {authors} SET tags = '{{"a":1}}'""", 1, CHANGED[1]),
+    "entry whose author is forgotten": (
+        "UPDATE {entries} SET author = {nobody} WHERE version = 3",
+        3,
+        CHANGED[1],
+    ),
+    "authors that are gone": ("DELETE FROM {authors}", 1, CHANGED[1]),
     "entry that dropped something": (
         """UPDATE {entries} SET dropped = '["/title"]' WHERE version = 2""",
         *CHANGED,

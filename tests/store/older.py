@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from helix.chain import origin_of
 from helix.documents.ids import public_id
 from helix.store.sqlite.file import APPLICATION_ID
 from helix.store.upgrades import shipped_upgrades
@@ -19,6 +20,9 @@ Who submitted the entries 1, 2, 3, ... with the ``op_id`` 7, by names that are s
 by what the first is called from then on.
 """
 
+BEFORE_CHAINS = 2
+"""The last schema without them."""
+
 EPOCH = "Hk3m1s0aTqmQ0VbP7cXrWg"
 PATCH = '{{"title":"{version}"}}'
 
@@ -28,9 +32,15 @@ def _packed(text: str) -> str:
 
 
 def make_sqlite(path: Path, schema: int, flow_id: str = "f") -> None:
-    """Make a file of a schema before chains; its log has an entry of each client, and one more."""
+    """
+    Make a file of a schema. Its log has an entry of each client, and one more, all of before there
+    were chains.
+    """
+    upgrades = shipped_upgrades("sqlite")
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        for upgrade in shipped_upgrades("sqlite")[:schema]:
+        database.create_function("helix_origin", 1, origin_of, deterministic=True)
+        database.create_function("helix_public_id", 1, public_id, deterministic=True)
+        for upgrade in upgrades[: min(schema, BEFORE_CHAINS)]:
             database.executescript(upgrade.sql)
         database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         database.execute(f"PRAGMA user_version = {schema}")
@@ -57,13 +67,16 @@ def make_sqlite(path: Path, schema: int, flow_id: str = "f") -> None:
                     PATCH.format(version=version),
                 ),
             )
+        for upgrade in upgrades[BEFORE_CHAINS:schema]:
+            database.executescript(upgrade.sql)
 
 
 def make_postgres(server: PostgresServer, database: str, schema: int, flow_id: str = "f") -> None:
-    """Make the tables of a schema before chains, with such a log as `make_sqlite`."""
+    """Make the tables of a schema, with such a log as `make_sqlite`."""
     texts = [f"'{_packed(name)}'" for name in CLIENTS]
     newest = len(CLIENTS) + 1
-    sql = [upgrade.sql for upgrade in shipped_upgrades("postgresql")[:schema]]
+    upgrades = [upgrade.sql for upgrade in shipped_upgrades("postgresql")]
+    sql = upgrades[: min(schema, BEFORE_CHAINS)]
     sql.append("CREATE TABLE helix_schema (number integer PRIMARY KEY, name text NOT NULL);")
     sql += [f"INSERT INTO helix_schema VALUES ({n}, 'x');" for n in range(1, schema + 1)]
     sql.append(
@@ -78,4 +91,4 @@ def make_postgres(server: PostgresServer, database: str, schema: int, flow_id: s
             "INSERT INTO helix_entries (flow, version, at, op_id, client_id, by, patch)"
             f" VALUES (1, {version}, {T0 + version}, {op}, {client}, 'Ada', '{patch}');"
         )
-    server.execute("\n".join(sql), database)
+    server.execute("\n".join([*sql, *upgrades[BEFORE_CHAINS:schema]]), database)

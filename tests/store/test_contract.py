@@ -27,6 +27,8 @@ from helix.interfaces import IFlowStore
 from helix.records import (
     LISTED_DESCRIPTION,
     LISTED_TITLE,
+    Actor,
+    Author,
     Entry,
     FlowHead,
     HeadQuery,
@@ -895,6 +897,86 @@ async def test_sto10_everything_comes_back_as_it_was(store: IFlowStore) -> None:
     given = NamedVersion(2, ODD_TEXT, ODD_TEXT, T0 + 1 / 3)
     await store.name_version(head.flow_id, epoch, given)
     assert await store.named_versions(head.flow_id, epoch) == [given]
+
+
+# Who it is by.
+
+ADA = Actor("ada@example.com", "person", "Ada")
+
+AUTHORS = [
+    Author("Ada", ADA),
+    Author("Ada", ADA, b'{"source":"ai"}'),
+    Author("Countess", ADA),  # by the name that the client gave
+    Author("", None, b'{"source":"ai"}'),
+    Author("Ada"),
+    Author("", Actor(ODD_TEXT, ODD_TEXT, ODD_TEXT), b'{"a":"\\u0000"}'),
+    Author("", Actor("", "", "")),
+]
+
+
+def by(author: Author, one: Entry) -> Entry:
+    return msgspec.structs.replace(one, by=author.by, actor=author.actor, tags=author.tags)
+
+
+@ensureDeferred
+async def test_acc100_entries_and_names_keep_their_authors(store: IFlowStore) -> None:
+    count = len(AUTHORS)
+    log = [
+        by(AUTHORS[(version - 1) % count], entry(version, ("c", version)))
+        for version in range(1, 4 * count + 1)
+    ]
+    await keep(store, "f", log[:count])
+    await keep(store, "g", [by(AUTHORS[1], entry(1))])
+    await add(store, "f", "e1", count, log[count : 2 * count], SUMMARY)
+    for one in log[2 * count :]:
+        await add(store, "f", "e1", one.version - 1, [one], SUMMARY)
+    assert (await store.load("f")).entries == log
+    assert (await store.load("g")).entries == [by(AUTHORS[1], entry(1))]
+    assert await store.entries("f", "e1", 2, 9) == log[2:11]
+    assert await store.find("f", "e1", "c", [3, 9]) == [log[2], log[8]]
+    names = [
+        NamedVersion(version, "n", author.by, T0, author.actor, author.tags)
+        for version, author in enumerate(AUTHORS)
+    ]
+    for one in names:
+        await store.name_version("f", "e1", one)
+    assert await store.named_versions("f", "e1") == names[::-1]
+    again = msgspec.structs.replace(names[0], name="other", actor=None, tags=b"")
+    assert await store.name_version("f", "e1", again) == names[0]
+    assert await store.name_version("f", "e1", names[0]) == again
+
+
+@ensureDeferred
+async def test_acc100_what_is_removed_takes_its_authors_along(store: IFlowStore) -> None:
+    await keep(store, "f", [by(AUTHORS[0], entry(1))])
+    await store.delete("f", T0)
+    assert await store.purge(T0 + 1) == 1
+    await keep(store, "f", [by(AUTHORS[1], entry(1)), by(AUTHORS[0], entry(2))])
+    await store.delete("f", T0)
+    log = [by(AUTHORS[2], entry(1)), by(AUTHORS[1], entry(2))]
+    await store.create("f", "e1", T0, log, SUMMARY, replace_deleted=True)
+    assert (await store.load("f")).entries == log
+
+
+@ensureDeferred
+async def test_acc100_many_authors_of_many_flows_go_together(store: IFlowStore) -> None:
+    """Each flow numbers its own, whether they come in one batch or several."""
+    flows = [f"f{n}" for n in range(5)]
+    for flow_id in flows:
+        await keep(store, flow_id)
+    logs = {
+        flow_id: [
+            by(Author("Ada", ADA, b'{"n":%d}' % ((version + n) // 3)), entry(version))
+            for version in range(1, 13)
+        ]
+        for n, flow_id in enumerate(flows)
+    }
+    for base in (0, 4, 8):
+        await gatherResults(
+            [add(store, one, "e1", base, logs[one][base : base + 4], SUMMARY) for one in flows]
+        )
+    for flow_id in flows:
+        assert (await store.load(flow_id)).entries == logs[flow_id]
 
 
 # Opening and closing.

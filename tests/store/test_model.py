@@ -14,7 +14,7 @@ from twisted.internet.threads import blockingCallFromThread, deferToThread
 from helix.chain import origin_of
 from helix.errors import HelixError
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, Summary
+from helix.records import Actor, Author, Entry, FlowHead, HeadQuery, NamedVersion, Summary
 from helix.store.memory import MemoryStore
 
 FLOW_IDS = st.sampled_from(["a", "B", "\u00e9"])
@@ -31,9 +31,20 @@ PATHS = st.lists(TEXTS, max_size=2).map(tuple)
 NAMES = st.one_of(st.just((None, None)), st.tuples(CLIENTS, OPS))
 
 
+AUTHORS = st.one_of(
+    st.builds(Author, TEXTS),
+    st.builds(
+        Author,
+        TEXTS,
+        st.none() | st.builds(Actor, TEXTS, st.sampled_from(["person", "guest"]), TEXTS),
+        st.sampled_from([b"", b'{"source":"ai"}', b'{"a":1}']),
+    ),
+)
+
+
 def contents(most: int) -> st.SearchStrategy[list[Any]]:
     """Entries but for their versions."""
-    return st.lists(st.tuples(TEXTS, TIMES, NAMES, PATHS, CHAINS), max_size=most)
+    return st.lists(st.tuples(TEXTS, AUTHORS, TIMES, NAMES, PATHS, CHAINS), max_size=most)
 
 
 def call(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -65,8 +76,12 @@ CALLS = st.one_of(
 
 def number(first: int, contents: list[Any]) -> list[Entry]:
     return [
-        Entry(first + n, by.encode(), at, by, *name, dropped, chain)
-        for n, (by, at, name, dropped, chain) in enumerate(contents)
+        Entry(
+            *(first + n, patch.encode(), at, author.by, *name, dropped, chain),
+            author.actor,
+            author.tags,
+        )
+        for n, (patch, author, at, name, dropped, chain) in enumerate(contents)
     ]
 
 

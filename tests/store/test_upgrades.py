@@ -16,7 +16,7 @@ from helix.documents.ids import public_id
 from helix.errors import SchemaMismatch
 from helix.interfaces import IFlowStore
 from helix.log.verify import Difference, verify_flow
-from helix.records import AuditEntry, Entry, Summary
+from helix.records import Actor, AuditEntry, Entry, Summary
 from helix.store.postgresql import quota as postgresql_quota
 from helix.store.postgresql import schema as postgresql_schema
 from helix.store.postgresql.store import PostgresStore
@@ -111,7 +111,8 @@ async def test_chn5_an_older_postgresql_database_gets_chains(
     await check_upgraded(store)
     await store.stop()
     # A node that was not upgraded leaves no entry without one behind the others.
-    insert = "INSERT INTO helix_entries (flow, version, at, by, patch) VALUES (1, 7, 0, '', '{}')"
+    columns = "(flow, version, at, by, patch, author)"
+    insert = f"INSERT INTO helix_entries {columns} VALUES (1, 7, 0, '', '{{}}', 0)"
     with pytest.raises(psycopg2.errors.CheckViolation):
         postgres_server.execute(insert, database)
 
@@ -156,3 +157,86 @@ async def check_gives(store: IFlowStore) -> None:
     assert len(await store.credentials.secret()) == 32
     await store.create("g", "e1", T0, owner="eve")
     assert await store.access.read(["f", "g"]) == {"f": owned, "g": FlowAccess("eve")}
+
+
+# Logs from before it was kept who they are by.
+
+BEFORE_AUTHORS = 4
+"""The last schema without them."""
+
+ADA = Actor("ada@example.com", "person", "Ada")
+
+
+def chained_entry() -> Entry:
+    """What a server of before has added to the log."""
+    version = len(older.CLIENTS) + 2
+    patch = older.PATCH.format(version=version).encode()
+    return chained(origin_of(older.EPOCH), [Entry(version, patch, T0, "Ada")])[0]
+
+
+async def check_takes_authors(store: IFlowStore) -> None:
+    """See that a log is what it was, without authors, and takes some from now on."""
+    entry = chained_entry()
+    newest = entry.version
+    assert await verify_flow(store, "f") == newest
+    log = (await store.load("f")).entries
+    assert log[-1] == entry
+    assert {(one.by, one.actor, one.tags) for one in log} == {("Ada", None, b"")}
+    names = await store.named_versions("f", older.EPOCH)
+    assert [(one.name, one.by, one.actor, one.tags) for one in names] == [("Old", "Ada", None, b"")]
+    new = [
+        Entry(newest + 1, b"{}", T0, "Ada", actor=ADA),
+        Entry(newest + 2, b"{}", T0, "Ada"),
+        Entry(newest + 3, b"{}", T0, "Ada", None, None, (), b"", ADA, b'{"source":"ai"}'),
+    ]
+    added = chained(entry.chain, new)
+    await store.append("f", older.EPOCH, newest, entry.chain, added, Summary(str(newest)))
+    assert (await store.load("f")).entries[-3:] == added
+    assert await verify_flow(store, "f") == newest + 3
+
+
+@ensureDeferred
+async def test_acc102_an_older_sqlite_file_takes_authors(tmp_path: Path) -> None:
+    path = tmp_path / "flows.db"
+    older.make_sqlite(path, BEFORE_AUTHORS)
+    entry = chained_entry()
+    query(
+        path,
+        "INSERT INTO entries (flow, version, at, by_name, patch, chain)"
+        f" VALUES (1, {entry.version}, {T0}, 'Ada', '{entry.patch.decode()}',"
+        f" x'{entry.chain.hex()}')",
+    )
+    query(path, f"UPDATE flows SET version = {entry.version}")
+    query(path, f"UPDATE texts SET title = '{entry.version}'")
+    query(path, "INSERT INTO version_names VALUES (1, 2, 'Old', 'Ada', 0.5)")
+    async with opened(path) as store:
+        await check_takes_authors(store)
+
+
+@ensureDeferred
+async def test_acc102_an_older_postgresql_database_takes_authors(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    older.make_postgres(postgres_server, database, BEFORE_AUTHORS)
+    entry = chained_entry()
+
+    def insert(version: int) -> str:
+        return (
+            "INSERT INTO helix_entries (flow, version, at, by, patch, chain)"
+            f" VALUES (1, {version}, {T0}, 'Ada', '{entry.patch.decode()}',"
+            f" '\\x{entry.chain.hex()}');"
+        )
+
+    postgres_server.execute(
+        f"{insert(entry.version)} UPDATE helix_flows SET version = {entry.version},"
+        f" title = '{entry.version}';"
+        "INSERT INTO helix_version_names VALUES (1, 2, 'Old', 'Ada', 0.5)",
+        database,
+    )
+    store = PostgresStore(postgres_server.url(database), reactor)
+    await store.start()
+    await check_takes_authors(store)
+    await store.stop()
+    # A node that was not upgraded can't add what it would read otherwise than others.
+    with pytest.raises(psycopg2.errors.NotNullViolation):
+        postgres_server.execute(insert(entry.version + 4), database)

@@ -22,9 +22,10 @@ from helix.errors import (
     VersionConflict,
 )
 from helix.records import Entry
+from helix.store.authors import author_of
 from helix.store.postgresql.failures import Clash, ConnectionGone, Unfit
 from helix.store.postgresql.pool import Pool
-from helix.store.postgresql.queries import APPEND, ENTRIES, pack, read_entry
+from helix.store.postgresql.queries import APPEND, APPEND_BY_AUTHORS, ENTRIES, pack, read_entry
 from helix.store.postgresql.wire import Connection
 
 COMMITTERS = 2
@@ -45,6 +46,7 @@ class Append:
     :ivar asked: it as JSON.
     :ivar deadline: until when it waits for a connection.
     :ivar tried: whether its connection was lost, so that nobody knows whether it is done.
+    :ivar has_authors: whether an entry has one that is kept apart.
     :ivar told: what it fails with when there is no time left.
     """
 
@@ -58,6 +60,11 @@ class Append:
     tried: bool = False
     told: StoreError = attrs.field(factory=StoreUnavailable)
     done: Deferred[None] = attrs.field(factory=Deferred)
+    has_authors: bool = attrs.field(init=False)
+
+    @has_authors.default
+    def _has_authors(self) -> bool:
+        return any(author_of(entry) is not None for entry in self.entries)
 
 
 class Appends:
@@ -146,7 +153,9 @@ class Appends:
             return
         try:
             asked = b",".join([append.asked for append in batch]).decode()
-            lost = await connection.write(APPEND, {"asked": f"[{asked}]"})
+            by_authors = any(append.has_authors for append in batch)
+            statement = APPEND_BY_AUTHORS if by_authors else APPEND
+            lost = await connection.write(statement, {"asked": f"[{asked}]"})
         except (ConnectionGone, StoreReadOnly) as error:
             self._again(batch, error)
         except Unfit as error:

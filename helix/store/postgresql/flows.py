@@ -60,8 +60,8 @@ async def create(
         raise FlowExists() if read_head(found[0]).deleted_at is None else FlowDeleted()
     await keep_rows(connection, head.flow_id, rows[0][0], {}, owned)
     if entries:
-        added = queries.encode_entries(entries)
-        await connection.ask(queries.ADD_FIRST, {"key": rows[0][0], "added": added})
+        first = queries.encode_first(entries)
+        await connection.ask(queries.ADD_FIRST, {"key": rows[0][0], **first})
 
 
 async def remove_logs(connection: Connection, flows: list[Row], seconds: float) -> None:

@@ -15,7 +15,7 @@ from helix.errors import (
 from helix.records import NamedVersion
 from helix.store.postgresql import queries
 from helix.store.postgresql.pool import Work
-from helix.store.postgresql.queries import pack, read_name
+from helix.store.postgresql.queries import read_name, write_name
 from helix.store.postgresql.wire import Connection
 from helix.store.rules import MAX_NAMED_VERSIONS
 
@@ -71,8 +71,7 @@ async def _keep(connection: Connection, log: Log, named: NamedVersion) -> NamedV
         if names >= MAX_NAMED_VERSIONS:
             raise TooManyNames()
     if before is None or before.name != named.name:
-        given = {"name": pack(named.name), "by": pack(named.by), "at": named.at}
-        await connection.ask(queries.KEEP_NAME, {**place, **given})
+        await connection.ask(queries.KEEP_NAME, place | write_name(named))
     return before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -11,11 +12,21 @@ from helix.errors import StoreCorrupt
 from helix.records import (
     LISTED_DESCRIPTION,
     LISTED_TITLE,
+    NOBODY,
+    Author,
     Entry,
     FlowHead,
     HeadQuery,
     NamedVersion,
     Summary,
+)
+from helix.store.authors import (
+    REMEMBERED,
+    author_of,
+    decode_parts,
+    digest_of,
+    from_parts,
+    parts_of,
 )
 from helix.store.postgresql.failures import Unfit
 from helix.store.postgresql.wire import Row
@@ -33,24 +44,31 @@ BRIEF_HEAD = HEAD_IN_LIST.replace(
     f"left(title, {LISTED_TITLE}), left(description, {LISTED_DESCRIPTION})",
 )
 
-ENTRY = "version, patch, at, by, client_id, op_id, chain, dropped"
+_ENTRY = "version, patch, at, by, client_id, op_id, chain, dropped"
+
+# The author is a JSON array of its columns, as text.
+ENTRY = f"""{_ENTRY}, CASE WHEN author > 0 THEN (
+        SELECT json_build_array(authors.by, actor_id, kind, name, tags)::text
+        FROM helix_authors AS authors
+        WHERE authors.flow = helix_entries.flow AND authors.author = helix_entries.author
+    ) END AS described"""
 
 # An entry on its way in; its chain is base64.
 _ADDED = """version bigint, patch text, at double precision, by text, client_id text, op_id bigint,
-        chain text, dropped text"""
+        chain text, dropped text, author integer"""
 _NEW_ENTRY = "version, patch, at, by, client_id, op_id, decode(chain, 'base64'), dropped"
 
 # Locked in the order of their ids, so that no two batches wait for each other for ever. What
 # somebody else changed during the wait is seen after it. Joined row by row, through the index: the
 # planner can't know how few rows are asked for.
-APPEND = f"""
+_APPEND = """
 WITH locked AS MATERIALIZED (
     SELECT asked.*, flow.key, flow.deleted
     FROM (
         SELECT * FROM json_to_recordset(%(asked)s) AS asked (
             n bigint, flow_id text, epoch text, base bigint, base_chain text,
             size integer, at double precision, title text, description text,
-            node_count integer, edge_count integer, search text, entries json)
+            node_count integer, edge_count integer, search text, entries json, authors json)
         ORDER BY flow_id COLLATE "C"
     ) AS asked LEFT JOIN LATERAL (
         SELECT key, deleted_at IS NOT NULL AS deleted FROM helix_flows
@@ -73,14 +91,41 @@ WITH locked AS MATERIALIZED (
             WHERE helix_entries.flow = flows.key AND helix_entries.version = locked.base),
             flows.origin)
         AND flows.epoch = locked.epoch AND flows.deleted_at IS NULL
-    RETURNING locked.n, flows.key, locked.entries
-), added AS (
-    INSERT INTO helix_entries (flow, {ENTRY})
-    SELECT won.key, {_NEW_ENTRY}
-    FROM won CROSS JOIN LATERAL json_to_recordset(won.entries) AS added ({_ADDED})
-)
-SELECT n, deleted FROM locked WHERE n NOT IN (SELECT n FROM won)
+    RETURNING locked.n, flows.key, locked.entries, locked.authors
+){} SELECT n, deleted FROM locked WHERE n NOT IN (SELECT n FROM won)
 """
+
+_ADD_ALL = f"""
+    INSERT INTO helix_entries (flow, {_ENTRY}, author)
+    SELECT won.key, {_NEW_ENTRY}, {{}}
+    FROM won CROSS JOIN LATERAL json_to_recordset(won.entries) AS added ({_ADDED})
+"""
+
+# An author is kept with its first entry. Another server adds none to a log meanwhile, which is
+# locked, and has no other version. An entry names its author by the place in ``authors``.
+_KEEP_AUTHORS = """, known AS (
+    SELECT won.key, asked.*, decode(asked.digest, 'base64') AS bytes, there.author
+    FROM won CROSS JOIN LATERAL json_to_recordset(won.authors) AS asked (
+        place integer, digest text, by text, actor_id text, kind text, name text, tags text)
+    LEFT JOIN helix_authors AS there
+        ON there.flow = won.key AND there.digest = decode(asked.digest, 'base64')
+), numbered AS (
+    SELECT known.*, COALESCE(author, row_number() OVER (PARTITION BY key, author IS NULL) + (
+        SELECT COALESCE(max(there.author), 0) FROM helix_authors AS there WHERE there.flow = key
+    )) AS number FROM known
+), kept AS (
+    INSERT INTO helix_authors (flow, author, digest, by, actor_id, kind, name, tags)
+    SELECT key, number, bytes, by, actor_id, kind, name, tags FROM numbered WHERE author IS NULL
+)"""
+
+_OF_AUTHORS = """LEFT JOIN (SELECT key, place, number FROM numbered) AS numbered
+        ON numbered.key = won.key AND numbered.place = added.author"""
+
+APPEND = _APPEND.format(f", added AS ({_ADD_ALL.format(0)})")
+APPEND_BY_AUTHORS = _APPEND.format(
+    f"""{_KEEP_AUTHORS}, added AS ({_ADD_ALL.format("COALESCE(numbered.number, 0)")}
+    {_OF_AUTHORS})"""
+)
 
 CREATE = """
 INSERT INTO helix_flows (flow_id, epoch, version, created_at, updated_at, title, description,
@@ -92,8 +137,10 @@ ON CONFLICT (flow_id) DO NOTHING RETURNING key
 """
 
 ADD_FIRST = f"""
-INSERT INTO helix_entries (flow, {ENTRY})
-SELECT %(key)s, {_NEW_ENTRY} FROM json_to_recordset(%(added)s) AS added ({_ADDED})
+WITH won AS (
+    SELECT %(key)s AS key, %(entries)s::json AS entries, %(authors)s::json AS authors
+){_KEEP_AUTHORS}{_ADD_ALL.format("COALESCE(numbered.number, 0)")}
+    {_OF_AUTHORS}
 """
 
 LOAD = f"""
@@ -116,7 +163,7 @@ ORDER BY version LIMIT %(limit)s
 
 # How large a patch is, is known without reading it.
 ENTRIES = f"""
-SELECT {", ".join(f"entry.{column}" for column in ENTRY.split(", "))}
+SELECT {", ".join(f"entry.{column}" for column in [*_ENTRY.split(", "), "described"])}
 FROM helix_flows LEFT JOIN LATERAL (
     SELECT {ENTRY}, octet_length(patch) AS size,
         sum(octet_length(patch)) OVER (ORDER BY version) AS total
@@ -176,22 +223,27 @@ SELECT key, epoch, version, {CHAIN}, deleted_at IS NOT NULL FROM helix_flows
 WHERE flow_id = %(flow_id)s FOR NO KEY UPDATE
 """
 
-NAME_OF = """
-SELECT version, name, by, at FROM helix_version_names
+_NAMED = "{0}version, name, by, at, actor_id, kind, actor_name, tags"
+
+NAME_OF = f"""
+SELECT {_NAMED.format("")} FROM helix_version_names
 WHERE flow = %(key)s AND version = %(version)s
 """
 
 COUNT_NAMES = "SELECT count(*) FROM helix_version_names WHERE flow = %(key)s"
 
 NAMED_VERSIONS = f"""
-SELECT names.version, name, by, at FROM ({LOG}) AS log
+SELECT {_NAMED.format("names.")} FROM ({LOG}) AS log
 LEFT JOIN helix_version_names AS names ON flow = key ORDER BY names.version DESC
 """
 
 KEEP_NAME = """
-INSERT INTO helix_version_names (flow, version, name, by, at)
-VALUES (%(key)s, %(version)s, %(name)s, %(by)s, %(at)s)
-ON CONFLICT (flow, version) DO UPDATE SET name = excluded.name, by = excluded.by, at = excluded.at
+INSERT INTO helix_version_names (flow, version, name, at, by, actor_id, kind, actor_name, tags)
+VALUES (%(key)s, %(version)s, %(name)s, %(at)s, %(by)s, %(actor_id)s, %(kind)s, %(actor_name)s,
+    %(tags)s)
+ON CONFLICT (flow, version) DO UPDATE SET name = excluded.name, at = excluded.at,
+    by = excluded.by, actor_id = excluded.actor_id, kind = excluded.kind,
+    actor_name = excluded.actor_name, tags = excluded.tags
 """
 
 DROP_NAME = """
@@ -239,6 +291,7 @@ REMOVE_LOGS = (
     "DELETE FROM helix_snapshots WHERE flow = ANY(%(keys)s)",
     "DELETE FROM helix_version_names WHERE flow = ANY(%(keys)s)",
     "DELETE FROM helix_access WHERE flow = ANY(%(keys)s)",
+    "DELETE FROM helix_authors WHERE flow = ANY(%(keys)s)",
 )
 
 
@@ -376,6 +429,23 @@ class _Added(msgspec.Struct, gc=False):
     op_id: int | None
     chain: bytes
     dropped: str
+    author: int
+
+
+class _Named(msgspec.Struct, gc=False):
+    """
+    An author on its way likewise.
+
+    :ivar place: by which its entries name it, >= 1.
+    """
+
+    place: int
+    digest: bytes
+    by: str
+    actor_id: str | None
+    kind: str | None
+    name: str | None
+    tags: str | None
 
 
 class _Asked(msgspec.Struct, gc=False):
@@ -398,6 +468,7 @@ class _Asked(msgspec.Struct, gc=False):
     edge_count: int
     search: bytes
     entries: list[_Added]
+    authors: list[_Named]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -420,6 +491,7 @@ def encode_append(
     :raises Unfit: when it holds what no text can.
     """
     try:
+        added, authors = _added(entries)
         asked = _Asked(
             n,
             pack(flow_id),
@@ -433,31 +505,55 @@ def encode_append(
             summary.node_count,
             summary.edge_count,
             searchable(flow_id, summary),
-            [_added(entry) for entry in entries],
+            added,
+            authors,
         )
         return _encode(asked)
     except UnicodeError:
         raise Unfit() from None
 
 
-def encode_entries(entries: Sequence[Entry]) -> str:
+def encode_first(entries: Sequence[Entry]) -> dict[str, str]:
     """
-    Give the JSON of entries for `ADD_FIRST`.
+    Give the JSON of entries, and of their authors, for `ADD_FIRST`.
 
     :raises Unfit: when one holds what no text can.
     """
     try:
-        return _encode([_added(entry) for entry in entries]).decode()
+        added, authors = _added(entries)
+        return {"entries": _encode(added).decode(), "authors": _encode(authors).decode()}
     except UnicodeError:
         raise Unfit() from None
 
 
-def _added(entry: Entry) -> _Added:
-    client_id = None if entry.client_id is None else pack(entry.client_id)
-    patch = pack(entry.patch.decode())
-    dropped = pack(paths_text(entry.dropped).decode())
-    by = pack(entry.by)
-    return _Added(entry.version, patch, entry.at, by, client_id, entry.op_id, entry.chain, dropped)
+def _added(entries: Sequence[Entry]) -> tuple[list[_Added], list[_Named]]:
+    """Give entries and their authors as they are sent."""
+    places: dict[Author | None, int] = {None: 0}
+    added = []
+    for entry in entries:
+        author = author_of(entry)
+        place = places.setdefault(author, len(places))
+        client_id = None if entry.client_id is None else pack(entry.client_id)
+        row = _Added(
+            entry.version,
+            pack(entry.patch.decode()),
+            entry.at,
+            pack(entry.by) if author is None else "",
+            client_id,
+            entry.op_id,
+            entry.chain,
+            pack(paths_text(entry.dropped).decode()),
+            place,
+        )
+        added.append(row)
+    authors = [_named(place, author) for author, place in places.items() if author is not None]
+    return added, authors
+
+
+def _named(place: int, author: Author) -> _Named:
+    parts = parts_of(author)
+    by, *rest = map(pack_any, parts)
+    return _Named(place, digest_of(parts), by or "", *rest)
 
 
 def searchable(flow_id: str, summary: Summary) -> bytes:
@@ -474,6 +570,16 @@ def pack(text: str) -> str:
     if "\0" in text or "\x1a" in text:
         return text.replace("\x1a", "\x1a\2").replace("\0", "\x1a\1")
     return text
+
+
+def pack_any(text: str | None) -> str | None:
+    """As `pack`; nothing stays nothing."""
+    return None if text is None else pack(text)
+
+
+def unpack_any(text: str | None) -> str | None:
+    """Turn `pack_any` around."""
+    return None if text is None else unpack(text)
 
 
 def unpack(text: str) -> str:
@@ -503,20 +609,48 @@ def read_head(row: Row) -> FlowHead:
     )
 
 
+@lru_cache(REMEMBERED)
+def _read_author(text: str | None) -> Author:
+    """Read an author as `ENTRY` has it; ``None`` for an entry that has none."""
+    if text is None:
+        return NOBODY
+    return from_parts(map(unpack_any, decode_parts(text)))
+
+
 def read_entry(row: Row) -> Entry:
     """Give the entry that the columns `ENTRY` are."""
-    version, patch, at, by, client_id, op_id, chain, dropped = row
+    version, patch, at, by, client_id, op_id, chain, dropped, described = row
     if client_id is not None:
         client_id = unpack(client_id)
     try:
         paths = _decode_paths(unpack(dropped)) if dropped else ()
+        author = _read_author(described)
     except msgspec.MsgspecError:
         raise StoreCorrupt() from None
-    patch = unpack(patch).encode()
-    return Entry(version, patch, at, unpack(by), client_id, op_id, paths, bytes(chain or b""))
+    return Entry(
+        version,
+        unpack(patch).encode(),
+        at,
+        unpack(by) if described is None else author.by,
+        client_id,
+        op_id,
+        paths,
+        bytes(chain or b""),
+        author.actor,
+        author.tags,
+    )
 
 
 def read_name(row: Row) -> NamedVersion:
     """Give the named version that a row of `NAME_OF` is."""
-    version, name, by, at = row
-    return NamedVersion(version, unpack(name), unpack(by), at)
+    version, name, by, at, *parts = row
+    author = from_parts(map(unpack_any, (by, *parts)))
+    return NamedVersion(version, unpack(name), author.by, at, author.actor, author.tags)
+
+
+def write_name(named: NamedVersion) -> dict[str, object]:
+    """Give the parameters of `KEEP_NAME`, but for the log's key."""
+    columns = ("by", "actor_id", "kind", "actor_name", "tags")
+    parts = parts_of(Author(named.by, named.actor, named.tags))
+    written: dict[str, object] = dict(zip(columns, map(pack_any, parts), strict=True))
+    return written | {"version": named.version, "name": pack(named.name), "at": named.at}

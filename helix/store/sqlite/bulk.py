@@ -39,8 +39,8 @@ class Bulk:
 
 INSERT_ENTRIES = Bulk.of(
     "INSERT INTO entries (flow, version, at, by_name, client, op_id, patch, chain,"
-    " dropped) VALUES ",
-    "(?,?,?,?,?,?,CAST(? AS TEXT),?,CAST(? AS TEXT))",
+    " dropped, author) VALUES ",
+    "(?,?,?,?,?,?,CAST(? AS TEXT),?,CAST(? AS TEXT),?)",
 )
 UPDATE_FLOWS = Bulk.of(
     "WITH changed (flow, version, node_count, edge_count, updated_at) AS (VALUES ",

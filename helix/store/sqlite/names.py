@@ -11,13 +11,18 @@ from helix.errors import (
     VersionNotFound,
     VersionNotNamed,
 )
-from helix.records import FlowHead, NamedVersion
+from helix.records import Author, FlowHead, NamedVersion
+from helix.store.authors import parts_of
 from helix.store.rules import MAX_NAMED_VERSIONS
-from helix.store.sqlite.reads import read_head
+from helix.store.sqlite.reads import NAMED, read_head, to_named
 
 _KEEP = """
-    INSERT INTO version_names (flow, version, name, by_name, at) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET name = excluded.name, by_name = excluded.by_name, at = excluded.at
+    INSERT INTO version_names
+        (flow, version, name, at, by_name, actor_id, kind, actor_name, tags)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET name = excluded.name, at = excluded.at,
+        by_name = excluded.by_name, actor_id = excluded.actor_id, kind = excluded.kind,
+        actor_name = excluded.actor_name, tags = excluded.tags
 """
 
 
@@ -30,9 +35,9 @@ def keep_name(
         raise VersionNotFound()
     place = (flow, named.version)
     row = database.execute(
-        "SELECT version, name, by_name, at FROM version_names WHERE flow = ? AND version = ?", place
+        f"SELECT {NAMED} FROM version_names WHERE flow = ? AND version = ?", place
     ).fetchone()
-    before = None if row is None else NamedVersion(*row)
+    before = None if row is None else to_named(row)
     if before is None:
         (names,) = database.execute(
             "SELECT count(*) FROM version_names WHERE flow = ?", (flow,)
@@ -40,7 +45,8 @@ def keep_name(
         if names >= MAX_NAMED_VERSIONS:
             raise TooManyNames()
     if before is None or before.name != named.name:
-        database.execute(_KEEP, (*place, named.name, named.by, named.at))
+        author = parts_of(Author(named.by, named.actor, named.tags))
+        database.execute(_KEEP, (*place, named.name, named.at, *author))
     return before
 
 

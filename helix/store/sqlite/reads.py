@@ -27,6 +27,7 @@ from helix.records import (
     StoredFlow,
     Summary,
 )
+from helix.store.authors import from_parts, read_author
 from helix.store.rules import FEW_FLOWS, LISTED_FLOWS, PAGE_BYTES, SOUGHT_SUBJECTS
 from helix.store.sqlite.file import primary_code, store_error
 from helix.store.sqlite.place import FileReplaced, Place
@@ -64,11 +65,15 @@ _ENTRIES = """
         op_id,
         patch,
         hex(chain),
-        dropped
+        dropped,
+        CASE WHEN author IS NOT NULL THEN (
+            SELECT json_array(authors.by_name, actor_id, kind, name, tags) || '' FROM authors
+            WHERE authors.author = found.author
+        ) END
     )) FROM (
         SELECT * FROM entries LEFT JOIN clients USING (client)
         WHERE {condition} ORDER BY version LIMIT ?
-    )
+    ) AS found
 """
 _FRACTION = 2.0**-52
 
@@ -89,7 +94,7 @@ _ENTRIES_OF_OPERATIONS = _ENTRIES.format(
 _NEWEST_OPERATION = f"SELECT max(op_id) FROM entries WHERE client = {_CLIENT}"
 
 _decode_entries = msgspec.json.Decoder(
-    list[tuple[int, int, int, str, str | None, int | None, str, str, str | None]]
+    list[tuple[int, int, int, str, str | None, int | None, str, str, str | None, str | None]]
 ).decode
 _decode_paths = msgspec.json.Decoder(tuple[str, ...]).decode
 
@@ -179,21 +184,35 @@ def _to_head(row: Any) -> FlowHead:
 
 
 def _to_entries(block: str) -> list[Entry]:
-    return [
-        Entry(
+    entries = []
+    for row in _decode_entries(block):
+        version, seconds, rest, by, client_id, op_id, patch, chain, dropped, described = row
+        author = read_author(described)
+        entry = Entry(
             version,
             patch.encode(),
             seconds + rest * _FRACTION,
-            by,
+            by if described is None else author.by,
             client_id,
             op_id,
             () if dropped is None else _decode_paths(dropped),
             bytes.fromhex(chain),
+            author.actor,
+            author.tags,
         )
-        for version, seconds, rest, by, client_id, op_id, patch, chain, dropped in _decode_entries(
-            block
-        )
-    ]
+        entries.append(entry)
+    return entries
+
+
+NAMED = "version, name, by_name, at, actor_id, kind, actor_name, tags"
+"""The columns of a named version."""
+
+
+def to_named(row: Any) -> NamedVersion:
+    """Give the named version that a row of `NAMED` is."""
+    version, name, by, at, *parts = row
+    author = from_parts((by, *parts))
+    return NamedVersion(version, name, by, at, author.actor, author.tags)
 
 
 def _scope(scope: Scope) -> tuple[str, list[object]]:
@@ -342,11 +361,9 @@ class SQLiteReads:
         with self._one_moment():
             flow, _ = self._log(flow_id, epoch)
             rows = self.database.execute(
-                "SELECT version, name, by_name, at FROM version_names WHERE flow = ?"
-                " ORDER BY version DESC",
-                (flow,),
+                f"SELECT {NAMED} FROM version_names WHERE flow = ? ORDER BY version DESC", (flow,)
             )
-            return [NamedVersion(*row) for row in rows]
+            return [to_named(row) for row in rows]
 
     def heads(self, query: HeadQuery) -> list[FlowHead]:
         if query.scope is None:

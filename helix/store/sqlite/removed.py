@@ -65,7 +65,7 @@ class RemovedFlows:
             if cleared == 0:
                 cleared = self._database.execute(_CLEAR_ACCESS, some).rowcount
             if cleared == 0:
-                for table in ("version_names", "snapshots", "clients", "texts", "flows"):
+                for table in ("version_names", "snapshots", "clients", "authors", "texts", "flows"):
                     self._database.execute(f"DELETE FROM {table} WHERE flow = ?", (flow,))
             self._database.execute("COMMIT")
         except sqlite3.Error:

@@ -20,8 +20,9 @@ from helix.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from helix.records import Entry, FlowHead, NamedVersion, Summary
+from helix.records import Author, Entry, FlowHead, NamedVersion, Summary
 from helix.store.access_rows import owner_row
+from helix.store.authors import author_of, digest_of, parts_of
 from helix.store.rules import due, expendable
 from helix.store.sqlite.access import keep_rows
 from helix.store.sqlite.bulk import INSERT_ENTRIES, UPDATE_FLOWS
@@ -38,6 +39,9 @@ _KNOWN_LOGS = 20_000
 _KNOWN_CLIENTS = 1000
 """Of how many clients of a flow it remembers the key."""
 
+
+_KNOWN_AUTHORS = 1000
+"""Likewise of its authors."""
 
 _LARGE_BYTES = 256 * 1024
 """Values of one statement that are not to stay in memory once they are written."""
@@ -66,6 +70,7 @@ class _Log:
     :ivar chain: of the version; ``None`` before it is asked for: damage there is no other write's
         concern.
     :ivar clients: client id -> key, of some.
+    :ivar authors: likewise.
     """
 
     flow: int
@@ -75,6 +80,7 @@ class _Log:
     texts: int
     chain: bytes | None = None
     clients: dict[str, int] = attrs.field(factory=dict)
+    authors: dict[Author, int] = attrs.field(factory=dict)
 
 
 def _texts(flow_id: str, summary: Summary) -> tuple[str, ...]:
@@ -248,16 +254,18 @@ class SQLiteWrites:
             client = None
             if client_id is not None:
                 client = clients.get(client_id) or self._client(log, client_id)
+            author = author_of(entry)
             values += (
                 flow,
                 entry.version,
                 entry.at,
-                entry.by,
+                entry.by if author is None else "",
                 client,
                 entry.op_id,
                 entry.patch,
                 entry.chain,
                 paths_text(entry.dropped) or None,
+                None if author is None else self._author(log, author),
             )
 
     def _stage_summary(self, log: _Log, flow_id: str, summary: Summary, newest: Entry) -> None:
@@ -334,6 +342,28 @@ class SQLiteWrites:
         client: int = row[0]
         log.clients[client_id] = client
         return client
+
+    def _author(self, log: _Log, author: Author) -> int:
+        """Give an author's key in a log, likewise."""
+        if author in log.authors:
+            return log.authors[author]
+        if len(log.authors) >= _KNOWN_AUTHORS:
+            log.authors.clear()
+        parts = parts_of(author)
+        named = (log.flow, digest_of(parts))
+        row = self.database.execute(
+            "SELECT author FROM authors WHERE flow = ? AND digest = ?", named
+        ).fetchone()
+        if row is None:
+            inserted = self.database.execute(
+                "INSERT INTO authors (flow, digest, by_name, actor_id, kind, name, tags)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*named, *parts),
+            )
+            row = (inserted.lastrowid,)
+        key: int = row[0]
+        log.authors[author] = key
+        return key
 
     def check_quota(self) -> None:
         """:raises StoreFull: when nothing new is to be kept."""
