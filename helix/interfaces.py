@@ -46,7 +46,7 @@ class IMember(Interface):
     topic = Attribute("The topic as its client wrote it, a string.")
     outlet = Attribute("The `helix.delivery.outlet.Outlet` of the member's connection.")
 
-    author = Attribute("Who edits as this member, as a name to show; empty if it has none.")
+    author = Attribute("Who its next edit is by: a `helix.records.Author`.")
 
     owner = Attribute("Who owns a flow that the member's edit makes; empty for nobody.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from typing import Protocol
 
 import attrs
 import msgspec
@@ -39,6 +40,28 @@ class Author(msgspec.Struct, frozen=True, gc=False):
 
 NOBODY = Author()
 """The author of what nobody in particular has done."""
+
+
+class Authored(Protocol):
+    """What is by somebody."""
+
+    @property
+    def actor(self) -> Actor | None:
+        """As that of an `Author`."""
+
+    @property
+    def tags(self) -> bytes:
+        """As those of an `Author`."""
+
+
+def describe_author(what: Authored) -> dict[str, object]:
+    """Describe who something is by, besides the name to show: what is known, and nothing else."""
+    described: dict[str, object] = {}
+    if what.actor is not None:
+        described["actor"] = what.actor
+    if what.tags:
+        described["tags"] = msgspec.Raw(what.tags)
+    return described
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

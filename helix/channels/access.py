@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from helix.access.authorship import author_of
 from helix.access.decision import Permission, decide
 from helix.access.principal import ANYBODY, Kind, Principal
 from helix.access.roles import Right, Role
@@ -16,6 +17,7 @@ from helix.errors import FlowNotFound, Forbidden
 from helix.flows.session import FlowSession
 from helix.members.cursors import Cursor, Moving
 from helix.members.presence import Person
+from helix.records import Author
 from helix.sharing.service import AccessService, Watch
 
 NO_LONGER = "You no longer have access to this flow"
@@ -30,7 +32,7 @@ class Standing:
     :ivar permission: what it may do; ``None`` for nothing, as before the join.
     """
 
-    __slots__ = ("_access", "_flow_id", "_port", "_session", "_watch", "permission")
+    __slots__ = ("_access", "_author", "_flow_id", "_port", "_session", "_watch", "permission")
 
     def __init__(self, port: Port, flow_id: str, access: AccessService) -> None:
         self.permission: Permission | None = None
@@ -39,6 +41,7 @@ class Standing:
         self._access = access
         self._watch: Watch | None = None
         self._session: FlowSession | None = None
+        self._author: Author | None = None
 
     @property
     def may_create(self) -> bool:
@@ -79,6 +82,7 @@ class Standing:
         :raises FlowNotFound: as `begin`; the client may be somebody else by now.
         """
         self._session = session
+        self._author = None
         self.permission = self._decide()
         if self.permission is None:
             raise FlowNotFound()
@@ -98,6 +102,7 @@ class Standing:
         Decide anew, and tell the client where that changes something: by ``role``, or by
         ``access_revoked``, which ends the channel for good.
         """
+        self._author = None
         before, self.permission = self.permission, self._decide()
         now = self.permission
         if now is None:
@@ -115,6 +120,19 @@ class Standing:
         if self.permission is None:
             raise Forbidden(NO_LONGER)
         self.permission.check(right)
+
+    def author(self, by: str, tags: Mapping[str, object] | None = None) -> Author:
+        """
+        Tell who an edit is by that the client makes now.
+
+        :param by: it, as a name to show.
+        :param tags: its own.
+        """
+        if tags:
+            return author_of(self._port.principal, self.permission, by, tags)
+        if self._author is None or self._author.by != by:
+            self._author = author_of(self._port.principal, self.permission, by)
+        return self._author
 
     @property
     def edits_all(self) -> bool:

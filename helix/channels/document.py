@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from helix.access.grants import parse_tags
 from helix.access.principal import ANYBODY
 from helix.access.roles import Right
 from helix.chain import chain_text, parse_chain
@@ -46,6 +47,7 @@ from helix.limits.weight import BYTES_PER_UNIT, is_too_heavy
 from helix.log.edits import Accepted, Check, Submission
 from helix.members.cursors import parse_cursor
 from helix.members.presence import Person, check_user, parse_meta
+from helix.records import Author
 from helix.sharing.service import AccessService
 
 MAX_UNANSWERED = 1000
@@ -75,6 +77,7 @@ class _Patch(msgspec.Struct, gc=False):
     patch: Any
     if_version: int | None = None
     bases: dict[str, str] = {}
+    tags: dict[str, Any] | None = None
 
 
 class _Op(msgspec.Struct, gc=False):
@@ -233,8 +236,8 @@ class DocumentChannel:
     # IMember
 
     @property
-    def author(self) -> str:
-        return self._person.name
+    def author(self) -> Author:
+        return self._standing.author(self._person.name)
 
     @property
     def owner(self) -> str:
@@ -324,10 +327,11 @@ class DocumentChannel:
         try:
             given = _decode_patch(text)
         except msgspec.MsgspecError as error:
-            members = "{op_id, patch, bases, if_version}"
+            members = "{op_id, patch, bases, if_version, tags}"
             raise InvalidParameters(f"A patch must be {members}: {error}") from None
         if not 0 <= given.op_id <= MAX_OP_ID:
             raise InvalidParameters(f"op_id must be an integer from 0 to {MAX_OP_ID}")
+        author = self.author if not given.tags else self._tagged(given.tags)
         self._order.take_turn(given.op_id)
         if self._unanswered >= MAX_UNANSWERED:
             self._order.fail(given.op_id)
@@ -346,7 +350,7 @@ class DocumentChannel:
 
         submission = Submission(
             stage,
-            self._person.name,
+            author,
             self._person.client_id,
             given.op_id,
             self.owner,
@@ -359,6 +363,17 @@ class DocumentChannel:
         return self._service.guard(session, session.submit, submission).addCallbacks(
             self._accepted, self._refused, (given.op_id, patch), {}, (given.op_id,)
         )
+
+    def _tagged(self, tags: dict[str, Any]) -> Author:
+        """
+        Tell who an edit is by that the client marks with tags of its own.
+
+        :raises InvalidParameters: when they are too many.
+        """
+        try:
+            return self._standing.author(self._person.name, parse_tags(tags))
+        except ValueError as error:
+            raise InvalidParameters(str(error).capitalize()) from None
 
     def _accepted(self, accepted: Accepted, op_id: int, patch: object) -> bytes:
         self._unanswered -= 1

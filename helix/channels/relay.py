@@ -29,6 +29,7 @@ from helix.flows.session import FlowSession
 from helix.interfaces import IMember
 from helix.limits.apart import AT_ONCE_BYTES
 from helix.members.relay.reading import may_be_edit, parse_changes
+from helix.records import Author
 from helix.sharing.service import AccessService
 
 
@@ -196,8 +197,8 @@ class RelayChannel:
     # IMember
 
     @property
-    def author(self) -> str:
-        return self._port.principal.name
+    def author(self) -> Author:
+        return self._standing.author(self._port.principal.name)
 
     @property
     def owner(self) -> str:

@@ -33,7 +33,7 @@ from helix.flows.service import FlowSessionService
 from helix.limits.rate_limit import Charge
 from helix.log.edits import Accepted, Check, FlowState, Permit, Submission, summary_of
 from helix.log.replaying import LogSettings
-from helix.records import Entry, FlowHead, HeadQuery, Summary
+from helix.records import NOBODY, Author, Entry, FlowHead, HeadQuery, Summary
 
 _Validate = Callable[[JsonObject, DocumentLimits], JsonObject]
 
@@ -166,7 +166,7 @@ class FlowLibrary:
         self,
         document: object,
         flow_id: str | None = None,
-        by: str = "",
+        author: Author = NOBODY,
         size: int = 0,
         charge: Charge | None = None,
         replaces: bool = True,
@@ -177,7 +177,7 @@ class FlowLibrary:
 
         :param document: missing members are filled in, and nulls removed.
         :param flow_id: its id; for ``None`` one is made.
-        :param by: who asks for it, as a name to show.
+        :param author: who asks for it.
         :param size: bytes that ``document`` took, about.
         :param charge: as that of `helix.log.edits.Submission`.
         :param replaces: whether it takes the place of a deleted flow of that id, which is lost.
@@ -187,14 +187,21 @@ class FlowLibrary:
         """
         return Deferred.fromCoroutine(
             self._create(
-                lambda: complete(document), flow_id, by, size, charge, validate_new, replaces, owner
+                lambda: complete(document),
+                flow_id,
+                author,
+                size,
+                charge,
+                validate_new,
+                replaces,
+                owner,
             )
         )
 
     def duplicate(
         self,
         flow_id: str,
-        by: str = "",
+        author: Author = NOBODY,
         who: str | None = None,
         charge: Charge | None = None,
         owner: str = "",
@@ -202,16 +209,16 @@ class FlowLibrary:
         """
         Make a flow that is a copy of another, with an id and ids of its own.
 
-        :param by, charge, owner: as those of `create`.
+        :param author, charge, owner: as those of `create`.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._duplicate(flow_id, by, who, charge, owner))
+        return Deferred.fromCoroutine(self._duplicate(flow_id, author, who, charge, owner))
 
     def import_(
         self,
         given: object,
         flow_id: str | None = None,
-        by: str = "",
+        author: Author = NOBODY,
         size: int = 0,
         charge: Charge | None = None,
         replaces: bool = True,
@@ -220,10 +227,10 @@ class FlowLibrary:
         """
         Make a flow from a file's content. (`helix.documents.importing`)
 
-        :param by, size, charge, replaces, owner: as those of `create`.
+        :param author, size, charge, replaces, owner: as those of `create`.
         :raises InvalidPatch, DocumentTooLarge, FlowExists: as `create`.
         """
-        imported = self._import(given, flow_id, by, size, charge, replaces, owner)
+        imported = self._import(given, flow_id, author, size, charge, replaces, owner)
         return Deferred.fromCoroutine(imported)
 
     # changing
@@ -233,7 +240,7 @@ class FlowLibrary:
         flow_id: str,
         patch: object,
         check: Check = None,
-        by: str = "",
+        author: Author = NOBODY,
         charge: Charge | None = None,
         permit: Permit | None = None,
     ) -> Deferred[Accepted]:
@@ -241,7 +248,7 @@ class FlowLibrary:
         Apply a merge patch.
 
         :param check: what it depends on.
-        :param by: who asks for it, as a name to show.
+        :param author: who asks for it.
         :param charge: as that of `helix.log.edits.Submission`.
         :param permit: judges what it changes in the document that it comes to.
         :raises InvalidPatch, PatchTooLarge, DocumentTooLarge: when it can't be.
@@ -259,7 +266,7 @@ class FlowLibrary:
             flow_id,
             Submission(
                 stage,
-                by,
+                author,
                 check=check,
                 charge=charge,
                 deletes=deleted_nodes(patch),
@@ -271,7 +278,7 @@ class FlowLibrary:
         flow_id: str,
         document: object,
         check: Check = None,
-        by: str = "",
+        author: Author = NOBODY,
         charge: Charge | None = None,
         size: int = 0,
         permit: Permit | None = None,
@@ -290,14 +297,14 @@ class FlowLibrary:
             return validate_new(complete(document), self.limits)
 
         rewriting = Rewriting(whole, self.limits, size, self._apart, charge, permit)
-        return Deferred.fromCoroutine(self._rewrite(flow_id, rewriting, check, by, charge))
+        return Deferred.fromCoroutine(self._rewrite(flow_id, rewriting, check, author, charge))
 
     def restore(
         self,
         flow_id: str,
         version: int,
         check: Check = None,
-        by: str = "",
+        author: Author = NOBODY,
         who: str | None = None,
         charge: Charge | None = None,
         permit: Permit | None = None,
@@ -310,7 +317,7 @@ class FlowLibrary:
         :raises Forbidden: when it isn't permitted.
         :raises FlowNotFound, FlowDeleted, PreconditionFailed: when the flow isn't so.
         """
-        restored = self._restore(flow_id, version, check, by, who, charge, permit)
+        restored = self._restore(flow_id, version, check, author, who, charge, permit)
         return Deferred.fromCoroutine(restored)
 
     def delete(self, flow_id: str, by: str = "") -> Deferred[FlowHead]:
@@ -363,13 +370,13 @@ class FlowLibrary:
         flow_id: str,
         rewriting: Rewriting,
         check: Check,
-        by: str,
+        author: Author,
         charge: Charge | None,
     ) -> Accepted:
         """Replace a document without blocking the reactor if it is large."""
         await rewriting.make(await self._service.read(flow_id))
         submission = Submission(
-            rewriting.stage, by, check=check, charge=charge, preparation=rewriting
+            rewriting.stage, author, check=check, charge=charge, preparation=rewriting
         )
         return await self._service.submit(flow_id, submission)
 
@@ -377,7 +384,7 @@ class FlowLibrary:
         self,
         make_whole: Callable[[], Any],
         flow_id: str | None,
-        by: str,
+        author: Author,
         size: int,
         charge: Charge | None,
         check: _Validate = validate_new,
@@ -393,7 +400,7 @@ class FlowLibrary:
         summary, text, encoded = await self._apart(size, make, charge)
         now = self._wall()
         epoch = self._new_epoch()
-        first = [Entry(1, text, now, by)] if text else []
+        first = [_first_entry(text, now, author)] if text else []
         flow_id = self._new_id() if flow_id is None else flow_id
         entries = chained(origin_of(epoch), first)
         try:
@@ -405,7 +412,7 @@ class FlowLibrary:
         return FlowState(head, head.version, encoded)
 
     async def _duplicate(
-        self, flow_id: str, by: str, who: str | None, charge: Charge | None, owner: str
+        self, flow_id: str, author: Author, who: str | None, charge: Charge | None, owner: str
     ) -> FlowState:
         state = await self._reader.read(flow_id, None, who)
 
@@ -413,13 +420,13 @@ class FlowLibrary:
             return duplicate(decode_in_parts(state.document), self._new_id)
 
         size = len(state.document)
-        return await self._create(copy, None, by, size, charge, validate_past, owner=owner)
+        return await self._create(copy, None, author, size, charge, validate_past, owner=owner)
 
     async def _import(
         self,
         given: object,
         flow_id: str | None,
-        by: str,
+        author: Author,
         size: int,
         charge: Charge | None,
         replaces: bool,
@@ -427,7 +434,7 @@ class FlowLibrary:
     ) -> ImportedFlow:
         found = await self._apart(size, partial(read_import, given, self._new_id), charge)
         state = await self._create(
-            lambda: found.document, flow_id, by, size, charge, validate_new, replaces, owner
+            lambda: found.document, flow_id, author, size, charge, validate_new, replaces, owner
         )
         return ImportedFlow(state, found.dropped_nodes, found.dropped_edges, found.dropped_parents)
 
@@ -436,7 +443,7 @@ class FlowLibrary:
         flow_id: str,
         version: int,
         check: Check,
-        by: str,
+        author: Author,
         who: str | None,
         charge: Charge | None,
         permit: Permit | None,
@@ -447,7 +454,7 @@ class FlowLibrary:
             return validate_past(decode_in_parts(past), self.limits)
 
         rewriting = Rewriting(whole, self.limits, len(past), self._apart, charge, permit)
-        return await self._rewrite(flow_id, rewriting, check, by, charge)
+        return await self._rewrite(flow_id, rewriting, check, author, charge)
 
     async def _delete(self, flow_id: str, by: str) -> FlowHead:
         head = await self._store.delete(flow_id, self._wall())
@@ -458,3 +465,7 @@ class FlowLibrary:
         head = await self._store.undelete(flow_id)
         self._service.refresh(flow_id)
         return head
+
+
+def _first_entry(text: bytes, at: float, author: Author) -> Entry:
+    return Entry(1, text, at, author.by, actor=author.actor, tags=author.tags)

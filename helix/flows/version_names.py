@@ -10,7 +10,7 @@ from helix.errors import FlowDeleted, InvalidParameters
 from helix.flows.service import FlowSessionService
 from helix.log.edits import Check
 from helix.log.replaying import LogSettings
-from helix.records import NamedVersion
+from helix.records import NOBODY, Author, NamedVersion, describe_author
 
 MAX_VERSION_NAME = 120
 """Characters of a version's name."""
@@ -73,45 +73,50 @@ class VersionNames:
         return Deferred.fromCoroutine(self._list(flow_id))
 
     def give(
-        self, flow_id: str, version: int, name: str, by: str = "", check: Check = None
+        self, flow_id: str, version: int, name: str, author: Author = NOBODY, check: Check = None
     ) -> Deferred[Naming]:
         """
         Give a version a name, in place of the one that it has.
 
         :param name: as `parse_version_name` gives it.
-        :param by: who gives it, as a name to show.
+        :param author: who gives it.
         :param check: what it depends on, judged just before.
         :raises VersionNotFound, TooManyNames: when the version can't have one.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._give(flow_id, version, name, by, check))
+        return Deferred.fromCoroutine(self._give(flow_id, version, name, author, check))
 
-    def take(self, flow_id: str, version: int, by: str = "", check: Check = None) -> Deferred[None]:
+    def take(
+        self, flow_id: str, version: int, author: Author = NOBODY, check: Check = None
+    ) -> Deferred[None]:
         """
         Remove the name of a version; parameters as those of `give`.
 
         :raises VersionNotNamed: when it has none.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._take(flow_id, version, by, check))
+        return Deferred.fromCoroutine(self._take(flow_id, version, author, check))
 
     async def _list(self, flow_id: str) -> VersionList:
         epoch = await self._epoch(flow_id)
         return VersionList(epoch, await self._store.named_versions(flow_id, epoch))
 
-    async def _give(self, flow_id: str, version: int, name: str, by: str, check: Check) -> Naming:
+    async def _give(
+        self, flow_id: str, version: int, name: str, author: Author, check: Check
+    ) -> Naming:
         epoch = await self._epoch(flow_id, check)
-        named = NamedVersion(version, name, by, self._now())
+        given = (version, name, author.by, self._now(), author.actor, author.tags)
+        named = NamedVersion(*given)
         before = await self._store.name_version(flow_id, epoch, named)
         if before is not None and before.name == name:
             return Naming(epoch, before, is_new=False)
-        self._tell(flow_id, epoch, version, name, by, named.at)
+        self._tell(flow_id, epoch, version, name, author, named.at)
         return Naming(epoch, named, is_new=before is None)
 
-    async def _take(self, flow_id: str, version: int, by: str, check: Check) -> None:
+    async def _take(self, flow_id: str, version: int, author: Author, check: Check) -> None:
         epoch = await self._epoch(flow_id, check)
         await self._store.unname_version(flow_id, epoch, version)
-        self._tell(flow_id, epoch, version, None, by, self._now())
+        self._tell(flow_id, epoch, version, None, author, self._now())
 
     async def _epoch(self, flow_id: str, check: Check = None) -> str:
         head = await self._store.head(flow_id)
@@ -122,10 +127,10 @@ class VersionNames:
         return head.epoch
 
     def _tell(
-        self, flow_id: str, epoch: str, version: int, name: str | None, by: str, at: float
+        self, flow_id: str, epoch: str, version: int, name: str | None, author: Author, at: float
     ) -> None:
-        told = {"epoch": epoch, "version": version, "name": name, "by": by, "at": at}
-        self._service.tell_name(flow_id, encode_json(told))
+        told = {"epoch": epoch, "version": version, "name": name, "by": author.by, "at": at}
+        self._service.tell_name(flow_id, encode_json(told | describe_author(author)))
 
     def _now(self) -> float:
         return round(self._wall(), 3)

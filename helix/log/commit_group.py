@@ -146,7 +146,9 @@ class CommitGroup:
         self.size += len(text)
         submission = pending.submission
         client_id, op_id = submission.client_id, submission.op_id
-        entry = Entry(version, text, self.at, submission.by, client_id, op_id, dropped)
+        who = submission.author
+        made = (version, text, self.at, who.by, client_id, op_id, dropped)
+        entry = Entry(*made, b"", who.actor, who.tags)
         self.entries.append(structs.replace(entry, chain=follow(self._chain, entry)))
 
     @property

@@ -11,7 +11,7 @@ import msgspec
 from helix.delivery.parts import SharedText
 from helix.documents.document import FlowDocument, JsonObject
 from helix.limits.rate_limit import Charge
-from helix.records import FlowHead, Summary
+from helix.records import NOBODY, Author, FlowHead, Summary
 
 Check = Callable[[str, int, bytes], None] | None
 """Refuses a change by the flow's epoch, version and chain; ``None`` for no check."""
@@ -67,7 +67,7 @@ class Submission(msgspec.Struct, frozen=True):
     :ivar stage: gives the effective patch for the current document when its turn comes, and adds
         what it leaves out of the edit to the list (JSON Pointers); raises the error that refuses
         the edit. It may be called again, for another document, if another writer was first.
-    :ivar by: the author, as a name to show.
+    :ivar author: who it is by, decided as it is submitted.
     :ivar owner: who owns the flow if this makes it: the id of a principal; empty for nobody.
     :ivar client_id: the submitter's public id; with ``op_id``, the idempotency key, by which a
         resend is recognised.
@@ -84,7 +84,7 @@ class Submission(msgspec.Struct, frozen=True):
     """
 
     stage: Callable[[FlowDocument, list[str]], JsonObject | Replacement]
-    by: str = ""
+    author: Author = NOBODY
     client_id: str | None = None
     op_id: int | None = None
     owner: str = ""

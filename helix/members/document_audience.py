@@ -16,7 +16,7 @@ from helix.delivery.protocol import EMPTY, encode_json
 from helix.interfaces import IMember
 from helix.log.edits import FlowState
 from helix.log.live_log import LiveLog
-from helix.records import Entry
+from helix.records import Actor, Entry
 
 
 class Kind(Enum):
@@ -40,6 +40,8 @@ class _Entry(msgspec.Struct, gc=False, omit_defaults=True):
     by: str
     at: float
     dropped: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    actor: Actor | msgspec.UnsetType = msgspec.UNSET
+    tags: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _encode = msgspec.json.Encoder().encode
@@ -57,6 +59,8 @@ def wire_entries(entries: Sequence[Entry]) -> bytes:
                 one.by,
                 one.at,
                 one.dropped or msgspec.UNSET,
+                one.actor or msgspec.UNSET,
+                msgspec.Raw(one.tags) if one.tags else msgspec.UNSET,
             )
             for one in entries
         ]

@@ -31,12 +31,14 @@ from helix.limits.weight import BYTES_PER_UNIT, DOCUMENT_BYTES_PER_UNIT
 from helix.log.edits import Accepted, FlowState
 from helix.web.access import RestAccess, describe_access, owner_of, permit_of
 from helix.web.admission import Visitors, body_bytes
+from helix.web.authors import read_author, read_maker
 from helix.web.base_path import base_of
 from helix.web.etags import Conditions, digest_tag, tag_of
 from helix.web.flow_list import page_of, read_query
 from helix.web.representations import (
     describe_entry,
     describe_flow,
+    describe_named,
     describe_state,
 )
 from helix.web.routes import (
@@ -175,10 +177,10 @@ class FlowRoutes:
         flow_id = None if wanted.id is msgspec.UNSET else parse_new_flow_id(wanted.id)
         replaces = await self._access.check_creation(request, flow_id)
         document = self._document_of(wanted)
-        by, charge = read_user_name(request), self._visitors.charge_of(request)
+        author, charge = read_maker(request, flow_id), self._visitors.charge_of(request)
         size, owner = body_bytes(request), owner_of(request)
         state = await to_the_end(
-            self._library.create(document, flow_id, by, size, charge, replaces, owner)
+            self._library.create(document, flow_id, author, size, charge, replaces, owner)
         )
         return await self._created(request, state)
 
@@ -189,10 +191,10 @@ class FlowRoutes:
         wanted = read_text(request, "id")
         flow_id = None if wanted is None else parse_new_flow_id(wanted)
         replaces = await self._access.check_creation(request, flow_id)
-        by, charge = read_user_name(request), self._visitors.charge_of(request)
+        author, charge = read_maker(request, flow_id), self._visitors.charge_of(request)
         size, owner = body_bytes(request), owner_of(request)
         imported = await to_the_end(
-            self._library.import_(given, flow_id, by, size, charge, replaces, owner)
+            self._library.import_(given, flow_id, author, size, charge, replaces, owner)
         )
         dropped = {
             "nodes": imported.dropped_nodes,
@@ -225,9 +227,10 @@ class FlowRoutes:
         flow_id, permission = await self._check(request, flow_id, Right.EDIT)
         permit = permit_of(permission)
         patch = read_body(request, _ANYTHING, self._patch, (MERGE_PATCH, JSON))
-        check, by = Conditions.of(request).check, read_user_name(request)
+        check = Conditions.of(request).check
+        author = read_author(request, permission)
         charge = self._visitors.charge_of(request)
-        patched = self._library.patch(flow_id, patch, check, by, charge, permit)
+        patched = self._library.patch(flow_id, patch, check, author, charge, permit)
         accepted = await to_the_end(patched)
         return self._accepted(request, flow_id, accepted)
 
@@ -236,9 +239,10 @@ class FlowRoutes:
         flow_id, permission = await self._check(request, flow_id, Right.EDIT)
         permit = permit_of(permission)
         document = await self._read_large(request, _ANYTHING, self._document)
-        check, by = Conditions.of(request).check, read_user_name(request)
+        check = Conditions.of(request).check
+        author = read_author(request, permission)
         charge, size = self._visitors.charge_of(request), body_bytes(request)
-        replaced = self._library.replace(flow_id, document, check, by, charge, size, permit)
+        replaced = self._library.replace(flow_id, document, check, author, charge, size, permit)
         accepted = await to_the_end(replaced)
         return self._accepted(request, flow_id, accepted)
 
@@ -264,9 +268,9 @@ class FlowRoutes:
         self._visitors.check_creation(request)
         flow_id, _ = await self._check(request, flow_id, Right.READ)
         await self._access.check_creation(request, None)
-        by, owner = read_user_name(request), owner_of(request)
+        author, owner = read_maker(request, None), owner_of(request)
         who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
-        state = await to_the_end(self._library.duplicate(flow_id, by, who, charge, owner))
+        state = await to_the_end(self._library.duplicate(flow_id, author, who, charge, owner))
         if charge is not None:
             charge(0.0, len(state.document))
         return await self._created(request, state)
@@ -276,9 +280,10 @@ class FlowRoutes:
         flow_id, permission = await self._check(request, flow_id, Right.EDIT)
         permit = permit_of(permission)
         version = int(read_body(request, _RESTORATION, self._change).version)
-        check, by = Conditions.of(request).check, read_user_name(request)
+        check = Conditions.of(request).check
+        author = read_author(request, permission)
         who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
-        restored = self._library.restore(flow_id, version, check, by, who, charge, permit)
+        restored = self._library.restore(flow_id, version, check, author, who, charge, permit)
         accepted = await to_the_end(restored)
         return self._accepted(request, flow_id, accepted)
 
@@ -296,24 +301,27 @@ class FlowRoutes:
     async def versions(self, request: IRequest, flow_id: str) -> bytes:
         flow_id, _ = await self._check(request, flow_id, Right.READ)
         listed = await self._names.list(flow_id)
-        return write_json(request, {"epoch": listed.epoch, "versions": listed.versions})
+        versions = [describe_named(named) for named in listed.versions]
+        return write_json(request, {"epoch": listed.epoch, "versions": versions})
 
     @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["PUT"])
     async def name_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
-        flow_id, _ = await self._check(request, flow_id, Right.EDIT)
+        flow_id, permission = await self._check(request, flow_id, Right.EDIT)
         name = parse_version_name(read_body(request, _NAMING, self._change).name)
         place = (flow_id, parse_number("version", version, 0))
-        check, by = Conditions.of(request).check, read_user_name(request)
-        naming = await to_the_end(self._names.give(*place, name, by, check))
-        described = {"id": place[0], "epoch": naming.epoch, **msgspec.structs.asdict(naming.named)}
+        check = Conditions.of(request).check
+        author = read_author(request, permission)
+        naming = await to_the_end(self._names.give(*place, name, author, check))
+        described = {"id": place[0], "epoch": naming.epoch, **describe_named(naming.named)}
         return write_json(request, described, 201 if naming.is_new else 200)
 
     @app.route("/api/flows/<flow:flow_id>/versions/<version>", methods=["DELETE"])
     async def unname_version(self, request: IRequest, flow_id: str, version: str) -> bytes:
-        flow_id, _ = await self._check(request, flow_id, Right.EDIT)
+        flow_id, permission = await self._check(request, flow_id, Right.EDIT)
         place = (flow_id, parse_number("version", version, 0))
-        check, by = Conditions.of(request).check, read_user_name(request)
-        await to_the_end(self._names.take(*place, by, check))
+        check = Conditions.of(request).check
+        author = read_author(request, permission)
+        await to_the_end(self._names.take(*place, author, check))
         request.setResponseCode(NO_CONTENT)
         return b""
 

@@ -7,7 +7,7 @@ import msgspec
 from helix.chain import chain_text
 from helix.documents.templates import Template
 from helix.log.edits import FlowState
-from helix.records import Entry, FlowHead
+from helix.records import Entry, FlowHead, NamedVersion, describe_author
 
 
 def describe_flow(head: FlowHead) -> dict[str, object]:
@@ -43,7 +43,7 @@ def describe_state(state: FlowState) -> dict[str, object]:
 
 def describe_entry(entry: Entry) -> dict[str, object]:
     """Describe an entry of a log."""
-    return {
+    described = {
         "version": entry.version,
         "client_id": entry.client_id,
         "op_id": entry.op_id,
@@ -53,6 +53,18 @@ def describe_entry(entry: Entry) -> dict[str, object]:
         "dropped": entry.dropped,
         "chain": chain_text(entry.chain) if entry.chain else None,
     }
+    return described | describe_author(entry)
+
+
+def describe_named(named: NamedVersion) -> dict[str, object]:
+    """Describe a version that has a name."""
+    described = {
+        "version": named.version,
+        "name": named.name,
+        "by": named.by,
+        "at": named.at,
+    }
+    return described | describe_author(named)
 
 
 def outline_template(template: Template) -> dict[str, object]:
