@@ -193,6 +193,7 @@ async def test_pgs8_of_several_nodes_one_makes_the_tables(
         "helix_access",
         "helix_api_keys",
         "helix_audit",
+        "helix_authors",
         "helix_entries",
         "helix_flows",
         "helix_schema",
