@@ -229,6 +229,17 @@ def test_cli2_every_way_to_write_the_server(cli: Cli, daemon: Daemon) -> None:
         assert cli.run("patch", "ways", "{}", "--server", url).stdout == "0\n"
 
 
+def test_cli2_acc213_server_below_a_path(cli: Cli, start_daemon: Callable[..., Daemon]) -> None:
+    below = start_daemon("--store", "memory:", "--base-path", "/some/helix")
+    make(below, "under")
+    for url in (f"http://{below.address}/some/helix", f"ws://{below.address}/some/helix/socket"):
+        assert "under\t" in cli.out("flows", "under", "--server", url)
+        assert cli.run("patch", "under", "{}", "--server", url).stdout == "0\n"
+        assert '"id":"under"' in cli.out("export", "under", "--server", url).replace(": ", ":")
+    error = cli.error("flows", "--server", f"http://{below.address}/other")
+    assert error.startswith("Error: ")
+
+
 @pytest.mark.parametrize(
     ("command", "flow_id"),
     [("export", ""), ("tail", "x" * 256), ("tail", "a\nb"), ("export", os.fsdecode(b"\xff"))],

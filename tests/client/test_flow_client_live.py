@@ -97,6 +97,18 @@ async def test_pyc3_patches_survive_a_killed_server(start_daemon: Callable[..., 
     assert {one["by"] for one in log} == {"Ann"}
 
 
+@ensureDeferred
+async def test_acc213_server_below_a_path(start_daemon: Callable[..., Daemon]) -> None:
+    daemon = start_daemon("--store", "memory:", "--base-path", "/some/helix")
+    client = FlowClient(reactor, f"http://{daemon.address}/some/helix/", "f")
+    client.start()
+    try:
+        await within(client.patch({"title": "Below"}))
+    finally:
+        await within(client.stop())
+    assert [one["patch"]["title"] for one in entries(daemon, "f")] == ["Below"]
+
+
 WRITER = """
 import os, signal, sys
 from pathlib import Path

@@ -43,16 +43,17 @@ def is_running(process: subprocess.Popen[str]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("seed", "base"), [(1, ""), (2, "/some/helix")])
 def test_jsc3_nothing_is_lost_or_doubled_when_the_daemon_is_killed(
-    start_daemon: Callable[..., Daemon], flow_id: str, seed: int
+    start_daemon: Callable[..., Daemon], flow_id: str, seed: int, base: str
 ) -> None:
-    daemon = start_daemon("--store", "sqlite:flows.sqlite")
+    """Below a path as well (ACC213)."""
+    daemon = start_daemon("--store", "sqlite:flows.sqlite", "--base-path", base)
     people = subprocess.Popen(
         [sys.executable, NPM, "run", "test"],
         env={
             **os.environ,
-            "HELIX_URL": f"http://{daemon.address}",
+            "HELIX_URL": f"http://{daemon.address}{base}",
             "HELIX_FLOW": flow_id,
             "HELIX_SEED": str(seed),
         },

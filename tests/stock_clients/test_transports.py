@@ -75,6 +75,21 @@ def test_con4_token_beside_the_parameters(
     assert as_subprotocol not in daemon.log
 
 
+def test_acc210_acc213_sockets_below_a_path(
+    start_phoenix: Callable[[str], PhoenixProcess],
+    start_daemon: Callable[..., Daemon],
+    transport: str,
+    flow_id: str,
+) -> None:
+    daemon = start_daemon("--store", "memory:", "--base-path", "/some/helix")
+    url = f"ws://{daemon.address}/some/helix/socket"
+    socket = start_phoenix("phoenix18").connect(url, transport)
+    channel = socket.joined(f"flow:{flow_id}")
+    channel.push("flow_change", {"changes": 1}).reply()
+    assert channel.event("flow_update")["changes"] == 1
+    assert socket.look()["transport"] == transport
+
+
 def test_con2_refused_version_of_the_protocol_is_not_connected(connect: Connect) -> None:
     """A ``vsn`` that the server doesn't speak is refused before the socket opens."""
     socket = connect(vsn="3.0.0", reconnectAfterMs=60_000)
