@@ -25,6 +25,7 @@ from helix.sharing.links import describe_link, make_link, with_link, without_lin
 from helix.sharing.service import AccessService
 from helix.web.access import RestAccess
 from helix.web.admission import Visitors, actor_of, principal_of
+from helix.web.base_path import base_of
 from helix.web.etags import Conditions, digest_tag
 from helix.web.gate import check_admin
 from helix.web.routes import (
@@ -163,7 +164,7 @@ class SharingRoutes:
         audited = self._audited(request, "link.create", flow_id, described)
         changed = self._access.change(flow_id, lambda access: with_link(access, link), audited)
         await to_the_end(changed)
-        address = f"/flow/{quote(flow_id, safe='')}#link={secret}"
+        address = f"{base_of(request).path}/flow/{quote(flow_id, safe='')}#link={secret}"
         return write_json(request, described | {"secret": secret, "path": address}, 201)
 
     @app.route("/api/flows/<flow:flow_id>/links/<link_id>", methods=["DELETE"])

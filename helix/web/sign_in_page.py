@@ -107,6 +107,7 @@ class SignInPage:
         request.setResponseCode(told.status)
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"content-security-policy", self._policy)
+        request.setHeader(b"x-frame-options", b"DENY")
         detail = f"<p><code>{escape(failed.detail)}</code></p>\n" if failed.detail else ""
         shown = {
             "title": told.title,
