@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from helix.cli.main import main
 from tests.cli.test_cli import Cli
 from tests.support.daemon import Daemon
+from tests.support.postgres import shared_server
 from tests.support.tokens import SECRET, bearer, secret_file, sign
 from tests.support.watched import eventually, running_daemon
 
@@ -100,6 +101,20 @@ def test_acc153_a_revoked_key_counts_no_more_within_a_second(cli: Cli, daemon: D
         eventually(partial(is_refused, daemon, text), "it is refused")
         assert time.monotonic() - began < 1.0
         assert cli.error("keys", "revoke", key[wanted]) == "Error: There is no such key\n"
+
+
+def test_acc153_keys_in_postgresql(directory: Path, tmp_path: Path) -> None:
+    store = shared_server().make_schema()
+    method = f"jwt:hmac:{secret_file(directory)}"
+    with running_daemon(tmp_path, "--auth", method, "--store", store) as daemon:
+        cli = Cli(tmp_path, None, {"HELIX_STORE": store})
+        text = cli.run("keys", "create", "--name", "ci", "--flows", "*").stdout[:-1]
+        assert asked(daemon, text)["name"] == "ci"
+        cli.out("keys", "revoke", "ci")
+        began = time.monotonic()
+        eventually(partial(is_refused, daemon, text), "it is refused")
+        assert time.monotonic() - began < 1.0
+        assert cli.out("keys", "list") == ""
 
 
 def test_acc153_who_is_connected_with_a_revoked_key_is_told_so(cli: Cli, daemon: Daemon) -> None:
