@@ -342,6 +342,27 @@ def test_acc155_a_link_is_exchanged_for_a_guests_token(stack: Guarded) -> None:
     assert stack.get("/api/flows/f", bearer(came["token"])).status == 404
 
 
+def test_acc155_a_link_that_an_owner_makes_lets_guests_in_until_it_is_revoked(
+    stack: Guarded,
+) -> None:
+    stack.post_json("/api/flows", {"id": "f"}, stack.root)
+    wanted = {"role": "editor", "password": "sesame", "expires_in": 60}
+    made = stack.post_json("/api/flows/f/links", wanted, stack.root).json
+    secret = made["path"].partition("#link=")[2]
+    assert stack.come({"link": secret}).json["code"] == "password_refused"
+    came = stack.come({"link": secret, "password": "sesame"}).json
+    assert (came["role"], came["expires_at"]) == ("editor", NOW + 60)
+    poller = Poller(stack, f"vsn=2.0.0&token={came['token']}")
+    poller.push("flow:f", "phx_join")
+    stack.settle()
+    poller.poll()
+    gone = stack.request("DELETE", f"/api/flows/f/links/{made['id']}", [stack.root])
+    assert gone.status == 204
+    assert polled(poller) == [["flow:f", "access_revoked"], ["flow:f", "phx_close"]]
+    assert stack.come({"link": secret, "password": "sesame"}).json["code"] == "link_not_found"
+    assert stack.get("/api/flows/f", bearer(came["token"])).status == 404
+
+
 def test_acc155_guests_come_to_open_servers_too() -> None:
     stack = Stack()
     result_of(stack.store.create("f", "e", NOW))
