@@ -39,13 +39,16 @@ class Cookies:
     def read_session(self, request: IRequest, *, is_socket: bool) -> str | None:
         """
         Give the session's cookie, if it counts. It doesn't where another site's page may have made
-        the browser send it.
+        the browser send it, or somebody on the way have set it.
 
         :param is_socket: whether the request asks for a connection, which another site's page
             could read.
         """
+        session = self._read(request, self._session_name(request))
+        if session is None or not may_have_cookies(self.origin(request) or ""):
+            return None
         counts = self.is_own_page(request) if is_socket else self._counts(request)
-        return self._read(request, self._session_name(request)) if counts else None
+        return session if counts else None
 
     def is_own_page(self, request: IRequest) -> bool:
         """Tell whether a page of ours makes a request."""

@@ -211,7 +211,15 @@ def changed(name: str, value: str) -> Callable[[str], str]:
     return change
 
 
+def with_near_state(query: str) -> str:
+    """Changes the state, but not which cookie it stands for."""
+    return query[:-1] + ("0" if query[-1] != "0" else "1")
+
+
 STATES: dict[str, Callable[[str], str]] = {
+    "near state": with_near_state,
+    "another state behind it": lambda query: query + "&state=" + "0" * 32,
+    "another state before it": lambda query: "state=" + "0" * 32 + "&" + query,
     "other state": changed("state", "0" * 32),
     "odd state": changed("state", "x"),
     "empty state": changed("state", ""),
@@ -706,6 +714,15 @@ def test_acc173_cookie_without_its_prefix_does_not_count_over_https(ada: Browser
     secret = ada.cookies.pop(SESSION)
     ada.cookies["helix-session"] = secret
     assert ada.get("/api/me").status == 401
+
+
+def test_acc172_cookie_that_anybody_could_set_does_not_count() -> None:
+    signing = Signing()
+    browser = signing.browser()
+    browser.sign_in()
+    secret = browser.cookies[SESSION]
+    answer = signing.stack.get("/api/me", ("Cookie", f"helix-session={secret}"))
+    assert answer.status == 401
 
 
 @pytest.mark.parametrize("value", ["", "x", "\x7f", "x" * 5000, "x; y"])
