@@ -23,8 +23,11 @@ from helix.cli.stores import started, store_option, store_url
 from helix.cli.tailing import Outages, Tailing, show_json, show_line
 from helix.cli.terminal import (
     counted,
+    described,
     for_stdout,
     progress,
+    show_author,
+    show_tags,
     show_time,
     write_line,
     write_output,
@@ -143,15 +146,22 @@ def versions(flow: str, as_json: bool, server: Server) -> None:
     """
     List the named versions of FLOW, the newest first.
 
-    A line holds the version, the time it was named, who named it, and its name, separated by tabs.
+    A line holds the version, the time it was named, who named it, and its name, separated by tabs;
+    if the name is marked with tags, these follow as JSON.
     """
 
     async def run(reactor: Any) -> None:
         api = _api(reactor, server)
         try:
             for one in await api.versions(flow):
-                cells = (str(one.version), show_time(one.at), one.by, one.name)
-                write_line(one, cells, as_json)
+                cells = (
+                    str(one.version),
+                    show_time(one.at),
+                    show_author(one),
+                    one.name,
+                    *show_tags(one),
+                )
+                write_line(described(one), cells, as_json)
         finally:
             await api.close()
 
@@ -245,7 +255,8 @@ def tail(flow: str, as_json: bool, timeout: float, server: Server) -> None:
 
     The command ends when the flow is deleted, or with Ctrl-C. If the server goes away, it waits.
 
-    A line holds the version, the time, who made the entry, and the patch, separated by tabs.
+    A line holds the version, the time, who made the entry, and the patch, separated by tabs; if
+    the entry is marked with tags, these follow as JSON.
     """
 
     async def run(reactor: Any) -> None:
@@ -265,9 +276,10 @@ def tail(flow: str, as_json: bool, timeout: float, server: Server) -> None:
 @main.command()
 @click.argument("flow")
 @click.argument("patch")
+@click.option("--tags", metavar="JSON", help="A JSON object to mark the entry with.")
 @_timeout
 @_server
-def patch(flow: str, patch: str, timeout: float, server: Server) -> None:
+def patch(flow: str, patch: str, tags: str | None, timeout: float, server: Server) -> None:
     """
     Apply PATCH to FLOW, and write the new version.
 
@@ -275,6 +287,7 @@ def patch(flow: str, patch: str, timeout: float, server: Server) -> None:
     exist, it is created.
     """
     given = _read_patch(patch)
+    marks = None if tags is None else _read_object("--tags", tags)
 
     async def run(reactor: Any) -> None:
         client = _client(reactor, server, flow)
@@ -286,7 +299,7 @@ def patch(flow: str, patch: str, timeout: float, server: Server) -> None:
                 lambda event: dropped.extend(event.paths) if isinstance(event, Dropped) else None
             )
             try:
-                version = await client.patch(given).addTimeout(timeout, reactor)
+                version = await client.patch(given, tags=marks).addTimeout(timeout, reactor)
             except defer.TimeoutError:
                 raise Disconnected(
                     f"The server did not confirm the patch within {timeout:g} s; "
@@ -413,9 +426,14 @@ def _read_patch(text: str) -> dict[str, Any]:
             text = sys.stdin.buffer.read().decode()
         elif text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
-        given: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"The patch can't be read: {error}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"The patch is not a JSON object: {error}") from None
+    return _read_object("The patch", text)
+
+
+def _read_object(what: str, text: str) -> dict[str, Any]:
+    try:
+        given: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise click.UsageError(f"{what} is not a JSON object: {error}") from None
     return given

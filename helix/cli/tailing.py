@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 from twisted.internet.defer import Deferred
 
-from helix.cli.terminal import show_time, write_data
+from helix.cli.terminal import described, show_author, show_tags, show_time, write_data
 from helix.client import EntriesArrived, FlowEntry, FlowEvent, Status, StatusChanged
 from helix.client.events import DocumentReplaced
 from helix.delivery.protocol import encode_json
@@ -78,10 +78,11 @@ class Tailing:
 
 def show_json(entry: FlowEntry) -> None:
     """Write an entry as one line of JSON."""
-    write_data(encode_json(entry))
+    write_data(encode_json(described(entry)))
 
 
 def show_line(entry: FlowEntry) -> None:
     """Write an entry as one line for people."""
     patch = encode_json(entry.patch).decode()
-    click.echo("\t".join(map(shown, (str(entry.version), show_time(entry.at), entry.by, patch))))
+    cells = (str(entry.version), show_time(entry.at), show_author(entry), patch, *show_tags(entry))
+    click.echo("\t".join(map(shown, cells)))

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import attrs
 import click
+import msgspec
 
 from helix.delivery.protocol import encode_json
 from helix.printable import shown, shown_json
+from helix.records import Actor
 
 MAX_FILE_NAME = 200
 """Characters of an id that a file's name holds."""
@@ -52,6 +55,45 @@ def progress(label: str, length: int) -> Iterator[Progress]:
         return
     with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
         yield Progress(bar.update)
+
+
+class Authored(Protocol):
+    """What is by somebody, as a server tells it."""
+
+    @property
+    def by(self) -> str:
+        """Who, as a name to show."""
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who, where that is proven."""
+
+    @property
+    def tags(self) -> dict[str, Any]:
+        """What it is marked with."""
+
+
+def show_author(one: Authored) -> str:
+    """Say who something is by: a name, and what it is if it is no person."""
+    if one.actor is None:
+        return one.by
+    name = one.by or one.actor.name or one.actor.id
+    return name if one.actor.kind == "person" else f"{name} ({one.actor.kind})"
+
+
+def show_tags(one: Authored) -> list[str]:
+    """Give what something is marked with as the last cell of a line; none for nothing."""
+    return [encode_json(one.tags).decode()] if one.tags else []
+
+
+def described(one: object) -> object:
+    """Give something as JSON is to show it: of who it is by, only what there is."""
+    told = msgspec.to_builtins(one)
+    if isinstance(told, dict):
+        for name in ("actor", "tags"):
+            if name in told and not told[name]:
+                del told[name]
+    return told
 
 
 def file_name(flow_id: str) -> str:

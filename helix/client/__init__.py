@@ -16,8 +16,10 @@ from helix.client.events import (
 )
 from helix.client.flow import FlowClient
 from helix.client.replica import FlowEntry
+from helix.records import Actor
 
 __all__ = [
+    "Actor",
     "DocumentReplaced",
     "Dropped",
     "EntriesArrived",

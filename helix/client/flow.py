@@ -160,7 +160,13 @@ class FlowClient:
         Deferred.fromCoroutine(self._open()).addErrback(self._fail_to_open)
         return self._started
 
-    def patch(self, patch: JsonObject, *, is_text: bool = False) -> Deferred[int]:
+    def patch(
+        self,
+        patch: JsonObject,
+        *,
+        is_text: bool = False,
+        tags: Mapping[str, object] | None = None,
+    ) -> Deferred[int]:
         """
         Change the document: at once in `document`, and in the log as soon as possible.
 
@@ -170,15 +176,17 @@ class FlowClient:
         :param patch: a JSON Merge Patch of the document. It is copied.
         :param is_text: whether its texts are edited versions of those in `document`: each is then
             merged with others' changes. Otherwise the last text wins.
+        :param tags: what its entry is marked with, as `FlowEntry.tags`: at most 1,024 bytes of
+            JSON. Tags of a grant are set on top.
         :return: a Deferred that fires with the version at which the log holds the patch. It fails
-            with `InvalidPatch`, `TooManyPending`, `OutboxUnusable`, or with `Refused`, and the
-            patch is shown no more; or with `ClientStopped`.
+            with `InvalidPatch`, `InvalidParameters`, `TooManyPending`, `OutboxUnusable`, or with
+            `Refused`, and the patch is shown no more; or with `ClientStopped`.
         """
         if self._end is not None:
             return fail(self._end)
         if not self._is_open:
             return fail(Disconnected("The client is not started yet"))
-        return self._outgoing.submit(patch, is_text=is_text)
+        return self._outgoing.submit(patch, is_text=is_text, tags=tags)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """
@@ -240,7 +248,12 @@ class FlowClient:
     def _snapshot(self) -> SavedOutbox:
         replica = self._replica
         operations = [
-            SavedOperation(op.op_id, msgspec.Raw(op.text), dict(op.bases))
+            SavedOperation(
+                op.op_id,
+                msgspec.Raw(op.text),
+                dict(op.bases),
+                msgspec.json.decode(op.tags) if op.tags else {},
+            )
             for op in replica.unconfirmed
         ]
         return SavedOutbox(self.flow_id, self._secret, replica.newest_op, operations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -23,11 +23,13 @@ class SavedOperation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     :ivar patch: JSON.
     :ivar bases: of what its texts were made (DOM4).
+    :ivar tags: what it is marked with.
     """
 
     op_id: int
     patch: msgspec.Raw
     bases: dict[str, str] = {}
+    tags: dict[str, Any] = {}
 
 
 class SavedOutbox(msgspec.Struct, frozen=True):

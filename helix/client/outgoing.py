@@ -69,12 +69,14 @@ class Outgoing:
         """Take over what was kept."""
         self._replica.newest_op = saved.newest_op
         for one in saved.operations:
-            self._sending.add(self._replica.restore(one.op_id, bytes(one.patch), one.bases))
+            self._sending.add(
+                self._replica.restore(one.op_id, bytes(one.patch), one.bases, one.tags)
+            )
 
-    def submit(self, patch: object, *, is_text: bool = False) -> Deferred[int]:
+    def submit(self, patch: object, *, is_text: bool = False, tags: object = None) -> Deferred[int]:
         """Take a patch; as `helix.client.FlowClient.patch`."""
         try:
-            op = self._replica.submit(patch, is_text=is_text)
+            op = self._replica.submit(patch, is_text=is_text, tags=tags)
         except HelixError as error:
             return fail(error)
         done = self._done[op.op_id] = Deferred()
@@ -153,16 +155,21 @@ class Outgoing:
             if taken is None:
                 return
             op, attempt = taken
-            most = min(self._limits.max_patch_bytes, self._limits.max_frame_bytes - FRAME_ROOM)
+            most = min(
+                self._limits.max_patch_bytes,
+                self._limits.max_frame_bytes - FRAME_ROOM - len(op.tags),
+            )
             # What was sent may be in the log, as one.
             if len(op.text) > most and not op.was_sent and self._split(op, most):
                 continue
-            if len(op.text) + FRAME_ROOM > self._limits.max_frame_bytes:
+            if len(op.text) + len(op.tags) + FRAME_ROOM > self._limits.max_frame_bytes:
                 # The server would close the connection, every time.
                 self._refuse(op.op_id, PatchTooLarge())
                 continue
             op.was_sent = True
             payload = b'{"op_id":%d,"patch":%b}' % (op.op_id, op.text)
+            if op.tags:
+                payload = payload[:-1] + b',"tags":%b}' % op.tags
             if op.bases and op.size + FRAME_ROOM <= self._limits.max_frame_bytes:
                 payload = payload[:-1] + b',"bases":%b}' % encode_json(op.bases)
             self._push("patch", payload).addCallbacks(

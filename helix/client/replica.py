@@ -10,12 +10,14 @@ from typing import Any
 import attrs
 import msgspec
 
+from helix.access.grants import parse_tags
 from helix.delivery.protocol import encode_json
 from helix.documents.document import DocumentLimits, FlowDocument, JsonObject
 from helix.documents.merge_patch import same
 from helix.documents.text_merge import bases_of, merge_patch
 from helix.documents.validation import check_patch
-from helix.errors import HelixError, TooManyPending
+from helix.errors import HelixError, InvalidParameters, TooManyPending
+from helix.records import Actor
 
 MAX_PENDING = 1000
 """Patches that may wait for the server's confirmation ..."""
@@ -40,6 +42,8 @@ class FlowEntry(msgspec.Struct, frozen=True):
     :ivar client_id: the public id of the submitter; with ``op_id``, the idempotency key; ``None``
         for an entry without a key.
     :ivar dropped: the parts of the submitted patch that were dropped, as JSON Pointers.
+    :ivar actor: who made it; ``None`` where nothing proves that, and in old entries.
+    :ivar tags: what the client, or its grant, has marked it with.
     """
 
     version: int
@@ -49,6 +53,8 @@ class FlowEntry(msgspec.Struct, frozen=True):
     client_id: str | None = None
     op_id: int | None = None
     dropped: tuple[str, ...] = ()
+    actor: Actor | None = None
+    tags: JsonObject = {}
 
 
 class Gap(Exception):  # as all errors here, named after what happened
@@ -62,6 +68,7 @@ class Operation:
 
     :ivar text: the patch as JSON.
     :ivar bases: the old versions of its texts, by their JSON Pointers (DOM4).
+    :ivar tags: what it is marked with, as JSON; empty for nothing.
     :ivar was_sent: whether a server may have seen it under its ``op_id``.
     :ivar may_be_held: whether the document came whole and may have it: its texts are shown as
         they are there, then.
@@ -77,6 +84,7 @@ class Operation:
     patch: JsonObject
     text: bytes
     bases: Mapping[str, str] = attrs.field(factory=dict)
+    tags: bytes = b""
     was_sent: bool = False
     may_be_held: bool = False
     durable_at: int | None = None
@@ -89,13 +97,27 @@ class Operation:
     @property
     def size(self) -> int:
         """About how many bytes it takes, in memory or in a frame."""
-        return len(self.text) + (len(encode_json(self.bases)) if self.bases else 0)
+        bases = len(encode_json(self.bases)) if self.bases else 0
+        return len(self.text) + len(self.tags) + bases
 
     def merged(self, document: JsonObject) -> JsonObject:
         """Give the patch for a document, with what others have written in its texts meanwhile."""
         merged: JsonObject
         merged = merge_patch(document, self.patch, self.bases, is_held=self.may_be_held)
         return merged
+
+
+def _tags_text(tags: object) -> bytes:
+    """
+    Write what a patch is marked with.
+
+    :raises InvalidParameters: when it can't be tags.
+    """
+    try:
+        given = {} if tags is None else parse_tags(tags)
+    except ValueError as error:
+        raise InvalidParameters(str(error).capitalize()) from None
+    return encode_json(given) if given else b""
 
 
 def places_of(patch: JsonObject) -> set[Place]:
@@ -168,7 +190,7 @@ class Replica:
 
     # this client's own patches
 
-    def submit(self, patch: object, *, is_text: bool = False) -> Operation:
+    def submit(self, patch: object, *, is_text: bool = False, tags: object = None) -> Operation:
         """
         Take a patch, which is shown at once.
 
@@ -177,20 +199,25 @@ class Replica:
 
         :param patch: a merge patch. It is copied.
         :param is_text: whether its texts are edited versions of the shown ones.
+        :param tags: an object to mark it with; ``None`` for nothing. It is copied.
         :raises InvalidPatch: when it can't be a patch of any document.
+        :raises InvalidParameters: when these can't be tags.
         :raises TooManyPending: when as many wait as may.
         """
         text = encode_json(check_patch(patch, self._limits))
-        op = Operation(self.newest_op + 1, _decode_object(text), text)
+        op = Operation(self.newest_op + 1, _decode_object(text), text, tags=_tags_text(tags))
         if is_text:
             op.bases = bases_of(self.document or {}, op.patch)
         if len(self._pending) >= MAX_PENDING or self._pending_bytes + op.size > MAX_PENDING_BYTES:
             raise TooManyPending("Too many patches wait for the server's confirmation")
         return self._add(op)
 
-    def restore(self, op_id: int, text: bytes, bases: Mapping[str, str]) -> Operation:
+    def restore(
+        self, op_id: int, text: bytes, bases: Mapping[str, str], tags: JsonObject
+    ) -> Operation:
         """Take a patch (JSON) that was submitted, and perhaps sent, by another process."""
-        return self._add(Operation(op_id, _decode_object(text), text, bases, was_sent=True))
+        marks = _tags_text(tags)
+        return self._add(Operation(op_id, _decode_object(text), text, bases, marks, was_sent=True))
 
     def count_on_from(self, last_op_id: int) -> list[tuple[int, Operation]]:
         """
@@ -238,7 +265,7 @@ class Replica:
         for patch in patches:
             self.newest_op += 1
             bases = {name: op.bases[name] for name in bases_of({}, patch) if name in op.bases}
-            parts.append(Operation(self.newest_op, patch, encode_json(patch), bases))
+            parts.append(Operation(self.newest_op, patch, encode_json(patch), bases, op.tags))
         for one in (*parts, *behind):
             self._pending[one.op_id] = one
             self._pending_bytes += one.size

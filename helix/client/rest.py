@@ -18,6 +18,7 @@ from helix.client.socket import Address
 from helix.client.tokens import Token, ask_for, bearer
 from helix.documents.ids import parse_flow_id
 from helix.errors import Disconnected, Refused
+from helix.records import Actor
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until a connection must be open."""
@@ -50,12 +51,16 @@ class ListedVersion(msgspec.Struct, frozen=True):
 
     :ivar by: who named it, as a name to show.
     :ivar at: when, Unix seconds.
+    :ivar actor: who named it; ``None`` where nothing proves that.
+    :ivar tags: what the name is marked with.
     """
 
     version: int
     name: str
     by: str = ""
     at: float = 0.0
+    actor: Actor | None = None
+    tags: dict[str, Any] = {}
 
 
 class Dropped(msgspec.Struct, frozen=True):

@@ -932,6 +932,46 @@ def test_cli13_a_token_comes_from_a_file(guarded: Daemon, tmp_path: Path) -> Non
         assert json.loads(tail.lines[0])["version"] == 2
 
 
+def test_acc110_the_command_line_shows_who_made_entries_and_gives_tags(
+    guarded: Daemon, tmp_path: Path
+) -> None:
+    agent = {"team/*": {"role": "owner", "tags": {"source": "ai"}}}
+    token = token_for("owner", create=["*"], flows=agent, name="Ada")
+    cli = asking(guarded, tmp_path, HELIX_TOKEN=token)
+    assert cli.out("patch", "team/g", '{"title": "T"}') == "1\n"
+    with (
+        cli.running("tail", "team/g") as plain,
+        cli.running("tail", "--json", "team/g") as as_json,
+    ):
+        for one in (plain, as_json):
+            eventually(lambda one=one: one.errors != [], "it watches")
+        marks = '{"run": 7, "source": "human"}'
+        assert cli.out("patch", "--tags", marks, "team/g", '{"title": "U"}') == "2\n"
+        eventually(lambda: bool(plain.lines and as_json.lines), "an entry is shown")
+        shown = plain.lines[0].split("\t")
+        assert shown[2:4] == ["Ada", '{"title":"U"}']
+        assert json.loads(shown[4]) == {"run": 7, "source": "ai"}
+        told = json.loads(as_json.lines[0])
+        assert told["actor"] == {"id": "ada", "kind": "person", "name": "Ada"}
+        assert told["tags"] == {"run": 7, "source": "ai"}
+
+
+def test_acc110_what_nobody_is_known_of_is_not_told(cli: Cli, daemon: Daemon) -> None:
+    make(daemon, "unknown", title="before")
+    rest(daemon, "PUT", "/flows/unknown/versions/1", {"name": "First"})
+    assert set(json.loads(cli.out("versions", "--json", "unknown"))) == {
+        "version",
+        "name",
+        "by",
+        "at",
+    }
+
+
+@pytest.mark.parametrize("tags", ["[]", "{", "x"])
+def test_acc110_what_is_no_tags(tags: str) -> None:
+    assert refused("patch", "--tags", tags, "f", "{}").startswith("Error: --tags is not a JSON obj")
+
+
 def test_cli13_or_from_a_variable(guarded: Daemon, tmp_path: Path) -> None:
     viewer = token_for("viewer")
     cli = asking(guarded, tmp_path, HELIX_TOKEN=viewer)

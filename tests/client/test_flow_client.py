@@ -17,6 +17,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from helix.client import (
+    Actor,
     DocumentReplaced,
     Dropped,
     EntriesArrived,
@@ -613,6 +614,63 @@ def test_pyc17_texts_go_without_where_the_frame_has_no_room(desk: Desk) -> None:
     desk.server.settle()
     assert result(done) == 2
     assert "bases" not in desk.connection.events("patch")[0]
+
+
+# who it is by (ACC109)
+
+
+def test_acc109_a_patch_may_be_marked_with_tags(desk: Desk) -> None:
+    client = desk.joined()
+    marks: dict[str, object] = {"run": 7}
+    done = client.patch(title("a"), tags=marks)
+    marks["run"] = 8
+    client.patch(title("b"))
+    client.patch(title("c"), tags={})
+    desk.server.settle()
+    assert result(done) == 1
+    assert [one.get("tags") for one in desk.connection.events("patch")] == [{"run": 7}, None, None]
+    arrived = [event for event in desk.told if isinstance(event, EntriesArrived)]
+    assert [one.tags for event in arrived for one in event.entries] == [{"run": 7}, {}, {}]
+
+
+def test_acc109_entries_tell_who_made_them(desk: Desk) -> None:
+    desk.joined()
+    actor = {"id": "ada@example.com", "kind": "guest", "name": "Ada"}
+    entry = {"version": 1, "patch": title("a"), "by": "Ada", "at": 0.5, "actor": actor}
+    desk.server.broadcast("entries", {"entries": [entry]})
+    desk.server.settle()
+    (event,) = [event for event in desk.told if isinstance(event, EntriesArrived)]
+    assert [one.actor for one in event.entries] == [Actor("ada@example.com", "guest", "Ada")]
+
+
+def test_acc109_parts_of_a_patch_have_its_tags(desk: Desk) -> None:
+    desk.server.limits = {"max_patch_bytes": 2000}
+    client = desk.joined()
+    client.patch(crowd(60), tags={"run": 7})
+    desk.server.settle()
+    tags = [one["tags"] for one in desk.connection.events("patch")]
+    assert len(tags) > 1
+    assert all(one == {"run": 7} for one in tags)
+
+
+def test_acc109_tags_leave_room_in_the_frame(desk: Desk) -> None:
+    desk.server.limits = {"max_frame_bytes": FRAME_ROOM + 300}
+    client = desk.joined()
+    marks = {"run": "x" * 200}
+    refused = client.patch(title("y" * 200), tags=marks)
+    fits = client.patch(title("y" * 40), tags=marks)
+    desk.server.settle()
+    assert isinstance(result(refused), PatchTooLarge)
+    assert result(fits) == 1
+
+
+@pytest.mark.parametrize("tags", [[], "x", {"a": "x" * 1024}, {"a": object()}])
+def test_acc109_what_cannot_be_tags_is_refused_at_once(desk: Desk, tags: Any) -> None:
+    client = desk.joined()
+    assert isinstance(result(client.patch(title("a"), tags=tags)), InvalidParameters)
+    assert client.pending == 0
+    desk.server.settle()
+    assert desk.connection.events("patch") == []
 
 
 class HeldKeeper(MemoryKeeper):

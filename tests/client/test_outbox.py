@@ -19,7 +19,7 @@ SAVED = SavedOutbox(
     "me",
     9,
     [
-        SavedOperation(7, msgspec.Raw(b'{"title":"a"}'), {"/title": "was"}),
+        SavedOperation(7, msgspec.Raw(b'{"title":"a"}'), {"/title": "was"}, {"run": 7}),
         SavedOperation(9, msgspec.Raw(b"{}")),
     ],
 )
@@ -58,6 +58,7 @@ def test_pyc10_what_was_saved_is_read_again(path: Path) -> None:
         operations = [(op.op_id, json.loads(bytes(op.patch))) for op in saved.operations]
         assert operations == [(7, {"title": "a"}), (9, {})]
         assert [op.bases for op in saved.operations] == [{"/title": "was"}, {}]
+        assert [op.tags for op in saved.operations] == [{"run": 7}, {}]
 
 
 def test_pyc10_file_belongs_to_one_at_a_time(path: Path) -> None:

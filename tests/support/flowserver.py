@@ -219,7 +219,7 @@ class Connection:
         try:
             document, bases = self.server.document.content, payload.get("bases", {})
             patch = merge_patch(document, payload["patch"], bases)
-            response = self.server.take(self.client_id, op_id, patch)
+            response = self.server.take(self.client_id, op_id, patch, payload.get("tags"))
         except HelixError as error:
             self._refuse(join_ref, ref, error.code, error.retry, error.message)
         else:
@@ -272,7 +272,9 @@ class FlowServer:
         """Stands for the log's past: no two that differ have the same."""
         return f"{self.epoch}/{len(self.log)}"
 
-    def take(self, client_id: str | None, op_id: int | None, patch: Any) -> dict[str, Any]:
+    def take(
+        self, client_id: str | None, op_id: int | None, patch: Any, tags: Any = None
+    ) -> dict[str, Any]:
         """Take a patch into the log, or recognise it, and tell everybody; give the answer."""
         self.judged.add((client_id, op_id))
         known = {} if client_id is None else self.known.setdefault(client_id, {})
@@ -291,7 +293,7 @@ class FlowServer:
                 self.document.apply(effective)
                 name = None if client_id is None else public_id(client_id)
                 made = {"version": len(self.log) + 1, "client_id": name, "op_id": op_id}
-                entry |= {**made, "by": "", "at": 0.5}
+                entry |= {**made, "by": "", "at": 0.5, **({"tags": tags} if tags else {})}
                 self.log.append(entry)
                 self.broadcast("entries", {"entries": [entry], "chain": self.chain})
                 if op_id is not None:
