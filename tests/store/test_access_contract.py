@@ -348,7 +348,7 @@ async def test_acc94_a_list_has_the_flows_of_subjects(
     for module in (sqlite_reads, postgresql_queries):
         monkeypatch.setattr(module, "FEW_FLOWS", few)
         monkeypatch.setattr(module, "LISTED_FLOWS", listed_flows)
-    monkeypatch.setattr(sqlite_reads, "SOUGHT_SUBJECTS", sought)
+        monkeypatch.setattr(module, "SOUGHT_SUBJECTS", sought)
     for n, name in enumerate("abcdefg"):
         await store.create(name, "e1", T0 + n, [], Summary(f"flow {n}", "", n))
     await give(store, "a", owner="ada")

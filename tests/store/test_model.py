@@ -11,10 +11,30 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread, deferToThread
 
+from helix.access.principal import Grant
+from helix.access.roles import Role
+from helix.access.sharing import (
+    ANYONE,
+    SIGNED_IN,
+    Audience,
+    FlowAccess,
+    GeneralAccess,
+    Link,
+)
 from helix.chain import origin_of
 from helix.errors import HelixError
 from helix.interfaces import IFlowStore
-from helix.records import Actor, Author, Entry, FlowHead, HeadQuery, NamedVersion, Summary
+from helix.records import (
+    Actor,
+    AuditEntry,
+    Author,
+    Entry,
+    FlowHead,
+    HeadQuery,
+    NamedVersion,
+    Scope,
+    Summary,
+)
 from helix.store.memory import MemoryStore
 
 FLOW_IDS = st.sampled_from(["a", "B", "\u00e9"])
@@ -29,6 +49,24 @@ CHAINS = st.sampled_from([origin_of("e1"), origin_of("e2"), b"left....", b"right
 BASE_CHAINS = st.none() | CHAINS
 PATHS = st.lists(TEXTS, max_size=2).map(tuple)
 NAMES = st.one_of(st.just((None, None)), st.tuples(CLIENTS, OPS))
+PEOPLE = st.sampled_from(["ada", "b\0b", "b"])
+NAMED = st.just("") | PEOPLE
+LINK_IDS = st.sampled_from(["L1", "L2"])
+ROLES = st.sampled_from(Role)
+GRANTS = st.builds(Grant, ROLES)
+LINKS = st.tuples(LINK_IDS, ROLES).map(lambda made: Link(*made, b"digest", 0.5))
+ACCESSES = st.builds(
+    FlowAccess,
+    NAMED,
+    st.dictionaries(PEOPLE, GRANTS, max_size=2),
+    st.dictionaries(PEOPLE, GRANTS, max_size=2),
+    st.builds(GeneralAccess, st.sampled_from(Audience), ROLES),
+    st.lists(LINKS, max_size=2).map(lambda links: {link.id: link for link in links}),
+)
+SUBJECTS = st.lists(
+    st.sampled_from([SIGNED_IN, ANYONE]) | st.tuples(st.sampled_from("omg"), PEOPLE).map(":".join),
+    max_size=3,
+)
 
 
 AUTHORS = st.one_of(
@@ -52,7 +90,7 @@ def call(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tup
 
 
 CALLS = st.one_of(
-    call("create", FLOW_IDS, EPOCHS, TIMES, contents(2), SUMMARIES, st.booleans()),
+    call("create", FLOW_IDS, EPOCHS, TIMES, contents(2), SUMMARIES, st.booleans(), NAMED),
     call("append", FLOW_IDS, EPOCHS, st.integers(-1, 1), BASE_CHAINS, contents(3), SUMMARIES),
     call("append", FLOW_IDS, EPOCHS, st.just(0), st.none(), contents(3), SUMMARIES),
     call("head", FLOW_IDS),
@@ -66,6 +104,10 @@ CALLS = st.one_of(
     call("name_version", FLOW_IDS, EPOCHS, st.builds(NamedVersion, VERSIONS, TEXTS, TEXTS, TIMES)),
     call("unname_version", FLOW_IDS, EPOCHS, VERSIONS),
     call("named_versions", FLOW_IDS, EPOCHS),
+    call("change", FLOW_IDS, ACCESSES),
+    call("read", st.lists(FLOW_IDS, unique=True), st.none() | SUBJECTS),
+    call("find_link", LINK_IDS),
+    call("scoped", st.lists(FLOW_IDS, max_size=2), SUBJECTS, st.integers(1, 5), st.booleans()),
     call("heads", TEXTS, st.integers(1, 3), st.none() | st.tuples(TIMES, FLOW_IDS), st.booleans()),
     call("delete", FLOW_IDS, TIMES),
     call("undelete", FLOW_IDS),
@@ -93,8 +135,21 @@ def ask(store: IFlowStore, called: tuple[Any, ...], heads: dict[str, FlowHead]) 
         its chain, ``None`` for that very chain.
     """
     match called:
-        case ("create", flow_id, epoch, at, made, summary, replace):
-            return store.create(flow_id, epoch, at, number(1, made), summary, replace)
+        case ("create", flow_id, epoch, at, made, summary, replace, owner):
+            return store.create(flow_id, epoch, at, number(1, made), summary, replace, owner)
+        case ("change", flow_id, access):
+            entry = AuditEntry(0, 0.5, "access.change", flow_id)
+            return store.access.change(flow_id, lambda _: access, entry)
+        case ("read", flow_ids, subjects):
+            reading: Deferred[Any] = store.access.read(flow_ids, subjects)
+            return reading
+        case ("find_link", link_id):
+            # Of several flows that have it, which they must not, any may be found.
+            finding: Deferred[Any] = store.access.find_link(link_id)
+            return finding.addCallback(lambda found: found is None)
+        case ("scoped", ids, subjects, least, deleted):
+            scope = Scope.of(ids, [], subjects, least)
+            return store.heads(HeadQuery(scope=scope, deleted=deleted))
         case ("append", flow_id, epoch, off, chain, made, summary):
             head = heads.get(flow_id)
             base = off if head is None else head.version + off
@@ -135,12 +190,17 @@ async def compare(store: IFlowStore, calls: list[Any]) -> None:
         known = await known_heads(model)
         expected = await outcome(ask(model, called, known))
         assert await outcome(ask(store, called, known)) == expected, called
+    kept = await model.access.audited(None, 99)
+    assert [one.flow_id for one in await store.access.audited(None, len(kept))] == [
+        one.flow_id for one in kept
+    ]
     for query in (HeadQuery(), HeadQuery(deleted=True)):
         assert await store.heads(query) == await model.heads(query)
     for flow_id in await known_heads(model):
         loaded = await model.load(flow_id)
         assert await store.load(flow_id) == loaded
         epoch = loaded.head.epoch
+        assert await store.access.read([flow_id]) == await model.access.read([flow_id])
         assert await store.named_versions(flow_id, epoch) == await model.named_versions(
             flow_id, epoch
         )

@@ -25,7 +25,7 @@ from helix.store.postgresql.audit import (
     read_changes,
 )
 from helix.store.postgresql.pool import Work
-from helix.store.postgresql.queries import pack, unpack
+from helix.store.postgresql.queries import among_subjects, pack, unpack
 from helix.store.postgresql.wire import Connection
 
 T = TypeVar("T")
@@ -57,9 +57,6 @@ LEFT JOIN LATERAL (
     SELECT subject, role, details FROM helix_access WHERE flow = flows.key {condition} OFFSET 0
 ) AS given ON true
 """
-
-_ALL_ROWS = _ROWS.format(condition="")
-_SOME_ROWS = _ROWS.format(condition="AND subject = ANY(%(subjects)s)")
 
 _FIND_LINK = """
 SELECT flows.flow_id, given.role, given.details FROM helix_access AS given
@@ -98,10 +95,12 @@ async def _read(
     connection: Connection, flow_ids: Sequence[str], subjects: Sequence[str] | None
 ) -> dict[str, FlowAccess]:
     asked: dict[str, object] = {"flow_ids": [pack(one) for one in flow_ids]}
+    condition = ""
     if subjects is not None:
         asked["subjects"] = [pack(subject) for subject in subjects]
+        condition = f"AND {among_subjects(subjects)}"
     found: dict[str, dict[str, AccessRow]] = {}
-    sql = _ALL_ROWS if subjects is None else _SOME_ROWS
+    sql = _ROWS.format(condition=condition)
     for flow_id, subject, role, details in await connection.ask(sql, asked):
         rows = found.setdefault(unpack(flow_id), {})
         if subject is not None:

@@ -30,7 +30,7 @@ from helix.store.authors import (
 )
 from helix.store.postgresql.failures import Unfit
 from helix.store.postgresql.wire import Row
-from helix.store.rules import FEW_FLOWS, LISTED_FLOWS
+from helix.store.rules import FEW_FLOWS, LISTED_FLOWS, SOUGHT_SUBJECTS
 
 CHAIN = """COALESCE((SELECT chain FROM helix_entries WHERE helix_entries.flow = helix_flows.key
         AND helix_entries.version = helix_flows.version), helix_flows.origin)"""
@@ -352,8 +352,17 @@ _IS_GIVEN = """ OR CASE WHEN (SELECT count(*) FROM listed) <= %(listed)s
     THEN (flow_id, key) IN (SELECT flow_id, flow FROM listed)
     ELSE (
         SELECT true FROM helix_access
-        WHERE flow = key AND subject = ANY(%(subjects)s) AND role >= %(least)s LIMIT 1
+        WHERE flow = key AND {among} AND role >= %(least)s LIMIT 1
     ) IS NOT NULL END"""
+
+
+def among_subjects(subjects: Sequence[str]) -> str:
+    """
+    Give the condition that a row of one flow is of one of these subjects: of many, none is looked
+    for by the index.
+    """
+    column = "subject" if len(subjects) <= SOUGHT_SUBJECTS else "(subject || '')"
+    return f"{column} = ANY(%(subjects)s)"
 
 
 def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
@@ -394,7 +403,8 @@ def list_heads(query: HeadQuery) -> tuple[str, dict[str, object]]:
             "listed": LISTED_FLOWS,
         }
         begin = _FEW.format(listed=_LISTED, of_subjects=_OF_SUBJECTS)
-        many = _AMONG_MANY.format(of_subjects=_IS_GIVEN)
+        given = _IS_GIVEN.format(among=among_subjects(query.scope.subjects))
+        many = _AMONG_MANY.format(of_subjects=given)
     is_few = "(SELECT count(*) FROM found) <= %(few)s"
     among_few = f"{listed.format('few AS helix_flows')} AND {is_few}"
     among_many = f"{listed.format('helix_flows')} AND NOT {is_few} AND {many}"
