@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -22,6 +23,8 @@ from tests.support.tokens import secret_file
 from tests.support.watched import running_daemon
 
 BASE = "/some/helix"
+
+EMBEDDING = Path(__file__).resolve().parents[2] / "docs" / "embedding.md"
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +173,11 @@ class Product:
     :ivar origin: of its pages. They come from a real server: browsers let no others have a page of
         this machine in a frame.
     :ivar page: what it serves.
+    :ivar token: the same, at ``/helix-token``.
     """
 
     def __init__(self) -> None:
-        self.page = b""
+        self.page = self.token = b""
         self.server = HTTPServer(("127.0.0.1", 0), self._handler)
         self.origin = f"http://localhost:{self.server.server_port}"
 
@@ -185,7 +189,7 @@ class Product:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/html")
                 self.end_headers()
-                self.wfile.write(product.page)
+                self.wfile.write(product.token if self.path == "/helix-token" else product.page)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -363,6 +367,19 @@ def test_acc217_token_is_asked_for_again_before_it_ends(
     waits_until(ada, lambda: any("access_token" in one and longer in one for one in sent))
     expect(frame.locator(".status")).to_have_text("Saved")
     assert [kind for _, kind in heard(ada)] == ["helix:ready", "helix:token-needed"]
+
+
+def test_acc216_page_of_the_documentation_shows_the_editor(
+    make_person: MakePerson, guarded: Daemon, product: Product, shared: str
+) -> None:
+    (page,) = re.findall("^```html\n(.*?)^```", EMBEDDING.read_text("utf-8"), re.M | re.S)
+    assert "team-7%2Fplan" in page
+    page = page.replace("https://flows.example.com", f"http://{guarded.address}")
+    product.page = b"<!doctype html>" + page.replace("team-7%2Fplan", shared).encode()
+    product.token = token("ada", **EDITOR).encode()
+    ada = make_person(guarded)
+    ada.page.goto(product.origin)
+    expect(ada.page.frame_locator("#flow").locator(".status")).to_have_text("Saved")
 
 
 def test_acc217_silence_of_the_page_around_is_told(
