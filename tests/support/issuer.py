@@ -157,7 +157,13 @@ class Signing:
     :ivar stack: the server.
     """
 
-    def __init__(self, issuer: Issuer | None = None, **options: object) -> None:
+    def __init__(
+        self, issuer: Issuer | None = None, beside: Signing | None = None, **options: object
+    ) -> None:
+        """
+        :param issuer: where people sign in.
+        :param beside: another process on the same store.
+        """
         self.issuer = issuer or Issuer()
         self.stub: Any = StubTreq(self.issuer)
         given: dict[str, Any] = {
@@ -167,7 +173,10 @@ class Signing:
             "allow_host": "helix.test",
             **options,
         }
-        self.stack = Stack(http=self.stub, **given)
+        if beside is not None:
+            store = beside.stack.store
+            given["wrap_store"] = lambda _: store
+        self.stack: Stack = Stack(http=self.stub, **given)
         self.settle()
 
     def settle(self) -> None:

@@ -86,6 +86,7 @@ class Stack:
         )
         self.keys = server.keys
         self.sign_ins = server.sign_ins
+        self.access = server.access
         if http is not None:
             self.keys.startService()
         self.telemetry, self.site = server.telemetry, server.site

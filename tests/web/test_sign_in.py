@@ -757,6 +757,35 @@ def test_acc176_who_signs_out_is_out_at_once(signing: Signing, ada: Browser) -> 
     assert ada.ask("POST", "/auth/sign-out", *own_page()).json == {"location": None}
 
 
+def test_acc176_issuer_that_signs_nobody_out_is_not_asked_to() -> None:
+    issuer = Issuer()
+    issuer.description["end_session_endpoint"] = ""
+    browser = Signing(issuer).browser()
+    browser.sign_in()
+    answer = browser.ask("POST", "/auth/sign-out", *own_page())
+    assert (answer.status, answer.json) == (200, {"location": None})
+    assert browser.cookies == {}
+
+
+def test_acc168_acc176_processes_on_one_store_know_the_same_sessions() -> None:
+    issuer = Issuer()
+    one = Signing(issuer)
+    other = Signing(issuer, beside=one)
+    other.stack.access.startService()
+    ada, there = one.browser(), other.browser()
+    there.cookies = ada.cookies  # one browser, which a proxy sends to both
+    query = issuer.sign_in(ada.begin())
+    assert there.come_back(query).status == 303
+    for browser in (ada, there):
+        assert browser.get("/api/me").json["id"] == "u1"
+    kept = dict(ada.cookies)
+    ada.ask("POST", "/auth/sign-out", *own_page())
+    ada.cookies.update(kept)
+    other.stack.run(1.0)
+    for browser in (ada, there):
+        assert browser.get("/api/me").status == 401
+
+
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://app.test"}, {"Origin": "null"}])
 def test_acc176_no_other_page_signs_somebody_out(headers: dict[str, str]) -> None:
     signing = Signing(allow_origin="*")
