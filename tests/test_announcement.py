@@ -85,6 +85,7 @@ def test_ops17_proxies_and_pages_of_other_origins_are_told() -> None:
     [
         (["jwt:hmac:s3cret"], "by a signed token"),
         (["jwt:pem:s3cret", "jwt:jwks:https://keys.test/s3cret"], "by a signed token"),
+        (["oidc:https://id.test/s3cret"], "by signing in at id.test"),
         (["header:X-User"], "by X-User of a trusted proxy"),
         (["header:X-User", "jwt:hmac:s3cret"], "by a signed token or by X-User of a trusted proxy"),
     ],

@@ -121,6 +121,9 @@ def test_acc165_acc172_acc176_person_signs_in_works_and_signs_out(
     expect(tab.page).to_have_url(f"http://{signed.address}/")
     tab.page.goto("/auth/sign-in")
     expect(tab.page.get_by_placeholder("Enter any login")).to_be_visible()
+    assert cookie.get("value")
+    for secret in (cookie.get("value", ""), "code=", "state=", SECRET):
+        assert secret not in signed.log
 
 
 def test_acc168_address_of_somebody_elses_sign_in_is_worth_nothing(
