@@ -129,6 +129,11 @@ class MemoryConnection:
         (answer,) = self.answers
         return answer
 
+    def forget(self) -> None:
+        """Forget what was asked and answered."""
+        self.transport.clear()
+        self._methods.clear()
+
     def lose(self) -> None:
         """The connection breaks, and the server is told."""
         self.transport.peer_is_gone()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -18,10 +17,7 @@ from helix.access.roles import Right, Role
 from helix.documents.document import empty_document, merge
 from helix.interfaces import Credentials, IAuthenticator
 from helix.store.memory import MemoryStore
-from helix.web.flows import FlowRoutes
 from helix.web.openapi import ApiDocs
-from helix.web.site import Web
-from helix.web.templates import TemplateRoutes
 from tests.support.flowdata import by_id, edge, node
 from tests.support.memory_clients import Answer, Poller
 from tests.support.stack import NOW, Stack, escaped
@@ -150,177 +146,39 @@ FORBIDDEN_PATH = (403, "forbidden_path")
 
 @attrs.frozen
 class Row:
-    """
-    A request, and what it needs.
-
-    :ivar route: the endpoint of the url maps.
-    :ivar right: ``None`` for what everybody may who is let in.
-    :ivar makes: whether it makes a flow.
-    :ivar outside: whether it changes what `PATHS` don't cover.
-    """
+    """A request of a flow, by the endpoint of the route tables. (All are in `tests.web.matrix`.)"""
 
     route: str
     method: str
     target: str
-    right: Right | None
-    status: int = 200
     body: object = None
-    makes: str | None = None
-    outside: bool = False
 
 
 NODES = [node("a", data={"prompt": "old"}), node("b"), node("c")]
 EDGES = [edge("ab", "a", "b")]
 SHOWN = {"nodes": [node("a", data={"prompt": "shown"}), *NODES[1:]], "edges": EDGES}
 
-ROWS = [
-    Row("list_flows", "GET", "/api/flows", None),
-    Row("create", "POST", "/api/flows", None, 201, {"id": "new"}, makes="new"),
-    Row("create", "POST", "/api/flows", None, 201, {}, makes="*"),
-    Row(
-        "import_flow",
-        "POST",
-        "/api/flows/import?id=new",
-        None,
-        201,
-        {"nodes": [], "edges": []},
-        "new",
-    ),
-    Row("import_flow", "POST", "/api/flows/import", None, 201, {"nodes": [], "edges": []}, "*"),
-    Row("read", "GET", "/api/flows/f", Right.READ),
-    Row("read", "GET", "/api/flows/f?version=1", Right.READ),
-    Row("patch", "PATCH", "/api/flows/f", Right.EDIT, 200, {"title": "New"}, outside=True),
-    Row(
-        "patch",
-        "PATCH",
-        "/api/flows/f",
-        Right.EDIT,
-        200,
-        {"nodes": {"a": {"data": {"prompt": "x"}}}},
-    ),
-    Row("replace", "PUT", "/api/flows/f", Right.EDIT, 200, WHOLE | {"title": "New"}, outside=True),
-    Row("replace", "PUT", "/api/flows/f", Right.EDIT, 200, WHOLE),
-    Row("delete", "DELETE", "/api/flows/f", Right.MANAGE),
-    Row("undelete", "POST", "/api/flows/f/undelete", Right.MANAGE),
-    Row("duplicate", "POST", "/api/flows/f/duplicate", Right.READ, 201, makes="*"),
-    Row("restore", "POST", "/api/flows/f/restore", Right.EDIT, 200, {"version": 0}, outside=True),
-    Row("restore", "POST", "/api/flows/f/restore", Right.EDIT, 200, {"version": 1}),
-    Row("entries", "GET", "/api/flows/f/entries", Right.READ),
-    Row("versions", "GET", "/api/flows/f/versions", Right.READ),
-    Row("name_version", "PUT", "/api/flows/f/versions/0", Right.EDIT, 201, {"name": "Start"}),
-    Row("unname_version", "DELETE", "/api/flows/f/versions/1", Right.EDIT, 204),
-    Row("export", "GET", "/api/flows/f/export", Right.READ),
-    Row("status", "GET", "/api/flows/f/status", Right.READ),
-    Row(
-        "sync",
-        "POST",
-        "/api/flows/f/sync",
-        Right.EDIT,
-        200,
-        {"changes": {"title": "x"}},
-        outside=True,
-    ),
-    Row(
-        "sync",
-        "POST",
-        "/api/flows/f/sync",
-        Right.EDIT,
-        200,
-        {"changes": SHOWN},
-    ),
-    Row("list_templates", "GET", "/api/templates", None),
-    Row("template", "GET", "/api/templates/ticket-triage", None),
-    Row("me", "GET", "/api/me", None),
+OF_A_FLOW = [
+    Row("read", "GET", "/api/flows/f"),
+    Row("read", "GET", "/api/flows/f?version=1"),
+    Row("patch", "PATCH", "/api/flows/f", {"title": "New"}),
+    Row("replace", "PUT", "/api/flows/f", WHOLE),
+    Row("delete", "DELETE", "/api/flows/f"),
+    Row("undelete", "POST", "/api/flows/f/undelete"),
+    Row("duplicate", "POST", "/api/flows/f/duplicate"),
+    Row("restore", "POST", "/api/flows/f/restore", {"version": 1}),
+    Row("entries", "GET", "/api/flows/f/entries"),
+    Row("versions", "GET", "/api/flows/f/versions"),
+    Row("name_version", "PUT", "/api/flows/f/versions/0", {"name": "Start"}),
+    Row("unname_version", "DELETE", "/api/flows/f/versions/1"),
+    Row("export", "GET", "/api/flows/f/export"),
+    Row("status", "GET", "/api/flows/f/status"),
+    Row("sync", "POST", "/api/flows/f/sync", {"changes": SHOWN}),
 ]
-
-# What isn't of flows, or is for operators, is told of elsewhere.
-OTHERS = {
-    "index",
-    "status_page",
-    "status_script",
-    "server_status",
-    "flow_page",
-    "asset",
-    "healthz",
-    "readyz",
-    "metrics",
-    "openapi",
-    "docs",
-    "list_sessions",
-    "close_session",
-}
 
 DOCUMENT: dict[str, Any] = json.loads(ApiDocs.load().document)
 
-DESCRIBED = {
-    operation["operationId"]: operation["responses"].keys()
-    for methods in DOCUMENT["paths"].values()
-    for operation in methods.values()
-}
-
-CREATES: list[tuple[str, ...]] = [(), ("new",), ("*",)]
-
-
-def expected(row: Row, role: Role | None, paths: bool, create: tuple[str, ...]) -> object:
-    """What the rules say: how a request is refused, or the status of its answer."""
-    if row.right is not None:
-        if role is None:
-            return HIDDEN
-        if role < row.right.value:
-            return FORBIDDEN
-    if row.makes is not None and row.makes not in create and "*" not in create:
-        return FORBIDDEN
-    if paths and row.outside:
-        return FORBIDDEN_PATH
-    return row.status
-
-
-def routes() -> Iterator[str]:
-    for app in (FlowRoutes.app, TemplateRoutes.app, Web.app):
-        for rule in app.url_map.iter_rules():
-            yield rule.endpoint.rpartition(".")[2]
-
-
-def test_acc40_every_route_has_a_row() -> None:
-    assert {row.route for row in ROWS} | OTHERS == set(routes())
-    assert not {row.route for row in ROWS} & OTHERS
-
-
-CELLS = [
-    pytest.param(row, create, id=f"{row.method} {row.target} create {' '.join(create)}")
-    for row in ROWS
-    for create in (CREATES if row.makes else CREATES[:1])
-]
-
-
-@pytest.mark.parametrize("paths", [False, True], ids=["whole", "paths"])
-@pytest.mark.parametrize("role", [None, *Role], ids=lambda role: role.text if role else "none")
-@pytest.mark.parametrize(("row", "create"), CELLS)
-def test_acc40_every_role_may_do_what_it_says(
-    flows: Flows, row: Row, role: Role | None, paths: bool, create: tuple[str, ...]
-) -> None:
-    flows.make()
-    flows.send("PUT", "/api/flows/f/versions/1", {"name": "First"})
-    member = flows.member("f")
-    assert heard(flows, member) == ["flow_update"]  # which greets it
-    before, names = flows.flow(), flows.send("GET", "/api/flows/f/versions").json
-    grants = [] if role is None else [("f", grant(role, *(PATHS if paths else ())))]
-    wanted = expected(row, role, paths and role is not None, create)
-    answer = flows.by(somebody(*grants, create=create)).send(row.method, row.target, row.body)
-    assert str(answer.status) in DESCRIBED[row.route]
-    if isinstance(wanted, tuple):
-        assert refusal(answer) == wanted
-        assert flows.flow() == before
-        assert flows.by(ANYBODY).send("GET", "/api/flows/f/versions").json == names
-        assert flows.listed() == ["f"]
-        assert heard(flows, member) == []
-    else:
-        assert answer.status == wanted, answer.body
-
-
 # ACC41: what one may not see
-
-OF_A_FLOW = [row for row in ROWS if row.right is not None]
 
 
 @pytest.mark.parametrize("row", OF_A_FLOW, ids=lambda row: f"{row.method} {row.target}")
