@@ -302,7 +302,7 @@ class Scope:
             return None
         scope = cls((), tuple(shortest))
         named = {one for one in ids if _may_be_in_id(one) and not scope.holds(one)}
-        known = tuple(one for one in subjects if _may_be_in_id(one))
+        known = tuple(one for one in subjects if _is_text(one))
         return cls(tuple(sorted(named)), scope.prefixes, known, least_role)
 
     def holds(self, flow_id: str) -> bool:
@@ -321,7 +321,12 @@ class Scope:
 
 
 def _may_be_in_id(text: str) -> bool:
-    """Tell whether a text has no surrogate, which no id has, and no store takes."""
+    """Tell whether a text has no surrogate and no NUL: no id has, and SQLite's JSON ends at a NUL."""
+    return "\0" not in text and _is_text(text)
+
+
+def _is_text(text: str) -> bool:
+    """Tell whether a text has no surrogate, which no store takes."""
     return not any(ord(character) in _SURROGATES for character in text)
 
 
