@@ -321,7 +321,7 @@ class Scope:
 
 
 def _may_be_in_id(text: str) -> bool:
-    """Tell whether a text has no surrogate and no NUL: no id has, and SQLite's JSON ends at a NUL."""
+    """Tell whether a text has no surrogate, and no NUL, at which SQLite's JSON would end."""
     return "\0" not in text and _is_text(text)
 
 
