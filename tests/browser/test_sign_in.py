@@ -17,6 +17,7 @@ from tests.browser.chromium import Chromium
 from tests.browser.conftest import MakePerson
 from tests.browser.person import Person
 from tests.browser.test_canvas import AXE
+from tests.support.certificates import write_certificate
 from tests.support.daemon import Daemon, free_port
 from tests.support.watched import no_faults
 
@@ -32,8 +33,14 @@ ASK = """async ([method, path]) => {
 
 
 @contextmanager
-def signing_in(chromium: Chromium, directory: Path, *options: str) -> Iterator[Daemon]:
-    """A daemon at which people sign in, and their provider."""
+def signing_in(
+    chromium: Chromium, directory: Path, *options: str, at: str | None = None
+) -> Iterator[Daemon]:
+    """
+    A daemon at which people sign in, and their provider.
+
+    :param at: where people reach it, if not at its own port.
+    """
     port = free_port()
     (directory / "secret").write_text(f"{SECRET}\n")
     daemon = Daemon(
@@ -46,7 +53,7 @@ def signing_in(chromium: Chromium, directory: Path, *options: str) -> Iterator[D
     )
     node = Path(ROOT_DIR, "bin", "node")
     with subprocess.Popen(
-        [node, chromium.issuer.name, str(port), f"http://{daemon.address}"],
+        [node, chromium.issuer.name, str(port), at or f"http://{daemon.address}"],
         cwd=chromium.issuer.parent,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -160,6 +167,26 @@ def test_acc169_page_that_says_why_can_be_read_by_everybody(
     assert ada.page.evaluate(AXE) == []
     width = ada.page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert width <= 0
+
+
+@pytest.mark.timeout(180)
+def test_acc172_over_https_the_cookie_is_for_this_host_alone(
+    make_person: MakePerson, chromium: Chromium, tmp_path: Path
+) -> None:
+    port = free_port()
+    pem = write_certificate(tmp_path / "tls.pem")
+    listen = f"--listen=ssl:{port}:privateKey={pem}:certKey={pem}:interface=127.0.0.1"
+    own = f"https://127.0.0.1:{port}"
+    with signing_in(chromium, tmp_path, listen, at=own) as daemon:
+        ada = make_person(daemon, ignore_https_errors=True)
+        ada.page.goto(f"{own}/auth/sign-in?to=/")
+        pass_provider(ada.page, "ada")
+        expect(ada.page).to_have_url(f"{own}/")
+        (cookie,) = [one for one in ada.context.cookies() if "helix" in one.get("name", "")]
+        assert (cookie.get("name"), cookie.get("secure")) == ("__Host-helix", True)
+        flow_id = ask(ada, "POST", "/api/flows")[1]["id"]
+        ada.page.goto(f"{own}/flow/{flow_id}")
+        ada.sees_saved()
 
 
 @pytest.mark.timeout(180)
