@@ -66,7 +66,7 @@ def make_key(
     at: float,
     name: object,
     flows: object,
-    create: object = (),
+    create: object = None,
     *,
     is_admin: bool = False,
     expires_in: float | None = None,
@@ -78,13 +78,13 @@ def make_key(
     :param random: can't be predicted.
     :param at: the time, Unix seconds.
     :param flows: as the claim ``flows`` of a token.
-    :param create: as the claim ``create``.
+    :param create: as the claim ``create``; ``None`` for no flows.
     :param expires_in: seconds; ``None`` for ever.
     :return: what is kept, and the key itself, which nobody can make of that.
     :raises InvalidParameters: when one isn't what it should be; says which and why.
     """
     grants = _read("flows", parse_grants, flows)
-    patterns = _read("create", parse_patterns, list(create) if create == () else create)
+    patterns = _read("create", parse_patterns, [] if create is None else create)
     if expires_in is not None and not 0 < expires_in <= MAX_LIFETIME:
         raise InvalidParameters(
             f"expires_in must be a number of seconds, more than 0 and at most {MAX_LIFETIME:.0f}"
