@@ -120,7 +120,7 @@ def test_fro1_wheel_holds_the_editor(distributions: Distributions) -> None:
     with zipfile.ZipFile(distributions.wheel) as archive:
         page = archive.read("helix/editor/index.html").decode()
         names = set(archive.namelist())
-    scripts = re.findall(r'src="/(assets/[^"]+-[\w-]{8}\.js)"', page)
+    scripts = re.findall(r'src="\./(assets/[^"]+-[\w-]{8}\.js)"', page)
     assert scripts
     assert {f"helix/editor/{script}" for script in scripts} <= names
 
