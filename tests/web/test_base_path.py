@@ -60,7 +60,7 @@ NEEDS_A_PROVIDER = ("/auth/sign-in", "/auth/callback", "/auth/sign-out", "/api/a
 """What is there only with a provider of identities; tests/web/test_sign_in.py has one."""
 
 
-def make(**options: object) -> Stack:
+def make(**options: Any) -> Stack:
     stack = Stack(editor=EditorFiles(FILES), **options)
     stack.post_json("/api/flows", {"id": "f", "document": {"title": "Orders"}})
     stack.request("PUT", "/api/flows/f/versions/1", JSON, b'{"name": "First"}')
@@ -93,7 +93,7 @@ def routes() -> Iterator[Route]:
         yield Route(method, "/socket/check")
 
 
-def send(route: Route, before: str, **options: object) -> Answer:
+def send(route: Route, before: str, **options: Any) -> Answer:
     """Make a request of a server of its own."""
     body = b'{"title": "New"}' if route.method in ("POST", "PUT", "PATCH") else None
     return make(**options).request(route.method, before + route.path, JSON, body)
