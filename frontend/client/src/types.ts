@@ -41,6 +41,14 @@ export interface FlowDocument extends JsonObject {
   edges: Record<string, FlowEdge>;
 }
 
+/** Who did something, as far as the server knows. */
+export interface Actor {
+  id: string;
+  kind: "person" | "service" | "guest";
+  /** To show; may be empty. */
+  name: string;
+}
+
 /** An entry of the flow's log, as the server sends it. */
 export interface FlowEntry {
   /** Its place in the log; the first has 1. */
@@ -55,6 +63,10 @@ export interface FlowEntry {
   at: number;
   /** JSON Pointers of the parts of the sent patch that were dropped; see `Dropped`. */
   dropped?: string[];
+  /** Who made it. It is missing where nothing proves that, and in old entries. */
+  actor?: Actor;
+  /** What its client marked it with, and its grants (`source: "ai"`, say); missing if there is nothing. */
+  tags?: JsonObject;
 }
 
 /** Why the server or the connection refused. */
@@ -240,6 +252,8 @@ export interface KeptOperation {
   undoes?: number[];
   /** The texts that its texts were made from, by JSON Pointer: see `GatherOptions.isText`. */
   bases?: Readonly<Record<string, string>>;
+  /** What it is marked with: see `FlowSyncOptions.tags`. */
+  tags?: JsonObject;
   /** If it undoes something: the values that it replaces, as they were at a version. */
   replaces?: { version: number; values: JsonObject };
 }
@@ -314,6 +328,11 @@ export interface FlowSyncOptions {
    * server takes it only if that is still so. If somebody else began the flow first, it is dropped silently.
    */
   initial?: JsonObject;
+  /**
+   * What all changes of this page are marked with, as the `tags` of their entries: at most 1,024 bytes of JSON.
+   * What the user's token sets counts before it.
+   */
+  tags?: JsonObject;
   /** A WebSocket in place of the platform's. */
   webSocket?: new (url: string, protocols?: string | string[]) => object;
   /** The source of ids and waits: gives a number from 0 up to, not including, 1. */
@@ -338,7 +357,7 @@ export type UnsentEvent = Extract<FlowEvent, { type: "refused" | "dropped" }> & 
 };
 
 /** Options of an `Unsent`. All flows that this browser stores are assumed to be flows of this server. */
-export interface UnsentOptions extends Omit<FlowSyncOptions, "initial" | "keeper"> {
+export interface UnsentOptions extends Omit<FlowSyncOptions, "initial" | "keeper" | "tags"> {
   /** The flow that this page has open; the page sends its changes itself. */
   except?: string;
   /** Where changes are stored; by default in the browser. */

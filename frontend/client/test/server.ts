@@ -249,7 +249,8 @@ export class FlowServer {
       return;
     }
     const bases = (payload["bases"] ?? {}) as Bases;
-    this.#take(channel.clientId, opId, patch, bases, payload["if_version"], reply);
+    const tags = payload["tags"] as JsonObject | undefined;
+    this.#take(channel.clientId, opId, patch, bases, payload["if_version"], tags, reply);
   }
 
   #take(
@@ -258,6 +259,7 @@ export class FlowServer {
     patch: JsonObject,
     bases: Bases,
     ifVersion: unknown,
+    tags: JsonObject | undefined,
     reply: (status: "ok" | "error", response: JsonObject) => void,
   ): void {
     const held = this.log.find((one) => one.client_id === clientId && one.op_id === opId);
@@ -290,6 +292,7 @@ export class FlowServer {
         patch: effective,
         by: "",
         ...(dropped.length === 0 ? {} : { dropped }),
+        ...(tags === undefined ? {} : { tags }),
       });
     }
     reply("ok", { version: this.version, patch: effective, dropped });

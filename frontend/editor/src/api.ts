@@ -1,6 +1,6 @@
 /** The client of the daemon's REST API. */
 
-import { authorOf, type FlowDocument, type FlowEntry, type JsonObject } from "helix-flows";
+import { type Actor, authorOf, type FlowDocument, type FlowEntry, type JsonObject } from "helix-flows";
 
 import { credentials } from "./credentials";
 import { thePerson } from "./person";
@@ -50,6 +50,9 @@ export interface NamedVersion {
   by: string;
   /** Unix seconds. */
   at: number;
+  /** Who that is, and what they marked it with: as those of an entry. */
+  actor?: Actor;
+  tags?: JsonObject;
 }
 
 /** Why the daemon refused, in words for people. */

@@ -10,7 +10,8 @@ export function readOperation(given: unknown): KeptOperation | null {
   if (!isObject(given)) {
     return null;
   }
-  const { clientId, opId, at, undoes, bases, replaces, ...rest } = given;
+  const { clientId, opId, at, undoes, bases, tags, replaces, ...rest } = given;
+  const marks = patchOf(tags);
   const patch = patchOf(given["patch"]);
   if (typeof clientId !== "string" || !isNumber(opId) || patch === null) {
     return null;
@@ -23,11 +24,12 @@ export function readOperation(given: unknown): KeptOperation | null {
     ...(isNumber(at) ? { at } : {}),
     ...(Array.isArray(undoes) ? { undoes: undoes.filter(isNumber) } : {}),
     ...(areTexts(bases) ? { bases } : {}),
+    ...(marks === null ? {} : { tags: marks }),
     ...(areValues(replaces) ? { replaces } : {}),
   };
 }
 
-/** Copy a stored patch; `null` if no document could hold it: it would break what sends and shows it. */
+/** Copy a stored object; `null` if no document could hold it: it would break what sends and shows it. */
 function patchOf(given: unknown): JsonObject | null {
   try {
     return isObject(given) ? copyPatch(given) : null;

@@ -31,6 +31,8 @@ export interface Operation extends Change {
   ifVersion: number | null;
   /** The texts that its texts were made from: see `withOthers`. */
   bases: Bases;
+  /** What it is marked with; `{}` for nothing. */
+  tags: JsonObject;
   /** What it changed here before a whole document came, which may hold it. */
   assumed: Pick<Change, "effective" | "inverse"> | null;
   /** Whether the document is assumed to hold it, so that it isn't applied on top. */
@@ -39,7 +41,7 @@ export interface Operation extends Change {
 
 /** What an operation is made from. */
 export type NewOperation = Pick<Operation, "clientId" | "opId" | "at" | "patch"> &
-  Partial<Pick<Operation, "isSent" | "undoes" | "bases">>;
+  Partial<Pick<Operation, "isSent" | "undoes" | "bases" | "tags">>;
 
 /** An operation that is now known to be durable. */
 export interface Settled {
@@ -142,7 +144,7 @@ export class Replica {
 
   /** Replace an operation that no server has yet by several. */
   split(op: Operation, given: readonly NewOperation[]): Operation[] {
-    const parts = given.map((one) => this.#note({ bases: op.bases, ...one }));
+    const parts = given.map((one) => this.#note({ bases: op.bases, tags: op.tags, ...one }));
     this.#byName.delete(this.#nameOf(op));
     this.operations = this.operations.flatMap((one) => (one === op ? parts : [one]));
     this.#show();
@@ -319,6 +321,7 @@ export class Replica {
       waits: false,
       ifVersion: null,
       bases: {},
+      tags: {},
       durableAt: null,
       effective: {},
       inverse: {},

@@ -192,9 +192,9 @@ export class AdoptedOutboxes {
 
   #take(left: readonly KeptOperation[]): void {
     const ops = this.#replica.submitBefore(
-      left.map(({ clientId, opId, patch, bases = {}, at = 0, replaces }) => {
+      left.map(({ clientId, opId, patch, bases = {}, tags = {}, at = 0, replaces }) => {
         const undoes = replaces && [replacing(replaces.version, { patch, inverse: replaces.values })];
-        return { clientId, opId, patch, bases, at, isSent: true, undoes: undoes ?? null };
+        return { clientId, opId, patch, bases, tags, at, isSent: true, undoes: undoes ?? null };
       }),
     );
     const places = new Map(left.map((one, n) => [nameOf(one), n]));

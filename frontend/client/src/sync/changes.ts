@@ -43,16 +43,18 @@ export class Changes {
   readonly history: History;
   readonly #replica: Replica;
   readonly #owner: ChangesOwner;
+  readonly #tags: JsonObject;
   #newestOp = 0;
   #newestAt = 0;
   #gathered: Gathered | null = null;
   #gatheredAt = 0;
 
-  constructor(clientId: string, replica: Replica, history: History, owner: ChangesOwner) {
+  constructor(clientId: string, replica: Replica, history: History, owner: ChangesOwner, tags: JsonObject) {
     this.clientId = clientId;
     this.#replica = replica;
     this.history = history;
     this.#owner = owner;
+    this.#tags = tags;
   }
 
   /** Whether no change was made yet. */
@@ -226,7 +228,7 @@ export class Changes {
   #take(patch: JsonObject, undoes: readonly Change[] | null, texts: readonly string[]): Operation {
     // A later operation has a larger number, even if the clock is set back.
     this.#newestAt = Math.max(this.#newestAt + 1, Date.now());
-    return this.#replica.submit({ ...this.#name(), at: this.#newestAt, patch, undoes }, texts);
+    return this.#replica.submit({ ...this.#name(), at: this.#newestAt, patch, undoes, tags: this.#tags }, texts);
   }
 
   #name(): Pick<Operation, "clientId" | "opId"> {

@@ -113,8 +113,10 @@ export class Outbox {
       op_id: op.opId,
       patch: op.patch,
       ...(op.ifVersion === null ? {} : { if_version: op.ifVersion }),
+      ...(isEmpty(op.tags) ? {} : { tags: op.tags }),
     };
-    const most = Math.min(this.#maxPatchBytes, this.#maxFrameBytes - FRAME_ROOM);
+    const room = FRAME_ROOM + (isEmpty(op.tags) ? 0 : sizeOf(op.tags));
+    const most = Math.min(this.#maxPatchBytes, this.#maxFrameBytes - room);
     if (sizeOf(op.patch) > most) {
       // The server would refuse it, or close the connection, every time.
       if (!this.#splits(op, most)) {

@@ -56,7 +56,7 @@ export class Outcomes {
     if (this.#initial.includes(op)) {
       return;
     }
-    const { clientId, opId, at, patch, bases, undoes, waits, inverse } = op;
+    const { clientId, opId, at, patch, bases, tags, undoes, waits, inverse } = op;
     const undone = undoes?.filter((one): one is Operation => this.#replica.has(one)) ?? [];
     const isAllOnItsWay = waits && undone.length === undoes?.length;
     const replaces = { version: this.#replica.version, values: inverse };
@@ -66,6 +66,7 @@ export class Outcomes {
       at,
       patch,
       ...(isEmpty(bases) ? {} : { bases }),
+      ...(isEmpty(tags) ? {} : { tags }),
       ...(isAllOnItsWay ? { undoes: undone.map((one) => one.opId) } : {}),
       ...(undoes === null ? {} : { replaces }),
     });

@@ -5,6 +5,7 @@ import { History } from "../model/history.js";
 import { newId, publicId } from "../model/ids.js";
 import { restoring } from "../model/losses.js";
 import { type Operation, Replica } from "../model/replica.js";
+import { sizeOf } from "../model/split.js";
 import { copyPatch } from "../model/telling.js";
 import { fittingName } from "../model/wellformed.js";
 import type {
@@ -39,6 +40,9 @@ import { Page } from "./page.js";
 import { PageName } from "./pagename.js";
 import { secureRandom } from "./random.js";
 import { ResilientKeeper } from "./resilientkeeper.js";
+
+/** What tags may take as JSON. */
+const MAX_TAGS_BYTES = 1024;
 
 /** Joins a flow and stays in it. `SyncedFlow` documents what that means. */
 export class FlowSync implements SyncedFlow {
@@ -126,21 +130,27 @@ export class FlowSync implements SyncedFlow {
       },
       this.#random,
     );
-    this.#changes = new Changes(newId(this.#random), this.#replica, history, {
-      keep: (op) => {
-        this.#outcomes.keep(op);
+    this.#changes = new Changes(
+      newId(this.#random),
+      this.#replica,
+      history,
+      {
+        keep: (op) => {
+          this.#outcomes.keep(op);
+        },
+        send: (op) => {
+          // If this page doesn't hold its id, another page may send what is stored.
+          op.isSent ||= !this.#name.isHeld;
+          this.#outbox.add(op);
+        },
+        cancel: (op) => {
+          this.#outcomes.remove(op);
+          this.#outbox.settle(op);
+        },
+        changed,
       },
-      send: (op) => {
-        // If this page doesn't hold its id, another page may send what is stored.
-        op.isSent ||= !this.#name.isHeld;
-        this.#outbox.add(op);
-      },
-      cancel: (op) => {
-        this.#outcomes.remove(op);
-        this.#outbox.settle(op);
-      },
-      changed,
-    });
+      tagsOf(options),
+    );
     this.#adopted = new AdoptedOutboxes(flowId, this.#storage, this.#replica, this.#address(), {
       ...settled,
       parameters: (clientId) => this.#parameters(clientId),
@@ -573,4 +583,13 @@ export class FlowSync implements SyncedFlow {
     this.flush();
     this.#storage.flush();
   }
+}
+
+/** Copy what changes are to be marked with. The server would refuse each of them for tags that are too large. */
+function tagsOf({ tags = {} }: FlowSyncOptions): JsonObject {
+  const copy = copyPatch(tags);
+  if (sizeOf(copy) > MAX_TAGS_BYTES) {
+    throw new TypeError(`tags take at most ${MAX_TAGS_BYTES} bytes of JSON`);
+  }
+  return copy;
 }

@@ -7,6 +7,7 @@ import { ago } from "../../time";
 import { Menu } from "../../ui/Menu";
 import { useFocusBack } from "../../ui/menus";
 import { tell } from "../../ui/Toasts";
+import { authorship } from "./authorship";
 import { useNames } from "./useNames";
 import { VersionName } from "./VersionName";
 
@@ -68,7 +69,7 @@ export function History({ flowId, version, namesChanged, isReadOnly, onShow, onC
       (error: unknown) => { tell(`Couldn't restore it: ${reasonOf(error)}`); },
     );
   };
-  const who = at === 0 ? "The beginning" : entry === null ? "" : `${entry.by || "Somebody"}, ${ago(entry.at)}`;
+  const who = at === 0 ? "The beginning" : entry === null ? "" : `${authorship(entry)}, ${ago(entry.at)}`;
   return (
     <section
       className="timeline panel"
