@@ -80,6 +80,15 @@ def ratios_to_limit(
     return [values[number] / limits[number] for number in sorted(values) if limits.get(number)]
 
 
+def rises_above(
+    measurements: Sequence[Measurement], scenario: str, server: str, figure: Figure
+) -> list[float]:
+    """By how much a figure is above that of another scenario, each within one round."""
+    others = values_by_round(measurements, figure.above, server, figure.key)
+    values = values_by_round(measurements, scenario, server, figure.key)
+    return [values[number] - others[number] for number in sorted(values) if number in others]
+
+
 def format_number(value: float) -> str:
     """Three significant digits, or all those before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -99,6 +108,9 @@ def shown_values(
     measurements: Sequence[Measurement], scenario: Scenario, figure: Figure, server: str
 ) -> list[float]:
     """What the report shows of a server: ratios, or figures in the unit of the figure's title."""
+    if figure.above:
+        rises = rises_above(measurements, scenario.name, server, figure)
+        return [rise * figure.scale for rise in rises]
     if figure.is_ratio and server != "limit":
         return ratios_to_limit(measurements, scenario.name, server, figure.key)
     by_round = values_by_round(measurements, scenario.name, server, figure.key)

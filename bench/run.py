@@ -10,6 +10,7 @@ alike.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.metadata
 import itertools
 import json
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import report
+from admission import SIGNERS, Admission
 from databases import fsync_microseconds
 from scenarios import SCENARIOS, STORES, TITLES, Scenario
 from servers import (
@@ -58,6 +60,11 @@ def make_parser() -> argparse.ArgumentParser:
         choices=list(MAKERS),
         help="measure only this one (may be repeated)",
     )
+    parser.add_argument(
+        "--auth",
+        choices=list(SIGNERS),
+        help="let the members of all scenarios in by tokens that this algorithm signs",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="of which medians are taken (5)")
     parser.add_argument(
         "--duration", type=float, default=2.0, help="seconds of load for a figure (2)"
@@ -78,9 +85,9 @@ def say(text: str) -> None:
 def list_scenarios() -> str:
     lines = []
     for scenario in SCENARIOS:
-        lines.append(f"{scenario.name:<15}{scenario.title}")
+        lines.append(f"{scenario.name:<18}{scenario.title}")
         lines += [
-            f"{'':<15}  {figure.title} {figure.goal_text}".rstrip() for figure in scenario.figures
+            f"{'':<18}  {figure.title} {figure.goal_text}".rstrip() for figure in scenario.figures
         ]
     return "\n".join(lines)
 
@@ -185,7 +192,10 @@ def run_rounds(
                     duration=duration,
                     cores=cores,
                     fill=scenario.fill,
-                    shares_cores=scenario.servers == STORES,
+                    shares_cores=set(scenario.servers) <= set(STORES),
+                    admission=Admission(
+                        scenario.connections, scenario.auth, scenario.flows, scenario.by_list
+                    ),
                 )
             except BenchError as error:
                 say(str(error))
@@ -243,6 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop_on_termination()
     raise_descriptor_limit()
     chosen = [s for s in SCENARIOS if not options.scenario or s.name in options.scenario]
+    if options.auth:
+        chosen = [dataclasses.replace(one, auth=one.auth or options.auth) for one in chosen]
     wanted = {name for scenario in chosen for name in scenario.servers}
     wanted &= set(options.server or MAKERS)
     if not wanted:

@@ -34,6 +34,8 @@ class Figure:
     :param is_ratio: shown as the ratio to the C loop of the same round; the C loop's own figure is
         shown as it is, with ``unit``.
     :param scale: the generator's unit, in units of ``title``.
+    :param above: the name of a scenario; shown is by how much the figure is above that one's, on
+        the same server in the same round.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Figure:
     is_ratio: bool = False
     unit: str = ""
     scale: float = 1.0
+    above: str = ""
 
     @property
     def goal_text(self) -> str:
@@ -68,6 +71,10 @@ class Scenario:
     :param servers: which it is for.
     :param fill: for a run of the generator beforehand, after which the server is started anew: only
         for stores that outlive it.
+    :param auth: what signs the tokens of its members (`admission.SIGNERS`); empty where the server
+        asks nobody who they are.
+    :param flows: that are made before it, for as many members each, and that somebody else owns.
+    :param by_list: whether their access lists let the members in, not the tokens.
     """
 
     name: str
@@ -78,6 +85,9 @@ class Scenario:
     is_timed: bool = True
     servers: tuple[str, ...] = RELAYS
     fill: tuple[str, ...] = ()
+    auth: str = ""
+    flows: int = 0
+    by_list: bool = False
 
     def generator_arguments(self, duration: float) -> list[str]:
         """:param duration: seconds of measuring, where the scenario has a duration at all."""
@@ -117,6 +127,26 @@ def _storm(*servers: str) -> tuple[Figure, ...]:
         Figure("half_rejoin_seconds", "until half of them have, s"),
         Figure("lags_over_50_ms", "calls over 50 ms late", dict.fromkeys(servers, 0)),
         Figure("largest_lag_ms", "the latest call, ms (the first joins included)"),
+    )
+
+
+def _joins(name: str, title: str, auth: str = "", by_list: bool = False) -> Scenario:
+    """2,000 members who connect and join, 64 at a time; the first 300 are not counted."""
+    cost = [Figure("join_cpu_us", "CPU per connect and join, us")]
+    if auth:
+        cost.append(Figure("join_cpu_us", "above joins-open, us", above="joins-open"))
+    goals = {"memory": 500.0, "sqlite": 500.0} if auth else {}
+    return Scenario(
+        name,
+        title,
+        2300,
+        ("--mode", "idle", "--members", "2000", "--group", "10", "--warm-members", "300"),
+        (Figure("joins_per_second", "connects and joins a second", goals, at_least=True), *cost),
+        is_timed=False,
+        servers=("memory", "sqlite"),
+        auth=auth,
+        flows=230,
+        by_list=by_list,
     )
 
 
@@ -215,6 +245,11 @@ SCENARIOS = (
         ),
         is_timed=False,
     ),
+    _joins("joins-open", "2,000 members join 200 flows of a server that asks nobody"),
+    _joins("joins-rs256", "the same, each with a token (RS256) that lets it in", "rs256"),
+    _joins("joins-es256", "the same, each with a token (ES256) that lets it in", "es256"),
+    _joins("joins-list-rs256", "the same (RS256), let in by the access lists", "rs256", True),
+    _joins("joins-list-es256", "the same (ES256), let in by the access lists", "es256", True),
     Scenario(
         "cursors-100",
         "one flow of 100 members whose cursors all move, each at 30 Hz",

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import databases
+from admission import Admission, RequestRefused
 from scenarios import TITLES
 
 SOURCE_DIRECTORY = Path(__file__).resolve().parent
@@ -151,7 +152,7 @@ def make_helix(
         limits += ["--max-work-share", "1"]
         return [str(twistd), "-n", "--pidfile=", "helix", "--listen", listen, *limits]
 
-    return Server(name, command, health_path="/api/flows?limit=1", make_store=make_store)
+    return Server(name, command, health_path="/readyz", make_store=make_store)
 
 
 def make_helix_on_postgresql() -> Server:
@@ -328,6 +329,13 @@ def running(
             stop(process)
 
 
+def _prepare(admission: Admission, port: int) -> None:
+    try:
+        admission.prepare(port)
+    except RequestRefused as error:
+        raise BenchError(str(error)) from None
+
+
 def measure(
     server: Server,
     generator: Path,
@@ -338,6 +346,7 @@ def measure(
     cores: Cores,
     fill: Sequence[str] = (),
     shares_cores: bool = False,
+    admission: Admission | None = None,
 ) -> dict[str, Any]:
     """
     Start ``server`` afresh, in a directory of its own, load it once, and stop it.
@@ -348,15 +357,20 @@ def measure(
     :param fill: arguments of a run of the generator beforehand, between which and the measurement
         the server is stopped and started.
     :param shares_cores: whether the server may use all cores: for its store, which works beside it.
+    :param admission: how the generator's members come in; without, nobody is asked.
     :return: what the generator printed; after a fill also ``bytes_per_entry``.
     :raises BenchError: if either of them fails, with the end of the server's log.
     """
     its_cores = os.sched_getaffinity(0) if shares_cores else {cores.server}
     timeout = duration + GENERATOR_TIMEOUT
+    door = admission or Admission(connections)
 
     def run(options: list[str], arguments: Sequence[str]) -> Any:
+        options = [*options, *door.server_options(directory)]
         with running(server, connections, its_cores, directory, options) as where:
-            return _generate(generator, [*where, *arguments], cores.generator, timeout)
+            _prepare(door, int(where[1]))
+            arguments = [*where, *arguments, *door.generator_arguments(directory)]
+            return _generate(generator, arguments, cores.generator, timeout)
 
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(working_directory())

@@ -36,6 +36,7 @@ enum {
     MAX_JOINING = 64, /* connections that are being opened or joined at any time */
     SENDER_DIGITS = 4,
     CHANGE_DIGITS = 8,
+    MAX_TOKEN_BYTES = 12000,
     MAX_SENDERS = 10000, /* what SENDER_DIGITS can tell apart */
     SAMPLES_PER_SECOND = 1000000,
     MARKUP_BYTES = 24, /* of "changes", not counted by --size's filler */
@@ -82,6 +83,7 @@ struct options {
     double rate, warm, duration; /* changes a second; seconds */
     bool documents, half;
     int nodes, entries;
+    const char *tokens; /* a file */
 };
 
 static struct options options = {
@@ -162,6 +164,7 @@ static bool measuring, pushing; /* pushing: a change that is complete is followe
 static uint32_t *samples; /* us: of a change until all had it, while measuring; or of a join */
 static size_t sample_count, sample_capacity;
 static uint64_t started_at;
+static char **tokens;     /* one for each connection; NULL where they show none */
 static uint64_t read_at; /* when the bytes that are being handled were read */
 static char *filler;
 static char *push_text;
@@ -278,13 +281,18 @@ static void send_frame(struct connection *connection, int opcode, const void *pa
 
 static void send_upgrade(struct connection *connection)
 {
-    char request[400];
+    char request[400 + MAX_TOKEN_BYTES];
     int length = snprintf(
         request, sizeof request,
         "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " SAMPLE_KEY "\r\n"
-        "Sec-WebSocket-Version: 13\r\n\r\n",
+        "Sec-WebSocket-Version: 13\r\n",
         options.port);
+    if (tokens)
+        length += snprintf(request + length, sizeof request - length,
+                           "Sec-WebSocket-Protocol: phoenix, base64url.bearer.phx.%s\r\n",
+                           tokens[connection - connections]);
+    length += snprintf(request + length, sizeof request - length, "\r\n");
     buffer_append(&connection->out, request, length);
     flush(connection);
 }
@@ -1020,10 +1028,11 @@ static void measure_idle(void)
     double join_cpu_us = (process_cpu(options.server_pid) - cpu_before) / 1000.0;
     long memory_after = process_memory(options.server_pid);
     printf("{\"mode\":\"idle\",\"members\":%d,\"flows\":%d,\"warm_members\":%d,"
-           "\"join_seconds\":%.3f,\"join_cpu_us\":%.1f,\"memory_before_kb\":%ld,"
-           "\"memory_after_kb\":%ld,\"memory_kb_per_connection\":%.2f}\n",
+           "\"join_seconds\":%.3f,\"joins_per_second\":%.1f,\"join_cpu_us\":%.1f,"
+           "\"memory_before_kb\":%ld,\"memory_after_kb\":%ld,"
+           "\"memory_kb_per_connection\":%.2f}\n",
            options.members, flow_count, options.warm_members, join_seconds,
-           join_cpu_us / options.members, memory_before, memory_after,
+           options.members / join_seconds, join_cpu_us / options.members, memory_before, memory_after,
            (double)(memory_after - memory_before) / options.members);
 }
 
@@ -1160,6 +1169,25 @@ static void make_senders(void)
     }
 }
 
+/* Reads a token for each connection, a line each, in the base64url that a subprotocol has. */
+static void read_tokens(int count)
+{
+    char line[MAX_TOKEN_BYTES + 2];
+    FILE *file = fopen(options.tokens, "r");
+    if (!file)
+        die(options.tokens);
+    tokens = allocate(count, sizeof *tokens);
+    for (int i = 0; i < count; i++) {
+        if (!fgets(line, sizeof line, file))
+            fail("%d connections, but only %d tokens", count, i);
+        line[strcspn(line, "\n")] = 0;
+        tokens[i] = strdup(line);
+        if (!tokens[i])
+            die("strdup");
+    }
+    fclose(file);
+}
+
 static void set_up(void)
 {
     static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789 ABCDEFGHIJKLMNOP";
@@ -1186,6 +1214,8 @@ static void set_up(void)
     push_text = allocate(push_capacity, 1);
     sample_capacity = (size_t)((options.duration + 1) * SAMPLES_PER_SECOND);
     samples = allocate(sample_capacity, sizeof *samples);
+    if (options.tokens)
+        read_tokens(count);
     epoll_fd = epoll_create1(0);
     started_at = now();
 }
@@ -1221,6 +1251,8 @@ static const char usage[] =
     "  --stuck N           when done, measure once more while the last N members read nothing\n"
     "  --stuck-bytes N     sent to each of them before that (default 3 MiB)\n"
     "  --warm-members N    for idle and load: join first, stay, and are not counted (default 0)\n"
+    "  --tokens FILE       with a token for each connection, a line each, in base64url: it shows\n"
+    "                      the token as phoenix.js does, by a subprotocol\n"
     "  --warm SECONDS      of load before measuring (default 0.5)\n"
     "  --duration SECONDS  of measuring (default 3)\n"
     "  --help\n";
@@ -1252,7 +1284,8 @@ static void read_options(int argc, char **argv)
         {"entries", required_argument, NULL, 'E'},  {"half", no_argument, NULL, 'H'},
         {"stuck", required_argument, NULL, 'S'},
         {"stuck-bytes", required_argument, NULL, 'B'},
-        {"help", no_argument, NULL, 'h'},           {0},
+        {"tokens", required_argument, NULL, 'T'},   {"help", no_argument, NULL, 'h'},
+        {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
@@ -1274,6 +1307,7 @@ static void read_options(int argc, char **argv)
         case 'H': options.half = true; break;
         case 'S': options.stuck = atoi(optarg); break;
         case 'B': options.stuck_bytes = atol(optarg); break;
+        case 'T': options.tokens = optarg; break;
         case 'h': fputs(usage, stdout); exit(0);
         default: wrong_usage();
         }
