@@ -1,4 +1,4 @@
-"""How a scenario's members come in: the keys, their tokens, and the flows that are shared with them."""
+"""How members come in: the keys, their tokens, and the flows that are shared with them."""
 
 from __future__ import annotations
 
