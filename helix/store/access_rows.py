@@ -32,6 +32,9 @@ from helix.errors import StoreCorrupt, StoreError
 _AUDIENCES = {SIGNED_IN: Audience.SIGNED_IN, ANYONE: Audience.LINK}
 _SUBJECTS = {audience: subject for subject, audience in _AUDIENCES.items()}
 
+_PLAIN = {role: Grant(role) for role in Role}
+"""Of the thousands of members that a flow may have, most have one of these."""
+
 
 @attrs.frozen
 class AccessRow:
@@ -144,7 +147,9 @@ def _grant_row(grant: Grant) -> AccessRow:
 
 def _grant_of(row: AccessRow) -> Grant:
     role = Role(row.role)
-    rest = msgspec.json.decode(row.details, type=dict) if row.details else {}
+    if not row.details:
+        return _PLAIN[role]
+    rest = msgspec.json.decode(row.details, type=dict)
     return parse_grant({"role": role.text, **rest})
 
 
