@@ -133,18 +133,22 @@ class Member:
                 return
 
     def _take(self, data: bytes) -> bytes:
+        """Take the head of the answer, and then frames; give what is left."""
+        if self._is_open:
+            return self.take_frames(data)
+        head, end, rest = data.partition(b"\r\n\r\n")
+        if not end:
+            return data
+        if b" 101 " not in head[:20]:
+            raise CrowdError(f"member {self.number} may not connect: {data[:300]!r}")
+        self._is_open = True
+        payload = json.dumps({"mode": "document", "client_id": f"client-{self.number:06}"})
+        self.send(frame(f'["1","1","flow:{self.flow}","phx_join",{payload}]'.encode()))
+        return self.take_frames(rest)
+
+    def take_frames(self, data: bytes) -> bytes:
         """Take whole frames; give what is left."""
         at = 0
-        if not self._is_open:
-            head, end, rest = data.partition(b"\r\n\r\n")
-            if not end:
-                return data
-            if b" 101 " not in head[:20]:
-                raise CrowdError(f"member {self.number} may not connect: {data[:300]!r}")
-            self._is_open = True
-            payload = json.dumps({"mode": "document", "client_id": f"client-{self.number:06}"})
-            self.send(frame(f'["1","1","flow:{self.flow}","phx_join",{payload}]'.encode()))
-            data = rest
         while len(data) - at >= 2:
             size, begin = data[at + 1], at + 2
             if size == 126:
@@ -284,7 +288,6 @@ class Crowd:
         self._port = port
         self._epoll = select.epoll()
         self._readers: dict[int, Member | Asker] = {}
-        self._askers: list[Asker] = []
         self._opened: dict[bytes, list[int]] = {}
         self._beating = 0
         self._beat_at = time.monotonic()
@@ -298,9 +301,15 @@ class Crowd:
         self._epoll.close()
 
     def asker(self, token: str) -> Asker:
+        """Make what asks, by a token."""
         asker = Asker(self._port, token)
         self._watch(asker)
         return asker
+
+    def dismiss(self, asker: Asker) -> None:
+        """End what asks."""
+        del self._readers[asker.fileno()]
+        asker.close()
 
     def join(self, wanted: Iterable[tuple[str, str, str]], seconds: float) -> list[Member]:
         """

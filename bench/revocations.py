@@ -23,7 +23,7 @@ from random import Random
 from statistics import median
 
 from admission import OWNER, RequestRefused, Rest, member_id, signer
-from crowd import Answer, Crowd, CrowdError, Member
+from crowd import Answer, Asker, Crowd, CrowdError, Member
 from databases import sqlite_store
 from run import raise_descriptor_limit, say
 from servers import (
@@ -136,12 +136,14 @@ class Daemon:
     """What the daemon says of itself, for its administrator."""
 
     def __init__(self, port: int, pid: int) -> None:
-        self._rest = Rest(port, signer("hs256").token("operator", admin=True))
+        self._port = port
         self._pid = pid
+        self._token = signer("hs256").token("operator", admin=True)
 
     def metrics(self) -> dict[str, float]:
         """The metrics by name, their labels a part of it."""
-        text: str = self._rest.ask("GET", "/metrics")
+        with Rest(self._port, self._token) as rest:
+            text: str = rest.ask("GET", "/metrics")
         lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in lines}
 
@@ -176,7 +178,7 @@ class Trial:
         self._daemon = Daemon(port, pid)
         self._crowd = crowd
         self._owner = signer("hs256").token(OWNER, create=["team-*"])
-        self._askers = [crowd.asker(self._owner) for _ in range(ASKERS)]
+        self._askers: list[Asker] = []
         self._editors: list[Member] = []
         self._listed: list[Member] = []
         self._grouped: list[Member] = []
@@ -328,6 +330,7 @@ class Trial:
     def _measured(self, title: str) -> Iterator[list[Told]]:
         """Make a row of what is done meanwhile, once all who are to be told have been."""
         told: list[Told] = []
+        self._askers = [self._crowd.asker(self._owner) for _ in range(ASKERS)]
         late, cpu, began = self._daemon.late(), self._daemon.cpu(), time.monotonic()
         yield told
         until = time.monotonic() + PATIENCE
@@ -336,6 +339,8 @@ class Trial:
             if time.monotonic() > until:
                 raise CrowdError(f"{title}: somebody wasn't told within {PATIENCE:g} s")
         share = (self._daemon.cpu() - cpu) / (time.monotonic() - began)
+        while self._askers:
+            self._crowd.dismiss(self._askers.pop())
         self._gone.update(one.member for one in told)
         row = make_row(title, told, self._daemon.late() - late, share)
         say(str(row))

@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ import pytest
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))  # its modules are scripts beside each other, not a package
 
+admission = importlib.import_module("admission")
 attacker = importlib.import_module("attacker")
 importlib.import_module("attacks")  # which are added by that
+crowd = importlib.import_module("crowd")
 report = importlib.import_module("report")
+revocations = importlib.import_module("revocations")
 run = importlib.import_module("run")
 scenarios = importlib.import_module("scenarios")
 servers = importlib.import_module("servers")
@@ -295,6 +299,97 @@ def test_storm_is_measured_on_a_daemon(programs: dict[str, Path], more: list[str
     assert figures["looks"] > 0
 
 
+JOINS = ["--mode", "idle", "--members", "20", "--group", "5", "--warm-members", "5"]
+
+
+def measure_joins(programs: dict[str, Path], admission: Any) -> dict[str, Any]:
+    figures: dict[str, Any] = servers.measure(
+        servers.make_helix("memory"),
+        programs["wsgen"],
+        JOINS,
+        connections=25,
+        duration=0,
+        cores=servers.Cores.choose(),
+        admission=admission,
+    )
+    return figures
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "door",
+    [
+        admission.Admission(25, flows=5),
+        admission.Admission(25, "rs256"),
+        admission.Admission(25, "es256", flows=5),
+        admission.Admission(25, "es256", flows=5, by_list=True),
+    ],
+)
+def test_joins_are_measured_on_a_daemon(programs: dict[str, Path], door: Any) -> None:
+    figures = measure_joins(programs, door)
+    assert figures["members"] == 20
+    assert figures["joins_per_second"] == pytest.approx(20 / figures["join_seconds"], rel=0.05)
+
+
+@needs_compiler
+def test_only_who_is_let_in_joins(programs: dict[str, Path]) -> None:
+    with pytest.raises(servers.BenchError, match="refused"):
+        measure_joins(programs, admission.Admission(25, "es256", flows=0, by_list=True))
+
+
+@needs_compiler
+def test_each_connection_needs_a_token(programs: dict[str, Path]) -> None:
+    with pytest.raises(servers.BenchError, match="25 connections, but only 20 tokens"):
+        measure_joins(programs, admission.Admission(20, "es256"))
+
+
+def test_revocations_are_measured_on_a_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revocations, "BESIDE", 2)
+    plan = revocations.Plan(members=40, flows=2, revocations=5, rate=20, edits=10)
+    rows = revocations.run_trial(plan)
+    assert [len(row.since_sent) for row in rows] == [5, 2, 2, 2]
+    for row in rows:
+        assert 0 <= row.since_done[0] <= row.since_sent[-1] < revocations.PATIENCE
+        assert str(row).count("|") == revocations.HEAD.partition("\n")[0].count("|")
+
+
+@pytest.fixture
+def member() -> Iterator[Any]:
+    """A member who has three entries, and no server."""
+    member = crowd.Member(7, "plan", "ada", "", {})
+    member.version = 3
+    yield member
+    member.close()
+
+
+def text_frame(event: str, payload: str) -> bytes:
+    text = f'["1",null,"flow:plan","{event}",{payload}]'.encode()
+    return bytes([0x81, len(text)]) + text
+
+
+def test_a_member_of_the_crowd_must_get_every_entry(member: Any) -> None:
+    member.take_frames(text_frame("entries", '{"entries":[{"version":4},{"version":5}]}'))
+    assert member.version == 5
+    with pytest.raises(crowd.CrowdError, match="has 5, and got 7"):
+        member.take_frames(text_frame("entries", '{"entries":[{"version":7}]}'))
+
+
+def test_a_member_of_the_crowd_gets_no_entry_after_its_access_is_gone(member: Any) -> None:
+    rest = text_frame("phx_close", "{}")
+    assert member.take_frames(text_frame("access_revoked", "{}") + rest[:5]) == rest[:5]
+    assert member.revoked_at is not None
+    assert member.closed_at is None
+    member.take_frames(rest)
+    assert member.closed_at >= member.revoked_at
+    with pytest.raises(crowd.CrowdError, match="may not see"):
+        member.take_frames(text_frame("entries", '{"entries":[{"version":4}]}'))
+
+
+def test_a_member_of_the_crowd_may_not_be_closed_otherwise(member: Any) -> None:
+    with pytest.raises(crowd.CrowdError, match="phx_close"):
+        member.take_frames(text_frame("phx_close", "{}"))
+
+
 @needs_compiler
 def test_flows_are_filled_on_a_daemon(programs: dict[str, Path]) -> None:
     figures = servers.measure(
@@ -357,6 +452,23 @@ def test_ratios_are_taken_within_a_round(record: dict[str, Any]) -> None:
         record["measurements"], "closed-100", "helix", "deliveries_per_second"
     )
     assert ratios == pytest.approx([0.9, 0.88, 0.8])
+
+
+def test_a_figure_is_shown_as_above_another_scenarios(record: dict[str, Any]) -> None:
+    record["servers"]["memory"] = "Memory"
+    record["measurements"] = [
+        make_measurement(
+            number, "memory", name, "idle", joins_per_second=600, join_cpu_us=open_cost + cost
+        )
+        for name, cost in (("joins-open", 0), ("joins-rs256", 300))
+        for number, open_cost in enumerate([900, 1800, 1000])
+    ]
+    rows = [line for line in report.markdown(record).splitlines() if "| joins-rs256 |" in line]
+    assert rows == [
+        "| joins-rs256 | connects and joins a second | ≥ 500 | 600 (600 to 600) | met |",
+        "| joins-rs256 | CPU per connect and join, us |  | 1,300 (1,200 to 2,100) |  |",
+        "| joins-rs256 | above joins-open, us |  | 300 (300 to 300) |  |",
+    ]
 
 
 def test_a_round_without_the_limit_has_no_ratio(record: dict[str, Any]) -> None:
@@ -482,6 +594,7 @@ def test_every_scenario_says_how_many_connections_it_opens() -> None:
         numbers = dict(zip(paired[::2], paired[1::2], strict=True))
         opened = int(numbers["--members"]) + int(numbers.get("--warm-members", 0))
         assert opened == scenario.connections
+        assert not scenario.flows or opened == scenario.flows * int(numbers["--group"])
 
 
 def test_the_list_names_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
