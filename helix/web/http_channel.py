@@ -52,14 +52,16 @@ class Channel(HTTPChannel):
     _is_refused = False
 
     def connectionMade(self) -> None:
+        self._keep_alive, self.timeOut = self.timeOut, ARRIVAL_TIMEOUT
         super().connectionMade()
-        self._keep_alive = self.setTimeout(ARRIVAL_TIMEOUT)
 
     def dataReceived(self, data: bytes) -> None:
         if self._is_refused:  # TLS hands on what comes up to the other's end
             return
         if self._is_idle:
             self._is_idle = False
+            # To call a timer sooner, Twisted looks for it among those of all connections.
+            self.setTimeout(None)
             self.setTimeout(ARRIVAL_TIMEOUT)
         self._fresh += len(data)
         if self._fresh >= PROGRESS_BYTES:

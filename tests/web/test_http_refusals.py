@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from twisted.internet.base import DelayedCall
 
 from helix.web.http_channel import ARRIVAL_TIMEOUT
 from tests.support.daemon import Daemon
@@ -286,3 +287,23 @@ def test_sec5_request_has_no_more_time_for_a_long_keep_alive() -> None:
     connection.send(b"GET /healthz HTTP/1.1\r\n")
     stay_idle(stack, ARRIVAL_TIMEOUT + 2)
     assert connection.transport.disconnecting
+
+
+def test_no_timer_of_a_connection_is_set_to_an_earlier_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Twisted would look for it among the timers of all connections, one by one."""
+    earlier: list[float] = []
+    reset = DelayedCall.reset
+
+    def watched(call: DelayedCall, seconds: float) -> None:
+        if call.seconds() + seconds < call.getTime():
+            earlier.append(seconds)
+        reset(call, seconds)
+
+    monkeypatch.setattr(DelayedCall, "reset", watched)
+    connection = Stack(keep_alive=IDLE).connect()
+    for _ in range(2):
+        connection.request("GET", "/healthz")
+    assert len(connection.answers) == 2
+    assert earlier == []
