@@ -224,6 +224,7 @@ def build_server(
             signed_in.learn(entries)
 
     access.on_credentials = learn
+    access.on_set_back = api_keys.set_back
     authenticator = authenticator or make_authenticator(
         config,
         keys.sources,

@@ -318,6 +318,11 @@ class KeyBook(Service):
             self._read()
         return waiter
 
+    def set_back(self) -> None:
+        """The store may have other keys than before: read them, and revoke those that are gone."""
+        if self._known is not None:
+            self.refresh().addErrback(lambda _: None)  # it was logged, and will be tried again
+
     def revoke(self, key_id: str) -> None:
         """Forget a key that the store has no more. ``revoked`` is told of it in this call."""
         if self._known is not None:

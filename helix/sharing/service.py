@@ -22,6 +22,9 @@ from helix.records import AuditEntry
 POLL_SECONDS = 0.5
 """How often the store is asked what other processes have changed."""
 
+POLLS_TO_LOOK_BACK = 20
+"""After how many of these it is asked, too, whether it was set back."""
+
 CHANGES_AT_ONCE = 1000
 """Of how many changes each question learns."""
 
@@ -119,6 +122,7 @@ class AccessService(Service):
     :param clock: the reactor.
 
     :ivar on_credentials: is told what was done to credentials, by any process.
+    :ivar on_set_back: is told that credentials may be others than before, without a word of that.
     """
 
     name = "access"
@@ -127,12 +131,14 @@ class AccessService(Service):
 
     def __init__(self, store: IAccessStore, clock: IReactorTime) -> None:
         self.on_credentials: OnCredentials | None = None
+        self.on_set_back: Callable[[], object] | None = None
         self._store = store
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
         self._unread: dict[_Watched, None] = {}
         self._newest: int | None = None
         self._polling: IDelayedCall | None = None
+        self._polls = 0
         self._is_away = False
 
     def startService(self) -> None:
@@ -317,8 +323,12 @@ class AccessService(Service):
 
     def _poll(self) -> None:
         self._polling = None
-        asked = self._store.changes(self._newest, CHANGES_AT_ONCE)
-        asked.addCallbacks(self._learn, self._learn_nothing)
+        self._polls += 1
+        if self._newest is not None and self._polls % POLLS_TO_LOOK_BACK == 0:
+            asked = self._store.changes(None, 1).addCallback(self._look_back)
+        else:
+            asked = self._store.changes(self._newest, CHANGES_AT_ONCE).addCallback(self._learn)
+        asked.addErrback(self._learn_nothing)
         asked.addErrback(lambda failure: self._log.failure("A change of access is lost", failure))
         asked.addBoth(self._wait)
 
@@ -351,6 +361,22 @@ class AccessService(Service):
         if credentials and self.on_credentials is not None:
             self.on_credentials(credentials)
         return len(entries) >= CHANGES_AT_ONCE
+
+    def _look_back(self, entries: Sequence[AuditEntry]) -> bool:
+        """
+        See whether the store has less than is known: a backup was put back, perhaps.
+
+        :return: that what is new may be asked for at once.
+        """
+        newest = entries[-1].number if entries else 0
+        if newest < (self._newest or 0):
+            self._log.warn("The store was set back, so all access is read again")
+            self._newest = newest
+            for watched in list(self._watched.values()):
+                self._read(watched)
+            if self.on_set_back is not None:
+                self.on_set_back()
+        return True
 
     def _learn_nothing(self, failure: Failure) -> None:
         failure.trap(HelixError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -526,6 +527,28 @@ def test_acc125_a_watch_that_fails_keeps_nothing_from_others(watching: Watching)
     assert watching.told == ["ada"]
     assert len(watching.world.failures) == 1
     watching.world.failures.clear()
+
+
+def test_acc125_a_store_that_was_set_back_is_read_anew(watching: Watching) -> None:
+    heard: list[str] = []
+    watching.service.on_set_back = lambda: heard.append("set back")
+    backup = copy.deepcopy(watching.store.access)
+    watching.watch()
+    watching.held.let_through()
+    watching.give(FlowAccess("bob"))
+    watching.poll()
+    watching.held.let_through()
+    assert watching.watches[0].access.owner == "bob"
+    watching.held._store = backup
+    for _ in range(20):
+        watching.poll()
+    watching.held.let_through()
+    assert watching.watches[0].access.owner == "ada"
+    assert heard == ["set back"]
+    backup.change("f", lambda _: FlowAccess("cy"), AUDITED)
+    watching.poll()
+    watching.held.let_through()
+    assert watching.watches[0].access.owner == "cy"
 
 
 def test_acc125_credentials_are_told_of_in_order(watching: Watching) -> None:
