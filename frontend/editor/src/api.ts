@@ -2,7 +2,7 @@
 
 import { type Actor, authorOf, type FlowDocument, type FlowEntry, type JsonObject } from "helix-flows";
 
-import { credentials } from "./credentials";
+import { credentials, isGuest } from "./credentials";
 import { thePerson } from "./person";
 import { told } from "./told";
 
@@ -14,7 +14,8 @@ export interface ListedFlow {
   node_count: number;
   edge_count: number;
   updated_at: number;
-  /** What this person may do with it, where the server asks who people are. */
+  /** This person's role in it, and what they may do with it, where the server asks who people are. */
+  role?: string | null;
   may?: readonly string[];
 }
 
@@ -55,13 +56,95 @@ export interface NamedVersion {
   tags?: JsonObject;
 }
 
+/** Who makes the requests of this page. */
+export interface Me {
+  /** Empty where the server doesn't know. */
+  id: string;
+  /** What others see; empty if nobody has said. */
+  name: string;
+  color: string;
+  kind: "person" | "service" | "guest";
+}
+
+/** How clients may show who they are. */
+export interface Ways {
+  /** By tokens, which another application gives. */
+  tokens: boolean;
+  /** By a proxy that names them. */
+  header: boolean;
+  /** By signing in at these addresses, which are relative to the editor's. */
+  oidc: { sign_in: string; sign_out: string } | null;
+}
+
+/** The roles, from the least to the highest. */
+export const ROLES = ["viewer", "commenter", "proposer", "editor", "owner"] as const;
+
+export type Role = (typeof ROLES)[number];
+
+/** What somebody has: a role, or one that is narrowed to places of the document or marked with tags. */
+export type Grant = Role | { role: Role; paths?: readonly string[]; tags?: JsonObject };
+
+/** What a flow gives to those whom it doesn't name. */
+export interface GeneralAccess {
+  who: "restricted" | "signed-in" | "link";
+  role: Role | null;
+}
+
+/** What a flow gives, by the ids of people and groups. */
+export interface FlowAccess {
+  owner: string | null;
+  members: Record<string, Grant>;
+  groups: Record<string, Grant>;
+  general: GeneralAccess;
+}
+
+/** What a flow gives, with the tag of that state, for changes of it. */
+export interface TaggedAccess {
+  access: FlowAccess;
+  tag: string | null;
+}
+
+/** A link by which guests come in. Times are Unix seconds. */
+export interface ShareLink {
+  id: string;
+  role: Role;
+  created_at: number;
+  created_by: string;
+  expires_at: number | null;
+  has_password: boolean;
+}
+
+/** A new link; `path` has its secret, which the server doesn't show again. */
+export interface NewLink extends ShareLink {
+  path: string;
+}
+
+/** How a guest comes in: by a link, or to a flow that is for anyone with its address. */
+export type Invitation = ({ link: string; password?: string } | { flow: string }) & { name: string };
+
+/** A guest's token. */
+export interface GuestToken {
+  token: string;
+  /** Unix seconds. */
+  expires_at: number;
+  flow_id: string;
+  role: Role;
+  principal_id: string;
+}
+
 /** Why the daemon refused, in words for people. */
 export class RestError extends Error {
   readonly status: number;
+  /** For programs: docs/errors.md lists the codes. `null` where the server gave none. */
+  readonly code: string | null;
+  /** In how many seconds the same request may succeed; `null` where that is unknown. */
+  readonly wait: number | null;
 
-  constructor(status: number, detail: string) {
+  constructor(status: number, detail: string, code: string | null = null, wait: number | null = null) {
     super(detail);
     this.status = status;
+    this.code = code;
+    this.wait = wait;
   }
 }
 
@@ -85,15 +168,23 @@ async function ask<T>(method: string, path: string, body?: BodyInit, type = "app
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
+/** Are called when the server asks who makes a request, or doesn't accept what it says of that. */
+export const refused = new Set<() => void>();
+
 /** Ask with the page's token, if it has one; once more with another where that holds no more. */
 async function request(method: string, path: string, more: RequestInit): Promise<Response> {
   const token = await credentials.token();
-  const answer = await send(method, path, more, token);
-  if (answer.status !== 401 || token === null) {
-    return answer;
+  let answer = await send(method, path, more, token);
+  if (answer.status === 401 && token !== null) {
+    credentials.forget();
+    answer = await send(method, path, more, await credentials.token());
   }
-  credentials.forget();
-  return send(method, path, more, await credentials.token());
+  if (answer.status === 401 && !isGuest()) {
+    for (const listener of refused) {
+      listener();
+    }
+  }
+  return answer;
 }
 
 function send(method: string, path: string, more: RequestInit, token: string | null): Promise<Response> {
@@ -109,10 +200,22 @@ function send(method: string, path: string, more: RequestInit, token: string | n
 async function check(answer: Response): Promise<void> {
   if (!answer.ok) {
     // A proxy may have answered anything.
-    const problem = (await answer.json().catch(() => null)) as { detail?: unknown } | null;
-    const detail = problem?.detail;
-    throw new RestError(answer.status, typeof detail === "string" ? detail : `The server answered ${answer.status}.`);
+    const problem = (await answer.json().catch(() => null)) as { detail?: unknown; code?: unknown } | null;
+    const { detail, code } = problem ?? {};
+    const wait = Number(answer.headers.get("Retry-After") ?? NaN);
+    throw new RestError(
+      answer.status,
+      typeof detail === "string" ? detail : `The server answered ${answer.status}.`,
+      typeof code === "string" ? code : null,
+      Number.isFinite(wait) ? wait : null,
+    );
   }
+}
+
+/** Read an answer about access, with its tag. */
+async function tagged(answer: Response): Promise<TaggedAccess> {
+  await check(answer);
+  return { access: (await answer.json()) as FlowAccess, tag: answer.headers.get("ETag") };
 }
 
 /** Read an answer as text; `null` if it has more than so many bytes. The rest isn't loaded. */
@@ -251,6 +354,53 @@ export const api = {
   },
   template: (id: string): Promise<ListedTemplate & { document: FlowDocument }> =>
     ask("GET", `/templates/${encodeURIComponent(id)}`),
+  me: (): Promise<Me> => ask("GET", "/me"),
+  ways: (): Promise<Ways> => ask("GET", "/auth"),
+  /** Sign out, at an address that `ways` gives; gives where to go then, if anywhere. */
+  async signOut(path: string): Promise<string | null> {
+    const answer = await fetch(`${told.base}/${path}`, { method: "POST", signal: AbortSignal.timeout(TIMEOUT) });
+    await check(answer);
+    const { location: next } = (await answer.json().catch(() => ({}))) as { location?: unknown };
+    return typeof next === "string" ? next : null;
+  },
+  /** Whether this person may see a flow, if the server knows who they are. */
+  async maySee(id: string): Promise<boolean> {
+    const answer = await request("GET", `${at(id)}/status`, {});
+    if (answer.status === 404) {
+      return false;
+    }
+    await check(answer);
+    return true;
+  },
+  async access(id: string): Promise<TaggedAccess> {
+    return tagged(await request("GET", `${at(id)}/access`, {}));
+  },
+  /**
+   * Change what a flow gives.
+   *
+   * @param tag of the state that was changed: if there is another one by now, the server refuses (412).
+   */
+  async changeAccess(id: string, patch: JsonObject, tag: string | null): Promise<TaggedAccess> {
+    const headers = { "Content-Type": "application/merge-patch+json", ...(tag === null ? {} : { "If-Match": tag }) };
+    return tagged(await request("PATCH", `${at(id)}/access`, { body: JSON.stringify(patch), headers }));
+  },
+  async links(id: string): Promise<ShareLink[]> {
+    return (await ask<{ links: ShareLink[] }>("GET", `${at(id)}/links`)).links;
+  },
+  createLink: (id: string, link: { role: Role; expires_in?: number; password?: string }): Promise<NewLink> =>
+    ask("POST", `${at(id)}/links`, JSON.stringify(link)),
+  revokeLink: (id: string, link: string): Promise<unknown> => ask("DELETE", `${at(id)}/links/${encodeURIComponent(link)}`),
+  /**
+   * Come in as a guest.
+   *
+   * @param token of the same guest, which is to be renewed.
+   */
+  async visit(invitation: Invitation, token: string | null): Promise<GuestToken> {
+    const headers = { "Content-Type": "application/json" };
+    const answer = await send("POST", "/guests", { body: JSON.stringify(invitation), headers }, token);
+    await check(answer);
+    return (await answer.json()) as GuestToken;
+  },
 };
 
 /** Give an error's message, whatever the error is. */

@@ -24,10 +24,33 @@ const NONE: Credentials = {
   forget: () => undefined,
 };
 
-export const credentials: Credentials = isFramed(window, told) ? new Embedding(window, told) : NONE;
+/** What the page has for all flows. */
+export const ownCredentials: Credentials = isFramed(window, told) ? new Embedding(window, told) : NONE;
+
+let guest: Credentials | null = null;
+
+/** What the page comes with: a guest's token, while it shows a flow to a guest. */
+export const credentials: Credentials = {
+  token: () => (guest ?? ownCredentials).token(),
+  subscribe: (listener) => ownCredentials.subscribe(listener),
+  forget: () => { (guest ?? ownCredentials).forget(); },
+};
+
+/** Tell whether the page comes as a guest. */
+export const isGuest = (): boolean => guest !== null;
+
+/** Come as a guest from now on. Returns a function that ends this. */
+export function comeAs(other: Credentials): () => void {
+  guest = other;
+  return () => {
+    if (guest === other) {
+      guest = null;
+    }
+  };
+}
 
 /** Give the `token` of one `FlowSync`: what there is for its first connection, and another one each time after that. */
-export function tokens(from: Credentials = credentials): () => Promise<string | null> {
+export function tokens(from: Credentials = ownCredentials): () => Promise<string | null> {
   let isFirst = true;
   return () => {
     if (!isFirst) {

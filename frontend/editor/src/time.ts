@@ -18,3 +18,14 @@ export function ago(at: number, now = Date.now() / 1000): string {
   }
   return "just now";
 }
+
+/** Write in how long `at` will be, in Unix seconds. */
+export function until(at: number, now = Date.now() / 1000): string {
+  const seconds = at - now;
+  for (const [unit, length] of UNITS) {
+    if (seconds >= length) {
+      return relative.format(Math.round(seconds / length), unit);
+    }
+  }
+  return "in less than a minute";
+}

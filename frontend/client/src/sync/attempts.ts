@@ -124,15 +124,17 @@ export class Attempts {
     clearTimeout(this.#asking);
   }
 
-  /** Ask for a new token; `null` if there is none to be had. */
+  /** Ask for a new token; `null` if there is none to be had, or only the same again. */
   async renewed(): Promise<string | null> {
     const { token } = this.#options;
     if (typeof token !== "function") {
       return null;
     }
     try {
+      const before = this.token;
       this.token = await token();
-      return this.token;
+      // The server would announce its end again, and again.
+      return this.token === before ? null : this.token;
     } catch (error) {
       // The next attempt to connect asks again.
       console.error(error);

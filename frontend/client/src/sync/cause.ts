@@ -23,7 +23,8 @@ const TIMEOUT = 5000;
 export async function examine(url: string, token: string | null | undefined): Promise<FlowError | "admitted" | null> {
   const address = url.replace(/^ws/, "http").replace(/\/+$/, "");
   // Browsers allow such a request from any page, and send the page's origin.
-  const options = { credentials: "omit", cache: "no-store" } as const;
+  // A page of the server itself connects with its cookies, so it asks with them.
+  const options = { credentials: "same-origin", cache: "no-store" } as const;
   const body = JSON.stringify({ token: token ?? undefined });
   let answer: Response;
   try {

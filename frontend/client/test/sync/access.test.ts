@@ -244,10 +244,21 @@ describe("tokens", () => {
 
   test("acc61 with the token of another person the page connects anew", async () => {
     const desk = new Desk();
-    const ada = await desk.join({ token: () => "token" });
+    const given = ["ada's", "ben's"];
+    const ada = await desk.join({ token: () => given.shift() ?? "ben's" });
     desk.server.tokenMood = () => ({ reason: "Another person", code: "forbidden", retry: false });
     desk.server.broadcast("token_expiring", { expires_at: 1_790_003_600 });
     await desk.until(() => desk.network.connects === 2 && ada.state.status.kind === "saved");
+  });
+
+  test("acc61 the same token again isn't shown again: its end would be announced again", async () => {
+    const desk = new Desk();
+    const asked = vi.fn(() => "the only one");
+    await desk.join({ token: asked });
+    desk.server.broadcast("token_expiring", { expires_at: 1_790_003_600 });
+    await desk.until(() => asked.mock.calls.length === 2);
+    await desk.pass(100);
+    expect(desk.server.heardEvents("access_token")).toEqual([]);
   });
 
   test("acc218 who has no token connects without one, and later with the one that there is then", async () => {

@@ -1,16 +1,20 @@
 import { type FlowDocument, type FlowEdge, type FlowNode, own, sanitizeNode } from "helix-flows";
 import { useFlow } from "helix-flows/react";
-import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { lazy, type RefObject, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
+import { personOf, useIdentity } from "../access/identity";
+import { useEnding } from "../access/useEnding";
 import { isEmbedded } from "../address";
+import { reasonOf } from "../api";
 import { tokens } from "../credentials";
 import { Guard } from "../Guard";
 import { labelOf } from "../kinds";
 import { openFlow } from "../opened";
-import { rename, thePerson } from "../person";
+import { rename } from "../person";
 import { server } from "../server";
 import { Question } from "../ui/Question";
+import { tell } from "../ui/Toasts";
 import { useUnsent } from "../useUnsent";
 import { numbered } from "../words";
 import { Canvas } from "./canvas/Canvas";
@@ -39,10 +43,12 @@ import { Naming } from "./people/Naming";
 import { Followed } from "./people/People";
 import { useConflicts } from "./people/useConflicts";
 import { useFollow } from "./people/useFollow";
-import { addable, mayMove, reachOf, ReachProvider, within } from "./reach";
+import { addable, mayConnect, mayMove, mayReconnect, mayRestore, reachOf, ReachProvider, within } from "./reach";
 import { Announcer } from "./status/announce";
 import { BrokenCanvas } from "./status/Broken";
-import { Closed, Held, Waiting } from "./status/Closed";
+import { Closed, Ended, Held, Waiting } from "./status/Closed";
+
+const ShareDialog = lazy(() => import("./sharing/ShareDialog"));
 
 /** State of the canvas that isn't part of the flow. */
 interface Canvassing {
@@ -59,8 +65,10 @@ const CALM: Canvassing = { isLocked: false, isBoxing: false, renamed: null, menu
 
 /** The editor of one flow, together with everybody else in it. */
 export function Editor({ flowId }: { flowId: string }) {
-  const [user] = useState(thePerson);
-  const [place] = useState(() => ({ ...server(), token: tokens() }));
+  const identity = useIdentity();
+  const { me, guest } = identity;
+  const [user] = useState(() => personOf(identity));
+  const [place] = useState(() => ({ ...server(), token: guest === null ? tokens() : () => guest.token() }));
   const flow = useFlow(flowId, { user, ...place, sanitizeNode: asItIsCalled });
   useUnsent(flowId);
   const { sync, document, nodes, edges, status, members } = flow;
@@ -70,21 +78,30 @@ export function Editor({ flowId }: { flowId: string }) {
   const [canvas, setCanvas] = useState(CALM);
   const [fieldsClosedFor, setFieldsClosedFor] = useState("");
   const { isLocked, isBoxing, renamed, menu } = canvas;
+  const ending = useEnding(sync, status);
   const mayEdit = flow.may?.includes("edit") ?? true;
-  const isReadOnly = !mayEdit || past !== null || status.kind === "closed";
+  const isReadOnly = !mayEdit || past !== null || status.kind === "closed" || ending !== null;
   // Until it is loaded, nobody would see what they change.
   const isAbsent = document === null;
   const isFixed = isReadOnly || isLocked || isAbsent;
+  const isShared = flow.may?.includes("manage") === true && ending === null;
+  if (sheet === "share" && !isShared) {
+    setSheet(null);
+  }
   const follow = useFollow(sync);
-  const actions = useActions(flow, isFixed);
-  const views = useViews(flow, actions);
-  const { dropped } = sync.state;
   const { paths } = flow;
   const reach = useMemo(() => reachOf(paths, document), [paths, document]);
+  const actions = useActions(flow, isFixed, (id) => mayMove(reach, id));
+  const views = useViews(flow, actions);
+  const { dropped } = sync.state;
   const kinds = useMemo(() => addable(paths), [paths]);
   const drawn = useMemo(
     () => (paths === null ? nodes : nodes.map((node) => (mayMove(reach, node.id) ? node : { ...node, draggable: false }))),
     [paths, nodes, reach],
+  );
+  const drawnEdges = useMemo(
+    () => (paths === null ? edges : edges.map((edge) => (mayReconnect(reach, edge.id) ? edge : { ...edge, reconnectable: false }))),
+    [paths, edges, reach],
   );
   useConflicts(sync);
   useDropped(sync, dropped, views.restore);
@@ -105,6 +122,9 @@ export function Editor({ flowId }: { flowId: string }) {
   };
   const commands = within(commandsOf(actions, views, flow, {
     isReadOnly: isReadOnly || isAbsent,
+    isOpen: me === null && guest === null,
+    isShared,
+    hasHome: me !== null || guest === null,
     isLocked,
     setLocked: (next) => { ask({ isLocked: next }); },
     isBoxing,
@@ -128,6 +148,21 @@ export function Editor({ flowId }: { flowId: string }) {
   }
   useKeptInSight(areProperties && selected.length === 1 ? (selected[0] ?? "") : "");
   useTabbedInSight();
+  /** Let others see another name. */
+  const called = (name: string): void => {
+    if (guest === null) {
+      sync.setPresence({ name });
+      return;
+    }
+    // Its name is in its token, with which it comes in again.
+    guest.rename(name).then(
+      () => {
+        sync.stop();
+        sync.start();
+      },
+      (error: unknown) => { tell(`Couldn't change your name: ${reasonOf(error)}`); },
+    );
+  };
   const { setCursor, onNodesChange, onEdgesChange, onConnect, onReconnect } = flow;
   const calls = useMemo(
     () => ({ setCursor, onNodesChange, onEdgesChange, onConnect, onReconnect }),
@@ -160,10 +195,11 @@ export function Editor({ flowId }: { flowId: string }) {
           <Canvas
             sync={sync}
             nodes={drawn}
-            edges={edges}
+            edges={drawnEdges}
             document={document}
             past={past}
             isLocked={isFixed}
+            isConnectable={mayConnect(reach)}
             isBoxing={isBoxing}
             calls={calls}
             actions={latest}
@@ -209,10 +245,11 @@ export function Editor({ flowId }: { flowId: string }) {
         )}
         <Guard of={members}><Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} /></Guard>
         <ZoomBar commands={commands} isLocked={isLocked} isBoxing={isBoxing} />
-        {isHistoryOpen && <History flowId={flowId} version={sync.state.version} namesChanged={sync.state.namesChanged} isReadOnly={!mayEdit} onShow={setPast} onClose={closeHistory} />}
+        {isHistoryOpen && <History flowId={flowId} version={sync.state.version} namesChanged={sync.state.namesChanged} isReadOnly={!mayEdit} mayRestore={mayRestore(paths, document, past)} onShow={setPast} onClose={closeHistory} />}
         {status.kind === "closed" && <Closed sync={sync} status={status} document={document} />}
-        {status.kind === "held" && <Held sync={sync} status={status} />}
-        {status.kind === "offline" && document === null && <Waiting status={status} onRetry={sync.retryNow} />}
+        {status.kind === "held" && ending === null && <Held sync={sync} status={status} />}
+        {status.kind !== "closed" && ending !== null && <Ended ending={ending} status={status} />}
+        {status.kind === "offline" && ending === null && document === null && <Waiting status={status} onRetry={sync.retryNow} />}
       </main>
       {menu !== null && (
         <ContextMenu place={menu} commands={menuOf(commands, selected.length > 0)} onClose={() => { ask({ menu: null }); }} />
@@ -237,8 +274,13 @@ export function Editor({ flowId }: { flowId: string }) {
       {sheet === "name" && (
         <Naming
           onClose={() => { setSheet(null); }}
-          onName={(name) => { sync.setPresence({ name: rename(name).name }); }}
+          onName={(name) => { called(rename(name).name); }}
         />
+      )}
+      {sheet === "share" && (
+        <Suspense fallback={null}>
+          <ShareDialog flowId={flowId} title={title} members={members} onClose={() => { setSheet(null); }} />
+        </Suspense>
       )}
     </div>
   );

@@ -3,13 +3,16 @@ import "../styles/flow.css";
 
 import { ReactFlowProvider } from "@xyflow/react";
 
+import { FlowGate } from "../access/FlowGate";
 import { Editor } from "./Editor";
 
 /** One flow. */
 export default function FlowPage({ flowId }: { flowId: string }) {
   return (
-    <ReactFlowProvider>
-      <Editor flowId={flowId} />
-    </ReactFlowProvider>
+    <FlowGate flowId={flowId}>
+      <ReactFlowProvider>
+        <Editor flowId={flowId} />
+      </ReactFlowProvider>
+    </FlowGate>
   );
 }

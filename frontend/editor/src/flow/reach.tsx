@@ -1,6 +1,6 @@
 /** What of a flow one may change, where that isn't all of it. */
 
-import { type FlowDocument, mayChange, own, readPaths } from "helix-flows";
+import { diff, firstOutside, type FlowDocument, mayChange, own, readPaths } from "helix-flows";
 import { createContext, type ReactNode, useContext } from "react";
 
 import { KINDS } from "../kinds";
@@ -47,6 +47,17 @@ export function mayMove(reach: Reach, id: string): boolean {
   return POSITION.every((place) => reach(["nodes", id, ...place]));
 }
 
+/** Tell whether edges may be drawn. */
+export const mayConnect = (reach: Reach): boolean => reach(["edges", NEW]);
+
+/** Tell whether an edge may be led to other nodes. */
+export const mayReconnect = (reach: Reach, id: string): boolean => ["source", "target"].every((end) => reach(["edges", id, end]));
+
+/** Tell whether a flow may be brought back to how it was. */
+export function mayRestore(paths: readonly string[] | null, document: FlowDocument | null, past: FlowDocument | null): boolean {
+  return paths === null || document === null || past === null || firstOutside(readPaths(paths), diff(document, past), document) === null;
+}
+
 /** What of each selected element the commands change, besides nodes and edges as such. */
 const CHANGED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "lock-nodes": [["draggable"]],
@@ -89,7 +100,7 @@ export function within(
       case "group": case "ungroup":
         return isWhole && added.size > 0;
       case "connect":
-        return reach(["edges", NEW]);
+        return mayConnect(reach);
       case "rename":
         return selected.every((one) => reach(labelOf(placeOf(one))));
       case "layout":

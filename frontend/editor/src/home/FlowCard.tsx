@@ -3,8 +3,9 @@ import { CloudUpload, Copy, Download, Ellipsis, Pencil, Trash2 } from "lucide-re
 import { type KeyboardEvent, memo, useEffect, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 
+import { creating, useMayCreate } from "../access/creating";
 import { flowPath, follow } from "../address";
-import { api, type ListedFlow, LONGEST_TITLE, may, reasonOf } from "../api";
+import { api, type ListedFlow, LONGEST_TITLE, may, reasonOf, RestError } from "../api";
 import { download } from "../files";
 import { isInputMethods } from "../flow/commands/keys";
 import { Guard } from "../Guard";
@@ -49,7 +50,10 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
   }, [isDrawn, flow.id, flow.version]);
 
   const title = flow.title || "Untitled flow";
+  const mayCreate = useMayCreate();
   const [mayRename, mayRemove] = [may(flow, "edit"), may(flow, "manage")];
+  // A server that asks nobody gives no roles.
+  const marks = [...(flow.role == null || flow.role === "owner" ? [] : ["Shared with you"]), ...(mayRename ? [] : ["Read only"])];
   const keys = [...(mayRename ? ["F2"] : []), ...(mayRemove ? ["Delete"] : [])];
   const carryOut = (what: string, change: Promise<unknown>, after?: () => void): void => {
     change.then(
@@ -59,6 +63,13 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
       },
       (error: unknown) => { tell(`Couldn't ${what} “${title}”: ${reasonOf(error)}`); },
     );
+  };
+  const save = (): void => { carryOut("save", api.export(flow.id).then((file) => { download(`${safeName(flow.title)}.json`, file); })); };
+  const duplicate = (): void => {
+    creating(api.duplicate(flow.id)).then(onChange, (error: unknown) => {
+      const isForbidden = error instanceof RestError && error.status === 403;
+      tell(`Couldn't duplicate “${title}”: ${reasonOf(error)}`, isForbidden ? { label: "Save as a file", run: save } : undefined);
+    });
   };
   const focus = (card: Element | null | undefined): void => {
     card?.querySelector<HTMLElement>(".open")?.focus();
@@ -113,14 +124,15 @@ export const FlowCard = memo(function FlowCard({ flow, people, unsent, onChange 
         ) : (
           <div className="muted">Changed {ago(flow.updated_at)}</div>
         )}
+        {marks.length > 0 && <div className="muted">{marks.join(" · ")}</div>}
         {unsent > 0 && <div className="unsent"><CloudUpload size={14} aria-hidden /> {numbered(unsent, "unsent change")}</div>}
       </div>
       <Menu
         label={`Actions for ${title}`}
         items={[
           ...(mayRename ? [{ label: "Rename", icon: Pencil, run: () => { setNaming(true); } }] : []),
-          { label: "Duplicate", icon: Copy, run: () => { carryOut("duplicate", api.duplicate(flow.id)); } },
-          { label: "Save as a file", icon: Download, run: () => { carryOut("save", api.export(flow.id).then((file) => { download(`${safeName(flow.title)}.json`, file); })); } },
+          ...(mayCreate ? [{ label: "Duplicate", icon: Copy, run: duplicate }] : []),
+          { label: "Save as a file", icon: Download, run: save },
           ...(mayRemove ? [{ label: "Delete", icon: Trash2, run: remove }] : []),
         ]}
       >

@@ -3,6 +3,10 @@ import "../styles/home.css";
 import { CloudOff, LayoutTemplate, Plus, Search, Upload } from "lucide-react";
 import { useDeferredValue, useEffect, useMemo, useState } from "react";
 
+import { creating, useMayCreate } from "../access/creating";
+import { IdentityProvider } from "../access/identity";
+import { personIn, useSession } from "../access/session";
+import { SignIn } from "../access/SignIn";
 import { flowPath, go } from "../address";
 import { api, type ListedFlow, MOST_FLOWS, PAGE, reasonOf } from "../api";
 import { store, stored } from "../storage";
@@ -37,7 +41,7 @@ function isOrder(text: string | null): text is Order {
 /** Make a flow, and open it. */
 async function create(what: Parameters<typeof api.create>[0]): Promise<void> {
   try {
-    go(flowPath((await api.create(what)).id));
+    go(flowPath((await creating(api.create(what))).id));
   } catch (error) {
     tell(`Couldn't create a flow: ${reasonOf(error)}`);
   }
@@ -45,8 +49,15 @@ async function create(what: Parameters<typeof api.create>[0]): Promise<void> {
 
 const createBlank = (): void => void create({ document: { title: "Untitled flow" } });
 
-/** The home page: flows and templates. */
+/** The home page: flows and templates; for who isn't known, how to sign in. */
 export default function Home() {
+  const session = useSession();
+  const me = personIn(session);
+  const identity = useMemo(() => ({ me, guest: null }), [me]);
+  return session.kind === "out" ? <SignIn what="see your flows" /> : <IdentityProvider value={identity}><Flows /></IdentityProvider>;
+}
+
+function Flows() {
   const [search, setSearch] = useState("");
   const [order, setOrder] = useState<Order>(() => {
     const kept = stored(ORDER_KEY);
@@ -61,6 +72,7 @@ export default function Home() {
   const counts = useMemo(() => new Map(allUnsent.map(({ flowId, count }) => [flowId, count])), [allUnsent]);
   const take = (files: readonly File[]): void => void importFiles(files).then(reload);
   const isDropping = useDrop(take);
+  const mayCreate = useMayCreate();
   useToastKeys();
   useEffect(() => {
     document.title = "Helix";
@@ -114,7 +126,7 @@ export default function Home() {
             )}
           </>
         )}
-        <Templates onChoose={(id) => void create({ template: id })} isReachable={error === null} />
+        {mayCreate && <Templates onChoose={(id) => void create({ template: id })} isReachable={error === null} />}
       </main>
     </div>
   );
@@ -140,19 +152,20 @@ interface EmptyProps {
 
 function Empty({ search, onSearch, onImport }: EmptyProps) {
   const { words, filter } = readQuery(search);
+  const mayCreate = useMayCreate();
   const isFiltered = Object.keys(filter).length > 0;
   return search.trim() === "" ? (
     <div className="empty">
       <LayoutTemplate size={32} aria-hidden />
-      <p>No flows yet. Create one, start from a template below, or drop files here.</p>
-      <div className="row">
+      <p>{mayCreate ? "No flows yet. Create one, start from a template below, or drop files here." : "No flows yet. Those that others share with you are here."}</p>
+      {mayCreate && <div className="row">
         <button className="button primary" onClick={createBlank}>
           <Plus size={16} aria-hidden /> Create your first flow
         </button>
         <ImportButton className="button" onImport={onImport}>
           <Upload size={16} aria-hidden /> Import files
         </ImportButton>
-      </div>
+      </div>}
     </div>
   ) : (
     <div className="empty">

@@ -1,6 +1,10 @@
 import { Plus, Search, Upload } from "lucide-react";
 import { type ReactNode, useEffect, useRef } from "react";
 
+import { AccountMenu } from "../access/AccountMenu";
+import { useMayCreate } from "../access/creating";
+import { personOf, useIdentity } from "../access/identity";
+import { colorsOf, initials } from "../flow/people/people";
 import { Mark } from "../ui/Mark";
 import { ThemeButton } from "../ui/ThemeButton";
 
@@ -13,6 +17,10 @@ interface Props {
 
 /** The top bar of home: searches, imports and creates flows. */
 export function HomeBar({ search, onSearch, onImport, onCreate }: Props) {
+  const identity = useIdentity();
+  const { me } = identity;
+  const person = personOf(identity);
+  const mayCreate = useMayCreate();
   return (
     <header className="bar">
       <span className="brand">
@@ -20,13 +28,18 @@ export function HomeBar({ search, onSearch, onImport, onCreate }: Props) {
       </span>
       <SearchField search={search} onSearch={onSearch} />
       <span className="end">
-        <ThemeButton />
-        <ImportButton className="icon-button" onImport={onImport}>
-          <Upload size={16} />
-        </ImportButton>
-        <button className="button primary" onClick={onCreate}>
-          <Plus size={16} aria-hidden /> New flow
-        </button>
+        {me === null && <ThemeButton />}
+        {mayCreate && (
+          <>
+            <ImportButton className="icon-button" onImport={onImport}>
+              <Upload size={16} />
+            </ImportButton>
+            <button className="button primary" onClick={onCreate}>
+              <Plus size={16} aria-hidden /> New flow
+            </button>
+          </>
+        )}
+        {me !== null && <AccountMenu className="avatar" style={colorsOf(person)} name={person.name}>{initials(person.name)}</AccountMenu>}
       </span>
     </header>
   );

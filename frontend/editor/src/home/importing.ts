@@ -2,6 +2,7 @@
 
 import { type JsonObject, own } from "helix-flows";
 
+import { creating } from "../access/creating";
 import { api, reasonOf } from "../api";
 import { store, stored, storedKeys } from "../storage";
 import { tell } from "../ui/Toasts";
@@ -22,7 +23,7 @@ class Outcome {
   /** Import a text as a flow; without a title it gets `title`. Tells whether this worked. */
   async take(text: string, title: string): Promise<boolean> {
     try {
-      const { id, dropped, document } = await api.import(text);
+      const { id, dropped, document } = await creating(api.import(text));
       this.#lost += dropped.nodes + dropped.edges;
       this.#titles.push(document.title || title);
       if (document.title === "" && title !== "") {

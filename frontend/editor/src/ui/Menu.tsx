@@ -1,5 +1,5 @@
 import type { LucideIcon } from "lucide-react";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type CSSProperties, type ReactNode, useEffect, useRef, useState } from "react";
 
 import { moveFocus, useLeaving } from "./menus";
 
@@ -14,12 +14,15 @@ export interface MenuItem {
 interface Props {
   label: string;
   className?: string;
+  style?: CSSProperties;
   children: ReactNode;
+  /** Stands above the items. */
+  head?: ReactNode;
   items: readonly MenuItem[];
 }
 
 /** A button that opens a menu. Arrow keys move in it, Escape closes it. */
-export function Menu({ label, className = "icon-button", children, items }: Props) {
+export function Menu({ label, className = "icon-button", style, children, head, items }: Props) {
   const [isOpen, setOpen] = useState(false);
   const element = useRef<HTMLDivElement>(null);
   useLeaving(element, isOpen ? () => { setOpen(false); } : null);
@@ -56,6 +59,7 @@ export function Menu({ label, className = "icon-button", children, items }: Prop
     >
       <button
         className={className}
+        style={style}
         aria-label={label}
         title={label}
         aria-haspopup="menu"
@@ -67,7 +71,9 @@ export function Menu({ label, className = "icon-button", children, items }: Prop
         {children}
       </button>
       {isOpen && (
-        <div className="list panel" role="menu" aria-label={label}>
+        <div className="list panel">
+          {head !== undefined && <div className="head">{head}</div>}
+          <div role="menu" aria-label={label}>
           {items.map(({ id, label: name, icon: Icon, run }) => (
             <button
               key={id ?? name}
@@ -82,6 +88,7 @@ export function Menu({ label, className = "icon-button", children, items }: Prop
               {name}
             </button>
           ))}
+          </div>
         </div>
       )}
     </div>

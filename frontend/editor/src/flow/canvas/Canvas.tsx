@@ -50,6 +50,8 @@ interface Props {
   /** An earlier version to show, in place of the current one. */
   past: FlowDocument | null;
   isLocked: boolean;
+  /** Edges can be drawn. */
+  isConnectable: boolean;
   /** Dragging over the canvas selects, rather than moves it. */
   isBoxing: boolean;
   calls: Pick<UseFlowResult, "onNodesChange" | "onEdgesChange" | "onConnect" | "onReconnect" | "setCursor">;
@@ -61,7 +63,7 @@ interface Props {
 
 /** The canvas that draws and edits the flow. It renders again only when its props change. */
 export const Canvas = memo(function Canvas(props: Props) {
-  const { sync, nodes, edges, document, past, isLocked, isBoxing, calls, actions, onMenu, onRename } = props;
+  const { sync, nodes, edges, document, past, isLocked, isConnectable, isBoxing, calls, actions, onMenu, onRename } = props;
   const { screenToFlowPosition } = useReactFlow();
   const distance = useStore((state) => distanceOf(state.transform[2]));
   const canvas = useRef<HTMLDivElement>(null);
@@ -121,7 +123,7 @@ export const Canvas = memo(function Canvas(props: Props) {
       {...(past === null ? { onNodesChange: change, onEdgesChange: calls.onEdgesChange, onConnect: calls.onConnect } : {})}
       {...(isLocked ? {} : { onReconnect: reconnect })}
       nodesDraggable={!isLocked}
-      nodesConnectable={!isLocked}
+      nodesConnectable={!isLocked && isConnectable}
       edgesReconnectable={false}
       elementsSelectable={past === null}
       deleteKeyCode={null}

@@ -154,7 +154,7 @@ export function shownEdges(edges: readonly Edge[], document: FlowDocument | null
       targetHandle: null,
       label: text,
       markerEnd: edge.selected === true ? CHOSEN_MARKER : MARKER,
-      reconnectable: edge.selected === true,
+      reconnectable: edge.selected === true && edge.reconnectable !== false,
       ariaLabel: name,
     }));
   });

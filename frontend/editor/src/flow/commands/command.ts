@@ -17,4 +17,4 @@ export interface Command extends Choice {
 }
 
 /** The dialogs that commands may open. */
-export type Sheet = "arrange" | "commands" | "find" | "groups" | "keys" | "name" | "templates" | null;
+export type Sheet = "arrange" | "commands" | "find" | "groups" | "keys" | "name" | "share" | "templates" | null;

@@ -5,7 +5,7 @@ import {
   AlignCenterHorizontal, AlignCenterVertical, AlignEndHorizontal, AlignEndVertical, AlignHorizontalSpaceAround, AlignStartHorizontal,
   AlignStartVertical, AlignVerticalSpaceAround, ArchiveRestore, ArrowDown, ArrowLeft, ArrowRight, ArrowUp, BoxSelect, ClipboardPaste, Copy, FileJson,
   BringToFront, Focus, History as HistoryIcon, Image, Keyboard, LayoutTemplate, Lock, Maximize, Moon, PanelRight, Redo2, Scan, Scissors, Search, SendToBack, Share2, Spline,
-  SquareDashed, SquarePlus, SquareX, TextCursorInput, Trash2, Undo2, Workflow, ZoomIn, ZoomOut,
+  SquareDashed, SquarePlus, SquareX, TextCursorInput, Trash2, Undo2, UserPlus, Workflow, ZoomIn, ZoomOut,
 } from "lucide-react";
 
 import { go, HOME, isEmbedded } from "../../address";
@@ -20,6 +20,12 @@ import { groupCommandsOf } from "./groupCommands";
 
 interface Surroundings {
   isReadOnly: boolean;
+  /** Everybody may do everything. */
+  isOpen: boolean;
+  /** Who may do what with the flow can be seen and changed here. */
+  isShared: boolean;
+  /** There is a list of flows for this person. */
+  hasHome: boolean;
   isLocked: boolean;
   setLocked: (isLocked: boolean) => void;
   isBoxing: boolean;
@@ -44,7 +50,7 @@ const DIRECTIONS = [
 /** List the commands in their current state. */
 export function commandsOf(actions: Actions, views: Views, flow: UseFlowResult, around: Surroundings): Command[] {
   const isEditable = !around.isReadOnly && !around.isLocked;
-  return [...editsOf(actions, views, flow, around), ...groupCommandsOf(actions, { isEditable, show: around.show }), ...addsOf(actions, around), ...placesOf(actions, views, around), ...movesOf(actions, views, around), ...viewsOf(actions, views, around), ...outsOf(flow)];
+  return [...editsOf(actions, views, flow, around), ...groupCommandsOf(actions, { isEditable, show: around.show }), ...addsOf(actions, around), ...placesOf(actions, views, around), ...movesOf(actions, views, around), ...viewsOf(actions, views, around), ...outsOf(flow, around)];
 }
 
 function editsOf(actions: Actions, views: Views, flow: UseFlowResult, { isReadOnly, isLocked, rename, openProperties }: Surroundings): Command[] {
@@ -111,7 +117,7 @@ function placesOf(actions: Actions, views: Views, { isReadOnly, isLocked, show }
 
 function movesOf(actions: Actions, views: Views, { isReadOnly, isLocked }: Surroundings): Command[] {
   const group = "Navigate" as const;
-  const areNodes = actions.selectedNodes > 0;
+  const areNodes = actions.isMovable;
   const isFixed = isReadOnly || isLocked;
   const move = (x: number, y: number, keys: string): void => {
     const isLong = keys.startsWith("Shift");
@@ -152,14 +158,15 @@ function viewsOf(actions: Actions, views: Views, around: Surroundings): Command[
     { group, id: "history", label: "History", icon: HistoryIcon, keys: ["Mod+H"], isEnabled: true, run: around.toggleHistory },
     { group, id: "theme", label: "Switch the theme", icon: Moon, keys: ["Alt+T"], isEnabled: true, run: toggleTheme },
     { group, id: "keys", label: "Keyboard shortcuts", icon: Keyboard, keys: ["?"], isEnabled: true, run: () => { show("keys"); } },
-    ...(isEmbedded ? [] : [{ group, id: "home", label: "All flows", icon: ArrowLeft, keys: ["Alt+H"], isEnabled: true, run: () => { go(HOME); } }]),
+    ...(isEmbedded ? [] : [{ group, id: "home", label: "All flows", icon: ArrowLeft, keys: ["Alt+H"], isEnabled: around.hasHome, run: () => { go(HOME); } }]),
   ];
 }
 
-function outsOf({ document }: UseFlowResult): Command[] {
+function outsOf({ document }: UseFlowResult, { isOpen, isShared, show }: Surroundings): Command[] {
   const group = "Share" as const;
   return [
-    ...(isEmbedded ? [] : [{ group, id: "share", label: "Copy the link", icon: Share2, keys: ["Alt+S"], isEnabled: true, run: share }]),
+    ...(isShared && !isEmbedded ? [{ group, id: "access", label: "Share", icon: UserPlus, keys: ["Alt+Shift+S"], isEnabled: true, run: () => { show("share"); } }] : []),
+    ...(isEmbedded ? [] : [{ group, id: "share", label: "Copy the link", icon: Share2, keys: ["Alt+S"], isEnabled: true, run: () => { share(isOpen); } }]),
     { group, id: "png", label: "Save as PNG", icon: Image, keys: ["Mod+Shift+E"], isEnabled: true, run: () => { savePicture(document, "png"); } },
     { group, id: "svg", label: "Save as SVG", icon: Image, keys: ["Alt+Shift+E"], isEnabled: true, run: () => { savePicture(document, "svg"); } },
     { group, id: "json", label: "Save as a file", icon: FileJson, keys: ["Mod+S"], isEnabled: true, run: saveFile },

@@ -32,6 +32,8 @@ export interface Actions extends Grouping {
   selected: readonly string[];
   /** How many of these are nodes. */
   selectedNodes: number;
+  /** Whether some of these may be moved. */
+  isMovable: boolean;
   /** Add a node. Without a place it goes into free space: beside the selection, or in the middle of the view. */
   add: (type: string, at?: Point) => void;
   /** Add a node where it was dropped in the window. */
@@ -67,8 +69,12 @@ export interface Actions extends Grouping {
   send: (to: "front" | "back") => void;
 }
 
-/** Give the actions on a flow. */
-export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
+/**
+ * Give the actions on a flow.
+ *
+ * @param mayMove tells which nodes may be moved, where not all may.
+ */
+export function useActions(flow: UseFlowResult, isReadOnly: boolean, mayMove: (id: string) => boolean): Actions {
   const { sync, document, nodes, edges, onNodesChange, onEdgesChange } = flow;
   const { screenToFlowPosition } = useReactFlow();
   const room = useRoom(document);
@@ -150,6 +156,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
     ...groupingOf(document, nodeIds, { apply, edit, remove, select }),
     selected: [...nodeIds, ...edgeIds],
     selectedNodes: nodeIds.length,
+    isMovable: nodeIds.some(mayMove),
     select,
     selectAll: () => {
       select([...nodes, ...edges].map(({ id }) => id));
@@ -214,7 +221,7 @@ export function useActions(flow: UseFlowResult, isReadOnly: boolean): Actions {
       edit(patch, `${isLocked ? "Unlocked" : "Locked"} ${counted(nodeIds.length, 0)}`);
     },
     nudge: ({ x, y }) => {
-      const { patch, ids } = document === null ? { patch: {}, ids: [] } : nudged(document, nodeIds, { x, y });
+      const { patch, ids } = document === null ? { patch: {}, ids: [] } : nudged(document, nodeIds.filter(mayMove), { x, y });
       if (ids.length > 0) {
         attempt(() => { sync.gather("move", patch); }, `Moved ${counted(ids.length, 0)}`);
       }

@@ -22,12 +22,14 @@ interface Props {
   namesChanged: number;
   /** This person may restore and name nothing. */
   isReadOnly: boolean;
+  /** They may restore the version that is shown. */
+  mayRestore: boolean;
   onShow: (document: FlowDocument | null) => void;
   onClose: () => void;
 }
 
 /** The timeline of all versions: drag along it to see them, and restore one. */
-export function History({ flowId, version, namesChanged, isReadOnly, onShow, onClose }: Props) {
+export function History({ flowId, version, namesChanged, isReadOnly, mayRestore, onShow, onClose }: Props) {
   const [chosen, setChosen] = useState<number | null>(null);
   const [entry, setEntry] = useState<FlowEntry | null>(null);
   const [naming, setNaming] = useState<number | null>(null);
@@ -124,7 +126,7 @@ export function History({ flowId, version, namesChanged, isReadOnly, onShow, onC
           <Bookmark size={16} />
         </button>
       )}
-      {chosen !== null && !isReadOnly && (
+      {chosen !== null && !isReadOnly && mayRestore && (
         <button className="button primary" onClick={restore}>Restore</button>
       )}
       <button className="icon-button leave" aria-label="Close history" title="Back to now" onClick={onClose}>

@@ -1,8 +1,9 @@
 import type { FlowDocument, SyncedFlow } from "helix-flows";
 import { type UseFlowResult, useText } from "helix-flows/react";
-import { ChevronLeft, Ellipsis, Share2 } from "lucide-react";
+import { ChevronLeft, Ellipsis, Link2, Share2 } from "lucide-react";
 import { useMemo } from "react";
 
+import { isKnown, useIdentity } from "../../access/identity";
 import { follow, HOME } from "../../address";
 import { LONGEST_TITLE } from "../../api";
 import { Guard } from "../../Guard";
@@ -34,7 +35,7 @@ interface Props {
 export const IN_MENU = ["template", "find", "history", "layout", "theme", "png", "svg", "copy-picture", "json", "keys", "commands"];
 
 /** More items of the menu, if there is no room for buttons. */
-const IN_MENU_ONLY = ["undo", "redo", "share"];
+const IN_MENU_ONLY = ["undo", "redo", "access", "share"];
 
 /** The top bar: title, status, commands and people. */
 export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOpen, followed, onFollow, onRename }: Props) {
@@ -42,17 +43,22 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
   const document = past ?? flow.document;
   const count = useMemo(() => ({ nodes: Object.keys(document?.nodes ?? {}).length, edges: Object.keys(document?.edges ?? {}).length }), [document]);
   const isNarrow = useNarrow();
+  const identity = useIdentity();
   const menu = [...(isNarrow ? IN_MENU_ONLY : []), ...IN_MENU];
   const named = (id: string): Command | undefined => commands.find((one) => one.id === id);
+  // Who may not share the flow has only its address to give.
+  const isAddressOnly = isKnown(identity) && named("access") === undefined;
   const button = (id: string, isPressed?: boolean) => {
     const command = named(id);
     return command === undefined ? null : <CommandButton command={command} isPressed={isPressed} />;
   };
   return (
     <header className="bar">
-      <a className="icon-button" href={HOME} onClick={follow} aria-label="All flows" title="All flows">
-        <ChevronLeft size={18} />
-      </a>
+      {named("home")?.isEnabled === true && (
+        <a className="icon-button" href={HOME} onClick={follow} aria-label="All flows" title="All flows">
+          <ChevronLeft size={18} />
+        </a>
+      )}
       <span className="brand-mark"><Mark /></span>
       <Title sync={sync} title={document?.title ?? null} isDisabled={document === null || isReadOnly} />
       <Status sync={sync} status={status} refusals={sync.state.refusals} isViewer={isViewer} />
@@ -82,8 +88,8 @@ export function TopBar({ flow, commands, past, isViewer, isReadOnly, isHistoryOp
         <Ellipsis size={16} />
       </Menu>
       {!isNarrow && (
-        <button className="button primary" onClick={() => named("share")?.run()}>
-          <Share2 size={15} aria-hidden /> <span>Share</span>
+        <button className="button primary" onClick={() => (named("access") ?? named("share"))?.run()}>
+          {isAddressOnly ? <Link2 size={15} aria-hidden /> : <Share2 size={15} aria-hidden />} <span>{isAddressOnly ? "Copy link" : "Share"}</span>
         </button>
       )}
     </header>

@@ -1,9 +1,11 @@
 import type { Member } from "helix-flows";
 import { User } from "lucide-react";
 
+import { AccountMenu } from "../../access/AccountMenu";
+import { isKnown, useIdentity } from "../../access/identity";
 import { Menu } from "../../ui/Menu";
 import { useNarrow } from "../canvas/fit";
-import { colorsOf, peopleOf, type Somebody } from "./people";
+import { colorsOf, initials, peopleOf, type Somebody } from "./people";
 
 /** How many people are shown one by one; the others are in a list. */
 const MOST = 5;
@@ -17,11 +19,6 @@ interface Props {
   onRename: () => void;
 }
 
-function initials(name: string): string {
-  const words = name.split(/\s+/).filter(Boolean);
-  return words.slice(0, 2).map((word) => String.fromCodePoint(word.codePointAt(0) ?? 0).toUpperCase()).join("");
-}
-
 /** The people in the flow. A click follows somebody; a click on oneself changes the name. */
 export function People({ members, followed, onFollow, onRename }: Props) {
   const people = peopleOf(members);
@@ -30,7 +27,8 @@ export function People({ members, followed, onFollow, onRename }: Props) {
   // One place is for the number of the others.
   const shown = others.length > most ? others.slice(0, most - 1) : others;
   const rest = others.slice(shown.length);
-  const label = ({ key, name }: Somebody): string => `${followed === key ? "Stop following" : "Follow"} ${name}`;
+  const identity = useIdentity();
+  const label = ({ key, name, isGuest }: Somebody): string => `${followed === key ? "Stop following" : "Follow"} ${name}${isGuest ? " (guest)" : ""}`;
   const title = (person: Somebody): string => (person.selected > 0 ? `${label(person)}: ${person.selected} selected` : label(person));
   const toggle = ({ key }: Somebody): void => { onFollow(followed === key ? null : key); };
   return (
@@ -57,7 +55,9 @@ export function People({ members, followed, onFollow, onRename }: Props) {
           +{rest.length}
         </Menu>
       )}
-      {people.filter(({ isSelf }) => isSelf).map((person) => (
+      {people.filter(({ isSelf }) => isSelf).map((person) => (isKnown(identity) ? (
+        <AccountMenu key={person.key} className="avatar" style={colorsOf(person)} name={person.name} onRename={onRename}>You</AccountMenu>
+      ) : (
         <button
           key={person.key}
           className="avatar"
@@ -68,7 +68,7 @@ export function People({ members, followed, onFollow, onRename }: Props) {
         >
           You
         </button>
-      ))}
+      )))}
     </div>
   );
 }

@@ -11,6 +11,8 @@ export interface Somebody {
   name: string;
   color: string;
   isSelf: boolean;
+  /** They have come by a link, or to a flow that is for anyone with its address. */
+  isGuest: boolean;
   /** How many nodes and edges they have selected in all tabs, including those that are too many to be listed. */
   selected: number;
 }
@@ -36,10 +38,10 @@ export function viewOf({ meta }: Member): Rect | null {
 export function peopleOf(members: readonly Member[]): Somebody[] {
   const people = new Map<string, Somebody>();
   for (const member of members) {
-    const { key, name, color, isSelf } = member;
+    const { key, name, color, isSelf, meta } = member;
     const known = people.get(key);
     const selected = (known?.selected ?? 0) + selectedBy(member);
-    people.set(key, { ...(known === undefined || isSelf ? { key, name, color, isSelf } : known), selected });
+    people.set(key, { ...(known === undefined || isSelf ? { key, name, color, isSelf, isGuest: meta["guest"] === true } : known), selected });
   }
   return [...people.values()].sort((a, b) => Number(a.isSelf) - Number(b.isSelf));
 }
@@ -69,4 +71,10 @@ export function selectingIn(members: readonly Member[], exists: (id: string) => 
 /** A person's colour, for styles. */
 export function colorsOf({ color }: { color: string }): React.CSSProperties {
   return { "--by": color, "--on-by": inkOn(color) } as React.CSSProperties;
+}
+
+/** Give the first letters of a name. */
+export function initials(name: string): string {
+  const words = name.split(/\s+/).filter(Boolean);
+  return words.slice(0, 2).map((word) => String.fromCodePoint(word.codePointAt(0) ?? 0).toUpperCase()).join("");
 }

@@ -40,8 +40,12 @@ export function saveFile(): void {
   open.save();
 }
 
-/** Copy the flow's address. */
-export function share(): void {
+/**
+ * Copy the flow's address.
+ *
+ * @param isOpen whether everybody may do everything here.
+ */
+export function share(isOpen: boolean): void {
   void carryOut("copy the link", async () => {
     const clipboard = navigator.clipboard as Clipboard | undefined;
     if (clipboard === undefined) {
@@ -49,6 +53,6 @@ export function share(): void {
       return;
     }
     await clipboard.writeText(location.origin + location.pathname);
-    tell("Copied the link. Anyone with the link can edit.");
+    tell(isOpen ? "Copied the link. Anyone with the link can edit." : "Copied the link. It is for those who may see the flow.");
   });
 }

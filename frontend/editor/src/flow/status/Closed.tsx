@@ -1,9 +1,14 @@
 import type { FlowDocument, FlowStatus, JsonObject, SyncedFlow } from "helix-flows";
 import { useEffect, useRef } from "react";
 
+import { creating, useMayCreate } from "../../access/creating";
+import { useIdentity } from "../../access/identity";
+import { lookWho } from "../../access/session";
+import { SignInWay } from "../../access/SignIn";
+import type { Ending } from "../../access/useEnding";
 import { flowPath, follow, go, HOME, isEmbedded } from "../../address";
 import { api, reasonOf } from "../../api";
-import { saveDocument } from "../../opened";
+import { open, saveDocument } from "../../opened";
 import { tell } from "../../ui/Toasts";
 import { numbered } from "../../words";
 import { wordsFor } from "./Status";
@@ -13,9 +18,11 @@ const GONE = ["access_revoked", "flow_not_found"];
 
 function copy(document: FlowDocument): void {
   const named: JsonObject = { ...document, title: `${document.title} (Copy)`.trim() };
-  api.create({ document: named }).then(
+  creating(api.create({ document: named })).then(
     ({ id }) => { go(flowPath(id)); },
-    (error: unknown) => { tell(`Couldn't make a copy: ${reasonOf(error)}`); },
+    (error: unknown) => {
+      tell(`Couldn't make a copy: ${reasonOf(error)}`, { label: "Save as a file", run: () => { saveDocument(document); } });
+    },
   );
 }
 
@@ -24,17 +31,22 @@ interface Props {
   status: FlowStatus;
 }
 
+/** Offers a copy: as a flow to who may make one, and as a file. */
 function Copies({ document }: { document: FlowDocument }) {
+  const isGuest = useIdentity().guest !== null;
+  const mayCreate = useMayCreate() && !isGuest;
   return (
     <>
-      <button className="button primary" onClick={() => { copy(document); }}>Keep a copy</button>
-      <button className="button" onClick={() => { saveDocument(document); }}>Save as a file</button>
+      {mayCreate && <button className="button primary" onClick={() => { copy(document); }}>Keep a copy</button>}
+      <button className={mayCreate ? "button" : "button primary"} onClick={() => { saveDocument(document); }}>Save as a file</button>
     </>
   );
 }
 
+/** Leads to the list of flows, which guests don't have. */
 function ToHome() {
-  return isEmbedded ? null : <a className="button" href={HOME} onClick={follow}>All flows</a>;
+  const { me, guest } = useIdentity();
+  return isEmbedded || (guest !== null && me === null) ? null : <a className="button" href={HOME} onClick={follow}>All flows</a>;
 }
 
 /** Says why the flow is closed, and offers a copy of what is shown. */
@@ -75,6 +87,27 @@ export function Held({ sync, status: { error, unsent } }: Props) {
       <div className="row">
         {document !== null && <Copies document={document} />}
         <button className="button" onClick={() => { sync.discardUnsent(); }}>Discard</button>
+      </div>
+    </section>
+  );
+}
+
+/** Says that the server lets this page in no more, and how it would again. What is shown stays. */
+export function Ended({ ending, status: { unsent, kept } }: { ending: Ending; status: FlowStatus }) {
+  const isOut = ending.kind === "signed-out";
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => { section.current?.focus({ preventScroll: true }); }, []);
+  const waiting = unsent === 0 ? "" : `${numbered(unsent, "change")} of yours ${kept ? "in this browser" : "in this window"} ${unsent === 1 ? "isn't" : "aren't"} sent yet.`;
+  return (
+    <section ref={section} tabIndex={-1} className="closed panel" role="alertdialog" aria-label={isOut ? "You are signed out" : "You came by a link"}>
+      <h2>{isOut ? "You are signed out" : "The link lets you in no more"}</h2>
+      <p className="muted">
+        {isOut ? "The flow stays as it was, and can't be changed." : `${ending.reason.replace(/\.$/, "")}.`} {waiting}
+      </p>
+      <div className="row">
+        {isOut && <SignInWay label="Sign in again" />}
+        <button className="button" onClick={() => { if (isOut) { void lookWho(); } else { location.reload(); } }}>Try again</button>
+        {unsent > 0 && <button className="button" onClick={() => { open.save(); }}>Save as a file</button>}
       </div>
     </section>
   );

@@ -33,7 +33,7 @@ async function open(): Promise<Opened> {
   let actions: Actions | undefined;
   const Flow = () => {
     flow = useFlow("demo", { url: "http://helix.test", keeper: null, webSocket: desk.network.webSocket });
-    actions = useActions(flow, false);
+    actions = useActions(flow, false, () => true);
     return <div className="stage"><Announcer /><Toasts /></div>;
   };
   const place = document.body.appendChild(document.createElement("div"));
