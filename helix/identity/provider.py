@@ -23,8 +23,8 @@ class _Description(msgspec.Struct):
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
-    userinfo_endpoint: str = ""
-    end_session_endpoint: str = ""
+    userinfo_endpoint: str | None = None
+    end_session_endpoint: str | None = None
     token_endpoint_auth_methods_supported: Sequence[str] = ("client_secret_basic",)
     code_challenge_methods_supported: Sequence[str] = ("S256",)
     authorization_response_iss_parameter_supported: bool = False
@@ -70,7 +70,7 @@ def read_description(content: bytes, issuer: str) -> Provider:
     if given.issuer != issuer:
         raise FetchFailed("its issuer is another one than --auth names, letter by letter")
     wanted = (given.authorization_endpoint, given.token_endpoint, given.jwks_uri)
-    others = (given.userinfo_endpoint, given.end_session_endpoint)
+    others = (given.userinfo_endpoint or "", given.end_session_endpoint or "")
     if not all(map(is_safe_address, [*wanted, *filter(None, others)])):
         raise FetchFailed("it names an address without https")
     if "S256" not in given.code_challenge_methods_supported:

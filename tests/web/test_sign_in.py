@@ -757,9 +757,10 @@ def test_acc176_who_signs_out_is_out_at_once(signing: Signing, ada: Browser) -> 
     assert ada.ask("POST", "/auth/sign-out", *own_page()).json == {"location": None}
 
 
-def test_acc176_issuer_that_signs_nobody_out_is_not_asked_to() -> None:
+@pytest.mark.parametrize("nothing", ["", None])
+def test_acc176_issuer_that_signs_nobody_out_is_not_asked_to(nothing: str | None) -> None:
     issuer = Issuer()
-    issuer.description["end_session_endpoint"] = ""
+    issuer.description["end_session_endpoint"] = nothing
     browser = Signing(issuer).browser()
     browser.sign_in()
     answer = browser.ask("POST", "/auth/sign-out", *own_page())
