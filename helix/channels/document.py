@@ -320,7 +320,7 @@ class DocumentChannel:
         return EMPTY
 
     def _patch(self, payload: bytes) -> Deferred[bytes]:
-        session = self._alive()
+        session, standing = self._alive(), self._standing
         text = bytes(payload)
         if is_too_heavy(text, self._limits.max_patch_bytes // BYTES_PER_UNIT):
             raise TooManyValues()
@@ -331,13 +331,13 @@ class DocumentChannel:
             raise InvalidParameters(f"A patch must be {members}: {error}") from None
         if not 0 <= given.op_id <= MAX_OP_ID:
             raise InvalidParameters(f"op_id must be an integer from 0 to {MAX_OP_ID}")
-        author = self.author if not given.tags else self._tagged(given.tags)
+        author = self._tagged(given.tags) if given.tags else standing.author(self._person.name)
         self._order.take_turn(given.op_id)
         if self._unanswered >= MAX_UNANSWERED:
             self._order.fail(given.op_id)
             raise TooManyPending()
         self._unanswered += 1
-        patch, bases, standing = given.patch, given.bases, self._standing
+        patch, bases = given.patch, given.bases
 
         def stage(document: FlowDocument, dropped: list[str]) -> JsonObject:
             content = document.content

@@ -27,7 +27,7 @@ from helix.errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from helix.records import AuditEntry, Entry, HeadQuery, NamedVersion, Scope, Summary
+from helix.records import Actor, AuditEntry, Entry, HeadQuery, NamedVersion, Scope, Summary
 from helix.store.postgresql.address import Address
 from helix.store.postgresql.audit import add_audit, new_ticket
 from helix.store.postgresql.failures import Unfit
@@ -654,3 +654,26 @@ async def test_pgs13_a_turn_is_not_waited_for_for_ever(url: str, connection: Con
     await gatherResults(loads)
     assert (await store.load("f", 1)).entries == entries(1, 1)
     await store.stop()
+
+
+# Authors (ACC100)
+
+
+@ensureDeferred
+async def test_acc100_of_two_nodes_that_bring_an_author_one_is_first(
+    store: PostgresStore, other: PostgresStore
+) -> None:
+    """The other one finds another version, and then the author, whom nobody keeps twice."""
+    await keep(store, "f")
+    ada = Actor("ada", "person", "Ada")
+    summary = Summary()
+    for version in range(1, 40):
+        one = msgspec.structs.replace(entry(version), actor=ada, tags=b'{"n":%d}' % version)
+        asked = [add(each, "f", "e1", version - 1, [one], summary) for each in (store, other)]
+        outcomes = await DeferredList(asked, consumeErrors=True)
+        failures = [outcome.type for is_done, outcome in outcomes if not is_done]
+        assert failures == [VersionConflict]
+    log = (await other.load("f")).entries
+    assert [(one.version, one.actor, one.tags) for one in log] == [
+        (version, ada, b'{"n":%d}' % version) for version in range(1, 40)
+    ]
