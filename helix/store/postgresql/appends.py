@@ -23,9 +23,10 @@ from helix.errors import (
 )
 from helix.records import Entry
 from helix.store.authors import author_of
+from helix.store.postgresql.adding import APPEND, APPEND_BY_AUTHORS
 from helix.store.postgresql.failures import Clash, ConnectionGone, Unfit
 from helix.store.postgresql.pool import Pool
-from helix.store.postgresql.queries import APPEND, APPEND_BY_AUTHORS, ENTRIES, pack, read_entry
+from helix.store.postgresql.queries import ENTRIES, pack, read_entry
 from helix.store.postgresql.wire import Connection
 
 COMMITTERS = 2

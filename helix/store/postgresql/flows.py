@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from helix.errors import FlowDeleted, FlowExists, FlowNotFound, StoreUnavailable, VersionConflict
 from helix.records import Entry, FlowHead
 from helix.store.access_rows import AccessRows
-from helix.store.postgresql import queries
+from helix.store.postgresql import adding, queries
 from helix.store.postgresql.access import keep_rows
 from helix.store.postgresql.queries import pack, read_head, unpack
 from helix.store.postgresql.wire import Connection, Row
@@ -60,8 +60,8 @@ async def create(
         raise FlowExists() if read_head(found[0]).deleted_at is None else FlowDeleted()
     await keep_rows(connection, head.flow_id, rows[0][0], {}, owned)
     if entries:
-        first = queries.encode_first(entries)
-        await connection.ask(queries.ADD_FIRST, {"key": rows[0][0], **first})
+        first = adding.encode_first(entries)
+        await connection.ask(adding.ADD_FIRST, {"key": rows[0][0], **first})
 
 
 async def remove_logs(connection: Connection, flows: list[Row], seconds: float) -> None:

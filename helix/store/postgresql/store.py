@@ -26,7 +26,7 @@ from helix.errors import (
 from helix.interfaces import IFlowStore
 from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
 from helix.store.access_rows import owner_row
-from helix.store.postgresql import flows, queries
+from helix.store.postgresql import adding, flows, queries
 from helix.store.postgresql.access import PostgresAccess
 from helix.store.postgresql.address import Address
 from helix.store.postgresql.appends import Append, Appends
@@ -207,7 +207,7 @@ class PostgresStore:
             return self._do(lambda connection: flows.check_base(connection, flow_id, base))
         number = next(self._numbers)
         try:
-            asked = queries.encode_append(
+            asked = adding.encode_append(
                 number, flow_id, epoch, base_version, base_chain, entries, summary
             )
         except Unfit as error:
