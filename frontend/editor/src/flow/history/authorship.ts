@@ -5,8 +5,7 @@ import { authorOf, type FlowEntry } from "helix-flows";
 /**
  * Name who made an entry, and say what is not to be seen from a name: that it was a guest, a service, or an AI.
  *
- * Nobody else than the server's operator can take away `source: ai` of a grant; but whoever is without one may
- * claim what they like.
+ * A client can't take away what its grant marks its changes with. Other tags are its own claim.
  */
 export function authorship({ by, actor, tags }: Pick<FlowEntry, "by" | "actor" | "tags">): string {
   const name = authorOf(by) || authorOf(actor?.name) || authorOf(actor?.id) || "Somebody";
