@@ -24,7 +24,7 @@ export function useEnding(sync: SyncedFlow, { kind, error, failedAttempts }: Flo
   useLookAgain(isOut);
   useEffect(() => {
     // The browser doesn't say why there is no connection, and a server that knows nobody asks for nothing.
-    const isDoubtful = kind === "offline" && (isRefused || me !== null);
+    const isDoubtful = (kind === "offline" && (isRefused || me !== null)) || (kind === "closed" && me !== null);
     if (guest === null && (isDoubtful || (isJoined && isOut))) {
       void lookWho();
     }
