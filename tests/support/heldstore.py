@@ -246,7 +246,9 @@ class StorePerFlow:
             store.die()
 
     def __getattr__(self, method: str) -> Callable[..., Deferred[Any]]:
-        return lambda flow_id, *args: getattr(self.of(flow_id), method)(flow_id, *args)
+        return lambda flow_id, *args, **named: getattr(self.of(flow_id), method)(
+            flow_id, *args, **named
+        )
 
 
 def go_back(store: MemoryStore, flow_id: str, version: int) -> None:
