@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64encode
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from enum import Enum
 from hmac import compare_digest
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote_plus
 
 import attrs
-import jwt
 import msgspec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
 from twisted.logger import Logger
 
 from helix.errors import KeysUnavailable, TokenRefused
 from helix.identity.address import FetchFailed
+from helix.identity.attempts import SIGN_IN_SECONDS, Attempts, Reason, Record, SignInFailed
 from helix.identity.claims import BadClaim
 from helix.identity.fetching import Ask, Question, Reply
 from helix.identity.person import Person, PersonReader
 from helix.identity.provider import Provider, ProviderService
 from helix.identity.tokens import TokenVerifier
-
-SIGN_IN_SECONDS = 600.0
-"""Seconds that somebody has for signing in at the provider."""
 
 MAX_REPLY_BYTES = 256 * 1024
 """The largest answer of a provider."""
@@ -37,44 +30,10 @@ MAX_REPLY_BYTES = 256 * 1024
 MAX_ID_TOKEN_BYTES = 64 * 1024
 """It may name many groups."""
 
-MAX_USED = 10_000
-"""How many states are remembered as used."""
-
 MAX_UNDER_WAY = 100
 """How many codes are exchanged at a time."""
 
-_AUDIENCE = "helix:sign-in"
-
-_RECORDS = "HS256"
-
 _log = Logger(namespace="helix.identity")
-
-
-class Reason(Enum):
-    """Why nobody was signed in; also the label of a metric."""
-
-    STATE = "state"
-    REFUSED = "refused"
-    AWAY = "away"
-    CODE = "code"
-    TOKEN = "token"
-    PERSON = "person"
-    BUSY = "busy"
-    STORE = "store"
-    ADDRESS = "address"
-
-
-class SignInFailed(Exception):
-    """
-    Nobody was signed in.
-
-    :ivar detail: what exactly failed, for people; without secrets.
-    """
-
-    def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(detail or reason.value)
-        self.reason = reason
-        self.detail = detail
 
 
 @attrs.frozen
@@ -89,25 +48,6 @@ class OidcClient:
     id: str
     secret: str | None = attrs.field(default=None, repr=False)
     scopes: str = "openid"
-
-
-class Record(msgspec.Struct, frozen=True):
-    """
-    What a browser keeps while somebody signs in.
-
-    :ivar state: names the attempt, and comes back with the code.
-    :ivar nonce: comes back in the ID token.
-    :ivar verifier: proves that who exchanges the code began the attempt (PKCE).
-    :ivar to: where to go afterwards.
-    :ivar exp: until when, Unix seconds.
-    """
-
-    state: str
-    nonce: str
-    verifier: str
-    to: str
-    exp: float
-    aud: str = _AUDIENCE
 
 
 @attrs.frozen
@@ -164,7 +104,7 @@ class CodeFlow:
         self._verifier = TokenVerifier(
             [service], wall, [client.id], service.issuer, MAX_ID_TOKEN_BYTES
         )
-        self._used: OrderedDict[str, float] = OrderedDict()
+        self._attempts = Attempts(wall)
         self._under_way = 0
 
     @property
@@ -200,7 +140,7 @@ class CodeFlow:
         )
         if provider.authorization_url.startswith("http://"):
             location = location.replace("https://", "http://", 1)
-        signed = jwt.encode(msgspec.to_builtins(record), _record_key(secret), _RECORDS)
+        signed = self._attempts.sign(secret, record)
         return Begun(location, record.state, signed)
 
     async def finish(
@@ -213,7 +153,7 @@ class CodeFlow:
         :param record: what the browser has kept of it; ``None`` for nothing.
         :raises SignInFailed: when nobody is signed in.
         """
-        known = self._read_record(secret, record)
+        known = self._attempts.read(secret, record)
         try:
             # The library takes https alone; where this server is, has been checked.
             given = self._oauth().parse_request_uri_response(
@@ -221,7 +161,7 @@ class CodeFlow:
             )
         except OAuth2Error as error:
             raise _refusal(error) from None
-        self._use(known)
+        self._attempts.use(known)
         if self._under_way >= MAX_UNDER_WAY:
             raise SignInFailed(Reason.BUSY)
         self._under_way += 1
@@ -255,33 +195,6 @@ class CodeFlow:
         if found is None:
             raise SignInFailed(Reason.AWAY)
         return found
-
-    def _read_record(self, secret: bytes, record: str | None) -> Record:
-        try:
-            claims = jwt.decode(
-                record or "",
-                _record_key(secret),
-                algorithms=[_RECORDS],
-                audience=_AUDIENCE,
-                options={"verify_exp": False},  # by the server's clock, below
-            )
-            known = msgspec.convert(claims, Record)
-        except (jwt.PyJWTError, msgspec.ValidationError, ValueError):
-            raise SignInFailed(Reason.STATE) from None
-        if known.exp <= self._wall():
-            raise SignInFailed(Reason.STATE)
-        return known
-
-    def _use(self, known: Record) -> None:
-        """Use an attempt up."""
-        now = self._wall()
-        while self._used and (
-            len(self._used) >= MAX_USED or next(iter(self._used.values())) <= now
-        ):
-            self._used.popitem(last=False)
-        if known.state in self._used:
-            raise SignInFailed(Reason.STATE)
-        self._used[known.state] = known.exp
 
     async def _exchange(
         self, known: Record, redirect_uri: str, given: Mapping[str, str]
@@ -388,10 +301,6 @@ class CodeFlow:
 def _as_https(url: str) -> str:
     """Write an address as the library takes it; that it may be http has been checked."""
     return url.replace("http://", "https://", 1) if url.startswith("http://") else url
-
-
-def _record_key(secret: bytes) -> bytes:
-    return HKDF(SHA256(), 32, None, _AUDIENCE.encode()).derive(secret)
 
 
 def _known(code: object) -> str:

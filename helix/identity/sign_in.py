@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 
 from helix.errors import StoreError
-from helix.identity.code_flow import Begun, CodeFlow, Reason, SignInFailed
+from helix.identity.attempts import Reason, SignInFailed
+from helix.identity.code_flow import Begun, CodeFlow
 from helix.identity.sessions import Sessions
 from helix.interfaces import ICredentialStore
 from helix.telemetry.events import Telemetry

@@ -11,7 +11,7 @@ import attrs
 from twisted.web.iweb import IRequest
 
 from helix.config import is_loopback
-from helix.identity.code_flow import SIGN_IN_SECONDS
+from helix.identity.attempts import SIGN_IN_SECONDS
 from helix.identity.sessions import LONGEST_SECONDS
 from helix.web.origins import normalised
 

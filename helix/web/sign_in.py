@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
 from helix.errors import InvalidParameters, OriginRefused
-from helix.identity.code_flow import Reason, SignInFailed
+from helix.identity.attempts import Reason, SignInFailed
 from helix.identity.sign_in import SignIns
 from helix.telemetry.events import Telemetry
 from helix.web.admission import actor_of

@@ -11,7 +11,7 @@ from importlib.resources import files
 import attrs
 from twisted.web.iweb import IRequest
 
-from helix.identity.code_flow import Reason, SignInFailed
+from helix.identity.attempts import Reason, SignInFailed
 
 _PLACE = re.compile(r"\{(\w+)\}")
 

@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from helix.identity.code_flow import MAX_UNDER_WAY, SIGN_IN_SECONDS
+from helix.identity.attempts import SIGN_IN_SECONDS
+from helix.identity.code_flow import MAX_UNDER_WAY
 from helix.identity.fetching import FETCH_SECONDS
 from helix.identity.sessions import IDLE_SECONDS, LONGEST_SECONDS, RENEW_SECONDS
 from helix.web.base_path import BasePath
