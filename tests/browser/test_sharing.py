@@ -107,7 +107,7 @@ def make_link(page: Page, role: str = "Viewer", password: str = "") -> str:
     return page.get_by_label("Address of the new link").input_value()
 
 
-def test_acc189_acc192_flow_is_shared_with_somebody_and_taken_back(
+def test_acc189_acc192_acc201_flow_is_shared_with_somebody_and_taken_back(
     make_member: MakeMember, guarded: Daemon, flow_id: str
 ) -> None:
     ada, ben = make_member("ada", name="Ada"), make_member("ben", name="Ben")

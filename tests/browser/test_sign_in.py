@@ -135,6 +135,21 @@ def test_acc165_acc172_acc176_person_signs_in_works_and_signs_out(
         assert secret not in signed.log
 
 
+def test_acc185_acc187_home_signs_in_and_out(make_person: MakePerson, signed: Daemon) -> None:
+    ada = make_person(signed)
+    ada.page.goto("/")
+    expect(ada.page.get_by_role("heading")).to_have_text("Sign in to see your flows")
+    ada.page.get_by_role("link", name="Sign in").click()
+    pass_provider(ada.page, "ada")
+    ada.button("New flow").click()
+    ada.sees_saved()
+    ada.page.get_by_role("link", name="All flows").click()
+    ada.button("You are Ada. Account").click()
+    ada.choose("Sign out")
+    ada.page.get_by_role("button", name="Yes, sign me out").click()
+    expect(ada.page.get_by_role("heading")).to_have_text("Sign in to see your flows")
+
+
 def test_acc168_address_of_somebody_elses_sign_in_is_worth_nothing(
     make_person: MakePerson, signed: Daemon
 ) -> None:

@@ -79,7 +79,6 @@ export function Editor({ flowId }: { flowId: string }) {
   const [fieldsClosedFor, setFieldsClosedFor] = useState("");
   const { isLocked, isBoxing, renamed, menu } = canvas;
   const ending = useEnding(sync, status);
-  const isSignedOut = ending?.kind === "signed-out";
   const mayEdit = flow.may?.includes("edit") ?? true;
   const isReadOnly = !mayEdit || past !== null || status.kind === "closed" || ending !== null;
   // Until it is loaded, nobody would see what they change.
@@ -247,9 +246,9 @@ export function Editor({ flowId }: { flowId: string }) {
         <Guard of={members}><Followed members={members} followed={follow.followed} onStop={() => { follow.follow(null); }} /></Guard>
         <ZoomBar commands={commands} isLocked={isLocked} isBoxing={isBoxing} />
         {isHistoryOpen && <History flowId={flowId} version={sync.state.version} namesChanged={sync.state.namesChanged} isReadOnly={!mayEdit} mayRestore={mayRestore(paths, document, past)} onShow={setPast} onClose={closeHistory} />}
-        {status.kind === "closed" && !isSignedOut && <Closed sync={sync} status={status} document={document} />}
+        {status.kind === "closed" && ending === null && <Closed sync={sync} status={status} document={document} />}
         {status.kind === "held" && ending === null && <Held sync={sync} status={status} />}
-        {(status.kind !== "closed" || isSignedOut) && ending !== null && <Ended ending={ending} status={status} />}
+        {ending !== null && <Ended ending={ending} status={status} />}
         {status.kind === "offline" && ending === null && document === null && <Waiting status={status} onRetry={sync.retryNow} />}
       </main>
       {menu !== null && (
