@@ -170,18 +170,16 @@ class FlowLibrary:
         size: int = 0,
         charge: Charge | None = None,
         replaces: bool = True,
-        owner: str = "",
     ) -> Deferred[FlowState]:
         """
         Create a flow; its first entry is the difference of ``document`` to the empty document.
 
         :param document: missing members are filled in, and nulls removed.
         :param flow_id: its id; for ``None`` one is made.
-        :param author: who asks for it.
+        :param author: who asks for it, and owns it, if that is known.
         :param size: bytes that ``document`` took, about.
         :param charge: as that of `helix.log.edits.Submission`.
         :param replaces: whether it takes the place of a deleted flow of that id, which is lost.
-        :param owner: the id of the principal who owns it; empty for nobody.
         :raises InvalidPatch, DocumentTooLarge: when the document can't be.
         :raises FlowExists: when there is a flow of that id, perhaps a deleted one.
         """
@@ -194,7 +192,6 @@ class FlowLibrary:
                 charge,
                 validate_new,
                 replaces,
-                owner,
             )
         )
 
@@ -204,15 +201,14 @@ class FlowLibrary:
         author: Author = NOBODY,
         who: str | None = None,
         charge: Charge | None = None,
-        owner: str = "",
     ) -> Deferred[FlowState]:
         """
         Make a flow that is a copy of another, with an id and ids of its own.
 
-        :param author, charge, owner: as those of `create`.
+        :param author, charge: as those of `create`.
         :raises FlowNotFound, FlowDeleted: when there is no such flow.
         """
-        return Deferred.fromCoroutine(self._duplicate(flow_id, author, who, charge, owner))
+        return Deferred.fromCoroutine(self._duplicate(flow_id, author, who, charge))
 
     def import_(
         self,
@@ -222,15 +218,14 @@ class FlowLibrary:
         size: int = 0,
         charge: Charge | None = None,
         replaces: bool = True,
-        owner: str = "",
     ) -> Deferred[ImportedFlow]:
         """
         Make a flow from a file's content. (`helix.documents.importing`)
 
-        :param author, size, charge, replaces, owner: as those of `create`.
+        :param author, size, charge, replaces: as those of `create`.
         :raises InvalidPatch, DocumentTooLarge, FlowExists: as `create`.
         """
-        imported = self._import(given, flow_id, author, size, charge, replaces, owner)
+        imported = self._import(given, flow_id, author, size, charge, replaces)
         return Deferred.fromCoroutine(imported)
 
     # changing
@@ -389,7 +384,6 @@ class FlowLibrary:
         charge: Charge | None,
         check: _Validate = validate_new,
         replaces: bool = True,
-        owner: str = "",
     ) -> FlowState:
         def make() -> tuple[Summary, bytes, bytes]:
             document = FlowDocument(check(make_whole(), self.limits))
@@ -403,6 +397,7 @@ class FlowLibrary:
         first = [_first_entry(text, now, author)] if text else []
         flow_id = self._new_id() if flow_id is None else flow_id
         entries = chained(origin_of(epoch), first)
+        owner = "" if author.actor is None else author.actor.id
         try:
             head = await self._store.create(flow_id, epoch, now, entries, summary, replaces, owner)
         except FlowDeleted:
@@ -412,7 +407,7 @@ class FlowLibrary:
         return FlowState(head, head.version, encoded)
 
     async def _duplicate(
-        self, flow_id: str, author: Author, who: str | None, charge: Charge | None, owner: str
+        self, flow_id: str, author: Author, who: str | None, charge: Charge | None
     ) -> FlowState:
         state = await self._reader.read(flow_id, None, who)
 
@@ -420,7 +415,7 @@ class FlowLibrary:
             return duplicate(decode_in_parts(state.document), self._new_id)
 
         size = len(state.document)
-        return await self._create(copy, None, author, size, charge, validate_past, owner=owner)
+        return await self._create(copy, None, author, size, charge, validate_past)
 
     async def _import(
         self,
@@ -430,11 +425,10 @@ class FlowLibrary:
         size: int,
         charge: Charge | None,
         replaces: bool,
-        owner: str,
     ) -> ImportedFlow:
         found = await self._apart(size, partial(read_import, given, self._new_id), charge)
         state = await self._create(
-            lambda: found.document, flow_id, author, size, charge, validate_new, replaces, owner
+            lambda: found.document, flow_id, author, size, charge, validate_new, replaces
         )
         return ImportedFlow(state, found.dropped_nodes, found.dropped_edges, found.dropped_parents)
 

@@ -180,7 +180,7 @@ class Sessions(Service):
         self.ended(PREFIX + session.id)
         return Ended(details.id_token)
 
-    async def end_all(self, principal_id: str, actor: Actor) -> int:
+    async def end_all(self, principal_id: str, actor: Actor | None) -> int:
         """
         End all sessions of a person.
 

@@ -71,11 +71,6 @@ class RestAccess:
         return [describe_access(request, permissions[one]) for one in flow_ids]
 
 
-def owner_of(request: IRequest) -> str:
-    """Give the id of who owns a flow that is made by a request; empty on an open server."""
-    return principal_of(request).id
-
-
 def permit_of(permission: Permission) -> Permit | None:
     """Give what judges the client's patches; ``None`` where its grant is for the whole document."""
     return None if permission.paths is None else permission.check_patch

@@ -20,7 +20,6 @@ from helix.identity.header import ProxyHeader
 from helix.interfaces import Credentials, IAuthenticator
 from helix.limits.addresses import UNIX, AddressBook, AddressBudget, TrustedProxies, customer_of
 from helix.limits.rate_limit import Charge
-from helix.records import Actor
 from helix.telemetry.events import Telemetry
 from helix.web.cookies import Cookies
 from helix.web.credentials import PROTOCOL, bearer_from, token_from
@@ -78,12 +77,6 @@ def principal_of(request: IRequest) -> Principal:
     """Who makes a request. (`helix.web.http_request.LimitedRequest`)"""
     principal: Principal = getattr(request, "principal", ANYBODY)
     return principal
-
-
-def actor_of(request: IRequest) -> Actor:
-    """Describe who makes a request, for what is kept of that."""
-    principal = principal_of(request)
-    return Actor(principal.id, principal.kind.value, principal.name)
 
 
 def body_bytes(request: IRequest) -> int:

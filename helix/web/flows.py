@@ -29,7 +29,7 @@ from helix.flows.version_names import VersionNames, parse_version_name
 from helix.limits.apart import Apart, at_once
 from helix.limits.weight import BYTES_PER_UNIT, DOCUMENT_BYTES_PER_UNIT
 from helix.log.edits import Accepted, FlowState
-from helix.web.access import RestAccess, describe_access, owner_of, permit_of
+from helix.web.access import RestAccess, describe_access, permit_of
 from helix.web.admission import Visitors, body_bytes
 from helix.web.authors import read_author, read_maker
 from helix.web.base_path import base_of
@@ -178,9 +178,9 @@ class FlowRoutes:
         replaces = await self._access.check_creation(request, flow_id)
         document = self._document_of(wanted)
         author, charge = read_maker(request, flow_id), self._visitors.charge_of(request)
-        size, owner = body_bytes(request), owner_of(request)
+        size = body_bytes(request)
         state = await to_the_end(
-            self._library.create(document, flow_id, author, size, charge, replaces, owner)
+            self._library.create(document, flow_id, author, size, charge, replaces)
         )
         return await self._created(request, state)
 
@@ -192,9 +192,9 @@ class FlowRoutes:
         flow_id = None if wanted is None else parse_new_flow_id(wanted)
         replaces = await self._access.check_creation(request, flow_id)
         author, charge = read_maker(request, flow_id), self._visitors.charge_of(request)
-        size, owner = body_bytes(request), owner_of(request)
+        size = body_bytes(request)
         imported = await to_the_end(
-            self._library.import_(given, flow_id, author, size, charge, replaces, owner)
+            self._library.import_(given, flow_id, author, size, charge, replaces)
         )
         dropped = {
             "nodes": imported.dropped_nodes,
@@ -268,9 +268,9 @@ class FlowRoutes:
         self._visitors.check_creation(request)
         flow_id, _ = await self._check(request, flow_id, Right.READ)
         await self._access.check_creation(request, None)
-        author, owner = read_maker(request, None), owner_of(request)
+        author = read_maker(request, None)
         who, charge = self._visitors.customer(request), self._visitors.charge_of(request)
-        state = await to_the_end(self._library.duplicate(flow_id, author, who, charge, owner))
+        state = await to_the_end(self._library.duplicate(flow_id, author, who, charge))
         if charge is not None:
             charge(0.0, len(state.document))
         return await self._created(request, state)

@@ -11,6 +11,7 @@ import msgspec
 from twisted.web.http import NO_CONTENT
 from twisted.web.iweb import IRequest
 
+from helix.access.authorship import actor_of
 from helix.errors import Forbidden, KeyNotFound
 from helix.identity.api_keys import (
     KeyBook,
@@ -21,7 +22,7 @@ from helix.identity.api_keys import (
 )
 from helix.interfaces import IFlowStore
 from helix.limits.weight import BYTES_PER_UNIT
-from helix.web.admission import actor_of, principal_of
+from helix.web.admission import principal_of
 from helix.web.gate import check_admin
 from helix.web.routes import BodyAllowance, make_app, read_body, to_the_end, write_json
 
@@ -94,7 +95,7 @@ class KeyRoutes:
         )
         if self._is_open:
             raise Forbidden("Where everybody may do everything, helix keys create makes keys")
-        audited = audit_creation(key, actor_of(request))
+        audited = audit_creation(key, actor_of(principal_of(request)))
         await to_the_end(self._store.credentials.add_key(key, audited))
         await self._book.refresh()
         return write_json(request, describe_key(key) | {"key": text}, 201)
@@ -105,7 +106,7 @@ class KeyRoutes:
         if _KEY_ID.fullmatch(key_id) is None:
             raise KeyNotFound()
         audited = audit_revocation(
-            key_id, self._wall(), self._book.name_of(key_id), actor_of(request)
+            key_id, self._wall(), self._book.name_of(key_id), actor_of(principal_of(request))
         )
         removed = self._store.credentials.remove_key(key_id, audited)
         await to_the_end(removed.addCallback(lambda _: self._book.revoke(key_id)))

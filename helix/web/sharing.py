@@ -10,6 +10,7 @@ import msgspec
 from twisted.web.http import NO_CONTENT
 from twisted.web.iweb import IRequest
 
+from helix.access.authorship import actor_of
 from helix.access.principal import ANYBODY, Principal
 from helix.access.roles import Right, Role
 from helix.access.sharing import FlowAccess
@@ -24,7 +25,7 @@ from helix.sharing.changing import change_list, describe_list
 from helix.sharing.links import describe_link, make_link, with_link, without_link
 from helix.sharing.service import AccessService
 from helix.web.access import RestAccess
-from helix.web.admission import Visitors, actor_of, principal_of
+from helix.web.admission import Visitors, principal_of
 from helix.web.base_path import base_of
 from helix.web.etags import Conditions, digest_tag
 from helix.web.gate import check_admin
@@ -209,7 +210,7 @@ class SharingRoutes:
         return access
 
     def _audited(self, request: IRequest, action: str, flow_id: str, details: object) -> AuditEntry:
-        actor = actor_of(request)
+        actor = actor_of(principal_of(request))
         return AuditEntry(0, self._wall(), action, flow_id, "", actor, encode_json(details))
 
 

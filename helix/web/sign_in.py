@@ -10,11 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
+from helix.access.authorship import actor_of
 from helix.errors import InvalidParameters, OriginRefused
 from helix.identity.attempts import Reason, SignInFailed
 from helix.identity.sign_in import SignIns
 from helix.telemetry.events import Telemetry
-from helix.web.admission import actor_of
+from helix.web.admission import parameters, principal_of
 from helix.web.base_path import ROOT, BasePath, base_of
 from helix.web.cookies import Cookies, may_have_cookies
 from helix.web.gate import check_admin
@@ -103,7 +104,7 @@ class SignInRoutes:
         principal_id = read_text(request, "principal")
         if not principal_id:
             raise InvalidParameters("principal must be the id of a person")
-        ending = self._sign_ins.sessions.end_all(principal_id, actor_of(request))
+        ending = self._sign_ins.sessions.end_all(principal_id, actor_of(principal_of(request)))
         count = await to_the_end(Deferred.fromCoroutine(ending))
         return write_json(request, {"ended": count})
 
@@ -124,7 +125,9 @@ class SignInRoutes:
         if self._sign_ins is None:
             return write_not_found(request)
         query = request.uri.partition(b"?")[2].decode("latin-1")
-        record = self._cookies.take_attempt(request, read_text(request, "state") or "")
+        states = parameters(request, b"state")
+        # Twice is once too often (RFC 6749, 3.1): it would be read in two ways.
+        record = self._cookies.take_attempt(request, states[0] if len(states) == 1 else "")
         try:
             secret, to = await self._sign_ins.finish(self._redirect_uri(request), query, record)
         except SignInFailed as failed:

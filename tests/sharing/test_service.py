@@ -17,7 +17,7 @@ from helix.access.roles import Role
 from helix.access.sharing import Audience, FlowAccess, GeneralAccess, Link
 from helix.errors import FlowNotFound, StoreUnavailable
 from helix.interfaces import IAccessStore
-from helix.records import AuditEntry, FlowHead
+from helix.records import Actor, AuditEntry, Author, FlowHead
 from helix.sharing.service import CHANGES_AT_ONCE, AccessService
 from helix.store.memory import MemoryStore
 from tests.support.flowdata import node
@@ -41,6 +41,11 @@ def person(name: str, *groups: str) -> Principal:
     return Principal(name, kind=Kind.PERSON, groups=frozenset(groups))
 
 
+def by(principal_id: str) -> Author:
+    """Who makes a flow, and owns it."""
+    return Author("", Actor(principal_id, "person"))
+
+
 GUEST = Principal("guest:1", kind=Kind.GUEST, link="L")
 
 PROGRAM = Principal("key:1", kind=Kind.SERVICE)
@@ -52,7 +57,7 @@ EDITOR = Grant(Role.EDITOR)
 def world() -> Iterator[World]:
     """A world with a stored flow ``f`` that gives nothing to anybody who is here."""
     world = World()
-    world.library.create({"title": "Old"}, "f", owner="nobody-here")
+    world.library.create({"title": "Old"}, "f", by("nobody-here"))
     world.access.startService()
     world.settle()
     yield world
@@ -239,7 +244,7 @@ class TwoNodes:
     def make_there(self, owner: str = "eve") -> None:
         """The second makes ``f``, in place of the one that there is."""
         self.there.library.delete("f").addErrback(lambda failure: failure.trap(FlowNotFound))
-        self.there.library.create({"title": SECRET}, "f", owner=owner)
+        self.there.library.create({"title": SECRET}, "f", by(owner))
         self.there.settle()
 
     @property
@@ -265,7 +270,7 @@ def test_acc230_a_flow_made_anew_elsewhere_is_hidden_from_who_had_the_old_one(
     nodes: TwoNodes, params: Any, learns: str
 ) -> None:
     here = nodes.here
-    here.library.create({"title": "Old"}, "f", owner="ada")
+    here.library.create({"title": "Old"}, "f", by("ada"))
     here.access.change("f", lambda old: attrs.evolve(old, members={"bob": EDITOR}), AUDITED)
     clients = [join(here, person(name), params)[0] for name in ("ada", "bob")]
     for client in clients:
@@ -310,7 +315,7 @@ def test_acc230_who_would_have_made_a_flow_has_nothing_of_one_made_elsewhere(
 
 def test_acc230_who_has_the_new_flow_too_goes_on(nodes: TwoNodes) -> None:
     here = nodes.here
-    here.library.create({"title": "Old"}, "f", owner="ada")
+    here.library.create({"title": "Old"}, "f", by("ada"))
     client, _ = join(here, person("ada"), DOCUMENT)
     client.received()
     nodes.make_there(owner="ada")
