@@ -406,6 +406,31 @@ def test_acc186_session_that_ends_keeps_the_flow_and_what_is_unsent(
     expect(ended).to_have_count(0)
 
 
+def test_acc205_sharing_by_keyboard_alone(
+    make_member: MakeMember, guarded: Daemon, flow_id: str
+) -> None:
+    ada = make_member("ada", name="Ada")
+    ada.open(flow_id)
+    ada.node("left").focus()
+    ada.press("Alt+Shift+S")
+    expect(ada.page.get_by_label("Id of a person")).to_be_focused()
+    ada.page.keyboard.type("ben")
+    ada.press("Enter")
+    expect(ada.page.get_by_label("Role of ben")).to_be_visible()
+    for _ in range(40):
+        ada.press("Tab")
+        # The browser's own bar may come in between, as the body.
+        assert ada.page.evaluate("document.activeElement.closest('.stage, .bar')") is None
+        if ada.page.evaluate("document.activeElement.ariaLabel") == "Remove ben":
+            break
+    ada.press("Enter")
+    expect(ada.page.get_by_label("Role of ben")).to_have_count(0)
+    assert ask(guarded, "GET", f"/flows/{flow_id}/access")["members"] == {}
+    ada.press("Escape")
+    expect(ada.page.get_by_role("dialog")).to_have_count(0)
+    expect(ada.node("left")).to_be_focused()
+
+
 SHARED: Sequence[tuple[str, object]] = [
     ("members", {"ben": "viewer", "carol": {"role": "editor", "paths": ["/nodes/*/data/**"]}}),
     ("groups", {"sales": "editor"}),

@@ -155,7 +155,7 @@ test("acc191 a refusal is told where it happened, and nothing is shown as done",
   const page = await open();
   changes(refusal(403, "forbidden", "You may not share this flow"));
   await choose(page, "Role of ben", "owner");
-  const section = labelled(page, "People and groups") as HTMLElement;
+  const section = labelled(page, "People and groups");
   expect(alerts(section)).toEqual(["You may not share this flow"]);
   expect((labelled(page, "Role of ben") as HTMLSelectElement).value).toBe("editor");
   await press(page, "Remove ben");
