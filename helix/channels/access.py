@@ -32,7 +32,17 @@ class Standing:
     :ivar permission: what it may do; ``None`` for nothing, as before the join.
     """
 
-    __slots__ = ("_access", "_author", "_flow_id", "_port", "_session", "_watch", "permission")
+    __slots__ = (
+        "_access",
+        "_author",
+        "_flow_id",
+        "_has_left",
+        "_port",
+        "_session",
+        "_waiting",
+        "_watch",
+        "permission",
+    )
 
     def __init__(self, port: Port, flow_id: str, access: AccessService) -> None:
         self.permission: Permission | None = None
@@ -42,6 +52,8 @@ class Standing:
         self._watch: Watch | None = None
         self._session: FlowSession | None = None
         self._author: Author | None = None
+        self._waiting = 0
+        self._has_left = False
 
     @property
     def may_create(self) -> bool:
@@ -87,11 +99,26 @@ class Standing:
         if self.permission is None:
             raise FlowNotFound()
 
+    def expect(self) -> None:
+        """An edit of the client waits to be taken, until `settle`."""
+        self._waiting += 1
+
+    def settle(self) -> None:
+        """An edit has been taken or refused."""
+        self._waiting -= 1
+        if self._has_left and not self._waiting:
+            self._end()
+
     def end(self) -> None:
         """
-        The client has left, or was never let in. What it has sent before still counts by what it
-        could do then.
+        The client has left, or was never let in. What it has sent before is still judged by what
+        the flow gives when its turn comes, and by the token that the client had then.
         """
+        self._has_left = True
+        if not self._waiting:
+            self._end()
+
+    def _end(self) -> None:
         self._session = None
         watch, self._watch = self._watch, None
         if watch is not None:

@@ -337,6 +337,7 @@ class DocumentChannel:
             self._order.fail(given.op_id)
             raise TooManyPending()
         self._unanswered += 1
+        self._standing.expect()
         patch, bases = given.patch, given.bases
 
         def stage(document: FlowDocument, dropped: list[str]) -> JsonObject:
@@ -377,6 +378,7 @@ class DocumentChannel:
 
     def _accepted(self, accepted: Accepted, op_id: int, patch: object) -> bytes:
         self._unanswered -= 1
+        self._standing.settle()
         self._order.end(op_id)
         answer = b'{"version":%d' % accepted.version
         if accepted.patch != _encode_patch(patch):
@@ -389,6 +391,7 @@ class DocumentChannel:
 
     def _refused(self, failure: Failure, op_id: int) -> Failure:
         self._unanswered -= 1
+        self._standing.settle()
         error = failure.value
         if isinstance(error, HelixError) and error.retry:
             self._order.fail(op_id)

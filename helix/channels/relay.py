@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -31,6 +31,8 @@ from helix.limits.apart import AT_ONCE_BYTES
 from helix.members.relay.reading import may_be_edit, parse_changes
 from helix.records import Author
 from helix.sharing.service import AccessService
+
+T = TypeVar("T")
 
 
 class _FlowChange(msgspec.Struct, gc=False):
@@ -140,7 +142,17 @@ class RelayChannel:
         if (arrays := parse_changes(changes)) is None:
             return self._pass_on(session.change, session, changes)
         edited = self._service.guard(session, session.edit, self, arrays, changes)
-        return edited.addCallback(_broadcasted)
+        return self._awaited(edited).addCallback(_broadcasted)
+
+    def _awaited(self, edited: Deferred[list[str]]) -> Deferred[list[str]]:
+        """Let an edit be judged by what the client may do when its turn comes."""
+        self._standing.expect()
+
+        def settle(result: T) -> T:
+            self._standing.settle()
+            return result
+
+        return edited.addBoth(settle)
 
     def _pass_on(
         self, change: Callable[[bytes], Deferred[None]], session: FlowSession, changes: bytes
@@ -177,7 +189,7 @@ class RelayChannel:
                 answer.callback(self._pass_on(session.change, session, changes))
             else:
                 taken = self._service.guard(session, session.take, self, edit, changes)
-                taken.addCallback(_broadcasted).chainDeferred(answer)
+                self._awaited(taken).addCallback(_broadcasted).chainDeferred(answer)
         except Exception:
             answer.errback()
         session.change_came()

@@ -71,10 +71,12 @@ class _Load:
     A load under way.
 
     :ivar waiters: a Deferred for each join that waits for it.
+    :ivar is_stale: whether the store may have more than it has read.
     """
 
     loading: Deferred[LiveLog] | None = None
     waiters: list[Deferred[FlowSession]] = attrs.field(factory=list)
+    is_stale: bool = False
 
     def wait(self) -> Deferred[FlowSession]:
         """Wait for it; cancelling the wait doesn't cancel the load."""
@@ -225,7 +227,9 @@ class FlowSessionService(Service):
         return state or await load_state(flow_id, version, self._logs)
 
     def refresh(self, flow_id: str) -> None:
-        """Update an open flow from the store."""
+        """Update an open flow from the store, or one that is about to be."""
+        if (load := self._loads.get(flow_id)) is not None:
+            load.is_stale = True
         session = self._sessions.get(flow_id)
         if session is not None:
             self.guard(session, session.refresh)
@@ -389,7 +393,8 @@ class FlowSessionService(Service):
         return await self._load(flow_id, self._logs)
 
     def _finish_load(self, result: LiveLog | Failure, flow_id: str) -> None:
-        waiters = self._loads.pop(flow_id).waiters
+        load = self._loads.pop(flow_id)
+        waiters = load.waiters
         if self.draining:
             result = Failure(Draining())
         if isinstance(result, Failure):
@@ -401,6 +406,8 @@ class FlowSessionService(Service):
             session.hold()
             for waiter in waiters:
                 waiter.callback(session)
+            if load.is_stale:
+                self.guard(session, session.refresh)
             session.release()
 
     def _forget_unsettled(self, _: None, flow_id: str) -> None:

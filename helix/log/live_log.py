@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from twisted.logger import Logger
@@ -101,13 +102,18 @@ class LiveLog:
         :raises FlowDeleted: when the flow is deleted.
         :raises StoreError: when it can't be read.
         """
-        try:
+        stored: StoredFlow | None = None
+        replayed = Replayed(FlowDocument.empty(settings.limits))
+        with suppress(FlowNotFound):
             stored = await settings.store.load(flow_id)
-        except FlowNotFound:
-            return cls(flow_id, settings, None, Replayed(FlowDocument.empty(settings.limits)))
-        if stored.head.deleted_at is not None:
-            raise FlowDeleted()
-        return cls(flow_id, settings, stored, await replay(stored, settings))
+        if stored is not None:
+            if stored.head.deleted_at is not None:
+                raise FlowDeleted()
+            replayed = await replay(stored, settings)
+        # Who waits for it may have asked what another flow of this id gave, which is gone.
+        tell_whose = await settings.made_elsewhere(flow_id)
+        tell_whose()
+        return cls(flow_id, settings, stored, replayed)
 
     def replace(self, stored: StoredFlow | None, replayed: Replayed) -> None:
         """Start again from the store's content; parameters as the constructor's."""

@@ -188,6 +188,9 @@ class RemoteWrites:
             return False
         while log.version < head.version and not self._closed:
             entries = await self._settings.store.entries(log.flow_id, log.epoch, log.version, PAGE)
+            # What made the flow may have seemed to fail: its members don't know whose it is.
+            is_new = not log.is_stored
+            tell_whose = await self._settings.made_elsewhere(log.flow_id) if is_new else None
             if self._closed:
                 break
             if not entries:
@@ -197,6 +200,10 @@ class RemoteWrites:
             if not continues(log.chain, entries):
                 return False
             log.apply(entries)
+            if tell_whose is not None:
+                tell_whose()
+                if self._closed:
+                    break
             self._submitters.count_in(entries)
             self._follower.committed(entries)
         return log.version > head.version or log.chain == head.chain or self._closed

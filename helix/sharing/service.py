@@ -43,6 +43,7 @@ class _Watched:
     :ivar is_stale: whether something was changed since the store was asked last.
     :ivar is_new: whether all who watch are to be told once it is known what it gives, since it was
         nobody's before.
+    :ivar learned: how often it was learned what the flow gives since it was first known.
     """
 
     flow_id: str
@@ -53,6 +54,7 @@ class _Watched:
     is_reading: bool = False
     is_stale: bool = False
     is_new: bool = False
+    learned: int = 0
 
     def concerned(self, after: FlowAccess) -> list[Watch]:
         """List those for whom something changes if it gives something else."""
@@ -207,7 +209,12 @@ class AccessService(Service):
 
         :param owner: the id of a principal; empty for nobody.
         """
-        self._note_new(flow_id, FlowAccess(owner))
+        flow = self._watched.get(flow_id)
+        if flow is not None:
+            # It may be known late, after what was changed since then.
+            is_known = flow.access != NO_ACCESS
+            self._note_new(flow, flow.access if is_known else FlowAccess(owner))
+            self._read(flow)
 
     async def made_elsewhere(self, flow_id: str) -> Callable[[], None]:
         """
@@ -218,15 +225,20 @@ class AccessService(Service):
             they are told anything of it.
         :raises StoreError: when the store can't tell.
         """
-        if flow_id not in self._watched:
-            return lambda: None  # who comes to watch it asks by themselves
-        given = await self._store.read((flow_id,))
-        access = given.get(flow_id, NO_ACCESS)
+        asked = self._watched.get(flow_id)
+        access, before = NO_ACCESS, 0
+        if asked is not None:  # who comes to watch it later asks by themselves
+            before = asked.learned
+            access = (await self._store.read((flow_id,))).get(flow_id, NO_ACCESS)
 
         def tell() -> None:
-            self._note_new(flow_id, access)
-            if (flow := self._watched.get(flow_id)) is not None:
-                self._read(flow)  # it may have been changed since it was asked for
+            flow = self._watched.get(flow_id)
+            if flow is None:
+                return
+            is_newest = flow is asked and flow.learned == before
+            self._note_new(flow, access if is_newest else flow.access)
+            if not is_newest:
+                self._read(flow)
 
         return tell
 
@@ -259,12 +271,10 @@ class AccessService(Service):
         if self._watched.get(flow.flow_id) is flow:
             del self._watched[flow.flow_id]
 
-    def _note_new(self, flow_id: str, access: FlowAccess) -> None:
+    def _note_new(self, flow: _Watched, access: FlowAccess) -> None:
         """As `_note`, of a flow that wasn't there before."""
-        flow = self._watched.get(flow_id)
-        if flow is not None:
-            flow.is_new = True
-            self._note(flow_id, access)
+        flow.is_new = True
+        self._note(flow.flow_id, access)
 
     def _note(self, flow_id: str, access: FlowAccess) -> None:
         """Take what a flow gives now from who has changed it."""
@@ -277,6 +287,7 @@ class AccessService(Service):
     def _set(self, flow: _Watched, access: FlowAccess) -> None:
         concerned = flow.concerned(access)
         flow.access, flow.is_new = access, False
+        flow.learned += 1
         for watch in concerned:
             try:
                 watch.changed()

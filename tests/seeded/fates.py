@@ -137,9 +137,13 @@ class Author:
                 is_told = edit.is_missed or self.shown_anew > edit.shown_anew
                 assert is_told, f"the loss of {edit} was not told"
         for record in self.truth.by(self.name):
-            sent = [e for e in by_number[record.entry.op_id] if e.refused in ("", "flow_deleted")]
+            sent = [e for e in by_number[record.entry.op_id] if self._may_be(e, record)]
             stored = _stored(record)
             assert any(stage_on(record.before, edit.patch) == stored for edit in sent)
+
+    def _may_be(self, edit: Edit, record: Record) -> bool:
+        """Tell whether an edit may be in the log there, as far as its author was told."""
+        return edit.refused in ("", "flow_deleted")
 
     def check_order(self, records: list[Record]) -> None:
         """

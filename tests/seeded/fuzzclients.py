@@ -99,6 +99,11 @@ class FuzzClient:
         if wire.lost or (wire.close_code is not None and not self.lingers):
             self.cut()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it is joined, and waits for nothing."""
+        raise NotImplementedError
+
     def parameters(self) -> dict[str, Any]:
         """Those of a join."""
         raise NotImplementedError

@@ -129,6 +129,12 @@ class Truth:
         """Whether the store went back behind all of them."""
         return all(record in self._lost for record in records)
 
+    def records(self) -> Iterator[Record]:
+        """All entries that there are, or ever were."""
+        for known in self._known.values():
+            yield from known.records
+        yield from self._lost
+
     def named(self) -> Iterator[list[Record]]:
         """For each log, and each client that wrote into it, what it wrote there, in order."""
         for known in self._known.values():

@@ -313,6 +313,24 @@ def test_acc230_who_would_have_made_a_flow_has_nothing_of_one_made_elsewhere(
     assert nodes.title == SECRET
 
 
+def test_acc121_a_flow_whose_making_seemed_to_fail_has_its_owner_alone(nodes: TwoNodes) -> None:
+    """The store has made it, and the answer was lost."""
+    here = nodes.here
+    clients = []
+    for name in ("ada", "bob"):
+        maker = attrs.evolve(person(name), create=(FlowPattern.parse("*"),))
+        clients.append(join(here, maker, DOCUMENT | {"client_id": name})[0])
+    here.store.fail("create", StoreUnavailable(), happens=True)
+    clients[0].push(TOPIC, "patch", {"op_id": 1, "patch": {"title": "Mine"}})
+    here.settle()
+    learn(here)
+    learn(here)
+    told = [[event for event, _ in client.events()] for client in clients]
+    assert "access_revoked" not in told[0]
+    assert told[1][-2:] == ["access_revoked", "phx_close"]
+    assert "entries" not in told[1]
+
+
 def test_acc230_who_has_the_new_flow_too_goes_on(nodes: TwoNodes) -> None:
     here = nodes.here
     here.library.create({"title": "Old"}, "f", by("ada"))
@@ -324,6 +342,53 @@ def test_acc230_who_has_the_new_flow_too_goes_on(nodes: TwoNodes) -> None:
     told = dict(client.events())
     assert told["reset"]["document"]["title"] == SECRET
     assert "access_revoked" not in told
+
+
+def test_acc230_who_waits_for_a_flow_has_nothing_of_one_made_anew_meanwhile() -> None:
+    store, waiting = HeldStore(), Deferred[None]()
+    here = World(store=store, load=lambda _: waiting)
+    nodes = TwoNodes(here, World(store=HeldStore(store), seed=1))
+    nodes.there.library.create({"title": "Old"}, "f", by("ada"))
+    client = here.client(principal=person("ada"))
+    ref = client.join(TOPIC, DOCUMENT)
+    here.settle()
+    nodes.make_there()
+    waiting.callback(None)
+    here.settle()
+    told = client.received()
+    assert SECRET not in str(told)
+    replies = [one.payload for one in told if (one.event, one.ref) == ("phx_reply", ref)]
+    assert [reply["response"]["code"] for reply in replies] == ["flow_not_found"]
+
+
+@pytest.mark.parametrize("params", [None, DOCUMENT], ids=["relay", "document"])
+def test_acc233_what_waits_when_its_author_leaves_is_judged_when_its_turn_comes(
+    params: Any,
+) -> None:
+    store = HeldStore()
+    world = World(store=store)
+    world.library.create({"title": "Old"}, "f", by("ada"))
+    given = FlowAccess("ada", {"bob": EDITOR})
+    world.access.change("f", lambda _: given, AUDITED)
+    ada, _ = join(world, person("ada"), DOCUMENT)
+    bob, _ = join(world, person("bob"), params)
+    store.holding = True
+    ada.push(TOPIC, "patch", {"op_id": 1, "patch": {"title": "New"}})
+    if params is None:
+        bob.push(TOPIC, "flow_change", {"changes": {"nodes": [node("n")], "edges": []}})
+    else:
+        bob.push(TOPIC, "patch", {"op_id": 1, "patch": {"nodes": {"n": node("n")}}})
+    bob.leave(TOPIC)
+    world.settle()
+    world.access.change("f", lambda _: FlowAccess("ada"), AUDITED)
+    while store.waiting:
+        store.let_through()
+        world.settle()
+    assert world.flow().log.document.content["title"] == "New"
+    assert not world.flow().log.document.content["nodes"]
+    ada.cut()
+    world.settle()
+    assert not world.access._watched
 
 
 # with a store that answers when it is told to
@@ -467,6 +532,22 @@ def test_acc125_nothing_is_missed_while_the_store_is_away(watching: Watching) ->
     watching.poll()
     watching.held.let_through()
     assert watching.watches[0].access.owner == "bob"
+
+
+def test_acc125_a_flow_that_is_known_late_to_be_made_may_have_been_changed(
+    watching: Watching,
+) -> None:
+    """The store may take long to answer who makes it."""
+    watching.watch()
+    watching.held.let_through()
+    watching.give(FlowAccess("bob"))
+    watching.poll()
+    watching.held.let_through()
+    watching.service.made("f", "ada")
+    assert watching.watches[0].access.owner == "bob"
+    watching.held.let_through()
+    assert watching.watches[0].access.owner == "bob"
+    assert not watching.held.reads
 
 
 def test_acc125_what_was_done_before_the_store_could_be_asked_is_not_missed() -> None:
