@@ -109,6 +109,7 @@ class Member(Guest):
     standing: Standing
 
     def connect(self, world: World, room: int | None) -> None:
+        self.gone.clear()  # another server shows others
         self.standing.connect(self, world, room)
 
     def join(self) -> None:

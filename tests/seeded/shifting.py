@@ -151,8 +151,10 @@ class Shifting(Convergence):
         )
 
     def _new_author(self, client_id: str = "") -> Editor:
-        self.authors.append(Writer(client_id or f"c{len(self.authors)}", self.truth))
-        return self.authors[-1]
+        author = Writer(client_id or f"c{len(self.authors)}", self.truth)
+        author.is_orderly = False  # what was refused may be sent again when it is allowed
+        self.authors.append(author)
+        return author
 
     def _add_replica(self, author: Editor) -> Replica:
         member = Member(author=author, standing=self._new_standing())
