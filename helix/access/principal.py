@@ -94,6 +94,11 @@ class Principal:
     link: str = ""
     credential: str = ""
 
+    @property
+    def may_create_any(self) -> bool:
+        """Whether they may make flows whatever the id is: also one that the server makes."""
+        return self.is_admin or any(one.is_open and not one.start for one in self.create)
+
     def may_create(self, flow_id: str) -> bool:
         return self.is_admin or any(pattern.matches(flow_id) for pattern in self.create)
 

@@ -51,8 +51,7 @@ class RestAccess:
         """
         principal = principal_of(request)
         if flow_id is None:
-            # No pattern but this one tells of an id before it is made.
-            if principal.is_admin or any(one.is_open and not one.start for one in principal.create):
+            if principal.may_create_any:
                 return False
             raise Forbidden("You may not make a flow here without giving its id")
         if not principal.may_create(flow_id):
@@ -112,5 +111,6 @@ def describe_principal(principal: Principal) -> dict[str, object]:
         "kind": principal.kind.value,
         "groups": sorted(principal.groups),
         "admin": principal.is_admin,
+        "may_create": principal.may_create_any,
         "expires_at": principal.expires_at,
     }

@@ -327,10 +327,27 @@ def test_acc187_acc188_account_says_who_one_is_and_nobody_claims_another_name(
     expect(nameless.page.get_by_role("menuitem", name="Change your name")).to_be_visible()
 
 
-def test_acc202_who_may_make_no_flow_is_offered_a_file(
+def test_acc202_who_may_make_no_flow_is_offered_a_file_alone(
     make_member: MakeMember, flow_id: str
 ) -> None:
     viewer = make_member("vera", flows={flow_id: "viewer"})
+    viewer.page.goto("/")
+    card = viewer.page.locator("li", has=viewer.page.locator(f"a[href='/flow/{flow_id}']"))
+    card.get_by_role("button", name="Actions for Orders").click()
+    expect(viewer.page.get_by_role("menuitem")).to_have_text(["Save as a file"])
+    expect(viewer.button("New flow")).to_have_count(0)
+
+
+def test_acc202_who_may_make_no_flow_any_more_is_offered_a_file(
+    make_member: MakeMember, flow_id: str
+) -> None:
+    viewer = make_member("vera", flows={flow_id: "viewer"})
+
+    def as_before(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "may_create": True})
+
+    viewer.page.route("**/api/me", as_before)
     viewer.page.goto("/")
     card = viewer.page.locator("li", has=viewer.page.locator(f"a[href='/flow/{flow_id}']"))
     actions = card.get_by_role("button", name="Actions for Orders")

@@ -504,6 +504,7 @@ def test_acc47_me_tells_who_asks(flows: Flows) -> None:
         "kind": "service",
         "groups": [*"abcdefgh"],
         "admin": False,
+        "may_create": False,
         "expires_at": NOW + 60.5,
     }
     me = flows.by(ANYBODY).send("GET", "/api/me").json

@@ -90,6 +90,7 @@ def test_acc165_person_signs_in(signing: Signing, logged: Log) -> None:
         "kind": "person",
         "groups": [],
         "admin": False,
+        "may_create": True,
         "expires_at": NOW + LONGEST_SECONDS,
     }
     assert me.headers["vary"] == "authorization, cookie"

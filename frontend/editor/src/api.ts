@@ -64,6 +64,8 @@ export interface Me {
   name: string;
   color: string;
   kind: "person" | "service" | "guest";
+  /** Whether they may make flows whose ids the server makes. */
+  may_create: boolean;
 }
 
 /** How clients may show who they are. */

@@ -1,17 +1,18 @@
-/** Whether this page's user may make flows. The server tells only when somebody tries. */
+/** Whether this page's user may make flows: what the server says of them, and what it has refused. */
 
 import { useSyncExternalStore } from "react";
 
 import { RestError } from "../api";
+import { useIdentity } from "./identity";
 
-let mayCreate = true;
+let isRefused = false;
 const listeners = new Set<() => void>();
 
 /** Make a flow, and remember if that is forbidden. */
 export function creating<T>(made: Promise<T>): Promise<T> {
   return made.catch((error: unknown) => {
     if (error instanceof RestError && error.code === "forbidden") {
-      mayCreate = false;
+      isRefused = true;
       for (const listener of [...listeners]) {
         listener();
       }
@@ -27,5 +28,7 @@ function subscribe(listener: () => void): () => void {
 
 /** Whether one may make flows, as far as is known. */
 export function useMayCreate(): boolean {
-  return useSyncExternalStore(subscribe, () => mayCreate);
+  const { me } = useIdentity();
+  const refused = useSyncExternalStore(subscribe, () => isRefused);
+  return !refused && (me?.may_create ?? true);
 }

@@ -11,7 +11,7 @@ const LINK = "l".repeat(22) + "." + "s".repeat(43);
 const INVITATION = { ["link"]: LINK, name: "Ada" };
 const NO_WAYS = { tokens: true, header: false, oidc: null };
 const OIDC = { ...NO_WAYS, oidc: { sign_in: "auth/sign-in", sign_out: "auth/sign-out" } };
-const ADA = { id: "ada", name: "Ada", color: "", kind: "person" };
+const ADA = { id: "ada", name: "Ada", color: "", kind: "person", may_create: true };
 const UNKNOWN = refusal(401, "unauthorized");
 const GUEST = { status: 201, body: { token: "hg_1", expires_at: 4e9, flow_id: "f", role: "viewer", principal_id: "guest:1" } };
 

@@ -9,7 +9,7 @@ import { show, standIn } from "../page";
 import { type Answer, Backend, refusal } from "./backend";
 
 const roots = rootsOfTests();
-const ME = { id: "ada", name: "Ada", color: "", kind: "person" as const };
+const ME = { id: "ada", name: "Ada", color: "", kind: "person" as const, may_create: true };
 const NARROW = { role: "editor" as const, paths: ["/nodes/*/data/prompt"], tags: { source: "ai" } };
 const GIVEN: FlowAccess = {
   owner: "ada",
