@@ -148,6 +148,14 @@ def _store(text: str) -> str:
     return text
 
 
+def _broker(text: str) -> str:
+    if text not in ("auto", "none", "postgresql"):
+        kind, _, place = text.partition("://")
+        if kind not in ("postgresql", "postgres") or not place:
+            raise ValueError("auto, none, postgresql or postgresql://USER@HOST/DATABASE is wanted")
+    return text
+
+
 def _proxy(text: str) -> str:
     try:
         TrustedProxies.parse([text])
@@ -281,6 +289,15 @@ SETTINGS: Sequence[Setting] = (
         "sqlite:helix-data/flows.db",
         _store,
         "Where flows are stored: sqlite:PATH, postgresql://USER@HOST/DATABASE, or memory:.",
+        secret=True,
+    ),
+    Setting(
+        "broker",
+        "auto",
+        _broker,
+        "How the nodes on one PostgreSQL store tell each other at once what was done: postgresql, "
+        "by that database, or by an address of its own of the same database, around a pooler; "
+        "none. auto: postgresql where that is the store.",
         secret=True,
     ),
     Setting(
@@ -580,6 +597,7 @@ class Config:
 
     listen: tuple[str, ...]
     store: str = attrs.field(repr=False)
+    broker: str = attrs.field(repr=False)
     max_store_bytes: int
     allow_origin: tuple[str, ...]
     allow_host: tuple[str, ...]
@@ -628,6 +646,18 @@ class Config:
     def is_local(self) -> bool:
         """Whether this machine alone reaches the server, and no proxy lets others in."""
         return not self.trusted_proxy and all(Endpoint.parse(one).is_local for one in self.listen)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes can be on the same store."""
+        return self.store.startswith(("postgresql:", "postgres:"))
+
+    @property
+    def broker_url(self) -> str | None:
+        """The address of the broker; ``None`` without one."""
+        if self.broker == "none" or not self.is_shared:
+            return None
+        return self.broker if "://" in self.broker else self.store
 
     @property
     def lets_anyone_in(self) -> bool:
@@ -680,7 +710,13 @@ def read_config(options: Mapping[str, Sequence[str]], environment: Mapping[str, 
         values[setting.attribute] = parsed if setting.repeatable else parsed[-1]
     if not values["listen"]:
         raise SettingError("--listen: at least one endpoint is wanted")
-    return Config(**values)
+    config = Config(**values)
+    if config.broker not in ("auto", "none") and not config.is_shared:
+        raise SettingError(
+            "--broker: it needs --store postgresql://..., which several nodes can share; with "
+            "SQLite, or in memory, there is one node"
+        )
+    return config
 
 
 def check_auth(config: Config) -> None:

@@ -17,6 +17,7 @@ from helix.records import (
     Entry,
     FlowHead,
     HeadQuery,
+    LogEnd,
     NamedVersion,
     SignIn,
     StoredFlow,
@@ -175,6 +176,12 @@ class IFlowStore(Interface):
         Give a flow's head, also of a deleted flow.
 
         :raises FlowNotFound: when there is none.
+        """
+
+    def ends(flow_ids: Sequence[str]) -> Deferred[dict[str, LogEnd]]:
+        """
+        Give how far the logs of flows have come, deleted ones too, of one moment. A flow that
+        isn't there is left out.
         """
 
     def load(flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
@@ -402,3 +409,77 @@ class ICredentialStore(Interface):
         :param audited: whose ``credential`` doesn't count: each entry has its session's.
         :return: a Deferred of the number of sessions.
         """
+
+
+class IBroker(Interface):
+    """
+    Carries messages between the nodes that share a store, soon, and without a promise: a message
+    may be lost, come twice, late, or in another order.
+
+    A topic is any text. A node is told what others publish on the topics that it subscribes to, and
+    perhaps what it publishes itself.
+    """
+
+    max_bytes = Attribute("Bytes of the largest message, JSON in UTF-8.")
+
+    is_up = Attribute("Whether messages are carried now.")
+
+    def start(listener: IBrokerListener) -> None:
+        """Begin to connect; from then on it comes back by itself whenever it is away."""
+
+    def stop() -> Deferred[None]:
+        """Send what waits, for a bounded time, and disconnect."""
+
+    def subscribe(topic: str) -> None:
+        """Subscribe to a topic, also while it is away."""
+
+    def unsubscribe(topic: str) -> None:
+        """End a subscription; without effect where there is none."""
+
+    def publish(topic: str, message: bytes) -> None:
+        """
+        Send a message. While the broker is away it is lost.
+
+        :param message: at most `max_bytes` of JSON.
+        """
+
+
+class IBrokerListener(Interface):
+    """Is told by an `IBroker`."""
+
+    def heard(topic: str, message: bytes) -> None:
+        """A message came on a topic that is subscribed to."""
+
+    def subscribed(topics: Sequence[str]) -> None:
+        """
+        What is published on these topics is heard from now on: those that were subscribed to, or
+        all, since it is back. What was published before may be lost.
+        """
+
+    def came_back() -> None:
+        """Messages are carried from now on; what was published before may be lost."""
+
+    def went_away() -> None:
+        """They aren't any more."""
+
+
+class IOtherNodes(Interface):
+    """The other nodes on the same store, which are told what was done here."""
+
+    def opened(flow_id: str) -> None:
+        """A flow is open here: what others do to it matters."""
+
+    def closed(flow_id: str) -> None:
+        """It isn't any more."""
+
+    def appended(flow_id: str, epoch: str, entries: Sequence[Entry]) -> None:
+        """Entries, one at least, were stored, in order."""
+
+    def changed(flow_id: str) -> None:
+        """A flow was made, or came back."""
+
+    def deleted(flow_id: str, by: str) -> None:
+        """A flow was deleted, by somebody of that name to show."""
+
+    def named(flow_id: str, epoch: str, told: bytes) -> None:
+        """A version was named, or its name removed: what members are told, JSON."""

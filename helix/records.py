@@ -94,6 +94,18 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     tags: bytes = b""
 
 
+class LogEnd(msgspec.Struct, frozen=True, gc=False):
+    """
+    How far a log has come.
+
+    :ivar version: of its newest entry; 0 without any.
+    """
+
+    epoch: str
+    version: int
+    is_deleted: bool
+
+
 class NamedVersion(msgspec.Struct, frozen=True, gc=False):
     """
     A version of a log that somebody gave a name.

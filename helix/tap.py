@@ -27,6 +27,7 @@ from twisted.python.logfile import LogFile
 
 from helix import __version__
 from helix.announcement import Listening, lets_all_in, tell_where, tell_who
+from helix.broker.opening import open_broker
 from helix.config import SETTINGS, Config, Setting, SettingError, check_auth, read_config
 from helix.endpoints import Endpoint, complete
 from helix.errors import HelixError
@@ -216,6 +217,7 @@ class HelixService(MultiService):
         self._purge = server.purge
         self._api_keys = server.api_keys
         self._access = server.access
+        self._nodes = server.nodes
         self._observer = observer
         server.keys.setServiceParent(self)
         server.sessions.setServiceParent(self)
@@ -239,6 +241,8 @@ class HelixService(MultiService):
         self._api_keys.refresh().addErrback(lambda _: None)  # logged; who has one asks again
         if not self._config.lets_anyone_in:
             self._access.setServiceParent(self)
+        if self._nodes is not None:
+            self._nodes.setServiceParent(self)
         self._reactor.callWhenRunning(self._announce)
 
     def _store_failed(self, failure: Failure) -> None:
@@ -341,10 +345,21 @@ def makeService(options: Options) -> HelixService:
         store = open_store(config.store, reactor, max_bytes=config.max_store_bytes)
     except (HelixError, ValueError) as error:
         raise SystemExit(f"{_program()}: --store: {error}") from None
+    try:
+        broker = None if config.broker_url is None else open_broker(config.broker_url, reactor)
+    except HelixError as error:
+        raise SystemExit(f"{_program()}: --broker: {error}") from None
     editor = EditorFiles.load(files("helix").joinpath("editor"))
     try:
         server = build_server(
-            config, reactor, time, SystemRandom(), store, editor, apart=WorkThread(reactor)
+            config,
+            reactor,
+            time,
+            SystemRandom(),
+            store,
+            editor,
+            apart=WorkThread(reactor),
+            broker=broker,
         )
     except (BadKeys, SettingError) as error:
         raise SystemExit(f"{_program()}: {error}") from None

@@ -38,11 +38,13 @@ from helix.identity.setup import (
     read_metrics_token,
 )
 from helix.identity.sign_in import SignIns
-from helix.interfaces import IAuthenticator, IFlowStore
+from helix.interfaces import IAuthenticator, IBroker, IFlowStore
 from helix.limits.addresses import AddressBook, AddressLimits, TrustedProxies
 from helix.limits.apart import Apart, at_once
 from helix.limits.weight import BYTES_PER_UNIT
-from helix.log.replaying import LogSettings
+from helix.log.replaying import ALONE, LogSettings
+from helix.nodes.service import NodeService
+from helix.nodes.telling import Telling
 from helix.records import AuditEntry
 from helix.sharing.service import AccessService
 from helix.telemetry.clocks import ClockWatch
@@ -92,6 +94,7 @@ class Server:
     sessions: FlowSessionService
     clients: ClientService
     access: AccessService
+    nodes: NodeService | None
     clock_watch: ClockWatch
     purge: PurgeService
     watchdog: WatchdogService
@@ -139,6 +142,7 @@ def build_server(
     apart: Apart = at_once,
     authenticator: IAuthenticator | None = None,
     http: HTTPClient | None = None,
+    broker: IBroker | None = None,
 ) -> Server:
     """
     Wire the parts as ``config`` says.
@@ -153,6 +157,8 @@ def build_server(
     :param apart: does what takes long.
     :param authenticator: knows who clients are; ``None`` for what ``config`` says.
     :param http: asks other servers; ``None`` for one that asks over the network.
+    :param broker: carries messages to the other nodes on the store, and from them; ``None`` without
+        any.
     :raises BadKeys: when there are no keys in a file that should have some.
     :raises SettingError: when the base path begins as the server's own addresses do.
     """
@@ -166,6 +172,7 @@ def build_server(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
     access = AccessService(store.access, clock)
+    telling = None if broker is None else Telling(broker, new_id(random), clock, telemetry)
     logs = LogSettings(
         store,
         clock,
@@ -176,6 +183,7 @@ def build_server(
         apart,
         access.made,
         access.made_elsewhere,
+        telling or ALONE,
     )
     sessions = FlowSessionService(
         clock,
@@ -185,6 +193,9 @@ def build_server(
         config.session_idle_timeout,
         config.max_sessions,
     )
+    nodes = None
+    if broker is not None and telling is not None:
+        nodes = NodeService(broker, telling, sessions, access, clock, telemetry)
     client_limits = ClientLimits(config.max_connections, config.max_connections_per_address)
     clients = ClientService(clock, telemetry, client_limits, random)
     origins = OriginPolicy([*config.allow_origin, *filter(None, [config.public_url])])
@@ -311,6 +322,7 @@ def build_server(
         sessions,
         clients,
         access,
+        nodes,
         watch,
         purge,
         watchdog,

@@ -24,6 +24,7 @@ TIMEOUT = 30.0
 OTHER_VALUES = {
     "listen": "tcp:4001",
     "store": "sqlite:other.db",
+    "broker": "none",
     "allow-origin": "https://app.example.com",
     "max-joins-per-second": "0.5",
     "base-path": "/helix",

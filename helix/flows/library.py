@@ -95,6 +95,7 @@ class FlowLibrary:
         self._wall = logs.wall
         self._new_epoch = logs.new_epoch
         self._made = logs.made
+        self._nodes = logs.nodes
         self._new_id = new_id
         self._apart = logs.apart
 
@@ -404,6 +405,7 @@ class FlowLibrary:
             raise FlowExists() from None
         self._made(flow_id, owner)
         self._service.refresh(flow_id)
+        self._nodes.changed(flow_id)
         return FlowState(head, head.version, encoded)
 
     async def _duplicate(
@@ -453,11 +455,13 @@ class FlowLibrary:
     async def _delete(self, flow_id: str, by: str) -> FlowHead:
         head = await self._store.delete(flow_id, self._wall())
         self._service.forget(flow_id, by)
+        self._nodes.deleted(flow_id, by)
         return head
 
     async def _undelete(self, flow_id: str) -> FlowHead:
         head = await self._store.undelete(flow_id)
         self._service.refresh(flow_id)
+        self._nodes.changed(flow_id)
         return head
 
 

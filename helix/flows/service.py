@@ -33,6 +33,7 @@ from helix.flows.session import FlowSession, Surroundings
 from helix.interfaces import IFlowStore, IMember
 from helix.log.edits import Accepted, FlowState, Permit, Submission
 from helix.log.live_log import LiveLog
+from helix.log.remote_writes import News
 from helix.log.replaying import LogSettings, load_state
 from helix.members.presence import Person
 from helix.members.relay.reading import parse_changes
@@ -234,6 +235,12 @@ class FlowSessionService(Service):
         if session is not None:
             self.guard(session, session.refresh)
 
+    def hear(self, flow_id: str, news: News) -> None:
+        """Take what another node has told of the log of a flow, if it is open."""
+        session = self._sessions.get(flow_id)
+        if session is not None:
+            self.guard(session, session.hear, news)
+
     def forget(self, flow_id: str, by: str = "") -> None:
         """
         End the session of a flow that was deleted; its members are told, as by `close`.
@@ -244,10 +251,14 @@ class FlowSessionService(Service):
         if session is not None:
             self.guard(session, session.deleted, by)
 
-    def tell_name(self, flow_id: str, payload: bytes) -> None:
-        """Tell the members in document mode that a version was named (JSON), if there are any."""
+    def tell_name(self, flow_id: str, epoch: str, payload: bytes) -> None:
+        """
+        Tell the members in document mode that a version was named (JSON), if there are any.
+
+        :param epoch: of the log that it is of.
+        """
         session = self._sessions.get(flow_id)
-        if session is not None:
+        if session is not None and session.log.epoch == epoch:
             self.guard(session, session.tell_name, payload)
 
     def broadcast(self, flow_id: str, changes: bytes, permit: Permit | None = None) -> int:
@@ -403,6 +414,7 @@ class FlowSessionService(Service):
         elif waiters:
             session = FlowSession(result, self._around, self._session_ended)
             self._sessions[flow_id] = session
+            self._logs.nodes.opened(flow_id)
             session.hold()
             for waiter in waiters:
                 waiter.callback(session)
@@ -416,6 +428,7 @@ class FlowSessionService(Service):
     def _session_ended(self, session: FlowSession, reason: End) -> None:
         if self._sessions.get(session.flow_id) is session:
             del self._sessions[session.flow_id]
+            self._logs.nodes.closed(session.flow_id)
         if session.unsettled is not None:
             self._unsettled[session.flow_id] = session.unsettled
             session.unsettled.addCallback(self._forget_unsettled, session.flow_id)

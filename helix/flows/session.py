@@ -23,6 +23,7 @@ from helix.interfaces import IMember
 from helix.log.commit_loop import CommitLoop
 from helix.log.edits import Accepted, FlowState, Permit, Submission
 from helix.log.live_log import LiveLog
+from helix.log.remote_writes import News
 from helix.log.replaying import LogSettings
 from helix.members.awareness import Awareness
 from helix.members.document_audience import DocumentAudience
@@ -259,6 +260,10 @@ class FlowSession:
     def refresh(self) -> None:
         """See what other writers did to the flow."""
         self._commits.refresh()
+
+    def hear(self, news: News) -> None:
+        """Take what another node has told of the log."""
+        self._commits.hear(news)
 
     # Follower
 

@@ -62,6 +62,7 @@ class VersionNames:
     def __init__(self, service: FlowSessionService, logs: LogSettings) -> None:
         self._service = service
         self._store = logs.store
+        self._nodes = logs.nodes
         self._wall = logs.wall
 
     def list(self, flow_id: str) -> Deferred[VersionList]:
@@ -130,7 +131,9 @@ class VersionNames:
         self, flow_id: str, epoch: str, version: int, name: str | None, author: Author, at: float
     ) -> None:
         told = {"epoch": epoch, "version": version, "name": name, "by": author.by, "at": at}
-        self._service.tell_name(flow_id, encode_json(told | describe_author(author)))
+        payload = encode_json(told | describe_author(author))
+        self._service.tell_name(flow_id, epoch, payload)
+        self._nodes.named(flow_id, epoch, payload)
 
     def _now(self) -> float:
         return round(self._wall(), 3)

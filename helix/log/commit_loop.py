@@ -32,7 +32,7 @@ from helix.errors import (
 from helix.log.commit_group import CommitGroup
 from helix.log.edits import Accepted, Preparation, Submission, summary_of
 from helix.log.live_log import LiveLog
-from helix.log.remote_writes import LogFollower, RemoteWrites
+from helix.log.remote_writes import LogFollower, News, RemoteWrites
 from helix.log.replaying import LogSettings
 from helix.log.staged_apart import MAX_CASCADE, StagedApart
 from helix.log.submitters import Pending, Submitter, Submitters
@@ -175,6 +175,12 @@ class CommitLoop:
         self._others.ask()
         self._next()
 
+    def hear(self, news: News) -> None:
+        """Take what another node has told; `refresh` where it does not continue the log."""
+        if not self._closed:
+            self._others.hear(news)
+            self._next()
+
     def refreshed(self) -> Deferred[None]:
         """
         As `refresh`, and wait for it.
@@ -216,7 +222,9 @@ class CommitLoop:
         others = self._others
         try:
             while not (self._closed or self._group or self._preparing or others.reading):
-                if others.stale and (self._queue or others.asked):
+                if others.news:
+                    others.take_news()
+                elif others.stale and (self._queue or others.asked):
                     self._catch_up()
                 elif self._queue:
                     self._append(self._stage())
@@ -304,6 +312,8 @@ class CommitLoop:
         return not self._closed
 
     def _appended(self, _: object, group: CommitGroup) -> None:
+        # Also where nobody waits for it: the members on other nodes do.
+        self._settings.nodes.appended(self.log.flow_id, self.log.epoch, group.entries)
         if not self._append_ended():
             return
         self._group = None

@@ -1,4 +1,4 @@
-"""Reads what other writers added to a flow from the store into its live log."""
+"""Takes what other writers added to a flow, from them or from the store, into its live log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -23,6 +24,10 @@ RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0)
 """Seconds between the attempts to read the store again; the last one repeats."""
 
 
+MAX_NEWS = 50
+"""What other nodes tell that may wait for an append to end."""
+
+
 class LogFollower(Protocol):
     """Is told how a log continues."""
 
@@ -33,9 +38,27 @@ class LogFollower(Protocol):
         """The log was replaced by one of another epoch."""
 
 
+@attrs.frozen
+class News:
+    """
+    What another node has told of a log.
+
+    :ivar epoch: of the log.
+    :ivar version: that it has come to.
+    :ivar chain: the log's at that version.
+    :ivar entries: the last ones up to that version, in order; none where they were too large.
+    """
+
+    epoch: str
+    version: int
+    chain: bytes
+    entries: Sequence[Entry] = ()
+
+
 class RemoteWrites:
     """
-    Updates a live log from the store: entries of other nodes, or of an append that seemed to fail.
+    Updates a live log: with entries that other nodes tell of, or from the store, which has those of
+    other nodes and of an append that seemed to fail.
 
     :param log: the flow's.
     :param submitters: the clients, which may have submitted elsewhere too.
@@ -44,6 +67,7 @@ class RemoteWrites:
     :ivar stale: whether the store may have more than the log; set by whoever learns so.
     :ivar asked: whether the update is wanted now, not only before the next append.
     :ivar reading: the Deferred of `catch_up`, while it reads.
+    :ivar news: what other nodes have told, until `take_news`.
     """
 
     __slots__ = (
@@ -56,6 +80,7 @@ class RemoteWrites:
         "_timer",
         "_waiting",
         "asked",
+        "news",
         "reading",
         "stale",
     )
@@ -75,6 +100,41 @@ class RemoteWrites:
         self._closed = False
         self.stale = self.asked = False
         self.reading: Deferred[None] | None = None
+        self.news: tuple[News, ...] = ()
+
+    def hear(self, news: News) -> None:
+        """Keep what another node has told for the next `take_news`; too much is read instead."""
+        if len(self.news) < MAX_NEWS:
+            self.news = (*self.news, news)
+        else:
+            self.news = ()
+            self.ask()
+
+    def take_news(self) -> None:
+        """
+        Add what other nodes have told, where it continues the log; else `ask`. No append may be
+        under way meanwhile.
+
+        :raises StoreCorrupt: when an entry is not what it was.
+        """
+        log = self._flow_log
+        heard, self.news = self.news, ()
+        for news in heard:
+            if self._closed:
+                return
+            if news.epoch != log.epoch or not log.is_stored:
+                self.ask()  # it may be somebody else's flow
+            elif news.version <= log.version:
+                if log.chain_at(news.version) not in (news.chain, None):
+                    self.ask()  # the store was set back
+            else:
+                new = [entry for entry in news.entries if entry.version > log.version]
+                follows = bool(new) and new[0].version == log.version + 1
+                if follows and continues(log.chain, new):
+                    log.apply(new)
+                    self._tell(new)
+                else:
+                    self.ask()
 
     def ask(self) -> None:
         """Let the next `catch_up` come soon."""
@@ -204,9 +264,13 @@ class RemoteWrites:
                 tell_whose()
                 if self._closed:
                     break
-            self._submitters.count_in(entries)
-            self._follower.committed(entries)
+            self._tell(entries)
         return log.version > head.version or log.chain == head.chain or self._closed
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
+        """These entries of another writer are in the log now."""
+        self._submitters.count_in(entries)
+        self._follower.committed(entries)
 
     async def _renew(self, head: FlowHead) -> None:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -10,6 +10,7 @@ import attrs
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from zope.interface import implementer
 
 from helix.delivery.parts import SharedText
 from helix.documents.decoding import decode_in_parts
@@ -22,7 +23,7 @@ from helix.documents.document import (
 )
 from helix.documents.encoding import encode_in_parts
 from helix.errors import FlowDeleted, StoreCorrupt
-from helix.interfaces import IFlowStore
+from helix.interfaces import IFlowStore, IOtherNodes
 from helix.limits.apart import Apart, at_once
 from helix.log.edits import FlowState
 from helix.records import Entry, StoredFlow
@@ -55,6 +56,32 @@ async def _ask_nobody(_flow_id: str) -> Callable[[], None]:
     return lambda: None
 
 
+@implementer(IOtherNodes)
+class Alone:
+    """There are no other nodes."""
+
+    def opened(self, flow_id: str) -> None:
+        """Nobody is told."""
+
+    def closed(self, flow_id: str) -> None:
+        """Likewise."""
+
+    def appended(self, flow_id: str, epoch: str, entries: Sequence[Entry]) -> None:
+        """Likewise."""
+
+    def changed(self, flow_id: str) -> None:
+        """Likewise."""
+
+    def deleted(self, flow_id: str, by: str) -> None:
+        """Likewise."""
+
+    def named(self, flow_id: str, epoch: str, told: bytes) -> None:
+        """Likewise."""
+
+
+ALONE = Alone()
+
+
 @attrs.frozen
 class LogSettings:
     """
@@ -71,6 +98,7 @@ class LogSettings:
     :ivar made_elsewhere: asked about the id of a flow that was made by another process, before its
         log takes the place of what is open. What it gives is called when that has been done, before
         anybody is told. It raises `StoreError`.
+    :ivar nodes: the others on the same store.
     """
 
     store: IFlowStore
@@ -82,6 +110,7 @@ class LogSettings:
     apart: Apart = at_once
     made: Callable[[str, str], None] = _tell_nobody
     made_elsewhere: Callable[[str], Awaitable[Callable[[], None]]] = _ask_nobody
+    nodes: IOtherNodes = ALONE
 
 
 @attrs.frozen

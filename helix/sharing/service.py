@@ -123,6 +123,7 @@ class AccessService(Service):
     :param store: keeps what flows give.
     :param clock: the reactor.
 
+    :ivar on_change: is told that something was changed here, when that is stored.
     :ivar on_credentials: is told what was done to credentials, by any process.
     :ivar on_set_back: is told that credentials may be others than before, without a word of that.
     """
@@ -132,6 +133,7 @@ class AccessService(Service):
     _log: Final = Logger(namespace="helix.access")
 
     def __init__(self, store: IAccessStore, clock: IReactorTime) -> None:
+        self.on_change: Callable[[], object] | None = None
         self.on_credentials: OnCredentials | None = None
         self.on_set_back: Callable[[], object] | None = None
         self._store = store
@@ -141,7 +143,7 @@ class AccessService(Service):
         self._newest: int | None = None
         self._polling: IDelayedCall | None = None
         self._polls = 0
-        self._is_away = False
+        self._is_away = self._is_urgent = False
 
     def startService(self) -> None:
         """Follow the store, which is open."""
@@ -153,6 +155,13 @@ class AccessService(Service):
         polling, self._polling = self._polling, None
         if polling is not None:
             polling.cancel()
+
+    def look(self) -> None:
+        """Ask the store now, in place of the next time: another node has changed something."""
+        if self._polling is not None:
+            self._polling.reset(0)
+        elif self.running:
+            self._is_urgent = True
 
     # asking
 
@@ -260,6 +269,8 @@ class AccessService(Service):
 
         def changed(access: FlowAccess) -> FlowAccess:
             self._note(flow_id, access)
+            if self.on_change is not None:
+                self.on_change()
             return access
 
         return self._store.change(flow_id, edit, audited).addCallback(changed)
@@ -334,6 +345,7 @@ class AccessService(Service):
 
     def _poll(self) -> None:
         self._polling = None
+        self._is_urgent = False
         self._polls += 1
         if self._newest is not None and self._polls % POLLS_TO_LOOK_BACK == 0:
             asked = self._store.changes(None, 1).addCallback(self._look_back)
@@ -345,7 +357,7 @@ class AccessService(Service):
 
     def _wait(self, is_more: object) -> None:
         if self.running:
-            seconds = 0.0 if is_more is True else POLL_SECONDS
+            seconds = 0.0 if is_more is True or self._is_urgent else POLL_SECONDS
             self._polling = self._clock.callLater(seconds, self._poll)
 
     def _learn(self, entries: Sequence[AuditEntry]) -> bool:

@@ -29,6 +29,7 @@ from helix.records import (
     Entry,
     FlowHead,
     HeadQuery,
+    LogEnd,
     NamedVersion,
     Scope,
     StoredFlow,
@@ -153,6 +154,16 @@ class MemoryStore:
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:
         return self._do(lambda: self._log(flow_id).head)
+
+    def ends(self, flow_ids: Sequence[str]) -> Deferred[dict[str, LogEnd]]:
+        def ends() -> dict[str, LogEnd]:
+            heads = [self._logs[one].head for one in flow_ids if one in self._logs]
+            return {
+                head.flow_id: LogEnd(head.epoch, head.version, head.deleted_at is not None)
+                for head in heads
+            }
+
+        return self._do(ends)
 
     def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
         def load() -> StoredFlow:

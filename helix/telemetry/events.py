@@ -41,6 +41,11 @@ EVENTS = (
     "helix.session.join_refused",
     "helix.reactor.turned",
     "helix.clock.set",
+    "helix.broker.changed",
+    "helix.node.sent",
+    "helix.node.received",
+    "helix.node.ignored",
+    "helix.node.polled",
 )
 
 _NOTHING: Values = {}

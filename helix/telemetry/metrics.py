@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -47,6 +48,20 @@ _COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
     ("helix.session.client_joined", "clients_joined", "Joins of flows.", None),
     ("helix.session.client_left", "clients_left", "Members that left.", None),
     ("helix.clock.set", "clock_sets", "Times that the wall clock was set.", None),
+    ("helix.node.sent", "node_messages_sent", "Messages sent to other nodes.", "kind"),
+    ("helix.node.received", "node_messages_received", "Messages of other nodes.", "kind"),
+    (
+        "helix.node.ignored",
+        "node_messages_ignored",
+        "Messages of other nodes that say nothing to this one.",
+        "reason",
+    ),
+    (
+        "helix.node.polled",
+        "node_polls",
+        "Questions to the store about how far open flows have come.",
+        None,
+    ),
     ("helix.session.join_refused", "joins_refused", "Joins that were refused.", "code"),
 )
 
@@ -106,6 +121,9 @@ class Metrics:
             "reactor_lag_max_seconds", "The largest such lag within the last one to two minutes."
         )
         telemetry.subscribe("helix.reactor.turned", self._turned)
+        self._broker = self._gauge("broker_up", "Whether other nodes are heard; NaN without any.")
+        self._broker.set(nan)
+        telemetry.subscribe("helix.broker.changed", self._broker_changed)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -136,6 +154,9 @@ class Metrics:
         else:
             labelled = self._counter(name, text, [label])
             telemetry.subscribe(event, lambda _, __, data: labelled.labels(data[label]).inc())
+
+    def _broker_changed(self, _: str, measurements: Values, __: Values) -> None:
+        self._broker.set(measurements["up"])  # type: ignore[arg-type]  # a number
 
     def _delivered(self, _: str, measurements: Values, __: Values) -> None:
         self._broadcasts.inc(measurements["broadcasts"])  # type: ignore[arg-type]  # numbers all

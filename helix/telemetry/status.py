@@ -13,6 +13,8 @@ class ServerStatus:
 
     :param telemetry: whose events are counted.
     :param seconds: tells the time.
+
+    :ivar broker: whether other nodes are heard: ``up``, ``away``, or ``none`` without a broker.
     """
 
     def __init__(self, telemetry: Telemetry, seconds: Callable[[], float]) -> None:
@@ -28,6 +30,8 @@ class ServerStatus:
         telemetry.subscribe("helix.session.client_left", lambda *_: self._join(-1))
         telemetry.subscribe("helix.flow.appended", self._appended)
         telemetry.subscribe("helix.reactor.turned", self._turned)
+        self.broker = "none"
+        telemetry.subscribe("helix.broker.changed", self._broker_changed)
 
     def numbers(self) -> dict[str, float]:
         """
@@ -58,6 +62,9 @@ class ServerStatus:
 
     def _appended(self, _: str, measurements: Values, __: Values) -> None:
         self._patches += measurements["entries"]  # type: ignore[operator]  # a number
+
+    def _broker_changed(self, _: str, measurements: Values, __: Values) -> None:
+        self.broker = "up" if measurements["up"] else "away"
 
     def _turned(self, _: str, measurements: Values, __: Values) -> None:
         self._lag = measurements["lag"]  # type: ignore[assignment]  # numbers both

@@ -15,6 +15,8 @@ from helix.web.base_path import BasePath
 from helix.web.etags import Conditions
 from helix.web.routes import write_json, write_known
 
+_BROKER = {"none": "", "up": ", hears other nodes", "away": ", does not hear other nodes"}
+
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -54,6 +56,7 @@ class StatusPage:
         shown["uptime"] = _duration(numbers["uptime"])
         shown["reactor_lag_max"] = f"{numbers['reactor_lag_max'] * 1000:,.1f}"
         shown["version"] = __version__
+        shown["broker"] = _BROKER[self._status.broker]
         return (self._head + _PLACE.sub(lambda place: shown[place[1]], self._body)).encode()
 
     def write_script(self, request: IRequest) -> bytes:
@@ -65,7 +68,8 @@ class StatusPage:
 
     def write_numbers(self, request: IRequest) -> bytes:
         """Make ``request`` answer the numbers as JSON."""
-        return write_json(request, {"version": __version__, **self._status.numbers()})
+        about = {"version": __version__, "broker": self._status.broker}
+        return write_json(request, {**about, **self._status.numbers()})
 
 
 def _duration(seconds: float) -> str:

@@ -318,12 +318,12 @@ def test_dom12_member_that_lagged_is_told_that_some_have_changed(make_world: Mak
     rest(world)
     assert slow.client.lagged == [True]
     for version in range(100):
-        world.service.tell_name("f", b'{"version":%d}' % version)
+        world.service.tell_name("f", world.flow().log.epoch, b'{"version":%d}' % version)
         rest(world)
     slow.client.socket.room = None
     world.settle()
     assert slow.look() == ["entries", "versions_changed"]
-    world.service.tell_name("f", b'{"version":100}')
+    world.service.tell_name("f", world.flow().log.epoch, b'{"version":100}')
     world.settle()
     assert slow.look() == ["version_named"]
     assert ada.look().count("version_named") == 101

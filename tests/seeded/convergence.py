@@ -6,7 +6,8 @@ leave dead connections behind, and come back; their pages die and leave it to ot
 they had not sent, or begin anew under the same name and remember nothing; some send in no order;
 some claim the names of others. What the store is asked waits, fails, or happens without anybody
 being told, in any order, and the store forgets what it had confirmed; sessions crash; one or two
-servers on the store drain or die, and others go on; the flow is deleted, comes back, or gives way
+servers on the store drain or die, and others go on; what these tell each other is lost, late, or
+comes twice; the flow is deleted, comes back, or gives way
 to another. In the end everything is let through, and what was promised has to hold:
 
 - a log's versions are contiguous, and it holds no submission twice, each client's in their order;
@@ -39,6 +40,7 @@ from helix.log.verify import verify_flow
 from tests.seeded.fates import Author, check_fates
 from tests.seeded.fuzzclients import FuzzClient, RelayReplica, random_patch
 from tests.seeded.replicas import Replica
+from tests.support.bus import Bus
 from tests.support.heldstore import HeldStore, LateStore
 from tests.support.world import Client, World
 
@@ -87,8 +89,12 @@ class Convergence:
         self._worlds: list[World] = []
         self._abandoned: list[Client] = []
         self._faults: list[Failure] = []
+        self.bus: Bus | None = None
+        is_shared = random.random() < 0.5
+        if is_shared and random.random() < 0.7:
+            self.bus = Bus(random)
         self.nodes = [self._make_node(None)]
-        if random.random() < 0.5:
+        if is_shared:
             self.nodes.append(self._make_node(self.nodes[0].store))
         self._forgetful = random.choice([0, 0, 0.3, 1])
         self.truth = self.nodes[0].store.truth
@@ -139,6 +145,7 @@ class Convergence:
             self._undelete: 1,
             self._create: 2 * self._deletions,
             self._time: 10,
+            self._turn_bus: 1,
         }
 
     def _acted(self) -> None:
@@ -165,7 +172,9 @@ class Convergence:
 
     def _store_fails(self) -> None:
         store = self.random.choice(self.nodes).store
-        method = self.random.choice(["append", "create", "head", "newest_op", "find", "load"])
+        method = self.random.choice(
+            ["append", "create", "head", "ends", "newest_op", "find", "load"]
+        )
         if self.random.random() < 0.2:
             store.fail(method, StoreFull())
         else:
@@ -214,6 +223,8 @@ class Convergence:
             if client.wire is not None and client.wire.world is old.world:
                 client.cut()
         old.world.service.stopService()
+        if old.world.nodes is not None:
+            old.world.nodes.stopService()
         old.store.die()
         self.nodes[self.nodes.index(old)] = self._make_node(old.store)
 
@@ -301,10 +312,19 @@ class Convergence:
         world = self.random.choice(self.nodes).world
         world.clock.advance(self.random.choice([0, 0.01, 1, 20]))
 
+    def _turn_bus(self) -> None:
+        """What carries the nodes' messages goes away, or comes back."""
+        if self.bus is not None:
+            self.bus.set_up(self.random.random() < 0.7)
+
     def _make_node(self, beside: LateStore | None) -> Node:
         store = self._make_store(beside)
         world = self._make_world(
-            store=store, high_water_mark=self._mark, seed=next(self._seeds), **self._settings
+            store=store,
+            high_water_mark=self._mark,
+            seed=next(self._seeds),
+            broker=None if self.bus is None else self.bus.broker,
+            **self._settings,
         )
         self._worlds.append(world)
         ids = (f"other{n}" for n in count())
@@ -325,24 +345,28 @@ class Convergence:
             wire.socket.room = None
         for _ in range(300):
             self._ease()
-            # What the other one did, or the store lost, a server learns by an edit, or so.
-            if len(self.nodes) > 1 or self.truth.went_back:
+            # What the store lost, a server learns by an edit, or so; and what the other one did,
+            # unless they tell each other.
+            if (len(self.nodes) > 1 and self.bus is None) or self.truth.went_back:
                 for node in self.nodes:
                     node.world.service.refresh("f")
+            were_level = self._are_level()  # of which members in relay mode are told a little later
             for world in self._worlds:
                 world.clock.advance(1)
                 world.settle()
             for client in self.clients:
                 client.look()
             self._dismiss_heirs()
-            if self._is_at_rest():
+            if were_level and self._is_at_rest():
                 for node in self.nodes:
                     node.store.holding = node.store.late = False
                 return
         raise AssertionError(f"no rest: {self.clients}")
 
     def _ease(self) -> None:
-        """Let nothing be in anybody's way."""
+        """Let nothing be in anybody's way; what nodes tell each other still gets lost."""
+        if self.bus is not None:
+            self.bus.set_up(True)
         for node in self.nodes:
             node.store.errors.clear()
             while node.store.waiting:
@@ -366,6 +390,14 @@ class Convergence:
     def _is_deleted(self) -> bool:
         log = self.nodes[0].store.flow("f")
         return log is not None and log.head.deleted_at is not None
+
+    def _are_level(self) -> bool:
+        """Whether the nodes know of all that is in the store."""
+        log = self.nodes[0].store.flow("f")
+        logs = [one.log for one in (node.world.flow() for node in self.nodes) if one is not None]
+        return log is None or all(
+            (one.epoch, one.version) == (log.head.epoch, log.head.version) for one in logs
+        )
 
     def _is_at_rest(self) -> bool:
         log = self.nodes[0].store.flow("f")

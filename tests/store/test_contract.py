@@ -32,6 +32,7 @@ from helix.records import (
     Entry,
     FlowHead,
     HeadQuery,
+    LogEnd,
     NamedVersion,
     Scope,
     StoredFlow,
@@ -138,6 +139,24 @@ async def test_sto2_a_deleted_flow_stays_when_the_new_log_is_refused(store: IFlo
 
 
 # Appending.
+
+
+@ensureDeferred
+async def test_nod8_it_tells_how_far_logs_have_come(store: IFlowStore) -> None:
+    assert await store.ends([]) == {}
+    await keep(store, "f", entries(1, 2))
+    await store.create("g\x1a\U0001f600", "e2", T0)
+    await keep(store, "h", entries(1, 3))
+    await store.delete("h", T0)
+    await keep(store, "other")
+    asked = ["h", "nowhere", "f", "g\x1a\U0001f600", "f"]
+    assert await store.ends(asked) == {
+        "f": LogEnd("e1", 2, is_deleted=False),
+        "g\x1a\U0001f600": LogEnd("e2", 0, is_deleted=False),
+        "h": LogEnd("e1", 3, is_deleted=True),
+    }
+    await add(store, "f", "e1", 2, entries(3, 4), SUMMARY)
+    assert (await store.ends(["f"]))["f"].version == 4
 
 
 @ensureDeferred

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, fail
 from helix.documents.document import FlowDocument
 from helix.errors import HelixError
 from helix.log.edits import summary_of
-from helix.records import Entry, FlowHead, StoredFlow, Summary
+from helix.records import Entry, FlowHead, LogEnd, StoredFlow, Summary
 from helix.store.memory import MemoryStore, _Log
 from tests.seeded.truth import Truth
 
@@ -90,6 +90,10 @@ class HeldStore(MemoryStore):
     def head(self, flow_id: str) -> Deferred[FlowHead]:
         head = super().head
         return self._met("head", lambda: head(flow_id))
+
+    def ends(self, flow_ids: Sequence[str]) -> Deferred[dict[str, LogEnd]]:
+        ends = super().ends
+        return self._met("ends", lambda: ends(flow_ids))
 
     def newest_op(self, flow_id: str, epoch: str, client_id: str) -> Deferred[int | None]:
         newest_op = super().newest_op

@@ -45,11 +45,13 @@ from helix.flows.library import FlowLibrary
 from helix.flows.lifetime import LINGER
 from helix.flows.service import FlowSessionService
 from helix.identity.authenticator import Authenticator
-from helix.interfaces import IAuthenticator, IFlowStore
+from helix.interfaces import IAuthenticator, IBroker, IFlowStore
 from helix.limits.addresses import AddressBook, AddressBudget, AddressLimits
 from helix.limits.apart import Apart, at_once
 from helix.log.live_log import LiveLog
-from helix.log.replaying import LogSettings
+from helix.log.replaying import ALONE, LogSettings
+from helix.nodes.service import NodeService
+from helix.nodes.telling import Telling
 from helix.sharing.service import AccessService
 from helix.store.memory import MemoryStore
 from helix.telemetry.events import Telemetry
@@ -402,6 +404,7 @@ class World:
 
     :param load: as `FlowSessionService` takes it.
     :param seed: of what is left to chance.
+    :param broker: makes what carries messages to other worlds on the store, and from them.
     :ivar told: the telemetry: name, measurements, metadata.
     :ivar failures: what was logged as an error. A test that expects some clears them.
     """
@@ -424,6 +427,7 @@ class World:
         max_queued_bytes: int = 1 << 27,
         apart: Apart = at_once,
         authenticator: IAuthenticator | None = None,
+        broker: Callable[[Clock], IBroker] | None = None,
     ) -> None:
         self.clock = Reactor()
         self.wall = Wall(self.clock)
@@ -437,6 +441,10 @@ class World:
         self.backlog = Backlog(self.clock, self.telemetry, max_queued_bytes)
         self.store = store = store or open_memory_store()
         self.access = AccessService(store.access, self.clock)
+        self.broker = None if broker is None else broker(self.clock)
+        telling = None
+        if self.broker is not None:
+            telling = Telling(self.broker, f"node{id(self)}", self.clock, self.telemetry)
         self.logs = LogSettings(
             store,
             self.clock,
@@ -446,6 +454,7 @@ class World:
             apart=apart,
             made=self.access.made,
             made_elsewhere=self.access.made_elsewhere,
+            nodes=telling or ALONE,
         )
 
         async def loaded(flow_id: str, logs: LogSettings) -> LiveLog:
@@ -456,6 +465,12 @@ class World:
         self.service = FlowSessionService(
             self.clock, self.telemetry, self.logs, max_clients, idle_timeout, max_sessions, loaded
         )
+        self.nodes: NodeService | None = None
+        if self.broker is not None and telling is not None:
+            self.nodes = NodeService(
+                self.broker, telling, self.service, self.access, self.clock, self.telemetry
+            )
+            self.nodes.startService()
         self.library = FlowLibrary(self.service, self.logs, partial(new_id, Random(seed + 1)), [])
         self.router = Router(
             self.service,
@@ -537,6 +552,8 @@ class World:
             client.cut()
         self.clock.advance(LINGER)
         self.settle()
+        if self.nodes is not None:
+            self.nodes.stopService()
         assert not len(self.registry), "a client is left"
         assert not list(self.service.sessions()), "a session is left"
         assert not self.clock.getDelayedCalls(), "a delayed call is left"

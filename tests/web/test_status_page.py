@@ -25,6 +25,7 @@ def test_res24_numbers_follow_what_happens(logged: object) -> None:
     nobody = stack.get("/api/status").json
     assert nobody == {
         "version": __version__,
+        "broker": "none",
         "uptime": 0.0,
         "connections": 0,
         "sessions": 0,
@@ -59,6 +60,20 @@ def test_res24_lag_is_the_newest_and_the_largest() -> None:
     telemetry.emit("helix.reactor.turned", {"lag": 0.0012345678, "largest_lag": 0.25})
     numbers = status.numbers()
     assert (numbers["reactor_lag"], numbers["reactor_lag_max"]) == (0.001235, 0.25)
+
+
+def test_nod13_it_says_whether_other_nodes_are_heard(logged: object) -> None:
+    stack = Stack()
+    for up, told, shown in (
+        (None, "none", ""),
+        (1, "up", ", hears other nodes"),
+        (0, "away", ", does not hear other nodes"),
+    ):
+        if up is not None:
+            stack.telemetry.emit("helix.broker.changed", {"up": up})
+        assert stack.get("/api/status").json["broker"] == told
+        page = Page(stack.get("/status").body.decode())
+        assert page.texts["broker"] == shown
 
 
 class Page(HTMLParser):

@@ -16,7 +16,6 @@ from twisted.internet.threads import deferToThreadPool
 from helix.errors import StoreError, StoreUnavailable
 
 _DEFAULTS = {
-    "fallback_application_name": "helix",
     # A peer that is gone without a word is noticed within some 15 s.
     "keepalives_idle": "5",
     "keepalives_interval": "3",
@@ -60,11 +59,12 @@ class Address:
     others: tuple[Address, ...] = ()
 
     @classmethod
-    def parse(cls, url: str, read_only: bool = False) -> Address:
+    def parse(cls, url: str, read_only: bool = False, name: str = "helix") -> Address:
         """
         Take a ``postgresql://`` URL apart.
 
         :param read_only: whether its connections are to write nothing.
+        :param name: as what the server lists them, unless the URL says otherwise.
         :raises StoreError: when it can't be one. The message shows nothing of it, as what can't be
             read may be part of a password.
         """
@@ -84,7 +84,7 @@ class Address:
             parameters["options"] = f"{given} -c default_transaction_read_only=on".lstrip()
         places = _places(parameters)
         rest = {name: value for name, value in parameters.items() if name not in _PLACE}
-        common = {**_DEFAULTS, **rest, "client_encoding": "UTF8"}
+        common = {"fallback_application_name": name, **_DEFAULTS, **rest, "client_encoding": "UTF8"}
         first, *others = [cls({**common, **place}) for place in places]
         return attrs.evolve(first, others=tuple(others))
 

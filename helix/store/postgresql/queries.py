@@ -167,6 +167,11 @@ DELETE FROM helix_version_names WHERE flow = %(key)s AND version = %(version)s R
 
 HEAD_OF = f"SELECT {HEAD} FROM helix_flows WHERE flow_id = %(flow_id)s"
 
+ENDS = """
+SELECT flow_id, epoch, version, deleted_at IS NOT NULL FROM helix_flows
+WHERE flow_id = ANY(%(flow_ids)s)
+"""
+
 DELETE = f"""
 UPDATE helix_flows SET deleted_at = COALESCE(deleted_at, %(at)s) WHERE flow_id = %(flow_id)s
 RETURNING {HEAD}

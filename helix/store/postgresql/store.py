@@ -24,7 +24,16 @@ from helix.errors import (
     StoreUnavailable,
 )
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
+from helix.records import (
+    Entry,
+    FlowHead,
+    HeadQuery,
+    LogEnd,
+    NamedVersion,
+    StoredFlow,
+    StoreUsage,
+    Summary,
+)
 from helix.store.access_rows import owner_row
 from helix.store.postgresql import adding, flows, queries
 from helix.store.postgresql.access import PostgresAccess
@@ -35,7 +44,7 @@ from helix.store.postgresql.failures import Clash, Unfit
 from helix.store.postgresql.loading import load_flow
 from helix.store.postgresql.names import drop_name, keep_name, list_names
 from helix.store.postgresql.pool import Pool, Work
-from helix.store.postgresql.queries import pack, read_entry, read_head
+from helix.store.postgresql.queries import pack, read_entry, read_head, unpack
 from helix.store.postgresql.quota import LOOK_SECONDS, look
 from helix.store.postgresql.schema import bring_up_to_date, check
 from helix.store.postgresql.snapshots import keep_snapshot
@@ -220,6 +229,17 @@ class PostgresStore:
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:
         return self._do(lambda connection: flows.head_of(connection, flow_id))
+
+    def ends(self, flow_ids: Sequence[str]) -> Deferred[dict[str, LogEnd]]:
+        async def ends(connection: Connection) -> dict[str, LogEnd]:
+            asked = {"flow_ids": [pack(one) for one in flow_ids]}
+            rows = await connection.ask(queries.ENDS, asked)
+            return {
+                unpack(flow_id): LogEnd(unpack(epoch), version, is_deleted)
+                for flow_id, epoch, version, is_deleted in rows
+            }
+
+        return self._do(ends)
 
     def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
         async def load(connection: Connection) -> StoredFlow:

@@ -20,6 +20,7 @@ from helix.store.postgresql.failures import ConnectionGone, Unfit, explain, expl
 T = TypeVar("T")
 Row = tuple[Any, ...]
 Parameters = Mapping[str, object]
+Notified = Callable[[int, str, str], None]
 
 GRACE = 0.5
 """Seconds after which a server that should have given up a statement is taken for dead."""
@@ -68,11 +69,25 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
     A connection of txpostgres that says when it is gone.
 
     :param gone: is told, perhaps more than once.
+
+    :ivar notified: is told what another connection, or this one, has sent by ``NOTIFY``: who, as a
+        process of the server, the channel and the payload.
     """
 
     def __init__(self, reactor: object, gone: Callable[[], None]) -> None:
         super().__init__(reactor)
         self._gone = gone
+        self.notified: Notified | None = None
+
+    def checkForNotifies(self) -> None:
+        # At once, where txpostgres would tell of them later, and perhaps in another order.
+        notices = self._connection.notifies
+        if notices:
+            told = notices[:]
+            del notices[:]
+            for one in told:
+                if self.notified is not None:
+                    self.notified(one.pid, one.channel, one.payload)
 
     def continuePolling(self, swallowErrors: bool = False) -> None:
         # What nobody waits for is told below; it needs no traceback in the log.
@@ -138,6 +153,15 @@ class Connection:
                 timer.cancel()
         set_up = await self.ask(_SET_UP, {"answer_ms": int(self.bounds.answer * 1000)})
         self.only_reads = set_up[0][0]
+
+    def tell(self, notified: Notified) -> None:
+        """
+        Tell from now on what comes by ``NOTIFY`` on the channels that are listened to, in order.
+
+        :param notified: is told the process of the server that has sent it, the channel and the
+            payload. It mustn't raise.
+        """
+        self._wire.notified = notified
 
     def discard(self) -> None:
         """Close it. What is under way fails."""

@@ -22,6 +22,7 @@ from helix.records import (
     Entry,
     FlowHead,
     HeadQuery,
+    LogEnd,
     NamedVersion,
     Scope,
     StoredFlow,
@@ -53,6 +54,12 @@ _BRIEF_HEAD = _HEAD.format(
     title=f"substr(title, 1, {LISTED_TITLE})",
     description=f"substr(description, 1, {LISTED_DESCRIPTION})",
 )
+
+# Of ids, which have no NUL, at which JSON's texts would be cut off.
+_ENDS = """
+    SELECT flow_id, epoch, version, deleted_at IS NOT NULL
+    FROM json_each(?) AS asked CROSS JOIN flows ON flow_id = asked.value
+"""
 
 # JSON would round the times. Their whole seconds and the rest are integers without loss.
 _ENTRIES = """
@@ -315,6 +322,10 @@ class SQLiteReads:
 
     def head(self, flow_id: str) -> FlowHead:
         return read_head(self.database, flow_id)[1]
+
+    def ends(self, flow_ids: Sequence[str]) -> dict[str, LogEnd]:
+        rows = self.database.execute(_ENDS, (msgspec.json.encode(flow_ids).decode(),))
+        return {one: LogEnd(epoch, version, bool(gone)) for one, epoch, version, gone in rows}
 
     def load(self, flow_id: str, version: int | None) -> StoredFlow:
         with self._one_moment():

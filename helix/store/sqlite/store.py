@@ -14,7 +14,16 @@ from zope.interface import implementer
 
 from helix.errors import StoreError, StoreFull, StoreReadOnly
 from helix.interfaces import IFlowStore
-from helix.records import Entry, FlowHead, HeadQuery, NamedVersion, StoredFlow, StoreUsage, Summary
+from helix.records import (
+    Entry,
+    FlowHead,
+    HeadQuery,
+    LogEnd,
+    NamedVersion,
+    StoredFlow,
+    StoreUsage,
+    Summary,
+)
 from helix.store.sqlite.access import SQLiteAccess, Writing
 from helix.store.sqlite.beside import BesideWrites, connect_beside
 from helix.store.sqlite.credentials import SQLiteCredentials
@@ -158,6 +167,9 @@ class SQLiteStore:
 
     def head(self, flow_id: str) -> Deferred[FlowHead]:
         return self._read(lambda of: of.head(flow_id))
+
+    def ends(self, flow_ids: Sequence[str]) -> Deferred[dict[str, LogEnd]]:
+        return self._read(lambda of: of.ends(flow_ids))
 
     def load(self, flow_id: str, version: int | None = None) -> Deferred[StoredFlow]:
         reader = self._reader if version is None else self._past

@@ -1,0 +1,8 @@
+"""
+What nodes on one store tell each other, and what they do about it.
+
+`telling` publishes what was done here, `service` hears what was done elsewhere and looks for what
+wasn't heard, and `messages` is the format of both.
+
+Imports: flows, sharing, log, telemetry and the modules at the top. Begin with `service`.
+"""

@@ -1,0 +1,214 @@
+"""
+What nodes tell each other, as JSON.
+
+A message says which version of this format it has, so that nodes of several versions of Helix
+understand, or ignore, each other. New members of a message are no new version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import msgspec
+
+from helix.chain import chain_text, parse_chain
+from helix.log.remote_writes import News
+from helix.records import Actor, Entry
+
+VERSION = 1
+
+_NULL = b"null"
+
+
+class _Entry(msgspec.Struct, array_like=True, gc=False):
+    version: int
+    patch: msgspec.Raw
+    at: float
+    by: str
+    client_id: str | None
+    op_id: int | None
+    dropped: tuple[str, ...]
+    chain: str
+    actor: Actor | None
+    tags: msgspec.Raw  # null for none
+
+
+class _Start(msgspec.Struct, gc=False):
+    """
+    What all messages of all versions have.
+
+    :ivar v: the version of the format.
+    :ivar node: who sends it.
+    :ivar kind: what it is about.
+    """
+
+    v: int
+    node: str
+    kind: str
+
+
+class _Log(_Start, omit_defaults=True, gc=False):
+    """``entries``: a log has more of them."""
+
+    epoch: str
+    version: int
+    chain: str
+    entries: tuple[_Entry, ...] = ()
+
+
+class _Deleted(_Start, gc=False):
+    """``deleted``: a flow was deleted."""
+
+    by: str
+
+
+class _Name(_Start, gc=False):
+    """``name``: a version of a log was named, or isn't any more."""
+
+    epoch: str
+    told: msgspec.Raw
+
+
+class Ignored(Exception):
+    """
+    A message says nothing to this node.
+
+    :ivar reason: ``version``, ``kind`` or ``malformed``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@attrs.frozen
+class Deleted:
+    """A flow was deleted, by somebody of that name to show."""
+
+    by: str
+
+
+@attrs.frozen
+class Name:
+    """A version was named: what the members are told of it, JSON."""
+
+    epoch: str
+    told: bytes
+
+
+@attrs.frozen
+class Look:
+    """
+    Something was changed that the store knows.
+
+    :ivar kind: ``flow``: this one. ``access``: what flows give. ``lost``: anything, since the node
+        that says so was away. ``here``: nothing, but there is such a node.
+    """
+
+    kind: str
+
+
+Message = News | Deleted | Name | Look
+
+LOOKS = ("flow", "access", "lost", "here")
+
+_encode = msgspec.json.Encoder().encode
+_decode_start = msgspec.json.Decoder(_Start).decode
+_decode_log = msgspec.json.Decoder(_Log).decode
+_decode_deleted = msgspec.json.Decoder(_Deleted).decode
+_decode_name = msgspec.json.Decoder(_Name).decode
+
+
+def encode_entries(node: str, epoch: str, entries: Sequence[Entry], max_bytes: int) -> bytes:
+    """
+    Tell of entries, one at least.
+
+    :param max_bytes: of the message. If they take more, it says only how far the log has come.
+    """
+    last = entries[-1]
+    told: tuple[_Entry, ...] = ()
+    if sum(len(entry.patch) for entry in entries) <= max_bytes:
+        told = tuple(map(_outgoing, entries))
+    start = (VERSION, node, "entries", epoch, last.version, chain_text(last.chain))
+    message = _encode(_Log(*start, told))
+    return message if len(message) <= max_bytes or not told else _encode(_Log(*start))
+
+
+def encode_deleted(node: str, by: str) -> bytes:
+    """Tell that a flow was deleted."""
+    return _encode(_Deleted(VERSION, node, "deleted", by))
+
+
+def encode_name(node: str, epoch: str, told: bytes) -> bytes:
+    """Tell that a version was named."""
+    return _encode(_Name(VERSION, node, "name", epoch, msgspec.Raw(told)))
+
+
+def encode_look(node: str, kind: str) -> bytes:
+    """Tell what `Look` says."""
+    return _encode(_Start(VERSION, node, kind))
+
+
+def decode(message: bytes) -> tuple[str, str, Message]:
+    """
+    Read a message.
+
+    :return: who sent it, its kind, and what it says.
+    :raises Ignored: when it says nothing that this version understands.
+    """
+    try:
+        start = _decode_start(message)
+    except msgspec.MsgspecError:
+        raise Ignored("malformed") from None
+    if start.v != VERSION:
+        raise Ignored("version")
+    try:
+        return start.node, start.kind, _read(start.kind, message)
+    except (msgspec.MsgspecError, ValueError):
+        raise Ignored("malformed") from None
+
+
+def _read(kind: str, message: bytes) -> Message:
+    if kind == "entries":
+        log = _decode_log(message)
+        entries = [_incoming(entry) for entry in log.entries]
+        return News(log.epoch, log.version, parse_chain(log.chain), entries)
+    if kind == "deleted":
+        return Deleted(_decode_deleted(message).by)
+    if kind == "name":
+        name = _decode_name(message)
+        return Name(name.epoch, bytes(name.told))
+    if kind in LOOKS:
+        return Look(kind)
+    raise Ignored("kind")
+
+
+def _outgoing(entry: Entry) -> _Entry:
+    return _Entry(
+        entry.version,
+        msgspec.Raw(entry.patch),
+        entry.at,
+        entry.by,
+        entry.client_id,
+        entry.op_id,
+        entry.dropped,
+        chain_text(entry.chain),
+        entry.actor,
+        msgspec.Raw(entry.tags) if entry.tags else msgspec.Raw(_NULL),
+    )
+
+
+def _incoming(entry: _Entry) -> Entry:
+    return Entry(
+        entry.version,
+        bytes(entry.patch),
+        entry.at,
+        entry.by,
+        entry.client_id,
+        entry.op_id,
+        entry.dropped,
+        parse_chain(entry.chain),
+        entry.actor,
+        b"" if bytes(entry.tags) == _NULL else bytes(entry.tags),
+    )

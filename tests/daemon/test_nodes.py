@@ -1,0 +1,128 @@
+"""Two daemons on one PostgreSQL. (docs/spec.md, NOD12 to NOD14)"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.daemon import Daemon, run_twistd, start_daemon
+from tests.support.postgres import PostgresServer, postgres_server, url
+from tests.support.rawsocket import RawWebSocket
+from tests.support.watched import eventually, faults_in, get, metric, rest
+
+__all__ = ["postgres_server", "start_daemon", "url"]
+
+StartDaemon = Callable[..., Daemon]
+
+TOPIC = "flow:f"
+
+BROKERS = "application_name = 'helix broker'"
+
+
+def join(daemon: Daemon, client_id: str) -> RawWebSocket:
+    """A member in document mode."""
+    member = RawWebSocket(daemon.port)
+    params = {"mode": "document", "client_id": client_id}
+    reply: Any = member.ask(TOPIC, "phx_join", params)
+    assert reply[4]["status"] == "ok", reply
+    return member
+
+
+def read_title(member: RawWebSocket) -> str:
+    """Wait for the next title that another writer gives."""
+    while True:
+        message: Any = member.read_json()
+        if message[3] == "entries":
+            return str(message[4]["entries"][-1]["patch"]["title"])
+
+
+@pytest.fixture
+def nodes(start_daemon: StartDaemon, url: str) -> Iterator[tuple[Daemon, Daemon]]:
+    nodes = start_daemon("--store", url), start_daemon("--store", url)
+    for node in nodes:
+        eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
+    yield nodes
+    for node in nodes:
+        assert not faults_in(node.log)
+
+
+def test_nod14_an_edit_on_one_node_is_seen_on_the_other_at_once(
+    nodes: tuple[Daemon, Daemon],
+) -> None:
+    here, there = nodes
+    rest(here, "POST", "/flows", {"id": "f", "document": {"title": "Old"}})
+    with join(here, "ada"), join(there, "bob") as bob:
+        eventually(lambda: metric(there, "helix_node_polls_total") > 0, "it listens")
+        time.sleep(0.2)
+        took = []
+        for number in range(50):
+            began = time.monotonic()
+            rest(here, "PATCH", "/flows/f", {"title": f"t{number}"})
+            assert read_title(bob) == f"t{number}"
+            took.append(time.monotonic() - began)
+    print(f"p50 {statistics.median(took):.4f} s, largest {max(took):.4f} s")
+    assert max(took) < 1.0
+    assert metric(here, "helix_node_messages_sent_total") >= 50
+    assert metric(there, "helix_node_messages_received_total") >= 50
+    for node in nodes:
+        status, body = get(node, "/api/status")
+        assert (status, json.loads(body)["broker"]) == (200, "up")
+
+
+def test_nod14_nodes_converge_while_the_broker_is_cut_off_and_after(
+    nodes: tuple[Daemon, Daemon], postgres_server: PostgresServer
+) -> None:
+    here, there = nodes
+    rest(here, "POST", "/flows", {"id": "f", "document": {"title": "Old"}})
+    with join(here, "ada") as ada, join(there, "bob") as bob:
+        for number in range(5):
+            ends = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {BROKERS}"
+            assert len(postgres_server.execute(ends)) >= 2
+            began = time.monotonic()
+            rest(here, "PATCH", "/flows/f", {"title": f"a{number}"})
+            assert read_title(bob) == f"a{number}"
+            assert read_title(ada) == f"a{number}"
+            rest(there, "PATCH", "/flows/f", {"title": f"b{number}"})
+            assert read_title(ada) == f"b{number}"
+            assert read_title(bob) == f"b{number}"
+            assert time.monotonic() - began < 3.0
+            status, _ = get(here, "/readyz")
+            assert status == 200
+            for node in nodes:
+                eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it is back")  # type: ignore[misc]
+        documents = [rest(node, "GET", "/flows/f")["document"] for node in nodes]
+        assert documents[0] == documents[1]
+
+
+def test_nod12_without_a_broker_there_is_no_connection_for_it(
+    start_daemon: StartDaemon, url: str, postgres_server: PostgresServer
+) -> None:
+    before = len(postgres_server.execute(f"SELECT 1 FROM pg_stat_activity WHERE {BROKERS}"))
+    alone = start_daemon("--store", url, "--broker", "none")
+    eventually(lambda: get(alone, "/readyz")[0] == 200, "it is ready")
+    assert json.loads(get(alone, "/api/status")[1])["broker"] == "none"
+    assert b"helix_broker_up NaN" in get(alone, "/metrics")[1]
+    after = len(postgres_server.execute(f"SELECT 1 FROM pg_stat_activity WHERE {BROKERS}"))
+    assert after == before
+
+
+@pytest.mark.parametrize("store", ["memory:", "sqlite:flows.db"])
+def test_nod12_a_broker_needs_a_store_that_nodes_share(tmp_path: Path, store: str) -> None:
+    ended = run_twistd(tmp_path, "--store", store, "--broker", "postgresql")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("twistd helix: --broker: it needs --store postgresql://")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_nod12_an_address_of_the_broker_shows_no_password(tmp_path: Path) -> None:
+    options = ("--store", "postgresql://a@b/c", "--broker", "postgresql://u:secret@x@y/z")
+    ended = run_twistd(tmp_path, *options)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("twistd helix: --broker: ")
+    assert "secret" not in ended.stderr
