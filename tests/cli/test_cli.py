@@ -174,6 +174,7 @@ def test_cli1_every_command_explains_itself(nobody: Cli) -> None:
     lines = listed.splitlines()
     names = [line.split()[0] for line in lines]
     assert names == [
+        "access",
         "export",
         "flows",
         "import",
