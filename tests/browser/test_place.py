@@ -325,7 +325,7 @@ def test_acc215_other_products_have_the_bars_themselves(
     ada = make_person(guarded)
     frame = framed(ada, product, f"/flow/{shared}?embed=1")
     waits_for(ada, 1, "helix:ready")
-    ada.page.evaluate("(token) => window.give(token)", token("ada", **EDITOR))
+    ada.page.evaluate("(token) => window.give(token)", token("ada", **EDITOR, create=["*"]))
     expect(frame.locator(".status")).to_have_text("Saved")
     expect(frame.get_by_role("link", name="All flows")).to_have_count(0)
     expect(frame.get_by_label("Title of the flow")).to_have_count(0)
