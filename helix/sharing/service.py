@@ -43,7 +43,7 @@ class _Watched:
     :ivar is_stale: whether something was changed since the store was asked last.
     :ivar is_new: whether all who watch are to be told once it is known what it gives, since it was
         nobody's before.
-    :ivar learned: how often it was learned what the flow gives since it was first known.
+    :ivar learned: how often it was learned what the flow gives.
     """
 
     flow_id: str
@@ -326,6 +326,7 @@ class AccessService(Service):
             self._set(flow, access)
         else:
             flow.access, flow.is_known, flow.is_new = access, True, False
+            flow.learned += 1
         waiters, flow.waiters = flow.waiters, []
         for waiter in waiters:
             waiter.callback(None)

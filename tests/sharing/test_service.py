@@ -550,6 +550,28 @@ def test_acc125_a_flow_that_is_known_late_to_be_made_may_have_been_changed(
     assert not watching.held.reads
 
 
+def test_acc125_who_asks_for_a_flow_made_elsewhere_may_hear_of_it_later_than_who_comes(
+    watching: Watching,
+) -> None:
+    """What the first question is answered with is newer than the answer to that one."""
+    watching.watch()
+    making = Deferred.fromCoroutine(watching.service.made_elsewhere("f"))
+    watching.give(FlowAccess("bob"))
+    watching.poll()
+    first, made_elsewhere = watching.held.reads
+    watching.held.reads = deque([first])
+    watching.held.let_through()
+    watching.held.let_through()
+    assert watching.watches[0].access.owner == "bob"
+    watching.held.reads.append(made_elsewhere)
+    watching.held.let_through()
+    making.addCallback(lambda tell: tell())
+    assert watching.watches[0].access.owner == "bob"
+    while watching.held.reads:
+        watching.held.let_through()
+    assert watching.watches[0].access.owner == "bob"
+
+
 def test_acc125_what_was_done_before_the_store_could_be_asked_is_not_missed() -> None:
     world = World()
     store = open_memory_store()
