@@ -84,15 +84,17 @@ class CommitGroup:
         """Who owns the flow if these edits make it; there is one at least."""
         return self._entering[0].submission.owner
 
-    def take(self, pending: Pending) -> None:
+    def take(self, pending: Pending) -> HelixError | None:
         """
-        Stage a submission on those before it. If it is refused, its submitter is told; at once if
-        the refusal depends on durable entries only.
+        Stage a submission on those before it. If it is refused, its submitter is told with them.
+
+        :return: what it is refused with if that depends on durable entries only: it is none of the
+            group's then, and its submitter isn't told.
         """
         log, submission = self._log, pending.submission
         self.pending.append(pending)
         if pending.found is not None:
-            return
+            return None
         version = self.version
         dropped: list[str] = []
         began = self._work()
@@ -104,10 +106,9 @@ class CommitGroup:
             self._charge(submission, began, 0)
             if self.entries:
                 pending.refused = error
-            else:
-                self.pending.pop()
-                pending.refuse(error)
-            return
+                return None
+            self.pending.pop()
+            return error
         text = staged.text if isinstance(staged, Replacement) else _encode_patch(staged)
         if text != b"{}":
             version += 1
@@ -115,6 +116,7 @@ class CommitGroup:
             self._add(version, text, pending, tuple(dropped))
         self._charge(submission, began, len(text))
         pending.accepted = Accepted(log.epoch, version, text, tuple(dropped), chain=self._chain)
+        return None
 
     def _charge(self, submission: Submission, began: float, size: int) -> None:
         if submission.charge is not None:

@@ -252,8 +252,11 @@ class CommitLoop:
                     preparing.addErrback(self.crash)
                 break
             self._queue.popleft()
-            if not self._submitters.holds_back(pending, self):
-                group.take(pending)
+            if self._submitters.holds_back(pending, self):
+                continue
+            error = group.take(pending)
+            if error is not None and not self._submitters.is_sought_first(pending, self):
+                pending.refuse(error)
         return group
 
     def _preparation_of(self, pending: Pending) -> Preparation | None:

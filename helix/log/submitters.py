@@ -62,6 +62,7 @@ class Pending:
     :ivar found: the entry that it became earlier.
     :ivar absent_from: the epoch of the log that didn't hold it when the store was asked.
     :ivar is_sought: whether the store is being asked.
+    :ivar was_sought: whether it has been asked since it was to be refused first.
     :ivar staged_apart: what a thread has made of it, if that is needed.
     """
 
@@ -74,6 +75,7 @@ class Pending:
     found: Entry | None = None
     absent_from: str | None = None
     is_sought: bool = False
+    was_sought: bool = False
     staged_apart: StagedApart | None = None
     _resends: list[Deferred[Accepted]] | None = None
 
@@ -123,8 +125,8 @@ class Submitters:
     The clients that submit to a flow.
 
     A submission whose idempotency key is in the log is never staged again. The store is asked only
-    if its number is not larger than the newest of its client, and only that client's submissions
-    wait meanwhile.
+    if its number is not larger than the newest of its client, or if it would be refused; and only
+    that client's submissions wait meanwhile.
 
     :param log: the flow's.
     :param store: is asked for the newest numbers of new clients, and for resends.
@@ -233,14 +235,38 @@ class Submitters:
         held = client.held
         if not is_unknown and (not held or held[0].number > pending.number):
             return False
-        insort(held, pending, key=attrgetter("number"))
+        self._hold_back(client, pending, staging, is_unknown)
+        return True
+
+    def is_sought_first(self, pending: Pending, staging: Staging) -> bool:
+        """
+        Tell whether a submission that would be refused can't be yet: the store must first tell
+        whether another node took it, which this one hasn't read.
+
+        :param staging: is told when that is known.
+        """
+        client = pending.submitter
+        if client is None or pending.was_sought or not self._log.is_stored:
+            return False
+        pending.was_sought = True
+        self._hold_back(client, pending, staging, True)
+        return True
+
+    def _hold_back(
+        self, client: Submitter, pending: Pending, staging: Staging, is_unknown: bool
+    ) -> None:
+        """
+        Let a submission wait in its place among those of its client.
+
+        :param is_unknown: whether the store is to be asked for it.
+        """
+        insort(client.held, pending, key=attrgetter("number"))
         self.held_count += 1
         if is_unknown:
             pending.is_sought = True
             if not client.is_seeking:
                 client.is_seeking = True
                 Deferred.fromCoroutine(self._seek(client, staging)).addErrback(staging.crash)
-        return True
 
     def drop_held(self, client: Submitter | None = None) -> list[Pending]:
         """Drop the held submissions, of one client or of all, in the order of each."""

@@ -320,6 +320,38 @@ def test_log5_look_up_that_is_overtaken_by_the_end_of_the_session(
     assert logged(world) == [("w", 1)]
 
 
+def test_log5_what_would_be_refused_is_looked_up_first(world: World, store: SlowToFind) -> None:
+    """Another node may have taken it. What is behind it waits, and nobody else does."""
+    writer, other = Editor(world, "w"), Editor(world, "o")
+    other.patch(1, {"title": "o"})
+    writer.patch(1, {"nodes": 5})
+    writer.patch(2, {"description": "two"})
+    other.patch(2, {"title": "oo"})
+    assert store.questions == [[1]]
+    assert other.accepted() == {1: 1, 2: 2}
+    assert not writer.answers
+    store.answer()
+    assert writer.refusals() == {1: ("invalid_patch", False)}
+    assert writer.answers[2] == ("ok", {"version": 3})
+
+
+def test_log5_what_would_be_refused_is_refused_for_now_where_the_store_cant_tell(
+    world: World, store: SlowToFind
+) -> None:
+    writer = Editor(world, "w")
+    writer.patch(1, {"title": "one"})
+    store.fail("find", StoreUnavailable())
+    writer.patch(2, {"nodes": 5})
+    writer.patch(3, {"title": "three"})
+    store.answer()
+    assert writer.refusals() == dict.fromkeys((2, 3), ("store_unavailable", True))
+    for op_id, patch in ((2, {"nodes": 5}), (3, {"title": "three"})):
+        writer.patch(op_id, patch)
+    store.answer()
+    assert writer.refusals()[2] == ("invalid_patch", False)
+    assert writer.answers[3] == ("ok", {"version": 2})
+
+
 def test_log10_look_up_in_a_log_that_gives_way(world: World, store: SlowToFind) -> None:
     """What the one log holds is applied to the other."""
     titles(world, store, 1, 2)

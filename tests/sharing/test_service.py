@@ -361,6 +361,30 @@ def test_acc230_who_waits_for_a_flow_has_nothing_of_one_made_anew_meanwhile() ->
     assert [reply["response"]["code"] for reply in replies] == ["flow_not_found"]
 
 
+def test_acc31_log5_what_another_node_took_is_not_forbidden_when_it_is_sent_again(
+    nodes: TwoNodes,
+) -> None:
+    """This one hasn't read it yet, and by now its author may only read."""
+    here, there = nodes.here, nodes.there
+    here.library.create({"title": "Old"}, "f", by("ada"))
+    here.access.change("f", lambda old: attrs.evolve(old, members={"bob": EDITOR}), AUDITED)
+    again, _ = join(here, person("bob"), DOCUMENT)
+    first, _ = join(there, person("bob"), DOCUMENT)
+    first.push(TOPIC, "patch", {"op_id": 1, "patch": {"title": "New"}})
+    there.settle()
+    here.access.change("f", lambda _: FlowAccess("ada", {"bob": Grant(Role.VIEWER)}), AUDITED)
+    refs = [
+        again.push(TOPIC, "patch", {"op_id": op_id, "patch": {"title": title}})
+        for op_id, title in ((1, "New"), (2, "Newer"))
+    ]
+    here.settle()
+    told = {one.ref: one.payload for one in again.received() if one.event == "phx_reply"}
+    assert told[refs[0]] == {"status": "ok", "response": {"version": 2, "duplicate": True}}
+    assert told[refs[1]]["response"]["code"] == "forbidden"
+    assert nodes.title == "New"
+    there.registry.stopService()
+
+
 @pytest.mark.parametrize("params", [None, DOCUMENT], ids=["relay", "document"])
 def test_acc233_what_waits_when_its_author_leaves_is_judged_when_its_turn_comes(
     params: Any,
