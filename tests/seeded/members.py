@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from math import inf
 from random import Random
 from typing import Any
 
@@ -11,6 +13,7 @@ from helix.access.principal import Principal
 from tests.seeded.fates import Author, Edit
 from tests.seeded.fuzzclients import FuzzClient, RelayReplica
 from tests.seeded.guests import Guest
+from tests.seeded.rights import Rights
 from tests.seeded.truth import Record
 from tests.support.world import Client, Message, World
 
@@ -25,11 +28,24 @@ class Writer(Author):
     """
     An author whose edits may be refused for want of a right.
 
+    :ivar rights: what everybody might do.
+    :ivar sent: how often each edit was.
+    :ivar forbidden_at: when each was sent and, as far as is known, might be refused for want of a
+        right: it was, or there was no answer.
     :ivar refused_in: in which log each was; it may be in one that gave way to that, or have been
         in it before the store went back.
+    :ivar known: what the store had of each under its number when what was refused was sent.
     """
 
+    rights: Rights = attrs.field(kw_only=True)
+    sent: Counter[Edit] = attrs.field(factory=Counter)
+    forbidden_at: dict[Edit, list[float]] = attrs.field(factory=dict)
     refused_in: dict[Edit, str] = attrs.field(factory=dict)
+    known: dict[Edit, set[Record]] = attrs.field(factory=dict)
+
+    def stored(self, edit: Edit) -> set[Record]:
+        """What the store has, or had, under the number of an edit."""
+        return {one for one in self.truth.by(self.name) if one.entry.op_id == edit.op_id}
 
     def accept(self, edit: Edit, epoch: str, answer: dict[str, Any]) -> None:
         if edit.refused in FORBIDDEN:  # another time
@@ -44,9 +60,17 @@ class Writer(Author):
             self.refused_in[edit] = self.truth.epochs[-1] if self.truth.epochs else ""
 
     def _may_be(self, edit: Edit, record: Record) -> bool:
-        if edit.refused in FORBIDDEN:
-            return self.refused_in[edit] != record.epoch or self.truth.is_lost([record])
-        return super()._may_be(edit, record)
+        if edit.refused not in FORBIDDEN:
+            return super()._may_be(edit, record)
+        if self.refused_in[edit] != record.epoch or self.truth.is_lost([record]):
+            return True
+        # One server refuses what another one, to which it was sent before, has yet to store.
+        return self.sent[edit] > 1 and record not in self.known[edit]
+
+    def _was_not_allowed(self, edit: Edit, first: Record) -> bool:
+        # That was refused for good, so later ones went on. Who didn't hear of it sends it again.
+        since = min(self.forbidden_at[edit], default=inf)
+        return self.rights.was_lacking(self.client_id, edit.patch, since, first.entry)
 
 
 @attrs.define(eq=False)
@@ -104,9 +128,20 @@ class Standing:
 
 @attrs.define(eq=False, kw_only=True)
 class Member(Guest):
-    """A client in document mode."""
+    """
+    A client in document mode.
+
+    :ivar sent: of what it sent, by the ref: when that was, and what the store had of it then.
+    """
 
     standing: Standing
+    sent: dict[str, tuple[float, set[Record]]] = attrs.field(factory=dict)
+
+    @property
+    def writer(self) -> Writer:
+        """Its author."""
+        assert isinstance(self.author, Writer)
+        return self.author
 
     def connect(self, world: World, room: int | None) -> None:
         self.gone.clear()  # another server shows others
@@ -114,6 +149,7 @@ class Member(Guest):
 
     def join(self) -> None:
         self.standing.begin()
+        self.sent.clear()
         super().join()
 
     def abandon(self) -> Client | None:
@@ -127,12 +163,26 @@ class Member(Guest):
     def take_answer(self, ref: Any, status: str, response: dict[str, Any]) -> None:
         edit = self.unanswered.get(ref)
         super().take_answer(ref, status, response)
+        if edit is not None:
+            at, stored = self.sent.pop(ref)
+            if response.get("code") in FORBIDDEN:
+                self.writer.known.setdefault(edit, set()).update(stored)
+            else:
+                self.writer.forbidden_at[edit].remove(at)
         if edit is not None and edit.refused in FORBIDDEN and edit in self.unanswered.values():
             edit.refused, edit.given_up = "", True  # as what was sent again may be taken
 
     def edit(self, random: Random) -> None:
         if self.standing.role in (None, "editor", "owner") or random.random() < 0.2:
             super().edit(random)
+
+    def _send(self, edit: Edit) -> None:
+        assert self.wire is not None
+        super()._send(edit)
+        at, writer = self.wire.world.clock.seconds(), self.writer
+        self.sent[next(reversed(self.unanswered))] = (at, writer.stored(edit))
+        writer.forbidden_at.setdefault(edit, []).append(at)
+        writer.sent[edit] += 1
 
     @property
     def key(self) -> str:

@@ -120,3 +120,20 @@ class Rights:
         people = [one for _, present in noted for one in present.get(name, ())]
         rights = [right_of(one, rows) for rows, _ in noted for one in people]
         assert any(right.allows(patch) for right in rights), f"{name}: {entry} by {rights}"
+
+    def was_lacking(self, name: str, patch: Mapping[str, Any], since: float, before: Entry) -> bool:
+        """
+        Tell whether somebody might not make an edit at some time, as far as a server might know.
+
+        :param since: when it was first sent; never where that is infinite.
+        :param before: is an entry that the store was sent after that time.
+        """
+        until = self._sent[before.chain]
+        lag = MAY_LAG if until < self.rests_from else MAY_LAG_AT_REST
+        first = max(0, bisect_left(self._at, since - lag) - 1)
+        noted = self._noted[first : bisect_left(self._at, until + 1e-6)]
+        return since <= until and any(
+            not right_of(one, rows).allows(patch)
+            for rows, present in noted
+            for one in present.get(name, ())
+        )

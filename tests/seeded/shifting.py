@@ -151,8 +151,7 @@ class Shifting(Convergence):
         )
 
     def _new_author(self, client_id: str = "") -> Editor:
-        author = Writer(client_id or f"c{len(self.authors)}", self.truth)
-        author.is_orderly = False  # what was refused may be sent again when it is allowed
+        author = Writer(client_id or f"c{len(self.authors)}", self.truth, rights=self.rights)
         self.authors.append(author)
         return author
 
