@@ -255,8 +255,14 @@ class CommitLoop:
             if self._submitters.holds_back(pending, self):
                 continue
             error = group.take(pending)
-            if error is not None and not self._submitters.is_sought_first(pending, self):
-                pending.refuse(error)
+            if error is None or self._submitters.is_sought_first(pending, self):
+                continue
+            if not self.log.is_stored and pending.submitter and not pending.was_sought:
+                # Another node may have made the flow: that is read before anything is refused.
+                pending.was_sought = self._others.stale = True
+                self._queue.appendleft(pending)
+                break
+            pending.refuse(error)
         return group
 
     def _preparation_of(self, pending: Pending) -> Preparation | None:

@@ -385,6 +385,29 @@ def test_acc31_log5_what_another_node_took_is_not_forbidden_when_it_is_sent_agai
     there.registry.stopService()
 
 
+def test_acc231_log5_what_another_node_took_of_a_flow_that_is_not_known_to_be_made(
+    nodes: TwoNodes,
+) -> None:
+    """Who may not make it is a viewer here until this node has read that it is there."""
+    here, there = nodes.here, nodes.there
+    every = FlowPattern.parse("*")
+    maker = attrs.evolve(person("ada"), create=(every,))
+    editor = attrs.evolve(person("bob"), grants=((every, EDITOR),))
+    join(here, maker, DOCUMENT)
+    again, (_, told) = join(here, editor, DOCUMENT)
+    assert told["role"] == "viewer"
+    again.received()
+    nodes.make_there(owner="ada")
+    first, _ = join(there, editor, DOCUMENT)
+    first.push(TOPIC, "patch", {"op_id": 1, "patch": {"title": "New"}})
+    there.settle()
+    ref = again.push(TOPIC, "patch", {"op_id": 1, "patch": {"title": "New"}})
+    here.settle()
+    status, told = again.answer(ref)
+    assert (status, told) == ("ok", {"version": 2, "duplicate": True})
+    there.registry.stopService()
+
+
 @pytest.mark.parametrize("params", [None, DOCUMENT], ids=["relay", "document"])
 def test_acc233_what_waits_when_its_author_leaves_is_judged_when_its_turn_comes(
     params: Any,
