@@ -17,6 +17,7 @@ from tests.seeded.crowdedflow import Flow
 from tests.seeded.fates import Author
 from tests.seeded.fuzzclients import FuzzClient, RelayReplica
 from tests.seeded.guests import Guest
+from tests.seeded.outsiders import Outsider
 from tests.support.heldstore import StorePerFlow
 from tests.support.world import Client, World
 
@@ -24,6 +25,9 @@ FLOWS = 4
 
 ACTIONS = 60
 """What happens at most within a turn."""
+
+OUTSIDER_EVERY = 10
+"""For how many clients there is one whose role changes."""
 
 HEARTBEAT = 25.0
 """Seconds between two of a client's."""
@@ -55,6 +59,10 @@ class Crowd:
         self.flows = [Flow(flow_id, self._store.of(flow_id)) for flow_id in ids]
         for number in range(clients):
             self._add_client(number)
+        self.outsiders = [
+            Outsider(f"o{number}", random.choice(self.flows[1:]))
+            for number in range(clients // OUTSIDER_EVERY)
+        ]
 
     @property
     def guests(self) -> list[Guest]:
@@ -118,6 +126,9 @@ class Crowd:
             self._begin_anew: 0.1,
             self._hijack: 0.05,
             self._go_back: self._forgetful,
+            self._shift: 3,
+            self._come: 25,
+            self._edit_outside: 60,
         }
         some = self.random.randrange(1, ACTIONS)
         for action in self.random.choices(list(actions), list(actions.values()), k=some):
@@ -222,6 +233,9 @@ class Crowd:
         for client in self.clients:
             client.look()
             client.cut()
+        for outsider in self.outsiders:
+            outsider.look()
+            outsider.cut()
         for wire in self._dead:
             wire.cut()
         old.registry.stopService()
@@ -255,6 +269,19 @@ class Crowd:
         """A store has lost the newest entries of a flow."""
         flow_id = self._troubled()
         self._store.of(flow_id).go_back(flow_id, self.random.randrange(1, 9))
+
+    def _shift(self) -> None:
+        """Somebody's role in a flow is changed."""
+        if self.outsiders:
+            self.random.choice(self.outsiders).shift(self.world, self.random)
+
+    def _come(self) -> None:
+        if self.outsiders:
+            self.random.choice(self.outsiders).come(self.world)
+
+    def _edit_outside(self) -> None:
+        if self.outsiders:
+            self.random.choice(self.outsiders).edit()
 
     def _abandon(self, client: FuzzClient) -> None:
         wire = client.abandon()

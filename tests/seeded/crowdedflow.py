@@ -24,12 +24,14 @@ class Flow:
     A flow, and its clients.
 
     :param store: of some server that has, or had, the flow.
+    :ivar outsiders: what those are called who edit it besides. (`tests.seeded.outsiders`)
     """
 
     flow_id: str
     store: LateStore
     guests: list[Guest] = attrs.field(factory=list)
     relays: list[RelayReplica] = attrs.field(factory=list)
+    outsiders: set[str] = attrs.field(factory=set)
 
     @property
     def clients(self) -> list[FuzzClient]:
@@ -75,7 +77,8 @@ class Flow:
         """
         self.store.check()
         away = {guest.author for guest in self.guests if guest.wire is None}
-        check_fates([guest.author for guest in self.guests], self.store.truth, away)
+        authors = [guest.author for guest in self.guests]
+        check_fates(authors, self.store.truth, away, self.outsiders)
         self._check_documents()
         self._check_presence()
         if self.store.flow(self.flow_id) is not None:

@@ -16,6 +16,8 @@ Time and again all come to rest, and then, beside what `tests.seeded.replicas` a
   what its author was told (`tests.seeded.fates`);
 - everybody sees who is connected, says what of themselves, and points where; and is told how many;
 - nobody's slowness has cost more memory than the mark and what must arrive;
+- of those whose role changes, only what they might do was taken, and what was acknowledged is
+  there (`tests.seeded.outsiders`);
 - the calm flow's members were answered at once, and it had no other end than that of the server;
 - in the end nothing is left: no member, session, timer, or broadcast that isn't done with.
 
@@ -93,6 +95,8 @@ class Simulation(Crowd):
         for client in self.clients:
             if client.topic == f"flow:{CALM}" or self.random.random() < 0.5:
                 client.look()
+        for outsider in self.outsiders:
+            outsider.look()
         self._dead = [wire for wire in self._dead if not wire.lost]
         self._check_calm()
         self._slow.look_at(self._dead, [c.wire for c in self.clients if c.wire is not None])
@@ -109,6 +113,9 @@ class Simulation(Crowd):
 
         :param everybody: whether those who are away come back.
         """
+        for outsider in self.outsiders:  # of whom the others know nothing
+            outsider.look()
+            outsider.cut()
         for _ in range(120):
             self._ease(everybody)
             for _ in range(5):
@@ -167,6 +174,8 @@ class Simulation(Crowd):
             fault.raiseException()
         for flow in self.flows:
             flow.check(self._faults.append)
+        for outsider in self.outsiders:
+            outsider.check()
 
     def _end(self) -> None:
         """All are busy, then all go, each in some way; nothing may be left behind."""

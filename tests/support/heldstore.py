@@ -9,12 +9,13 @@ from random import Random
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, gatherResults
 
+from helix.access.sharing import FlowAccess
 from helix.documents.document import FlowDocument
 from helix.errors import HelixError
 from helix.log.edits import summary_of
-from helix.records import Entry, FlowHead, LogEnd, StoredFlow, Summary
+from helix.records import AuditEntry, Entry, FlowHead, LogEnd, StoredFlow, Summary
 from helix.store.memory import MemoryStore, _Log
 from tests.seeded.truth import Truth
 
@@ -223,6 +224,26 @@ class LateStore(HeldStore):
         return waiting
 
 
+class _AccessPerFlow:
+    """What flows give, of a `StorePerFlow`. (`helix.interfaces.IAccessStore`, as needed)"""
+
+    def __init__(self, stores: StorePerFlow) -> None:
+        self._stores = stores
+
+    def read(
+        self, flow_ids: Sequence[str], subjects: Sequence[str] | None = None
+    ) -> Deferred[dict[str, FlowAccess]]:
+        asked = [self._stores.of(one).access.read([one], subjects) for one in flow_ids]
+        return gatherResults(asked).addCallback(
+            lambda found: {name: access for given in found for name, access in given.items()}
+        )
+
+    def change(
+        self, flow_id: str, edit: Callable[[FlowAccess], FlowAccess], audited: AuditEntry
+    ) -> Deferred[FlowAccess]:
+        return self._stores.of(flow_id).access.change(flow_id, edit, audited)
+
+
 class StorePerFlow:
     """
     A `LateStore` for each flow, so that there may be trouble with one of them.
@@ -236,6 +257,7 @@ class StorePerFlow:
         self._random = random
         self._beside = beside
         self.stores: dict[str, LateStore] = {}
+        self.access = _AccessPerFlow(self)
 
     def of(self, flow_id: str) -> LateStore:
         """The one of a flow."""
