@@ -163,6 +163,8 @@ def test_edi7_page_that_gets_no_connection_says_why(ada: Person, make_flow: Make
     alert = ada.page.get_by_role("alert")
     expect(alert).to_contain_text("something on the way blocks WebSockets", timeout=20_000)
     ada.page.route("**/socket/check", lambda route: route.fulfill(status=404, body="Not here"))
+    ada.page.wait_for_timeout(3100)  # until the page asks again for the cause
+    wire.say_online()  # else the next attempt may be half a minute away by now
     expect(alert).to_contain_text("isn't a Helix server", timeout=20_000)
     ada.complaints.clear()  # the browser's of what it found
     wire.let()

@@ -431,6 +431,7 @@ def test_acc205_sharing_by_keyboard_alone(
     ada.node("left").focus()
     ada.press("Alt+Shift+S")
     expect(ada.page.get_by_label("Id of a person")).to_be_focused()
+    expect(ada.page.get_by_label("Who has access")).to_contain_text("Ada (you)")
     ada.page.keyboard.type("ben")
     ada.press("Enter")
     expect(ada.page.get_by_label("Role of ben")).to_be_visible()
