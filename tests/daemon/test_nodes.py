@@ -59,7 +59,8 @@ def test_nod14_an_edit_on_one_node_is_seen_on_the_other_at_once(
     rest(here, "POST", "/flows", {"id": "f", "document": {"title": "Old"}})
     with join(here, "ada"), join(there, "bob") as bob:
         eventually(lambda: metric(there, "helix_node_polls_total") > 0, "it listens")
-        time.sleep(0.2)
+        rest(here, "PATCH", "/flows/f", {"title": "first"})
+        assert read_title(bob) == "first"  # at the latest by looking in the store
         took = []
         for number in range(50):
             began = time.monotonic()

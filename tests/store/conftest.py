@@ -19,6 +19,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield place
 
 
+@pytest.fixture(params=sorted(PLACES.keys() - {"memory"}))
+def lasting_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Where a store outlives its process."""
+    with PLACES[request.param](tmp_path) as place:
+        assert place.durable
+        yield place
+
+
 @async_yield_fixture
 async def store(place: Place) -> AsyncIterator[IFlowStore]:
     store = place.store()

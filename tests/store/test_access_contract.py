@@ -296,15 +296,13 @@ async def test_acc93_a_new_epoch_leaves_it(store: IFlowStore) -> None:
 
 
 @ensureDeferred
-async def test_acc93_it_is_durable(place: Place) -> None:
-    if not place.durable:
-        pytest.skip("nothing outlives the process")
-    store = place.store()
+async def test_acc93_it_is_durable(lasting_place: Place) -> None:
+    store = lasting_place.store()
     await store.start()
     await keep(store, "f")
     await store.access.change("f", to(ALL), audited())
     await store.stop()
-    store = place.store()
+    store = lasting_place.store()
     await store.start()
     assert await store.access.read(["f"]) == {"f": ALL}
     assert await actions(store) == ["access.change"]

@@ -1003,10 +1003,8 @@ async def test_acc100_many_authors_of_many_flows_go_together(store: IFlowStore) 
 
 
 @ensureDeferred
-async def test_sto1_another_start_finds_what_was_confirmed(place: Place) -> None:
-    if not place.durable:
-        pytest.skip("it keeps flows as long as the process lives")
-    first = place.store()
+async def test_sto1_another_start_finds_what_was_confirmed(lasting_place: Place) -> None:
+    first = lasting_place.store()
     await first.start()
     log = [entry(1, ("c", 1)), entry(2)]
     await first.create("f", "e1", T0, log, SUMMARY)
@@ -1017,7 +1015,7 @@ async def test_sto1_another_start_finds_what_was_confirmed(place: Place) -> None
     await first.delete("g", T0 + 9)
     before = await first.load("f"), await first.load("g")
     await first.stop()
-    again = place.store()
+    again = lasting_place.store()
     await again.start()
     try:
         assert (await again.load("f"), await again.load("g")) == before

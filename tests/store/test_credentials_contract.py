@@ -191,15 +191,13 @@ async def test_acc98_the_secret_is_made_once(store: IFlowStore, place: Place) ->
 
 
 @ensureDeferred
-async def test_acc98_it_is_all_durable(place: Place) -> None:
-    if not place.durable:
-        pytest.skip("nothing outlives the process")
-    store = place.store()
+async def test_acc98_it_is_all_durable(lasting_place: Place) -> None:
+    store = lasting_place.store()
     await store.start()
     await store.credentials.add_key(KEY, audited("key.create"))
     await store.credentials.add_sign_in(session("s1"))
     await store.stop()
-    store = place.store()
+    store = lasting_place.store()
     await store.start()
     assert await store.credentials.keys() == [KEY]
     assert await store.credentials.sign_in(b"s1") == session("s1")
