@@ -2,35 +2,22 @@
 
 import { Embedding, isFramed } from "./embedding";
 import { told } from "./told";
-
-/** A way in which a page gets a token. The token is never stored, and never in an address. */
-export interface Credentials {
-  /**
-   * Give the token; `null` if this page has none, and so comes as the browser's cookie says, or as nobody.
-   *
-   * @throws (through the promise, within seconds) if it needs one and gets none; the message is for people.
-   */
-  token(): Promise<string | null>;
-  /** Call `listener` when there is another token. Returns a function that ends this. */
-  subscribe(listener: () => void): () => void;
-  /** The token holds no more: the next call of `token` gets another one. */
-  forget(): void;
-}
+import type { TokenSource } from "./tokenSource";
 
 /** Pages that have no token. */
-const NONE: Credentials = {
+const NONE: TokenSource = {
   token: () => Promise.resolve(null),
   subscribe: () => () => undefined,
   forget: () => undefined,
 };
 
 /** What the page has for all flows. */
-export const ownCredentials: Credentials = isFramed(window, told) ? new Embedding(window, told) : NONE;
+export const ownCredentials: TokenSource = isFramed(window, told) ? new Embedding(window, told) : NONE;
 
-let guest: Credentials | null = null;
+let guest: TokenSource | null = null;
 
 /** What the page comes with: a guest's token, while it shows a flow to a guest. */
-export const credentials: Credentials = {
+export const credentials: TokenSource = {
   token: () => (guest ?? ownCredentials).token(),
   subscribe: (listener) => ownCredentials.subscribe(listener),
   forget: () => { (guest ?? ownCredentials).forget(); },
@@ -40,7 +27,7 @@ export const credentials: Credentials = {
 export const isGuest = (): boolean => guest !== null;
 
 /** Come as a guest from now on. Returns a function that ends this. */
-export function comeAs(other: Credentials): () => void {
+export function comeAs(other: TokenSource): () => void {
   guest = other;
   return () => {
     if (guest === other) {
@@ -50,7 +37,7 @@ export function comeAs(other: Credentials): () => void {
 }
 
 /** Give the `token` of one `FlowSync`: what there is for its first connection, and another one each time after that. */
-export function tokens(from: Credentials = ownCredentials): () => Promise<string | null> {
+export function tokens(from: TokenSource = ownCredentials): () => Promise<string | null> {
   let isFirst = true;
   return () => {
     if (!isFirst) {

@@ -1,7 +1,7 @@
 /** The page in a frame of another product, whose page gives it a token. */
 
-import type { Credentials } from "./credentials";
 import type { Told } from "./told";
+import type { TokenSource } from "./tokenSource";
 
 /** Milliseconds in which the page around this one must answer. */
 export const PATIENCE = 10_000;
@@ -30,7 +30,7 @@ interface Wanted {
  * `helix:token` with `token`: a text, or null if there is none. It may also come unasked. Only an answer from
  * the very window around this one counts, of an origin that the server allows. The token stays in memory.
  */
-export class Embedding implements Credentials {
+export class Embedding implements TokenSource {
   readonly #frame: Frame;
   readonly #told: Told;
   readonly #listeners = new Set<() => void>();

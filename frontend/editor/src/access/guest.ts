@@ -2,7 +2,7 @@
 
 import { api, type GuestToken, reasonOf, RestError } from "../api";
 import { flowIdOf, pathBelow } from "../address";
-import type { Credentials } from "../credentials";
+import type { TokenSource } from "../tokenSource";
 
 /** Milliseconds before its end at which a token is renewed; the server announces the end a minute before. */
 const EARLY = 65_000;
@@ -77,7 +77,7 @@ export type Trouble =
   | { kind: "refused"; reason: string };
 
 /** A guest of one flow, whose token is renewed before it is over. */
-export class Guest implements Credentials {
+export class Guest implements TokenSource {
   readonly flowId: string;
   #name: string;
   #kept: Kept;

@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useRef } from "react";
 import { AccountMenu } from "../access/AccountMenu";
 import { useMayCreate } from "../access/creating";
 import { personOf, useIdentity } from "../access/identity";
-import { colorsOf, initials } from "../flow/people/people";
+import { colorsOf, initials } from "../badge";
 import { Mark } from "../ui/Mark";
 import { ThemeButton } from "../ui/ThemeButton";
 

@@ -3,11 +3,12 @@ import { type Cursor, type FlowEdge, type Member, own, type SyncedFlow } from "h
 import { useFlowState } from "helix-flows/react";
 import { useEffect, useRef } from "react";
 
+import { colorsOf } from "../../badge";
 import { type Box, NODE_SIZE } from "../../drawing";
 import { fieldLabel } from "../../kinds";
 import { lanesIn } from "../../stacking";
 import { lineOf } from "../canvas/lines";
-import { colorsOf, selectingIn } from "./people";
+import { selectingIn } from "./people";
 
 /** Milliseconds after which a resting pointer fades. */
 const IDLE = 5_000;

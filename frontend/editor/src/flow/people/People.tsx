@@ -3,9 +3,10 @@ import { User } from "lucide-react";
 
 import { AccountMenu } from "../../access/AccountMenu";
 import { isKnown, useIdentity } from "../../access/identity";
+import { colorsOf, initials } from "../../badge";
 import { Menu } from "../../ui/Menu";
 import { useNarrow } from "../canvas/fit";
-import { colorsOf, initials, peopleOf, type Somebody } from "./people";
+import { peopleOf, type Somebody } from "./people";
 
 /** How many people are shown one by one; the others are in a list. */
 const MOST = 5;

@@ -3,8 +3,6 @@
 import type { Rect } from "@xyflow/react";
 import type { Member } from "helix-flows";
 
-import { inkOn } from "../../look";
-
 /** Somebody, with all their tabs. */
 export interface Somebody {
   key: string;
@@ -66,15 +64,4 @@ export function selectingIn(members: readonly Member[], exists: (id: string) => 
     }
   }
   return selecting;
-}
-
-/** A person's colour, for styles. */
-export function colorsOf({ color }: { color: string }): React.CSSProperties {
-  return { "--by": color, "--on-by": inkOn(color) } as React.CSSProperties;
-}
-
-/** Give the first letters of a name. */
-export function initials(name: string): string {
-  const words = name.split(/\s+/).filter(Boolean);
-  return words.slice(0, 2).map((word) => String.fromCodePoint(word.codePointAt(0) ?? 0).toUpperCase()).join("");
 }

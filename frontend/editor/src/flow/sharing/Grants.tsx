@@ -4,8 +4,9 @@ import { type ReactNode, useRef, useState } from "react";
 
 import { useIdentity } from "../../access/identity";
 import { type FlowAccess, type Grant, type Role, ROLES } from "../../api";
+import { colorsOf, initials } from "../../badge";
 import { Question } from "../../ui/Question";
-import { colorsOf, initials, type Somebody } from "../people/people";
+import type { Somebody } from "../people/people";
 import { limitsOf, roleOf, withRole } from "./roles";
 import { RoleSelect } from "./RoleSelect";
 

@@ -4,8 +4,9 @@ import type { Member } from "helix-flows";
 import { Link2 } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 
+import { colorsOf, initials } from "../../badge";
 import { Dialog } from "../../ui/Dialog";
-import { colorsOf, initials, peopleOf, type Somebody } from "../people/people";
+import { peopleOf, type Somebody } from "../people/people";
 import { General } from "./General";
 import { Grants } from "./Grants";
 import { Links } from "./Links";
