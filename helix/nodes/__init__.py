@@ -2,7 +2,9 @@
 What nodes on one store tell each other, and what they do about it.
 
 `telling` publishes what was done here, `service` hears what was done elsewhere and looks for what
-wasn't heard, and `messages` is the format of both.
+wasn't heard, and `messages` is the format of both. `post` sends, in parts where a message is large,
+and `topics` names to whom. `neighbours` knows which nodes are there, and `asking` gathers what they
+answer.
 
 Imports: flows, sharing, log, telemetry and the modules at the top. Begin with `service`.
 """

@@ -70,6 +70,30 @@ class _Name(_Start, gc=False):
     told: msgspec.Raw
 
 
+class _Part(_Start, gc=False):
+    """``part``: of a message that is too large for one."""
+
+    number: int
+    index: int
+    count: int
+    data: bytes
+
+
+class _Question(_Start, gc=False):
+    """``question``: somebody wants an answer."""
+
+    number: int
+    what: str
+    body: msgspec.Raw
+
+
+class _Answer(_Start, gc=False):
+    """``answer``: to a question of whom it is sent to."""
+
+    number: int
+    body: msgspec.Raw
+
+
 class Ignored(Exception):
     """
     A message says nothing to this node.
@@ -103,21 +127,63 @@ class Look:
     Something was changed that the store knows.
 
     :ivar kind: ``flow``: this one. ``access``: what flows give. ``lost``: anything, since the node
-        that says so was away. ``here``: nothing, but there is such a node.
+        that says so was away. ``here``: nothing, but there is such a node. ``leaving``: there isn't
+        any more.
     """
 
     kind: str
 
 
-Message = News | Deleted | Name | Look
+@attrs.frozen
+class Part:
+    """
+    One part of a message.
 
-LOOKS = ("flow", "access", "lost", "here")
+    :ivar number: of the message, unlike that of others of the same node.
+    :ivar index: which of ``count`` parts it is, from 0.
+    """
+
+    number: int
+    index: int
+    count: int
+    data: bytes
+
+
+@attrs.frozen
+class Question:
+    """
+    A question to other nodes.
+
+    :ivar number: unlike that of others of the same node.
+    :ivar what: its name.
+    :ivar body: JSON.
+    """
+
+    number: int
+    what: str
+    body: bytes
+
+
+@attrs.frozen
+class Answer:
+    """The answer to the question of that number, JSON."""
+
+    number: int
+    body: bytes
+
+
+Message = News | Deleted | Name | Look | Part | Question | Answer
+
+LOOKS = ("flow", "access", "lost", "here", "leaving")
 
 _encode = msgspec.json.Encoder().encode
 _decode_start = msgspec.json.Decoder(_Start).decode
 _decode_log = msgspec.json.Decoder(_Log).decode
 _decode_deleted = msgspec.json.Decoder(_Deleted).decode
 _decode_name = msgspec.json.Decoder(_Name).decode
+_decode_part = msgspec.json.Decoder(_Part).decode
+_decode_question = msgspec.json.Decoder(_Question).decode
+_decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 def encode_entries(node: str, epoch: str, entries: Sequence[Entry], max_bytes: int) -> bytes:
@@ -148,6 +214,22 @@ def encode_name(node: str, epoch: str, told: bytes) -> bytes:
 def encode_look(node: str, kind: str) -> bytes:
     """Tell what `Look` says."""
     return _encode(_Start(VERSION, node, kind))
+
+
+def encode_part(node: str, part: Part) -> bytes:
+    """Write one part of a message."""
+    return _encode(_Part(VERSION, node, "part", part.number, part.index, part.count, part.data))
+
+
+def encode_question(node: str, question: Question) -> bytes:
+    """Ask."""
+    body = msgspec.Raw(question.body)
+    return _encode(_Question(VERSION, node, "question", question.number, question.what, body))
+
+
+def encode_answer(node: str, answer: Answer) -> bytes:
+    """Answer."""
+    return _encode(_Answer(VERSION, node, "answer", answer.number, msgspec.Raw(answer.body)))
 
 
 def decode(message: bytes) -> tuple[str, str, Message]:
@@ -181,6 +263,17 @@ def _read(kind: str, message: bytes) -> Message:
         return Name(name.epoch, bytes(name.told))
     if kind in LOOKS:
         return Look(kind)
+    if kind == "part":
+        part = _decode_part(message)
+        if not 0 <= part.index < part.count:
+            raise Ignored("malformed")
+        return Part(part.number, part.index, part.count, part.data)
+    if kind == "question":
+        asked = _decode_question(message)
+        return Question(asked.number, asked.what, bytes(asked.body))
+    if kind == "answer":
+        answer = _decode_answer(message)
+        return Answer(answer.number, bytes(answer.body))
     raise Ignored("kind")
 
 

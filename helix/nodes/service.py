@@ -15,8 +15,20 @@ from helix.errors import FlowNotFound, StoreError
 from helix.flows.service import FlowSessionService
 from helix.interfaces import IBroker, IBrokerListener
 from helix.log.remote_writes import News
-from helix.nodes.messages import Deleted, Ignored, Look, Message, Name, decode
-from helix.nodes.telling import EVERYONE, Telling
+from helix.nodes.messages import (
+    Answer,
+    Deleted,
+    Ignored,
+    Look,
+    Message,
+    Name,
+    Part,
+    Question,
+    decode,
+)
+from helix.nodes.post import Parts
+from helix.nodes.telling import Telling
+from helix.nodes.topics import EVERYONE, topic_of
 from helix.records import LogEnd
 from helix.sharing.service import AccessService
 from helix.telemetry.events import Telemetry
@@ -62,6 +74,7 @@ class NodeService(Service):
         self._access = access
         self._clock = clock
         self._telemetry = telemetry
+        self._parts = Parts(clock)
         self._due: dict[str, None] = {}
         self._asking: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
@@ -72,6 +85,7 @@ class NodeService(Service):
         super().startService()
         self._telemetry.emit("helix.broker.changed", {"up": 0})
         self._broker.subscribe(EVERYONE)
+        self._broker.subscribe(topic_of(self._telling.node))
         self._broker.start(self)
         self._wait()
 
@@ -84,7 +98,10 @@ class NodeService(Service):
         if timer is not None:
             timer.cancel()
         self._due.clear()
+        self._telling.leave()
+        self._telling.asking.stop()
         await self._broker.stop()
+        self._telling.neighbours.stop()
         if self._asking is not None:
             await self._asking
 
@@ -98,9 +115,17 @@ class NodeService(Service):
             return
         if node == self._telling.node or not self.running:
             return
+        if isinstance(said, Part):
+            whole = self._parts.take(topic, node, said)
+            if whole is not None:
+                self.heard(topic, whole)
+            return
         self._telemetry.emit("helix.node.received", metadata={"kind": kind})
-        self._telling.meet()
-        self._take(topic, said)
+        if kind == "leaving":
+            self._telling.neighbours.leave(node)
+        else:
+            self._telling.neighbours.hear(node)
+            self._take(topic, node, said)
 
     def subscribed(self, topics: Sequence[str]) -> None:
         # What was done since they were loaded was not heard.
@@ -119,15 +144,19 @@ class NodeService(Service):
 
     # inside
 
-    def _take(self, topic: str, said: Message) -> None:
+    def _take(self, topic: str, node: str, said: Message) -> None:
         if isinstance(said, News):
             self._sessions.hear(topic, said)
+        elif isinstance(said, Question):
+            self._telling.asking.asked(node, said)
+        elif isinstance(said, Answer):
+            self._telling.asking.answered(node, said)
         elif isinstance(said, Name):
             self._sessions.tell_name(topic, said.epoch, said.told)
         elif isinstance(said, Deleted):
             looking = Deferred.fromCoroutine(self._look_whether_deleted(topic, said.by))
             looking.addErrback(lambda failure: self._log.failure("A deletion is lost", failure))
-        else:
+        elif isinstance(said, Look):
             self._look(topic, said)
 
     def _look(self, topic: str, said: Look) -> None:

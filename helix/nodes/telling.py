@@ -9,15 +9,12 @@ from zope.interface import implementer
 
 from helix.interfaces import IBroker, IOtherNodes
 from helix.nodes import messages
+from helix.nodes.asking import Asking
+from helix.nodes.neighbours import Neighbours
+from helix.nodes.post import Post
+from helix.nodes.topics import EVERYONE
 from helix.records import Entry
 from helix.telemetry.events import Telemetry
-
-EVERYONE = ""
-"""The topic of all nodes; the others are the ids of flows, none of which is empty."""
-
-
-ALONE_SECONDS = 15.0
-"""Seconds without a word of another node after which there is none."""
 
 
 @implementer(IOtherNodes)
@@ -30,60 +27,60 @@ class Telling:
 
     :param node: this node's id, unlike any other.
     :param clock: the reactor.
+
+    :ivar post: sends messages.
+    :ivar neighbours: which other nodes are there.
+    :ivar asking: asks them.
     """
 
     def __init__(
         self, broker: IBroker, node: str, clock: IReactorTime, telemetry: Telemetry
     ) -> None:
-        self.node = node
-        self._clock = clock
-        self._met_at = clock.seconds()
-        self._broker = broker
-        self._telemetry = telemetry
+        self.post = Post(broker, node, telemetry)
+        self.neighbours = Neighbours(clock)
+        self.asking = Asking(self.post, self.neighbours, clock)
 
     def opened(self, flow_id: str) -> None:
-        self._broker.subscribe(flow_id)
+        self.post.subscribe(flow_id)
 
     def closed(self, flow_id: str) -> None:
-        self._broker.unsubscribe(flow_id)
+        self.post.unsubscribe(flow_id)
 
     def appended(self, flow_id: str, epoch: str, entries: Sequence[Entry]) -> None:
-        if self._broker.is_up and not self._is_alone:
-            most = self._broker.max_bytes
-            message = messages.encode_entries(self.node, epoch, entries, most)
-            self._publish(flow_id, "entries", message)
+        if self.post.is_up and self.neighbours.may_be:
+            message = messages.encode_entries(self.node, epoch, entries, self.post.max_bytes)
+            self.post.send(flow_id, "entries", message)
 
     def changed(self, flow_id: str) -> None:
-        self._publish(flow_id, "flow", messages.encode_look(self.node, "flow"))
+        self._say(flow_id, "flow")
 
     def deleted(self, flow_id: str, by: str) -> None:
-        self._publish(flow_id, "deleted", messages.encode_deleted(self.node, by))
+        self.post.send(flow_id, "deleted", messages.encode_deleted(self.node, by))
 
     def named(self, flow_id: str, epoch: str, told: bytes) -> None:
-        self._publish(flow_id, "name", messages.encode_name(self.node, epoch, told))
+        self.post.send(flow_id, "name", messages.encode_name(self.node, epoch, told))
 
     def access_changed(self) -> None:
         """Something was done to what flows give."""
-        self._publish(EVERYONE, "access", messages.encode_look(self.node, "access"))
+        self._say(EVERYONE, "access")
 
     def is_here(self) -> None:
         """This node is there: the others shall tell what they do."""
-        self._publish(EVERYONE, "here", messages.encode_look(self.node, "here"))
-
-    def meet(self) -> None:
-        """Another node is there, or may be."""
-        self._met_at = self._clock.seconds()
-
-    @property
-    def _is_alone(self) -> bool:
-        return self._clock.seconds() - self._met_at > ALONE_SECONDS
+        self._say(EVERYONE, "here")
 
     def was_away(self) -> None:
         """What was done here meanwhile was told to nobody, and nobody was heard."""
-        self.meet()
-        self._publish(EVERYONE, "lost", messages.encode_look(self.node, "lost"))
+        self.neighbours.doubt()
+        self._say(EVERYONE, "lost")
 
-    def _publish(self, topic: str, kind: str, message: bytes) -> None:
-        if self._broker.is_up and len(message) <= self._broker.max_bytes:
-            self._broker.publish(topic, message)
-            self._telemetry.emit("helix.node.sent", metadata={"kind": kind})
+    def leave(self) -> None:
+        """This node ends."""
+        self._say(EVERYONE, "leaving")
+
+    @property
+    def node(self) -> str:
+        """This node's id."""
+        return self.post.node
+
+    def _say(self, topic: str, kind: str) -> None:
+        self.post.send(topic, kind, messages.encode_look(self.node, kind))

@@ -1,0 +1,135 @@
+"""Asks the other nodes, and answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Final
+
+import attrs
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from helix.nodes.messages import Answer, Question, encode_answer, encode_question
+from helix.nodes.neighbours import Neighbours
+from helix.nodes.post import Post
+from helix.nodes.topics import EVERYONE, topic_of
+
+PATIENCE = 1.0
+"""Seconds for which answers are waited for, unless somebody says otherwise."""
+
+Answers = dict[str, bytes]
+"""What nodes answered: their ids -> JSON."""
+
+Respond = Callable[[bytes], Deferred[bytes]]
+"""Answers a question: JSON to JSON. If it fails, there is no answer."""
+
+
+@attrs.define(eq=False)
+class _Asked:
+    waiting_for: set[str]
+    answered: Deferred[Answers]
+    timer: IDelayedCall
+    answers: Answers = attrs.field(factory=dict)
+
+
+class Asking:
+    """
+    Questions to other nodes, and their answers.
+
+    A node that doesn't answer in time is left out, as one that the question never reached.
+
+    :param clock: the reactor.
+
+    :ivar responds: what answers which questions: name -> `Respond`.
+    """
+
+    _log: Final = Logger(namespace="helix.nodes")
+
+    def __init__(self, post: Post, neighbours: Neighbours, clock: IReactorTime) -> None:
+        self.responds: dict[str, Respond] = {}
+        self._post = post
+        self._neighbours = neighbours
+        self._clock = clock
+        self._numbers = count(1)
+        self._asked: dict[int, _Asked] = {}
+        neighbours.on_gone.append(self._lost)
+
+    def ask(self, what: str, body: bytes, patience: float = PATIENCE) -> Deferred[Answers]:
+        """
+        Ask all other nodes.
+
+        :param what: the name of the question.
+        :param body: JSON.
+        :return: a Deferred of what they answered. It fires at once where there are no others, and
+            within ``patience`` seconds; it never fails.
+        """
+        return self._ask(EVERYONE, self._neighbours.present, what, body, patience)
+
+    def ask_one(
+        self, node: str, what: str, body: bytes, patience: float = PATIENCE
+    ) -> Deferred[bytes | None]:
+        """
+        Ask one node, which need not be known.
+
+        :return: a Deferred of what it answered; ``None`` if it didn't in time.
+        """
+        asked = self._ask(topic_of(node), [node], what, body, patience)
+        return asked.addCallback(lambda answers: answers.get(node))
+
+    def asked(self, node: str, question: Question) -> None:
+        """Answer another node's question."""
+        respond = self.responds.get(question.what)
+        if respond is None:  # it is of a newer version
+            return
+
+        def answer(body: bytes) -> None:
+            answer = encode_answer(self._post.node, Answer(question.number, body))
+            self._post.send(topic_of(node), "answer", answer)
+
+        maybeDeferred(respond, question.body).addCallback(answer).addErrback(
+            lambda failure: self._log.failure("Another node's question has no answer", failure)
+        )
+
+    def answered(self, node: str, answer: Answer) -> None:
+        """Take another node's answer."""
+        asked = self._asked.get(answer.number)
+        if asked is not None and node in asked.waiting_for:
+            asked.waiting_for.discard(node)
+            asked.answers[node] = answer.body
+            self._end_if_complete(answer.number)
+
+    def stop(self) -> None:
+        """Wait for nothing any more: what was asked has the answers that came."""
+        for number in list(self._asked):
+            self._end(number)
+
+    # inside
+
+    def _ask(
+        self, topic: str, nodes: Iterable[str], what: str, body: bytes, patience: float
+    ) -> Deferred[Answers]:
+        waiting_for = set(nodes)
+        number = next(self._numbers)
+        question = encode_question(self._post.node, Question(number, what, body))
+        if not waiting_for or not self._post.send(topic, "question", question):
+            return succeed({})
+        timer = self._clock.callLater(patience, self._end, number)
+        asked = self._asked[number] = _Asked(waiting_for, Deferred(), timer)
+        return asked.answered
+
+    def _lost(self, node: str) -> None:
+        for number, asked in list(self._asked.items()):
+            asked.waiting_for.discard(node)
+            self._end_if_complete(number)
+
+    def _end_if_complete(self, number: int) -> None:
+        if not self._asked[number].waiting_for:
+            self._end(number)
+
+    def _end(self, number: int) -> None:
+        asked = self._asked.pop(number)
+        if asked.timer.active():
+            asked.timer.cancel()
+        asked.answered.callback(asked.answers)
