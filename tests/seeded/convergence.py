@@ -80,6 +80,9 @@ class Convergence:
     :param make_world: makes a world on a store.
     """
 
+    RESTS_WITHIN = 300
+    """Seconds without trouble after which everybody has everything, at the latest."""
+
     def __init__(self, seed: int, make_world: Callable[..., World]) -> None:
         self.random = random = Random(seed)
         self._make_world = make_world
@@ -90,19 +93,13 @@ class Convergence:
         self._abandoned: list[Client] = []
         self._faults: list[Failure] = []
         self.bus: Bus | None = None
-        is_shared = random.random() < 0.5
-        if is_shared and random.random() < 0.7:
-            self.bus = Bus(random)
-        self.nodes = [self._make_node(None)]
-        if is_shared:
-            self.nodes.append(self._make_node(self.nodes[0].store))
+        self.nodes = self._make_nodes()
         self._forgetful = random.choice([0, 0, 0.3, 1])
         self.truth = self.nodes[0].store.truth
         self.authors: list[Author] = []
         self.replicas: list[Replica] = []
-        self.relays = [RelayReplica() for _ in range(random.choice([0, 0, 1, 3]))]
-        for _ in range(random.randrange(2, 7)):
-            self._add_replica(self._new_author())
+        self.relays: Sequence[RelayReplica] = ()
+        self._add_people()
         for replica in self.replicas:
             replica.lingers = random.random() < 0.3
             if random.random() < 0.2:
@@ -148,10 +145,20 @@ class Convergence:
             self._turn_bus: 1,
         }
 
+    def _add_people(self) -> None:
+        """Clients of both modes."""
+        self.relays = [RelayReplica() for _ in range(self.random.choice([0, 0, 1, 3]))]
+        for _ in range(self.random.randrange(2, 7)):
+            self._add_replica(self._new_author())
+
     def _acted(self) -> None:
         """Something has happened."""
 
     # what happens
+
+    def _node(self) -> Node:
+        """Some server."""
+        return self.random.choice(self.nodes)
 
     def _edit(self) -> None:
         self.random.choice(self.clients).edit(self.random)
@@ -160,18 +167,18 @@ class Convergence:
         for client in self.random.sample(self.clients, 2):
             if client.wire is not None and client.wire.socket.room is not None:
                 client.wire.socket.room += self.random.choice([1, 40, 500, 5000])
-        self.random.choice(self.nodes).world.clock.turn()
+        self._node().world.clock.turn()
 
     def _look(self) -> None:
         self.random.choice(self.clients).look()
 
     def _store_answers(self) -> None:
-        store = self.random.choice(self.nodes).store
+        store = self._node().store
         if store.waiting:
             store.go_on()
 
     def _store_fails(self) -> None:
-        store = self.random.choice(self.nodes).store
+        store = self._node().store
         method = self.random.choice(
             ["append", "create", "head", "ends", "newest_op", "find", "load"]
         )
@@ -184,7 +191,7 @@ class Convergence:
         client = self.random.choice(self.clients)
         if client.wire is None:
             room = self.random.choice([None, 0, 300, 3000])
-            client.connect(self.random.choice(self.nodes).world, room)
+            client.connect(self._node().world, room)
 
     def _cut(self) -> None:
         self.random.choice(self.clients).cut()
@@ -195,7 +202,7 @@ class Convergence:
             self._abandoned.append(wire)
 
     def _crash(self) -> None:
-        session = self.random.choice(self.nodes).world.flow()
+        session = self._node().world.flow()
         if session is not None:
             session.crash(Failure(AskedFor()))
 
@@ -205,7 +212,7 @@ class Convergence:
 
     def _drain(self) -> None:
         """As `_restart`, but in good order, while the clients go on."""
-        old = self.random.choice(self.nodes)
+        old = self._node()
         drained = Deferred.fromCoroutine(old.world.registry.drain())
         while not drained.called:
             for client in self.clients:
@@ -214,9 +221,13 @@ class Convergence:
                 client.look()
             if old.store.waiting and self.random.random() < 0.5:
                 old.store.go_on()
-            old.world.clock.advance(0.05)
+            self._pass_beside(old, 0.05)
             old.world.settle()
         self._replace(old)
+
+    def _pass_beside(self, node: Node, seconds: float) -> None:
+        """Time passes for a server that drains."""
+        node.world.clock.advance(seconds)
 
     def _replace(self, old: Node) -> None:
         for client in self.clients:
@@ -265,7 +276,7 @@ class Convergence:
 
     def _go_back(self) -> None:
         """The store has lost its newest entries."""
-        self.random.choice(self.nodes).store.go_back("f", self.random.randrange(1, 9))
+        self._node().store.go_back("f", self.random.randrange(1, 9))
 
     def _new_author(self, client_id: str = "") -> Author:
         self.authors.append(Author(client_id or f"c{len(self.authors)}", self.truth))
@@ -283,39 +294,45 @@ class Convergence:
         """An edit by REST: it has no name, so nobody sends it again."""
         patch = random_patch(self.random)
         edit = Submission(lambda document, _: document.stage(patch))
-        self._bear(self.random.choice(self.nodes).world.service.submit("f", edit))
+        self._bear(self._node().world.service.submit("f", edit))
 
     def _read(self) -> None:
-        self._bear(
-            self.random.choice(self.nodes).world.service.read("f").addCallback(self._check_read)
-        )
+        self._bear(self._node().world.service.read("f").addCallback(self._check_read))
 
     def _check_read(self, state: FlowState) -> None:
         assert state.document in self.truth.documents(state.head.epoch, state.version)
 
     def _refresh(self) -> None:
         if len(self.nodes) > 1:
-            self.random.choice(self.nodes).world.service.refresh("f")
+            self._node().world.service.refresh("f")
 
     def _delete(self) -> None:
-        self._bear(self.random.choice(self.nodes).library.delete("f"))
+        self._bear(self._node().library.delete("f"))
 
     def _undelete(self) -> None:
-        self._bear(self.random.choice(self.nodes).library.undelete("f"))
+        self._bear(self._node().library.undelete("f"))
 
     def _create(self) -> None:
         """Only where there is none, or a deleted one."""
         title = {"title": "another"} if self.random.random() < 0.5 else {}
-        self._bear(self.random.choice(self.nodes).library.create(title, "f"))
+        self._bear(self._node().library.create(title, "f"))
 
     def _time(self) -> None:
-        world = self.random.choice(self.nodes).world
+        world = self._node().world
         world.clock.advance(self.random.choice([0, 0.01, 1, 20]))
 
     def _turn_bus(self) -> None:
         """What carries the nodes' messages goes away, or comes back."""
         if self.bus is not None:
             self.bus.set_up(self.random.random() < 0.7)
+
+    def _make_nodes(self) -> list[Node]:
+        """One server, or two, which tell each other what they do, or don't."""
+        is_shared = self.random.random() < 0.5
+        if is_shared and self.random.random() < 0.7:
+            self.bus = Bus(self.random)
+        first = self._make_node(None)
+        return [first, self._make_node(first.store)] if is_shared else [first]
 
     def _make_node(self, beside: LateStore | None) -> Node:
         store = self._make_store(beside)
@@ -343,13 +360,9 @@ class Convergence:
     def _come_to_rest(self) -> None:
         for wire in self._abandoned:
             wire.socket.room = None
-        for _ in range(300):
+        for _ in range(self.RESTS_WITHIN):
             self._ease()
-            # What the store lost, a server learns by an edit, or so; and what the other one did,
-            # unless they tell each other.
-            if (len(self.nodes) > 1 and self.bus is None) or self.truth.went_back:
-                for node in self.nodes:
-                    node.world.service.refresh("f")
+            self._learn()
             were_level = self._are_level()  # of which members in relay mode are told a little later
             for world in self._worlds:
                 world.clock.advance(1)
@@ -363,6 +376,15 @@ class Convergence:
                 return
         raise AssertionError(f"no rest: {self.clients}")
 
+    def _learn(self) -> None:
+        """
+        What the store lost, a server learns by an edit, or so; and what the other one did, unless
+        they tell each other.
+        """
+        if (len(self.nodes) > 1 and self.bus is None) or self.truth.went_back:
+            for node in self.nodes:
+                node.world.service.refresh("f")
+
     def _ease(self) -> None:
         """Let nothing be in anybody's way; what nodes tell each other still gets lost."""
         if self.bus is not None:
@@ -373,11 +395,15 @@ class Convergence:
                 node.store.go_on()
         for client in self.clients:
             if client.wire is None:
-                client.connect(self.nodes[0].world, None)
+                client.connect(self._place().world, None)
             assert client.wire is not None
             client.wire.socket.room = None
         if self._is_deleted():
             self._undelete()
+
+    def _place(self) -> Node:
+        """Where those come back in the end who are away."""
+        return self.nodes[0]
 
     def _dismiss_heirs(self) -> None:
         """Who has sent all that it was there to send, goes."""

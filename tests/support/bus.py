@@ -46,6 +46,10 @@ class Bus:
                 for seconds in self._fates():
                     broker.bring(seconds, topic, message)
 
+    def is_up_for(self, broker: BusBroker) -> bool:
+        """Tell whether it carries what this one sends, and brings it what others do."""
+        return self.is_up
+
     def _fates(self) -> list[float]:
         """After how many seconds a message arrives, once for each time."""
         if self.random is None:
@@ -100,7 +104,8 @@ class BusBroker:
 
     def changed(self) -> None:
         """The bus went away or came back, or this is its start."""
-        listener, was_up, self.is_up = self._listener, self.is_up, self._bus.is_up
+        listener, was_up = self._listener, self.is_up
+        self.is_up = self._bus.is_up_for(self)
         assert listener is not None
         if self.is_up and not was_up:
             listener.came_back()

@@ -86,13 +86,46 @@ class Wall:
 
 
 class Reactor(Clock):
-    """A reactor that is turned by hand."""
+    """
+    A reactor that is turned by hand.
+
+    :ivar is_stopped: whether its process is (SIGSTOP): nothing happens in it, and time passes.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.rightNow = START
         self.readers: dict[IReadDescriptor, None] = {}
         self.writers: dict[IWriteDescriptor, None] = {}
+        self.is_stopped = False
+        self._missed_seconds = 0.0
+        self._missed: list[Callable[[], None]] = []
+
+    def advance(self, amount: float) -> None:
+        if self.is_stopped:
+            self._missed_seconds += amount
+        else:
+            super().advance(amount)
+
+    def stop(self) -> None:
+        """Let nothing happen until `go_on`."""
+        self.is_stopped = True
+
+    def go_on(self) -> None:
+        """What is due by now happens at once."""
+        self.is_stopped = False
+        missed, self._missed_seconds = self._missed_seconds, 0.0
+        self.advance(missed)
+        calls, self._missed = self._missed, []
+        for call in calls:
+            call()
+
+    def when_running(self, call: Callable[[], None]) -> None:
+        """Call ``call`` now, or after the next `go_on`."""
+        if self.is_stopped:
+            self._missed.append(call)
+        else:
+            call()
 
     def addReader(self, reader: IReadDescriptor) -> None:
         self.readers[reader] = None
@@ -108,6 +141,8 @@ class Reactor(Clock):
 
     def turn(self) -> None:
         """One turn: the calls that are due now, not those that they make; then all I/O."""
+        if self.is_stopped:
+            return
         due = [call for call in self.getDelayedCalls() if call.getTime() <= self.seconds()]
         for call in due:
             if call.active():
@@ -310,8 +345,7 @@ class Client:
 
     def cut(self) -> None:
         """The client is gone, without a word."""
-        if not self.lost:
-            self.wire.connectionLost(Failure(ConnectionDone()))
+        self.world.clock.when_running(self._lose)
 
     # what the client sees
 
@@ -377,6 +411,10 @@ class Client:
     def abort(self) -> None:
         self.wire.abortConnection()
 
+    def _lose(self) -> None:
+        if not self.lost:
+            self.wire.connectionLost(Failure(ConnectionDone()))
+
     def _have_shed(self) -> None:
         self.close(CloseCode.TOO_MUCH_WAITS, "")
         self.abort()
@@ -394,7 +432,8 @@ class Client:
         self.socket.incoming.append(
             b"".join(b"%c\x7f%b%b" % (first, len(one).to_bytes(8, "big"), one) for one in frames)
         )
-        if self.wire in self.world.clock.readers:
+        clock = self.world.clock
+        if self.wire in clock.readers and not clock.is_stopped:
             self.wire.doRead()
 
 
@@ -560,6 +599,8 @@ class World:
         assert not self.failures, f"something failed: {self.failures[0]}"
 
     def _busy(self) -> bool:
+        if self.clock.is_stopped:
+            return False
         now = self.clock.seconds()
         due = any(call.getTime() <= now for call in self.clock.getDelayedCalls())
         readable = any(reader.socket.incoming for reader in self.clock.readers)

@@ -1,0 +1,233 @@
+"""
+`tests.seeded.convergence` with three nodes on one store, and all that may happen to such.
+
+Clients of both modes are on any of them, and on another one when they come back. The nodes tell
+each other what they do by a broker that loses, doubles, delays and reorders, is away for all or for
+one, or carries what a node says or hears only (`tests.support.badbus`). Nodes die and come back as
+others, drain, and stop for longer than anybody waits, and then get everything at once (SIGSTOP);
+each has a wall clock that jumps; each may lose the store, give up waiting for it, and what it gave
+up comes to be later. The store forgets what it had confirmed, as a standby may that takes over.
+
+Beside all that one server promises: when nothing is in anybody's way any more, all that is to
+come comes within `Several.RESTS_WITHIN`, though the broker may be as bad as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from tests.seeded.convergence import Convergence, Node
+from tests.seeded.fates import Author
+from tests.seeded.guests import Guest
+from tests.seeded.replicas import Replica
+from tests.support.badbus import ALL_MANNERS, BadBroker, BadBus
+from tests.support.heldstore import LateStore
+from tests.support.nodestore import NodeStore
+from tests.support.world import World
+
+NODES = 3
+
+STEP = 0.5
+"""Seconds that pass at once."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Traveller(Guest):
+    """A client as the editor is one, on one node after another, each of which shows others."""
+
+    def _take_presence(self, event: str, payload: dict[str, Any]) -> None:
+        super()._take_presence(event, payload)
+        self.gone.clear()  # another node may show them
+
+
+class Several(Convergence):
+    """
+    One run; parameters as those of `Convergence`.
+
+    :ivar rested_after: seconds without trouble after which all was at rest.
+    """
+
+    RESTS_WITHIN = 30
+
+    def __init__(self, seed: int, make_world: Callable[..., World]) -> None:
+        self.rested_after = 0
+        self._now = 0.0
+        super().__init__(seed, make_world)
+
+    def _actions(self) -> Mapping[Callable[[], None], float]:
+        return {
+            **super()._actions(),
+            self._flush: 80,
+            self._store_answers: 100,
+            self._restart: 0.6,
+            self._drain: 0.4,
+            self._reload: 0.5,
+            self._begin_anew: 0.3,
+            self._hijack: 0.2,
+            self._crash: 0.5,
+            self._connect: 20,
+            self._stop: 1,
+            self._go_on: 1,
+            self._give_up: 2,
+            self._lose_store: 0.5,
+            self._find_store: 1,
+            self._bend_bus: 1,
+            self._jump: 1,
+            self._show: 4,
+            self._point: 4,
+        }
+
+    # who is there
+
+    def _add_people(self) -> None:
+        """As one server has, and more, so that there are several on each."""
+        super()._add_people()
+        for _ in range(self.random.randrange(4)):
+            self._add_replica(self._new_author())
+
+    def _make_nodes(self) -> list[Node]:
+        self.bus = BadBus(self.random, self.random.choice(ALL_MANNERS))
+        first = self._make_node(None)
+        return [first, *(self._make_node(first.store) for _ in range(NODES - 1))]
+
+    def _make_store(self, beside: LateStore | None) -> LateStore:
+        return NodeStore(self.random, beside)
+
+    def _make_node(self, beside: LateStore | None) -> Node:
+        node = super()._make_node(beside)
+        node.world.clock.advance(self._now)
+        return node
+
+    def _add_replica(self, author: Author) -> Replica:
+        self.replicas.append(Traveller(author=author))
+        return self.replicas[-1]
+
+    def _reload(self) -> None:
+        before = len(self.replicas)
+        super()._reload()
+        for heir in self.guests[before:]:
+            page = next(one for one in self.guests if one.author is self.authors[-1])
+            heir.visits, page.visits, page.shown = page.visits, 0, {}
+
+    def _node(self) -> Node:
+        """Some node that isn't stopped."""
+        return self.random.choice([one for one in self.nodes if not one.world.clock.is_stopped])
+
+    def _place(self) -> Node:
+        return self._node()
+
+    # what happens
+
+    def _time(self) -> None:
+        self._pass(self.random.choice([0, 0.01, 0.5, 2, 20]))
+
+    def _pass(self, seconds: float) -> None:
+        """Time passes, for all alike."""
+        self._now += seconds
+        while seconds > 0:
+            for node in self.nodes:
+                node.world.clock.advance(min(seconds, STEP))
+            seconds -= STEP
+
+    def _stop(self) -> None:
+        """A process stops (SIGSTOP), and time passes."""
+        if sum(not one.world.clock.is_stopped for one in self.nodes) > 1:
+            node = self._node()
+            node.world.clock.stop()
+            _store(node).is_stopped = True
+        self._pass(self.random.choice([0, 2, 40]))
+
+    def _go_on(self) -> None:
+        """A process goes on, and finds that much has come, or that it was given up."""
+        for node in self.nodes:
+            if node.world.clock.is_stopped and self.random.random() < 0.7:
+                self._wake(node)
+
+    def _wake(self, node: Node) -> None:
+        broker = _broker(node)
+        fate = self.random.choice(["told all", "told nothing", "cut off"])
+        if fate != "told all":
+            broker.lose_all()
+        _store(node).is_stopped = False
+        node.world.clock.go_on()
+        if fate == "cut off":
+            broker.set_away(True)
+            broker.set_away(False)
+
+    def _give_up(self) -> None:
+        _store(self._node()).give_up()
+
+    def _lose_store(self) -> None:
+        _store(self.random.choice(self.nodes)).is_away = True
+
+    def _find_store(self) -> None:
+        for node in self.nodes:
+            _store(node).is_away = False
+
+    def _bend_bus(self) -> None:
+        """The broker fails one node in some way, or no more."""
+        broker = _broker(self._node())
+        broker.is_mute = self.random.random() < 0.2
+        broker.is_deaf = self.random.random() < 0.2
+        broker.set_away(self.random.random() < 0.3)
+
+    def _jump(self) -> None:
+        """Somebody sets the clock of a machine."""
+        node = self.random.choice(self.nodes)
+        node.world.wall.ahead = self.random.choice([0, 1, -1]) * self.random.uniform(0, 1e5)
+
+    def _show(self) -> None:
+        self.random.choice(self.guests).show(self.random)
+
+    def _point(self) -> None:
+        self.random.choice(self.guests).point(self.random)
+
+    @property
+    def guests(self) -> list[Guest]:
+        return [one for one in self.replicas if isinstance(one, Guest)]
+
+    def _pass_beside(self, node: Node, seconds: float) -> None:
+        self._pass(seconds)
+
+    def _replace(self, old: Node) -> None:
+        """The node is gone. What it does yet to leave nothing behind here, nobody hears of."""
+        _broker(old).die()
+        old.store.die()
+        for client in self.clients:
+            if client.wire is not None and client.wire.world is old.world:
+                client.cut()
+        if old.world.clock.is_stopped:
+            old.world.clock.go_on()
+        super()._replace(old)
+
+    # the end
+
+    def _come_to_rest(self) -> None:
+        for wire in self._abandoned:
+            wire.cut()
+        for node in self.nodes:
+            if node.world.clock.is_stopped:
+                self._wake(node)
+            _store(node).is_away = False
+            broker = _broker(node)
+            broker.is_mute = broker.is_deaf = False
+            broker.set_away(False)
+        super()._come_to_rest()
+
+    def _learn(self) -> None:
+        """The nodes find out by themselves."""
+        self.rested_after += 1
+
+
+def _broker(node: Node) -> BadBroker:
+    broker = node.world.broker
+    assert isinstance(broker, BadBroker)
+    return broker
+
+
+def _store(node: Node) -> NodeStore:
+    assert isinstance(node.store, NodeStore)
+    return node.store
