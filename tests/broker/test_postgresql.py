@@ -8,8 +8,9 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 
-from helix.broker import postgresql
-from helix.broker.postgresql import AT_ONCE, MAX_WAITING_BYTES, PostgresBroker
+from helix.broker import echo
+from helix.broker.carrier import AT_ONCE, MAX_WAITING_BYTES
+from helix.broker.postgresql import PostgresBroker, _PostgresLink
 from helix.errors import StoreError
 from helix.store.postgresql.wire import Bounds
 from tests.broker.test_contract import Ear, Party, until
@@ -59,7 +60,7 @@ async def test_nod11_a_connection_that_is_cut_comes_back_with_all_topics(
     topics = [f"t{number}" for number in range(AT_ONCE + 20)]
     one, _ = await party.join()
     other, ear = await party.join(*topics)
-    process = other._own_process  # type: ignore[attr-defined]
+    process = other._link._process  # type: ignore[attr-defined]
     postgres_server.execute(f"SELECT pg_terminate_backend({process}, 5000)")
     await until(lambda: ear.states == [True, False])
     other.unsubscribe(topics.pop())
@@ -77,8 +78,8 @@ async def test_nod11_a_server_that_falls_silent_is_noticed(
     monkeypatch: pytest.MonkeyPatch, postgres_server: PostgresServer, url: str, proxy: Proxy
 ) -> None:
     """Nothing passes, and nothing is closed."""
-    monkeypatch.setattr(postgresql, "ECHO_SECONDS", 0.1)
-    monkeypatch.setattr(postgresql, "ECHO_PATIENCE", 0.3)
+    monkeypatch.setattr(echo, "ECHO_SECONDS", 0.1)
+    monkeypatch.setattr(echo, "ECHO_PATIENCE", 0.3)
     party = party_of(url.replace(str(postgres_server.port), str(proxy.own_port)))
     broker, ear = await party.join("a")
     for one in list(proxy.clients):
@@ -94,11 +95,11 @@ async def test_nod11_where_messages_do_not_come_it_is_not_up(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     """As behind a pooler that gives each transaction another connection."""
-    monkeypatch.setattr(postgresql, "ECHO_PATIENCE", 0.1)
-    monkeypatch.setattr(PostgresBroker, "_notified", lambda *_: None)
+    monkeypatch.setattr(echo, "ECHO_PATIENCE", 0.1)
+    monkeypatch.setattr(_PostgresLink, "_notified", lambda *_: None)
     broker, ear = PostgresBroker(url, reactor), Ear()
     broker.start(ear)
-    await until(lambda: broker._is_warned)
+    await until(lambda: bool(broker._trouble))
     assert not broker.is_up
     assert ear.states == []
     await broker.stop()

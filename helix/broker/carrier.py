@@ -1,0 +1,287 @@
+"""What all brokers over a server do alike: keep a connection, and send and hear over it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from helix.broker.echo import Echo
+from helix.broker.subscriptions import Subscriptions
+from helix.errors import StoreError, StoreUnavailable
+from helix.interfaces import IBroker, IBrokerListener
+
+MAX_WAITING_BYTES = 8 * 1024 * 1024
+"""Bytes that may wait to be sent. Beyond this the connection is given up as too slow."""
+
+AT_ONCE = 500
+"""Messages, or channels, that go to the server together."""
+
+STOP_PATIENCE = 1.0
+"""Seconds in which what waits may still be sent at the end."""
+
+Heard = Callable[[str, bytes], None]
+"""Is told the channel and the message."""
+
+
+class Link(Protocol):
+    """
+    A connection to a server, on which one thing is done at a time.
+
+    What is told of messages hears no message that this link has sent, except those to
+    ``own_channel``.
+
+    :ivar gone: fires when it is closed, by whomever.
+    :ivar is_gone: whether it is.
+    :ivar own_channel: the channel of this link alone, to which it listens from the start.
+    """
+
+    gone: Deferred[None]
+    own_channel: str
+
+    @property
+    def is_gone(self) -> bool: ...
+
+    def channel(self, topic: str) -> str:
+        """Give the channel of a topic."""
+
+    async def listen(self, new: Sequence[str], old: Sequence[str]) -> None:
+        """
+        Listen to new channels, and no more to old ones. It returns when the server has confirmed.
+
+        :raises StoreError: when that can't be.
+        """
+
+    async def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """
+        Send messages to channels, in order. It returns when the server has all of them.
+
+        :raises StoreError: when that can't be; some may have been sent.
+        """
+
+    def discard(self) -> None:
+        """Close it. What is under way fails."""
+
+
+class Links(Protocol):
+    """
+    Makes the connections to a server, one after another.
+
+    :ivar max_bytes: bytes of the largest message.
+    :ivar silence: what to say where the server carries no messages, though there is a connection.
+    """
+
+    max_bytes: int
+    silence: str
+
+    def start(self) -> None:
+        """Begin."""
+
+    async def stop(self) -> None:
+        """Close the connection, and make none any more."""
+
+    async def take(self, heard: Heard) -> Link:
+        """
+        Wait for the next connection, for as long as that takes; the last one is gone.
+
+        :param heard: is told what comes to the channels. It mustn't raise.
+        :raises StoreUnavailable: when `stop` was called.
+        """
+
+    def __str__(self) -> str:
+        """Name the server, without any password."""
+
+
+@implementer(IBroker)
+class Carrier:
+    """
+    Carries messages over a server that passes them on, by a connection of its own.
+
+    A channel is named after a hash of the topic and of something of the store, so stores that share
+    a server don't disturb each other, and names are short and harmless.
+
+    What is sent in one turn of the reactor, or while the last messages are under way, goes
+    together. It counts as up once a message to itself has come back.
+
+    :ivar is_up: whether messages are carried now.
+    """
+
+    _log: Final = Logger(namespace="helix.broker")
+
+    def __init__(self, links: Links, clock: IReactorTime) -> None:
+        self.is_up = False
+        self.max_bytes = links.max_bytes
+        self._links = links
+        self._clock = clock
+        self._listener: IBrokerListener | None = None
+        self._subscriptions = Subscriptions()
+        self._echo = Echo(clock, self._wake_soon, self._miss_echo)
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._link: Link | None = None
+        self._wake: Deferred[None] | None = None
+        self._waking: IDelayedCall | None = None
+        self._trouble = ""
+        self._is_stopping = False
+        self._running: Deferred[None] | None = None
+
+    def start(self, listener: IBrokerListener) -> None:
+        self._listener = listener
+        self._links.start()
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(lambda failure: self._log.failure("The broker failed", failure))
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._is_stopping = True
+        if self._running is None:
+            return
+        if self.is_up:
+            self._wake_soon()
+            ended: Deferred[None] = Deferred()
+            self._running.addCallback(lambda _: None if ended.called else ended.callback(None))
+            with suppress(defer.TimeoutError):
+                await ended.addTimeout(STOP_PATIENCE, self._clock)
+        await self._links.stop()
+        await self._running
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
+
+    def subscribe(self, topic: str) -> None:
+        self._subscriptions.add(topic)
+        self._wake_soon()
+
+    def unsubscribe(self, topic: str) -> None:
+        self._subscriptions.remove(topic)
+        self._wake_soon()
+
+    def publish(self, topic: str, message: bytes) -> None:
+        if not self.is_up or self._link is None:
+            return
+        if self._waiting_bytes + len(message) > MAX_WAITING_BYTES:
+            self._complain(f"{self._links} is too slow with messages to other nodes")
+            self._link.discard()
+            return
+        self._waiting.append((self._subscriptions.channel(topic), message))
+        self._waiting_bytes += len(message)
+        self._wake_soon()
+
+    # inside
+
+    def _wake_soon(self) -> None:
+        """Let what is to be done be done after this turn, so that all of it goes together."""
+        if self._waking is None and self._link is not None:
+            self._waking = self._clock.callLater(0, self._awake)
+
+    def _awake(self) -> None:
+        self._waking = None
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake.callback(None)
+
+    async def _run(self) -> None:
+        """Keep a connection, until there are no more."""
+        while not self._is_stopping:
+            try:
+                link = await self._links.take(self._heard)
+            except StoreUnavailable:
+                return
+            try:
+                await self._serve(link)
+            except StoreError as error:
+                self._complain(f"Messages to other nodes fail: {error.message}")
+            finally:
+                self._end(link)
+
+    def _complain(self, trouble: str) -> None:
+        """Say what fails, once until it works."""
+        if trouble != self._trouble and not self._is_stopping:
+            self._trouble = trouble
+            self._log.warn("{trouble}", trouble=trouble)
+
+    async def _serve(self, link: Link) -> None:
+        """
+        Do what there is to do, until the connection is lost, or all is done at the end.
+
+        :raises StoreError: when that can't be.
+        """
+        self._link = link
+        link.gone.addCallback(lambda _: self._wake_soon())
+        self._subscriptions.begin(link.channel)
+        await self._listen(link)
+        self._echo.begin()
+        while not link.is_gone:
+            if self._subscriptions.are_behind:
+                await self._listen(link)
+            elif self._echo.is_due and not self._is_stopping:
+                await link.send([(link.own_channel, self._echo.make())])
+            elif self._waiting:
+                await self._send(link)
+            elif self._is_stopping:
+                return
+            else:
+                self._wake = Deferred()
+                await self._wake
+
+    async def _listen(self, link: Link) -> None:
+        """Listen to the channels of new topics, and no more to those of old ones."""
+        listened: list[str] = []
+        while self._subscriptions.are_behind:
+            new, old, topics = self._subscriptions.take_changes(AT_ONCE)
+            listened += topics
+            await link.listen(new, old)
+        if self.is_up and listened and self._listener is not None:
+            self._listener.subscribed(listened)
+
+    async def _send(self, link: Link) -> None:
+        some = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
+        try:
+            await link.send(some)
+        finally:
+            self._waiting_bytes -= sum(len(message) for _, message in some)
+
+    def _heard(self, channel: str, message: bytes) -> None:
+        if self._link is not None and channel == self._link.own_channel:
+            if self._echo.hear(message):
+                self._works()
+            return
+        topic = self._subscriptions.topic(channel)
+        if topic is not None and self._listener is not None:
+            try:
+                self._listener.heard(topic, message)
+            except Exception:
+                self._log.failure("A message of another node could not be taken")
+
+    def _works(self) -> None:
+        """A message came back."""
+        if not self.is_up and self._listener is not None:
+            self.is_up, self._trouble = True, ""
+            self._listener.came_back()
+            self._listener.subscribed(self._subscriptions.topics)
+
+    def _miss_echo(self) -> None:
+        self._complain(self._links.silence)
+        if self._link is not None:
+            self._link.discard()
+
+    def _end(self, link: Link) -> None:
+        """The connection is of no more use."""
+        link.discard()
+        self._link = None
+        self._echo.stop()
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        if self.is_up:
+            self.is_up = False
+            if self._listener is not None:
+                self._listener.went_away()
