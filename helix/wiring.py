@@ -296,7 +296,9 @@ def build_server(
         SocketResource(
             SocketFactory(connections, clients, *sizes, config.compress_frames_over), admission
         ),
-        LongPollResource(connections, clients, admission, *sizes),
+        LongPollResource(
+            connections, clients, admission, *sizes, None if telling is None else telling.asking
+        ),
         SocketCheck(admission),
     )
     _check_base(base, root)

@@ -42,12 +42,14 @@ class Asking:
 
     :param clock: the reactor.
 
+    :ivar node: this node's id.
     :ivar responds: what answers which questions: name -> `Respond`.
     """
 
     _log: Final = Logger(namespace="helix.nodes")
 
     def __init__(self, post: Post, neighbours: Neighbours, clock: IReactorTime) -> None:
+        self.node = post.node
         self.responds: dict[str, Respond] = {}
         self._post = post
         self._neighbours = neighbours
@@ -55,6 +57,10 @@ class Asking:
         self._numbers = count(1)
         self._asked: dict[int, _Asked] = {}
         neighbours.on_gone.append(self._lost)
+
+    def knows(self, node: str) -> bool:
+        """Whether there is another node of that id, and it can be asked."""
+        return self._post.is_up and self._neighbours.knows(node)
 
     def ask(self, what: str, body: bytes, patience: float = PATIENCE) -> Deferred[Answers]:
         """
@@ -71,7 +77,7 @@ class Asking:
         self, node: str, what: str, body: bytes, patience: float = PATIENCE
     ) -> Deferred[bytes | None]:
         """
-        Ask one node, which need not be known.
+        Ask one node, which need not be known, as `ask`.
 
         :return: a Deferred of what it answered; ``None`` if it didn't in time.
         """

@@ -34,6 +34,10 @@ class Neighbours:
         """Their ids."""
         return list(self._heard)
 
+    def knows(self, node: str) -> bool:
+        """Whether a node is there."""
+        return node in self._heard
+
     @property
     def may_be(self) -> bool:
         """Whether there are any, or may be, since this node has not listened for long."""

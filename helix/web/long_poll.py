@@ -1,8 +1,4 @@
-"""
-Long polling, the fallback of phoenix.js: `Connection` over HTTP requests.
-
-The HTTP status is always 200; the client reads the ``status`` in the body.
-"""
+"""Long polling, the fallback of phoenix.js: `Connection` over HTTP requests."""
 
 from __future__ import annotations
 
@@ -24,8 +20,8 @@ from helix.channels.clients import ClientService
 from helix.channels.connection import Connections
 from helix.delivery.backlog import Backlog
 from helix.delivery.outlet import Flow, Outlet
-from helix.delivery.parts import FrameSeries, SharedText, escape
-from helix.delivery.protocol import V1, V2, Data, Encoding, Serializer, encode_json
+from helix.delivery.parts import FrameSeries
+from helix.delivery.protocol import V1, V2, Data, Encoding, Serializer
 from helix.errors import (
     CloseCode,
     ConnectionRefused,
@@ -34,7 +30,10 @@ from helix.errors import (
     OriginRefused,
     RateLimited,
 )
+from helix.nodes.asking import Asking
 from helix.web.admission import AdmissionControl, Admitted, header, parameters
+from helix.web.handed_on import HandedOn
+from helix.web.poll_answers import END, HttpPoll, Poll, answer_body, write_answer
 from helix.web.problems import write_error, write_not_found, write_problem
 from helix.web.waiting import while_connected
 
@@ -53,18 +52,18 @@ MAX_LINES = 100
 TOKEN_PREFIX = "longpoll."
 """Tells our sessions' tokens from the clients' own ``token`` parameter, which has the same name."""
 
-_log: Final = Logger(namespace="helix.web")
+NODE_END = "."
+"""Ends the id of the node, in the token of a session, that has the session."""
 
-_END = b"\x1e"
-"""Ends each frame of a mailbox: a character that no JSON text holds."""
+_log: Final = Logger(namespace="helix.web")
 
 
 def _frame(text: bytes) -> bytes:
-    return text + _END
+    return text + END
 
 
 def _frame_pieces(pieces: Sequence[Data]) -> list[Data]:
-    return [*pieces, _END]
+    return [*pieces, END]
 
 
 ENCODINGS: dict[type[Serializer], Encoding] = {
@@ -101,7 +100,7 @@ class Mailbox(Outlet):
         self._arrived = lambda: None  # so that nothing leads back to the client
 
     def take_all(self) -> list[Data]:
-        """Empty the mailbox: the frames, oldest first, each ended by `_END`, in pieces."""
+        """Empty the mailbox: the frames, oldest first, each ended by `END`, in pieces."""
         return self._take_queue()
 
     def _wait(self) -> None:
@@ -124,7 +123,7 @@ class PollingClient:
     transport_name = "longpoll"
 
     def __init__(self, service: LongPollResource, admission: Admitted) -> None:
-        self.token = TOKEN_PREFIX + secrets.token_urlsafe(24)
+        self.token = f"{TOKEN_PREFIX}{service.node}{NODE_END}{secrets.token_urlsafe(24)}"
         self.address = admission.address
         self._service = service
         self._clock = service.connections.clock
@@ -142,7 +141,7 @@ class PollingClient:
         )
         self._is_closing = self._is_gone = False
         self._resting: IDelayedCall | None = None
-        self._poll: Request | None = None
+        self._poll: Poll | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
         self._expiry = self._clock.callLater(SESSION_TIMEOUT, service.expire, self.token)
@@ -157,37 +156,36 @@ class PollingClient:
         """Whether its messages took so much time that nothing more is accepted for now."""
         return self._resting is not None
 
-    def publish(self, request: Request, lines: list[bytes]) -> None:
-        """Take the lines of a POST, and answer it: later, where they took too much time."""
+    def publish(self, lines: list[bytes], answer: Callable[[int], object]) -> None:
+        """
+        Take the lines of a POST.
+
+        :param answer: called with the status: later, where they took too much time.
+        """
         self.connection.begin()
         for line in lines:
             self.receive(line.strip())
         wait = self.connection.finish()
         if wait and not self._is_gone:
-            self._resting = self._clock.callLater(wait, self._published, request)
-            request.notifyFinish().addErrback(lambda _: None)
+            self._resting = self._clock.callLater(wait, self._published, answer)
         else:
-            self._write_published(request)
+            answer(410 if self._is_gone else 200)
 
-    def _published(self, request: Request) -> None:
+    def _published(self, answer: Callable[[int], object]) -> None:
         self._resting = None
         self.connection.touch()
-        self._write_published(request)
+        answer(410 if self._is_gone else 200)
 
-    def _write_published(self, request: Request) -> None:
-        if not request.finished and not request._disconnected:
-            write_answer(request, 410 if self._is_gone else 200)
-
-    def poll(self, request: Request) -> None:
-        """Answer ``request`` with what there is, or as soon as there is something."""
+    def poll(self, poll: Poll) -> None:
+        """Answer ``poll`` with what there is, or as soon as there is something."""
         if self._is_closing:
-            write_answer(request, 500)
+            poll.answer(answer_body(500))
             return
         self.connection.touch()
         self._expiry.reset(SESSION_TIMEOUT + POLL_TIMEOUT)
         self._answer(204)
-        self._poll = request
-        request.notifyFinish().addErrback(lambda _: self._poll_lost(request))
+        self._poll = poll
+        poll.when_lost(lambda: self._poll_lost(poll))
         messages = self._mailbox.take_all()
         if messages:
             self._answer(200, messages)
@@ -256,46 +254,21 @@ class PollingClient:
 
     def _answer(self, status: int, messages: Sequence[Data] = ()) -> None:
         """Answer the poll that waits, if one does; the session now waits for the next."""
-        request, self._poll = self._poll, None
+        poll, self._poll = self._poll, None
         timer, self._poll_timer = self._poll_timer, None
         if timer is not None and timer.active():
             timer.cancel()
-        if request is not None:
+        if poll is not None:
             if self._expiry.active():
                 self._expiry.reset(SESSION_TIMEOUT)
-            write_answer(request, status, self.token, messages)
+            poll.answer(answer_body(status, self.token, messages))
 
-    def _poll_lost(self, request: Request) -> None:
+    def _poll_lost(self, poll: Poll) -> None:
         """The client hung up; it may poll again."""
-        if self._poll is request:
+        if self._poll is poll:
             self._poll = None
             self._answer(204)
             self._expiry.reset(SESSION_TIMEOUT)
-
-
-def write_answer(
-    request: Request, status: int, token: str | None = None, messages: Sequence[Data] = ()
-) -> None:
-    """
-    Finish ``request`` with the body that the client goes by.
-
-    :param messages: frames as `Mailbox.take_all` gives them.
-    """
-    body: dict[str, object] = {"status": status}
-    if token is not None:
-        body["token"] = token
-    request.setHeader(b"content-type", b"application/json")
-    request.setHeader(b"cache-control", b"no-store")
-    if not messages:
-        request.write(encode_json(body))
-        request.finish()
-        return
-    request.write(encode_json(body).removesuffix(b"}") + b',"messages":["')
-    *others, last = messages
-    for piece in (*others, bytes(last).removesuffix(_END)):
-        request.write(_escaped(piece))
-    request.write(b'"]}')
-    request.finish()
 
 
 def _refuse(request: Request, failure: Failure) -> None:
@@ -311,19 +284,16 @@ def _refuse(request: Request, failure: Failure) -> None:
         failure.raiseException()
 
 
-def _escaped(piece: Data) -> bytes:
-    """Write a piece of frames into a JSON array of strings."""
-    if isinstance(piece, SharedText):
-        return piece.escaped[0]
-    frames = bytes(piece).decode().split(_END.decode())
-    return b'","'.join(map(escape, frames))
-
-
 class LongPollResource(Resource):
     """
     ``/socket/longpoll``.
 
+    A session is of one node. What reaches another is handed on to it. (`helix.web.handed_on`)
+
     :param max_frame_bytes: the largest frame that a client may send.
+    :param asking: asks the other nodes; ``None`` without any.
+
+    :ivar node: this node's id; empty without others.
     """
 
     isLeaf = True
@@ -336,15 +306,20 @@ class LongPollResource(Resource):
         max_frame_bytes: int,
         high_water_mark: int,
         backlog: Backlog,
+        asking: Asking | None = None,
     ) -> None:
         super().__init__()
         self.backlog = backlog
+        self.node = "" if asking is None else asking.node
         self.connections = connections
         self.high_water_mark = high_water_mark
         self.clients = clients
         self._admission = admission
         self._max_frame_bytes = max_frame_bytes
         self._sessions: dict[str, PollingClient] = {}
+        self._elsewhere = None
+        if asking is not None:
+            self._elsewhere = HandedOn(asking, connections.clock, self)
 
     def expire(self, token: str) -> None:
         """End a session that has not been polled for a long time."""
@@ -356,6 +331,42 @@ class LongPollResource(Resource):
         """Forget a session that has ended."""
         self._sessions.pop(client.token, None)
         self.clients.remove(client)
+
+    # Sessions
+
+    def poll(self, token: str, poll: Poll) -> None:
+        client = self._sessions.get(token)
+        if client is None:
+            # Not 410, as Phoenix has it: phoenix.js up to 1.7 takes that for an open connection
+            # and never joins its channels again. 500 makes every version start anew.
+            poll.answer(answer_body(500))
+        else:
+            client.connection.control(0)
+            client.poll(poll)
+
+    def publish(
+        self, token: str, content_type: str, body: bytes, answer: Callable[[int], object]
+    ) -> None:
+        client = self._sessions.get(token)
+        if client is None:
+            answer(410)
+            return
+        if client.lagging or client.owing or not client.connection.control(0):
+            answer(408)  # who doesn't fetch its replies isn't served more
+            return
+        if content_type == "application/x-ndjson":
+            if body.count(b"\n") >= MAX_LINES + (body[-1:] == b"\n"):
+                answer(413)
+                return
+            lines = [line for line in body.split(b"\n") if line.strip()]
+        else:
+            lines = [body]
+        if any(len(line) > self._max_frame_bytes for line in lines):
+            answer(413)
+            return
+        client.publish(lines, answer)
+
+    # HTTP
 
     def render(self, request: Request) -> bytes | int:
         try:
@@ -407,17 +418,21 @@ class LongPollResource(Resource):
         ours = [token for token in carried if token is not None and token.startswith(TOKEN_PREFIX)]
         return ours[-1] if ours else None
 
+    def _node_of(self, token: str) -> str | None:
+        """The other node that has a session; ``None`` if that is none that can be asked."""
+        if token in self._sessions or self._elsewhere is None:
+            return None
+        node = token.removeprefix(TOKEN_PREFIX).partition(NODE_END)[0]
+        return node if self._elsewhere.reaches(node) else None
+
     def _poll(self, request: Request) -> None:
         token = self._session_token(request)
         if token is None:
             self._open(request)
-        elif (client := self._sessions.get(token)) is not None:
-            client.connection.control(0)
-            client.poll(request)
+        elif (node := self._node_of(token)) is not None and self._elsewhere is not None:
+            self._elsewhere.poll(node, token, HttpPoll(request))
         else:
-            # Not 410, as Phoenix has it: phoenix.js up to 1.7 takes that for an open connection
-            # and never joins its channels again. 500 makes every version start anew.
-            write_answer(request, 500)
+            self.poll(token, HttpPoll(request))
 
     def _open(self, request: Request) -> None:
         auth_token = header(request, b"x-phoenix-authtoken")
@@ -434,24 +449,18 @@ class LongPollResource(Resource):
         write_answer(request, 410, client.token)
 
     def _publish(self, request: Request) -> None:
-        client = self._sessions.get(self._session_token(request) or "")
-        if client is None:
-            write_answer(request, 410)
-            return
-        if client.lagging or client.owing or not client.connection.control(0):
-            write_answer(request, 408)  # who doesn't fetch its replies isn't served more
-            return
+        token = self._session_token(request) or ""
         assert request.content is not None
         body = request.content.read()
-        ndjson = (header(request, b"content-type") or "").partition(";")[0].strip()
-        if ndjson == "application/x-ndjson":
-            if body.count(b"\n") >= MAX_LINES + (body[-1:] == b"\n"):
-                write_answer(request, 413)
-                return
-            lines = [line for line in body.split(b"\n") if line.strip()]
+        content_type = (header(request, b"content-type") or "").partition(";")[0].strip()
+        request.notifyFinish().addErrback(lambda _: None)
+
+        def answer(status: int) -> None:
+            if not request.finished and not request._disconnected:
+                write_answer(request, status)
+
+        node = self._node_of(token)
+        if node is not None and self._elsewhere is not None:
+            self._elsewhere.publish(node, token, content_type, body, answer)
         else:
-            lines = [body]
-        if any(len(line) > self._max_frame_bytes for line in lines):
-            write_answer(request, 413)
-            return
-        client.publish(request, lines)
+            self.publish(token, content_type, body, answer)

@@ -22,6 +22,7 @@ from helix.interfaces import IAuthenticator
 from helix.store.memory import MemoryStore
 from helix.web.editor_files import EditorFiles
 from helix.wiring import build_server
+from tests.support.bus import Bus
 from tests.support.memory_clients import Answer, MemoryConnection, MemoryWebSocket, Poller
 from tests.support.rawsocket import upgrade_request
 from tests.support.world import Wall, open_memory_store
@@ -54,6 +55,8 @@ class Stack:
     :param editor: what was built of it.
     :param authenticator: knows who clients are, in place of what the options say.
     :param http: asks other servers, in place of the network; keys are fetched only then.
+    :param bus: carries messages to the other nodes.
+    :param seed: unlike that of the other nodes.
     :param options: of ``twistd helix``, with underscores; several values in a list.
     """
 
@@ -63,6 +66,8 @@ class Stack:
         editor: EditorFiles | None = None,
         authenticator: IAuthenticator | None = None,
         http: Any = None,
+        bus: Bus | None = None,
+        seed: int = 1,
         **options: object,
     ) -> None:
         self.config = make_config(**{"allow_host": "*", **options})
@@ -77,12 +82,13 @@ class Stack:
             config,
             self.clock,
             self.wall,
-            Random(1),
+            Random(seed),
             self.store,
             editor,
             self.work,
             authenticator=authenticator,
             http=http,
+            broker=None if bus is None else bus.broker(self.clock),
         )
         self.keys = server.keys
         self.sign_ins = server.sign_ins
@@ -93,12 +99,17 @@ class Stack:
         self.sessions, self.clients = server.sessions, server.clients
         self._metrics = server.metrics
         txaio.config.loop = self.clock  # of Autobahn's own timers
+        self.nodes = server.nodes
         self.sessions.startService()
+        if self.nodes is not None:
+            self.nodes.startService()
         self.clients.startService()
 
     def stop(self) -> None:
         """Stop the services, for who looks at what they leave."""
         self.clients.stopService()
+        if self.nodes is not None:
+            self.nodes.stopService()
         self.sessions.stopService()
 
     def connect(self, address: str | None = "127.0.0.1") -> MemoryConnection:

@@ -1,0 +1,275 @@
+"""
+Long polling that reached another node than the one that has the session.
+
+This node asks that one, and passes its answer on. What is large goes in pieces, each asked for once
+the one before it has come. If a piece doesn't come, the client is told that its session is gone,
+and begins a new one, as after any lost connection: so it misses nothing unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Final, Protocol
+
+import attrs
+import msgspec
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from helix.delivery.protocol import Data, encode_json
+from helix.nodes.asking import Asking
+from helix.web.poll_answers import HttpPoll, Poll, answer_body
+
+PIECE_BYTES = 512 * 1024
+"""Bytes of a piece; in base64, a message between nodes may hold it."""
+
+POLL_PATIENCE = 12.0
+"""Seconds in which a poll must be answered: the other node does so after 10."""
+
+PATIENCE = 5.0
+"""Seconds in which other questions must be, and for which a piece waits to be asked for."""
+
+_NULL = b"null"
+"""There is nothing to say; of a poll: its client is gone, and the session has lost nothing."""
+
+
+class Sessions(Protocol):
+    """The sessions of this node."""
+
+    def poll(self, token: str, poll: Poll) -> None:
+        """Answer a poll of a session: now, or when there is something."""
+
+    def publish(
+        self, token: str, content_type: str, body: bytes, answer: Callable[[int], object]
+    ) -> None:
+        """Take a POST of a session, and answer it with a status."""
+
+    def expire(self, token: str) -> None:
+        """End a session."""
+
+
+class _Poll(msgspec.Struct, gc=False):
+    """``poll``, and ``poll_lost``: the client is gone."""
+
+    token: str
+    id: str
+
+
+class _Rest(msgspec.Struct, gc=False):
+    """``poll_rest``: the next piece of an answer."""
+
+    id: str
+    begin: int
+
+
+class _Piece(msgspec.Struct, gc=False):
+    """A piece of an answer that has ``size`` bytes."""
+
+    size: int
+    data: bytes
+
+
+class _End(msgspec.Struct, gc=False):
+    """``poll_end``: the client didn't get what the session has sent it."""
+
+    token: str
+
+
+class _Post(msgspec.Struct, gc=False):
+    """``post``: a piece of a body that has ``size`` bytes. The answer to the last is a status."""
+
+    token: str
+    id: str
+    content_type: str
+    size: int
+    begin: int
+    data: bytes
+
+
+_decode_poll = msgspec.json.Decoder(_Poll).decode
+_decode_rest = msgspec.json.Decoder(_Rest).decode
+_decode_piece = msgspec.json.Decoder(_Piece | None).decode
+_decode_end = msgspec.json.Decoder(_End).decode
+_decode_post = msgspec.json.Decoder(_Post).decode
+_decode_status = msgspec.json.Decoder(int).decode
+
+
+class _PollOfAnother:
+    """A poll that another node has passed on."""
+
+    def __init__(self) -> None:
+        self.answered: Deferred[bytes | None] = Deferred()
+        self._lost: list[Callable[[], object]] = []
+
+    def answer(self, body: Iterable[Data]) -> None:
+        if not self.answered.called:
+            self.answered.callback(b"".join(body))
+
+    def when_lost(self, call: Callable[[], object]) -> None:
+        self._lost.append(call)
+
+    def lose(self) -> None:
+        """The client is gone, and this is not answered."""
+        for call in self._lost:
+            call()
+        self.answered.callback(None)
+
+
+@attrs.define(eq=False)
+class _Held:
+    """Pieces that wait for the next question."""
+
+    body: bytes
+    timer: IDelayedCall
+
+
+class HandedOn:
+    """
+    Hands long polling on to other nodes, and answers theirs.
+
+    :param clock: the reactor.
+    :param sessions: this node's.
+    """
+
+    _log: Final = Logger(namespace="helix.web")
+
+    def __init__(self, asking: Asking, clock: IReactorTime, sessions: Sessions) -> None:
+        self._asking = asking
+        self._clock = clock
+        self._sessions = sessions
+        self._numbers = count(1)
+        self._polls: dict[str, _PollOfAnother] = {}
+        self._held: dict[str, _Held] = {}
+        asking.responds["poll"] = self._polled
+        asking.responds["poll_rest"] = self._asked_for_rest
+        asking.responds["poll_lost"] = self._poll_lost
+        asking.responds["poll_end"] = self._poll_ended
+        asking.responds["post"] = self._posted
+
+    def reaches(self, node: str) -> bool:
+        """Whether there is another node of that id, and it can be asked."""
+        return self._asking.knows(node)
+
+    def poll(self, node: str, token: str, poll: HttpPoll) -> None:
+        """Let ``node`` answer a poll of a session that it has."""
+        handed = Deferred.fromCoroutine(self._hand_poll(node, token, poll))
+        handed.addErrback(lambda failure: self._log.failure("A poll was not handed on", failure))
+
+    def publish(
+        self, node: str, token: str, content_type: str, body: bytes, answer: Callable[[int], object]
+    ) -> None:
+        """Let ``node`` take a POST of a session that it has."""
+        handed = Deferred.fromCoroutine(self._hand_post(node, token, content_type, body))
+        handed.addCallback(answer)
+        handed.addErrback(lambda failure: self._log.failure("A POST was not handed on", failure))
+
+    # of this node's clients
+
+    async def _hand_poll(self, node: str, token: str, poll: HttpPoll) -> None:
+        asked = encode_json(_Poll(token, self._new_id()))
+        poll.when_lost(lambda: self._asking.ask_one(node, "poll_lost", asked))
+        first = await self._asking.ask_one(node, "poll", asked, POLL_PATIENCE)
+        if first == _NULL:
+            return
+        body = None if first is None else await self._fetch(node, asked, first)
+        if not poll.is_lost:
+            poll.answer(answer_body(500) if body is None else [body])
+        if poll.is_lost or body is None:
+            await self._asking.ask_one(node, "poll_end", encode_json(_End(token)))
+
+    async def _fetch(self, node: str, asked: bytes, first: bytes) -> bytes | None:
+        """
+        Give the body that answers a poll; ``None`` if not all of it came.
+
+        :param first: the answer to the question.
+        """
+        body, answer = b"", _decode_piece(first)
+        while answer is not None:
+            body += answer.data
+            if len(body) >= answer.size:
+                return body
+            rest = encode_json(_Rest(_decode_poll(asked).id, len(body)))
+            piece = await self._asking.ask_one(node, "poll_rest", rest, PATIENCE)
+            answer = None if piece is None else _decode_piece(piece)
+        return None
+
+    async def _hand_post(self, node: str, token: str, content_type: str, body: bytes) -> int:
+        post_id, begin, status = self._new_id(), 0, 0
+        while not status:
+            data = body[begin : begin + PIECE_BYTES]
+            post = _Post(token, post_id, content_type, len(body), begin, data)
+            answer = await self._asking.ask_one(node, "post", encode_json(post), PATIENCE)
+            status = 410 if answer is None else _decode_status(answer)
+            begin += len(data)
+        return status
+
+    def _new_id(self) -> str:
+        return f"{self._asking.node}{next(self._numbers)}"
+
+    # of clients of other nodes
+
+    def _polled(self, body: bytes) -> Deferred[bytes]:
+        asked = _decode_poll(body)
+        poll = self._polls[asked.id] = _PollOfAnother()
+
+        def answered(body: bytes | None) -> bytes:
+            del self._polls[asked.id]
+            return _NULL if body is None else self._first_piece(asked.id, body)
+
+        answer = poll.answered.addCallback(answered)
+        self._sessions.poll(asked.token, poll)
+        return answer
+
+    def _poll_lost(self, body: bytes) -> Deferred[bytes]:
+        poll = self._polls.get(_decode_poll(body).id)
+        if poll is not None:
+            poll.lose()
+        return succeed(_NULL)
+
+    def _poll_ended(self, body: bytes) -> Deferred[bytes]:
+        self._sessions.expire(_decode_end(body).token)
+        return succeed(_NULL)
+
+    def _first_piece(self, poll_id: str, body: bytes) -> bytes:
+        if len(body) > PIECE_BYTES:
+            self._hold(poll_id, body)
+        return encode_json(_Piece(len(body), body[:PIECE_BYTES]))
+
+    def _asked_for_rest(self, body: bytes) -> Deferred[bytes]:
+        asked = _decode_rest(body)
+        held = self._let_go(asked.id)
+        if held is None:
+            return succeed(_NULL)
+        data = held[asked.begin : asked.begin + PIECE_BYTES]
+        if asked.begin + len(data) < len(held):
+            self._hold(asked.id, held)
+        return succeed(encode_json(_Piece(len(held), data)))
+
+    def _posted(self, body: bytes) -> Deferred[bytes]:
+        post = _decode_post(body)
+        so_far = (self._let_go(post.id) or b"") + post.data
+        if len(so_far) - len(post.data) != post.begin:
+            return succeed(b"410")
+        if len(so_far) < post.size:
+            self._hold(post.id, so_far)
+            return succeed(b"0")
+        answered: Deferred[bytes] = Deferred()
+
+        def answer(status: int) -> None:
+            answered.callback(encode_json(status))
+
+        self._sessions.publish(post.token, post.content_type, so_far, answer)
+        return answered
+
+    def _hold(self, key: str, body: bytes) -> None:
+        """Keep something until the next question, if that comes soon."""
+        self._held[key] = _Held(body, self._clock.callLater(PATIENCE, self._held.pop, key))
+
+    def _let_go(self, key: str) -> bytes | None:
+        held = self._held.pop(key, None)
+        if held is None:
+            return None
+        held.timer.cancel()
+        return held.body

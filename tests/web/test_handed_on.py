@@ -1,0 +1,225 @@
+"""Long polling that reaches another node than the session's. (docs/spec.md, NOD70, NOD71)"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from helix.nodes.messages import Question, decode
+from helix.store.memory import MemoryStore
+from helix.web.handed_on import PATIENCE, PIECE_BYTES, POLL_PATIENCE
+from helix.web.long_poll import MAX_LINES, POLL_TIMEOUT, SESSION_TIMEOUT
+from tests.support.bus import Bus
+from tests.support.logs import logged
+from tests.support.memory_clients import Answer, MemoryConnection, Poller
+from tests.support.stack import Stack
+from tests.support.world import open_memory_store
+
+__all__ = ["logged"]
+
+pytestmark = pytest.mark.usefixtures("logged")
+
+TYPE = ("Content-Type", "application/x-ndjson")
+
+
+class Two:
+    """
+    Two nodes, and a member that polls whose session is on the first.
+
+    :ivar member: sends its requests to the first node.
+    """
+
+    def __init__(self) -> None:
+        self.bus = Bus()
+        store: MemoryStore = open_memory_store()
+        self.nodes = [
+            Stack(lambda _: store, bus=self.bus, seed=seed, max_frame_bytes=4_000_000)
+            for seed in (1, 2)
+        ]
+        self.settle()
+        self.member = Poller(self.nodes[0])
+        self.member.join("a")
+
+    def settle(self) -> None:
+        for _ in range(12):
+            for node in self.nodes:
+                node.settle()
+
+    def advance(self, seconds: float) -> None:
+        for node in self.nodes:
+            node.clock.advance(seconds)
+        self.settle()
+
+    def poll(self, node: int) -> MemoryConnection:
+        """A poll of the member that reaches a node."""
+        connection = self.nodes[node].connect()
+        connection.request("GET", f"/socket/longpoll?{self.member.query}")
+        self.settle()
+        return connection
+
+    def post(self, node: int, *frames: list[Any]) -> MemoryConnection:
+        """A POST of the member that reaches a node."""
+        body = b"\n".join(json.dumps(frame).encode() for frame in frames)
+        connection = self.nodes[node].connect()
+        connection.request("POST", f"/socket/longpoll?{self.member.query}", [TYPE], body)
+        self.settle()
+        return connection
+
+    def asked(self, what: str) -> int:
+        """How often nodes asked each other something."""
+        said = [decode(message)[2] for _, message in self.bus.sent]
+        return len([one for one in said if isinstance(one, Question) and one.what == what])
+
+
+def ping(ref: int) -> list[Any]:
+    return ["1", f"{ref}", "flow:a", "ping", {}]
+
+
+def change(ref: int, changes: object) -> list[Any]:
+    return ["1", f"{ref}", "flow:a", "flow_change", {"changes": changes}]
+
+
+def messages(answer: Answer) -> list[list[Any]]:
+    assert answer.json["status"] == 200
+    return [json.loads(message) for message in answer.json["messages"]]
+
+
+@pytest.fixture
+def two() -> Two:
+    return Two()
+
+
+# NOD70: what comes to the wrong node
+
+
+def test_nod70_polls_and_posts_may_go_to_any_node(two: Two) -> None:
+    for number in range(6):
+        poll = two.poll(number % 2)
+        assert not poll.answers
+        posted = two.post((number + number // 2) % 2, ping(number), ping(100 + number))
+        assert posted.answer.json == {"status": 200}
+        assert [message[1] for message in messages(poll.answer)] == [f"{number}", f"{100 + number}"]
+        assert poll.answer.json["token"] == two.member.token
+    assert two.asked("poll") == two.asked("post") == 3
+    assert len(two.nodes[0].clients) == 1
+    assert len(two.nodes[1].clients) == 0
+
+
+def test_nod70_a_poll_elsewhere_waits_as_long(two: Two) -> None:
+    poll = two.poll(1)
+    two.advance(POLL_TIMEOUT - 0.5)
+    assert not poll.answers
+    two.advance(0.5)
+    assert poll.answer.json == {"status": 204, "token": two.member.token}
+
+
+def test_nod70_the_poll_of_one_node_takes_the_place_of_that_of_another(two: Two) -> None:
+    first = two.poll(1)
+    second = two.poll(0)
+    assert first.answer.json["status"] == 204
+    third = two.poll(1)
+    assert second.answer.json["status"] == 204
+    two.post(1, ping(1))
+    assert len(messages(third.answer)) == 1
+
+
+@pytest.mark.parametrize("size", [PIECE_BYTES - 200, PIECE_BYTES + 1, 1_500_000])
+def test_nod70_what_is_large_comes_in_pieces(two: Two, size: int) -> None:
+    changes = "é\n" * (size // 4)
+    assert two.post(1, change(1, changes)).answer.json == {"status": 200}
+    told = messages(two.poll(1).answer)
+    updates = [one[4]["changes"] for one in told if one[3] == "flow_update"]
+    assert updates == [changes]
+    for node in two.nodes:
+        two.advance(POLL_TIMEOUT)
+        assert not [call for call in node.clock.getDelayedCalls() if "_held" in str(call)]
+
+
+def test_nod70_the_sessions_node_refuses_as_ever(two: Two) -> None:
+    assert two.post(1, *map(ping, range(MAX_LINES + 1))).answer.json == {"status": 413}
+    for node in (0, 1):
+        connection = two.nodes[node].connect()
+        query = two.member.query + "x"
+        connection.request("GET", f"/socket/longpoll?{query}")
+        two.settle()
+        assert connection.answer.json == {"status": 500}
+        connection = two.nodes[node].connect()
+        connection.request("POST", f"/socket/longpoll?{query}", [TYPE], b"[]")
+        two.settle()
+        assert connection.answer.json == {"status": 410}
+
+
+def test_nod70_an_unknown_node_is_not_asked(two: Two) -> None:
+    connection = two.nodes[1].connect()
+    two.bus.sent.clear()
+    connection.request("GET", "/socket/longpoll?vsn=2.0.0&token=longpoll.other.secret")
+    assert connection.answer.json == {"status": 500}
+    assert not two.bus.sent
+
+
+# NOD71: nothing is lost unnoticed
+
+
+def test_nod71_a_client_that_hangs_up_before_the_answer_loses_nothing(two: Two) -> None:
+    poll = two.poll(1)
+    poll.lose()
+    two.settle()
+    two.post(0, ping(1))
+    two.advance(POLL_PATIENCE)
+    assert [message[1] for message in messages(two.poll(1).answer)] == ["1"]
+
+
+def test_nod71_one_that_hung_up_while_it_was_answered_begins_anew(two: Two) -> None:
+    poll = two.poll(1)
+    two.nodes[0].connect().request(
+        "POST", f"/socket/longpoll?{two.member.query}", [TYPE], json.dumps(ping(1)).encode()
+    )
+    poll.lose()  # in the turn in which it is answered
+    two.settle()
+    assert two.poll(0).answer.json == {"status": 500}
+    assert len(two.nodes[0].clients) == 0
+
+
+@pytest.mark.parametrize("lost", ["question", "answer"])
+def test_nod71_without_an_answer_in_time_the_client_begins_anew(two: Two, lost: str) -> None:
+    if lost == "question":
+        two.nodes[0].nodes.stopService()  # type: ignore[union-attr]  # unheard, as in a crash
+        two.nodes[1].nodes._telling.neighbours.hear(two.nodes[0].nodes._telling.node)  # type: ignore[union-attr]
+        poll = two.poll(1)
+    else:
+        poll = two.poll(1)
+        two.nodes[1].nodes._broker.unsubscribe(  # type: ignore[union-attr]
+            f"\0{two.nodes[1].nodes._telling.node}"  # type: ignore[union-attr]
+        )
+        two.post(0, ping(1))
+    two.advance(POLL_PATIENCE)
+    two.advance(SESSION_TIMEOUT)
+    assert poll.answer.json == {"status": 500}
+
+
+def test_nod71_a_piece_that_does_not_come_ends_the_session(two: Two) -> None:
+    two.post(0, change(1, "x" * (2 * PIECE_BYTES)))
+    respond = two.nodes[0].nodes._telling.asking.responds  # type: ignore[union-attr]
+    del respond["poll_rest"]
+    poll = two.poll(1)
+    assert not poll.answers
+    two.advance(PATIENCE)
+    assert poll.answer.json == {"status": 500}
+    assert len(two.nodes[0].clients) == 0
+
+
+def test_nod71_while_no_node_is_heard_the_client_begins_anew(two: Two) -> None:
+    two.bus.set_up(False)
+    assert two.poll(1).answer.json == {"status": 500}
+    assert two.post(1, ping(1)).answer.json == {"status": 410}
+    assert two.poll(0).answers == []
+
+
+def test_nod71_a_session_that_is_sent_away_says_so_elsewhere(two: Two) -> None:
+    poll = two.poll(1)
+    Deferred.fromCoroutine(two.nodes[0].clients.drain())
+    two.advance(1)
+    assert poll.answer.json == {"status": 500, "token": two.member.token}
