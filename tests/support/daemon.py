@@ -65,22 +65,29 @@ def run_twistd(
 
 class Daemon:
     """
-    ``twistd -n helix`` on a loopback port that it keeps over restarts, with no setting but those
-    given.
+    ``twistd -n helix`` on a port that it keeps over restarts, with no setting but those given.
 
     :ivar port: the TCP port.
     :ivar address: host and port, as they stand in a URL.
     """
 
-    def __init__(self, directory: Path, *options: str, before: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        before: Sequence[str] = (),
+        interface: str = "127.0.0.1",
+    ) -> None:
         """
         :param directory: where the daemon runs; its log and, unless an option says otherwise, its
             data are there.
         :param options: more options of ``twistd helix``.
         :param before: a command that runs the daemon, by replacing itself in the end.
+        :param interface: the address on which it listens, beside that of the loopback interface.
         """
         self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"{interface}:{self.port}"
+        self._interfaces = dict.fromkeys((interface, "127.0.0.1"))
         self._directory = directory
         self._options = options
         self._before = before
@@ -127,10 +134,12 @@ class Daemon:
 
         :raises AssertionError: when it ends, or isn't healthy within `START_TIMEOUT`.
         """
-        listen = f"tcp:{self.port}:interface=127.0.0.1"
+        listen: list[str] = []
+        for interface in self._interfaces:
+            listen += ["--listen", f"tcp:{self.port}:interface={interface}"]
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._before, *twistd(), "--listen", listen, *self._options],
+                [*self._before, *twistd(), *listen, *self._options],
                 cwd=self._directory,
                 env={name: os.environ[name] for name in os.environ if name[:6] != "HELIX_"},
                 stdin=subprocess.DEVNULL,

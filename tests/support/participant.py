@@ -6,7 +6,7 @@ A process that edits flows and writes down what was acknowledged; or only looks 
 It keeps ``window`` edits of each flow under way. The edits of a flow are numbered, and the n-th
 sets ``data.<name>`` to n, beside whatever else it does: so each is known again in the log by what
 it says, whatever became of its ``op_id``. When one is acknowledged, a line ``[flow id, epoch,
-version, name, n]`` goes into the journal before the next is made.
+version, name, n, when]`` goes into the journal before the next is made.
 
 It does what stdin says, a line each: ``settle``, to make no more edits, and to answer ``settled``
 when all are acknowledged; then the versions to reach, as an object by flow id, upon which it writes
@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -45,13 +46,13 @@ class Attendance:
     """
     A flow as this process sees it.
 
-    :ivar seen: the entries that it was told, as ``[epoch, entry]``, in order.
+    :ivar seen: the entries that it was told, as ``[epoch, entry, when]``, in order.
     :ivar newest: the number of its newest edit.
     :ivar acknowledged: how many of them are.
     """
 
     client: FlowClient
-    seen: list[tuple[str | None, FlowEntry]] = attrs.field(factory=list)
+    seen: list[tuple[str | None, FlowEntry, float]] = attrs.field(factory=list)
     newest: int = 0
     acknowledged: int = 0
 
@@ -62,8 +63,8 @@ class Attendance:
             "document": self.client.document,
             "newest": self.newest,
             "seen": [
-                [epoch, entry.version, entry.client_id, entry.op_id, entry.patch]
-                for epoch, entry in self.seen
+                [epoch, entry.version, entry.client_id, entry.op_id, entry.patch, when]
+                for epoch, entry, when in self.seen
             ],
         }
 
@@ -81,13 +82,18 @@ class Participant(LineOnlyReceiver):
         self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._report_to = Path(f"{journal}.report")
         self._flows = {
-            flow_id: Attendance(
-                FlowClient(reactor, url, flow_id, client_id=self._name, random=self._random)
-            )
-            for flow_id in flow_ids
+            flow_id: Attendance(self.make_client(reactor, url, flow_id)) for flow_id in flow_ids
         }
         self._is_settling = self._has_settled = False
         self._goals: dict[str, int] | None = None
+
+    def make_client(self, reactor: Any, url: str, flow_id: str) -> FlowClient:
+        """The client for a flow."""
+        return FlowClient(reactor, url, flow_id, client_id=self._name, random=self._random)
+
+    def go_on(self, flow: Attendance) -> None:
+        """Make the next edit: one was acknowledged."""
+        self.edit(flow)
 
     def connectionMade(self) -> None:
         for flow in self._flows.values():
@@ -108,9 +114,10 @@ class Participant(LineOnlyReceiver):
 
     def _joined(self, _: FlowClient, flow: Attendance) -> None:
         for _n in range(self._window):
-            self._edit(flow)
+            self.edit(flow)
 
-    def _edit(self, flow: Attendance) -> None:
+    def edit(self, flow: Attendance) -> None:
+        """Make an edit, unless all shall come to an end."""
         if self._is_settling:
             self._look()
             return
@@ -122,14 +129,15 @@ class Participant(LineOnlyReceiver):
 
     def _acknowledged(self, version: int, flow: Attendance, number: int) -> None:
         client = flow.client
-        line = [client.flow_id, client.epoch, version, self._name, number]
+        line = [client.flow_id, client.epoch, version, self._name, number, time.monotonic()]
         os.write(self._journal, json.dumps(line).encode() + b"\n")
         flow.acknowledged += 1
-        self._edit(flow)
+        self.go_on(flow)
 
     def _told(self, flow: Attendance, event: FlowEvent) -> None:
         if isinstance(event, EntriesArrived):
-            flow.seen += [(flow.client.epoch, entry) for entry in event.entries]
+            now = time.monotonic()
+            flow.seen += [(flow.client.epoch, entry, now) for entry in event.entries]
         if isinstance(event, EntriesArrived | DocumentReplaced):
             self._look()
 
@@ -154,8 +162,9 @@ class Participant(LineOnlyReceiver):
             self.done.errback(failure)
 
 
-async def main(reactor: Any) -> None:
-    participant = Participant(reactor, sys.argv[1:])
+async def main(reactor: Any, kind: type[Participant] = Participant) -> None:
+    """Take part, as one of a kind."""
+    participant = kind(reactor, sys.argv[1:])
     StandardIO(participant)
     await participant.done
 

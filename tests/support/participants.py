@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0
 """Seconds that a process may take to come to its end."""
 
+Reports = dict[str, dict[str, dict[str, Any]]]
+
 WINDOW = 3
 """Edits of one flow that a writer has under way."""
 
@@ -34,6 +36,7 @@ class Acknowledged(NamedTuple):
     An edit that a writer knows to be durable.
 
     :ivar number: counts the edits of that writer in that flow.
+    :ivar when: seconds of the machine's monotonic clock.
     """
 
     flow_id: str
@@ -41,6 +44,7 @@ class Acknowledged(NamedTuple):
     version: int
     name: str
     number: int
+    when: float
 
 
 @attrs.define(eq=False)
@@ -76,7 +80,7 @@ class Participants:
             assert process.stdout is not None
             assert process.stdout.readline() == "settled\n"
 
-    def end(self, versions: dict[str, int]) -> dict[str, dict[str, Any]]:
+    def end(self, versions: dict[str, int]) -> Reports:
         """
         Let all see the flows up to ``versions``, and end.
 
@@ -107,26 +111,48 @@ def _tell(process: subprocess.Popen[str], line: str) -> None:
     process.stdin.flush()
 
 
+@attrs.frozen
+class Part:
+    """
+    What one process takes part as.
+
+    :ivar name: its client id, too.
+    :ivar url: the daemon's, or as the program understands it.
+    :ivar window: how many edits of each flow it keeps under way.
+    :ivar program: the module that it runs.
+    """
+
+    name: str
+    url: str
+    window: int = WINDOW
+    program: str = "tests.support.participant"
+
+
 @contextmanager
 def taking_part(
     daemon: Daemon, directory: Path, flow_ids: Sequence[str], writers: int, seed: int
 ) -> Iterator[Participants]:
     """Start the processes; they are killed in the end, if they are still there."""
+    url = f"http://{daemon.address}"
+    parts = [Part("reader", url, 0)]
+    parts += [Part(f"writer{number}", url) for number in range(1, writers + 1)]
+    with playing(parts, directory, flow_ids, seed) as participants:
+        yield participants
+
+
+@contextmanager
+def playing(
+    parts: Sequence[Part], directory: Path, flow_ids: Sequence[str], seed: int
+) -> Iterator[Participants]:
+    """As `taking_part`, for parts that are told one by one."""
     processes: dict[str, subprocess.Popen[str]] = {}
     journals: dict[str, Path] = {}
     try:
-        for number in range(writers + 1):
-            name = f"writer{number}" if number else "reader"
-            journals[name] = directory / f"{name}.journal"
-            window = str(WINDOW if number else 0)
-            program = [
-                sys.executable,
-                "-m",
-                "tests.support.participant",
-                f"http://{daemon.address}",
-            ]
-            processes[name] = subprocess.Popen(
-                [*program, name, str(seed + number), window, str(journals[name]), *flow_ids],
+        for number, part in enumerate(parts):
+            journals[part.name] = journal = directory / f"{part.name}.journal"
+            own = [part.url, part.name, str(seed + number), str(part.window), str(journal)]
+            processes[part.name] = subprocess.Popen(
+                [sys.executable, "-m", part.program, *own, *flow_ids],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -145,6 +171,15 @@ def check(daemon: Daemon, participants: Participants) -> None:
     it was acknowledged, in an order on which all agree who read the flows in any way.
     """
     participants.settle()
+    check_settled(daemon, participants)
+
+
+def check_settled(daemon: Daemon, participants: Participants) -> Reports:
+    """
+    As `check`, of participants that have settled.
+
+    :return: the reports of all, by their names and then by flow id.
+    """
     logs = {flow_id: read_log(daemon, flow_id) for flow_id in participants.flow_ids}
     acknowledged = participants.acknowledged()
     reports = participants.end({flow_id: len(log.entries) for flow_id, log in logs.items()})
@@ -160,6 +195,7 @@ def check(daemon: Daemon, participants: Participants) -> None:
             _check_report(log, name, reports[name][flow_id])
             told = [a.number for a in acknowledged if (a.flow_id, a.name) == (flow_id, name)]
             assert sorted(told) == list(range(1, reports[name][flow_id]["newest"] + 1))
+    return reports
 
 
 class Log(NamedTuple):
@@ -199,7 +235,7 @@ def _check_report(log: Log, name: str, report: dict[str, Any]) -> None:
     """What one process saw of a flow, and made, is what the log says."""
     assert (report["epoch"], report["version"]) == (log.epoch, len(log.entries))
     assert encode_document(report["document"]) == log.document
-    for epoch, version, client_id, op_id, patch in report["seen"]:
+    for epoch, version, client_id, op_id, patch, _ in report["seen"]:
         entry = log.entries[version - 1]
         assert epoch == log.epoch
         assert (entry["client_id"], entry["op_id"], entry["patch"]) == (client_id, op_id, patch)

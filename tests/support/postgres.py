@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -27,17 +27,17 @@ from tests.support.daemon import free_port
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 PASSWORD = "s3cret of the guard"
+LOCAL = "127.0.0.1"
 
 _ACCESS = """
 local all all trust
-host all guard 127.0.0.1/32 scram-sha-256
-host all stranger 127.0.0.1/32 reject
-host all all 127.0.0.1/32 trust
-host replication helix 127.0.0.1/32 trust
+host all guard {clients} scram-sha-256
+host all stranger {clients} reject
+host all all {clients} trust
+host replication helix {clients} trust
 """
 
 _SETTINGS = {
-    "listen_addresses": "127.0.0.1",
     "max_connections": "60",
     "shared_buffers": "64MB",
     "fsync": "on",
@@ -84,13 +84,22 @@ class PostgresServer:
     ``stranger`` is turned away, ``idle`` may
     not log in, and ``limited`` owns nothing.
 
-    :ivar port: the TCP port on 127.0.0.1.
+    :ivar port: the TCP port on ``address``.
     :ivar socket_directory: where its unix socket is.
     """
 
-    def __init__(self, directory: Path) -> None:
-        """:param directory: an empty one with a short path, for its data and its socket."""
+    def __init__(
+        self, directory: Path, addresses: Sequence[str] = (LOCAL,), clients: str = f"{LOCAL}/32"
+    ) -> None:
+        """
+        :param directory: an empty one with a short path, for its data and its socket.
+        :param addresses: where it listens; the first is the one to connect to.
+        :param clients: the addresses of those who may connect.
+        """
         self.port = free_port()
+        self.address = addresses[0]
+        self._addresses = ",".join(addresses)
+        self._clients = clients
         self.socket_directory = directory
         self._data = directory / "data"
         self._log = directory / "log"
@@ -107,7 +116,7 @@ class PostgresServer:
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")
-        (self._data / "pg_hba.conf").write_text(_ACCESS)
+        (self._data / "pg_hba.conf").write_text(_ACCESS.format(clients=self._clients))
         self.start()
         self.execute(f"CREATE ROLE guard LOGIN PASSWORD '{PASSWORD}'")
         self.execute("CREATE ROLE stranger LOGIN")
@@ -120,7 +129,7 @@ class PostgresServer:
             [
                 *as_somebody(),
                 program("pg_basebackup"),
-                f"--dbname=postgresql://helix@127.0.0.1:{primary.port}/postgres",
+                f"--dbname=postgresql://helix@{primary.address}:{primary.port}/postgres",
                 f"--pgdata={self._data}",
                 "--checkpoint=fast",
                 "--write-recovery-conf",
@@ -139,7 +148,11 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, and wait until it takes connections."""
-        own = {"port": self.port, "unix_socket_directories": self.socket_directory}
+        own = {
+            "listen_addresses": self._addresses,
+            "port": self.port,
+            "unix_socket_directories": self.socket_directory,
+        }
         settings = [f"--{name}={value}" for name, value in {**_SETTINGS, **own}.items()]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -198,7 +211,7 @@ class PostgresServer:
     def url(self, database: str = "postgres", user: str = "helix", password: str = "") -> str:
         """The address of a database."""
         who = f"{user}:{password}" if password else user
-        return f"postgresql://{who}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{who}@{self.address}:{self.port}/{database}"
 
     def execute(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run a statement, and give its rows."""
@@ -310,7 +323,7 @@ class Pair:
     @property
     def url(self) -> str:
         """The address of both."""
-        hosts = ",".join(f"127.0.0.1:{one.port}" for one in (self.primary, self.standby))
+        hosts = ",".join(f"{one.address}:{one.port}" for one in (self.primary, self.standby))
         return f"postgresql://helix@{hosts}/postgres"
 
     def wait_for_standby(self) -> None:
