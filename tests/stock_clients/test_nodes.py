@@ -19,7 +19,7 @@ def test_nod70_long_polling_over_two_nodes(
     nodes = [start_daemon("--store", url) for _ in range(2)]
     for node in nodes:
         eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
-        heard = "helix_node_messages_received_total"
+        heard = "helix_node_messages_received_total{"
         eventually(
             lambda node=node, heard=heard: heard in get(node, "/metrics")[1].decode(),  # type: ignore[misc]
             "it knows of the other",
