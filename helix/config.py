@@ -5,6 +5,7 @@ the list in docs/configuration.md are made from it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
@@ -15,6 +16,9 @@ import attrs
 
 from helix.endpoints import Endpoint
 from helix.limits.addresses import TrustedProxies
+
+MAX_WORKERS = 512
+"""Workers of one machine, at most."""
 
 
 class SettingError(ValueError):
@@ -68,6 +72,15 @@ def _number(
         return value
 
     return parse
+
+
+def _workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    try:
+        return int(_number(int, 1, MAX_WORKERS)(text))
+    except ValueError:
+        raise ValueError(f"auto, or a whole number from 1 to {MAX_WORKERS} is wanted") from None
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
@@ -299,6 +312,13 @@ SETTINGS: Sequence[Setting] = (
         "by that database, or by an address of its own of the same database, around a pooler; "
         "none. auto: postgresql where that is the store.",
         secret=True,
+    ),
+    Setting(
+        "workers",
+        "1",
+        _workers,
+        "How many nodes serve on this machine, each in a process of its own; auto: as many as it "
+        "may use cores. More than one needs a PostgreSQL store and a broker.",
     ),
     Setting(
         "max-store-bytes",
@@ -598,6 +618,7 @@ class Config:
     listen: tuple[str, ...]
     store: str = attrs.field(repr=False)
     broker: str = attrs.field(repr=False)
+    workers: int | None
     max_store_bytes: int
     allow_origin: tuple[str, ...]
     allow_host: tuple[str, ...]
@@ -651,6 +672,11 @@ class Config:
     def is_shared(self) -> bool:
         """Whether other nodes can be on the same store."""
         return self.store.startswith(("postgresql:", "postgres:"))
+
+    @property
+    def worker_count(self) -> int:
+        """How many nodes serve on this machine."""
+        return self.workers or len(os.sched_getaffinity(0))
 
     @property
     def broker_url(self) -> str | None:
@@ -717,6 +743,24 @@ def read_config(options: Mapping[str, Sequence[str]], environment: Mapping[str, 
             "SQLite, or in memory, there is one node"
         )
     return config
+
+
+def check_workers(config: Config) -> None:
+    """
+    Check that there may be as many workers as are wanted.
+
+    :raises SettingError: when there may be but one.
+    """
+    if config.workers != 1 and not config.is_shared:
+        raise SettingError(
+            "--workers: it needs --store postgresql://..., which several processes can share; with "
+            "SQLite, or in memory, leave it at 1"
+        )
+    if config.workers != 1 and config.broker_url is None:
+        raise SettingError(
+            "--workers: it needs a broker, by which the workers tell each other what was done: "
+            "leave out --broker none, or leave it at 1"
+        )
 
 
 def check_auth(config: Config) -> None:

@@ -7,7 +7,9 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from importlib.resources import files
 from random import SystemRandom
 from time import time
@@ -15,11 +17,11 @@ from typing import IO, Any
 
 from autobahn.websocket import USES_NVX
 from prometheus_client import disable_created_metrics
-from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
-from twisted.logger import ILogObserver, Logger
+from twisted.application.reactors import installReactor
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import ILogObserver, Logger, globalLogBeginner
 from twisted.python import usage
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
@@ -28,26 +30,40 @@ from twisted.python.logfile import LogFile
 from helix import __version__
 from helix.announcement import Listening, lets_all_in, tell_where, tell_who
 from helix.broker.opening import open_broker
-from helix.config import SETTINGS, Config, Setting, SettingError, check_auth, read_config
-from helix.endpoints import Endpoint, complete
+from helix.config import (
+    SETTINGS,
+    Config,
+    Setting,
+    SettingError,
+    check_auth,
+    check_workers,
+    read_config,
+)
 from helix.errors import HelixError
 from helix.heap import bound_heap
 from helix.identity.keys import BadKeys
 from helix.limits.apart import WorkThread
-from helix.socket_lock import SocketInUse, SocketLock
+from helix.listening import CannotListen, ListenService
 from helix.store.opening import open_store
 from helix.telemetry.clocks import keep_steady
 from helix.telemetry.logs import log_telemetry, make_observer
-from helix.telemetry.poller import bound_accepts, bound_turns, bound_unsent
+from helix.telemetry.poller import bound_turns
 from helix.web.editor_files import EditorFiles
-from helix.web.site import HelixSite
 from helix.wiring import Server, build_server
+from helix.workers.child import (
+    NoParent,
+    Parent,
+    opened_endpoints,
+    receive_begin,
+    say_failed,
+    share,
+)
+from helix.workers.messages import Begin
+from helix.workers.parent import WorkersService
+from helix.workers.sockets import Opened, Unserved, hold
 
 TWISTD_PID_FILE = "twistd.pid"
 """Where twistd writes its process id unless it is told otherwise."""
-
-BACKLOG = 4096
-"""Connects that may wait to be accepted; the kernel has its own limit, often the same."""
 
 SWITCH_SECONDS = 0.001
 """Seconds after which a busy thread yields to the reactor's thread, which asks often in a turn."""
@@ -135,59 +151,6 @@ class Options(usage.Options):
             twistd["pidfile"] = ""
 
 
-class ListenService(Service):
-    """
-    One endpoint on which the site is served.
-
-    :param description: as `serverFromString` takes it.
-    :raises ValueError: when no endpoint can be made of it.
-
-    :ivar description: as it was given.
-    :ivar port: what listens, once it does.
-    """
-
-    def __init__(self, reactor: Any, description: str, site: HelixSite) -> None:
-        self.description = description
-        self._endpoint = serverFromString(reactor, complete(description, BACKLOG))
-        endpoint = Endpoint.parse(description)
-        # Who asks for Twisted's own lock, which has the same name, gets that.
-        self._path = None if endpoint.named.get("lockfile") == "1" else endpoint.path
-        self._lock: SocketLock | None = None
-        self._site = site
-        self.port: IListeningPort | None = None
-
-    def privilegedStartService(self) -> None:
-        """Listen while still privileged. A failure ends the start and says why."""
-        failures: list[Failure] = []
-        if self._path is not None:
-            try:
-                self._lock = SocketLock(self._path)
-            except (SocketInUse, OSError) as error:
-                raise SystemExit(f"{_program()}: --listen: {self.description!r}: {error}") from None
-        self._endpoint.listen(self._site).addCallbacks(self._listening, failures.append)
-        if failures:
-            reason = failures[0].getErrorMessage()
-            raise SystemExit(f"{_program()}: --listen: {self.description!r}: {reason}")
-
-    def _listening(self, port: IListeningPort) -> None:
-        bound_accepts(port)
-        bound_unsent(port)
-        self.port = port
-
-    def stopService(self) -> Deferred[Any]:
-        """Take no new connections."""
-        super().stopService()
-        port, self.port = self.port, None
-        stopped = maybeDeferred(port.stopListening) if port is not None else succeed(None)
-        return stopped.addBoth(self._release)
-
-    def _release(self, result: Any) -> Any:
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.release()
-        return result
-
-
 class HelixService(MultiService):
     """
     The daemon: sessions, clients, and the ports to which clients connect.
@@ -196,6 +159,8 @@ class HelixService(MultiService):
 
     :param config: the settings of the server.
     :param observer: makes what writes the log; called when twistd takes the service.
+    :param parent_process: the parent of a worker; ``None`` where this is the only process.
+    :param late: what is listened at only once the store is open.
 
     :ivar telemetry: the server's events, for code in the same process.
     """
@@ -206,9 +171,13 @@ class HelixService(MultiService):
         server: Server,
         config: Config,
         observer: Callable[[], ILogObserver],
+        parent_process: Parent | None = None,
+        late: Sequence[ListenService] = (),
     ) -> None:
         super().__init__()
         self._config = config
+        self._parent_process = parent_process
+        self._late = late
         self.telemetry = server.telemetry
         self._reactor = reactor
         self._store = server.store
@@ -230,6 +199,10 @@ class HelixService(MultiService):
             parent.setComponent(ILogObserver, self._observer())
         super().setServiceParent(parent)
 
+    def privilegedStartService(self) -> None:
+        with _told_at_the_start():
+            super().privilegedStartService()
+
     def startService(self) -> None:
         _raise_descriptor_limit()
         super().startService()
@@ -243,48 +216,34 @@ class HelixService(MultiService):
             self._access.setServiceParent(self)
         if self._nodes is not None:
             self._nodes.setServiceParent(self)
-        self._reactor.callWhenRunning(self._announce)
+        self._reactor.callWhenRunning(self._serves)
 
     def _store_failed(self, failure: Failure) -> None:
         """Nothing can be served: end, with a status that says so."""
-        if isinstance(failure.value, HelixError):
-            _log.critical("Helix can't start: --store: {error}", error=failure.value)
+        if not isinstance(failure.value, HelixError):
+            reason = "the store met a fault"
+            _log.failure("Helix can't start: {reason}", failure, reason=reason)
         else:
-            _log.failure("Helix can't start: the store met a fault", failure)
-        # Twisted exits with 0 however it is stopped, and the last thing to do is to say 1 instead.
-        self._reactor.addSystemEventTrigger("after", "shutdown", _exit_failed)
-        self._reactor.callWhenRunning(self._stop_reactor)
-
-    def _stop_reactor(self) -> None:
-        if self._reactor.running:
-            self._reactor.stop()
+            reason = f"--store: {failure.value}"
+            if self._parent_process is None:
+                _log.critical("Helix can't start: {reason}", reason=reason)
+        if self._parent_process is not None:
+            self._parent_process.failed(reason)
+        _end_as_failed(self._reactor)
 
     def _running(self) -> None:
         _tune_garbage_collector()
         sys.setswitchinterval(SWITCH_SECONDS)
-        signal.signal(signal.SIGTERM, self._terminate)
+        _end_well_at(self._reactor, signal.SIGTERM)
 
-    def _announce(self) -> None:
-        """Log the server's address and who may use it, now that it is ready."""
-        ports = [
-            Listening(one.description, one.port.getHost())
-            for one in self._listeners()
-            if one.port is not None
-        ]
-        if not ports:  # it is stopping already
-            return
-        _log.info("{line}", line=tell_where(__version__, ports, self._config))
-        is_open = lets_all_in(ports, self._config)
-        (_log.warn if is_open else _log.info)("{line}", line=tell_who(ports, self._config))
-
-    def _terminate(self, *_: object) -> None:
-        """
-        The handler of SIGTERM: drain, and exit with 0. Further signals have no effect.
-
-        With Twisted's own handler the signal ends the process, which doesn't count as success.
-        """
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        self._reactor.callFromThread(self._reactor.stop)
+    def _serves(self) -> None:
+        """Tell that the server is ready."""
+        if self._parent_process is None:
+            _announce(self._listeners(), self._config)
+        elif self.running:
+            for listener in self._late:
+                listener.setServiceParent(self)
+            self._parent_process.ready()
 
     def _listeners(self) -> list[ListenService]:
         return [one for one in self if isinstance(one, ListenService)]
@@ -301,6 +260,109 @@ class HelixService(MultiService):
         await self._sessions.settle()
         await super().stopService()
         await self._store.stop()
+        if self._parent_process is not None:
+            await self._parent_process.leave()
+
+
+class ParentService(MultiService):
+    """
+    The parent of workers: it opens the ports, and serves at none.
+
+    :param listeners: the ports.
+    :param log: what writes the log, once twistd takes the service.
+    """
+
+    def __init__(self, reactor: Any, options: Options, log: LogOutput) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._config = options.config
+        self._log_output = log
+        self._listeners = [
+            _make_listener(reactor, description, Unserved()) for description in self._config.listen
+        ]
+        for listener in self._listeners:
+            listener.setServiceParent(self)
+        self._workers = WorkersService(
+            reactor,
+            self._listeners,
+            self._config.worker_count,
+            options.given,
+            _twistd(options).get("reactor") or "",
+            log.write,
+            self._serves,
+            self._fail,
+        )
+        self._workers.setServiceParent(self)
+
+    def setServiceParent(self, parent: Any) -> None:
+        if isinstance(parent, Componentized):
+            observer = make_observer(self._log_output.file, self._config.log_format)
+            parent.setComponent(ILogObserver, observer)
+        super().setServiceParent(parent)
+
+    def privilegedStartService(self) -> None:
+        with _told_at_the_start():
+            super().privilegedStartService()
+            for listener in self._listeners:
+                hold(listener)
+
+    def startService(self) -> None:
+        super().startService()
+        self._reactor.callWhenRunning(_end_well_at, self._reactor, signal.SIGTERM, signal.SIGINT)
+
+    def _serves(self) -> None:
+        _announce(self._listeners, self._config)
+
+    def _fail(self, reason: str) -> None:
+        _log.critical("Helix can't go on: {reason}", reason=reason)
+        _end_as_failed(self._reactor)
+
+
+@contextmanager
+def _told_at_the_start() -> Iterator[None]:
+    """End the program with one line if it can't listen."""
+    try:
+        yield
+    except CannotListen as error:
+        raise SystemExit(f"{_program()}: --listen: {error}") from None
+
+
+def _announce(listeners: Sequence[ListenService], config: Config) -> None:
+    """Log the server's address and who may use it, now that it is ready."""
+    ports = [
+        Listening(one.description, one.port.getHost()) for one in listeners if one.port is not None
+    ]
+    if not ports:  # it is stopping already
+        return
+    _log.info("{line}", line=tell_where(__version__, ports, config))
+    is_open = lets_all_in(ports, config)
+    (_log.warn if is_open else _log.info)("{line}", line=tell_who(ports, config))
+
+
+def _end_well_at(reactor: Any, *signals: signal.Signals) -> None:
+    """
+    Drain at a signal, and exit with 0. Further signals have no effect.
+
+    With Twisted's own handler the signal ends the process, which doesn't count as success.
+    """
+
+    def end(*_: object) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        reactor.callFromThread(reactor.stop)
+
+    for one in signals:
+        signal.signal(one, end)
+
+
+def _end_as_failed(reactor: Any) -> None:
+    """End with 1. Twisted exits with 0 however it is stopped, so that is the last thing to do."""
+
+    def stop() -> None:
+        if reactor.running:
+            reactor.stop()
+
+    reactor.addSystemEventTrigger("after", "shutdown", _exit_failed)
+    reactor.callWhenRunning(stop)
 
 
 def _exit_failed() -> None:
@@ -322,9 +384,14 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _twistd(options: Options) -> Mapping[str, Any]:
+    """The options of twistd itself."""
+    return options.parent or {}
+
+
 def _log_file(options: Options) -> IO[str]:
     """Where twistd puts the log: ``--logfile``, or standard output."""
-    twistd: Mapping[str, Any] = options.parent or {}
+    twistd = _twistd(options)
     path = twistd.get("logfile")
     if path == "-" or (not path and twistd.get("nodaemon")):
         return sys.stdout
@@ -332,14 +399,38 @@ def _log_file(options: Options) -> IO[str]:
     return logfile
 
 
-def makeService(options: Options) -> HelixService:
-    """Build the tree of services that ``options`` describe."""
-    from twisted.internet import reactor
+class LogOutput:
+    """Where the log goes: lines of this process, and whole ones of others."""
 
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    @cached_property
+    def file(self) -> IO[str]:
+        """It is opened at the first use."""
+        return _log_file(self._options)
+
+    def write(self, text: str) -> None:
+        """Write whole lines, if that can be: a log that fails ends nothing."""
+        with suppress(OSError):
+            self.file.write(text)
+            self.file.flush()
+
+
+def _make_listener(
+    reactor: Any, description: str, factory: IProtocolFactory, opened: Opened | None = None
+) -> ListenService:
+    try:
+        return ListenService(reactor, description, factory, opened)
+    except Exception as error:  # each endpoint parser has errors of its own
+        raise SystemExit(f"{_program()}: --listen: {description!r}: {error}") from None
+
+
+def _make_server(config: Config, reactor: Any) -> Server:
+    """Wire a server, and end the program with one line if the settings allow none."""
     keep_steady(reactor)
     bound_turns(reactor)
     bound_heap()
-    config = options.config
     disable_created_metrics()
     try:
         store = open_store(config.store, reactor, max_bytes=config.max_store_bytes)
@@ -351,7 +442,7 @@ def makeService(options: Options) -> HelixService:
         raise SystemExit(f"{_program()}: --broker: {error}") from None
     editor = EditorFiles.load(files("helix").joinpath("editor"))
     try:
-        server = build_server(
+        return build_server(
             config,
             reactor,
             time,
@@ -363,18 +454,74 @@ def makeService(options: Options) -> HelixService:
         )
     except (BadKeys, SettingError) as error:
         raise SystemExit(f"{_program()}: {error}") from None
-    log_telemetry(server.telemetry)
-    service = HelixService(
-        reactor, server, config, lambda: make_observer(_log_file(options), config.log_format)
-    )
-    for description in config.listen:
-        try:
-            listener = ListenService(reactor, description, server.site)
-        except Exception as error:  # each endpoint parser has errors of its own
-            raise SystemExit(f"{_program()}: --listen: {description!r}: {error}") from None
-        listener.setServiceParent(service)
+
+
+def makeService(options: Options) -> HelixService | ParentService:
+    """Build the tree of services that ``options`` describe."""
+    from twisted.internet import reactor
+
+    config = options.config
+    service: HelixService | ParentService
+    try:
+        check_workers(config)
+    except SettingError as error:
+        raise SystemExit(f"{_program()}: {error}") from None
+    server = _make_server(config, reactor)  # a parent's is none but a check of the settings
+    if config.worker_count > 1:
+        service = ParentService(reactor, options, LogOutput(options))
+    else:
+        log_telemetry(server.telemetry)
+        service = HelixService(
+            reactor, server, config, lambda: make_observer(_log_file(options), config.log_format)
+        )
+        for description in config.listen:
+            _make_listener(reactor, description, server.site).setServiceParent(service)
     try:
         check_auth(config)
     except SettingError as error:
         raise SystemExit(f"{_program()}: {error}") from None
+    return service
+
+
+def run_worker() -> None:
+    """The program of a worker, which its parent starts. (`helix.workers`)"""
+    try:
+        begin = receive_begin()
+    except NoParent as error:
+        raise SystemExit(f"helix worker: {error}") from None
+    if begin.reactor:
+        installReactor(begin.reactor)
+    from twisted.internet import reactor
+
+    # Those of a terminal's are for the parent, which says what is to be done.
+    for one in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
+    try:
+        service = _make_worker(begin, reactor)
+        service.privilegedStartService()
+    except (SystemExit, SettingError) as error:
+        say_failed(str(error))
+        raise SystemExit(1) from None
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run()
+
+
+def _make_worker(begin: Begin, reactor: Any) -> HelixService:
+    config = share(read_config(begin.given, os.environ), begin.workers)
+    output = open(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    observer = make_observer(output, config.log_format, begin.worker)
+    globalLogBeginner.beginLoggingTo([observer])
+    server = _make_server(config, reactor)
+    log_telemetry(server.telemetry)
+    listeners = [
+        _make_listener(reactor, description, server.site, opened)
+        for description, opened in opened_endpoints(begin, reactor)
+    ]
+    parent = Parent(reactor)
+    late = listeners if begin.waits else []
+    service = HelixService(reactor, server, config, lambda: observer, parent, late)
+    if not begin.waits:
+        for listener in listeners:
+            listener.setServiceParent(service)
     return service

@@ -25,6 +25,7 @@ OTHER_VALUES = {
     "listen": "tcp:4001",
     "store": "sqlite:other.db",
     "broker": "none",
+    "workers": "2",
     "allow-origin": "https://app.example.com",
     "max-joins-per-second": "0.5",
     "base-path": "/helix",

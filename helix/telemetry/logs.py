@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, Any
 
 import msgspec
@@ -45,10 +46,13 @@ class JSONObserver:
     """
     Writes each event as one line: ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, the
     event's own fields, and ``traceback`` where there is one.
+
+    :param worker: the number of this worker, which each line has then, too.
     """
 
-    def __init__(self, output: IO[str]) -> None:
+    def __init__(self, output: IO[str], worker: int | None = None) -> None:
         self._output = output
+        self._fields: dict[str, object] = {} if worker is None else {"worker": worker}
 
     def __call__(self, event: LogEvent) -> None:
         level = event.get("log_level", LogLevel.info)
@@ -57,6 +61,7 @@ class JSONObserver:
             "level": level.name,
             "logger": event.get("log_namespace", "-"),
             "message": formatEvent(event),
+            **self._fields,
         }
         line.update(event.get("helix_fields", {}))
         if "log_failure" in event:
@@ -65,10 +70,21 @@ class JSONObserver:
         self._output.flush()
 
 
-def _as_text(event: LogEvent) -> str | None:
-    """An event as a line; further lines of its text and traceback begin with a tab."""
+def _as_text(event: LogEvent, worker: int | None = None) -> str | None:
+    """
+    An event as a line; further lines of its text and traceback begin with a tab.
+
+    :param worker: the number of this worker, which each of the lines names then.
+    """
+    if worker is not None:
+        level = getattr(event.get("log_level"), "name", "-")
+        system = event.get("log_system") or f"{event.get('log_namespace', '-')}#{level}"
+        event = {**event, "log_system": f"{system}, worker {worker}"}
     text = formatEventAsClassicLogText(event)
-    return None if text is None else shown_lines(text)
+    if text is None:
+        return None
+    text = shown_lines(text)
+    return text if worker is None else text.replace("\n\t", f"\n\t[worker {worker}] ")
 
 
 @implementer(ILogFilterPredicate)
@@ -84,13 +100,18 @@ class WithoutTwistedsStart:
         return PredicateResult.no if is_twisteds else PredicateResult.maybe
 
 
-def make_observer(output: IO[str], log_format: str) -> ILogObserver:
+def make_observer(output: IO[str], log_format: str, worker: int | None = None) -> ILogObserver:
     """
     Make the observer that writes the log, from level ``info`` up, without Twisted's start lines.
 
     :param log_format: ``text`` or ``json``.
+    :param worker: the number of this worker, where it is one of several.
     """
-    write = JSONObserver(output) if log_format == "json" else FileLogObserver(output, _as_text)
+    write: ILogObserver
+    if log_format == "json":
+        write = JSONObserver(output, worker)
+    else:
+        write = FileLogObserver(output, partial(_as_text, worker=worker))
     from_info_up = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
     return FilteringLogObserver(write, [WithoutTwistedsStart(), from_info_up])
 

@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 from twisted.internet.tcp import Port
 
 from helix.endpoints import complete
-from helix.tap import BACKLOG, ListenService
+from helix.listening import BACKLOG, ListenService
 from helix.telemetry.events import Telemetry
 from helix.telemetry.metrics import Metrics
 from helix.telemetry.poller import (
