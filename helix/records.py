@@ -99,10 +99,12 @@ class LogEnd(msgspec.Struct, frozen=True, gc=False):
     How far a log has come.
 
     :ivar version: of its newest entry; 0 without any.
+    :ivar chain: the log's at that version. (`helix.chain`)
     """
 
     epoch: str
     version: int
+    chain: bytes
     is_deleted: bool
 
 

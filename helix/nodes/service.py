@@ -228,6 +228,8 @@ class NodeService(Service):
         if session is None:
             return
         log = session.log
-        here = LogEnd(log.epoch, log.version, is_deleted=False) if log.is_stored else None
+        here = (
+            LogEnd(log.epoch, log.version, log.chain, is_deleted=False) if log.is_stored else None
+        )
         if end != here:
             self._sessions.refresh(flow_id)

@@ -159,8 +159,8 @@ class MemoryStore:
         def ends() -> dict[str, LogEnd]:
             heads = [self._logs[one].head for one in flow_ids if one in self._logs]
             return {
-                head.flow_id: LogEnd(head.epoch, head.version, head.deleted_at is not None)
-                for head in heads
+                one.flow_id: LogEnd(one.epoch, one.version, one.chain, one.deleted_at is not None)
+                for one in heads
             }
 
         return self._do(ends)

@@ -20,7 +20,7 @@ from helix.records import AuditEntry, Entry, FlowHead, LogEnd
 from helix.store.memory import MemoryStore
 from tests.support.bus import Bus
 from tests.support.flowdata import node
-from tests.support.heldstore import HeldStore
+from tests.support.heldstore import HeldStore, go_back
 from tests.support.world import START, Client, World
 
 FLOW = "flow:f"
@@ -269,6 +269,21 @@ def test_nod2_another_past_at_the_same_version_is_looked_for(pair: Pair) -> None
     about = {"kind": "entries", "epoch": log.epoch, "version": log.version}
     pair.hear(**about, chain="AAAAAAAAAAA")
     assert pair.stores[1].asked["head"] == 1
+
+
+def test_nod116_another_past_of_the_same_length_is_found_though_nobody_told_of_it(
+    pair: Pair,
+) -> None:
+    """A standby took over that lacked an entry, and a node that never knew that wrote another."""
+    pair.bus.set_up(False)
+    pair.edit(pair.ada, "lost")
+    go_back(pair.stores[0], "f", 1)
+    pair.edit(pair.bob, "kept")
+    assert pair.here.flow().log.version == pair.there.flow().log.version == 2
+    pair.settle(AWAY_SECONDS)
+    pair.settle(AWAY_SECONDS)
+    assert pair.here.flow().state().head == pair.there.flow().state().head
+    assert b"kept" in bytes(pair.here.flow().state().document)
 
 
 def test_nod2_another_flow_in_its_place_is_loaded(pair: Pair) -> None:

@@ -30,6 +30,9 @@ from tests.support.world import World
 
 NODES = 3
 
+PACES = ((0.0, 0.01), (0.0, 0.01, 0.2, 2.0), (0.0, 0.5, 2.0, 20.0))
+"""Seconds that pass now and then, in some runs and in others."""
+
 STEP = 0.5
 """Seconds that pass at once."""
 
@@ -56,6 +59,8 @@ class Several(Convergence):
         self.rested_after = 0
         self._now = 0.0
         super().__init__(seed, make_world)
+        self._forgetful *= self.random.choice([1, 3, 10])
+        self._pace = self.random.choice(PACES)
 
     def _actions(self) -> Mapping[Callable[[], None], float]:
         return {
@@ -122,7 +127,7 @@ class Several(Convergence):
     # what happens
 
     def _time(self) -> None:
-        self._pass(self.random.choice([0, 0.01, 0.5, 2, 20]))
+        self._pass(self.random.choice(self._pace))
 
     def _pass(self, seconds: float) -> None:
         """Time passes, for all alike."""
@@ -138,7 +143,7 @@ class Several(Convergence):
             node = self._node()
             node.world.clock.stop()
             _store(node).is_stopped = True
-        self._pass(self.random.choice([0, 2, 40]))
+        self._pass(self.random.choice([0, 0, 2, 40]))
 
     def _go_on(self) -> None:
         """A process goes on, and finds that much has come, or that it was given up."""
@@ -192,6 +197,18 @@ class Several(Convergence):
     def _pass_beside(self, node: Node, seconds: float) -> None:
         self._pass(seconds)
 
+    def _go_back(self) -> None:
+        """The store forgets what some node doesn't know of yet, or as it does with one server."""
+        log = self.nodes[0].store.flow("f")
+        found = [one.world.flow() for one in self.nodes]
+        known = [
+            one.log.version for one in found if one and log and one.log.epoch == log.head.epoch
+        ]
+        if log is not None and known and self.random.random() < 0.5:
+            self.nodes[0].store.go_back("f", max(0, log.head.version - min(known)))
+        else:
+            super()._go_back()
+
     def _replace(self, old: Node) -> None:
         """The node is gone. What it does yet to leave nothing behind here, nobody hears of."""
         _broker(old).die()
@@ -215,6 +232,9 @@ class Several(Convergence):
             broker = _broker(node)
             broker.is_mute = broker.is_deaf = False
             broker.set_away(False)
+        if self._forgetful and self.random.random() < 0.5:  # of which no later edit tells
+            self._go_back()
+            self._edit()
         super()._come_to_rest()
 
     def _learn(self) -> None:

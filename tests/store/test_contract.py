@@ -151,9 +151,9 @@ async def test_nod8_it_tells_how_far_logs_have_come(store: IFlowStore) -> None:
     await keep(store, "other")
     asked = ["h", "nowhere", "f", "g\x1a\U0001f600", "f"]
     assert await store.ends(asked) == {
-        "f": LogEnd("e1", 2, is_deleted=False),
-        "g\x1a\U0001f600": LogEnd("e2", 0, is_deleted=False),
-        "h": LogEnd("e1", 3, is_deleted=True),
+        "f": LogEnd("e1", 2, chain_at(2), is_deleted=False),
+        "g\x1a\U0001f600": LogEnd("e2", 0, chain_at(0, "e2"), is_deleted=False),
+        "h": LogEnd("e1", 3, chain_at(3), is_deleted=True),
     }
     await add(store, "f", "e1", 2, entries(3, 4), SUMMARY)
     assert (await store.ends(["f"]))["f"].version == 4

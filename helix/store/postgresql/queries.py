@@ -167,8 +167,8 @@ DELETE FROM helix_version_names WHERE flow = %(key)s AND version = %(version)s R
 
 HEAD_OF = f"SELECT {HEAD} FROM helix_flows WHERE flow_id = %(flow_id)s"
 
-ENDS = """
-SELECT flow_id, epoch, version, deleted_at IS NOT NULL FROM helix_flows
+ENDS = f"""
+SELECT flow_id, epoch, version, {CHAIN}, deleted_at IS NOT NULL FROM helix_flows
 WHERE flow_id = ANY(%(flow_ids)s)
 """
 

@@ -235,8 +235,8 @@ class PostgresStore:
             asked = {"flow_ids": [pack(one) for one in flow_ids]}
             rows = await connection.ask(queries.ENDS, asked)
             return {
-                unpack(flow_id): LogEnd(unpack(epoch), version, is_deleted)
-                for flow_id, epoch, version, is_deleted in rows
+                unpack(flow_id): LogEnd(unpack(epoch), version, bytes(chain), is_deleted)
+                for flow_id, epoch, version, chain, is_deleted in rows
             }
 
         return self._do(ends)

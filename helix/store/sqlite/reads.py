@@ -57,8 +57,9 @@ _BRIEF_HEAD = _HEAD.format(
 
 # Of ids, which have no NUL, at which JSON's texts would be cut off.
 _ENDS = """
-    SELECT flow_id, epoch, version, deleted_at IS NOT NULL
+    SELECT flow_id, epoch, flows.version, IFNULL(chain, origin), deleted_at IS NOT NULL
     FROM json_each(?) AS asked CROSS JOIN flows ON flow_id = asked.value
+    LEFT JOIN entries ON entries.flow = flows.flow AND entries.version = flows.version
 """
 
 # JSON would round the times. Their whole seconds and the rest are integers without loss.
@@ -325,7 +326,10 @@ class SQLiteReads:
 
     def ends(self, flow_ids: Sequence[str]) -> dict[str, LogEnd]:
         rows = self.database.execute(_ENDS, (msgspec.json.encode(flow_ids).decode(),))
-        return {one: LogEnd(epoch, version, bool(gone)) for one, epoch, version, gone in rows}
+        return {
+            flow_id: LogEnd(epoch, version, chain, bool(is_deleted))
+            for flow_id, epoch, version, chain, is_deleted in rows
+        }
 
     def load(self, flow_id: str, version: int | None) -> StoredFlow:
         with self._one_moment():
