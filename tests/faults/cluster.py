@@ -34,6 +34,34 @@ class Database(PostgresServer):
         with self.host.namespace.entered():
             super().follow(primary)
 
+    def remove(self) -> None:
+        """Remove what it has. It has ended."""
+        shutil.rmtree(self.data)
+
+    def end(self) -> None:
+        """End it at once, if it runs."""
+        if self.runs:
+            self.thaw()
+            self.kill()
+
+    @contextmanager
+    def killed(self) -> Iterator[None]:
+        """Kill it, and start it afterwards."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop its processes where they are, meanwhile."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
+
     def execute(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         with self.host.namespace.entered():
             return super().execute(sql, database)
@@ -59,6 +87,24 @@ class Node(Daemon):
         return metric(self, "helix_broker_up") == 1
 
     @contextmanager
+    def killed(self) -> Iterator[None]:
+        """Kill the process, and start another afterwards."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop it in good order, and start it afterwards."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
     def paused(self) -> Iterator[None]:
         """Stop the process where it is, meanwhile."""
         os.kill(self.pid, signal.SIGSTOP)
@@ -68,19 +114,82 @@ class Node(Daemon):
             os.kill(self.pid, signal.SIGCONT)
 
 
+class Databases:
+    """
+    A PostgreSQL and its standby, which has whatever is confirmed, each on a host of its own.
+
+    :ivar primary: the one that takes writes, or should.
+    :ivar standby: the other one.
+    """
+
+    def __init__(self, stack: ExitStack, primary: Host, standby: Host) -> None:
+        """:param stack: removes them in the end."""
+        self._stack = stack
+        self.primary = self._make(primary)
+        self.primary.create()
+        self.standby = self._make(standby)
+        self._hosts = (self.primary, self.standby)
+        self._follow()
+
+    def url(self, at: int = 0) -> str:
+        """
+        The address of both, the same whichever takes writes.
+
+        :param at: by which of their hosts' addresses.
+        """
+        places = ",".join(f"{one.host.addresses[at]}:{one.port}" for one in self._hosts)
+        return f"postgresql://helix@{places}/postgres"
+
+    def addresses(self, at: int) -> list[str]:
+        """An address of both hosts."""
+        return [one.host.addresses[at] for one in self._hosts]
+
+    def promote(self) -> None:
+        """Let the standby take over from what is dead, or cut off from it; it then stands alone."""
+        self.primary, self.standby = self.standby, self.primary
+        self._wait_for_standby(False)
+        self.primary.promote()
+
+    def renew(self) -> None:
+        """Make what was the primary once a standby of the other one."""
+        self.standby.remove()
+        self._follow()
+
+    def _follow(self) -> None:
+        self.standby.follow(self.primary)
+        self._wait_for_standby(True)
+
+    def _wait_for_standby(self, on: bool) -> None:
+        """Let commits wait for the standby, or not."""
+        names = "*" if on else ""
+        self.primary.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        self.primary.execute("SELECT pg_reload_conf()")
+        eventually(
+            lambda: self.primary.execute("SHOW synchronous_standby_names") == [(names,)],
+            "commits wait for whom they should",
+        )
+
+    def _make(self, host: Host) -> Database:
+        # The path of a unix socket has at most 107 bytes.
+        directory = tempfile.mkdtemp(prefix="helix-pg-")
+        self._stack.callback(shutil.rmtree, directory)
+        made = Database(host, Path(directory))
+        self._stack.callback(made.end)
+        return made
+
+
 @attrs.frozen
 class Cluster:
     """
     Nodes on one database, and where their clients are.
 
-    :ivar broker: the addresses at which nodes reach what carries their messages.
+    :ivar clients: the host of all clients.
     """
 
     network: Network
     clients: Host
-    database: Database
+    databases: Databases
     nodes: Sequence[Node]
-    broker: Sequence[str]
 
     def wait_until_up(self) -> None:
         """Wait until each node hears the others."""
@@ -89,41 +198,25 @@ class Cluster:
                 eventually(node.hears_others, f"{node.address} hears others")
 
 
-def make_database(stack: ExitStack, host: Host, primary: PostgresServer | None = None) -> Database:
-    """A server, until the stack is closed."""
-    # The path of a unix socket has at most 107 bytes.
-    directory = tempfile.mkdtemp(prefix="helix-pg-")
-    stack.callback(shutil.rmtree, directory)
-    database = Database(host, Path(directory))
-    stack.callback(database.stop)
-    if primary is None:
-        database.create()
-    else:
-        database.follow(primary)
-    return database
-
-
 @contextmanager
 def cluster(network: Network, directory: Path, nodes: int = 2) -> Iterator[Cluster]:
     """
-    Nodes on one PostgreSQL, which carries their messages at an address of its own.
+    Nodes on one database, which carries their messages at other addresses of its hosts.
 
     :raises CannotBe: where there can't be such a network.
     """
     with ExitStack() as stack:
-        clients = network.add_host()
-        host = network.add_host(addresses=2)
-        database = make_database(stack, host)
-        broker = f"postgresql://helix@{host.addresses[1]}:{database.port}/postgres"
+        clients, primary, standby = (network.add_host(addresses=2) for _ in range(3))
+        databases = Databases(stack, primary, standby)
         made = []
         for number in range(nodes):
             own = directory / f"node{number}"
             own.mkdir()
-            options = ("--store", database.url(), "--broker", broker, "--auth", "anyone")
-            node = Node(network.add_host(), own, *options)
+            stores = ("--store", databases.url(), "--broker", databases.url(at=1))
+            node = Node(network.add_host(), own, *stores, "--auth", "anyone")
             stack.callback(node.kill)
             node.start()
             made.append(node)
-        together = Cluster(network, clients, database, made, host.addresses[1:])
+        together = Cluster(network, clients, databases, made)
         together.wait_until_up()
         yield together

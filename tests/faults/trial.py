@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from tests.faults.cluster import Cluster, Node
+from tests.faults.measures import Happened, measure
 from tests.faults.watch import Watch
 from tests.support.participants import (
     Part,
@@ -32,24 +34,11 @@ CONVERGED = 10.0
 """Seconds within which nodes have all that was written: they look each 5 s at the latest."""
 
 PATIENCE = 90.0
-"""Seconds within which everybody edits again after a fault, whichever it was."""
+"""Seconds within which everybody edits again after a fault, and has what others did."""
+
+REPORT = os.environ.get("HELIX_FAULTS_REPORT", "")
 
 _numbers = count()
-
-
-@attrs.frozen
-class Happened:
-    """
-    One fault.
-
-    :ivar name: what it was.
-    :ivar began: when, in seconds of the machine's monotonic clock.
-    :ivar healed: when it was over.
-    """
-
-    name: str
-    began: float
-    healed: float
 
 
 @attrs.define(eq=False)
@@ -75,25 +64,41 @@ class Trial:
         with fault:
             time.sleep(seconds)
         healed = time.monotonic()
-        self.happened.append(Happened(name, began, healed))
         self.wait_for_all()
+        self.happened.append(Happened(name, began, healed, time.monotonic()))
 
     def wait_for_all(self) -> None:
-        """Wait until each writer has something acknowledged that it is told of only now."""
+        """
+        Wait until each writer has something acknowledged in each flow that came after this call,
+        and everybody has all that was acknowledged before.
+        """
         since = time.monotonic()
+        newest = self._newest()
 
-        def have_all() -> bool:
-            newest = {one.name: one.when for one in self._participants.acknowledged()}
-            return all(newest.get(name, 0.0) > since for name in self.writers)
+        def is_well() -> bool:
+            acknowledged = {
+                (one.name, one.flow_id)
+                for one in self._participants.acknowledged()
+                if one.when > since
+            }
+            if len(acknowledged) < len(self.writers) * len(self._participants.flow_ids):
+                return False
+            there = self._participants.where().values()
+            return all(one[flow_id] >= newest[flow_id] for one in there for flow_id in newest)
 
-        eventually(have_all, "each writer has something acknowledged", PATIENCE)
+        eventually(is_well, "everybody has edited and has what others did", PATIENCE)
 
-    def check(self) -> Reports:
+    def _newest(self) -> dict[str, int]:
+        """The newest version of each flow that was acknowledged."""
+        found: dict[str, int] = {}
+        for one in self._participants.acknowledged():
+            found[one.flow_id] = max(found.get(one.flow_id, 0), one.version)
+        return found
+
+    def check(self) -> None:
         """
         See to it that all that was acknowledged is in the logs, once each and at its version, and
         that all who read the flows, at whichever node, read the same.
-
-        :return: the reports of all who took part.
         """
         self._participants.settle()
         self._wait_until_nodes_agree()
@@ -105,15 +110,22 @@ class Trial:
             with node.host.namespace.entered():
                 for flow_id, log in logs.items():
                     assert read_log(node, flow_id) == log, f"{node.address} has another {flow_id}"
-        with self._cluster.database.host.namespace.entered():
-            verify(self._cluster.database.url())
-        return reports
+        with self._cluster.databases.primary.host.namespace.entered():
+            verify(self._cluster.databases.primary.url())
+        self._tell(reports)
+
+    def _tell(self, reports: Reports) -> None:
+        """Say how long it took, also into the file that `HELIX_FAULTS_REPORT` names."""
+        acknowledged = self._participants.acknowledged()
+        nodes = len(self._cluster.nodes)
+        for one in measure(self.happened, acknowledged, reports, self._watch, nodes):
+            print(one)
+            if REPORT:
+                one.append_to(Path(REPORT))
 
     def _wait_until_nodes_agree(self) -> None:
         """Wait until each node has the flows as far as edits were acknowledged."""
-        newest: dict[str, int] = {}
-        for one in self._participants.acknowledged():
-            newest[one.flow_id] = max(newest.get(one.flow_id, 0), one.version)
+        newest = self._newest()
         for node in self._cluster.nodes:
             with node.host.namespace.entered():
                 for flow_id, version in newest.items():

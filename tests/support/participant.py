@@ -9,7 +9,8 @@ it says, whatever became of its ``op_id``. When one is acknowledged, a line ``[f
 version, name, n, when]`` goes into the journal before the next is made.
 
 It does what stdin says, a line each: ``settle``, to make no more edits, and to answer ``settled``
-when all are acknowledged; then the versions to reach, as an object by flow id, upon which it writes
+when all are acknowledged; ``where``, to answer with the versions of the flows, as an object by flow
+id; in the end the versions to reach, as an object by flow id, upon which it writes
 what it saw of each flow into ``<journal>.report``, and ends.
 """
 
@@ -104,6 +105,9 @@ class Participant(LineOnlyReceiver):
         if line == b"settle":
             self._is_settling = True
             self._look()
+        elif line == b"where":
+            versions = {flow_id: flow.client.version for flow_id, flow in self._flows.items()}
+            self.sendLine(json.dumps(versions).encode())
         else:
             self._goals = json.loads(line)
             self._look()

@@ -80,6 +80,16 @@ class Participants:
             assert process.stdout is not None
             assert process.stdout.readline() == "settled\n"
 
+    def where(self) -> dict[str, dict[str, int]]:
+        """How far each sees each flow, by names and flow ids."""
+        for process in self._processes.values():
+            _tell(process, "where")
+        found = {}
+        for name, process in self._processes.items():
+            assert process.stdout is not None
+            found[name] = json.loads(process.stdout.readline())
+        return found
+
     def end(self, versions: dict[str, int]) -> Reports:
         """
         Let all see the flows up to ``versions``, and end.

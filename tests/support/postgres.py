@@ -86,6 +86,7 @@ class PostgresServer:
 
     :ivar port: the TCP port on ``address``.
     :ivar socket_directory: where its unix socket is.
+    :ivar data: its data directory.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class PostgresServer:
         self._addresses = ",".join(addresses)
         self._clients = clients
         self.socket_directory = directory
-        self._data = directory / "data"
+        self.data = directory / "data"
         self._log = directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
@@ -110,13 +111,13 @@ class PostgresServer:
         """Make the data directory, start, and make the roles."""
         options = ["--username=helix", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         done = subprocess.run(
-            [*as_somebody(), program("initdb"), "--pgdata", str(self._data), *options],
+            [*as_somebody(), program("initdb"), "--pgdata", str(self.data), *options],
             capture_output=True,
             timeout=START_TIMEOUT,
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")
-        (self._data / "pg_hba.conf").write_text(_ACCESS.format(clients=self._clients))
+        (self.data / "pg_hba.conf").write_text(_ACCESS.format(clients=self._clients))
         self.start()
         self.execute(f"CREATE ROLE guard LOGIN PASSWORD '{PASSWORD}'")
         self.execute("CREATE ROLE stranger LOGIN")
@@ -130,7 +131,7 @@ class PostgresServer:
                 *as_somebody(),
                 program("pg_basebackup"),
                 f"--dbname=postgresql://helix@{primary.address}:{primary.port}/postgres",
-                f"--pgdata={self._data}",
+                f"--pgdata={self.data}",
                 "--checkpoint=fast",
                 "--write-recovery-conf",
                 "--no-sync",
@@ -156,7 +157,7 @@ class PostgresServer:
         settings = [f"--{name}={value}" for name, value in {**_SETTINGS, **own}.items()]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*as_somebody(), program("postgres"), "-D", str(self._data), *settings],
+                [*as_somebody(), program("postgres"), "-D", str(self.data), *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -171,6 +172,10 @@ class PostgresServer:
         except psycopg2.OperationalError:
             return False
         return True
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
 
     def stop(self) -> None:
         """Stop in an orderly way, cutting all connections."""
