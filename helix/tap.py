@@ -187,6 +187,7 @@ class HelixService(MultiService):
         self._api_keys = server.api_keys
         self._access = server.access
         self._nodes = server.nodes
+        self._site = server.site
         self._observer = observer
         server.keys.setServiceParent(self)
         server.sessions.setServiceParent(self)
@@ -253,6 +254,7 @@ class HelixService(MultiService):
 
     async def _stop(self) -> None:
         self._sessions.draining = True
+        self._site.is_leaving = True
         for listener in self._listeners():
             await listener.stopService()
             listener.disownServiceParent()
@@ -308,7 +310,11 @@ class ParentService(MultiService):
 
     def startService(self) -> None:
         super().startService()
-        self._reactor.callWhenRunning(_end_well_at, self._reactor, signal.SIGTERM, signal.SIGINT)
+        self._reactor.callWhenRunning(self._running)
+
+    def _running(self) -> None:
+        _end_well_at(self._reactor, signal.SIGTERM, signal.SIGINT)
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._workers.replace))
 
     def _serves(self) -> None:
         _announce(self._listeners, self._config)

@@ -79,6 +79,13 @@ class Channel(HTTPChannel):
     def lineLengthExceeded(self, line: bytes) -> None:
         self._respondToBadRequestAndDisconnect()
 
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Whether the connection stays open after a request; while the server drains it doesn't."""
+        if self.factory.is_leaving:
+            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+            return False
+        return bool(super().checkPersistence(request, version))
+
     def requestDone(self, request: Request) -> None:
         self._is_idle = True
         self._savedTimeOut = self._keep_alive

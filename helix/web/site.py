@@ -383,6 +383,8 @@ class HelixSite(Site):
     :param base: the path below which it is.
     :param proxies: may open as many connections as they like.
     :param keep_alive: seconds that a connection stays open without a request.
+
+    :ivar is_leaving: whether no connection stays open after its next request.
     """
 
     _log: Final = Logger(namespace="helix.web")
@@ -403,6 +405,7 @@ class HelixSite(Site):
         telemetry: Telemetry,
         backlog: Backlog,
     ) -> None:
+        self.is_leaving = False
         self._connections = connections
         self._proxies = proxies
         self._telemetry = telemetry

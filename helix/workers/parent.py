@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import attrs
@@ -17,6 +18,9 @@ from helix.workers.deaths import MAX_DEATHS, WINDOW, Deaths
 from helix.workers.messages import VERSION, Begin
 from helix.workers.process import State, Worker
 from helix.workers.sockets import hold
+
+READY_SECONDS = 60.0
+"""Seconds that a worker has to take another's place."""
 
 DRAIN_SECONDS = 20.0
 """Seconds that a worker has to end, before it is killed."""
@@ -80,6 +84,8 @@ class WorkersService(Service):
         self._places = [_Place(number) for number in range(1, count + 1)]
         self._alive: dict[Worker, None] = {}
         self._was_ready = self._has_failed = False
+        self._is_replacement_due = False
+        self._replacing: Deferred[None] | None = None
 
     def startService(self) -> None:
         super().startService()
@@ -102,6 +108,7 @@ class WorkersService(Service):
 
     async def _end(self, worker: Worker) -> None:
         """Drain a worker, and kill it if that takes too long."""
+        was_ready = worker.state is State.READY
         worker.drain()
         try:
             await worker.when_ended().addTimeout(DRAIN_SECONDS, self._reactor)
@@ -117,6 +124,64 @@ class WorkersService(Service):
                 await worker.when_ended().addTimeout(KILL_SECONDS, self._reactor)
             except defer.TimeoutError:
                 self._log.warn("Process {pid} can't be killed", pid=worker.pid)
+                return
+        if was_ready:
+            self._log.info(
+                "Worker {worker} (process {pid}) ended: {end}",
+                worker=worker.number,
+                pid=worker.pid,
+                end=worker.end,
+            )
+
+    # replacement
+
+    def replace(self) -> None:
+        """
+        Replace all workers by new ones, one after another. If that is under way, all are replaced
+        again afterwards.
+        """
+        self._is_replacement_due = True
+        if self._replacing is None:
+            replacing = self._replacing = Deferred.fromCoroutine(self._replace_all())
+            replacing.addErrback(lambda failure: self._log.failure("Workers stay", failure))
+            replacing.addBoth(self._replaced)
+
+    def _replaced(self, _: object) -> None:
+        self._replacing = None
+
+    async def _replace_all(self) -> None:
+        while self._is_replacement_due and self.running:
+            self._is_replacement_due = False
+            self._log.info("All workers are replaced, one after another")
+            for place in self._places:
+                if not self.running or not await self._replace(place):
+                    return
+            self._log.info("All workers are new")
+
+    async def _replace(self, place: _Place) -> bool:
+        """
+        Replace a worker once a new one serves.
+
+        :return: whether that could be.
+        """
+        new = self._spawn(place.number, waits=True)
+        with suppress(defer.TimeoutError):
+            await new.when_started().addTimeout(READY_SECONDS, self._reactor)
+        if not self.running:
+            return False
+        if new.state is not State.READY:
+            self._log.error(
+                "Worker {worker} is not replaced, nor those after it: {why}",
+                worker=place.number,
+                why=new.reason or new.end or f"the new one does not serve in {READY_SECONDS:g} s",
+            )
+            new.kill()
+            return False
+        old, place.worker = place.worker, new
+        self._forget_restart(place)
+        if old is not None:
+            await self._end(old)
+        return True
 
     # starts and ends
 
@@ -171,7 +236,7 @@ class WorkersService(Service):
             "Worker {worker} (process {pid}) ended: {end}. It starts again in {delay:g} s",
             worker=worker.number,
             pid=worker.pid,
-            end=worker.end,
+            end=f"{worker.end}, {worker.reason}" if worker.reason else worker.end,
             delay=delay,
         )
         place.again = self._reactor.callLater(delay, self._start, place)

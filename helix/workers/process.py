@@ -100,7 +100,8 @@ class Worker(ProcessProtocol):
         self._ended = ended
         self._channel = _Channel(self._heard)
         self._outputs = {1: Lines(log), 2: Lines(self._complain)}
-        self._waiting: list[Deferred[None]] = []
+        self._ending: list[Deferred[None]] = []
+        self._starting: list[Deferred[None]] = []
 
     def start(self, reactor: Any, sockets: Sequence[int]) -> None:
         """
@@ -135,14 +136,13 @@ class Worker(ProcessProtocol):
             self.state = State.LEAVING
             self._signal("KILL")
 
+    def when_started(self) -> Deferred[None]:
+        """Give a Deferred that fires when it serves, or has ended; it may be cancelled."""
+        return _wait(self._starting, self.state is not State.STARTING)
+
     def when_ended(self) -> Deferred[None]:
         """Give a Deferred that fires when it has ended; it may be cancelled."""
-        waiting: Deferred[None] = Deferred()
-        if self.state is State.ENDED:
-            waiting.callback(None)
-        else:
-            self._waiting.append(waiting)
-        return waiting
+        return _wait(self._ending, self.state is State.ENDED)
 
     def _signal(self, name: str) -> None:
         try:
@@ -155,6 +155,7 @@ class Worker(ProcessProtocol):
             self.reason = message.reason
         elif self.state is State.STARTING:
             self.state = State.READY
+            _fire(self._starting)
         self._said(self)
 
     def _complain(self, text: str) -> None:
@@ -175,10 +176,24 @@ class Worker(ProcessProtocol):
             lines.end()
         self.end = _describe(reason)
         self.state = State.ENDED
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            one.callback(None)
+        _fire(self._starting)
+        _fire(self._ending)
         self._ended(self)
+
+
+def _wait(waiting: list[Deferred[None]], is_over: bool) -> Deferred[None]:
+    one: Deferred[None] = Deferred()
+    if is_over:
+        one.callback(None)
+    else:
+        waiting.append(one)
+    return one
+
+
+def _fire(waiting: list[Deferred[None]]) -> None:
+    fired, waiting[:] = waiting[:], []
+    for one in fired:
+        one.callback(None)
 
 
 def _describe(reason: Failure) -> str:

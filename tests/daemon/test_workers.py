@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,16 +13,33 @@ from typing import Any
 
 import psutil
 import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
 
+from helix.client import FlowClient, FlowEvent, Status, StatusChanged
 from tests.daemon.test_daemon import certificate, connect_tls, connect_unix
 from tests.support.daemon import Daemon, free_port, run_twistd, start_daemon
-from tests.support.postgres import postgres_server, url
+from tests.support.postgres import PostgresServer, postgres_server, url
 from tests.support.rawsocket import RawWebSocket
 from tests.support.watched import eventually, faults_in, get, rest
 
 __all__ = ["certificate", "postgres_server", "start_daemon", "url"]
 
 StartDaemon = Callable[..., Daemon]
+
+TIMEOUT = 30.0
+
+ensure = Deferred.fromCoroutine
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Poll until ``condition`` holds, while the reactor works."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        await deferLater(reactor, 0.02)
 
 
 def workers_of(daemon: Daemon) -> list[psutil.Process]:
@@ -127,6 +145,109 @@ def test_nod82_a_worker_that_dies_starts_again(
     assert len(again) == 2
     assert again[1].pid == other.pid
     assert again[0].pid != one.pid
+
+
+@pytest.fixture
+def breakable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file; once it is there, every Python that starts ends with status 7 at once."""
+    path = tmp_path / "broken"
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import os\nif os.path.exists({str(path)!r}):\n    os._exit(7)\n"
+    )
+    return path
+
+
+@ensureDeferred
+async def test_nod85_sighup_replaces_workers_and_drops_no_edit(start_workers: StartDaemon) -> None:
+    """Three times, while eight clients edit one flow as fast as they are answered."""
+    daemon = start_workers()
+    before = [worker.pid for worker in workers_of(daemon)]
+    address = f"http://{daemon.address}"
+    clients = [FlowClient(reactor, address, "f") for _ in range(8)]
+    over: list[bool] = []
+    made: dict[str, int] = {}
+
+    async def edit(number: int, client: FlowClient) -> None:
+        for step in range(1_000_000):
+            if over:
+                return
+            key = f"{number}-{step}"
+            made[key] = await client.patch({"data": {key: step}})
+
+    lost: list[FlowEvent] = []
+    for client in clients:
+        client.listen(lambda event: lost.append(event) if is_offline(event) else None)
+        await client.start().addTimeout(TIMEOUT, reactor)
+    editing = gatherResults([ensure(edit(number, client)) for number, client in enumerate(clients)])
+    turns: list[int] = []
+    for turn in range(3):
+        turns.append(turn)
+        os.kill(daemon.pid, signal.SIGHUP)
+        await until(lambda: daemon.log.count("All workers are new") == len(turns))
+    over.append(True)
+    await editing.addTimeout(TIMEOUT, reactor)
+    for client in clients:
+        await client.stop()
+    assert lost, "nobody was sent away"
+    after = [worker.pid for worker in workers_of(daemon)]
+    assert len(after) == 2
+    assert not set(before) & set(after)
+    print(f"{len(made)} edits, {len(lost)} times that one was sent away")
+    document = rest(daemon, "GET", "/flows/f")
+    assert set(document["document"]["data"]) == set(made)
+    assert sorted(made.values()) == list(range(1, len(made) + 1))
+    assert document["version"] == len(made)
+
+
+def is_offline(event: FlowEvent) -> bool:
+    return isinstance(event, StatusChanged) and event.status is Status.OFFLINE
+
+
+def test_nod86_what_does_not_become_ready_replaces_nobody(
+    start_workers: StartDaemon, breakable: Path
+) -> None:
+    """The code that is there now is broken: it ends before anything of Helix runs."""
+    daemon = start_workers()
+    before = [worker.pid for worker in workers_of(daemon)]
+    breakable.touch()
+    with join(daemon, "ada") as member:
+        os.kill(daemon.pid, signal.SIGHUP)
+        eventually(lambda: "Worker 1 is not replaced" in daemon.log, "it is told")
+        assert "Worker 1 is not replaced, nor those after it: status 7" in daemon.log
+        assert [worker.pid for worker in workers_of(daemon)] == before
+        member.ask("flow:f", "patch", {"op_id": 1, "patch": {"data": {"a": 1}}})
+        breakable.unlink()
+        os.kill(daemon.pid, signal.SIGHUP)
+        eventually(lambda: "All workers are new" in daemon.log, "they are replaced")
+    assert not {worker.pid for worker in workers_of(daemon)} & set(before)
+
+
+def test_nod82_a_worker_that_cannot_stay_ends_all(
+    start_daemon: StartDaemon, url: str, breakable: Path
+) -> None:
+    daemon = start_daemon("--store", url, "--workers", "2")
+    eventually(lambda: serving(daemon) == 2, "all workers serve")
+    workers = workers_of(daemon)
+    breakable.touch()
+    workers[0].kill()
+    assert daemon.wait(60) == 1
+    assert "Worker 1 " in daemon.log
+    assert daemon.log.count("ended: status 7. It starts again in") == 4
+    why = "worker 1 has ended more than 5 times within 120 s; the last time: status 7"
+    assert f"Helix can't go on: {why}" in daemon.log
+    assert not psutil.wait_procs(workers, 10)[1]
+
+
+def test_nod82_a_store_that_cannot_be_opened_ends_all_at_once(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    url = postgres_server.url("nowhere")
+    listen = f"tcp:{free_port()}:interface=127.0.0.1"
+    ended = run_twistd(tmp_path, "--store", url, "--workers", "2", "--listen", listen)
+    assert ended.returncode == 1
+    assert "Helix can't go on: --store: " in ended.stdout
+    assert "It starts again" not in ended.stdout
 
 
 def test_nod83_workers_whose_parent_dies_end(start_workers: StartDaemon) -> None:

@@ -166,6 +166,16 @@ class Daemon:
         """End the daemon with SIGKILL and wait for it."""
         self._end(signal.SIGKILL)
 
+    def wait(self, seconds: float) -> int:
+        """Wait until it has ended by itself, and give its exit status."""
+        process, self._process = self._process, None
+        assert process is not None
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process = process
+            raise AssertionError(f"the daemon goes on:\n{self.log}") from None
+
     def _end(self, signal_number: signal.Signals) -> int | None:
         """Return the exit status, ``None`` where no daemon ran."""
         process, self._process = self._process, None
