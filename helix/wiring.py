@@ -172,7 +172,9 @@ def build_server(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
     access = AccessService(store.access, clock)
-    telling = None if broker is None else Telling(broker, new_id(random), clock, telemetry)
+    telling = None
+    if broker is not None:
+        telling = Telling(broker, new_id(random), clock, wall, telemetry)
     logs = LogSettings(
         store,
         clock,
@@ -192,6 +194,7 @@ def build_server(
         config.max_clients_per_flow,
         config.session_idle_timeout,
         config.max_sessions,
+        others=None if telling is None else telling.showing,
     )
     nodes = None
     if broker is not None and telling is not None:

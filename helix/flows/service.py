@@ -37,6 +37,7 @@ from helix.log.remote_writes import News
 from helix.log.replaying import LogSettings, load_state
 from helix.members.presence import Person
 from helix.members.relay.reading import parse_changes
+from helix.members.roster import Nobody, Others
 from helix.telemetry.events import Telemetry
 
 MAX_CRASHES = 10
@@ -98,6 +99,7 @@ class FlowSessionService(Service):
     :param float idle_timeout: seconds without activity after which a session ends.
     :param max_sessions: flows that may be open, or be loaded, at once.
     :param load: see `Loader`.
+    :param others: the other nodes, as sessions tell them of their members; ``None`` for none.
     """
 
     name = "flow-sessions"
@@ -113,12 +115,19 @@ class FlowSessionService(Service):
         idle_timeout: float = 1800.0,
         max_sessions: int = 50_000,
         load: Loader = LiveLog.load,
+        others: Others | None = None,
     ) -> None:
         self._clock = clock
         self._telemetry = telemetry
         self._logs = logs
         self._around = Surroundings(
-            clock, Turns(clock, telemetry), telemetry, logs, max_clients, idle_timeout
+            clock,
+            Turns(clock, telemetry),
+            telemetry,
+            logs,
+            max_clients,
+            idle_timeout,
+            others or Nobody(),
         )
         self._max_sessions = max_sessions
         self._load = load

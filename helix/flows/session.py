@@ -31,12 +31,16 @@ from helix.members.presence import Person, Presence
 from helix.members.relay.audience import RelayAudience
 from helix.members.relay.intake import ReadEdit
 from helix.members.relay.reading import Arrays
+from helix.members.roster import Others
 from helix.records import Entry
 from helix.telemetry.events import Telemetry
 
 Audience = DocumentAudience | RelayAudience
 
 T = TypeVar("T")
+
+DISPLACED_AGAIN = 60.0
+"""Seconds in which a client that has joined on another node may come back to this one, once."""
 
 PREFIX_CHARACTERS = 8
 """Characters that tell a session's presence from earlier ones: 48 bits."""
@@ -48,8 +52,9 @@ class Surroundings:
     What all sessions of a server share.
 
     :ivar clock: the reactor.
-    :ivar max_clients: members of a flow.
+    :ivar max_clients: members of a flow, on this node.
     :ivar idle_timeout: seconds without activity after which a session ends.
+    :ivar others: the other nodes.
     """
 
     clock: IReactorTime
@@ -58,6 +63,7 @@ class Surroundings:
     logs: LogSettings
     max_clients: int
     idle_timeout: float
+    others: Others
 
 
 class FlowSession:
@@ -80,6 +86,7 @@ class FlowSession:
         "_beginnings",
         "_clients",
         "_commits",
+        "_displaced",
         "_documents",
         "_ended",
         "_expected",
@@ -106,6 +113,7 @@ class FlowSession:
         self.end_reason: End | None = None
         self.unsettled: Deferred[None] | None = None
         self._expected = 0
+        self._displaced: dict[str, float] = {}
         self._around = around
         self._ended = ended
         # Its parts don't hold it, so that all of it is gone when it has ended: garbage in circles
@@ -133,13 +141,21 @@ class FlowSession:
             self.flow_id,
             lambda: me._lifetime.touch(),
             crash,
+            around.others,
+            me,
         )
         self._lifetime = Lifetime(clock, around.logs.wall, around.idle_timeout, me)
         around.telemetry.emit("helix.session.started", metadata={"flow_id": self.flow_id})
 
     @property
     def client_count(self) -> int:
+        """Members on this node."""
         return len(self._members)
+
+    @property
+    def client_count_everywhere(self) -> int:
+        """Members on all nodes, as far as is known."""
+        return len(self._members) + self.awareness.elsewhere.count
 
     @property
     def started_at(self) -> float:
@@ -235,6 +251,32 @@ class FlowSession:
         self._lifetime.left()
         if self._members:
             self._tell_count("client_left")
+
+    # Community
+
+    def displaced(self, member: IMember) -> None:
+        """
+        A member's client has joined on another node since. The member joins again, since which
+        came later may have been a wrong guess; but not a second time within
+        `DISPLACED_AGAIN`: otherwise both would end each other for ever.
+        """
+        for client_id in [one for one, of in self._clients.items() if of is member]:
+            now = self._around.clock.seconds()
+            self._displaced = {
+                one: at for one, at in self._displaced.items() if now - at < DISPLACED_AGAIN
+            }
+            farewell = REPLACED if client_id in self._displaced else REJOIN
+            self._displaced[client_id] = now
+            self.leave(member, client_id)
+            farewell.tell(iter([member]), self._around.turns)
+            self._emit("helix.session.client_displaced")
+
+    def counted_elsewhere(self, are_more: bool) -> None:
+        """There are more members on other nodes, or fewer: those in relay mode are told."""
+        if self._members:
+            self._tell_count("client_joined" if are_more else "client_left")
+
+    # its life
 
     def hold(self) -> None:
         """Keep the session alive without a member, until `release`."""
@@ -449,17 +491,20 @@ class FlowSession:
 
     def _add(self, member: IMember, audience: Audience) -> None:
         self._members[member] = audience
+        self.awareness.counted(len(self._members))
         audience.add(member)
         self._lifetime.joined()
         self._emit("helix.session.client_joined")
 
     def _remove(self, member: IMember) -> None:
         self._members.pop(member).remove(member)
+        self.awareness.counted(len(self._members))
         self.awareness.leave(member)
         self._emit("helix.session.client_left")
 
     def _tell_count(self, event: str) -> None:
-        self._relays.tell_count(event, self.flow_id, len(self._members)).addErrback(
+        count = self.client_count_everywhere
+        self._relays.tell_count(event, self.flow_id, count).addErrback(
             lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
 

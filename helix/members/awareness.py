@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from itertools import count
+from math import inf
+from typing import Final, Protocol
+from weakref import proxy
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -16,7 +19,11 @@ from helix.documents.merge_patch import JsonObject
 from helix.interfaces import IMember
 from helix.members.cursors import Cursor, Cursors
 from helix.members.document_audience import Kind
+from helix.members.elsewhere import Elsewhere
+from helix.members.places import Place, Places
+from helix.members.pointing import MESSAGE_BYTES, Pointing
 from helix.members.presence import Person, Presence
+from helix.members.roster import Others, OwnRoster, Piece, Shown
 from helix.telemetry.events import Telemetry
 
 TICK = 1 / 30
@@ -28,17 +35,36 @@ MAX_BYTES_PER_SECOND = 64 * 1024 * 1024
 MAX_GREETING_BYTES = 2 * 1024 * 1024
 """Bytes sent to newcomers in one tick, besides the first of them: a millisecond or two."""
 
+MAX_TOLD_BYTES = 64 * 1024
+"""Bytes of presence that other nodes are told in one tick, about."""
+
 
 @attrs.define(eq=False)
 class _Visit:
-    """One client's visit, perhaps over several connections, with its presence and cursor."""
+    """
+    One client's visit, perhaps over several connections.
 
+    :ivar number: by which other nodes know it.
+    """
+
+    number: int
     person: Person
+    place: Place
+
+
+class Community(Protocol):
+    """The members in both modes, on this node and on others, as a session keeps them."""
+
+    def displaced(self, member: IMember) -> None:
+        """A member's client has joined on another node."""
+
+    def counted_elsewhere(self, are_more: bool) -> None:
+        """There are more members on other nodes, or fewer."""
 
 
 class Awareness:
     """
-    The members in document mode, as they see each other.
+    The members in document mode, as they see each other on all nodes.
 
     Changes are sent in *ticks*: one frame with all changes, for all members, at the end of the
     reactor's turn if the last tick is long enough ago. A new member gets the state in the next
@@ -50,21 +76,35 @@ class Awareness:
     :param flow_id: for telemetry.
     :param active: called when something was told.
     :param failed: called with the Failure when a tick met a fault of ours.
+    :param others: the other nodes.
+
+    :ivar elsewhere: the members on other nodes.
+    :ivar number: of this session, among those of the node.
     """
 
     __slots__ = (
+        "__weakref__",
         "_active",
         "_clock",
+        "_community",
         "_cursors",
         "_failed",
         "_fanout",
         "_flow_id",
+        "_later",
         "_newcomers",
         "_next_at",
+        "_numbers",
+        "_others",
+        "_places",
+        "_pointing",
         "_presence",
+        "_roster",
         "_telemetry",
         "_timer",
         "_visits",
+        "elsewhere",
+        "number",
     )
 
     _log: Final = Logger(namespace="helix.session")
@@ -78,6 +118,8 @@ class Awareness:
         flow_id: str,
         active: Callable[[], object],
         failed: Callable[[Failure], None],
+        others: Others,
+        community: Community,
     ) -> None:
         self._fanout = fanout
         self._presence = presence
@@ -86,19 +128,40 @@ class Awareness:
         self._flow_id = flow_id
         self._active = active
         self._failed = failed
+        self._others = others
+        self._community = community
         self._cursors = Cursors()
+        self._places = Places(presence)
+        self._roster = OwnRoster()
+        self._pointing = Pointing(self._cursors)
+        self._numbers = count(1)
         self._visits: dict[IMember, _Visit] = {}
         self._newcomers: dict[IMember, None] = {}
         self._next_at = 0.0
         self._timer: IDelayedCall | None = None
+        self._later: IDelayedCall | None = None
+        self.number = others.begin(flow_id)
+        me = proxy(self)
+        self.elsewhere = Elsewhere(
+            self._places,
+            self._cursors,
+            lambda: me._tick_soon(),
+            lambda place: me._displaced(place),
+            lambda are_more: me._community.counted_elsewhere(are_more),
+        )
 
     def enter(self, member: IMember, person: Person) -> None:
         """Count in a member whose join has been answered, unless it took another's place."""
-        if member not in self._visits:
-            visit = self._visits[member] = _Visit(person)
-            self._newcomers[member] = None
-            self._presence.join(visit, person)
-            self._tick_soon()
+        if member in self._visits:
+            return
+        shown = self._shown(person, person.meta())
+        visit = self._visits[member] = _Visit(next(self._numbers), person, Place(shown))
+        self._newcomers[member] = None
+        older = self._places.take(visit.place)
+        if older is not None:
+            self._cursors.leave(older, person.client_id)
+        self._roster.put(visit.number, shown)
+        self._tick_soon()
 
     def replace(self, old: IMember, new: IMember, person: Person) -> None:
         """
@@ -106,60 +169,120 @@ class Awareness:
         others see neither of them join or leave. The new one has no cursor until it sends one.
         """
         visit = self._visits.get(old)
-        if visit is None or visit.person.key != person.key:
+        if visit is None or visit.person.key != person.key or not visit.place.is_shown:
             self.leave(old)
             return
         self._forget(old)
         self._visits[new] = visit
         self._newcomers[new] = None
         visit.person = person
-        self._cursors.leave(visit, person.client_id)
-        self._presence.update(visit, person.meta())
+        if self._cursors.leave(visit.place, person.client_id):
+            self._pointing.moved(visit.place, visit.number)
+        self._show(visit, self._shown(person, person.meta()))
         self._tick_soon()
 
     def leave(self, member: IMember) -> None:
         """Count a member out; without effect when it is none."""
         visit = self._forget(member)
         if visit is not None:
-            self._presence.leave(visit)
-            self._cursors.leave(visit, visit.person.client_id)
+            self._places.leave(visit.place)
+            self._cursors.leave(visit.place, visit.person.client_id)
+            self._pointing.leave(visit.place)
+            self._roster.remove(visit.number)
             self._tick_soon()
 
     def show(self, member: IMember, meta: JsonObject) -> None:
         """Tell the others a member's new presence, in place of its old one."""
         visit = self._visits.get(member)
-        if visit is not None and self._presence.update(visit, visit.person.meta(meta)):
-            self._tick_soon()
+        if visit is not None:
+            shown = attrs.evolve(visit.place.shown, meta=visit.person.meta(meta))
+            if self._show(visit, shown):
+                self._tick_soon()
 
     def point(self, member: IMember, cursor: Cursor | None) -> None:
         """Tell the others a member's cursor, if it is still the same at the next tick."""
         visit = self._visits.get(member)
-        if (
-            visit is not None
-            and self._cursors.move(visit, visit.person.client_id, cursor)
-            and self._timer is None
-            and len(self._visits) > 1
-        ):
+        if visit is None or not self._move(visit, cursor):
+            return
+        if self._timer is None and (len(self._visits) > 1 or self._have_others):
             self._tick_soon()
 
     def drop(self, member: IMember) -> None:
         """Tell the others that a member drags nothing any more."""
         visit = self._visits.get(member)
-        if visit is not None and self._cursors.drop(visit, visit.person.client_id):
+        if visit is not None and self._cursors.drop(visit.place, visit.person.client_id):
+            self._pointing.moved(visit.place, visit.number)
+            self._tick_soon()
+
+    def counted(self, count: int) -> None:
+        """There are so many members here, in both modes."""
+        self._roster.counted(count)
+        if self._have_others:
+            self._tick_soon()
+
+    # for other nodes
+
+    @property
+    def told_number(self) -> int:
+        """The number of the last change that other nodes may have been told."""
+        return self._roster.number
+
+    def pieces(self, max_bytes: float) -> list[Piece]:
+        """
+        Give all that other nodes may have been told, as `OwnRoster.pieces`. What is newer, and
+        where members point, is told in the next tick.
+        """
+        self.repeat_cursors()
+        if not self._roster.is_told:
+            self._tick_soon()
+        return self._roster.pieces(max_bytes)
+
+    def repeat_cursors(self) -> None:
+        """Tell other nodes once more where members point, as `Pointing.repeat`."""
+        self._pointing.repeat()
+        if not self._pointing.is_told:
             self._tick_soon()
 
     def close(self) -> None:
         """Forget everybody, and leave no timer behind."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._later):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._later = None
         for member in self._visits:
             if member not in self._newcomers:
                 self._fanout.remove(member.outlet, member.topic)
         self._visits = {}
         self._newcomers = {}
+        self._others.end(self._flow_id, self.number)
 
     # inside
+
+    @property
+    def _have_others(self) -> bool:
+        return self._others.have_open(self._flow_id)
+
+    def _shown(self, person: Person, meta: bytes) -> Shown:
+        return Shown(person.key, person.client_id, meta, self._others.stamp())
+
+    def _show(self, visit: _Visit, shown: Shown) -> bool:
+        """Show a visit otherwise, and tell whether anybody sees a change."""
+        if shown == visit.place.shown:
+            return False
+        self._roster.put(visit.number, shown)
+        return self._places.change(visit.place, shown)
+
+    def _move(self, visit: _Visit, cursor: Cursor | None) -> bool:
+        if not self._cursors.move(visit.place, visit.person.client_id, cursor):
+            return False
+        self._pointing.moved(visit.place, visit.number)
+        return True
+
+    def _displaced(self, place: Place) -> None:
+        """A client that is here has joined on another node since."""
+        for member, visit in list(self._visits.items()):
+            if visit.place is place:
+                self._community.displaced(member)
 
     def _forget(self, member: IMember) -> _Visit | None:
         """Send a member nothing more, and give its visit; ``None`` for no member."""
@@ -181,6 +304,7 @@ class Awareness:
         """The timer's call."""
         self._timer = None
         try:
+            self._tell_others()
             written = self._tell() + self._greet()
         except Exception:
             self._failed(Failure())
@@ -189,6 +313,27 @@ class Awareness:
         self._next_at = self._clock.seconds() + rest
         if self._newcomers:
             self._tick_soon()
+
+    def _tell_others(self) -> None:
+        """Tell other nodes what has changed here; what is too much for now, later."""
+        roster, pointing, others = self._roster, self._pointing, self._others
+        if not self._have_others:
+            roster.changes(inf)
+            pointing.forget()
+            return
+        if not others.pause:
+            size = 0
+            while size < MAX_TOLD_BYTES and (changes := roster.changes(MESSAGE_BYTES)) is not None:
+                size += others.show(self._flow_id, self.number, changes)
+            for number, pointers in pointing.messages(self._clock.seconds()):
+                others.point(self._flow_id, self.number, number, pointers)
+        if self._later is None and not (roster.is_told and pointing.is_told):
+            self._later = self._clock.callLater(max(TICK, others.pause), self._go_on)
+
+    def _go_on(self) -> None:
+        """The other timer's call."""
+        self._later = None
+        self._tick_soon()
 
     def _tell(self) -> int:
         """Tell what has changed, and return how many bytes that took."""
@@ -234,8 +379,7 @@ class Awareness:
 
     def _all_cursors(self) -> Broadcast | None:
         """What a member that lagged gets in place of cursors; it may not know who left."""
-        present = [visit.person.client_id for visit in self._visits.values()]
-        cursors = self._cursors.current(present)
+        cursors = self._cursors.current(self._places.clients)
         if cursors is None:
             return None
         return Broadcast("cursors", cursors, Kind.CURSORS, missed=Superseded(self._all_cursors))

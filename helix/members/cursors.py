@@ -151,6 +151,10 @@ class Cursors:
         """Forget a member's cursor, as `move`; not that of another channel of the same client."""
         return self._owners.get(client_id) is owner and self.move(owner, client_id, None)
 
+    def of(self, owner: Hashable, client_id: str) -> Cursor | None:
+        """Give a member's newest cursor."""
+        return self._newest.get(client_id) if self._owners.get(client_id) is owner else None
+
     def moved(self) -> tuple[int, bytes] | None:
         """
         Give what has changed since the last time, once; ``None`` where nothing has.

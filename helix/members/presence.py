@@ -152,7 +152,11 @@ class Presence:
 
     def join(self, member: Hashable, person: Person) -> None:
         """Count a member in."""
-        self._present[member] = _Present(person.key, person.meta())
+        self.put(member, person.key, person.meta())
+
+    def put(self, member: Hashable, key: str, meta: bytes) -> None:
+        """Count a member in, by its person's key and its meta."""
+        self._present[member] = _Present(key, meta)
         self._changed[member] = None
 
     def update(self, member: Hashable, meta: bytes) -> bool:

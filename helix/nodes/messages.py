@@ -14,9 +14,10 @@ import msgspec
 
 from helix.chain import chain_text, parse_chain
 from helix.log.remote_writes import News
+from helix.nodes import people
+from helix.nodes.people import People
+from helix.nodes.start import VERSION, Ignored, Start
 from helix.records import Actor, Entry
-
-VERSION = 1
 
 _NULL = b"null"
 
@@ -34,21 +35,7 @@ class _Entry(msgspec.Struct, array_like=True, gc=False):
     tags: msgspec.Raw  # null for none
 
 
-class _Start(msgspec.Struct, gc=False):
-    """
-    What all messages of all versions have.
-
-    :ivar v: the version of the format.
-    :ivar node: who sends it.
-    :ivar kind: what it is about.
-    """
-
-    v: int
-    node: str
-    kind: str
-
-
-class _Log(_Start, omit_defaults=True, gc=False):
+class _Log(Start, omit_defaults=True, gc=False):
     """``entries``: a log has more of them."""
 
     epoch: str
@@ -57,20 +44,20 @@ class _Log(_Start, omit_defaults=True, gc=False):
     entries: tuple[_Entry, ...] = ()
 
 
-class _Deleted(_Start, gc=False):
+class _Deleted(Start, gc=False):
     """``deleted``: a flow was deleted."""
 
     by: str
 
 
-class _Name(_Start, gc=False):
+class _Name(Start, gc=False):
     """``name``: a version of a log was named, or isn't any more."""
 
     epoch: str
     told: msgspec.Raw
 
 
-class _Part(_Start, gc=False):
+class _Part(Start, gc=False):
     """``part``: of a message that is too large for one."""
 
     number: int
@@ -79,7 +66,7 @@ class _Part(_Start, gc=False):
     data: bytes
 
 
-class _Question(_Start, gc=False):
+class _Question(Start, gc=False):
     """``question``: somebody wants an answer."""
 
     number: int
@@ -87,23 +74,11 @@ class _Question(_Start, gc=False):
     body: msgspec.Raw
 
 
-class _Answer(_Start, gc=False):
+class _Answer(Start, gc=False):
     """``answer``: to a question of whom it is sent to."""
 
     number: int
     body: msgspec.Raw
-
-
-class Ignored(Exception):
-    """
-    A message says nothing to this node.
-
-    :ivar reason: ``version``, ``kind`` or ``malformed``.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @attrs.frozen
@@ -172,12 +147,12 @@ class Answer:
     body: bytes
 
 
-Message = News | Deleted | Name | Look | Part | Question | Answer
+Message = News | Deleted | Name | Look | Part | Question | Answer | People
 
 LOOKS = ("flow", "access", "lost", "here", "leaving")
 
 _encode = msgspec.json.Encoder().encode
-_decode_start = msgspec.json.Decoder(_Start).decode
+_decode_start = msgspec.json.Decoder(Start).decode
 _decode_log = msgspec.json.Decoder(_Log).decode
 _decode_deleted = msgspec.json.Decoder(_Deleted).decode
 _decode_name = msgspec.json.Decoder(_Name).decode
@@ -213,7 +188,7 @@ def encode_name(node: str, epoch: str, told: bytes) -> bytes:
 
 def encode_look(node: str, kind: str) -> bytes:
     """Tell what `Look` says."""
-    return _encode(_Start(VERSION, node, kind))
+    return _encode(Start(VERSION, node, kind))
 
 
 def encode_part(node: str, part: Part) -> bytes:
@@ -274,6 +249,8 @@ def _read(kind: str, message: bytes) -> Message:
     if kind == "answer":
         answer = _decode_answer(message)
         return Answer(answer.number, bytes(answer.body))
+    if kind in people.READERS:
+        return people.READERS[kind](message)
     raise Ignored("kind")
 
 

@@ -18,7 +18,6 @@ from helix.log.remote_writes import News
 from helix.nodes.messages import (
     Answer,
     Deleted,
-    Ignored,
     Look,
     Message,
     Name,
@@ -26,7 +25,10 @@ from helix.nodes.messages import (
     Question,
     decode,
 )
+from helix.nodes.people import People
 from helix.nodes.post import Parts
+from helix.nodes.rosters import Rosters
+from helix.nodes.start import Ignored
 from helix.nodes.telling import Telling
 from helix.nodes.topics import EVERYONE, topic_of
 from helix.records import LogEnd
@@ -75,6 +77,7 @@ class NodeService(Service):
         self._clock = clock
         self._telemetry = telemetry
         self._parts = Parts(clock)
+        self._rosters = Rosters(telling, sessions, clock, telemetry)
         self._due: dict[str, None] = {}
         self._asking: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
@@ -87,6 +90,7 @@ class NodeService(Service):
         self._broker.subscribe(EVERYONE)
         self._broker.subscribe(topic_of(self._telling.node))
         self._broker.start(self)
+        self._rosters.start()
         self._wait()
 
     def stopService(self) -> Deferred[None]:
@@ -98,6 +102,7 @@ class NodeService(Service):
         if timer is not None:
             timer.cancel()
         self._due.clear()
+        self._rosters.stop()
         self._telling.leave()
         self._telling.asking.stop()
         await self._broker.stop()
@@ -130,6 +135,8 @@ class NodeService(Service):
     def subscribed(self, topics: Sequence[str]) -> None:
         # What was done since they were loaded was not heard.
         self._ask(topics)
+        if self.running:
+            self._rosters.announce(topics)
 
     def came_back(self) -> None:
         self._telemetry.emit("helix.broker.changed", {"up": 1})
@@ -158,6 +165,8 @@ class NodeService(Service):
             looking.addErrback(lambda failure: self._log.failure("A deletion is lost", failure))
         elif isinstance(said, Look):
             self._look(topic, said)
+        elif isinstance(said, People) and self._telling.neighbours.knows(node):
+            self._rosters.take(topic, node, said)
 
     def _look(self, topic: str, said: Look) -> None:
         if said.kind == "access":
@@ -165,6 +174,7 @@ class NodeService(Service):
         elif said.kind == "lost":
             self._telling.is_here()
             self._ask_about_all()
+            self._rosters.announce_all()
         elif said.kind == "flow":
             self._sessions.refresh(topic)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
@@ -12,6 +12,7 @@ from helix.nodes import messages
 from helix.nodes.asking import Asking
 from helix.nodes.neighbours import Neighbours
 from helix.nodes.post import Post
+from helix.nodes.showing import Showing
 from helix.nodes.topics import EVERYONE
 from helix.records import Entry
 from helix.telemetry.events import Telemetry
@@ -27,18 +28,26 @@ class Telling:
 
     :param node: this node's id, unlike any other.
     :param clock: the reactor.
+    :param wall: tells the time, in Unix seconds.
 
     :ivar post: sends messages.
     :ivar neighbours: which other nodes are there.
     :ivar asking: asks them.
+    :ivar showing: tells them of members, and knows which flows they have open.
     """
 
     def __init__(
-        self, broker: IBroker, node: str, clock: IReactorTime, telemetry: Telemetry
+        self,
+        broker: IBroker,
+        node: str,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+        telemetry: Telemetry,
     ) -> None:
         self.post = Post(broker, node, telemetry)
         self.neighbours = Neighbours(clock)
         self.asking = Asking(self.post, self.neighbours, clock)
+        self.showing = Showing(self.post, clock, wall)
 
     def opened(self, flow_id: str) -> None:
         self.post.subscribe(flow_id)

@@ -38,6 +38,7 @@ EVENTS = (
     "helix.session.crashed",
     "helix.session.client_joined",
     "helix.session.client_left",
+    "helix.session.client_displaced",
     "helix.session.join_refused",
     "helix.reactor.turned",
     "helix.clock.set",
@@ -46,6 +47,7 @@ EVENTS = (
     "helix.node.received",
     "helix.node.ignored",
     "helix.node.polled",
+    "helix.node.behind",
 )
 
 _NOTHING: Values = {}

@@ -416,7 +416,7 @@ def test_prs8_after_a_crash_the_new_session_has_refs_of_its_own(
     old = refs()
     assert len(old) == 3
     session = world.flow()
-    session.awareness._presence = None  # any fault
+    session.awareness._places = None  # any fault
     members[0].show({"n": 1})
     members[0].look()
     assert members[0].events[-1] == "phx_error"

@@ -82,7 +82,7 @@ LOG = {**START, "kind": "entries", "epoch": "e", "version": 1, "chain": "AAAAAAA
         ({**LOG, "chain": "short"}, "malformed"),
         ({**LOG, "chain": "é" * 11}, "malformed"),
         ({**LOG, "entries": [[1]]}, "malformed"),
-        ({**START, "kind": "presence", "of": "the future"}, "kind"),
+        ({**START, "kind": "thought", "of": "the future"}, "kind"),
         ({"v": 2, "node": "n", "kind": "entries", "epoch": 7}, "version"),
         ({"v": 0, "node": "n", "kind": "flow"}, "version"),
     ],

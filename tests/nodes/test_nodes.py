@@ -384,7 +384,7 @@ def test_nod6_access_is_read_at_once(pair: Pair) -> None:
 
 
 def test_nod7_what_is_not_understood_is_counted(pair: Pair) -> None:
-    pair.hear(kind="presence")
+    pair.hear(kind="thought")
     pair.hear(kind="flow", v=2)
     pair.bus.carry(None, "f", b"nonsense")
     pair.settle()
@@ -520,7 +520,7 @@ def test_nod15_a_lone_node_tells_of_no_edits(bus: Bus) -> None:
     other = World(store=CountedStore(store), broker=bus.broker, seed=1)
     alone.settle()
     alone.library.patch("f", {"title": "C"})
-    assert kinds(bus) == ["lost", "here", "entries"]
+    assert kinds(bus) == ["lost", "here", "open", "entries"]
     for _ in range(40):
         alone.clock.advance(1)
         other.clock.advance(1)

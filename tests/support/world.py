@@ -483,7 +483,8 @@ class World:
         self.broker = None if broker is None else broker(self.clock)
         telling = None
         if self.broker is not None:
-            telling = Telling(self.broker, f"node{id(self)}", self.clock, self.telemetry)
+            node = f"node{id(self)}"
+            telling = Telling(self.broker, node, self.clock, self.wall, self.telemetry)
         self.logs = LogSettings(
             store,
             self.clock,
@@ -502,7 +503,14 @@ class World:
             return await LiveLog.load(flow_id, logs)
 
         self.service = FlowSessionService(
-            self.clock, self.telemetry, self.logs, max_clients, idle_timeout, max_sessions, loaded
+            self.clock,
+            self.telemetry,
+            self.logs,
+            max_clients,
+            idle_timeout,
+            max_sessions,
+            loaded,
+            None if telling is None else telling.showing,
         )
         self.nodes: NodeService | None = None
         if self.broker is not None and telling is not None:

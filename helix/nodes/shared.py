@@ -1,0 +1,112 @@
+"""Which flows are open on several nodes."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+
+
+class Sign(Enum):
+    """What a message of a session says of it."""
+
+    NEW = "new"
+    KNOWN = "known"
+    OLD = "old"
+
+
+@attrs.define
+class _Open:
+    """
+    Another node's session.
+
+    :ivar number: of it, or of the last one that has ended.
+    :ivar heard_at: when there was the last sign of it.
+    """
+
+    number: int
+    heard_at: float
+    is_open: bool = True
+
+
+class Shared:
+    """
+    The flows that are open here, and the other nodes that have them open too, as far as is known.
+
+    A node says which flows it has open when it opens them, and all of them again and again. So this
+    may lag behind by a message or, where one was lost, by the time until it is repeated.
+
+    :param clock: the reactor.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._flows: dict[str, dict[str, _Open]] = {}
+
+    def begin(self, flow_id: str) -> None:
+        """A flow is open here."""
+        self._flows[flow_id] = {}
+
+    def end(self, flow_id: str) -> None:
+        """It isn't any more."""
+        self._flows.pop(flow_id, None)
+
+    def is_open(self, flow_id: str) -> bool:
+        """Whether a flow that is open here is open on another node, too."""
+        nodes = self._flows.get(flow_id)
+        return nodes is not None and any(one.is_open for one in nodes.values())
+
+    def hear(self, flow_id: str, node: str, session: int) -> Sign:
+        """
+        Take a sign of another node's session of a flow that is open here.
+
+        :param session: its number: a node's later sessions have larger ones.
+        :return: `Sign.NEW` when it wasn't known to be open; `Sign.OLD` when it has ended.
+        """
+        nodes = self._flows[flow_id]
+        known = nodes.get(node)
+        if known is not None:
+            if session < known.number or (session == known.number and not known.is_open):
+                return Sign.OLD
+            if session == known.number:
+                known.heard_at = self._clock.seconds()
+                return Sign.KNOWN
+        nodes[node] = _Open(session, self._clock.seconds())
+        return Sign.NEW
+
+    def close(self, flow_id: str, node: str, session: int) -> bool:
+        """
+        Another node's sessions of a flow, up to that number, have ended.
+
+        :return: whether one was known.
+        """
+        nodes = self._flows.get(flow_id)
+        if nodes is None:
+            return False
+        known = nodes.get(node)
+        if known is not None and known.number > session:
+            return False
+        nodes[node] = _Open(session, self._clock.seconds(), is_open=False)
+        return known is not None and known.is_open
+
+    def lose(self, node: str) -> list[str]:
+        """Forget a node, and give the flows that it had open."""
+        return [
+            flow_id
+            for flow_id, nodes in self._flows.items()
+            if (known := nodes.pop(node, None)) is not None and known.is_open
+        ]
+
+    def expire(self, seconds: float) -> list[tuple[str, str]]:
+        """
+        Forget sessions of which there was no sign for so long.
+
+        :return: for each the flow and the node.
+        """
+        before = self._clock.seconds() - seconds
+        expired: list[tuple[str, str]] = []
+        for flow_id, nodes in self._flows.items():
+            old = [one for one, known in nodes.items() if known.heard_at < before]
+            expired += [(flow_id, one) for one in old if nodes.pop(one).is_open]
+        return expired
