@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from helix.documents.ids import public_id
@@ -161,8 +162,6 @@ class Crowd:
 
     def sent(self) -> list[str]:
         """The kinds of messages about members that were sent since the last look."""
-        import json
-
         kinds = [json.loads(message)["kind"] for _, message in self.bus.sent]
         self.bus.sent.clear()
         return [kind for kind in kinds if kind not in ("here", "lost", "entries", "flow")]

@@ -10,7 +10,6 @@ from helix.chain import chained, continues, origin_of
 from helix.log.remote_writes import News
 from helix.nodes.messages import (
     Deleted,
-    Ignored,
     Look,
     Name,
     decode,
@@ -19,6 +18,7 @@ from helix.nodes.messages import (
     encode_look,
     encode_name,
 )
+from helix.nodes.start import Ignored
 from helix.records import Actor, Entry
 
 ENTRIES = chained(
