@@ -108,7 +108,9 @@ class Lifetime:
         self._holds -= 1
         if not self._is_over and not self._holds and not self._living.client_count:
             self._lingers = True
-            self._timer.reset(min(LINGER, self._timeout))
+            # Twisted looks through all its calls for one that is to be made sooner.
+            self._timer.cancel()
+            self._timer = self._clock.callLater(min(LINGER, self._timeout), self._look)
 
     def let_go(self) -> None:
         """Undo a `hold` for work that is pending or refused now: no further request follows."""

@@ -144,7 +144,7 @@ class PollingClient:
         self._poll: Poll | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
-        self._expiry = self._clock.callLater(SESSION_TIMEOUT, service.expire, self.token)
+        self._expiry = self._expire_in(SESSION_TIMEOUT)
 
     @property
     def lagging(self) -> bool:
@@ -182,7 +182,7 @@ class PollingClient:
             poll.answer(answer_body(500))
             return
         self.connection.touch()
-        self._expiry.reset(SESSION_TIMEOUT + POLL_TIMEOUT)
+        self._outlive(SESSION_TIMEOUT + POLL_TIMEOUT)
         self._answer(204)
         self._poll = poll
         poll.when_lost(lambda: self._poll_lost(poll))
@@ -223,7 +223,7 @@ class PollingClient:
         self._is_closing = True
         self._mailbox.shut()
         self._answer(500)
-        self._expiry.reset(LAST_MESSAGES)
+        self._outlive(LAST_MESSAGES)
 
     def abort(self) -> None:
         self._is_gone = True
@@ -237,6 +237,16 @@ class PollingClient:
             self._answering = None
         self._service.remove(self)
         self.connection.closed()
+
+    def _expire_in(self, seconds: float) -> IDelayedCall:
+        return self._clock.callLater(seconds, self._service.expire, self.token)
+
+    def _outlive(self, seconds: float) -> None:
+        """Give the session this time from now, unless it has ended."""
+        if self._expiry.active():
+            # Twisted looks through all its calls for one that is to be made sooner.
+            self._expiry.cancel()
+            self._expiry = self._expire_in(seconds)
 
     def _tell_lagging(self, lagging: bool) -> None:
         if lagging:
@@ -259,8 +269,7 @@ class PollingClient:
         if timer is not None and timer.active():
             timer.cancel()
         if poll is not None:
-            if self._expiry.active():
-                self._expiry.reset(SESSION_TIMEOUT)
+            self._outlive(SESSION_TIMEOUT)
             poll.answer(answer_body(status, self.token, messages))
 
     def _poll_lost(self, poll: Poll) -> None:
@@ -268,7 +277,7 @@ class PollingClient:
         if self._poll is poll:
             self._poll = None
             self._answer(204)
-            self._expiry.reset(SESSION_TIMEOUT)
+            self._outlive(SESSION_TIMEOUT)
 
 
 def _refuse(request: Request, failure: Failure) -> None:
