@@ -13,8 +13,9 @@ from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.internet.interfaces import IAddress
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
 from helix.channels.clients import ClientService
 from helix.channels.connection import Connections
@@ -70,10 +71,29 @@ class SocketFactory(WebSocketServerFactory):
             perMessageCompressionAccept=_accept if compress_over else None,
         )
         self._protocol = _with_options(self)
+        self._negotiates = compress_over > 0
 
-    def upgrade(self, admission: Admitted) -> WebSocketResource:
-        """A resource that upgrades one request, of a client that was admitted."""
-        return WebSocketResource(_Upgrade(self, self._protocol, admission))
+    def upgrade(self, request: Any, admission: Admitted) -> bytes | int:
+        """
+        Make a WebSocket of the connection of a request whose handshake is sound.
+
+        Autobahn judges what extensions a client offers, for which it reads the request once more.
+
+        :return: what ``render`` is to give.
+        """
+        if self._negotiates and request.getHeader(b"sec-websocket-extensions") is not None:
+            upgrade = WebSocketResource(_Upgrade(self, self._protocol, admission))
+            rendered: bytes | int = upgrade.render(request)
+            return rendered
+        transport, request.channel.transport = request.channel.transport, None
+        protocol = self._protocol(admission)
+        protocol.factory = self
+        if isinstance(transport.protocol, ProtocolWrapper):  # TLS
+            transport.protocol.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
+        protocol.open(transport, request.getHeader(b"sec-websocket-key"))
+        return NOT_DONE_YET
 
 
 def _accept(offers: Sequence[object]) -> PerMessageDeflateOfferAccept | None:
@@ -141,6 +161,22 @@ def _has_key(request: Request) -> bool:
     return len(keys) == 1 and re.fullmatch(rb"[A-Za-z0-9+/]{22}==", keys[0]) is not None
 
 
+def _has_one_origin(request: Request) -> bool:
+    """Tell whether there is at most one ``Origin``."""
+    return len(request.requestHeaders.getRawHeaders(b"origin", [])) <= 1
+
+
+def _has_protocols(request: Request) -> bool:
+    """Tell whether the ``Sec-WebSocket-Protocol`` that there may be names each but once."""
+    names = request.requestHeaders.getRawHeaders(b"sec-websocket-protocol", [])
+    offered = [name.strip() for value in names for name in value.split(b",")]
+    return b"" not in offered and len(set(offered)) == len(offered)
+
+
+_MUST_HAVE = (_has_host, _has_key, _has_one_origin, _has_protocols)
+"""What makes a handshake sound, besides its ``Upgrade``, ``Connection`` and version."""
+
+
 class SocketResource(Resource):
     """
     ``/socket/websocket``: refuses a request with a problem, or upgrades it.
@@ -167,8 +203,8 @@ class SocketResource(Resource):
         if header(request, b"sec-websocket-version") != "13":
             request.setHeader(b"sec-websocket-version", b"13")
             return write_problem(request, 426, "upgrade_required", "The WebSocket's version is 13")
-        sound = _has_token(request, b"connection", "upgrade") and _has_host(request)
-        if not sound or not _has_key(request):
+        is_upgrade = _has_token(request, b"connection", "upgrade")
+        if not is_upgrade or not all(has(request) for has in _MUST_HAVE):
             return write_problem(request, 400, "bad_request", "The handshake is malformed")
         token = next(iter(parameters(request, b"token")), None)
         return answer_when(
@@ -182,7 +218,7 @@ class SocketResource(Resource):
         # The HTTP channel is its transport's producer until now; the outlet will be.
         channel: Any = request.channel
         channel.transport.unregisterProducer()
-        rendered: bytes | int = self._factory.upgrade(admission).render(request)
+        rendered = self._factory.upgrade(request, admission)
         channel.leave()
         channel.requests.clear()  # each request has the channel
         return rendered

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha1
 from typing import Any
 
 import txaio
@@ -29,6 +31,14 @@ _HANDSHAKE_STATE = (
     "http_response_data",
     "http_status_line",
     "trackedTimings",
+)
+
+_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What RFC 6455, 4.2.2 has appended to a client's key."""
+
+_SWITCHING = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+    b"%bSec-WebSocket-Accept: %b\r\n\r\n"
 )
 
 _TEXT = 0x81
@@ -92,6 +102,8 @@ class SocketProtocol(WebSocketServerProtocol):
 
     transport_name = "websocket"
 
+    websocket_version = 13
+
     # A peer's mistake is no news: Autobahn tells of each as a warning.
     log = txaio.make_logger(level="error")  # type: ignore[attr-defined]  # comes with a framework
 
@@ -118,10 +130,33 @@ class SocketProtocol(WebSocketServerProtocol):
         self.admission = admission
         self.address = admission.address
 
+    def open(self, transport: Any, key: bytes) -> None:
+        """
+        Open on the transport of a client whose handshake was read, and accepted without extensions.
+
+        :param key: its ``Sec-WebSocket-Key``.
+        """
+        self.openHandshakeTimeout = 0
+        self.transport = transport
+        self.connected = 1
+        self._connectionMade()
+        self._set_no_delay()
+        accept = b64encode(sha1(key + _MAGIC, usedforsecurity=False).digest())
+        protocol = self.admission.subprotocol
+        chosen = b"" if protocol is None else b"Sec-WebSocket-Protocol: %b\r\n" % protocol.encode()
+        transport.write(_SWITCHING % (chosen, accept))
+        self.state = self.STATE_OPEN
+        self.inside_message, self.current_frame = False, None
+        transport.resumeProducing()
+        self._opened()
+
     # Twisted's and Autobahn's calls
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        self._set_no_delay()
+
+    def _set_no_delay(self) -> None:
         # Autobahn reads its tcpNoDelay option before it has set it, and swallows the error.
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
@@ -130,6 +165,12 @@ class SocketProtocol(WebSocketServerProtocol):
         return self.admission.subprotocol
 
     def onOpen(self) -> None:
+        self._opened()
+        # What the handshake needed is of no use any more: 1.5 KB for each connection.
+        for name in _HANDSHAKE_STATE:
+            setattr(self, name, None)
+
+    def _opened(self) -> None:
         self.outlet = self._make_outlet()
         self.connection = self.factory.connections.make(
             self.outlet, self.close, self.admission.budget, self.admission.principal
@@ -137,9 +178,6 @@ class SocketProtocol(WebSocketServerProtocol):
         if self._perMessageCompress is not None:
             # No more than a frame is ever inflated.
             self.maxFramePayloadSize = self.maxMessagePayloadSize = self.factory.max_frame_bytes
-        # What the handshake needed is of no use any more: 1.5 KB for each connection.
-        for name in _HANDSHAKE_STATE:
-            setattr(self, name, None)
         self.factory.clients.add(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
