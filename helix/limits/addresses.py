@@ -34,6 +34,7 @@ UNIX = "unix"
 Network = IPv4Network | IPv6Network
 
 
+@lru_cache(maxsize=1024)
 def _parse(text: str) -> IPv4Address | IPv6Address:
     """
     Read an address without a zone; an IPv4 address in IPv6 notation becomes an IPv4 address.

@@ -8,6 +8,7 @@ from typing import Any
 
 import txaio
 from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.protocol import WebSocketProtocol
 from autobahn.websocket.types import ConnectionRequest
 from autobahn.websocket.xormasker import create_xor_masker
 from twisted.internet.interfaces import IDelayedCall, ISSLTransport, ITCPTransport
@@ -139,7 +140,7 @@ class SocketProtocol(WebSocketServerProtocol):
         self.openHandshakeTimeout = 0
         self.transport = transport
         self.connected = 1
-        self._connectionMade()
+        WebSocketProtocol._connectionMade(self)
         self._set_no_delay()
         accept = b64encode(sha1(key + _MAGIC, usedforsecurity=False).digest())
         protocol = self.admission.subprotocol
@@ -181,7 +182,8 @@ class SocketProtocol(WebSocketServerProtocol):
         self.factory.clients.add(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
+        # What is between makes texts for the log that nobody sees.
+        WebSocketProtocol._connectionLost(self, reason)  # type: ignore[arg-type]  # as the rest does
         self._end_rest()
         # These hold the protocol as their results: garbage in circles is collected late.
         self.is_open = self.is_closed = None
