@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -61,6 +61,22 @@ SMALL = {
 
 class AskedFor(Exception):
     """A fault that a run makes."""
+
+
+class Reader(Protocol):
+    """A client in document mode, as far as it shows a document."""
+
+    @property
+    def epoch(self) -> str | None:
+        """Of the log that it shows."""
+
+    @property
+    def version(self) -> int:
+        """That it shows."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """That it shows."""
 
 
 @attrs.define(eq=False)
@@ -464,7 +480,7 @@ class Convergence:
             fault.raiseException()
 
     @property
-    def _readers(self) -> Sequence[Replica]:
+    def _readers(self) -> Sequence[Reader]:
         """Who is to be shown the flow when all is at rest."""
         return self.replicas
 

@@ -14,14 +14,18 @@ come comes within `Several.RESTS_WITHIN`, though the broker may be as bad as bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
 from typing import Any
 
 import attrs
+from twisted.internet.task import Clock
 
-from tests.seeded.convergence import Convergence, Node
+from tests.seeded.convergence import Convergence, Node, Reader
 from tests.seeded.fates import Author
+from tests.seeded.fuzzclients import FuzzClient
 from tests.seeded.guests import Guest
+from tests.seeded.programs import PATIENCE, Program
 from tests.seeded.replicas import Replica
 from tests.support.badbus import ALL_MANNERS, BadBroker, BadBus
 from tests.support.heldstore import LateStore
@@ -57,6 +61,8 @@ class Several(Convergence):
 
     def __init__(self, seed: int, make_world: Callable[..., World]) -> None:
         self.rested_after = 0
+        self.programs: list[Program] = []
+        self._clock = Clock()
         self._now = 0.0
         super().__init__(seed, make_world)
         self._forgetful *= self.random.choice([1, 3, 10])
@@ -92,6 +98,11 @@ class Several(Convergence):
         super()._add_people()
         for _ in range(self.random.randrange(4)):
             self._add_replica(self._new_author())
+        for _ in range(self.random.randrange(3)):
+            waits = Random(self.random.random())
+            self.programs.append(
+                Program(author=self._new_author(), clock=self._clock, random=waits)
+            )
 
     def _make_nodes(self) -> list[Node]:
         self.bus = BadBus(self.random, self.random.choice(ALL_MANNERS))
@@ -132,6 +143,7 @@ class Several(Convergence):
     def _pass(self, seconds: float) -> None:
         """Time passes, for all alike."""
         self._now += seconds
+        self._clock.advance(seconds)
         while seconds > 0:
             for node in self.nodes:
                 node.world.clock.advance(min(seconds, STEP))
@@ -236,6 +248,23 @@ class Several(Convergence):
             self._go_back()
             self._edit()
         super()._come_to_rest()
+
+    def _ease(self) -> None:
+        super()._ease()
+        self._clock.advance(PATIENCE)
+
+    @property
+    def clients(self) -> list[FuzzClient]:
+        return [*super().clients, *self.programs]
+
+    @property
+    def _readers(self) -> Sequence[Reader]:
+        return [*self.replicas, *self.programs]
+
+    def _check(self) -> None:
+        for program in self.programs:
+            program.settle()
+        super()._check()
 
     def _learn(self) -> None:
         """The nodes find out by themselves."""
