@@ -164,8 +164,10 @@ def _store(text: str) -> str:
 def _broker(text: str) -> str:
     if text not in ("auto", "none", "postgresql"):
         kind, _, place = text.partition("://")
-        if kind not in ("postgresql", "postgres") or not place:
-            raise ValueError("auto, none, postgresql or postgresql://USER@HOST/DATABASE is wanted")
+        if kind not in ("postgresql", "postgres", "redis", "rediss") or not place:
+            raise ValueError(
+                "auto, none, postgresql, postgresql://USER@HOST/DATABASE or redis://HOST is wanted"
+            )
     return text
 
 
@@ -310,7 +312,8 @@ SETTINGS: Sequence[Setting] = (
         _broker,
         "How the nodes on one PostgreSQL store tell each other at once what was done: postgresql, "
         "by that database, or by an address of its own of the same database, around a pooler; "
-        "none. auto: postgresql where that is the store.",
+        "redis://USER:PASSWORD@HOST, or rediss:// with TLS, by Redis or Valkey; none. auto: "
+        "postgresql where that is the store.",
         secret=True,
     ),
     Setting(

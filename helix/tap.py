@@ -443,7 +443,8 @@ def _make_server(config: Config, reactor: Any) -> Server:
     except (HelixError, ValueError) as error:
         raise SystemExit(f"{_program()}: --store: {error}") from None
     try:
-        broker = None if config.broker_url is None else open_broker(config.broker_url, reactor)
+        url = config.broker_url
+        broker = None if url is None else open_broker(url, reactor, store, SystemRandom())
     except HelixError as error:
         raise SystemExit(f"{_program()}: --broker: {error}") from None
     editor = EditorFiles.load(files("helix").joinpath("editor"))

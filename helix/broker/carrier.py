@@ -204,8 +204,8 @@ class Carrier:
                 self._end(link)
 
     def _complain(self, trouble: str) -> None:
-        """Say what fails, once until it works."""
-        if trouble != self._trouble and not self._is_stopping:
+        """Say what fails first, until it works; what follows from that is no news."""
+        if not self._trouble and not self._is_stopping:
             self._trouble = trouble
             self._log.warn("{trouble}", trouble=trouble)
 

@@ -53,7 +53,7 @@ class Echo:
 
         :return: whether it is the one that was sent last.
         """
-        if message != self._awaited:
+        if not self._awaited or message != self._awaited:
             return False
         self._awaited = b""
         self._wait(ECHO_SECONDS, self._want)

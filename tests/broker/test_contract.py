@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,10 +15,17 @@ from zope.interface.verify import verifyObject
 
 from helix.broker.opening import open_broker
 from helix.interfaces import IBroker, IBrokerListener
+from helix.store.memory import MemoryStore
 from tests.support.bus import Bus
 from tests.support.postgres import shared_server
+from tests.support.valkey import SERVERS, shared_valkey
 
 reactor: Any = the_reactor  # a module, as far as types go
+
+STORE = MemoryStore()
+"""What the nodes share, as far as brokers care."""
+
+STORE.start()
 
 
 @implementer(IBrokerListener)
@@ -54,6 +62,14 @@ async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
         await deferLater(reactor, 0.005)
 
 
+def new_place(kind: str) -> str:
+    """The URL of a broker that nobody else uses."""
+    if kind == "postgresql":
+        return shared_server().make_schema()
+    server = shared_valkey(kind)
+    return server.url(server.number())
+
+
 class Party:
     """Brokers that reach each other, and who listens at them."""
 
@@ -72,14 +88,19 @@ class Party:
         return broker, ear
 
 
-@async_yield_fixture(params=["local", "postgresql"])
+def opened(url: str) -> IBroker:
+    """The broker that a URL names, for nodes on one store."""
+    return open_broker(url, reactor, STORE, Random())
+
+
+@async_yield_fixture(params=["local", "postgresql", *SERVERS])
 async def party(request: pytest.FixtureRequest) -> AsyncIterator[Party]:
     if request.param == "local":
         bus = Bus()
         party = Party(lambda: bus.broker(reactor))
     else:
-        url = shared_server().make_schema()
-        party = Party(lambda: open_broker(url, reactor))
+        url = new_place(request.param)
+        party = Party(lambda: opened(url))
     yield party
     for broker in party.brokers:
         await broker.stop()

@@ -1,8 +1,9 @@
-"""Two daemons on one PostgreSQL. (docs/spec.md, NOD12 to NOD14)"""
+"""Two daemons on one PostgreSQL. (docs/spec.md, NOD12 to NOD14, NOD27)"""
 
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import Daemon, run_twistd, start_daemon
-from tests.support.postgres import PostgresServer, postgres_server, url
+from tests.support.postgres import PostgresServer, postgres_server, shared_server, url
 from tests.support.rawsocket import RawWebSocket
+from tests.support.valkey import ValkeyServer, mortal_valkey, shared_valkey
 from tests.support.watched import eventually, faults_in, get, metric, rest
 
-__all__ = ["postgres_server", "start_daemon", "url"]
+__all__ = ["mortal_valkey", "postgres_server", "start_daemon", "url"]
 
 StartDaemon = Callable[..., Daemon]
 
@@ -42,12 +44,47 @@ def read_title(member: RawWebSocket) -> str:
             return str(message[4]["entries"][-1]["patch"]["title"])
 
 
+class PostgresCarries:
+    """Messages go over the store's own database."""
+
+    options: tuple[str, ...] = ()
+
+    def cut(self) -> int:
+        """Cut the connections of all brokers, and tell how many there were."""
+        ends = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {BROKERS}"
+        return len(shared_server().execute(ends))
+
+
+class RedisCarries:
+    """They go over a server of Redis or Valkey."""
+
+    def __init__(self, server: ValkeyServer) -> None:
+        self.server = server
+        self.options = ("--broker", server.url(server.number()))
+
+    def cut(self) -> int:
+        """Cut the connections of all brokers, and tell how many there were."""
+        clients = self.server.ask("CLIENT", "LIST").splitlines()
+        ids = [re.findall(r"\bid=(\d+)", one)[0] for one in clients if "name=helix-broker" in one]
+        return sum(self.server.ask("CLIENT", "KILL", "ID", one) for one in ids)
+
+
+Carries = PostgresCarries | RedisCarries
+
+
+@pytest.fixture(params=["postgresql", "valkey", "redis6"])
+def carries(request: pytest.FixtureRequest) -> Carries:
+    if request.param == "postgresql":
+        return PostgresCarries()
+    return RedisCarries(shared_valkey(request.param))
+
+
 @pytest.fixture
-def nodes(start_daemon: StartDaemon, url: str) -> Iterator[tuple[Daemon, Daemon]]:
-    nodes = start_daemon("--store", url), start_daemon("--store", url)
+def nodes(start_daemon: StartDaemon, url: str, carries: Carries) -> Iterator[tuple[Daemon, Daemon]]:
+    nodes = [start_daemon("--store", url, *carries.options) for _ in range(2)]
     for node in nodes:
         eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
-    yield nodes
+    yield nodes[0], nodes[1]
     for node in nodes:
         assert not faults_in(node.log)
 
@@ -77,14 +114,13 @@ def test_nod14_an_edit_on_one_node_is_seen_on_the_other_at_once(
 
 
 def test_nod14_nodes_converge_while_the_broker_is_cut_off_and_after(
-    nodes: tuple[Daemon, Daemon], postgres_server: PostgresServer
+    nodes: tuple[Daemon, Daemon], carries: Carries
 ) -> None:
     here, there = nodes
     rest(here, "POST", "/flows", {"id": "f", "document": {"title": "Old"}})
     with join(here, "ada") as ada, join(there, "bob") as bob:
         for number in range(5):
-            ends = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {BROKERS}"
-            assert len(postgres_server.execute(ends)) >= 2
+            assert carries.cut() >= 2
             began = time.monotonic()
             rest(here, "PATCH", "/flows/f", {"title": f"a{number}"})
             assert read_title(bob) == f"a{number}"
@@ -101,6 +137,26 @@ def test_nod14_nodes_converge_while_the_broker_is_cut_off_and_after(
         assert documents[0] == documents[1]
 
 
+def test_nod27_edits_cross_while_valkey_restarts(
+    start_daemon: StartDaemon, url: str, mortal_valkey: ValkeyServer
+) -> None:
+    options = ("--store", url, "--broker", mortal_valkey.url())
+    here, there = start_daemon(*options), start_daemon(*options)
+    rest(here, "POST", "/flows", {"id": "f", "document": {"title": "Old"}})
+    with join(there, "bob") as bob:
+        for number, step in enumerate([lambda: None, mortal_valkey.stop, mortal_valkey.start]):
+            step()
+            up = number != 1
+            for node in (here, there):
+                eventually(lambda: metric(node, "helix_broker_up") == up, "it knows")  # noqa: B023
+            status = json.loads(get(there, "/api/status")[1])
+            assert status["broker"] == ("up" if up else "away")
+            rest(here, "PATCH", "/flows/f", {"title": f"a{number}"})
+            assert read_title(bob) == f"a{number}"
+    for node in (here, there):
+        assert not faults_in(node.log)
+
+
 def test_nod12_without_a_broker_there_is_no_connection_for_it(
     start_daemon: StartDaemon, url: str, postgres_server: PostgresServer
 ) -> None:
@@ -114,15 +170,21 @@ def test_nod12_without_a_broker_there_is_no_connection_for_it(
 
 
 @pytest.mark.parametrize("store", ["memory:", "sqlite:flows.db"])
-def test_nod12_a_broker_needs_a_store_that_nodes_share(tmp_path: Path, store: str) -> None:
-    ended = run_twistd(tmp_path, "--store", store, "--broker", "postgresql")
+@pytest.mark.parametrize("broker", ["postgresql", "redis://u:secret@h"])
+def test_nod12_a_broker_needs_a_store_that_nodes_share(
+    tmp_path: Path, store: str, broker: str
+) -> None:
+    ended = run_twistd(tmp_path, "--store", store, "--broker", broker)
     assert ended.returncode == 1
     assert ended.stderr.startswith("twistd helix: --broker: it needs --store postgresql://")
     assert ended.stderr.count("\n") == 1
 
 
-def test_nod12_an_address_of_the_broker_shows_no_password(tmp_path: Path) -> None:
-    options = ("--store", "postgresql://a@b/c", "--broker", "postgresql://u:secret@x@y/z")
+@pytest.mark.parametrize(
+    "address", ["postgresql://u:secret@x@y/z", "redis://u:secret@x/y", "redis:secret"]
+)
+def test_nod12_an_address_of_the_broker_shows_no_password(tmp_path: Path, address: str) -> None:
+    options = ("--store", "postgresql://a@b/c", "--broker", address)
     ended = run_twistd(tmp_path, *options)
     assert ended.returncode == 1
     assert ended.stderr.startswith("twistd helix: --broker: ")
