@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from enum import Enum
+from typing import Any, Generic, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -19,10 +20,14 @@ from helix.records import (
     HeadQuery,
     LogEnd,
     NamedVersion,
+    OpenFlow,
+    OpenFlows,
     SignIn,
     StoredFlow,
     Summary,
 )
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -463,8 +468,57 @@ class IBrokerListener(Interface):
         """They aren't any more."""
 
 
+class Way(Enum):
+    """
+    How members in relay mode are sent something.
+
+    ``UNREAD``: as JSON of any content. ``SHOWN``: as JSON that shows the flow as it isn't stored.
+    ``EDITED``: as JSON that shows a version of the document. ``BINARY``: as any bytes.
+    """
+
+    UNREAD = "unread"
+    SHOWN = "shown"
+    EDITED = "edited"
+    BINARY = "binary"
+
+
+@attrs.frozen
+class Relayed:
+    """
+    What members in relay mode are sent.
+
+    :ivar changes: as it is sent, byte for byte.
+    :ivar epoch: of what was edited: the log's, as the next two.
+    :ivar version: that is shown.
+    :ivar chain: at that version.
+    """
+
+    way: Way
+    changes: bytes
+    epoch: str = ""
+    version: int = 0
+    chain: bytes = b""
+
+
+@attrs.frozen
+class Gathered(Generic[T]):
+    """
+    What other nodes have answered.
+
+    :ivar answers: of those that have something to say.
+    :ivar is_complete: whether all others have answered, as far as is known which there are.
+    """
+
+    answers: Sequence[T] = ()
+    is_complete: bool = True
+
+
 class IOtherNodes(Interface):
-    """The other nodes on the same store, which are told what was done here."""
+    """
+    The other nodes on the same store, which are told what was done here.
+
+    What they are asked they have a second to answer; these Deferreds never fail.
+    """
 
     def opened(flow_id: str) -> None:
         """A flow is open here: what others do to it matters."""
@@ -483,3 +537,23 @@ class IOtherNodes(Interface):
 
     def named(flow_id: str, epoch: str, told: bytes) -> None:
         """A version was named, or its name removed: what members are told, JSON."""
+
+    def relayed(flow_id: str, relayed: Relayed) -> None:
+        """
+        Members in relay mode were sent something, which those on other nodes are sent too. It is
+        lost where it is larger than a message may be, or a node isn't heard.
+        """
+
+    def close(flow_id: str, by: str) -> Deferred[Gathered[int]]:
+        """
+        End the sessions of a flow by force, where there are any.
+
+        :param by: who does so, as a name to show.
+        :return: a Deferred of how many members each had.
+        """
+
+    def open_flow(flow_id: str) -> Deferred[Gathered[OpenFlow]]:
+        """Ask who has a flow open."""
+
+    def open_flows(after: str, limit: int) -> Deferred[Gathered[OpenFlows]]:
+        """Ask for the pages of flows that are open, as `OpenFlows` has them."""

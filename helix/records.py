@@ -1,4 +1,4 @@
-"""The records of a stored flow: log entries, the head, and the result of a load."""
+"""The records of flows: of stored ones log entries, the head and the result of a load."""
 
 from __future__ import annotations
 
@@ -106,6 +106,33 @@ class LogEnd(msgspec.Struct, frozen=True, gc=False):
     version: int
     chain: bytes
     is_deleted: bool
+
+
+class OpenFlow(msgspec.Struct, frozen=True, gc=False):
+    """
+    A flow that somebody has open, on one node or several.
+
+    :ivar client_count: its members.
+    :ivar started_at: since when, Unix seconds.
+    :ivar last_activity: when a member last joined, left, changed something or was seen to move,
+        likewise.
+    """
+
+    flow_id: str
+    client_count: int
+    started_at: float
+    last_activity: float
+
+
+class OpenFlows(msgspec.Struct, frozen=True):
+    """
+    A page of flows that somebody has open, by their ids.
+
+    :ivar is_more: whether others follow.
+    """
+
+    flows: list[OpenFlow]
+    is_more: bool
 
 
 class NamedVersion(msgspec.Struct, frozen=True, gc=False):

@@ -284,7 +284,9 @@ def build_server(
                 apart,
             ),
             b"templates": TemplateRoutes(library),
-            b"keys": KeyRoutes(store, api_keys, wall, random, config.lets_anyone_in),
+            b"keys": KeyRoutes(
+                store, api_keys, wall, random, config.lets_anyone_in, access.announce
+            ),
             b"guests": GuestRoutes(Doorkeeper(store, passwords, wall), guests, visitors),
         },
         SharingRoutes(rest_access, access, store.access, passwords, visitors, wall),
@@ -293,6 +295,7 @@ def build_server(
             sign_ins,
             cookies,
             telemetry,
+            access.announce,
         ),
         visitors,
         gate,

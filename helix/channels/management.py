@@ -20,6 +20,7 @@ from helix.errors import (
     SessionNotFound,
     UnknownEvent,
 )
+from helix.flows.everywhere import SessionsEverywhere
 from helix.flows.service import FlowSessionService
 from helix.sharing.service import AccessService
 
@@ -45,7 +46,7 @@ class ManagementChannel:
 
     user_name = ""
 
-    __slots__ = ("_access", "_delete", "_port", "_service")
+    __slots__ = ("_access", "_delete", "_port", "_sessions")
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class ManagementChannel:
         access: AccessService,
         delete: Delete | None = None,
     ) -> None:
-        self._service = service
+        self._sessions = SessionsEverywhere(service)
         self._access = access
         self._port = port
         self._delete = delete
@@ -82,20 +83,20 @@ class ManagementChannel:
             return _closed(0)
         by = self._port.user_name
         if self._delete is None:
-            return self._close(flow_id, by)
-        session = self._service.get(flow_id)
-        count = 0 if session is None else session.client_count
+            return await self._close(flow_id, by)
+        counted = Deferred.fromCoroutine(self._sessions.client_count(flow_id))
         try:
             await self._delete(flow_id, by)
         except FlowNotFound:  # one that isn't stored may still be open
-            return self._close(flow_id, by)
-        return _closed(count)
+            return await self._close(flow_id, by)
+        return _closed((await counted).value)
 
-    def _close(self, flow_id: str, by: str) -> bytes:
+    async def _close(self, flow_id: str, by: str) -> bytes:
         try:
-            return _closed(self._service.close(flow_id, by))
+            closed = await self._sessions.close(flow_id, by)
         except SessionNotFound:
             return _closed(0)
+        return _closed(closed.value)
 
     def decide_again(self) -> None:
         """Each push asks what the client may do."""

@@ -30,7 +30,7 @@ from helix.errors import (
 from helix.flows.farewell import End
 from helix.flows.joining import Joined, Past
 from helix.flows.session import FlowSession, Surroundings
-from helix.interfaces import IFlowStore, IMember
+from helix.interfaces import IFlowStore, IMember, IOtherNodes, Relayed, Way
 from helix.log.edits import Accepted, FlowState, Permit, Submission
 from helix.log.live_log import LiveLog
 from helix.log.remote_writes import News
@@ -143,6 +143,11 @@ class FlowSessionService(Service):
     def store(self) -> IFlowStore:
         """Where the flows are kept."""
         return self._logs.store
+
+    @property
+    def nodes(self) -> IOtherNodes:
+        """The other nodes on the same store."""
+        return self._logs.nodes
 
     async def join(self, flow_id: str, member: IMember, may_create: bool = True) -> FlowSession:
         """
@@ -272,15 +277,17 @@ class FlowSessionService(Service):
 
     def broadcast(self, flow_id: str, changes: bytes, permit: Permit | None = None) -> int:
         """
-        Broadcast ``changes`` (JSON) to the members of a flow as a ``flow_update``. Nothing of them
-        is stored.
+        Broadcast ``changes`` (JSON) to the members of a flow as a ``flow_update``, those on other
+        nodes too. Nothing of them is stored.
 
-        :param permit: judges how what they show differs from the document.
-        :return: how many members those are; none where the flow has no session.
+        :param permit: judges how what they show differs from the document, if the flow has a
+            session here.
+        :return: how many members on this node those are.
         :raises Forbidden: when they aren't permitted; nobody is told of them.
         """
         session = self._sessions.get(flow_id)
         if session is None:
+            self.nodes.relayed(flow_id, Relayed(Way.SHOWN, changes))
             return 0
         if permit is not None:
             self.guard(session, session.check_shown, changes, permit)
@@ -292,6 +299,26 @@ class FlowSessionService(Service):
             told = self.guard(session, session.change, changes)
         told.addErrback(lambda failure: self._log.failure("A broadcast failed", failure))
         return count
+
+    async def check_shown(self, flow_id: str, changes: bytes, permit: Permit) -> None:
+        """
+        Check ``changes`` for `broadcast` where the flow has no session here: it gets one.
+
+        :raises Forbidden: when they aren't permitted.
+        :raises HelixError: when the flow can't be opened.
+        """
+        session = await self._opened(flow_id)
+        session.hold()
+        try:
+            self.guard(session, session.check_shown, changes, permit)
+        finally:
+            session.release()
+
+    def hear_relayed(self, flow_id: str, relayed: Relayed) -> None:
+        """Take what relay members on another node were sent, if the flow is open."""
+        session = self._sessions.get(flow_id)
+        if session is not None:
+            self.guard(session, session.hear_relayed, relayed)
 
     def get(self, flow_id: str) -> FlowSession | None:
         """The live session of a flow, if there is one."""

@@ -19,7 +19,7 @@ from helix.flows.beginnings import Beginnings
 from helix.flows.farewell import REJOIN, REPLACED, End, Farewell
 from helix.flows.joining import Joined, Joining, Past
 from helix.flows.lifetime import Lifetime
-from helix.interfaces import IMember
+from helix.interfaces import IMember, Relayed
 from helix.log.commit_loop import CommitLoop
 from helix.log.edits import Accepted, FlowState, Permit, Submission
 from helix.log.live_log import LiveLog
@@ -439,6 +439,11 @@ class FlowSession:
         self._check_alive()
         self._lifetime.touch()
         return self._relays.change_binary(data)
+
+    def hear_relayed(self, relayed: Relayed) -> None:
+        """Send relay members what those on another node were sent."""
+        if self.end_reason is None:
+            self._relays.hear(relayed)
 
     # the end
 

@@ -321,9 +321,10 @@ class CommitLoop:
         return not self._closed
 
     def _appended(self, _: object, group: CommitGroup) -> None:
-        # Also where nobody waits for it: the members on other nodes do.
-        self._settings.nodes.appended(self.log.flow_id, self.log.epoch, group.entries)
+        epoch = self.log.epoch
         if not self._append_ended():
+            # Nobody waits for it here any more, but the members on other nodes do.
+            self._settings.nodes.appended(self.log.flow_id, epoch, group.entries)
             return
         self._group = None
         self._conflicts = 0
@@ -335,6 +336,8 @@ class CommitLoop:
         corked = group.cork()
         try:
             self._acknowledge(group)
+            # After what was told of them meanwhile: who hears of both in this order can tell that.
+            self._settings.nodes.appended(self.log.flow_id, epoch, group.entries)
             if not self._closed:
                 self._follower.committed(group.entries)
         finally:

@@ -8,6 +8,7 @@ from time import perf_counter
 
 import attrs
 import msgspec
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from zope.interface import implementer
@@ -23,10 +24,10 @@ from helix.documents.document import (
 )
 from helix.documents.encoding import encode_in_parts
 from helix.errors import FlowDeleted, StoreCorrupt
-from helix.interfaces import IFlowStore, IOtherNodes
+from helix.interfaces import Gathered, IFlowStore, IOtherNodes, Relayed
 from helix.limits.apart import Apart, at_once
 from helix.log.edits import FlowState
-from helix.records import Entry, StoredFlow
+from helix.records import Entry, OpenFlow, OpenFlows, StoredFlow
 
 HERE_BYTES = 512 * 1024
 """Of JSON that are made a document, or part of other JSON, within a turn; more in a thread."""
@@ -77,6 +78,21 @@ class Alone:
 
     def named(self, flow_id: str, epoch: str, told: bytes) -> None:
         """Likewise."""
+
+    def relayed(self, flow_id: str, relayed: Relayed) -> None:
+        """Likewise."""
+
+    def close(self, flow_id: str, by: str) -> Deferred[Gathered[int]]:
+        """Nobody answers."""
+        return succeed(Gathered())
+
+    def open_flow(self, flow_id: str) -> Deferred[Gathered[OpenFlow]]:
+        """Likewise."""
+        return succeed(Gathered())
+
+    def open_flows(self, after: str, limit: int) -> Deferred[Gathered[OpenFlows]]:
+        """Likewise."""
+        return succeed(Gathered())
 
 
 ALONE = Alone()

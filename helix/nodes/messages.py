@@ -7,12 +7,13 @@ understand, or ignore, each other. New members of a message are no new version.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import msgspec
 
 from helix.chain import chain_text, parse_chain
+from helix.interfaces import Relayed, Way
 from helix.log.remote_writes import News
 from helix.nodes import people
 from helix.nodes.people import People
@@ -55,6 +56,17 @@ class _Name(Start, gc=False):
 
     epoch: str
     told: msgspec.Raw
+
+
+class _Relay(Start, omit_defaults=True, gc=False):
+    """``relay``: members in relay mode are sent something."""
+
+    way: str
+    changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # JSON, or else:
+    data: bytes = b""  # of which JSON has base64
+    epoch: str = ""
+    version: int = 0
+    chain: str = ""
 
 
 class _Part(Start, gc=False):
@@ -147,7 +159,7 @@ class Answer:
     body: bytes
 
 
-Message = News | Deleted | Name | Look | Part | Question | Answer | People
+Message = News | Deleted | Name | Relayed | Look | Part | Question | Answer | People
 
 LOOKS = ("flow", "access", "lost", "here", "leaving")
 
@@ -156,6 +168,7 @@ _decode_start = msgspec.json.Decoder(Start).decode
 _decode_log = msgspec.json.Decoder(_Log).decode
 _decode_deleted = msgspec.json.Decoder(_Deleted).decode
 _decode_name = msgspec.json.Decoder(_Name).decode
+_decode_relay = msgspec.json.Decoder(_Relay).decode
 _decode_part = msgspec.json.Decoder(_Part).decode
 _decode_question = msgspec.json.Decoder(_Question).decode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
@@ -184,6 +197,19 @@ def encode_deleted(node: str, by: str) -> bytes:
 def encode_name(node: str, epoch: str, told: bytes) -> bytes:
     """Tell that a version was named."""
     return _encode(_Name(VERSION, node, "name", epoch, msgspec.Raw(told)))
+
+
+def encode_relayed(node: str, relayed: Relayed) -> bytes:
+    """Tell what members in relay mode are sent."""
+    message = _Relay(VERSION, node, "relay", relayed.way.value)
+    if relayed.way is Way.BINARY:
+        message.data = relayed.changes
+    else:
+        message.changes = msgspec.Raw(relayed.changes)
+    if relayed.way is Way.EDITED:
+        message.epoch, message.version = relayed.epoch, relayed.version
+        message.chain = chain_text(relayed.chain)
+    return _encode(message)
 
 
 def encode_look(node: str, kind: str) -> bytes:
@@ -249,9 +275,20 @@ def _read(kind: str, message: bytes) -> Message:
     if kind == "answer":
         answer = _decode_answer(message)
         return Answer(answer.number, bytes(answer.body))
-    if kind in people.READERS:
-        return people.READERS[kind](message)
+    if kind in _READERS:
+        return _READERS[kind](message)
     raise Ignored("kind")
+
+
+def _relayed(message: bytes) -> Relayed:
+    told = _decode_relay(message)
+    way = Way(told.way)
+    changes = told.data if told.changes is msgspec.UNSET else told.changes
+    chain = parse_chain(told.chain) if way is Way.EDITED else b""
+    return Relayed(way, bytes(changes), told.epoch, told.version, chain)
+
+
+_READERS: dict[str, Callable[[bytes], Message]] = {"relay": _relayed, **people.READERS}
 
 
 def _outgoing(entry: Entry) -> _Entry:

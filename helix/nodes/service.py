@@ -13,8 +13,9 @@ from zope.interface import implementer
 
 from helix.errors import FlowNotFound, StoreError
 from helix.flows.service import FlowSessionService
-from helix.interfaces import IBroker, IBrokerListener
+from helix.interfaces import IBroker, IBrokerListener, Relayed
 from helix.log.remote_writes import News
+from helix.nodes.gathering import answer_from
 from helix.nodes.messages import (
     Answer,
     Deleted,
@@ -82,11 +83,16 @@ class NodeService(Service):
         self._asking: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
         access.on_change = telling.access_changed
+        answer_from(telling.asking, sessions)
+        neighbours = telling.neighbours
+        neighbours.on_found.append(self._count_nodes)
+        neighbours.on_gone.append(self._count_nodes)
 
     def startService(self) -> None:
         """Begin, with the store open."""
         super().startService()
         self._telemetry.emit("helix.broker.changed", {"up": 0})
+        self._count_nodes()
         self._broker.subscribe(EVERYONE)
         self._broker.subscribe(topic_of(self._telling.node))
         self._broker.start(self)
@@ -154,6 +160,8 @@ class NodeService(Service):
     def _take(self, topic: str, node: str, said: Message) -> None:
         if isinstance(said, News):
             self._sessions.hear(topic, said)
+        elif isinstance(said, Relayed):
+            self._sessions.hear_relayed(topic, said)
         elif isinstance(said, Question):
             self._telling.asking.asked(node, said)
         elif isinstance(said, Answer):
@@ -167,6 +175,11 @@ class NodeService(Service):
             self._look(topic, said)
         elif isinstance(said, People) and self._telling.neighbours.knows(node):
             self._rosters.take(topic, node, said)
+
+    def _count_nodes(self, _: str = "") -> None:
+        """Tell how many nodes are there, with this one."""
+        count = 1 + len(self._telling.neighbours.present)
+        self._telemetry.emit("helix.nodes.changed", {"nodes": count})
 
     def _look(self, topic: str, said: Look) -> None:
         if said.kind == "access":

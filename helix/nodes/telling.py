@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from helix.interfaces import IBroker, IOtherNodes
+from helix.interfaces import Gathered, IBroker, IOtherNodes, Relayed, Way
 from helix.nodes import messages
 from helix.nodes.asking import Asking
+from helix.nodes.gathering import Gathering
 from helix.nodes.neighbours import Neighbours
 from helix.nodes.post import Post
 from helix.nodes.showing import Showing
 from helix.nodes.topics import EVERYONE
-from helix.records import Entry
+from helix.records import Entry, OpenFlow, OpenFlows
 from helix.telemetry.events import Telemetry
 
 
@@ -48,6 +50,7 @@ class Telling:
         self.neighbours = Neighbours(clock)
         self.asking = Asking(self.post, self.neighbours, clock)
         self.showing = Showing(self.post, clock, wall)
+        self._gathering = Gathering(self.post, self.neighbours, self.asking)
 
     def opened(self, flow_id: str) -> None:
         self.post.subscribe(flow_id)
@@ -68,6 +71,21 @@ class Telling:
 
     def named(self, flow_id: str, epoch: str, told: bytes) -> None:
         self.post.send(flow_id, "name", messages.encode_name(self.node, epoch, told))
+
+    def relayed(self, flow_id: str, relayed: Relayed) -> None:
+        if relayed.way is Way.EDITED and not self.showing.shared.is_open(flow_id):
+            return  # who may have opened it just now finds the document
+        if self.post.is_up and self.neighbours.may_be:
+            self.post.send(flow_id, "relay", messages.encode_relayed(self.node, relayed))
+
+    def close(self, flow_id: str, by: str) -> Deferred[Gathered[int]]:
+        return self._gathering.close(flow_id, by)
+
+    def open_flow(self, flow_id: str) -> Deferred[Gathered[OpenFlow]]:
+        return self._gathering.open_flow(flow_id)
+
+    def open_flows(self, after: str, limit: int) -> Deferred[Gathered[OpenFlows]]:
+        return self._gathering.open_flows(after, limit)
 
     def access_changed(self) -> None:
         """Something was done to what flows give."""

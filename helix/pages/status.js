@@ -5,7 +5,10 @@ const PATIENCE = 5000; // milliseconds for an answer
 const KEPT = 60; // points of a line: two minutes
 const LATE = 50; // milliseconds of lag that are worth a look
 
-const BROKER = { none: "", up: ", hears other nodes", away: ", does not hear other nodes" };
+function others({ broker, nodes }) {
+  if (broker === "up") return nodes === 1 ? ", the only node" : `, one of ${nodes} nodes`;
+  return broker === "away" ? ", does not hear other nodes" : "";
+}
 
 const lines = { connections: [], sessions: [], patches: [], lag: [] };
 let before = null;
@@ -51,7 +54,7 @@ function show(now) {
   say("lag", lag.toFixed(1));
   say("version", now.version);
   say("uptime", duration(now.uptime));
-  say("broker", BROKER[now.broker]);
+  say("broker", others(now));
   byId("lag-tile").classList.toggle("late", lag > LATE);
   draw("connections", now.connections);
   draw("sessions", now.sessions);

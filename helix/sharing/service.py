@@ -269,11 +269,18 @@ class AccessService(Service):
 
         def changed(access: FlowAccess) -> FlowAccess:
             self._note(flow_id, access)
-            if self.on_change is not None:
-                self.on_change()
+            self.announce()
             return access
 
         return self._store.change(flow_id, edit, audited).addCallback(changed)
+
+    def announce(self) -> None:
+        """
+        Let other processes look at once: here something was done to access, or to credentials, and
+        is stored.
+        """
+        if self.on_change is not None:
+            self.on_change()
 
     # inside
 

@@ -43,6 +43,7 @@ EVENTS = (
     "helix.reactor.turned",
     "helix.clock.set",
     "helix.broker.changed",
+    "helix.nodes.changed",
     "helix.node.sent",
     "helix.node.received",
     "helix.node.ignored",

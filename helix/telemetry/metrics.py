@@ -136,6 +136,9 @@ class Metrics:
         self._broker = self._gauge("broker_up", "Whether other nodes are heard; NaN without any.")
         self._broker.set(nan)
         telemetry.subscribe("helix.broker.changed", self._broker_changed)
+        self._nodes = self._gauge("nodes", "Nodes that are there, with this one.")
+        self._nodes.set(1)
+        telemetry.subscribe("helix.nodes.changed", self._nodes_changed)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -169,6 +172,9 @@ class Metrics:
 
     def _broker_changed(self, _: str, measurements: Values, __: Values) -> None:
         self._broker.set(measurements["up"])  # type: ignore[arg-type]  # a number
+
+    def _nodes_changed(self, _: str, measurements: Values, __: Values) -> None:
+        self._nodes.set(measurements["nodes"])  # type: ignore[arg-type]  # a number
 
     def _delivered(self, _: str, measurements: Values, __: Values) -> None:
         self._broadcasts.inc(measurements["broadcasts"])  # type: ignore[arg-type]  # numbers all

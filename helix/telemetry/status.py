@@ -32,12 +32,15 @@ class ServerStatus:
         telemetry.subscribe("helix.reactor.turned", self._turned)
         self.broker = "none"
         telemetry.subscribe("helix.broker.changed", self._broker_changed)
+        self._nodes = 1
+        telemetry.subscribe("helix.nodes.changed", self._nodes_changed)
 
     def numbers(self) -> dict[str, float]:
         """
         Give them as they are now.
 
-        :return: ``connections``, ``sessions``, ``members``; ``patches``, stored since the start;
+        :return: ``connections``, ``sessions``, ``members``; ``nodes`` that are there, with this
+            one; ``patches``, stored since the start;
             ``uptime``, ``reactor_lag``, the newest, and ``reactor_lag_max``, the largest of the
             last one to two minutes, all in seconds.
         """
@@ -46,6 +49,7 @@ class ServerStatus:
             "connections": self._connections,
             "sessions": self._sessions,
             "members": self._members,
+            "nodes": self._nodes,
             "patches": self._patches,
             "reactor_lag": round(self._lag, 6),
             "reactor_lag_max": round(self._largest_lag, 6),
@@ -65,6 +69,9 @@ class ServerStatus:
 
     def _broker_changed(self, _: str, measurements: Values, __: Values) -> None:
         self.broker = "up" if measurements["up"] else "away"
+
+    def _nodes_changed(self, _: str, measurements: Values, __: Values) -> None:
+        self._nodes = measurements["nodes"]  # type: ignore[assignment]  # a number
 
     def _turned(self, _: str, measurements: Values, __: Values) -> None:
         self._lag = measurements["lag"]  # type: ignore[assignment]  # numbers both

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.web.http import NO_CONTENT
 from twisted.web.iweb import IRequest
 
@@ -23,6 +24,7 @@ from helix.errors import (
     MissingChanges,
     PatchTooLarge,
 )
+from helix.flows.everywhere import Known, SessionsEverywhere
 from helix.flows.library import FlowLibrary
 from helix.flows.service import FlowSessionService
 from helix.flows.version_names import VersionNames, parse_version_name
@@ -36,6 +38,7 @@ from helix.web.base_path import base_of
 from helix.web.etags import Conditions, digest_tag, tag_of
 from helix.web.flow_list import page_of, read_query
 from helix.web.representations import (
+    describe_completeness,
     describe_entry,
     describe_flow,
     describe_named,
@@ -141,7 +144,7 @@ class FlowRoutes:
         self._names = names
         self._visitors = visitors
         self._access = access
-        self._sessions = sessions
+        self._sessions = SessionsEverywhere(sessions)
         limits = library.limits
         largest = WHITE_SPACE * limits.max_document_bytes
         heaviest = limits.max_document_bytes // DOCUMENT_BYTES_PER_UNIT
@@ -339,17 +342,16 @@ class FlowRoutes:
     async def status(self, request: IRequest, flow_id: str) -> bytes:
         try:
             flow_id, _ = await self._check(request, flow_id, Right.READ)
-            session = self._sessions.get(flow_id)
+            found = await self._sessions.open_flow(flow_id)
         except InvalidFlowId:
-            session = None
-        return write_json(
-            request,
-            {
-                "active": session is not None,
-                "client_count": session.client_count if session else 0,
-                "last_activity": int(session.last_activity) if session else None,
-            },
-        )
+            found = Known(None, True)
+        flow = found.value
+        described = {
+            "active": flow is not None,
+            "client_count": flow.client_count if flow else 0,
+            "last_activity": int(flow.last_activity) if flow else None,
+        }
+        return write_json(request, described | describe_completeness(found))
 
     @app.route("/api/flows/<flow:flow_id>/sync", methods=["POST"])
     async def sync(self, request: IRequest, flow_id: str) -> bytes:
@@ -358,9 +360,12 @@ class FlowRoutes:
         changes = read_body(request, _SYNC, self._change).changes
         if changes is msgspec.UNSET:
             raise MissingChanges()
-        count = self._sessions.broadcast(flow_id, bytes(changes), permit)
-        message = f"Changes sent to {count} client{'' if count == 1 else 's'}"
-        return write_json(request, {"success": True, "message": message})
+        sending = self._sessions.broadcast(flow_id, bytes(changes), permit)
+        sent = await to_the_end(Deferred.fromCoroutine(sending))
+        message = f"Changes sent to {sent.value} client{'' if sent.value == 1 else 's'}"
+        return write_json(
+            request, {"success": True, "message": message} | describe_completeness(sent)
+        )
 
     # inside
 

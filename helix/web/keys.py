@@ -53,6 +53,7 @@ class KeyRoutes:
     :param random: makes keys; it can't be predicted.
     :param is_open: whether everybody may do everything here. Then nobody makes keys by REST: they
         would still count when that has changed.
+    :param announce: called when something was done to keys, and is stored.
     """
 
     app: Final = make_app()
@@ -64,12 +65,14 @@ class KeyRoutes:
         wall: Callable[[], float],
         random: Random,
         is_open: bool,
+        announce: Callable[[], object],
     ) -> None:
         self._store = store
         self._book = book
         self._wall = wall
         self._random = random
         self._is_open = is_open
+        self._announce = announce
         self._room = BodyAllowance(MAX_BODY_BYTES, MAX_BODY_BYTES // BYTES_PER_UNIT)
 
     @app.route("/api/keys", methods=["GET"])
@@ -96,7 +99,8 @@ class KeyRoutes:
         if self._is_open:
             raise Forbidden("Where everybody may do everything, helix keys create makes keys")
         audited = audit_creation(key, actor_of(principal_of(request)))
-        await to_the_end(self._store.credentials.add_key(key, audited))
+        added = self._store.credentials.add_key(key, audited)
+        await to_the_end(added.addCallback(lambda _: self._announce()))
         await self._book.refresh()
         return write_json(request, describe_key(key) | {"key": text}, 201)
 
@@ -108,7 +112,12 @@ class KeyRoutes:
         audited = audit_revocation(
             key_id, self._wall(), self._book.name_of(key_id), actor_of(principal_of(request))
         )
-        removed = self._store.credentials.remove_key(key_id, audited)
-        await to_the_end(removed.addCallback(lambda _: self._book.revoke(key_id)))
+
+        def removed(_: None) -> None:
+            self._book.revoke(key_id)
+            self._announce()
+
+        removing = self._store.credentials.remove_key(key_id, audited)
+        await to_the_end(removing.addCallback(removed))
         request.setResponseCode(NO_CONTENT)
         return b""

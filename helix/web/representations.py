@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from helix.chain import chain_text
 from helix.documents.templates import Template
+from helix.flows.everywhere import Known
 from helix.log.edits import FlowState
-from helix.records import Entry, FlowHead, NamedVersion, describe_author
+from helix.records import Entry, FlowHead, NamedVersion, OpenFlow, describe_author
 
 
 def describe_flow(head: FlowHead) -> dict[str, object]:
@@ -65,6 +68,21 @@ def describe_named(named: NamedVersion) -> dict[str, object]:
         "at": named.at,
     }
     return described | describe_author(named)
+
+
+def describe_completeness(known: Known[Any]) -> dict[str, object]:
+    """Say so where a node hasn't said its part."""
+    return {} if known.is_complete else {"complete": False}
+
+
+def describe_open_flow(flow: OpenFlow) -> dict[str, object]:
+    """Describe a flow that somebody has open."""
+    return {
+        "flow_id": flow.flow_id,
+        "client_count": flow.client_count,
+        "started_at": int(flow.started_at),
+        "last_activity": int(flow.last_activity),
+    }
 
 
 def outline_template(template: Template) -> dict[str, object]:

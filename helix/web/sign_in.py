@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import attrs
@@ -29,6 +30,8 @@ _AS_THEY_ARE = "/?&=%:@!$'()*+,;~[]"
 """What needs no encoding in an address's path and query, besides letters, digits and ``-_.``."""
 
 _log = Logger(namespace="helix.web")
+
+T = TypeVar("T")
 
 
 def own_path(target: str | None, base: BasePath = ROOT) -> str:
@@ -70,6 +73,7 @@ class SignInRoutes:
 
     :param ways: besides signing in.
     :param sign_ins: signs people in; ``None`` where they can't.
+    :param announce: called when sessions have ended, and that is stored.
     """
 
     app: Final = make_app()
@@ -82,12 +86,18 @@ class SignInRoutes:
     """How the addresses of the routes begin."""
 
     def __init__(
-        self, ways: Ways, sign_ins: SignIns | None, cookies: Cookies, telemetry: Telemetry
+        self,
+        ways: Ways,
+        sign_ins: SignIns | None,
+        cookies: Cookies,
+        telemetry: Telemetry,
+        announce: Callable[[], object],
     ) -> None:
         self._ways = ways
         self._sign_ins = sign_ins
         self._cookies = cookies
         self._telemetry = telemetry
+        self._announce = announce
         self._page = SignInPage()
 
     @app.route("/api/auth", methods=["GET"])
@@ -105,7 +115,7 @@ class SignInRoutes:
         if not principal_id:
             raise InvalidParameters("principal must be the id of a person")
         ending = self._sign_ins.sessions.end_all(principal_id, actor_of(principal_of(request)))
-        count = await to_the_end(Deferred.fromCoroutine(ending))
+        count = await to_the_end(self._announced(ending))
         return write_json(request, {"ended": count})
 
     @app.route("/auth/sign-in", methods=["GET"])
@@ -143,9 +153,18 @@ class SignInRoutes:
             raise OriginRefused("Only a page of this server can sign somebody out")
         secret = self._cookies.read_session(request, is_socket=False)
         ending = self._sign_ins.end(secret, f"{self._place(request)}/")
-        location = await to_the_end(Deferred.fromCoroutine(ending))
+        location = await to_the_end(self._announced(ending))
         self._cookies.remove_session(request)
         return write_json(request, {"location": location})
+
+    def _announced(self, ending: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+        """Tell other processes when sessions have ended."""
+
+        def ended(result: T) -> T:
+            self._announce()
+            return result
+
+        return Deferred.fromCoroutine(ending).addCallback(ended)
 
     def _redirect_uri(self, request: IRequest) -> str:
         if not may_have_cookies(self._cookies.origin(request) or ""):

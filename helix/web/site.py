@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.web.http import Request as HTTPRequest
@@ -27,8 +28,8 @@ from helix.errors import (
     StoreUnavailable,
     TooManyConnections,
 )
+from helix.flows.everywhere import SessionsEverywhere
 from helix.flows.service import FlowSessionService
-from helix.flows.session import FlowSession
 from helix.limits.addresses import TrustedProxies
 from helix.telemetry.events import Telemetry
 from helix.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -43,12 +44,14 @@ from helix.web.http_request import BodyLimits, LimitedRequest, Words
 from helix.web.openapi import ApiDocs
 from helix.web.origins import HostPolicy
 from helix.web.problems import write_error, write_not_found, write_problem
+from helix.web.representations import describe_completeness, describe_open_flow
 from helix.web.routes import (
     make_app,
     read_limit,
     read_text,
     read_user_name,
     readable,
+    to_the_end,
     write_json,
     write_known,
 )
@@ -67,15 +70,6 @@ class Routes(Protocol):
 
     @property
     def app(self) -> Klein: ...
-
-
-def _describe(session: FlowSession) -> dict[str, object]:
-    return {
-        "flow_id": session.flow_id,
-        "client_count": session.client_count,
-        "started_at": int(session.started_at),
-        "last_activity": int(session.last_activity),
-    }
 
 
 class Web:
@@ -98,6 +92,7 @@ class Web:
         base: BasePath,
     ) -> None:
         self._sessions = sessions
+        self._everywhere = SessionsEverywhere(sessions)
         self._clients = clients
         self._metrics = metrics
         self._status = status
@@ -181,27 +176,25 @@ class Web:
     # sessions
 
     @app.route("/api/sessions", methods=["GET"])
-    def list_sessions(self, request: IRequest) -> bytes:
+    async def list_sessions(self, request: IRequest) -> bytes:
         check_admin(request)
         limit = read_limit(request, SESSIONS_ON_A_PAGE)
         after = read_text(request, "after") or ""
-        live = sorted(
-            (s for s in self._sessions.sessions() if s.flow_id > after), key=lambda s: s.flow_id
-        )
-        page = live[:limit]
-        return write_json(
-            request,
-            {
-                "sessions": [_describe(session) for session in page],
-                "next": page[-1].flow_id if len(live) > len(page) else None,
-            },
-        )
+        found = await self._everywhere.open_flows(after, limit)
+        page = found.value
+        listed = {
+            "sessions": [describe_open_flow(flow) for flow in page.flows],
+            "next": page.flows[-1].flow_id if page.is_more else None,
+        }
+        return write_json(request, listed | describe_completeness(found))
 
     @app.route("/api/sessions/<flow:flow_id>", methods=["DELETE"])
-    def close_session(self, request: IRequest, flow_id: str) -> bytes:
+    async def close_session(self, request: IRequest, flow_id: str) -> bytes:
         check_admin(request)
-        count = self._sessions.close(parse_flow_id(flow_id), read_user_name(request))
-        return write_json(request, {"status": "session_closed", "clients_affected": count})
+        closing = self._everywhere.close(parse_flow_id(flow_id), read_user_name(request))
+        closed = await to_the_end(Deferred.fromCoroutine(closing))
+        answer = {"status": "session_closed", "clients_affected": closed.value}
+        return write_json(request, answer | describe_completeness(closed))
 
 
 def _words(app: Klein) -> Words:

@@ -15,8 +15,6 @@ from helix.web.base_path import BasePath
 from helix.web.etags import Conditions
 from helix.web.routes import write_json, write_known
 
-_BROKER = {"none": "", "up": ", hears other nodes", "away": ", does not hear other nodes"}
-
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -56,7 +54,7 @@ class StatusPage:
         shown["uptime"] = _duration(numbers["uptime"])
         shown["reactor_lag_max"] = f"{numbers['reactor_lag_max'] * 1000:,.1f}"
         shown["version"] = __version__
-        shown["broker"] = _BROKER[self._status.broker]
+        shown["broker"] = _others(self._status.broker, numbers["nodes"])
         return (self._head + _PLACE.sub(lambda place: shown[place[1]], self._body)).encode()
 
     def write_script(self, request: IRequest) -> bytes:
@@ -70,6 +68,13 @@ class StatusPage:
         """Make ``request`` answer the numbers as JSON."""
         about = {"version": __version__, "broker": self._status.broker}
         return write_json(request, {**about, **self._status.numbers()})
+
+
+def _others(broker: str, nodes: float) -> str:
+    """Write how many nodes are there, of those that share the store."""
+    if broker == "up":
+        return ", the only node" if nodes == 1 else f", one of {nodes:.0f} nodes"
+    return ", does not hear other nodes" if broker == "away" else ""
 
 
 def _duration(seconds: float) -> str:

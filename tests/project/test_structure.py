@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from helix.telemetry.events import EVENTS
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs"))  # a script, in no package
 
@@ -40,6 +42,16 @@ def test_architecture_names_files_that_are_there() -> None:
         name for name in named if not any((ROOT / at / name).exists() for at in ("", "helix"))
     }
     assert not missing
+
+
+def test_architecture_lists_the_events_of_telemetry() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed: list[str] = []
+    for cell in re.findall(r"^\| (`helix\..*?) \|", text, re.MULTILINE):
+        first, *others = re.findall(r"`([a-z_.]+)`", cell)
+        start = first.rpartition(".")[0]
+        listed += [first, *(f"{start}{other}" for other in others if other.startswith("."))]
+    assert sorted(listed) == sorted(EVENTS)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def test_res24_numbers_follow_what_happens(logged: object) -> None:
         "version": __version__,
         "broker": "none",
         "uptime": 0.0,
+        "nodes": 1,
         "connections": 0,
         "sessions": 0,
         "members": 0,
@@ -66,7 +67,7 @@ def test_nod13_it_says_whether_other_nodes_are_heard(logged: object) -> None:
     stack = Stack()
     for up, told, shown in (
         (None, "none", ""),
-        (1, "up", ", hears other nodes"),
+        (1, "up", ", the only node"),
         (0, "away", ", does not hear other nodes"),
     ):
         if up is not None:

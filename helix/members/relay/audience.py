@@ -19,7 +19,7 @@ from helix.delivery.outlet import Flow, Outlet
 from helix.delivery.protocol import decode_json, encode_json
 from helix.documents.document import deleted_nodes
 from helix.errors import DocumentTooLarge, Forbidden, ForbiddenPath, InvalidPatch
-from helix.interfaces import IMember
+from helix.interfaces import IMember, Relayed, Way
 from helix.log.commit_loop import CommitLoop
 from helix.log.edits import Accepted, Permit, Submission
 from helix.log.live_log import LiveLog
@@ -28,6 +28,7 @@ from helix.members.document_audience import Kind
 from helix.members.relay.bridge import RelayState, difference, merged
 from helix.members.relay.delivery import RelayDelivery
 from helix.members.relay.document import DurableState
+from helix.members.relay.elsewhere import RelaysElsewhere
 from helix.members.relay.history import RelayHistory
 from helix.members.relay.intake import Intake, ReadEdit
 from helix.members.relay.member import RelayMember, SentUpdate
@@ -72,6 +73,7 @@ class RelayAudience:
         "_count",
         "_delivery",
         "_document",
+        "_elsewhere",
         "_history",
         "_left",
         "_members",
@@ -93,6 +95,7 @@ class RelayAudience:
         self._delivery = RelayDelivery(fanout)
         self._commits = commits
         self._document = DurableState(commits, logs.apart)
+        self._elsewhere = RelaysElsewhere(commits, logs.nodes)
         self._clock: IReactorTime = logs.clock
         self._wall = logs.wall
         self._history = RelayHistory(commits.log, logs)
@@ -142,15 +145,20 @@ class RelayAudience:
         self._members[member].greeting = self._clock.callLater(GREETING_WAIT, self._greet, member)
 
     def change(self, changes: bytes) -> Deferred[None]:
-        """Broadcast ``changes`` (JSON, verbatim) as a ``flow_update``."""
+        """Broadcast ``changes`` (JSON, verbatim) as a ``flow_update``, on all nodes."""
+        self._elsewhere.send(Way.UNREAD, changes)
         return self._delivery.tell(self._update(changes))
 
     def show(self, arrays: Arrays, changes: bytes) -> Deferred[None]:
         """
-        Broadcast ``changes`` that are no edit: the document stays as it is.
+        Broadcast ``changes`` that are no edit, on all nodes: the document stays as it is.
 
         :param arrays: their content. A member that then shows it has not edited it.
         """
+        self._elsewhere.send(Way.SHOWN, changes)
+        return self._show(arrays, changes)
+
+    def _show(self, arrays: Arrays, changes: bytes) -> Deferred[None]:
         limits = self._log_of_flow.document.limits
         return self._send(read(arrays, self._document.now(), limits, []), None, changes)
 
@@ -217,19 +225,43 @@ class RelayAudience:
         ).addCallback(lambda _: [*read.left_out, *edit.left_out][:MAX_TOLD])
 
     def change_binary(self, data: bytes) -> Deferred[None]:
-        """Broadcast ``data`` as a binary ``flow_update``."""
-        return self._delivery.tell(Broadcast("flow_update", data, Kind.UPDATE, binary=True))
+        """Broadcast ``data`` as a binary ``flow_update``, on all nodes."""
+        self._elsewhere.send(Way.BINARY, data)
+        return self._delivery.tell(_binary(data))
+
+    def hear(self, relayed: Relayed) -> None:
+        """
+        Send the members what those on another node were sent: byte for byte, unless it shows
+        another version of the document than there is here. Then they are sent that, as `committed`
+        does.
+        """
+        if not self._members:
+            return
+        if relayed.way is Way.EDITED:
+            self._elsewhere.hear_edit(relayed)
+            self._tell_if_due()
+            return
+        arrays = parse_changes(relayed.changes) if relayed.way is Way.SHOWN else None
+        if arrays is not None:
+            told = self._show(arrays, relayed.changes)
+        elif relayed.way is Way.BINARY:
+            told = self._delivery.tell(_binary(relayed.changes))
+        else:
+            told = self._delivery.tell(self._update(relayed.changes))
+        self._log_failure(told)
 
     def committed(self, entries: Sequence[Entry]) -> None:
         """The log has grown: soon tell the members what they don't know yet."""
         self._history.committed(entries)
         self._document.committed(entries)
-        self._tell_soon()
+        if not self._tell_if_due():
+            self._tell_soon()
 
     def replaced(self) -> None:
         """The log is another."""
         self._history.forget()
-        self._tell_soon()
+        if not self._tell_if_due():
+            self._tell_soon()
 
     def tell_count(self, event: str, flow_id: str, count: int) -> Deferred[None]:
         """Broadcast how many members the flow has."""
@@ -359,11 +391,21 @@ class RelayAudience:
             self._log_failure(self._send(state, member, changes))
         else:
             self._log_failure(self._send(state, None, others))
+        self._elsewhere.send_edit(changes if others is None else others)
 
     def _tell_soon(self) -> None:
         if self._timer is None and not self._delivery.shows_nobody:
             wait = self._told_at + MIN_INTERVAL - self._clock.seconds()
             self._timer = self._clock.callLater(max(0.0, wait), self._tell)
+
+    def _tell_if_due(self) -> bool:
+        """Tell the members at once what those elsewhere were sent of the document as it is now."""
+        if not self._elsewhere.is_due:
+            return False
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._tell()
+        return True
 
     def _tell(self) -> None:
         """The timer's call."""
@@ -371,9 +413,14 @@ class RelayAudience:
         if self._document.is_being_made:
             self._timer = self._clock.callLater(MADE_WAIT, self._tell)
             return
+        shown = self._elsewhere.take()
+        if self._delivery.shows_nobody:
+            return
         state = self._document.now()
-        if state is not self._told and not self._delivery.shows_nobody:
-            self._log_failure(self._send(state, None, self._document.written()))
+        if not shown and state is not self._told:
+            shown = [self._document.written()]
+        for changes in shown:
+            self._log_failure(self._send(state, None, changes))
 
     def _send(self, state: RelayState, author: IMember | None, changes: bytes) -> Deferred[None]:
         """
@@ -448,3 +495,7 @@ class RelayAudience:
         told.addErrback(
             lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
+
+
+def _binary(data: bytes) -> Broadcast:
+    return Broadcast("flow_update", data, Kind.UPDATE, binary=True)
