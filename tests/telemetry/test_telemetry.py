@@ -40,7 +40,7 @@ def test_ops8_listener_of_one_event() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "count"), [("helix", len(EVENTS)), ("helix.session", 6), ("helix.connection", 5)]
+    ("start", "count"), [("helix", len(EVENTS)), ("helix.session", 7), ("helix.connection", 5)]
 )
 def test_ops8_listener_of_a_start(start: str, count: int) -> None:
     telemetry = Telemetry()
