@@ -186,7 +186,14 @@ def encode_entries(node: str, epoch: str, entries: Sequence[Entry], max_bytes: i
         told = tuple(map(_outgoing, entries))
     start = (VERSION, node, "entries", epoch, last.version, chain_text(last.chain))
     message = _encode(_Log(*start, told))
-    return message if len(message) <= max_bytes or not told else _encode(_Log(*start))
+    if len(message) <= max_bytes or not told:
+        return message
+    return encode_end(node, epoch, last.version, last.chain)
+
+
+def encode_end(node: str, epoch: str, version: int, chain: bytes) -> bytes:
+    """Tell how far a log has come, and nothing of its entries."""
+    return _encode(_Log(VERSION, node, "entries", epoch, version, chain_text(chain)))
 
 
 def encode_deleted(node: str, by: str) -> bytes:

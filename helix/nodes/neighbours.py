@@ -41,7 +41,12 @@ class Neighbours:
     @property
     def may_be(self) -> bool:
         """Whether there are any, or may be, since this node has not listened for long."""
-        return bool(self._heard) or self._clock.seconds() - self._doubted_at <= SILENCE
+        return bool(self._heard) or self.are_in_doubt
+
+    @property
+    def are_in_doubt(self) -> bool:
+        """Whether there may be others, since this node has not listened for long."""
+        return self._clock.seconds() - self._doubted_at <= SILENCE
 
     def doubt(self) -> None:
         """Others may have come unheard until now."""

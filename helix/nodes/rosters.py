@@ -107,12 +107,14 @@ class Rosters:
         clock: IReactorTime,
         telemetry: Telemetry,
     ) -> None:
+        self._telling = telling
         self._showing = telling.showing
         self._neighbours = telling.neighbours
         self._sessions = sessions
         self._clock = clock
         self._telemetry = telemetry
         self._unsaid: dict[str, None] = {}
+        self._owes_word = False
         self._wants: dict[tuple[str, str], _Want] = {}
         self._answers: dict[tuple[str, str], Iterator[tuple[int, Piece]] | None] = {}
         self._announcing = _Work(clock, self._announce)
@@ -137,13 +139,15 @@ class Rosters:
         self._announcing.begin()
 
     def announce_all(self) -> None:
-        """Tell the others of all flows that are open here."""
+        """Tell the others of all flows that are open here, also if there are none."""
+        self._owes_word = True
         self.announce([session.flow_id for session in self._sessions.sessions()])
 
     def take(self, topic: str, node: str, said: People) -> None:
         """Take what another node has said, which is there."""
         if isinstance(said, Open):
             self._showing.stamps.hear(said.at)
+            self._showing.shared.announced(node)
             for flow_id, (number, last) in said.flows.items():
                 self._heard(flow_id, node, number, last)
         elif isinstance(said, Present):
@@ -250,6 +254,7 @@ class Rosters:
     def _announce(self) -> float | None:
         if not self._neighbours.present:  # who comes is told all
             self._unsaid.clear()
+            self._owes_word = False
         for _ in range(ANNOUNCED_AT_ONCE):
             flows: dict[str, tuple[int, int]] = {}
             for flow_id in next(_grouped(self._unsaid), []):
@@ -258,7 +263,8 @@ class Rosters:
                 if session is not None:
                     awareness = session.awareness
                     flows[flow_id] = (awareness.number, awareness.told_number)
-            if flows:
+            if flows or self._owes_word:
+                self._owes_word = False
                 self._showing.announce(flows)
         return ANNOUNCING if self._unsaid else None
 
@@ -274,6 +280,9 @@ class Rosters:
                 number = session.awareness.number
                 pieces = iter([(number, one) for one in session.awareness.pieces(PIECE_BYTES)])
                 self._answers[node, flow_id] = pieces
+                log = session.log
+                if log.is_stored:  # of its entries that node was told nothing before
+                    size += self._telling.reached(flow_id, log.epoch, log.version, log.chain)
             piece = next(pieces, None)
             if piece is None:
                 del self._answers[node, flow_id]

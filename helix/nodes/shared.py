@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 import attrs
@@ -34,8 +35,9 @@ class Shared:
     """
     The flows that are open here, and the other nodes that have them open too, as far as is known.
 
-    A node says which flows it has open when it opens them, and all of them again and again. So this
-    may lag behind by a message or, where one was lost, by the time until it is repeated.
+    A node says which flows it has open when it opens them, and all of them to a node that it finds,
+    and again and again. So this may lag behind by a message or, where one was lost, by the time
+    until it is repeated. One of another version of Helix may never say so.
 
     :param clock: the reactor.
     """
@@ -43,6 +45,7 @@ class Shared:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._flows: dict[str, dict[str, _Open]] = {}
+        self._announcers: set[str] = set()
 
     def begin(self, flow_id: str) -> None:
         """A flow is open here."""
@@ -56,6 +59,22 @@ class Shared:
         """Whether a flow that is open here is open on another node, too."""
         nodes = self._flows.get(flow_id)
         return nodes is not None and any(one.is_open for one in nodes.values())
+
+    def announced(self, node: str) -> None:
+        """A node has said which flows it has open."""
+        self._announcers.add(node)
+
+    def may_be_open(self, flow_id: str, nodes: Iterable[str]) -> bool:
+        """
+        Whether a flow is open on another node, or nobody knows.
+
+        :param nodes: those that are there.
+        """
+        return (
+            flow_id not in self._flows
+            or not self._announcers.issuperset(nodes)
+            or self.is_open(flow_id)
+        )
 
     def hear(self, flow_id: str, node: str, session: int) -> Sign:
         """
@@ -92,6 +111,7 @@ class Shared:
 
     def lose(self, node: str) -> list[str]:
         """Forget a node, and give the flows that it had open."""
+        self._announcers.discard(node)
         return [
             flow_id
             for flow_id, nodes in self._flows.items()

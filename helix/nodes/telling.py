@@ -26,7 +26,9 @@ class Telling:
     Publishes what was done here, and subscribes to the flows that are open.
 
     While the broker is away nothing is told: who comes to hear of that reads the store. Of edits
-    nothing is told either while no other node is known, so that a lone node has no cost.
+    nothing is told either while no other node has the flow open, as far as is known, so that they
+    cost no more than on a lone node. Whose session of the flow is found then is told how far the
+    log has come.
 
     :param node: this node's id, unlike any other.
     :param clock: the reactor.
@@ -59,9 +61,19 @@ class Telling:
         self.post.unsubscribe(flow_id)
 
     def appended(self, flow_id: str, epoch: str, entries: Sequence[Entry]) -> None:
-        if self.post.is_up and self.neighbours.may_be:
+        if self.post.is_up and self._may_matter(flow_id):
             message = messages.encode_entries(self.node, epoch, entries, self.post.max_bytes)
             self.post.send(flow_id, "entries", message)
+
+    def reached(self, flow_id: str, epoch: str, version: int, chain: bytes) -> int:
+        """
+        The log has come so far; more or less of it may have been told.
+
+        :return: bytes that this took.
+        """
+        message = messages.encode_end(self.node, epoch, version, chain)
+        self.post.send(flow_id, "entries", message)
+        return len(message)
 
     def changed(self, flow_id: str) -> None:
         self._say(flow_id, "flow")
@@ -108,6 +120,14 @@ class Telling:
     def node(self) -> str:
         """This node's id."""
         return self.post.node
+
+    def _may_matter(self, flow_id: str) -> bool:
+        """Whether edits of a flow may matter to another node."""
+        neighbours = self.neighbours
+        present = neighbours.present
+        return neighbours.are_in_doubt or (
+            bool(present) and self.showing.shared.may_be_open(flow_id, present)
+        )
 
     def _say(self, topic: str, kind: str) -> None:
         self.post.send(topic, kind, messages.encode_look(self.node, kind))

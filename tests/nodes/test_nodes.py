@@ -13,9 +13,12 @@ from twisted.internet.defer import Deferred
 from helix.access.principal import ANYBODY
 from helix.access.roles import Role
 from helix.access.sharing import Audience, FlowAccess, GeneralAccess
+from helix.chain import chain_text, origin_of
 from helix.errors import StoreUnavailable
 from helix.flows.version_names import VersionNames
+from helix.nodes.neighbours import SILENCE
 from helix.nodes.service import AWAY_SECONDS, FLOWS_AT_ONCE, UP_SECONDS
+from helix.nodes.topics import EVERYONE
 from helix.records import AuditEntry, Entry, FlowHead, LogEnd
 from helix.store.memory import MemoryStore
 from tests.support.bus import Bus
@@ -480,9 +483,9 @@ def test_nod9_a_node_hears_of_what_it_has_open(pair: Pair) -> None:
     pair.there.clock.advance(20)
     pair.there.settle()
     assert set(topics) == {"", own}
-    pair.edit(pair.ada, "A")
-    pair.settle()
-    assert pair.count("helix.node.received", pair.there, kind="entries") == 0
+    before = pair.count("helix.node.received", pair.there, kind="entries")
+    pair.hear(kind="entries", epoch="e", version=9, chain=chain_text(origin_of("e")))
+    assert pair.count("helix.node.received", pair.there, kind="entries") == before
 
 
 def test_nod9_what_was_done_while_a_flow_was_loaded_is_looked_for(pair: Pair) -> None:
@@ -526,9 +529,94 @@ def test_nod15_a_lone_node_tells_of_no_edits(bus: Bus) -> None:
         other.clock.advance(1)
     bus.sent.clear()
     alone.library.patch("f", {"title": "D"})
-    assert kinds(bus) == ["entries"]
+    assert kinds(bus) == []  # the other one hasn't opened the flow
     other.end()
     alone.end()
+
+
+# NOD130: which edits are told
+
+
+@pytest.fixture
+def found(pair: Pair) -> Pair:
+    """Nodes that have found each other long ago; nobody but Ada has the flow open."""
+    pair.bob.leave(FLOW)
+    for _ in range(20):
+        pair.settle(1.0)
+    pair.forget()
+    return pair
+
+
+def told(pair: Pair, title: str) -> bool:
+    """Whether an edit on one node was told."""
+    pair.forget()
+    pair.edit(pair.ada, title)
+    pair.settle()
+    return "entries" in kinds(pair.bus)
+
+
+def test_nod130_only_edits_of_flows_that_other_nodes_have_open_are_told(found: Pair) -> None:
+    assert not told(found, "A")
+    found.join(found.bob, "bob")
+    assert told(found, "B")
+    assert found.titles(found.bob) == ["B"]
+    assert found.stores[1].asked == {}
+    found.bob.leave(FLOW)
+    for _ in range(20):
+        found.settle(1.0)
+    assert not told(found, "C")
+
+
+def test_nod130_who_opens_a_flow_is_told_how_far_it_has_come(found: Pair) -> None:
+    """What was stored after it read the flow, and before it was known to have it open."""
+    deaf = found.bus.brokers[0]._topics
+    del deaf[EVERYONE]
+    found.join(found.bob, "bob")
+    assert not told(found, "A")
+    assert found.titles(found.bob) == []
+    deaf[EVERYONE] = None
+    found.there.nodes._rosters.announce_all()  # type: ignore[union-attr]
+    found.settle(0.1)
+    assert found.titles(found.bob) == ["A"]
+    assert found.stores[1].asked["ends"] == 0
+
+
+def test_nod130_a_node_that_does_not_say_what_it_has_open_is_told_all(found: Pair) -> None:
+    found.hear(EVERYONE, kind="here")
+    assert told(found, "A")
+    found.hear(EVERYONE, kind="open", at=0, flows={})
+    assert not told(found, "B")
+    for _ in range(20):
+        found.settle(1.0)
+    found.hear(EVERYONE, kind="here")  # and was silent before
+    assert told(found, "C")
+
+
+def test_nod130_all_is_told_until_what_is_open_was_said_again(found: Pair) -> None:
+    deaf = found.bus.brokers[0]._topics
+    found.bus.set_up(False)
+    found.bus.set_up(True)
+    del deaf[EVERYONE]
+    found.settle(1.0)
+    assert told(found, "A")
+    found.here.clock.advance(SILENCE)
+    deaf[EVERYONE] = None
+    for _ in range(20):
+        found.settle(1.0)
+    assert not told(found, "B")
+
+
+def test_nod130_a_node_that_is_gone_is_told_nothing(found: Pair) -> None:
+    found.join(found.bob, "bob")
+    found.there.clock.stop()
+    for _ in range(16):
+        found.settle(1.0)
+    assert not told(found, "A")
+    found.there.clock.go_on()
+    for _ in range(10):
+        found.settle(1.0)
+    assert found.titles(found.bob) == ["A"]
+    assert told(found, "B")
 
 
 def kinds(bus: Bus) -> list[str]:
