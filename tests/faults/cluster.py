@@ -145,15 +145,16 @@ class Databases:
         return [one.host.addresses[at] for one in self._hosts]
 
     def promote(self) -> None:
-        """Let the standby take over from what is dead, or cut off from it; it then stands alone."""
+        """Let the standby take over from what is dead; it then stands alone, until `renew`."""
         self.primary, self.standby = self.standby, self.primary
         self._wait_for_standby(False)
         self.primary.promote()
 
     def renew(self) -> None:
-        """Make what was the primary once a standby of the other one."""
-        self.standby.remove()
-        self._follow()
+        """Where there is none, make what was the primary once the standby of the other one."""
+        if not self.standby.runs:
+            self.standby.remove()
+            self._follow()
 
     def _follow(self) -> None:
         self.standby.follow(self.primary)

@@ -9,6 +9,9 @@ import pytest
 
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.network import CannotBe, network
+from tests.stock_clients.driving import driver_directory
+
+__all__ = ["driver_directory"]
 
 
 @pytest.fixture(scope="module")

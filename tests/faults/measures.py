@@ -21,12 +21,14 @@ class Happened:
     :ivar began: when, in seconds of the machine's monotonic clock.
     :ivar healed: when it was over.
     :ivar until: when everybody had been seen to edit again.
+    :ivar present: when everybody was seen to be there, and nobody else.
     """
 
     name: str
     began: float
     healed: float
     until: float
+    present: float
 
 
 @attrs.frozen
@@ -42,6 +44,8 @@ class Measured:
     :ivar caught_up: from its end to when each who looks on had all that was acknowledged before.
     :ivar away: from its beginning to when the first node said that it hears no other.
     :ivar heard: from its end to when the last node said that it hears the others.
+    :ivar present: from its end to when presence was seen to be right at all nodes; the rest is
+        waited for first.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Measured:
     caught_up: Mapping[str, float]
     away: float | None
     heard: float | None
+    present: float
 
     def append_to(self, path: Path) -> None:
         """Add it to a file, as a line of JSON."""
@@ -93,6 +98,7 @@ def measure(
             caught_up,
             None if first is None else first - fault.began,
             max(heard) if len(heard) == nodes else None,
+            fault.present - fault.healed,
         )
 
 

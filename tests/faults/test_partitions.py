@@ -7,21 +7,20 @@ from pathlib import Path
 import pytest
 
 from tests.faults.cluster import Cluster
+from tests.faults.faults import ENDS, faults_of_node
 from tests.faults.network import Way
 from tests.faults.trial import trial
 
+pytestmark = pytest.mark.timeout(600)
 
-@pytest.mark.parametrize("end", ["database", "broker", "clients"])
+
+@pytest.mark.parametrize("end", ENDS)
 def test_nod120_a_node_is_cut_off_and_comes_back(
-    nodes: Cluster, tmp_path: Path, seconds: float, end: str
+    nodes: Cluster, tmp_path: Path, driver_directory: Path, seconds: float, end: str
 ) -> None:
-    ends = {
-        "database": nodes.databases.addresses(0),
-        "broker": nodes.databases.addresses(1),
-        "clients": nodes.clients.addresses,
-    }
-    with trial(nodes, tmp_path) as running:
+    faults = faults_of_node(nodes, 1)
+    with trial(nodes, tmp_path, driver_directory) as running:
         for way in Way:
-            cut = nodes.network.cut(nodes.nodes[1].host.addresses, ends[end], way)
-            running.have(f"{end}, {way.value}", cut, seconds)
+            name = f"node, cut off from {end}, {way.value}"
+            running.have({name: faults[name]}, seconds)
         running.check()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
 import attrs
 
+from helix.documents.ids import public_id
 from tests.faults.cluster import Cluster, Node
+from tests.faults.faults import Fault
 from tests.faults.measures import Happened, measure
-from tests.faults.watch import Watch
+from tests.faults.stock import Stock
+from tests.faults.watch import UP, Watch
 from tests.support.participants import (
     Part,
     Participants,
@@ -33,6 +36,8 @@ WINDOW = 2
 CONVERGED = 10.0
 """Seconds within which nodes have all that was written: they look each 5 s at the latest."""
 
+FLOWS = 2
+
 PATIENCE = 90.0
 """Seconds within which everybody edits again after a fault, and has what others did."""
 
@@ -51,6 +56,7 @@ class Trial:
 
     _cluster: Cluster
     _participants: Participants
+    _stock: Stock
     _watch: Watch
     happened: list[Happened] = attrs.field(factory=list)
 
@@ -58,19 +64,30 @@ class Trial:
     def writers(self) -> list[str]:
         return [name for name in self._participants.names if "reader" not in name]
 
-    def have(self, name: str, fault: AbstractContextManager[None], seconds: float) -> None:
-        """Have a fault for so long, and wait until everybody edits again."""
+    def have(self, faults: Mapping[str, Fault], seconds: float) -> None:
+        """
+        Have something happen for so long, and wait until everybody edits again.
+
+        :param faults: by their names; all at once.
+        """
+        name = " and ".join(faults)
+        print(f"{seconds:.1f} s: {name}")
         began = time.monotonic()
-        with fault:
+        with ExitStack() as stack:
+            for fault in faults.values():
+                stack.enter_context(fault())
             time.sleep(seconds)
         healed = time.monotonic()
         self.wait_for_all()
-        self.happened.append(Happened(name, began, healed, time.monotonic()))
+        until = time.monotonic()
+        self._wait_for_presence()
+        self.happened.append(Happened(name, began, healed, until, time.monotonic()))
+        self._cluster.databases.renew()
 
     def wait_for_all(self) -> None:
         """
         Wait until each writer has something acknowledged in each flow that came after this call,
-        and everybody has all that was acknowledged before.
+        everybody has all that was acknowledged before, and the nodes hear each other.
         """
         since = time.monotonic()
         newest = self._newest()
@@ -83,10 +100,22 @@ class Trial:
             }
             if len(acknowledged) < len(self.writers) * len(self._participants.flow_ids):
                 return False
+            if not self._watch.all_are(UP):
+                return False
             there = self._participants.where().values()
             return all(one[flow_id] >= newest[flow_id] for one in there for flow_id in newest)
 
         eventually(is_well, "everybody has edited and has what others did", PATIENCE)
+
+    def _wait_for_presence(self) -> None:
+        """Wait until a stock ``Presence`` at each node shows who is connected, each once."""
+        names = [*self._participants.names, *self._stock.onlookers]
+        there = sorted(public_id(name) for name in names)
+
+        def is_right() -> bool:
+            return all(one == there for one in self._stock.present())
+
+        eventually(is_right, "presence shows who is connected", PATIENCE)
 
     def _newest(self) -> dict[str, int]:
         """The newest version of each flow that was acknowledged."""
@@ -100,6 +129,7 @@ class Trial:
         See to it that all that was acknowledged is in the logs, once each and at its version, and
         that all who read the flows, at whichever node, read the same.
         """
+        self._stock.settle()
         self._participants.settle()
         self._wait_until_nodes_agree()
         first, *others = self._cluster.nodes
@@ -110,6 +140,7 @@ class Trial:
             with node.host.namespace.entered():
                 for flow_id, log in logs.items():
                     assert read_log(node, flow_id) == log, f"{node.address} has another {flow_id}"
+        self._stock.check(logs[self._participants.flow_ids[0]])
         with self._cluster.databases.primary.host.namespace.entered():
             verify(self._cluster.databases.primary.url())
         self._tell(reports)
@@ -149,16 +180,21 @@ def _parts(cluster: Cluster) -> list[Part]:
 
 
 @contextmanager
-def trial(cluster: Cluster, directory: Path, flows: int = 2, seed: int = 0) -> Iterator[Trial]:
-    """Have people at all nodes edit new flows, until all is over."""
-    flow_ids = [f"flow{next(_numbers)}" for _ in range(flows)]
+def trial(cluster: Cluster, directory: Path, driver: Path, seed: int = 0) -> Iterator[Trial]:
+    """
+    Have people at all nodes edit new flows, until all is over; in the first, in relay mode too.
+
+    :param driver: the directory of driver.mjs.
+    """
+    flow_ids = [f"flow{next(_numbers)}" for _ in range(FLOWS)]
     logged = [len(node.log) for node in cluster.nodes]
     with (
         cluster.clients.namespace.entered(),
         Watch.over(cluster.nodes) as watch,
         playing(_parts(cluster), directory, flow_ids, seed) as participants,
+        Stock.at(cluster.nodes, driver, *flow_ids) as stock,
     ):
-        made = Trial(cluster, participants, watch)
+        made = Trial(cluster, participants, stock, watch)
         made.wait_for_all()
         yield made
     for node, start in zip(cluster.nodes, logged, strict=True):

@@ -66,6 +66,11 @@ class Watch:
             for thread in threads:
                 thread.join()
 
+    def all_are(self, state: str) -> bool:
+        """Whether all nodes are so by now."""
+        newest = {one.node: one.state for one in list(self.changes)}
+        return bool(newest) and all(one == state for one in newest.values())
+
     def first(self, node: int, state: str, since: float, until: float) -> float | None:
         """When a node first was so between two times; ``None`` if it never was."""
         before = [one for one in self.changes if one.node == node and one.when <= since]

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from tests.stock_clients.driving import driver_directory
 from tests.stock_clients.phoenix import PhoenixProcess, Socket
 from tests.support.daemon import Daemon, start_daemon
-from tests.support.madeonce import made_once
-from tests.support.packages import install_packages
 
-__all__ = ["start_daemon"]
+__all__ = ["driver_directory", "start_daemon"]
 
 VERSIONS = ("phoenix17", "phoenix18")
 TRANSPORTS = ("websocket", "longpoll")
-
-
-@pytest.fixture(scope="session")
-def driver_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A private copy of the driver, with the npm packages that its lockfile names."""
-    return made_once(tmp_path_factory, "driver", _make_driver)
-
-
-def _make_driver(directory: Path) -> None:
-    here = Path(__file__).parent
-    for name in ("driver.mjs", "xhr.mjs", "package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(here / name, directory)
-    install_packages(directory)
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ class PhoenixProcess:
         self._names = count(1)
         self._reports: dict[str, list[Report]] = {}
         self._reported = threading.Condition()
+        self._commanding = threading.Lock()
         self._ended = False
         self._process = subprocess.Popen(
             [NODE, "driver.mjs", version],
@@ -84,10 +85,11 @@ class PhoenixProcess:
         return f"{kind}{next(self._names)}"
 
     def do(self, command: str, **arguments: Any) -> None:
-        """Have the driver carry out a command."""
+        """Have the driver carry out a command; several threads may."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
-        self._process.stdin.flush()
+        with self._commanding:
+            self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
+            self._process.stdin.flush()
 
     def take(
         self,
@@ -294,7 +296,7 @@ class Push:
         self._process = process
         self.name = name
 
-    def reply(self) -> Reply:
-        """Wait for the reply."""
-        report = self._process.take(self.name, "reply")
+    def reply(self, timeout: float = WAIT) -> Reply:
+        """Wait for the reply, at most ``timeout`` seconds."""
+        report = self._process.take(self.name, "reply", timeout=timeout)
         return Reply(report["status"], report.get("response"))
