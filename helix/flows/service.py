@@ -27,6 +27,7 @@ from helix.errors import (
     StoreUnavailable,
     TooManySessions,
 )
+from helix.flows.displacements import Displacements
 from helix.flows.farewell import End
 from helix.flows.joining import Joined, Past
 from helix.flows.session import FlowSession, Surroundings
@@ -128,6 +129,7 @@ class FlowSessionService(Service):
             max_clients,
             idle_timeout,
             others or Nobody(),
+            Displacements(clock),
         )
         self._max_sessions = max_sessions
         self._load = load

@@ -16,6 +16,7 @@ from helix.delivery.fanout import Fanout, Turns
 from helix.delivery.protocol import encode_json
 from helix.errors import MaxClientsReached, SessionEnded
 from helix.flows.beginnings import Beginnings
+from helix.flows.displacements import Displacements
 from helix.flows.farewell import REJOIN, REPLACED, End, Farewell
 from helix.flows.joining import Joined, Joining, Past
 from helix.flows.lifetime import Lifetime
@@ -39,9 +40,6 @@ Audience = DocumentAudience | RelayAudience
 
 T = TypeVar("T")
 
-DISPLACED_AGAIN = 60.0
-"""Seconds in which a client that has joined on another node may come back to this one, once."""
-
 PREFIX_CHARACTERS = 8
 """Characters that tell a session's presence from earlier ones: 48 bits."""
 
@@ -64,6 +62,7 @@ class Surroundings:
     max_clients: int
     idle_timeout: float
     others: Others
+    displacements: Displacements
 
 
 class FlowSession:
@@ -86,7 +85,6 @@ class FlowSession:
         "_beginnings",
         "_clients",
         "_commits",
-        "_displaced",
         "_documents",
         "_ended",
         "_expected",
@@ -113,7 +111,6 @@ class FlowSession:
         self.end_reason: End | None = None
         self.unsettled: Deferred[None] | None = None
         self._expected = 0
-        self._displaced: dict[str, float] = {}
         self._around = around
         self._ended = ended
         # Its parts don't hold it, so that all of it is gone when it has ended: garbage in circles
@@ -257,16 +254,12 @@ class FlowSession:
     def displaced(self, member: IMember) -> None:
         """
         A member's client has joined on another node since. The member joins again, since which
-        came later may have been a wrong guess; but not a second time within
-        `DISPLACED_AGAIN`: otherwise both would end each other for ever.
+        came later may have been a wrong guess; but not a second time soon after: otherwise both
+        would end each other for ever.
         """
         for client_id in [one for one, of in self._clients.items() if of is member]:
-            now = self._around.clock.seconds()
-            self._displaced = {
-                one: at for one, at in self._displaced.items() if now - at < DISPLACED_AGAIN
-            }
-            farewell = REPLACED if client_id in self._displaced else REJOIN
-            self._displaced[client_id] = now
+            is_again = self._around.displacements.note(self.flow_id, client_id)
+            farewell = REPLACED if is_again else REJOIN
             self.leave(member, client_id)
             farewell.tell(iter([member]), self._around.turns)
             self._emit("helix.session.client_displaced")

@@ -251,6 +251,8 @@ def decode(message: bytes) -> tuple[str, str, Message]:
         start = _decode_start(message)
     except msgspec.MsgspecError:
         raise Ignored("malformed") from None
+    if not start.node:  # which is how a node calls itself
+        raise Ignored("malformed")
     if start.v != VERSION:
         raise Ignored("version")
     try:

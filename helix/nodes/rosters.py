@@ -20,6 +20,9 @@ from helix.telemetry.events import Telemetry
 ROUND = 10.0
 """Seconds after which a node says again which flows it has open, and how far they have come."""
 
+DOUBT = 12.0
+"""Seconds without a sign of another node's session after which that node is asked."""
+
 EXPIRY = 35.0
 """Seconds without a sign of another node's session after which it is taken to have ended."""
 
@@ -226,25 +229,37 @@ class Rosters:
 
     def _ask(self) -> float | None:
         now = self._clock.seconds()
-        due: dict[str, dict[str, None]] = {}
+        due: list[tuple[str, str]] = []
         for (node, flow_id), want in list(self._wants.items()):
             if not self._is_behind(flow_id, node):
                 del self._wants[node, flow_id]
             elif want.due_at <= now:
                 want.patience = min(4 * want.patience, MAX_PATIENCE)
                 want.due_at = now + want.patience
-                due.setdefault(node, {})[flow_id] = None
-        for node, flow_ids in due.items():
+                due.append((flow_id, node))
+        self._ask_of(due)
+        return PATIENCE if self._wants else None
+
+    def _ask_of(self, due: Iterable[tuple[str, str]]) -> None:
+        """
+        Ask for rosters.
+
+        :param due: for each the flow and the node.
+        """
+        by_node: dict[str, dict[str, None]] = {}
+        for flow_id, node in due:
+            by_node.setdefault(node, {})[flow_id] = None
+        for node, flow_ids in by_node.items():
             for some in _grouped(flow_ids):
                 self._showing.ask(node, some)
             self._telemetry.emit("helix.node.behind", {"flows": len(flow_ids)})
-        return PATIENCE if self._wants else None
 
     # what is told
 
     def _round(self) -> float:
         for flow_id, node in self._showing.shared.expire(EXPIRY):
             self._drop(flow_id, node)
+        self._ask_of(self._showing.shared.silent(DOUBT))
         self.announce_all()
         for session in list(self._sessions.sessions()):
             if self._showing.have_open(session.flow_id):

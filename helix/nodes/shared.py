@@ -118,15 +118,27 @@ class Shared:
             if (known := nodes.pop(node, None)) is not None and known.is_open
         ]
 
-    def expire(self, seconds: float) -> list[tuple[str, str]]:
+    def silent(self, seconds: float) -> list[tuple[str, str]]:
         """
-        Forget sessions of which there was no sign for so long.
+        Give the open sessions of which there was no sign for so long.
 
         :return: for each the flow and the node.
         """
         before = self._clock.seconds() - seconds
-        expired: list[tuple[str, str]] = []
+        return [
+            (flow_id, node)
+            for flow_id, nodes in self._flows.items()
+            for node, known in nodes.items()
+            if known.is_open and known.heard_at < before
+        ]
+
+    def expire(self, seconds: float) -> list[tuple[str, str]]:
+        """
+        Forget sessions of which there was no sign for so long, and give those as `silent`.
+        """
+        expired = self.silent(seconds)
+        before = self._clock.seconds() - seconds
         for flow_id, nodes in self._flows.items():
-            old = [one for one, known in nodes.items() if known.heard_at < before]
-            expired += [(flow_id, one) for one in old if nodes.pop(one).is_open]
+            kept = {node: known for node, known in nodes.items() if known.heard_at >= before}
+            self._flows[flow_id] = kept
         return expired

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from helix.delivery.fanout import MAX_HOLD
 from helix.documents.ids import public_id
-from helix.members.awareness import TICK
+from helix.members.roster import Shown
 from tests.nodes.test_nodes import CountedStore
 from tests.support.bus import Bus
 from tests.support.phoenixpresence import PhoenixPresence
@@ -33,6 +34,12 @@ class Person:
         self.joined = False
         self.rejoins = True
         self.join(world)
+
+    @staticmethod
+    def meta(name: str, **more: Any) -> Shown:
+        """Somebody as a node shows them."""
+        meta = {"client_id": public_id(name), "name": name, "color": "", **more}
+        return Shown(public_id(name), public_id(name), json.dumps(meta).encode(), 1)
 
     def join(self, world: World) -> None:
         """Join over a new connection."""
@@ -73,7 +80,7 @@ class Person:
                 self.ends.append("phx_error")
                 if self.rejoins:
                     self._join()
-        present = {meta["client_id"] for meta in self._metas()}
+        present = {meta["client_id"] for meta in self.metas()}
         self.cursors = {one: at for one, at in self.cursors.items() if one in present}
         return events
 
@@ -87,15 +94,16 @@ class Person:
             else:
                 self.cursors[client_id] = cursor
 
-    def _metas(self) -> list[dict[str, Any]]:
+    def metas(self) -> list[dict[str, Any]]:
+        """What is seen of all."""
         return [meta for one in self.presence.state.values() for meta in one["metas"]]
 
     def names(self) -> list[str]:
         """Who is here, by the names in their metas."""
         self.look()
-        refs = [meta["phx_ref"] for meta in self._metas()]
+        refs = [meta["phx_ref"] for meta in self.metas()]
         assert len(set(refs)) == len(refs)
-        return sorted(meta["name"] for meta in self._metas())
+        return sorted(meta["name"] for meta in self.metas())
 
     def pointers(self) -> dict[str, Any]:
         """Where others point, by public id."""
@@ -130,18 +138,12 @@ class Crowd:
         return person
 
     def settle(self, seconds: float = 0.0) -> None:
-        """Let time pass, in steps of a tick, and what is to be done be done."""
-        for _ in range(max(1, round(seconds / TICK))):
+        """Let time pass, in steps of 20 ms, and what is to be done be done."""
+        for _ in range(max(3, round(seconds / (4 * MAX_HOLD)))):
             for world in self.worlds:
                 world.settle()
             for person in self.people:
                 person.look()
-            for world in self.worlds:
-                world.settle()
-                world.clock.advance(TICK if seconds else 0.0)
-        for _ in range(3):
-            for world in self.worlds:
-                world.settle()
 
     def wait(self, seconds: float) -> None:
         """As `settle`, in long steps."""

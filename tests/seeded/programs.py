@@ -21,6 +21,9 @@ from helix.errors import Disconnected, FlowDeleted, HelixError, Refused
 from tests.seeded.fates import Author, Edit
 from tests.seeded.fuzzclients import FuzzClient, random_patch
 
+UNUSED: Any = object()
+"""In place of what leads to a server: the run connects."""
+
 PATIENCE = 31.0
 """Seconds after which a program has tried again whatever failed for now."""
 
@@ -200,9 +203,14 @@ class Program(FuzzClient):
     def _begin(self, saved: SavedOutbox | None) -> None:
         self._is_over = False
         self.status = Status.OFFLINE
-        client_id = self.author.client_id
-        url = "http://127.0.0.1"
-        self.flow = FlowClient(self.clock, url, "f", client_id=client_id, random=self.random)
+        self.flow = FlowClient(
+            self.clock,
+            "http://127.0.0.1",
+            "f",
+            client_id=self.author.client_id,
+            random=self.random,
+            endpoint=UNUSED,
+        )
         self.flow._membership = self  # type: ignore[assignment]  # stands in
         self.flow._keeper = self.flow._outgoing._keeper = _Kept(saved)
         self.flow._outgoing._push = self.push

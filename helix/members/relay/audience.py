@@ -8,7 +8,7 @@ from weakref import proxy
 
 import attrs
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -264,7 +264,9 @@ class RelayAudience:
             self._tell_soon()
 
     def tell_count(self, event: str, flow_id: str, count: int) -> Deferred[None]:
-        """Broadcast how many members the flow has."""
+        """Broadcast how many members the flow has, if anybody is here to be told."""
+        if not self._members:
+            return succeed(None)
         payload = encode_json({"client_count": count, "flow_id": flow_id})
         return self._delivery.tell(Broadcast(event, payload, Kind.CLIENT_COUNT))
 
