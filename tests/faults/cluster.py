@@ -16,6 +16,7 @@ import attrs
 from tests.faults.network import RANGE, Host, Network
 from tests.support.daemon import Daemon
 from tests.support.postgres import PostgresServer
+from tests.support.valkey import ValkeyServer
 from tests.support.watched import eventually, metric
 
 
@@ -65,6 +66,39 @@ class Database(PostgresServer):
     def execute(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         with self.host.namespace.entered():
             return super().execute(sql, database)
+
+
+class Broker(ValkeyServer):
+    """A Valkey on a host, for everybody on the network."""
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        super().__init__(directory, "valkey", "--bind", "0.0.0.0", "--protected-mode", "no")
+        self.host = host
+
+    def start(self) -> None:
+        with self.host.namespace.entered():
+            super().start()
+
+    def url(self, number: int | str = "", who: str = "") -> str:
+        return f"redis://{who}{self.host.address}:{self.port}/{number}"
+
+    @contextmanager
+    def killed(self) -> Iterator[None]:
+        """Kill it, and start it afterwards."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop it where it is, meanwhile."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
 
 
 class Node(Daemon):
@@ -185,12 +219,19 @@ class Cluster:
     Nodes on one database, and where their clients are.
 
     :ivar clients: the host of all clients.
+    :ivar broker: what carries the nodes' messages, unless the database does.
     """
 
     network: Network
     clients: Host
     databases: Databases
     nodes: Sequence[Node]
+    broker: Broker | None
+
+    @property
+    def broker_addresses(self) -> Sequence[str]:
+        """Where nodes reach what carries their messages."""
+        return self.broker.host.addresses if self.broker else self.databases.addresses(1)
 
     def wait_until_up(self) -> None:
         """Wait until each node hears the others."""
@@ -199,25 +240,40 @@ class Cluster:
                 eventually(node.hears_others, f"{node.address} hears others")
 
 
-@contextmanager
-def cluster(network: Network, directory: Path, nodes: int = 2) -> Iterator[Cluster]:
-    """
-    Nodes on one database, which carries their messages at other addresses of its hosts.
+def _make_broker(stack: ExitStack, host: Host) -> Broker:
+    directory = tempfile.mkdtemp(prefix="helix-valkey-")
+    stack.callback(shutil.rmtree, directory)
+    broker = Broker(host, Path(directory))
+    stack.callback(broker.stop)
+    broker.start()
+    return broker
 
+
+@contextmanager
+def cluster(
+    network: Network, directory: Path, has_broker: bool = False, nodes: int = 2
+) -> Iterator[Cluster]:
+    """
+    Nodes on one database.
+
+    :param has_broker: whether Valkey carries their messages; else the database does, at other
+        addresses of its hosts.
     :raises CannotBe: where there can't be such a network.
     """
     with ExitStack() as stack:
         clients, primary, standby = (network.add_host(addresses=2) for _ in range(3))
         databases = Databases(stack, primary, standby)
+        broker = _make_broker(stack, network.add_host()) if has_broker else None
+        url = broker.url() if broker else databases.url(at=1)
         made = []
         for number in range(nodes):
             own = directory / f"node{number}"
             own.mkdir()
-            stores = ("--store", databases.url(), "--broker", databases.url(at=1))
-            node = Node(network.add_host(), own, *stores, "--auth", "anyone")
+            options = ("--store", databases.url(), "--broker", url, "--auth", "anyone")
+            node = Node(network.add_host(), own, *options)
             stack.callback(node.kill)
             node.start()
             made.append(node)
-        together = Cluster(network, clients, databases, made)
+        together = Cluster(network, clients, databases, made, broker)
         together.wait_until_up()
         yield together

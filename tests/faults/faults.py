@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
-from tests.faults.cluster import Cluster
+from tests.faults.cluster import Broker, Cluster
 from tests.faults.network import Way
 
 Fault = Callable[[], AbstractContextManager[None]]
@@ -20,7 +20,7 @@ def faults_of_node(cluster: Cluster, at: int) -> Mapping[str, Fault]:
     node = cluster.nodes[at]
     ends = {
         "database": cluster.databases.addresses(0),
-        "broker": cluster.databases.addresses(1),
+        "broker": cluster.broker_addresses,
         "clients": cluster.clients.addresses,
     }
     found: dict[str, Fault] = {
@@ -46,6 +46,11 @@ def faults_of_database(cluster: Cluster) -> Mapping[str, Fault]:
         "database, parted from its standby": partial(_parted, cluster),
         "database, fails over": partial(_failing_over, cluster),
     }
+
+
+def faults_of_broker(broker: Broker) -> Mapping[str, Fault]:
+    """What can happen to what carries the nodes' messages."""
+    return {"broker, killed": broker.killed, "broker, frozen": broker.frozen}
 
 
 @contextmanager

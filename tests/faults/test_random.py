@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from tests.faults.cluster import Cluster
-from tests.faults.faults import Fault, faults_of_database, faults_of_node
+from tests.faults.faults import Fault, faults_of_broker, faults_of_database, faults_of_node
 from tests.faults.trial import trial
 
 pytestmark = pytest.mark.timeout(900)
@@ -27,13 +27,16 @@ FAULTS = int(os.environ.get("HELIX_FAULTS_OF_RUN", "2"))
 
 def draw(random: Random, cluster: Cluster) -> Mapping[str, Fault]:
     """Draw one fault or two, of which each befalls something else."""
-    nodes = len(cluster.nodes)
-    lots = [*range(nodes), nodes]
+    victims = [faults_of_database(cluster)]
+    if cluster.broker is not None:
+        victims.append(faults_of_broker(cluster.broker))
+    for number in range(len(cluster.nodes)):
+        faults = faults_of_node(cluster, number)
+        victims.append({f"{name} (node {number})": fault for name, fault in faults.items()})
     found: dict[str, Fault] = {}
-    for lot in random.sample(lots, random.choice([1, 1, 2])):
-        faults = faults_of_database(cluster) if lot == nodes else faults_of_node(cluster, lot)
+    for faults in random.sample(victims, random.choice([1, 1, 2])):
         name = random.choice(list(faults))
-        found[name if lot == nodes else f"{name}, at {lot}"] = faults[name]
+        found[name] = faults[name]
     return found
 
 
