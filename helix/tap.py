@@ -254,7 +254,7 @@ class HelixService(MultiService):
 
     async def _stop(self) -> None:
         self._sessions.draining = True
-        self._site.is_leaving = True
+        self._site.is_leaving = self._parent_process is not None  # others take the next request
         for listener in self._listeners():
             await listener.stopService()
             listener.disownServiceParent()
@@ -432,7 +432,7 @@ def _make_listener(
         raise SystemExit(f"{_program()}: --listen: {description!r}: {error}") from None
 
 
-def _make_server(config: Config, reactor: Any) -> Server:
+def _make_server(config: Config, reactor: Any, parent: Parent | None = None) -> Server:
     """Wire a server, and end the program with one line if the settings allow none."""
     keep_steady(reactor)
     bound_turns(reactor)
@@ -458,6 +458,7 @@ def _make_server(config: Config, reactor: Any) -> Server:
             editor,
             apart=WorkThread(reactor),
             broker=broker,
+            gather=None if parent is None else parent.gather,
         )
     except (BadKeys, SettingError) as error:
         raise SystemExit(f"{_program()}: {error}") from None
@@ -504,28 +505,29 @@ def run_worker() -> None:
     for one in (signal.SIGINT, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)
     try:
-        service = _make_worker(begin, reactor)
+        parent = Parent(reactor)
+        service = _make_worker(begin, parent, reactor)
         service.privilegedStartService()
     except (SystemExit, SettingError) as error:
         say_failed(str(error))
         raise SystemExit(1) from None
+    parent.connect()
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
 
 
-def _make_worker(begin: Begin, reactor: Any) -> HelixService:
+def _make_worker(begin: Begin, parent: Parent, reactor: Any) -> HelixService:
     config = share(read_config(begin.given, os.environ), begin.workers)
     output = open(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     observer = make_observer(output, config.log_format, begin.worker)
     globalLogBeginner.beginLoggingTo([observer])
-    server = _make_server(config, reactor)
+    server = _make_server(config, reactor, parent)
     log_telemetry(server.telemetry)
     listeners = [
         _make_listener(reactor, description, server.site, opened)
         for description, opened in opened_endpoints(begin, reactor)
     ]
-    parent = Parent(reactor)
     late = listeners if begin.waits else []
     service = HelixService(reactor, server, config, lambda: observer, parent, late)
     if not begin.waits:

@@ -49,6 +49,7 @@ from helix.records import AuditEntry
 from helix.sharing.service import AccessService
 from helix.telemetry.clocks import ClockWatch
 from helix.telemetry.events import Telemetry
+from helix.telemetry.figures import Figures, OwnFigures
 from helix.telemetry.metrics import Metrics
 from helix.telemetry.status import ServerStatus
 from helix.telemetry.watchdog import WatchdogService
@@ -143,6 +144,7 @@ def build_server(
     authenticator: IAuthenticator | None = None,
     http: HTTPClient | None = None,
     broker: IBroker | None = None,
+    gather: Callable[[OwnFigures], Figures] | None = None,
 ) -> Server:
     """
     Wire the parts as ``config`` says.
@@ -159,6 +161,8 @@ def build_server(
     :param http: asks other servers; ``None`` for one that asks over the network.
     :param broker: carries messages to the other nodes on the store, and from them; ``None`` without
         any.
+    :param gather: makes the figures of all workers, of which this is one; ``None`` where this
+        process is alone.
     :raises BadKeys: when there are no keys in a file that should have some.
     :raises SettingError: when the base path begins as the server's own addresses do.
     """
@@ -167,7 +171,8 @@ def build_server(
     thread_work = work or thread_time
     backlog = Backlog(clock, telemetry, config.max_queued_bytes)
     metrics = Metrics(telemetry, lambda: backlog.size, store.usage)
-    status = StatusPage(ServerStatus(telemetry, clock.seconds), base)
+    own = OwnFigures(metrics, ServerStatus(telemetry, clock.seconds))
+    figures: Figures = own if gather is None else gather(own)
     document_limits = DocumentLimits(
         config.max_patch_bytes, config.max_document_bytes, config.max_document_members
     )
@@ -272,7 +277,7 @@ def build_server(
         )
     rest_access = RestAccess(access)
     root = Root(
-        Web(sessions, clients, metrics, status, editor, base),
+        Web(sessions, clients, figures, StatusPage(figures, base), editor, base),
         {
             b"flows": FlowRoutes(
                 library,

@@ -27,6 +27,10 @@ function duration(seconds) {
   return minutes ? `${minutes} min` : `${Math.floor(seconds)} s`;
 }
 
+function workers(all) {
+  return all.length ? `, ${all.filter((one) => one.up).length} of ${all.length} workers answer` : "";
+}
+
 function draw(name, value) {
   const values = lines[name];
   values.push(value);
@@ -55,6 +59,7 @@ function show(now) {
   say("version", now.version);
   say("uptime", duration(now.uptime));
   say("broker", others(now));
+  say("workers", workers(now.workers ?? []));
   byId("lag-tile").classList.toggle("late", lag > LATE);
   draw("connections", now.connections);
   draw("sessions", now.sessions);

@@ -32,7 +32,8 @@ from helix.flows.everywhere import SessionsEverywhere
 from helix.flows.service import FlowSessionService
 from helix.limits.addresses import TrustedProxies
 from helix.telemetry.events import Telemetry
-from helix.telemetry.metrics import CONTENT_TYPE, Metrics
+from helix.telemetry.figures import Figures
+from helix.telemetry.metrics import CONTENT_TYPE
 from helix.web.access import describe_principal
 from helix.web.admission import Visitors, host_of, principal_of
 from helix.web.base_path import BasePath
@@ -86,7 +87,7 @@ class Web:
         self,
         sessions: FlowSessionService,
         clients: ClientService,
-        metrics: Metrics,
+        figures: Figures,
         status: StatusPage,
         editor: EditorFiles | None,
         base: BasePath,
@@ -94,7 +95,7 @@ class Web:
         self._sessions = sessions
         self._everywhere = SessionsEverywhere(sessions)
         self._clients = clients
-        self._metrics = metrics
+        self._figures = figures
         self._status = status
         self._editor = editor
         self._docs = ApiDocs.load(base)
@@ -102,13 +103,13 @@ class Web:
     # pages and operations
 
     @app.route("/", methods=["GET"])
-    def index(self, request: IRequest) -> bytes:
+    def index(self, request: IRequest) -> bytes | Deferred[bytes]:
         if self._editor is not None:
             return self._editor.write_page(request)
         return self.status_page(request)
 
     @app.route("/status", methods=["GET"])
-    def status_page(self, request: IRequest) -> bytes:
+    def status_page(self, request: IRequest) -> Deferred[bytes]:
         check_admin(request)
         return self._status.write(request)
 
@@ -117,7 +118,7 @@ class Web:
         return self._status.write_script(request)
 
     @app.route("/api/status", methods=["GET"])
-    def server_status(self, request: IRequest) -> bytes:
+    def server_status(self, request: IRequest) -> Deferred[bytes]:
         check_admin(request)
         return self._status.write_numbers(request)
 
@@ -146,10 +147,10 @@ class Web:
         return write_json(request, {"status": "ready"})
 
     @app.route("/metrics", methods=["GET"])
-    def metrics(self, request: IRequest) -> bytes:
+    def metrics(self, request: IRequest) -> Deferred[bytes]:
         check_admin(request)
         request.setHeader(b"content-type", CONTENT_TYPE)
-        return self._metrics.exposition()
+        return self._figures.exposition()
 
     @app.route("/api/openapi.json", methods=["GET"])
     def openapi(self, request: IRequest) -> bytes:

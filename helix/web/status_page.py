@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from helix import __version__
-from helix.telemetry.status import ServerStatus
+from helix.telemetry.figures import Figures
 from helix.web.base_path import BasePath
 from helix.web.etags import Conditions
 from helix.web.routes import write_json, write_known
@@ -22,12 +24,12 @@ class StatusPage:
     """
     The page ``/status`` and its script; the page shows all numbers without a script, too.
 
-    :param status: the numbers to show.
+    :param figures: the numbers to show.
     :param base: the path below which the server is.
     """
 
-    def __init__(self, status: ServerStatus, base: BasePath) -> None:
-        self._status = status
+    def __init__(self, figures: Figures, base: BasePath) -> None:
+        self._figures = figures
         pages = files("helix").joinpath("pages")
         style = pages.joinpath("status.css").read_text("utf-8")
         self._script = pages.joinpath("status.js").read_bytes()
@@ -43,18 +45,22 @@ class StatusPage:
             b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'" % digest
         )
 
-    def write(self, request: IRequest) -> bytes:
+    def write(self, request: IRequest) -> Deferred[bytes]:
         """Make ``request`` answer the page, with the numbers of now."""
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"content-security-policy", self._policy)
         request.setHeader(b"x-frame-options", b"DENY")
         request.setHeader(b"cache-control", b"no-store")
-        numbers = self._status.numbers()
-        shown = {name: f"{number:,.0f}" for name, number in numbers.items()}
-        shown["uptime"] = _duration(numbers["uptime"])
-        shown["reactor_lag_max"] = f"{numbers['reactor_lag_max'] * 1000:,.1f}"
-        shown["version"] = __version__
-        shown["broker"] = _others(self._status.broker, numbers["nodes"])
+        return self._figures.status().addCallback(self._fill)
+
+    def _fill(self, status: Mapping[str, Any]) -> bytes:
+        counted = ("connections", "sessions", "members", "patches")
+        shown = {name: f"{status[name]:,.0f}" for name in counted}
+        shown["uptime"] = _duration(status["uptime"])
+        shown["reactor_lag_max"] = f"{status['reactor_lag_max'] * 1000:,.1f}"
+        shown["version"] = status["version"]
+        shown["broker"] = _others(status["broker"], status["nodes"])
+        shown["workers"] = _tell_workers(status.get("workers", ()))
         return (self._head + _PLACE.sub(lambda place: shown[place[1]], self._body)).encode()
 
     def write_script(self, request: IRequest) -> bytes:
@@ -64,10 +70,17 @@ class StatusPage:
         request.setHeader(b"content-type", b"text/javascript; charset=utf-8")
         return self._script
 
-    def write_numbers(self, request: IRequest) -> bytes:
+    def write_numbers(self, request: IRequest) -> Deferred[bytes]:
         """Make ``request`` answer the numbers as JSON."""
-        about = {"version": __version__, "broker": self._status.broker}
-        return write_json(request, {**about, **self._status.numbers()})
+        return self._figures.status().addCallback(lambda status: write_json(request, status))
+
+
+def _tell_workers(workers: Sequence[Mapping[str, Any]]) -> str:
+    """Write how many workers there are; nothing of a single process."""
+    if not workers:
+        return ""
+    answering = sum(worker["up"] for worker in workers)
+    return f", {answering} of {len(workers)} workers answer"
 
 
 def _others(broker: str, nodes: float) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
+from itertools import count
 from typing import Any, Final
 
 import attrs
 import msgspec
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
@@ -15,21 +18,29 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from helix.config import Config
+from helix.errors import Draining
+from helix.telemetry.figures import Figures, OwnFigures
 from helix.workers.messages import (
     CHANNEL,
     FIRST_SOCKET,
     MAX_LINE_BYTES,
     VERSION,
+    Ask,
     Begin,
     Failed,
     Ready,
+    Report,
     decode_begin,
+    decode_to_worker,
     encode,
 )
 from helix.workers.sockets import Opened
 
 BEGIN_SECONDS = 30.0
 """Seconds within which the parent says what is to be done."""
+
+ASK_SECONDS = 3.0
+"""Seconds within which the parent gives the figures of all workers."""
 
 LAST_WORDS_SECONDS = 1.0
 """Seconds that the last words to the parent have to leave."""
@@ -99,6 +110,8 @@ def share(config: Config, workers: int) -> Config:
 class Parent(LineOnlyReceiver):
     """
     The parent, as a worker sees it. When it is gone, the worker drains and ends.
+
+    It is a `helix.telemetry.figures.Figures`: those of all workers.
     """
 
     transport: Any
@@ -110,10 +123,25 @@ class Parent(LineOnlyReceiver):
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
+        self._own: OwnFigures | None = None
         self._left: Deferred[None] | None = None
+        self._numbers = count(1)
+        self._asked: dict[int, Deferred[Report]] = {}
+
+    def gather(self, own: OwnFigures) -> Figures:
+        """
+        Take a worker's own figures, which the parent asks for.
+
+        :return: those of all workers.
+        """
+        self._own = own
+        return self
+
+    def connect(self) -> None:
+        """Begin to hear the parent, and to be heard."""
         factory = Factory.forProtocol(lambda: self)
         factory.noisy = False
-        reactor.adoptStreamConnection(CHANNEL, socket.AF_UNIX, factory)
+        self._reactor.adoptStreamConnection(CHANNEL, socket.AF_UNIX, factory)
         socket.close(CHANNEL)
 
     def ready(self) -> None:
@@ -125,19 +153,54 @@ class Parent(LineOnlyReceiver):
         self._tell(Failed(reason))
 
     def leave(self) -> Deferred[None]:
-        """Hear nothing more; fires when all that was said is on its way."""
+        """Say the last word; fires when all that was said is on its way."""
         if self.transport is None or not self.transport.connected:
             return succeed(None)
-        self._left = Deferred()
+        self._report(0)
+        left = self._left = Deferred()
         self.transport.loseConnection()
-        return self._left
+        return left.addTimeout(LAST_WORDS_SECONDS, self._reactor, lambda *_: None)
+
+    # Figures
+
+    def exposition(self) -> Deferred[bytes]:
+        return self._ask().addCallback(lambda report: report.metrics.encode())
+
+    def status(self) -> Deferred[Mapping[str, object]]:
+        return self._ask().addCallback(lambda report: report.status)
+
+    def _ask(self) -> Deferred[Report]:
+        number = next(self._numbers)
+        asked = self._asked[number] = Deferred()
+        self._tell(Ask(number))
+
+        def answered(result: Report | Failure) -> Report | Failure:
+            self._asked.pop(number, None)
+            if isinstance(result, Failure) and result.check(defer.TimeoutError):
+                raise Draining()  # whoever asks again is answered by another
+            return result
+
+        return asked.addTimeout(ASK_SECONDS, self._reactor).addBoth(answered)
+
+    # inside
 
     def _tell(self, message: object) -> None:
         if self.transport is not None and self.transport.connected:
             self.sendLine(encode(message))
 
+    def _report(self, number: int) -> None:
+        if self._own is not None:
+            self._tell(Report(number, self._own.text().decode(), dict(self._own.numbers())))
+
     def lineReceived(self, line: bytes) -> None:
-        return
+        try:
+            message = decode_to_worker(line)
+        except msgspec.MsgspecError:
+            return  # of a parent that is another version
+        if isinstance(message, Ask):
+            self._report(message.number)
+        elif (asked := self._asked.get(message.number)) is not None and not asked.called:
+            asked.callback(message)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         left, self._left = self._left, None

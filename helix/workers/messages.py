@@ -7,6 +7,8 @@ it ignores.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 VERSION = 1
@@ -48,14 +50,41 @@ class Failed(msgspec.Struct, tag="failed", tag_field="kind"):
     reason: str
 
 
+class Ask(msgspec.Struct, tag="ask", tag_field="kind"):
+    """
+    Whoever sends it wants figures: a parent a worker's own, a worker those of all.
+
+    :ivar number: of the question; the answer has it, too.
+    """
+
+    number: int
+
+
+class Report(msgspec.Struct, tag="report", tag_field="kind"):
+    """
+    Figures: the answer to `Ask`, or a worker's last word.
+
+    :ivar number: of the question; 0 for none.
+    :ivar metrics: in Prometheus' text format.
+    :ivar status: what ``/api/status`` shows.
+    """
+
+    number: int
+    metrics: str
+    status: dict[str, Any]
+
+
 CHANNEL = 3
 """The descriptor at which a worker has its end of the channel."""
 
 FIRST_SOCKET = 4
 """The descriptor of the first listening socket; the others follow."""
 
-ToParent = Ready | Failed
+ToParent = Ready | Failed | Ask | Report
+
+ToWorker = Ask | Report
 
 encode = msgspec.json.Encoder().encode
 decode_begin = msgspec.json.Decoder(Begin).decode
 decode_to_parent = msgspec.json.Decoder(ToParent).decode
+decode_to_worker = msgspec.json.Decoder(ToWorker).decode

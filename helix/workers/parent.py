@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from helix.listening import ListenService
 from helix.workers.deaths import MAX_DEATHS, WINDOW, Deaths
+from helix.workers.gathering import Gathering
 from helix.workers.messages import VERSION, Begin
 from helix.workers.process import State, Worker
 from helix.workers.sockets import hold
@@ -83,6 +84,7 @@ class WorkersService(Service):
         self._on_failure = on_failure
         self._places = [_Place(number) for number in range(1, count + 1)]
         self._alive: dict[Worker, None] = {}
+        self._gathering = Gathering(reactor, count)
         self._was_ready = self._has_failed = False
         self._is_replacement_due = False
         self._replacing: Deferred[None] | None = None
@@ -92,6 +94,7 @@ class WorkersService(Service):
         self._reactor.callWhenRunning(self._start_all)
 
     def _start_all(self) -> None:
+        self._gathering.start()
         for place in self._places:
             self._start(place)
 
@@ -102,9 +105,8 @@ class WorkersService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        for listener in self._listeners:
-            await listener.stopService()
         await DeferredList([Deferred.fromCoroutine(self._end(one)) for one in list(self._alive)])
+        self._gathering.stop()
 
     async def _end(self, worker: Worker) -> None:
         """Drain a worker, and kill it if that takes too long."""
@@ -201,14 +203,16 @@ class WorkersService(Service):
             self._reactor_name,
             waits,
         )
-        worker = Worker(begin, self._write, self._said, self._ended)
+        gathering = self._gathering
+        worker = Worker(
+            begin, self._write, self._said, self._ended, gathering.asked, gathering.reported
+        )
         self._alive[worker] = None
+        gathering.began(worker)
         worker.start(self._reactor, [hold(one) for one in self._listeners])
         return worker
 
     def _said(self, worker: Worker) -> None:
-        if worker.state is not State.READY:
-            return
         self._log.info(
             "Worker {worker} (process {pid}) serves", worker=worker.number, pid=worker.pid
         )
@@ -218,10 +222,12 @@ class WorkersService(Service):
 
     def _ended(self, worker: Worker) -> None:
         del self._alive[worker]
+        self._gathering.ended(worker)
         place = self._places[worker.number - 1]
         if not self.running or place.worker is not worker:
             return
         place.worker = None
+        self._gathering.ended_unasked(worker)
         if worker.reason and not self._was_ready:
             self._fail(worker.reason)
             return

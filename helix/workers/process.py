@@ -22,9 +22,12 @@ from helix.workers.messages import (
     CHANNEL,
     FIRST_SOCKET,
     MAX_LINE_BYTES,
+    Ask,
     Begin,
     Failed,
+    Report,
     ToParent,
+    ToWorker,
     decode_to_parent,
     encode,
 )
@@ -72,8 +75,11 @@ class Worker(ProcessProtocol):
 
     :param begin: what it is told first.
     :param log: takes whole lines of its log, of its own format.
-    :param said: called when it is ready, and when it can't be.
+    :param said: called when it serves.
     :param ended: called once, when it has ended and all that it wrote is in the log.
+
+    :param asked: called with the number of its question when it wants the figures of all.
+    :param reported: called with its figures, whenever it tells them.
 
     :ivar reason: why it can't serve, by its own word; empty for none.
     :ivar end: how it ended: ``status 1``, or the name of a signal.
@@ -89,6 +95,8 @@ class Worker(ProcessProtocol):
         log: Callable[[str], None],
         said: Callable[[Worker], None],
         ended: Callable[[Worker], None],
+        asked: Callable[[Worker, int], None],
+        reported: Callable[[Worker, Report], None],
     ) -> None:
         self.number = begin.worker
         self.state = State.STARTING
@@ -98,6 +106,8 @@ class Worker(ProcessProtocol):
         self._begin = begin
         self._said = said
         self._ended = ended
+        self._asked = asked
+        self._reported = reported
         self._channel = _Channel(self._heard)
         self._outputs = {1: Lines(log), 2: Lines(self._complain)}
         self._ending: list[Deferred[None]] = []
@@ -150,13 +160,21 @@ class Worker(ProcessProtocol):
         except ProcessExitedAlready:
             return
 
+    def tell(self, message: ToWorker) -> None:
+        """Tell it something; nothing comes of that when it has ended."""
+        self._channel.tell(message)
+
     def _heard(self, message: ToParent) -> None:
-        if isinstance(message, Failed):
+        if isinstance(message, Ask):
+            self._asked(self, message.number)
+        elif isinstance(message, Report):
+            self._reported(self, message)
+        elif isinstance(message, Failed):
             self.reason = message.reason
         elif self.state is State.STARTING:
             self.state = State.READY
             _fire(self._starting)
-        self._said(self)
+            self._said(self)
 
     def _complain(self, text: str) -> None:
         """It writes to its standard error only what isn't by its log: the words of a crash."""

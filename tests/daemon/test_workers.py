@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import time
@@ -23,7 +25,7 @@ from tests.daemon.test_daemon import certificate, connect_tls, connect_unix
 from tests.support.daemon import Daemon, free_port, run_twistd, start_daemon
 from tests.support.postgres import PostgresServer, postgres_server, url
 from tests.support.rawsocket import RawWebSocket
-from tests.support.watched import eventually, faults_in, get, rest
+from tests.support.watched import eventually, faults_in, get, metric, rest
 
 __all__ = ["certificate", "postgres_server", "start_daemon", "url"]
 
@@ -273,3 +275,68 @@ def test_nod84_sigterm_drains_all(start_workers: StartDaemon, tmp_path: Path) ->
     assert not any(worker.is_running() for worker in workers)
     assert not path.exists()
     daemon.start()
+
+
+def test_nod88_figures_are_those_of_all_workers_whichever_answers(
+    start_workers: StartDaemon,
+) -> None:
+    daemon = start_workers()
+    rest(daemon, "POST", "/flows", {"id": "f", "document": {"title": "Old"}})
+    with ExitStack() as opened:
+        for number in range(20):
+            opened.enter_context(join(daemon, f"{number}"))
+        rest(daemon, "PATCH", "/flows/f", {"title": "t"})
+        eventually(lambda: metric(daemon, "helix_entries_total") >= 1, "it is counted")
+        own = [metric(daemon, "helix_worker_connections") for _ in range(10)]
+        assert own == [20] * 10
+        for _ in range(10):
+            status = json.loads(get(daemon, "/api/status")[1])
+            assert (status["connections"], status["members"], status["broker"]) == (20, 20, "up")
+            assert [one["up"] for one in status["workers"]] == [True, True]
+            assert sum(one["connections"] for one in status["workers"]) == 20
+            assert daemon.metric("helix_connections") == 20
+            assert daemon.metric("helix_broker_up") == 1
+        one, other = workers_of(daemon)
+        counted = daemon.metric('helix_connections_opened_total{transport="websocket"}')
+        assert counted == 20
+        one.suspend()
+        try:
+            began = time.monotonic()
+            assert daemon.metric('helix_worker_up{worker="1"}') == 0
+            assert time.monotonic() - began < 3
+            assert daemon.metric('helix_worker_up{worker="2"}') == 1
+            assert daemon.metric('helix_connections_opened_total{transport="websocket"}') == 20
+            page = get(daemon, "/status")[1]
+            assert b"1 of 2 workers answer" in page
+        finally:
+            one.resume()
+        one.kill()
+        eventually(lambda: serving(daemon) == 3, "it serves again")
+        assert daemon.metric('helix_connections_opened_total{transport="websocket"}') == 20
+        assert daemon.metric('helix_worker_ends_total{worker="1"}') == 1
+        assert daemon.metric("helix_connections") < 20 or not other.is_running()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_nod87_every_line_is_whole_and_names_its_worker(
+    start_workers: StartDaemon, log_format: str
+) -> None:
+    daemon = start_workers("--log-format", log_format)
+    for number in range(40):
+        rest(daemon, "POST", "/flows", {"id": f"f{number}"})
+        rest(daemon, "PATCH", f"/flows/f{number}", {"title": "t"})
+    daemon.stop()
+    lines = daemon.log.splitlines()
+    starts = []
+    for line in lines:
+        if log_format == "json":
+            event = json.loads(line)
+            text, worker = event["message"], event.get("worker")
+        else:
+            found = re.fullmatch(r"\S+ \[\S+?#\w+(?:, worker (\d))?\] (.*)", line)
+            assert found, line
+            text, worker = found[2], found[1] and int(found[1])
+        if "helix.session.started" in text:
+            starts.append(worker)
+    assert len(starts) >= 40
+    assert set(starts) == {1, 2}

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from helix import __version__
 from helix.telemetry.events import Telemetry
 from helix.telemetry.status import ServerStatus
-from helix.web.status_page import _duration
+from helix.web.status_page import _duration, _tell_workers
 from tests.support.logs import logged
 from tests.support.stack import NOW, Stack
 
@@ -180,7 +180,7 @@ def test_res25_script_finds_what_it_fills() -> None:
     assert {"state", "patches", "lag", "uptime", "version", "patches-line"} <= filled
     assert filled <= set(ids)
     read = set(re.findall(r"now\.(\w+)", text))
-    assert read <= set(stack.get("/api/status").json)
+    assert read - {"workers"} <= set(stack.get("/api/status").json)
 
 
 @pytest.mark.parametrize(
@@ -202,3 +202,9 @@ def test_res25_page_has_a_time_that_goes_on() -> None:
     stack = Stack()
     assert stack.clock.seconds() == NOW
     assert Page(stack.get("/").body.decode()).texts["uptime"] == "0 s"
+
+
+def test_nod88_it_tells_how_many_workers_answer() -> None:
+    assert _tell_workers([]) == ""
+    assert _tell_workers([{"up": True}, {"up": False}]) == ", 1 of 2 workers answer"
+    assert Page(Stack().get("/status").body.decode()).texts["workers"] == ""
