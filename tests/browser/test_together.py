@@ -13,7 +13,10 @@ from tests.browser.conftest import MakeFlow, MakePerson, node, rest, stored_node
 from tests.browser.person import Person
 from tests.browser.wire import Wire
 from tests.support.daemon import Daemon
-from tests.support.watched import eventually
+from tests.support.postgres import url
+from tests.support.watched import eventually, metric
+
+__all__ = ["url"]
 
 JOIN = """async ([flowId, count]) => {
     const join = (name) => new Promise((joined) => {
@@ -515,3 +518,37 @@ def test_edi6_two_edit_one_node_in_one_field_and_in_two(
     assert {*label.split()} <= {"first", "second"}
     for person in (ada, bob):
         expect(person.page.get_by_label("Label")).to_have_value(label)
+
+
+@pytest.fixture
+def nodes(start_daemon: Callable[..., Daemon], url: str) -> tuple[Daemon, Daemon]:
+    """Two daemons on one PostgreSQL."""
+    nodes = start_daemon("--store", url), start_daemon("--store", url)
+    for daemon in nodes:
+        eventually(lambda daemon=daemon: metric(daemon, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
+    return nodes
+
+
+def test_nod43_people_on_two_nodes_see_each_other_and_what_they_drag(
+    make_person: MakePerson, make_flow: MakeFlow, nodes: tuple[Daemon, Daemon]
+) -> None:
+    flow_id = make_flow(node("left", 0, 0), node("right", 480, 0), at=nodes[0])
+    ada, bob = (make_person(daemon) for daemon in nodes)
+    for person in (ada, bob):
+        person.open(flow_id)
+    for person in (ada, bob):
+        expect(person.page.locator(".avatar")).to_have_count(2)
+    bob.page.mouse.move(700, 600)
+    expect(ada.page.locator(".cursor")).to_have_text(bob.name)
+    before = ada.nodes()["left"][0]
+    bob.grab("left", (80, 160))
+    ada.page.wait_for_function(
+        "(before) => document.querySelector('[data-id=left]').style.transform !== before",
+        arg=before,
+    )
+    assert stored_nodes(nodes[0], flow_id)["left"]["position"] == {"x": 0, "y": 0}
+    bob.page.mouse.up()
+    ada.sees_same_as(bob)
+    bob.page.close()
+    expect(ada.page.locator(".avatar")).to_have_count(1)
+    expect(ada.page.locator(".tags, .cursor")).to_have_count(0)
