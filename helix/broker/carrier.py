@@ -66,6 +66,13 @@ class Link(Protocol):
         :raises StoreError: when that can't be; some may have been sent.
         """
 
+    async def leave(self) -> None:
+        """
+        Leave nothing of it on the server, before it is closed in order.
+
+        :raises StoreError: when that can't be.
+        """
+
     def discard(self) -> None:
         """Close it. What is under way fails."""
 
@@ -228,6 +235,7 @@ class Carrier:
             elif self._waiting:
                 await self._send(link)
             elif self._is_stopping:
+                await link.leave()
                 return
             else:
                 self._wake = Deferred()

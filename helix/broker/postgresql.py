@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from helix.broker.carrier import Carrier, Heard
 from helix.broker.subscriptions import channel_name
@@ -19,6 +21,17 @@ MAX_BYTES = 7500
 
 PREFIX = "helix_"
 """With what the names of all channels begin."""
+
+POOLED_PATIENCE = 30.0
+"""Seconds until we look again whether a pooler gives each transaction another connection."""
+
+POOLED = (
+    "The pooler in front of PostgreSQL gives each transaction another connection (PgBouncer:"
+    " pool_mode = transaction), so it can't carry messages between nodes: give --broker the address"
+    " of PostgreSQL itself, or of a pool in session mode; or none, if this node is the only one"
+)
+
+_PROCESS = "SELECT pg_backend_pid()"
 
 _WHERE = "SELECT pg_backend_pid(), COALESCE(current_schema(), '')"
 
@@ -54,7 +67,10 @@ class _PostgresLinks:
         " it gives each transaction another connection (give --broker an address without it)"
     )
 
+    _log: Final = Logger(namespace="helix.broker")
+
     def __init__(self, url: str, reactor: object, bounds: Bounds) -> None:
+        self._is_warned = False
         self._pool = Pool(Address.parse(url, name="helix broker"), reactor, bounds, 1)
 
     def __str__(self) -> str:
@@ -70,33 +86,66 @@ class _PostgresLinks:
         while True:
             connection = await self._pool.take()
             try:
-                return await _PostgresLink.begin(connection, heard)
+                if connection.is_pooled and not await self._is_ours(connection):
+                    self._warn()
+                    await self._pool.rest(POOLED_PATIENCE)
+                else:
+                    return await _PostgresLink.begin(connection, heard, self._pool)
             except StoreError:
-                connection.discard()  # the pool opens another, in a while
+                pass  # the pool opens another, in a while
+            connection.discard()
+
+    def _warn(self) -> None:
+        if not self._is_warned:
+            self._is_warned = True
+            self._log.warn("{reason}", reason=POOLED)
+
+    async def _is_ours(self, connection: Connection) -> bool:
+        """
+        Tell whether a connection to the server stays ours, before anything is left on it: while
+        another client of the pooler holds a transaction open, its connection can't be ours, too.
+
+        :raises StoreError: when that can't be known.
+        """
+        process = await connection.ask(_PROCESS)
+        other = await self._pool.open()
+        try:
+
+            async def look() -> bool:
+                theirs = await other.ask(_PROCESS)
+                return process == await connection.ask(_PROCESS) != theirs
+
+            return await other.transaction(look)
+        finally:
+            other.discard()
 
 
 class _PostgresLink:
     """
     :param process: of the server, which serves this connection.
+    :param pool: has more connections to the same place.
     """
 
-    def __init__(self, connection: Connection, heard: Heard, process: int, schema: str) -> None:
+    def __init__(
+        self, connection: Connection, heard: Heard, process: int, schema: str, pool: Pool
+    ) -> None:
         self.gone: Deferred[None] = connection.gone
         self.own_channel = f"{PREFIX}node_{process}"
         self._connection = connection
         self._heard = heard
         self._process = process
         self._schema = schema
+        self._pool = pool
 
     @classmethod
-    async def begin(cls, connection: Connection, heard: Heard) -> _PostgresLink:
+    async def begin(cls, connection: Connection, heard: Heard, pool: Pool) -> _PostgresLink:
         """
         Listen to what is for this connection alone.
 
         :raises StoreError: when that can't be.
         """
         process, schema = (await connection.ask(_WHERE))[0]
-        link = cls(connection, heard, process, schema)
+        link = cls(connection, heard, process, schema, pool)
         connection.tell(link._notified)
         await link.listen([link.own_channel], [])
         return link
@@ -116,7 +165,20 @@ class _PostgresLink:
     async def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
         channels = [channel for channel, _ in messages]
         texts = [message.decode() for _, message in messages]
-        await self._connection.ask(_SEND, {"channels": channels, "messages": texts})
+        sent = {"channels": channels, "messages": texts}
+        if not self._connection.is_pooled or self.own_channel not in channels:
+            await self._connection.ask(_SEND, sent)
+            return
+        # What a connection that a pooler shares out sends itself may come, though nothing else
+        # does. So this comes from another one.
+        other = await self._pool.open()
+        try:
+            await other.ask(_SEND, sent)
+        finally:
+            other.discard()
+
+    async def leave(self) -> None:
+        await self._connection.ask("UNLISTEN *")  # a pooler may give it to somebody else
 
     def discard(self) -> None:
         self._connection.discard()

@@ -245,6 +245,9 @@ class _RedisLink:
             await self._wires[1].look()  # now and then, as we try whether it works
         await self._wires[1].ask([self._message(*one) for one in messages])
 
+    async def leave(self) -> None:
+        """The server forgets a connection when it is closed."""
+
     def discard(self) -> None:
         if not self.is_gone:
             self.is_gone = True

@@ -26,6 +26,27 @@ _DEFAULTS = {
 _PLACE = ("host", "hostaddr", "port")
 """libpq's parameters that may be lists, of as many hosts."""
 
+_WORD = re.compile(r"(?:\\.|[^\\\s])+", re.DOTALL)
+_OPTION = re.compile(r"(?:-c|--)?([\w.-]+)=(.*)", re.DOTALL)
+
+
+def _settings(options: str) -> tuple[tuple[str, str], ...]:
+    """
+    Give the server's settings that libpq's ``options`` make, in their order.
+
+    :raises StoreError: when they are more than that.
+    """
+    settings = []
+    words = iter(_WORD.findall(options))
+    for word in words:
+        named = next(words, "") if word == "-c" else word
+        found = _OPTION.fullmatch(named)
+        if found is None or (word is named and not word.startswith(("-c", "--"))):
+            raise StoreError("The options of the PostgreSQL URL may be -c NAME=VALUE only")
+        value = re.sub(r"\\(.)", r"\1", found[2], flags=re.DOTALL)
+        settings.append((found[1].replace("-", "_"), value))
+    return tuple(settings)
+
 
 def _places(parameters: dict[str, str]) -> list[dict[str, str]]:
     """
@@ -52,10 +73,15 @@ class Address:
     A database's URL, taken apart.
 
     :ivar parameters: libpq's, the password among them; of one host, or of none that is named.
+    :ivar settings: the server's that the URL's ``options`` name, for each transaction. They are no
+        parameters, as poolers take none of them.
+    :ivar read_only: whether its connections are to write nothing.
     :ivar others: where else the database may be, in the order of the URL.
     """
 
     parameters: dict[str, str] = attrs.field(repr=False)
+    settings: tuple[tuple[str, str], ...] = ()
+    read_only: bool = False
     others: tuple[Address, ...] = ()
 
     @classmethod
@@ -79,13 +105,11 @@ class Address:
                 "The PostgreSQL URL can't be read. It is postgresql://user:password@host/database,"
                 " and characters such as @ : / # % in the password are percent-encoded"
             ) from None
-        if read_only:
-            given = parameters.get("options", "")
-            parameters["options"] = f"{given} -c default_transaction_read_only=on".lstrip()
+        settings = _settings(parameters.pop("options", ""))
         places = _places(parameters)
         rest = {name: value for name, value in parameters.items() if name not in _PLACE}
         common = {"fallback_application_name": name, **_DEFAULTS, **rest, "client_encoding": "UTF8"}
-        first, *others = [cls({**common, **place}) for place in places]
+        first, *others = [cls({**common, **place}, settings, read_only) for place in places]
         return attrs.evolve(first, others=tuple(others))
 
     @property

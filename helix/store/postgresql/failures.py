@@ -24,6 +24,10 @@ class Refused(StoreError):
     """The server refused the connection; another try would not help."""
 
 
+class CutAtBegin(StoreUnavailable):
+    """A pooler took a statement, and then cut the connection at the start of a transaction."""
+
+
 class Unfit(StoreError):
     """The data to write is invalid, and nothing of it was written."""
 
@@ -55,15 +59,28 @@ _REFUSALS = (
     (r"role .* does not exist", "Make it with createuser, or correct its name in the URL"),
     (r"not permitted to log in", "Allow it with ALTER ROLE ... LOGIN"),
     (r"permission denied for database", "Grant the role CONNECT on the database"),
+    (
+        r"unsupported startup parameter",
+        "A pooler doesn't take it: put options into the URL, from where Helix sets them itself",
+    ),
+)
+_ONLY_READS = ("session is read-only", "server is in hot standby mode")
+
+STATEMENT_POOLING = (
+    "A pooler in front of PostgreSQL allows no transactions of several statements (PgBouncer:"
+    " pool_mode = statement): Helix needs pool_mode = session or transaction"
 )
 
 
-def explain(error: BaseException) -> StoreError:
+def explain(error: BaseException, is_gone: bool = False) -> StoreError:
     """
     Turn what a statement failed with into what we say; without any data of it.
 
+    :param is_gone: whether the connection is.
     :return: a `ConnectionGone` where the error is the connection's.
     """
+    if is_gone:
+        return ConnectionGone()
     state = error.pgcode if isinstance(error, psycopg2.Error) else None
     if state is None or state.startswith(_CONNECTION):
         return ConnectionGone()
@@ -88,8 +105,8 @@ def explain_attempt(error: BaseException, address: Address) -> StoreError:
     """
     Turn what became of an attempt to connect into what we say.
 
-    :return: a `Refused` where the server, or its settings, have to be changed first; else a
-        `StoreUnavailable`.
+    :return: a `Refused` where the server, or its settings, have to be changed first; a
+        `StoreReadOnly` where the URL asks for another one; else a `StoreUnavailable`.
     """
     lines = address.without_password(str(error)).strip().splitlines() or [type(error).__name__]
     fatal = [line for line in lines if "FATAL:" in line]
@@ -97,4 +114,6 @@ def explain_attempt(error: BaseException, address: Address) -> StoreError:
     for words, advice in _REFUSALS:
         if re.search(words, said):
             return Refused(f"{address} refuses the connection: {said}. {advice}")
+    if any(words in " ".join(lines) for words in _ONLY_READS):
+        return StoreReadOnly(f"{address} takes no writes")
     return StoreUnavailable(f"{address} can't be reached: {said}")

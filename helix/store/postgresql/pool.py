@@ -14,7 +14,12 @@ from twisted.logger import Logger
 
 from helix.errors import StoreError, StoreReadOnly, StoreUnavailable
 from helix.store.postgresql.address import Address
-from helix.store.postgresql.failures import ConnectionGone
+from helix.store.postgresql.failures import (
+    STATEMENT_POOLING,
+    ConnectionGone,
+    CutAtBegin,
+    Refused,
+)
 from helix.store.postgresql.wire import Bounds, Connection
 
 T = TypeVar("T")
@@ -28,6 +33,9 @@ FIRST_PAUSE = 0.1
 """Seconds between an attempt to connect that failed and the next; doubled each time."""
 
 LONGEST_PAUSE = 1.0
+
+CUTS = 3
+"""Connections in a row that a pooler cuts at the start of a transaction because it allows none."""
 
 
 class Pool:
@@ -76,19 +84,24 @@ class Pool:
         """
         deadline = self._clock.seconds() + self._bounds.start
         pause = FIRST_PAUSE
+        cuts = 0
         while True:
             try:
-                connection = await self._open()
+                connection = await self.open()
                 try:
                     return await work(connection)
                 finally:
                     connection.discard()
             except (StoreUnavailable, StoreReadOnly) as error:
+                # libpq doesn't hand on the words with which it was cut.
+                cuts = cuts + 1 if isinstance(error, CutAtBegin) else 0
+                if cuts == CUTS:
+                    raise Refused(STATEMENT_POOLING) from None
                 if self._closed or self._clock.seconds() + pause > deadline:
                     kind = StoreReadOnly if isinstance(error, StoreReadOnly) else StoreUnavailable
                     raise kind(error.message) from None
                 self._note(error)
-            await self._sleep(pause)
+            await self.rest(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def start(self) -> None:
@@ -173,7 +186,7 @@ class Pool:
         pause = FIRST_PAUSE
         while not self._closed:
             try:
-                connection = await self._open()
+                connection = await self.open()
             except StoreError as error:
                 self._note(error)
             else:
@@ -183,10 +196,10 @@ class Pool:
                 pause = FIRST_PAUSE
                 if self._clock.seconds() - opened > LONGEST_PAUSE:
                     continue
-            await self._sleep(pause)
+            await self.rest(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _sleep(self, seconds: float) -> None:
+    async def rest(self, seconds: float) -> None:
         """Wait, but not for longer than the pool is open."""
         if self._closed:
             return
@@ -199,10 +212,12 @@ class Pool:
         finally:
             self._pauses.discard(pause)
 
-    async def _open(self) -> Connection:
+    async def open(self) -> Connection:
         """
         Connect to the first place that will do.
 
+        :return: a connection that is none of the pool's few, though the pool's end is its end; the
+            caller is to `Connection.discard` it.
         :raises Refused: when each of them refuses.
         :raises StoreReadOnly: when one could be reached, but takes no writes.
         :raises StoreUnavailable: when none can be reached.

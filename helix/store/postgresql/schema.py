@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from helix.errors import StoreError
+from helix.store.postgresql.failures import (
+    STATEMENT_POOLING,
+    ConnectionGone,
+    CutAtBegin,
+    Refused,
+)
 from helix.store.postgresql.wire import Connection
 from helix.store.upgrades import check_current, needed_upgrades, shipped_upgrades
 
 UPGRADE_LOCK = 0x68656C6978  # "helix"; who upgrades this database holds it
 
+_MARK = "helix.transaction"
 _ENCODING = "SELECT current_setting('server_encoding')"
 _HAS_NUMBER = "SELECT to_regclass('helix_schema') IS NOT NULL"
 _NUMBER = "SELECT COALESCE(max(number), 0) FROM helix_schema"
@@ -22,7 +29,7 @@ async def bring_up_to_date(connection: Connection) -> None:
     :raises SchemaMismatch: when the schema is that of a newer version.
     :raises StoreError: when the database can't be used, or the role may not change it.
     """
-    await _check_encoding(connection)
+    await _check_use(connection)
     await connection.transaction(lambda: _upgrade(connection))
 
 
@@ -33,16 +40,28 @@ async def check(connection: Connection) -> None:
     :raises SchemaMismatch: when its schema is another one.
     :raises StoreError: when the database can't be used.
     """
-    await _check_encoding(connection)
+    await _check_use(connection)
     check_current(shipped_upgrades("postgresql"), await _number(connection))
 
 
-async def _check_encoding(connection: Connection) -> None:
+async def _check_use(connection: Connection) -> None:
+    if connection.is_pooled:
+        try:
+            await connection.transaction(lambda: _check_transaction(connection))
+        except ConnectionGone:
+            raise CutAtBegin() from None
     if await connection.ask(_ENCODING) != [("UTF8",)]:
         raise StoreError(
             "The PostgreSQL database doesn't hold UTF-8: make one with createdb --encoding=UTF8"
             " --template=template0"
         )
+
+
+async def _check_transaction(connection: Connection) -> None:
+    """See that what one statement of a transaction sets is there in the next one."""
+    await connection.ask(f"SET LOCAL {_MARK} = 'here'")
+    if await connection.ask(f"SELECT current_setting('{_MARK}', true)") != [("here",)]:
+        raise Refused(STATEMENT_POOLING)
 
 
 async def _number(connection: Connection) -> int:

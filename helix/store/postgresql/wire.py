@@ -7,15 +7,21 @@ from typing import Any, TypeVar
 
 import attrs
 import psycopg2
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from txpostgres import txpostgres
 
-from helix.errors import StoreError, StoreReadOnly
+from helix.errors import StoreError, StoreReadOnly, StoreUnavailable
 from helix.store.postgresql.address import Address
-from helix.store.postgresql.failures import ConnectionGone, Unfit, explain, explain_attempt
+from helix.store.postgresql.failures import (
+    ConnectionGone,
+    Refused,
+    Unfit,
+    explain,
+    explain_attempt,
+)
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -25,16 +31,20 @@ Notified = Callable[[int, str, str], None]
 GRACE = 0.5
 """Seconds after which a server that should have given up a statement is taken for dead."""
 
-_SET_UP = """
-SELECT current_setting('transaction_read_only') = 'on',
-    set_config('statement_timeout', %(answer_ms)s::text, false),
-    set_config('idle_in_transaction_session_timeout', %(answer_ms)s::text, false),
-    set_config('enable_hashjoin', 'off', false),
-    set_config('enable_mergejoin', 'off', false)
+# For the transaction that it is in alone: a connection may be a pooler's, and the next transaction
+# on it somebody else's.
+_SETTINGS = """SET LOCAL statement_timeout = {answer_ms};
+SET LOCAL idle_in_transaction_session_timeout = {answer_ms};
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off"""
+
+_READ_ONLY = "SET LOCAL transaction_read_only = on"
+
+_SEEN = """
+SELECT current_setting('transaction_read_only') = 'on', pg_backend_pid()
 """
 
-# For the transaction that it is in alone: between PgBouncer and the server a connection may be
-# another one for each, with settings of its own.
+# Likewise.
 _DURABLE = """
 SELECT set_config('synchronous_commit',
     CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
@@ -89,6 +99,12 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
                 if self.notified is not None:
                     self.notified(one.pid, one.channel, one.payload)
 
+    def look_for_notices(self) -> None:
+        """Tell of those that came with an answer: psycopg2 looks for them before it reads that."""
+        if self.notified is not None and not self.closed:
+            self._connection.poll()
+            self.checkForNotifies()
+
     def continuePolling(self, swallowErrors: bool = False) -> None:
         # What nobody waits for is told below; it needs no traceback in the log.
         super().continuePolling(swallowErrors=True)
@@ -114,16 +130,19 @@ class Connection:
     :ivar gone: fires when it is closed, by whomever.
     :ivar is_gone: whether it is.
     :ivar only_reads: whether the server took no writes when it was opened.
+    :ivar is_pooled: whether somebody stands between us and the server who gives out connections.
     :ivar bounds: what everything on it is held to.
     """
 
     def __init__(self, reactor: object, bounds: Bounds) -> None:
         self.gone: Deferred[None] = Deferred()
-        self.is_gone = self.only_reads = False
+        self.is_gone = self.only_reads = self.is_pooled = False
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
         self.bounds = bounds
         self._wire = _Wire(reactor, self.discard)
+        self._settings = ""
+        self._is_in_transaction = False
 
     async def open(self, address: Address, attempt: int) -> None:
         """
@@ -151,8 +170,14 @@ class Connection:
         finally:
             if timer.active():
                 timer.cancel()
-        set_up = await self.ask(_SET_UP, {"answer_ms": int(self.bounds.answer * 1000)})
-        self.only_reads = set_up[0][0]
+        self._settings = _local_settings(address, self.bounds.answer)
+        try:
+            self.only_reads, process = (await self.ask(_SEEN))[0]
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            raise Refused(f"{address} doesn't take the settings in the URL's options") from None
+        self.is_pooled = process != self._wire.pollable().get_backend_pid()
 
     def tell(self, notified: Notified) -> None:
         """
@@ -177,7 +202,7 @@ class Connection:
         self, sql: str, parameters: Parameters | None = None, seconds: float | None = None
     ) -> list[Row]:
         """
-        Run a statement.
+        Run a statement, which is a transaction by itself unless it is in one.
 
         :param seconds: how long it may take, where that isn't the bound of all. Only within a
             transaction, for the rest of which the server is told.
@@ -187,16 +212,21 @@ class Connection:
         """
         if seconds is not None:
             await self.ask(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+        if not self._is_in_transaction:
+            sql = f"{self._settings};{sql}"
         limit = (seconds or self.bounds.answer) + GRACE
         timer = self._clock.callLater(limit, self.discard)
         try:
             cursor = self._wire.cursor()
             await cursor.execute(sql, parameters)
+            self._wire.look_for_notices()
             return cursor.fetchall() if cursor.description else []
         except UnicodeError:
             raise Unfit() from None
+        except CancelledError:  # so txpostgres says that the server gave it up, after `seconds`
+            raise StoreUnavailable() from None
         except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
-            explained = ConnectionGone() if self._wire.closed else explain(error)
+            explained = explain(error, self._wire.closed)
             # From one that only reads, the next one may lead to the server that took over.
             if isinstance(explained, (ConnectionGone, StoreReadOnly)):
                 self.discard()
@@ -217,13 +247,17 @@ class Connection:
 
         :param begin: what starts it.
         """
-        await self.ask(begin)
+        self._is_in_transaction = True
         try:
-            result = await work()
-        except BaseException:
-            await self._roll_back()
-            raise
-        await self.ask("COMMIT")
+            await self.ask(f"{begin};{self._settings}")
+            try:
+                result = await work()
+            except BaseException:
+                await self._roll_back()
+                raise
+            await self.ask("COMMIT")
+        finally:
+            self._is_in_transaction = False
         return result
 
     async def _roll_back(self) -> None:
@@ -233,3 +267,22 @@ class Connection:
             await self.ask("ROLLBACK")
         except StoreError:
             self.discard()
+
+
+def _local_settings(address: Address, seconds: float) -> str:
+    """
+    Give the statements that set up the transaction that they are in.
+
+    :param seconds: that one of its statements may take.
+    """
+    given = [
+        f"SELECT set_config({_literal(name)}, {_literal(value)}, true)"
+        for name, value in address.settings
+    ]
+    own = _SETTINGS.format(answer_ms=int(seconds * 1000))
+    return ";".join([*given, own, *([_READ_ONLY] if address.read_only else [])])
+
+
+def _literal(text: str) -> str:
+    """Write a text as SQL in which nothing means anything to psycopg2 or to the server."""
+    return "E'" + "".join(one if one.isalnum() else f"\\U{ord(one):08x}" for one in text) + "'"
