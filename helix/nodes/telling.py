@@ -85,9 +85,10 @@ class Telling:
         self.post.send(flow_id, "name", messages.encode_name(self.node, epoch, told))
 
     def relayed(self, flow_id: str, relayed: Relayed) -> None:
-        if relayed.way is Way.EDITED and not self.showing.shared.is_open(flow_id):
-            return  # who may have opened it just now finds the document
-        if self.post.is_up and self.neighbours.may_be:
+        # Who has just opened the flow finds what was edited in the document.
+        is_edit = relayed.way is Way.EDITED
+        matters = self._may_matter(flow_id) if is_edit else self.neighbours.may_be
+        if self.post.is_up and matters:
             self.post.send(flow_id, "relay", messages.encode_relayed(self.node, relayed))
 
     def close(self, flow_id: str, by: str) -> Deferred[Gathered[int]]:
