@@ -239,7 +239,7 @@ class Awareness:
 
     def repeat_cursors(self) -> None:
         """Tell other nodes once more where members point, as `Pointing.repeat`."""
-        self._pointing.repeat()
+        self._pointing.repeat(self._clock.seconds())
         if not self._pointing.is_told:
             self._tick_soon()
 

@@ -24,28 +24,31 @@ class Place:
     is_shown: bool = False
 
     @property
-    def _order(self) -> tuple[int, str]:
+    def order(self) -> tuple[int, str]:
+        """The larger it is, the later the client joined; all nodes say the same."""
         return self.shown.stamp, self.node
 
     def is_newer(self, other: Place) -> bool:
-        """Whether the client joined here later than there. All nodes say the same."""
-        return self._order > other._order
+        """Whether the client joined here later than there."""
+        return self.order > other.order
 
 
 class Places:
     """
     The places of a flow's clients on all nodes, of which each client has one.
 
-    A place that was left to a newer one is not shown again.
+    An older place is shown only if the newer one goes first: that may have been a wrong guess, by
+    nodes whose clocks had not heard of each other.
 
     :param presence: shows them.
     """
 
-    __slots__ = ("_newest", "_presence")
+    __slots__ = ("_newest", "_older", "_presence")
 
     def __init__(self, presence: Presence) -> None:
         self._presence = presence
         self._newest: dict[str, Place] = {}
+        self._older: dict[str, list[Place]] = {}
 
     @property
     def clients(self) -> Iterable[str]:
@@ -61,12 +64,12 @@ class Places:
         client_id = place.shown.client_id
         other = self._newest.get(client_id)
         if other is not None and other.is_newer(place):
+            self._older.setdefault(client_id, []).append(place)
             return place
-        self._newest[client_id] = place
-        place.is_shown = True
-        self._presence.put(place, place.shown.key, place.shown.meta)
+        self._show(place)
         if other is not None:
             self._hide(other)
+            self._older.setdefault(client_id, []).append(other)
         return other
 
     def change(self, place: Place, shown: Shown) -> bool:
@@ -81,9 +84,21 @@ class Places:
 
     def leave(self, place: Place) -> None:
         """Show a place no more."""
+        client_id = place.shown.client_id
+        older = self._older.pop(client_id, [])
         if place.is_shown:
-            del self._newest[place.shown.client_id]
+            del self._newest[client_id]
             self._hide(place)
+            if older:
+                self._show(max(older, key=lambda one: one.order))
+        rest = [one for one in older if one is not place and not one.is_shown]
+        if rest:
+            self._older[client_id] = rest
+
+    def _show(self, place: Place) -> None:
+        self._newest[place.shown.client_id] = place
+        place.is_shown = True
+        self._presence.put(place, place.shown.key, place.shown.meta)
 
     def _hide(self, place: Place) -> None:
         place.is_shown = False

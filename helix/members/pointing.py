@@ -16,11 +16,28 @@ REPEAT = 1.0
 MAX_DRAG_BYTES = 64 * 1024
 """Bytes of a drag, about. Of a larger one other nodes see only the pointer."""
 
+DRAG_COUNTS = 5.0
+"""Seconds after which a drag that wasn't said again doesn't count any more (JSC12)."""
+
 MESSAGE_BYTES = 6000
 """Bytes of the cursors of one message, about."""
 
 _POINTER_BYTES = 60
 _MOVING_BYTES = 70
+
+
+@attrs.define
+class _Pointing:
+    """
+    A member that has pointed.
+
+    :ivar told_at: when other nodes were told of its newest cursor.
+    :ivar is_old: whether what that drags doesn't count any more.
+    """
+
+    member: int
+    told_at: float = 0.0
+    is_old: bool = False
 
 
 @attrs.define
@@ -53,7 +70,7 @@ class Pointing:
     def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors
         self._number = 0
-        self._members: dict[Place, int] = {}  # that have pointed
+        self._members: dict[Place, _Pointing] = {}
         self._moved: dict[Place, int] = {}
         self._told: dict[Place, _Told] = {}
 
@@ -64,17 +81,23 @@ class Pointing:
 
     def moved(self, place: Place, member: int) -> None:
         """A member has another cursor."""
-        self._moved[place] = self._members[place] = member
+        self._moved[place] = member
+        self._members[place] = _Pointing(member)
 
-    def repeat(self) -> None:
+    def repeat(self, now: float) -> None:
         """
-        Tell all cursors once more, but no drags: these count only as long as the clients say them
-        again.
+        Tell all cursors once more. A drag counts only as long as the client says it again, so one
+        that goes on isn't told, and of an old one only the pointer.
         """
-        for place, member in self._members.items():
+        for place, pointing in self._members.items():
             cursor = self._cursors.of(place, place.shown.client_id)
+            if place in self._moved:
+                continue
             if cursor is None or not cursor.moving:
-                self._moved[place] = member
+                self._moved[place] = pointing.member
+            elif now - pointing.told_at >= DRAG_COUNTS:
+                self._moved[place] = pointing.member
+                pointing.is_old = True
 
     def leave(self, place: Place) -> None:
         """Forget a member."""
@@ -117,7 +140,9 @@ class Pointing:
         cursor = self._cursors.of(place, place.shown.client_id)
         if cursor is None:
             return Pointer(member)
-        if not cursor.moving:
+        pointing = self._members[place]
+        pointing.told_at = now
+        if not cursor.moving or pointing.is_old:
             return Pointer(member, cursor.x, cursor.y)
         told = self._told.setdefault(place, _Told())
         is_new = told.moving is not cursor.moving

@@ -155,8 +155,12 @@ class Presence:
         self.put(member, person.key, person.meta())
 
     def put(self, member: Hashable, key: str, meta: bytes) -> None:
-        """Count a member in, by its person's key and its meta."""
-        self._present[member] = _Present(key, meta)
+        """Count a member in, also back in, by its person's key, always the same, and its meta."""
+        present = self._present.get(member)
+        if present is None:
+            self._present[member] = _Present(key, meta)
+        else:
+            present.meta = meta
         self._changed[member] = None
 
     def update(self, member: Hashable, meta: bytes) -> bool:

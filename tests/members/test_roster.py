@@ -240,6 +240,38 @@ def test_nod37_of_two_places_the_later_is_shown_in_whatever_order_they_are_heard
         assert seen.names() == []
 
 
+def test_nod38_an_older_place_is_shown_if_the_newer_goes_first() -> None:
+    """The newer one was a wrong guess, or its end was heard and that of the older one wasn't."""
+    seen = Seen()
+    seen.elsewhere.show("x", Changes(1, 1, {1: shown("a", 1, n=1)}))
+    assert seen.names() == ["a"]
+    seen.elsewhere.show("y", Changes(1, 1, {1: shown("a", 2, n=2)}))
+    seen.elsewhere.show("z", Changes(1, 1, {1: shown("a", 0, n=0)}))
+    seen.elsewhere.lose("y")
+    assert seen.names() == ["a"]
+    (meta,) = seen.client.state["a"]["metas"]
+    assert meta["n"] == 1
+    seen.elsewhere.lose("x")
+    assert seen.names() == ["a"]
+    seen.elsewhere.lose("z")
+    assert seen.names() == []
+    assert not seen.places._older
+
+
+def test_nod38_a_newer_place_that_comes_and_goes_between_two_diffs_is_never_seen() -> None:
+    seen = Seen()
+    seen.elsewhere.show("x", Changes(1, 1, {1: shown("a", 1)}))
+    seen.names()
+    refs = [meta["phx_ref"] for meta in seen.client.state["a"]["metas"]]
+    seen.elsewhere.show("y", Changes(1, 1, {1: shown("a", 2)}))
+    seen.elsewhere.lose("y")
+    assert seen.names() == ["a"]
+    (meta,) = seen.client.state["a"]["metas"]
+    assert meta.get("phx_ref_prev", meta["phx_ref"]) in refs
+    seen.elsewhere.lose("x")
+    assert seen.names() == []
+
+
 def test_nod37_all_nodes_agree_on_two_of_the_same_time() -> None:
     for order in ("xy", "yx"):
         seen = Seen()
@@ -317,13 +349,13 @@ def test_nod35_the_newest_cursor_is_told_once() -> None:
         pointing.moved(a, 7)
     assert told(pointing) == [(1, [Pointer(7, 2, 0)])]
     assert told(pointing) == []
-    pointing.repeat()
+    pointing.repeat(0.0)
     assert told(pointing) == [(2, [Pointer(7, 2, 0)])]
     cursors.move(a, "a", None)
     pointing.moved(a, 7)
     assert told(pointing) == [(3, [Pointer(7)])]
     pointing.leave(a)
-    pointing.repeat()
+    pointing.repeat(9.0)
     assert pointing.is_told
 
 
@@ -356,8 +388,13 @@ def test_nod36_a_drag_is_told_once_then_how_far_it_moved_and_whole_each_second()
     assert drag(3, 5.1 + REPEAT) == Pointer(1, 3, 0, 1, {}, Shift(3, 0))
     other = {"n": Moving(9, 9)}
     assert drag(0, 5.2 + REPEAT, other) == Pointer(1, 0, 0, 2, other, Shift(0, 0))
-    pointing.repeat()
+    pointing.repeat(5.2 + REPEAT)
     assert pointing.is_told
+    pointing.repeat(20.0)
+    assert told(pointing, 20.0) == [(6, [Pointer(1, 0, 0)])]
+    pointing.repeat(30.0)
+    assert told(pointing, 30.0) == [(7, [Pointer(1, 0, 0)])]
+    assert drag(4, 31.0) == Pointer(1, 4, 0, 2, other, Shift(4, 0))
 
 
 def test_nod36_a_very_large_drag_is_told_as_a_pointer() -> None:

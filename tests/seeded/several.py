@@ -14,6 +14,7 @@ come comes within `Several.RESTS_WITHIN`, though the broker may be as bad as bef
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -27,7 +28,7 @@ from tests.seeded.fuzzclients import FuzzClient
 from tests.seeded.guests import Guest
 from tests.seeded.programs import PATIENCE, Program
 from tests.seeded.replicas import Replica
-from tests.support.badbus import ALL_MANNERS, BadBroker, BadBus
+from tests.support.badbus import ALL_MANNERS, GOOD, BadBroker, BadBus
 from tests.support.heldstore import LateStore
 from tests.support.nodestore import NodeStore
 from tests.support.world import World
@@ -36,6 +37,9 @@ NODES = 3
 
 PACES = ((0.0, 0.01), (0.0, 0.01, 0.2, 2.0), (0.0, 0.5, 2.0, 20.0))
 """Seconds that pass now and then, in some runs and in others."""
+
+SEEN_WITHIN = 40
+"""Seconds of a good broker after which all members are seen."""
 
 STEP = 0.5
 """Seconds that pass at once."""
@@ -264,11 +268,60 @@ class Several(Convergence):
     def _check(self) -> None:
         for program in self.programs:
             program.settle()
+        self._check_presence()
         super()._check()
+
+    def _check_presence(self) -> None:
+        """
+        Once messages arrive again, everybody sees who is connected to whatever node, and nobody
+        else, where they point, and how many they are.
+        """
+        assert isinstance(self.bus, BadBus)
+        self.bus.manners = GOOD
+        for _ in range(SEEN_WITHIN):
+            for world in self._worlds:
+                world.clock.advance(1)
+            self._look_around()
+        sessions = [one for one in (world.flow() for world in self._worlds) if one is not None]
+        people: dict[str, list[dict[str, Any]]] = {}
+        for session in sessions:
+            for visit in session.awareness._visits.values():
+                shown = visit.place.shown
+                people.setdefault(shown.key, []).append(json.loads(shown.meta))
+        for metas in people.values():
+            metas.sort(key=lambda meta: str(meta["client_id"]))
+        guests = [one for one in self.guests if one.joined]
+        for guest in guests:
+            assert guest.meta in people[guest.key]
+            assert guest.people() == people
+            self._check_cursors(guest, guests)
+        count = sum(session.client_count for session in sessions)
+        assert {session.client_count_everywhere for session in sessions} <= {count}
+
+    def _look_around(self) -> None:
+        for _ in range(3):
+            for world in self._worlds:
+                world.settle()
+            for client in self.clients:
+                client.look()
+
+    @staticmethod
+    def _check_cursors(guest: Guest, guests: list[Guest]) -> None:
+        pointers = guest.pointers()
+        assert pointers.keys() <= {one.name for one in guests}
+        for one in guests:
+            if one is not guest:
+                seen = _place_of(pointers.get(one.name))
+                known = map(_place_of, (one.cursor, one.cursor or one.old_cursor))
+                assert seen in known, "the pointer, at the least"
 
     def _learn(self) -> None:
         """The nodes find out by themselves."""
         self.rested_after += 1
+
+
+def _place_of(cursor: dict[str, Any] | None) -> tuple[float, float] | None:
+    return None if cursor is None else (cursor["x"], cursor["y"])
 
 
 def _broker(node: Node) -> BadBroker:
