@@ -69,5 +69,5 @@ def explain_loss(reason: Failure, address: RedisAddress) -> StoreUnavailable:
     if reason.check(SSL.Error):
         [errors] = getattr(reason.value, "args", ()) or ([],)
         told = ", ".join(str(one[-1]) for one in errors) or "it ended without a word"
-        return StoreUnavailable(f"{address} can't be trusted or speaks no TLS: {told}")
+        return StoreUnavailable(f"TLS with {address} fails: {told}")
     return StoreUnavailable(f"{address} can't be reached: {shown(reason.getErrorMessage())}")

@@ -26,6 +26,7 @@ Command = Sequence[bytes | str]
 Told = Callable[[bytes, bytes], None]
 
 _MESSAGES = (b"message", b"smessage")
+_COPIES = (b"replica", b"slave")
 _CONFIRMS = (b"subscribe", b"unsubscribe", b"ssubscribe", b"sunsubscribe")
 
 
@@ -112,7 +113,7 @@ class Wire(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has no types
             return  # not every server that passes messages on says what it is
         about = dict(zip(told[::2], told[1::2], strict=False))
         # In a cluster, all copies of a server hear what one of them is told.
-        if about.get(b"role") != b"master" and about.get(b"mode") != b"cluster":
+        if about.get(b"role") in _COPIES and about.get(b"mode") != b"cluster":
             raise explain("READONLY", self._address)
 
     async def ask(self, commands: Iterable[Command]) -> list[Any]:
