@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 import yaml
 
-from helix.config import SETTINGS
+from helix.config import SETTINGS, check_workers, read_config
 from helix.tap import Options
 from helix.telemetry.events import Telemetry
 from helix.telemetry.metrics import Metrics
@@ -109,6 +109,38 @@ def test_ops14_unit_starts_the_daemon_with_settings_that_exist(
     options.parseOptions([])
     assert options.config.store == "sqlite:/var/lib/helix/flows.db"
     assert float(service["TimeoutStopSec"]) > 25  # the drain's, and the store's
+
+
+def test_ops14_units_are_taken_by_systemd(tmp_path: Path) -> None:
+    """With the drop-in for workers, and without it."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("there is no systemd-analyze on this machine")
+    unit = (EXAMPLES / "helix.service").read_text("utf-8")
+    (tmp_path / "helix.service").write_text(unit.replace("/opt/helix/bin/twistd", sys.executable))
+    drop_ins = tmp_path / "helix.service.d"
+    for _ in range(2):
+        done = subprocess.run(
+            [analyze, "verify", str(tmp_path / "helix.service")],
+            env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        drop_ins.mkdir(exist_ok=True)
+        shutil.copy(EXAMPLES / "helix-workers.conf", drop_ins / "workers.conf")
+
+
+def test_ops14_drop_in_has_settings_that_exist() -> None:
+    text = (EXAMPLES / "helix-workers.conf").read_text("utf-8")
+    given = dict(re.findall(r"^Environment=(HELIX_\w+)=(.+)$", text, re.MULTILINE))
+    assert set(given) <= {setting.variable for setting in SETTINGS}
+    config = read_config({}, given)
+    assert config.workers is None
+    check_workers(config)
+    assert "ExecReload=/bin/kill -HUP $MAINPID" in text.splitlines()
 
 
 def commands(name: str) -> list[str]:
