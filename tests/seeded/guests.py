@@ -81,6 +81,11 @@ class Guest(Replica):
             self.cursor["moving"] = {f"{node}{'.' * 80}": place for node in NODES}
         self.wire.push(self.topic, "cursor", self.cursor or {})
 
+    def hold(self) -> None:
+        """Say again what is being dragged, as a page does."""
+        if self.wire is not None and self.cursor is not None and "moving" in self.cursor:
+            self.wire.push(self.topic, "cursor", self.cursor)
+
     def _show(self) -> None:
         assert self.wire is not None
         self.wire.push(self.topic, "presence", self.shown)

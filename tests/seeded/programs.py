@@ -73,6 +73,19 @@ class Program(FuzzClient):
         self._begin(None)
 
     @property
+    def name(self) -> str:
+        """What others call it, and under which it is present."""
+        return self.author.name
+
+    key = name
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What others are to see of it."""
+        name = f"{self.author.client_id}/{self.visits}"
+        return {"client_id": self.name, "name": name, "color": ""}
+
+    @property
     def epoch(self) -> str | None:
         return self.flow.epoch
 

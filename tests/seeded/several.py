@@ -9,12 +9,13 @@ each has a wall clock that jumps; each may lose the store, give up waiting for i
 up comes to be later. The store forgets what it had confirmed, as a standby may that takes over.
 
 Beside all that one server promises: when nothing is in anybody's way any more, all that is to
-come comes within `Several.RESTS_WITHIN`, though the broker may be as bad as before.
+come comes within `Several.RESTS_WITHIN` seconds, though the broker may be as bad as before. Once
+that is good, too, everybody sees within `Several.SEEN_WITHIN` seconds who is connected to whatever
+node, where they point, and how many there are.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -38,9 +39,6 @@ NODES = 3
 PACES = ((0.0, 0.01), (0.0, 0.01, 0.2, 2.0), (0.0, 0.5, 2.0, 20.0))
 """Seconds that pass now and then, in some runs and in others."""
 
-SEEN_WITHIN = 40
-"""Seconds of a good broker after which all members are seen."""
-
 STEP = 0.5
 """Seconds that pass at once."""
 
@@ -53,18 +51,27 @@ class Traveller(Guest):
         super()._take_presence(event, payload)
         self.gone.clear()  # another node may show them
 
+    def _check_updates(self, diff: dict[str, Any]) -> None:
+        """As a `Guest` does, but who vanished with a node may be back in the same diff."""
+        new = {meta["phx_ref_prev"] for meta in _metas(diff["joins"]) if "phx_ref_prev" in meta}
+        assert new <= {meta["phx_ref"] for meta in _metas(diff["leaves"])}
+
 
 class Several(Convergence):
     """
     One run; parameters as those of `Convergence`.
 
     :ivar rested_after: seconds without trouble after which all was at rest.
+    :ivar seen_after: seconds more, with a good broker, after which all saw who is there.
     """
 
     RESTS_WITHIN = 30
 
+    SEEN_WITHIN = 26
+    """Seconds with a good broker after which everybody sees who is there, on all nodes."""
+
     def __init__(self, seed: int, make_world: Callable[..., World]) -> None:
-        self.rested_after = 0
+        self.rested_after = self.seen_after = 0
         self.programs: list[Program] = []
         self._clock = Clock()
         self._now = 0.0
@@ -252,6 +259,55 @@ class Several(Convergence):
             self._go_back()
             self._edit()
         super()._come_to_rest()
+        self._be_seen()
+
+    def _be_seen(self) -> None:
+        """Let nothing of what nodes tell each other be lost, until all see who is there."""
+        assert isinstance(self.bus, BadBus)
+        self.bus.manners = GOOD
+        for node in self.nodes:
+            _broker(node).lose_all()
+        wrong = ""
+        for second in range(self.SEEN_WITHIN):
+            wrong = self._wrongly_seen()
+            if not wrong:
+                self.seen_after = second
+                return
+            for guest in self.guests:
+                guest.hold()
+            for node in self.nodes:
+                node.world.clock.advance(1)
+            for _ in range(2):
+                for node in self.nodes:
+                    node.world.settle()
+            for client in self.clients:
+                client.look()
+        raise AssertionError(wrong)
+
+    def _wrongly_seen(self) -> str:
+        """Tell what is wrong with what everybody sees of who is there, and where they point."""
+        people: dict[str, list[Any]] = {}
+        for one in sorted([*self.guests, *self.programs], key=lambda one: one.name):
+            people.setdefault(one.key, []).append(one.meta)
+        names = {guest.name: guest for guest in self.guests}
+        for guest in self.guests:
+            if guest.people() != people:
+                return f"{guest.people()}, not {people}"
+            pointers = guest.pointers()
+            if not pointers.keys() <= names.keys():
+                return f"who is not here points: {pointers}"
+            for name, one in names.items():
+                seen = pointers.get(name)
+                if one is not guest and seen not in (one.cursor, one.cursor or one.old_cursor):
+                    return f"{name} is seen at {seen}, not {one.cursor}"
+        sessions = [one for one in (node.world.flow() for node in self.nodes) if one is not None]
+        counts = [session.client_count_everywhere for session in sessions]
+        if {*counts} - {len(self.clients)}:
+            return f"nodes count {counts}, not {len(self.clients)}"
+        for relay in self.relays:
+            if relay.count != len(self.clients):
+                return f"{relay.count} are here, not {len(self.clients)}"
+        return ""
 
     def _ease(self) -> None:
         super()._ease()
@@ -268,60 +324,15 @@ class Several(Convergence):
     def _check(self) -> None:
         for program in self.programs:
             program.settle()
-        self._check_presence()
         super()._check()
-
-    def _check_presence(self) -> None:
-        """
-        Once messages arrive again, everybody sees who is connected to whatever node, and nobody
-        else, where they point, and how many they are.
-        """
-        assert isinstance(self.bus, BadBus)
-        self.bus.manners = GOOD
-        for _ in range(SEEN_WITHIN):
-            for world in self._worlds:
-                world.clock.advance(1)
-            self._look_around()
-        sessions = [one for one in (world.flow() for world in self._worlds) if one is not None]
-        people: dict[str, list[dict[str, Any]]] = {}
-        for session in sessions:
-            for visit in session.awareness._visits.values():
-                shown = visit.place.shown
-                people.setdefault(shown.key, []).append(json.loads(shown.meta))
-        for metas in people.values():
-            metas.sort(key=lambda meta: str(meta["client_id"]))
-        guests = [one for one in self.guests if one.joined]
-        for guest in guests:
-            assert guest.meta in people[guest.key]
-            assert guest.people() == people
-            self._check_cursors(guest, guests)
-        count = sum(session.client_count for session in sessions)
-        assert {session.client_count_everywhere for session in sessions} <= {count}
-
-    def _look_around(self) -> None:
-        for _ in range(3):
-            for world in self._worlds:
-                world.settle()
-            for client in self.clients:
-                client.look()
-
-    @staticmethod
-    def _check_cursors(guest: Guest, guests: list[Guest]) -> None:
-        pointers = guest.pointers()
-        assert pointers.keys() <= {one.name for one in guests}
-        for one in guests:
-            if one is not guest:
-                seen = _place_of(pointers.get(one.name))
-                known = map(_place_of, (one.cursor, one.cursor or one.old_cursor))
-                assert seen in known, "the pointer, at the least"
 
     def _learn(self) -> None:
         """The nodes find out by themselves."""
         self.rested_after += 1
 
 
-def _place_of(cursor: dict[str, Any] | None) -> tuple[float, float] | None:
-    return None if cursor is None else (cursor["x"], cursor["y"])
+def _metas(people: dict[str, Any]) -> list[dict[str, Any]]:
+    return [meta for one in people.values() for meta in one["metas"]]
 
 
 def _broker(node: Node) -> BadBroker:

@@ -22,7 +22,7 @@ FIRST = int(os.environ.get("HELIX_SEVERAL_FIRST", "0"))
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
-def test_nod115_all_clients_of_several_nodes_converge(
+def test_nod115_nod117_all_clients_of_several_nodes_converge(
     seed: int, make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if seed % 2:
