@@ -24,6 +24,9 @@ MAX_WAITING_BYTES = 8 * 1024 * 1024
 AT_ONCE = 500
 """Messages, or channels, that go to the server together."""
 
+SEND_SECONDS = 0.002
+"""How often messages go to the server at most; what comes meanwhile goes with the next."""
+
 STOP_PATIENCE = 1.0
 """Seconds in which what waits may still be sent at the end."""
 
@@ -114,8 +117,9 @@ class Carrier:
     A channel is named after a hash of the topic and of something of the store, so stores that share
     a server don't disturb each other, and names are short and harmless.
 
-    What is sent in one turn of the reactor, or while the last messages are under way, goes
-    together. It counts as up once a message to itself has come back.
+    What is sent in one turn of the reactor, while the last messages are under way, or within
+    `SEND_SECONDS` after them, goes together. It counts as up once a message to itself has come
+    back.
 
     :ivar is_up: whether messages are carried now.
     """
@@ -132,6 +136,7 @@ class Carrier:
         self._echo = Echo(clock, self._wake_soon, self._miss_echo)
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._waiting_bytes = 0
+        self._sent_at = 0.0
         self._link: Link | None = None
         self._wake: Deferred[None] | None = None
         self._waking: IDelayedCall | None = None
@@ -181,14 +186,26 @@ class Carrier:
             return
         self._waiting.append((self._subscriptions.channel(topic), message))
         self._waiting_bytes += len(message)
-        self._wake_soon()
+        if self._waking is None:
+            self._wake_in(self._pause)
 
     # inside
 
     def _wake_soon(self) -> None:
         """Let what is to be done be done after this turn, so that all of it goes together."""
+        if self._waking is not None and self._waking.getTime() > self._clock.seconds():
+            self._waking.cancel()  # to move it would search all of the reactor's calls
+            self._waking = None
         if self._waking is None and self._link is not None:
-            self._waking = self._clock.callLater(0, self._awake)
+            self._wake_in(0)
+
+    def _wake_in(self, seconds: float) -> None:
+        self._waking = self._clock.callLater(seconds, self._awake)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds until messages may be sent again."""
+        return max(0.0, self._sent_at + SEND_SECONDS - self._clock.seconds())
 
     def _awake(self) -> None:
         self._waking = None
@@ -232,12 +249,14 @@ class Carrier:
                 await self._listen(link)
             elif self._echo.is_due and not self._is_stopping:
                 await link.send([(link.own_channel, self._echo.make())])
-            elif self._waiting:
+            elif self._waiting and (self._is_stopping or not self._pause):
                 await self._send(link)
             elif self._is_stopping:
                 await link.leave()
                 return
             else:
+                if self._waiting and self._waking is None:
+                    self._wake_in(self._pause)
                 self._wake = Deferred()
                 await self._wake
 
@@ -252,6 +271,7 @@ class Carrier:
             self._listener.subscribed(listened)
 
     async def _send(self, link: Link) -> None:
+        self._sent_at = self._clock.seconds()
         some = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
         try:
             await link.send(some)

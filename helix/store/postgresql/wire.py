@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 import psycopg2
+from psycopg2.extensions import POLL_OK, POLL_WRITE
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from txpostgres import txpostgres
 
@@ -88,6 +90,49 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
         super().__init__(reactor)
         self._gone = gone
         self.notified: Notified | None = None
+        self._posted: tuple[Deferred[None], object] | None = None  # psycopg2 needs the cursor
+        self._tell_poster: Callable[[], None] | None = None
+
+    def post(self, sql: str) -> Deferred[None]:
+        """
+        Run statements of which no rows are wanted, while nothing else is under way.
+
+        It takes a fraction of a cursor's time: the reactor goes on watching the same object, and
+        who waits goes on in the turn in which the answer comes.
+
+        :raises psycopg2.Error: when it can't be sent; and through the Deferred.
+        """
+        cursor = self._connection.cursor()
+        cursor.execute(sql)
+        posted: Deferred[None] = Deferred()
+        self._posted = posted, cursor
+        self.continuePolling()
+        self._end_post()
+        return posted
+
+    @property
+    def is_posting(self) -> bool:
+        """Whether something that was posted is under way."""
+        return self._posted is not None
+
+    def _end_post(self) -> None:
+        """Let who has posted something go on, once it is answered."""
+        tell, self._tell_poster = self._tell_poster, None
+        if tell is not None:
+            tell()
+
+    def _continue_post(self, posted: Deferred[None]) -> None:
+        try:
+            state = self._connection.poll()
+        except psycopg2.Error:
+            self._posted = None
+            self._tell_poster = partial(posted.errback, Failure())
+        else:
+            if state == POLL_WRITE:
+                self.reactor.addWriter(self)
+            elif state == POLL_OK:
+                self._posted = None
+                self._tell_poster = partial(posted.callback, None)
 
     def checkForNotifies(self) -> None:
         # At once, where txpostgres would tell of them later, and perhaps in another order.
@@ -106,8 +151,11 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
             self.checkForNotifies()
 
     def continuePolling(self, swallowErrors: bool = False) -> None:
-        # What nobody waits for is told below; it needs no traceback in the log.
-        super().continuePolling(swallowErrors=True)
+        if self._posted is not None:
+            self._continue_post(self._posted[0])
+        else:
+            # What nobody waits for is told below; it needs no traceback in the log.
+            super().continuePolling(swallowErrors=True)
         if not self.closed and self.fileno() < 0:
             # libpq gave the socket up while nothing was asked, and psycopg2 doesn't say so.
             # It can't be watched any more.
@@ -115,11 +163,20 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
 
     def doRead(self) -> None:
         super().doRead()
+        self._end_post()
         if self.closed:
             self._gone()
 
+    def doWrite(self) -> None:
+        super().doWrite()
+        self._end_post()
+
     def connectionLost(self, reason: Failure) -> None:
         super().connectionLost(reason)
+        if self._posted is not None and self.closed:
+            (posted, _), self._posted = self._posted, None
+            posted.errback(reason)
+        self._end_post()
         self._gone()
 
 
@@ -143,6 +200,8 @@ class Connection:
         self._wire = _Wire(reactor, self.discard)
         self._settings = ""
         self._is_in_transaction = False
+        self._posted_at = 0.0
+        self._post_timer: IDelayedCall | None = None
 
     async def open(self, address: Address, attempt: int) -> None:
         """
@@ -193,6 +252,9 @@ class Connection:
         if self.is_gone:
             return
         self.is_gone = True
+        if self._post_timer is not None:
+            self._post_timer.cancel()
+            self._post_timer = None
         if self._wire.pollable() is not None:
             self._wire.close()
             self._wire.pollable().close()  # txpostgres leaves one that broke to the collector
@@ -234,6 +296,44 @@ class Connection:
         finally:
             if timer.active():
                 timer.cancel()
+
+    async def post(self, sql: str) -> None:
+        """
+        Run statements of which no rows are wanted, in one transaction and in less time than `ask`
+        takes. The server isn't told how long they may take.
+
+        :raises ConnectionGone: when it can't be known what became of them.
+        :raises StoreError: when they had no effect.
+        """
+        self._posted_at = self._clock.seconds()
+        if self._post_timer is None:
+            self._post_timer = self._clock.callLater(self._limit, self._look_at_post)
+        try:
+            await self._wire.post(sql)
+            self._wire.look_for_notices()
+            if self._wire.closed:
+                raise ConnectionGone()
+        except UnicodeError:
+            raise Unfit() from None
+        except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
+            explained = explain(error, self._wire.closed)
+            if isinstance(explained, ConnectionGone):
+                self.discard()
+            raise explained from None
+
+    @property
+    def _limit(self) -> float:
+        return self.bounds.answer + GRACE
+
+    def _look_at_post(self) -> None:
+        """Give up on one that takes too long. One timer serves many, as most take a moment."""
+        self._post_timer = None
+        if self._wire.is_posting:
+            rest = self._posted_at + self._limit - self._clock.seconds()
+            if rest > 0:
+                self._post_timer = self._clock.callLater(rest, self._look_at_post)
+            else:
+                self.discard()
 
     async def write(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """
