@@ -22,7 +22,7 @@ from helix.broker import echo
 from helix.broker.carrier import AT_ONCE, MAX_WAITING_BYTES
 from helix.broker.redis import wire
 from helix.broker.redis.address import RedisAddress
-from helix.broker.redis.broker import RedisBroker
+from helix.broker.redis.broker import RedisBroker, _RedisLink
 from helix.broker.redis.failures import RIGHTS, explain
 from helix.errors import StoreError, StoreUnavailable
 from tests.broker.test_contract import Ear, Party, reactor, until
@@ -581,6 +581,42 @@ async def test_nod23_a_stop_does_not_wait_for_a_server_that_is_away_or_silent(
     away = broker_of(mortal_valkey.url())
     away.start(Ear())
     await away.stop()
+
+
+class Silent(Protocol):
+    """A server that takes connections, and says nothing."""
+
+    def connectionMade(self) -> None:
+        assert self.factory is not None
+        self.factory.connections.append(self)  # type: ignore[attr-defined]
+
+
+@ensureDeferred
+async def test_nod23_a_stop_does_not_wait_for_an_answer() -> None:
+    factory = Factory.forProtocol(Silent)
+    factory.connections = connections = []  # type: ignore[attr-defined, var-annotated]
+    port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    broker = broker_of(f"redis://127.0.0.1:{port.getHost().port}")
+    broker.start(Ear())
+    await until(lambda: bool(connections))
+    began = reactor.seconds()
+    await broker.stop()
+    assert reactor.seconds() - began < 2.0
+    await port.stopListening()
+
+
+@ensureDeferred
+async def test_nod23_a_connection_that_is_lost_takes_the_other_one_with_it(url: str) -> None:
+    """Also if it is lost while the other one is made."""
+    link = _RedisLink("scope", b"12345678", lambda *_: None)
+    wires = [
+        await wire.connect(reactor, reactor, RedisAddress.parse(url), link.told) for _ in range(2)
+    ]
+    link.use(wires[0])
+    wires[0].discard()
+    assert link.is_gone
+    link.use(wires[1])
+    assert wires[1].is_gone
 
 
 @ensureDeferred

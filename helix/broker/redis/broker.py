@@ -228,6 +228,8 @@ class _RedisLink:
         """Listen, and then send, over this connection; it has begun to."""
         self._wires.append(wire)
         wire.gone.addCallback(lambda _: self.discard())
+        if self.is_gone:
+            wire.discard()
 
     # Link
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import txredisapi
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -157,6 +157,8 @@ class Wire(txredisapi.RedisProtocol):  # type: ignore[misc]  # it has no types
         failed = next((answer for succeeded, answer in answers if not succeeded), None)
         if failed is None:
             return [answer for _, answer in answers]
+        if failed.check(CancelledError):
+            failed.raiseException()
         if self.is_gone:
             raise self._lost()
         raise explain(str(failed.value), self._address)
