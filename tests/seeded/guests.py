@@ -173,5 +173,19 @@ class Guest(Replica):
         }
 
 
+@attrs.define(eq=False, kw_only=True)
+class Traveller(Guest):
+    """A client as the editor is one, on one node after another, each of which shows others."""
+
+    def _take_presence(self, event: str, payload: dict[str, Any]) -> None:
+        super()._take_presence(event, payload)
+        self.gone.clear()  # another node may show them
+
+    def _check_updates(self, diff: dict[str, Any]) -> None:
+        """As a `Guest` does, but who vanished with a node may be back in the same diff."""
+        new = {meta["phx_ref_prev"] for _, meta in _metas(diff["joins"]) if "phx_ref_prev" in meta}
+        assert new <= {meta["phx_ref"] for _, meta in _metas(diff["leaves"])}
+
+
 def _metas(presence: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(key, meta) for key, one in presence.items() for meta in one["metas"]]

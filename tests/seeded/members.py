@@ -12,7 +12,7 @@ import attrs
 from helix.access.principal import Principal
 from tests.seeded.fates import Author, Edit
 from tests.seeded.fuzzclients import FuzzClient, RelayReplica
-from tests.seeded.guests import Guest
+from tests.seeded.guests import Traveller
 from tests.seeded.rights import Rights
 from tests.seeded.truth import Record
 from tests.support.world import Client, Message, World
@@ -127,7 +127,7 @@ class Standing:
 
 
 @attrs.define(eq=False, kw_only=True)
-class Member(Guest):
+class Member(Traveller):
     """
     A client in document mode.
 
@@ -144,7 +144,6 @@ class Member(Guest):
         return self.author
 
     def connect(self, world: World, room: int | None) -> None:
-        self.gone.clear()  # another server shows others
         self.standing.connect(self, world, room)
 
     def join(self) -> None:

@@ -264,7 +264,10 @@ class Program(FuzzClient):
                     self._durable(entry.version, self._edits[entry.op_id or 0])
 
     def _durable(self, version: int, edit: Edit) -> None:
-        if edit.answered is None:
+        # The client may also take it that what was passed has changed nothing.
+        assert edit.op_id is not None
+        found = self.author.truth.find(self.author.name, edit.op_id, version)
+        if found and edit.answered is None:
             edit.answered, edit.shown_anew = version, self.author.shown_anew
 
     def _failed(self, failure: Failure, edit: Edit) -> None:

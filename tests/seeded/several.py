@@ -20,13 +20,12 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-import attrs
 from twisted.internet.task import Clock
 
 from tests.seeded.convergence import Convergence, Node, Reader
 from tests.seeded.fates import Author
 from tests.seeded.fuzzclients import FuzzClient
-from tests.seeded.guests import Guest
+from tests.seeded.guests import Guest, Traveller
 from tests.seeded.programs import PATIENCE, Program
 from tests.seeded.replicas import Replica
 from tests.support.badbus import ALL_MANNERS, GOOD, BadBroker, BadBus
@@ -41,20 +40,6 @@ PACES = ((0.0, 0.01), (0.0, 0.01, 0.2, 2.0), (0.0, 0.5, 2.0, 20.0))
 
 STEP = 0.5
 """Seconds that pass at once."""
-
-
-@attrs.define(eq=False, kw_only=True)
-class Traveller(Guest):
-    """A client as the editor is one, on one node after another, each of which shows others."""
-
-    def _take_presence(self, event: str, payload: dict[str, Any]) -> None:
-        super()._take_presence(event, payload)
-        self.gone.clear()  # another node may show them
-
-    def _check_updates(self, diff: dict[str, Any]) -> None:
-        """As a `Guest` does, but who vanished with a node may be back in the same diff."""
-        new = {meta["phx_ref_prev"] for meta in _metas(diff["joins"]) if "phx_ref_prev" in meta}
-        assert new <= {meta["phx_ref"] for meta in _metas(diff["leaves"])}
 
 
 class Several(Convergence):
@@ -287,7 +272,8 @@ class Several(Convergence):
     def _wrongly_seen(self) -> str:
         """Tell what is wrong with what everybody sees of who is there, and where they point."""
         people: dict[str, list[Any]] = {}
-        for one in sorted([*self.guests, *self.programs], key=lambda one: one.name):
+        everybody: list[Guest | Program] = [*self.guests, *self.programs]
+        for one in sorted(everybody, key=lambda one: one.name):
             people.setdefault(one.key, []).append(one.meta)
         names = {guest.name: guest for guest in self.guests}
         for guest in self.guests:
@@ -329,10 +315,6 @@ class Several(Convergence):
     def _learn(self) -> None:
         """The nodes find out by themselves."""
         self.rested_after += 1
-
-
-def _metas(people: dict[str, Any]) -> list[dict[str, Any]]:
-    return [meta for one in people.values() for meta in one["metas"]]
 
 
 def _broker(node: Node) -> BadBroker:
