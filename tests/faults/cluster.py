@@ -159,6 +159,7 @@ class Databases:
     def __init__(self, stack: ExitStack, primary: Host, standby: Host) -> None:
         """:param stack: removes them in the end."""
         self._stack = stack
+        self._dark = stack.enter_context(ExitStack())
         self.primary = self._make(primary)
         self.primary.create()
         self.standby = self._make(standby)
@@ -178,6 +179,11 @@ class Databases:
         """An address of both hosts."""
         return [one.host.addresses[at] for one in self._hosts]
 
+    def lose_power(self, network: Network) -> None:
+        """Let the primary be gone, and nobody told, until `renew`."""
+        self._dark.enter_context(network.isolated(self.primary.host))
+        self.primary.kill()
+
     def promote(self) -> None:
         """Let the standby take over from what is dead; it then stands alone, until `renew`."""
         self.primary, self.standby = self.standby, self.primary
@@ -187,6 +193,7 @@ class Databases:
     def renew(self) -> None:
         """Where there is none, make what was the primary once the standby of the other one."""
         if not self.standby.runs:
+            self._dark.close()
             self.standby.remove()
             self._follow()
 

@@ -79,6 +79,5 @@ def _failing_over(cluster: Cluster) -> Iterator[None]:
     """
     with _parted(cluster):
         yield
-    with cluster.network.isolated(cluster.databases.primary.host):
-        cluster.databases.primary.kill()
+    cluster.databases.lose_power(cluster.network)
     cluster.databases.promote()

@@ -43,7 +43,8 @@ class Measured:
         when each who looks on had it.
     :ivar caught_up: from its end to when each who looks on had all that was acknowledged before.
     :ivar away: from its beginning to when the first node said that it hears no other.
-    :ivar heard: from its end to when the last node said that it hears the others.
+    :ivar heard: from its end to when all nodes said for good that they hear the others; ``None`` if
+        none said otherwise.
     :ivar present: from its end to when presence was seen to be right at all nodes; the rest is
         waited for first.
     """
@@ -86,9 +87,9 @@ def measure(
             late[name] = max((then - when for when, then in both), default=0.0)
             caught_up[name] = max((then - fault.healed for _, then in both), default=0.0)
         aways = [watch.first(node, AWAY, fault.began, fault.until) for node in range(nodes)]
-        ups = [watch.first(node, UP, fault.healed, float("inf")) for node in range(nodes)]
         first = min((at for at in aways if at is not None), default=None)
-        heard = [at - fault.healed for at in ups if at is not None]
+        ups = [watch.last(node, UP, fault.healed, fault.until) for node in range(nodes)]
+        heard = max((at - fault.healed for at in ups if at is not None), default=0.0)
         yield Measured(
             fault.name,
             fault.healed - fault.began,
@@ -97,7 +98,7 @@ def measure(
             late,
             caught_up,
             None if first is None else first - fault.began,
-            max(heard) if len(heard) == nodes else None,
+            None if first is None else heard,
             fault.present - fault.healed,
         )
 

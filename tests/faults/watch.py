@@ -83,6 +83,15 @@ class Watch:
         ]
         return min(times, default=None)
 
+    def last(self, node: int, state: str, since: float, until: float) -> float | None:
+        """When a node last came to be so between two times; ``None`` if it didn't."""
+        times = [
+            one.when
+            for one in self.changes
+            if (one.node, one.state) == (node, state) and since < one.when <= until
+        ]
+        return max(times, default=None)
+
     def _watch(self, number: int, node: Node) -> None:
         state = ""
         with node.host.namespace.entered():
