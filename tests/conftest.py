@@ -28,11 +28,15 @@ settings.load_profile(
 
 LONGEST = (
     "project/test_package",
+    "faults/test_kills",
+    "faults/test_partitions",
     "cli/test_cli",
     "seeded/test_simulation",
     "delivery/test_fuzz_protocol",
     "daemon/test_daemon",
     "documents/test_document",
+    "faults/test_broker",
+    "faults/test_random",
     "daemon/test_leaks",
     "daemon/test_crash_safety",
     "browser/test_together",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import attrs
@@ -39,6 +40,7 @@ class Measured:
     :ivar lasted: how long it was.
     :ivar meanwhile: how many edits were acknowledged while it lasted.
     :ivar back: from its end to the first edit of each writer that was acknowledged then.
+    :ivar silence: the longest time between two acknowledgements of each writer, around it.
     :ivar late: the longest time from when an edit that was made while it lasted was acknowledged to
         when each who looks on had it.
     :ivar caught_up: from its end to when each who looks on had all that was acknowledged before.
@@ -53,6 +55,7 @@ class Measured:
     lasted: float
     meanwhile: int
     back: Mapping[str, float]
+    silence: Mapping[str, float]
     late: Mapping[str, float]
     caught_up: Mapping[str, float]
     away: float | None
@@ -74,12 +77,16 @@ def measure(
 ) -> Iterator[Measured]:
     """Measure each fault."""
     acks = {(one.flow_id, one.version): one.when for one in acknowledged}
+    by_writer: dict[str, list[float]] = {}
+    for one in acknowledged:
+        by_writer.setdefault(one.name, []).append(one.when)
     told = {name: _told(report) for name, report in reports.items()}
     for fault in happened:
         back: dict[str, float] = {}
         for one in sorted(acknowledged, key=lambda one: one.when):
             if one.when > fault.healed:
                 back.setdefault(one.name, one.when - fault.healed)
+        silence = {name: _longest_gap(times, fault) for name, times in by_writer.items()}
         made = {at: when for at, when in acks.items() if fault.began < when <= fault.healed}
         late, caught_up = {}, {}
         for name, seen in told.items():
@@ -95,12 +102,18 @@ def measure(
             fault.healed - fault.began,
             len(made),
             back,
+            silence,
             late,
             caught_up,
             None if first is None else first - fault.began,
             None if first is None else heard,
             fault.present - fault.healed,
         )
+
+
+def _longest_gap(times: Sequence[float], fault: Happened) -> float:
+    gaps = pairwise([one for one in times if one < fault.until])
+    return max((after - before for before, after in gaps if after > fault.began), default=0.0)
 
 
 def _told(report: dict[str, dict[str, object]]) -> dict[tuple[str, int], float]:

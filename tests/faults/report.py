@@ -22,6 +22,8 @@ Line = dict[str, Any]
 TWO = "two at once"
 
 COLUMNS: dict[str, Callable[[Line], float | None]] = {
+    "an edit waits": lambda line: max(line["silence"].values(), default=None),
+    "where it can go elsewhere": lambda line: line["silence"].get("roaming"),
     "edits go on": lambda line: max(line["back"].values(), default=None),
     "all have all": lambda line: max(0.0, *line["caught_up"].values()),
     "nodes don't hear each other": lambda line: line["away"],
