@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import msgspec
 import pytest
+from psycopg2 import OperationalError
 from psycopg2.extensions import STATUS_READY
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor
@@ -474,6 +475,23 @@ async def test_pgs4_a_connection_may_be_closed_while_it_opens(
     assert closed
     assert connection.is_gone
     assert connection._wire.pollable().closed
+
+
+@ensureDeferred
+async def test_pgs4_a_connection_may_be_found_lost_behind_an_answer(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    """libpq closes the socket then, which the reactor must not watch."""
+    connection = Connection(reactor, Bounds())
+    await connection.open(Address.parse(postgres_server.url(database)), 0)
+    connection.tell(lambda process, channel, message: None)
+    await connection.ask("SELECT 1")
+    postgres_server.cut(database)
+    connection._wire.look_for_notices()  # finds the server's last words
+    with pytest.raises(OperationalError):
+        connection._wire.look_for_notices()
+    connection.discard()
+    assert connection.gone.called
 
 
 @ensureDeferred

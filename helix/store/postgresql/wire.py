@@ -145,10 +145,29 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
                     self.notified(one.pid, one.channel, one.payload)
 
     def look_for_notices(self) -> None:
-        """Tell of those that came with an answer: psycopg2 looks for them before it reads that."""
+        """
+        Tell of those that came with an answer: psycopg2 looks for them before it reads that.
+
+        :raises psycopg2.Error: when the connection turns out to be lost.
+        """
         if self.notified is not None and not self.closed:
+            self.ignore()
             self._connection.poll()
+            self.watch()
             self.checkForNotifies()
+
+    def ignore(self) -> None:
+        """
+        Watch the socket no more, before libpq is asked for what may close it.
+
+        A socket that is closed while the reactor watches it stays in the reactor's books, and
+        whoever gets its number next is never heard.
+        """
+        self.reactor.removeReader(self)
+
+    def watch(self) -> None:
+        """Watch the socket again."""
+        self.reactor.addReader(self)
 
     def continuePolling(self, swallowErrors: bool = False) -> None:
         if self._posted is not None:
@@ -280,10 +299,12 @@ class Connection:
         timer = self._clock.callLater(limit, self.discard)
         try:
             cursor = self._wire.cursor()
+            self._wire.ignore()
             await cursor.execute(sql, parameters)
             self._wire.look_for_notices()
             return cursor.fetchall() if cursor.description else []
-        except UnicodeError:
+        except UnicodeError:  # of the parameters: nothing was sent
+            self._wire.watch()
             raise Unfit() from None
         except CancelledError:  # so txpostgres says that the server gave it up, after `seconds`
             raise StoreUnavailable() from None
