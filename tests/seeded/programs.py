@@ -57,6 +57,7 @@ class Program(FuzzClient):
     :ivar random: draws the client's waits.
     :ivar visits: how many joins there were.
     :ivar status: of its membership, which this stands in for.
+    :ivar _seen: edits that it saw in the log before they were answered.
     """
 
     author: Author
@@ -67,6 +68,7 @@ class Program(FuzzClient):
     flow: FlowClient = attrs.field(init=False)
     _edits: dict[int, Edit] = attrs.field(factory=dict)
     _unanswered: dict[str, tuple[int | None, Deferred[bytes]]] = attrs.field(factory=dict)
+    _seen: set[Edit] = attrs.field(factory=set)
     _is_over: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -166,7 +168,10 @@ class Program(FuzzClient):
             return
         if op_id is not None:
             assert self.epoch is not None
-            self.author.accept(self._edits[op_id], self.epoch, response)
+            edit = self._edits[op_id]
+            if self.author.truth.went_back and edit in self._seen:
+                edit.answered = None  # what was seen is lost, perhaps, and this is another one
+            self.author.accept(edit, self.epoch, response)
         answered.callback(encode_json(response))
 
     def take_event(self, event: str, payload: dict[str, Any]) -> None:
@@ -269,6 +274,7 @@ class Program(FuzzClient):
         found = self.author.truth.find(self.author.name, edit.op_id, version)
         if found and edit.answered is None:
             edit.answered, edit.shown_anew = version, self.author.shown_anew
+            self._seen.add(edit)
 
     def _failed(self, failure: Failure, edit: Edit) -> None:
         if failure.check(Refused):
