@@ -194,9 +194,9 @@ class Worker(ProcessProtocol):
             lines.end()
         self.end = _describe(reason)
         self.state = State.ENDED
+        self._ended(self)
         _fire(self._starting)
         _fire(self._ending)
-        self._ended(self)
 
 
 def _wait(waiting: list[Deferred[None]], is_over: bool) -> Deferred[None]:

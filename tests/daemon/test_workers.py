@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,7 +23,7 @@ from twisted.internet.task import deferLater
 
 from helix.client import FlowClient, FlowEvent, Status, StatusChanged
 from tests.daemon.test_daemon import certificate, connect_tls, connect_unix
-from tests.support.daemon import Daemon, free_port, run_twistd, start_daemon
+from tests.support.daemon import Daemon, free_port, run_twistd, start_daemon, twistd
 from tests.support.postgres import PostgresServer, postgres_server, url
 from tests.support.rawsocket import RawWebSocket
 from tests.support.watched import eventually, faults_in, get, metric, rest
@@ -161,9 +162,12 @@ def breakable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @ensureDeferred
-async def test_nod85_sighup_replaces_workers_and_drops_no_edit(start_workers: StartDaemon) -> None:
+async def test_nod85_sighup_replaces_workers_and_drops_no_edit(
+    start_workers: StartDaemon, tmp_path: Path
+) -> None:
     """Three times, while eight clients edit one flow as fast as they are answered."""
-    daemon = start_workers()
+    path = tmp_path / "helix.sock"
+    daemon = start_workers("--listen", f"unix:{path}")
     before = [worker.pid for worker in workers_of(daemon)]
     address = f"http://{daemon.address}"
     clients = [FlowClient(reactor, address, "f") for _ in range(8)]
@@ -200,6 +204,9 @@ async def test_nod85_sighup_replaces_workers_and_drops_no_edit(start_workers: St
     assert set(document["document"]["data"]) == set(made)
     assert sorted(made.values()) == list(range(1, len(made) + 1))
     assert document["version"] == len(made)
+    assert path.stat().st_mode & 0o777 == 0o660
+    with join(connect_unix(path), "late"):
+        pass
 
 
 def is_offline(event: FlowEvent) -> bool:
@@ -340,3 +347,38 @@ def test_nod87_every_line_is_whole_and_names_its_worker(
             starts.append(worker)
     assert len(starts) >= 40
     assert set(starts) == {1, 2}
+
+
+def test_nod90_in_the_background_with_a_pid_file_and_a_log_that_turns(
+    tmp_path: Path, url: str
+) -> None:
+    port = free_port()
+    listen = f"tcp:{port}:interface=127.0.0.1"
+    command = [twistd()[0], "--pidfile=helix.pid", "--logfile=helix.log", "helix"]
+    done = subprocess.run(
+        [*command, "--store", url, "--listen", listen, "--workers", "2"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    parent = psutil.Process(int((tmp_path / "helix.pid").read_text()))
+    try:
+        log = tmp_path / "helix.log"
+        eventually(lambda: log.read_text().count(") serves") == 2, "all workers serve")
+        workers = parent.children()
+        assert len(workers) == 2
+        eventually(lambda: ", worker 1]" in log.read_text(), "it logs")
+        os.kill(parent.pid, signal.SIGHUP)
+        eventually(lambda: "All workers are new" in log.read_text(), "they are replaced")
+        with socket.create_connection(("127.0.0.1", port), 5):
+            pass
+        os.kill(parent.pid, signal.SIGINT)
+        assert not psutil.wait_procs([parent, *workers], 20)[1]
+    finally:
+        if parent.is_running():
+            parent.kill()
+    assert not faults_in(log.read_text())
+    assert not (tmp_path / "helix.pid").exists()

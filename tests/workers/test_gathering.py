@@ -85,6 +85,10 @@ def test_nod88_a_worker_that_is_silent_is_left_out_after_a_second() -> None:
     one.answer(3)
     other.answer(4)
     assert one.answers[1].status["connections"] == 7
+    one._heard(Ask(9))
+    one.answer(3)
+    clock.advance(PATIENCE)
+    assert one.answers[2].status["connections"] == 3
     assert not clock.getDelayedCalls()
 
 
