@@ -320,6 +320,29 @@ def test_nod51_what_shows_another_version_is_not_sent(relays: Relays) -> None:
     assert updates(relays.bob) == [right.changes]
 
 
+def test_nod51_what_comes_before_its_version_waits_while_others_are_shown(relays: Relays) -> None:
+    """What is sent of the second edit overtakes all else."""
+    carry, held = relays.bus.carry, []
+
+    def hold(sender: Any, topic: str, message: bytes) -> None:
+        if topic == "f" and json.loads(message)["kind"] in ("relay", "entries"):
+            held.append(lambda: carry(sender, topic, message))
+        else:
+            carry(sender, topic, message)
+
+    relays.bus.carry = hold  # type: ignore[method-assign]
+    first, second = arrays(node("b"), node("a")), arrays(node("c"), node("b"), node("a"))
+    for edit in (first, second):
+        relays.change(relays.ada, edit)
+    kinds = [json.loads(message)["kind"] for _, message in relays.bus.sent]
+    assert not [kind for kind in kinds if kind in ("relay", "entries")]
+    assert len(held) == 4  # entries and what is shown, of the first, then of the second
+    for number in (3, 0, 1, 2):
+        held[number]()
+        relays.settle(MIN_INTERVAL)
+    assert updates(relays.bob)[-1] == second
+
+
 def test_nod51_what_waits_for_its_version_is_bounded(relays: Relays) -> None:
     log = relays.there.flow().log
     for version in range(100, 140):
