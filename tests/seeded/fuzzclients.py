@@ -190,3 +190,25 @@ class RelayReplica(FuzzClient):
             self.edges = by_id(*payload["changes"]["edges"])
         elif event in ("client_joined", "client_left"):
             self.count = payload["client_count"]
+
+
+@attrs.define(eq=False, kw_only=True)
+class Caller(RelayReplica):
+    """
+    A client in relay mode that sends, beside edits, what is none.
+
+    :ivar calls: what of such it was sent by anybody.
+    """
+
+    calls: list[str] = attrs.field(factory=list)
+
+    def call(self, word: str) -> None:
+        """Send a word to all in relay mode."""
+        if self.joined and self.wire is not None:
+            self.wire.change(self.topic, {"call": word})
+
+    def take_event(self, event: str, payload: dict[str, Any]) -> None:
+        if event == "flow_update" and "call" in payload["changes"]:
+            self.calls.append(payload["changes"]["call"])
+        else:
+            super().take_event(event, payload)

@@ -24,7 +24,7 @@ from twisted.internet.task import Clock
 
 from tests.seeded.convergence import Convergence, Node, Reader
 from tests.seeded.fates import Author
-from tests.seeded.fuzzclients import FuzzClient
+from tests.seeded.fuzzclients import Caller, FuzzClient
 from tests.seeded.guests import Guest, Traveller
 from tests.seeded.programs import PATIENCE, Program
 from tests.seeded.replicas import Replica
@@ -58,6 +58,8 @@ class Several(Convergence):
     def __init__(self, seed: int, make_world: Callable[..., World]) -> None:
         self.rested_after = self.seen_after = 0
         self.programs: list[Program] = []
+        self.callers: list[Caller] = []
+        self._words = 0
         self._clock = Clock()
         self._now = 0.0
         super().__init__(seed, make_world)
@@ -83,6 +85,7 @@ class Several(Convergence):
             self._find_store: 1,
             self._bend_bus: 1,
             self._jump: 1,
+            self._call: 4,
             self._show: 4,
             self._point: 4,
         }
@@ -92,6 +95,8 @@ class Several(Convergence):
     def _add_people(self) -> None:
         """As one server has, and more, so that there are several on each."""
         super()._add_people()
+        self.callers = [Caller() for _ in self.relays]
+        self.relays = self.callers
         for _ in range(self.random.randrange(4)):
             self._add_replica(self._new_author())
         for _ in range(self.random.randrange(3)):
@@ -192,6 +197,11 @@ class Several(Convergence):
         node = self.random.choice(self.nodes)
         node.world.wall.ahead = self.random.choice([0, 1, -1]) * self.random.uniform(0, 1e5)
 
+    def _call(self) -> None:
+        if self.callers:
+            self._words += 1
+            self.random.choice(self.callers).call(f"{self._words}")
+
     def _show(self) -> None:
         self.random.choice(self.guests).show(self.random)
 
@@ -245,6 +255,29 @@ class Several(Convergence):
             self._edit()
         super()._come_to_rest()
         self._be_seen()
+        self._be_heard()
+
+    def _be_heard(self) -> None:
+        """While the broker is good, what is no edit comes to all in relay mode, once."""
+        for caller in self.callers:
+            caller.calls.clear()
+        for caller in self.callers:
+            caller.call(caller.join_ref + "!")
+        for _ in range(4):
+            self._pass_quietly(0.5)
+        words = sorted(caller.join_ref + "!" for caller in self.callers)
+        for caller in self.callers:
+            assert sorted(caller.calls) == words, f"{caller.calls}, not {words}"
+
+    def _pass_quietly(self, seconds: float) -> None:
+        """Time passes, and whatever is due is done."""
+        for node in self.nodes:
+            node.world.clock.advance(seconds)
+        for _ in range(2):
+            for node in self.nodes:
+                node.world.settle()
+        for client in self.clients:
+            client.look()
 
     def _be_seen(self) -> None:
         """Let nothing of what nodes tell each other be lost, until all see who is there."""
@@ -260,13 +293,7 @@ class Several(Convergence):
                 return
             for guest in self.guests:
                 guest.hold()
-            for node in self.nodes:
-                node.world.clock.advance(1)
-            for _ in range(2):
-                for node in self.nodes:
-                    node.world.settle()
-            for client in self.clients:
-                client.look()
+            self._pass_quietly(1)
         raise AssertionError(wrong)
 
     def _wrongly_seen(self) -> str:
