@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from helix.errors import SessionCrashed
 from helix.flows.service import FlowSessionService
@@ -68,6 +70,8 @@ class _Work:
     :param clock: the reactor.
     """
 
+    _log: Final = Logger(namespace="helix.nodes")
+
     def __init__(self, clock: IReactorTime, work: Callable[[], float | None]) -> None:
         self._clock = clock
         self._work = work
@@ -86,7 +90,11 @@ class _Work:
 
     def _go_on(self) -> None:
         self._timer = None
-        seconds = self._work()
+        try:
+            seconds = self._work()
+        except Exception:
+            self._log.failure("Nodes are not level in who is there")
+            seconds = ROUND
         if seconds is not None:
             self.begin(seconds)
 

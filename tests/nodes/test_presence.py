@@ -646,3 +646,17 @@ def test_nod41_a_fault_ends_the_session_alone(crowd: Crowd) -> None:
         assert len(world.failures) == 1
         world.failures.clear()
     assert crowd.lists() == [["ada", "bob"]]
+
+
+def test_nod41_a_fault_while_others_are_told_is_logged_and_the_rounds_go_on(crowd: Crowd) -> None:
+    crowd.person(0, "ada")
+    rosters = crowd.worlds[0].nodes._rosters  # type: ignore[union-attr]
+    neighbours, rosters._neighbours = rosters._neighbours, None  # any fault
+    crowd.person(1, "bob")
+    crowd.settle(0.2)
+    for world in crowd.worlds:
+        assert len(world.failures) >= 1
+        world.failures.clear()
+    rosters._neighbours = neighbours
+    crowd.wait(2 * ROUND + 2)
+    assert crowd.lists() == [["ada", "bob"]]
