@@ -46,6 +46,8 @@ class Several(Convergence):
     """
     One run; parameters as those of `Convergence`.
 
+    :param crowd: how many people there are besides.
+
     :ivar rested_after: seconds without trouble after which all was at rest.
     :ivar seen_after: seconds more, with a good broker, after which all saw who is there.
     """
@@ -55,7 +57,8 @@ class Several(Convergence):
     SEEN_WITHIN = 26
     """Seconds with a good broker after which everybody sees who is there, on all nodes."""
 
-    def __init__(self, seed: int, make_world: Callable[..., World]) -> None:
+    def __init__(self, seed: int, make_world: Callable[..., World], crowd: int = 0) -> None:
+        self._crowd = crowd
         self.rested_after = self.seen_after = 0
         self.programs: list[Program] = []
         self.callers: list[Caller] = []
@@ -95,9 +98,9 @@ class Several(Convergence):
     def _add_people(self) -> None:
         """As one server has, and more, so that there are several on each."""
         super()._add_people()
-        self.callers = [Caller() for _ in self.relays]
+        self.callers = [Caller() for _ in range(len(self.relays) + self._crowd // 5)]
         self.relays = self.callers
-        for _ in range(self.random.randrange(4)):
+        for _ in range(self.random.randrange(4) + self._crowd):
             self._add_replica(self._new_author())
         for _ in range(self.random.randrange(3)):
             waits = Random(self.random.random())

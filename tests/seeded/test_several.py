@@ -21,12 +21,39 @@ FIRST = int(os.environ.get("HELIX_SEVERAL_FIRST", "0"))
 """The seed of the first."""
 
 
+CROWDED = 20
+"""Every so manieth run is one of a crowd, too."""
+
+CROWD = 60
+
+CROWDED_STEPS = 4000
+
+
+@pytest.fixture
+def converge(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Makes the run of a seed."""
+
+    def run(seed: int, steps: int, crowd: int = 0) -> None:
+        if seed % 2:
+            for name, value in SMALL.items():
+                monkeypatch.setattr(name, value)
+        print(f"again: HELIX_SEVERAL_FIRST={seed} HELIX_SEVERAL_SEEDS=1 tox -e several")
+        Several(seed, make_world, crowd).run(steps)
+
+    return run
+
+
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_nod115_nod117_all_clients_of_several_nodes_converge(
-    seed: int, make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+    seed: int, converge: Callable[..., None]
 ) -> None:
-    if seed % 2:
-        for name, value in SMALL.items():
-            monkeypatch.setattr(name, value)
-    print(f"again: HELIX_SEVERAL_FIRST={seed} HELIX_SEVERAL_SEEDS=1 tox -e several")
-    Several(seed, make_world).run(STEPS)
+    converge(seed, STEPS)
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS, CROWDED))
+def test_nod115_nod117_crowds_of_several_nodes_converge(
+    seed: int, converge: Callable[..., None]
+) -> None:
+    converge(seed, CROWDED_STEPS, CROWD)
