@@ -21,8 +21,9 @@ Time and again all come to rest, and then, beside what `tests.seeded.replicas` a
 - the calm flow's members were answered at once, and it had no other end than that of the server;
 - in the end nothing is left: no member, session, timer, or broadcast that isn't done with.
 
-`tests.seeded.convergence` is about one flow in more depth: clients byte for byte, two nodes,
-deletions.
+`tests.seeded.convergence` is about one flow in more depth: clients byte for byte, deletions; and
+`tests.seeded.several` is that over three nodes, also with crowds. This has one server, since what
+it adds is of each server for itself: memory, timers, telemetry, and that a calm flow stays calm.
 """
 
 from __future__ import annotations

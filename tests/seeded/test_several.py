@@ -22,7 +22,7 @@ FIRST = int(os.environ.get("HELIX_SEVERAL_FIRST", "0"))
 
 
 CROWDED = 20
-"""Every so manieth run is one of a crowd, too."""
+"""After how many runs there is one of a crowd, too."""
 
 CROWD = 60
 
