@@ -310,6 +310,12 @@ class FlowSession:
             "helix.flow.appended", {"entries": len(entries)}, {"flow_id": self.flow_id}
         )
 
+    def stored(self) -> None:
+        self._around.telemetry.emit("helix.flow.stored", {}, {"flow_id": self.flow_id})
+
+    def conflicted(self) -> None:
+        self._around.telemetry.emit("helix.flow.conflicted", {}, {"flow_id": self.flow_id})
+
     def replaced(self) -> None:
         self._beginnings.forget_old()
         self._documents.reset()

@@ -58,6 +58,12 @@ class Follower(LogFollower, Protocol):
     def deleted(self) -> None:
         """The flow is deleted."""
 
+    def stored(self) -> None:
+        """An append of this node is durable."""
+
+    def conflicted(self) -> None:
+        """Another writer's append was first, so one of this node has to be made again."""
+
     def settled(self) -> None:
         """Nothing is pending any more."""
 
@@ -328,6 +334,7 @@ class CommitLoop:
             return
         self._group = None
         self._conflicts = 0
+        self._follower.stored()
         is_new = not self.log.is_stored
         self.log.extend(group.entries, group.whole)
         group.count()
@@ -402,6 +409,7 @@ class CommitLoop:
             self._give_up(failure)
         else:
             self._conflicts += 1
+            self._follower.conflicted()
             if self._conflicts > MAX_CONFLICTS:
                 self._conflicts = 0
                 self._refuse(self._drop_queue(), VersionConflict())

@@ -31,6 +31,8 @@ EVENTS = (
     "helix.frame.malformed",
     "helix.fanout.delivered",
     "helix.flow.appended",
+    "helix.flow.stored",
+    "helix.flow.conflicted",
     "helix.presence.told",
     "helix.cursors.told",
     "helix.session.started",

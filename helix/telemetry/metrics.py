@@ -74,6 +74,13 @@ _COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
         "Times that a node was asked for rosters, of which something wasn't heard.",
         None,
     ),
+    ("helix.flow.stored", "appends", "Appends to the logs of flows, of one entry or more.", None),
+    (
+        "helix.flow.conflicted",
+        "append_conflicts",
+        "Appends that came second to another node's, and were made again.",
+        None,
+    ),
     ("helix.session.join_refused", "joins_refused", "Joins that were refused.", "code"),
 )
 

@@ -107,6 +107,12 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
 
+    @property
+    def pid(self) -> int:
+        """The first of its processes."""
+        assert self._process is not None
+        return self._process.pid
+
     def create(self) -> None:
         """Make the data directory, start, and make the roles."""
         options = ["--username=helix", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
