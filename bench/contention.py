@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from attacker import HOST
+from attacker import HOST, frame
 from crowd import Member
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -46,42 +46,51 @@ class Writer(Member):
     """
     A member that writes as fast as it is acknowledged.
 
+    :ivar waiting: when the edits were sent that wait for their answers, by their ``op_id``.
+    :ivar again: those of them that were refused for now.
     :ivar node: the number of its node.
     :ivar took: seconds that each of its edits took.
     :ivar refused: how often one was refused, and sent again.
     """
 
-    __slots__ = ("began", "is_writing", "node", "refused", "took")
+    __slots__ = ("again", "is_writing", "node", "refused", "took", "waiting")
 
     def __init__(self, number: int, node: int) -> None:
         super().__init__(number, FLOW, "", "", {})
         self.node = node
         self.took: list[float] = []
-        self.began = 0.0
+        self.waiting: dict[int, float] = {}
+        self.again: list[int] = []
         self.is_writing = False
         self.refused = 0
 
     def write(self) -> None:
-        self.began = time.perf_counter()
-        self.send_again()
+        self._refs += 1
+        self.waiting[self._refs] = time.perf_counter()
+        self._send(self._refs)
 
-    def send_again(self) -> None:
-        x = self._refs
-        self.patch({"nodes": {f"n{self.number}": {"position": {"x": x}}}})
+    def _send(self, op_id: int) -> None:
+        patch = {"nodes": {f"n{self.number}": {"position": {"x": op_id}}}}
+        payload = json.dumps({"op_id": op_id, "patch": patch})
+        self.send(frame(f'["1","{op_id}","flow:{self.flow}","patch",{payload}]'.encode()))
 
     def _on_entries(self, payload: bytes) -> None:
         """What others do costs a reader, but its content tells nothing here."""
 
     def _on_reply(self, payload: bytes) -> None:
-        if b'"retry":true' in payload:
+        op_id = int(payload[:24].split(b'"')[3])
+        if op_id not in self.waiting:
+            super()._on_reply(payload)
+        elif b'"retry":true' in payload:
             self.refused += 1
-            self._refs -= 1
-            self.send_again()
-            return
-        super()._on_reply(payload)
-        if self.began:
-            self.took.append(time.perf_counter() - self.began)
-            self.began = 0.0
+            self.again.append(op_id)
+            if len(self.again) == len(self.waiting):  # all are to be sent again, in order
+                for one in sorted(self.again):
+                    self._send(one)
+                self.again.clear()
+        else:
+            super()._on_reply(payload)
+            self.took.append(time.perf_counter() - self.waiting.pop(op_id))
             if self.is_writing:
                 self.write()
 
@@ -142,8 +151,14 @@ def cpu_of(processes: Sequence[int]) -> float:
     return total
 
 
-def measure(server: PostgresServer, count: int, seconds: float, more: Sequence[str]) -> dict[str, Any]:
-    """Let the writers write over as many nodes, and give what that came to."""
+def measure(
+    server: PostgresServer, count: int, window: int, seconds: float, more: Sequence[str]
+) -> dict[str, Any]:
+    """
+    Let the writers write over as many nodes, and give what that came to.
+
+    :param window: edits of each writer that wait to be acknowledged.
+    """
     with (
         tempfile.TemporaryDirectory() as directory,
         new_database() as database,
@@ -159,7 +174,8 @@ def measure(server: PostgresServer, count: int, seconds: float, more: Sequence[s
             serve(selector, 0.05)
         for writer in writers:
             writer.is_writing = True
-            writer.write()
+            for _ in range(window):
+                writer.write()
         serve(selector, WARM_UP_SECONDS)
         for writer in writers:
             writer.took.clear()
@@ -212,7 +228,12 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5, help="of which medians are taken (5)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of load for a figure (5)")
-    parser.add_argument("--nodes", type=int, nargs="+", default=list(NODES), help="how many (1 2 4)")
+    parser.add_argument(
+        "--nodes", type=int, nargs="+", default=list(NODES), help="how many (1 2 4)"
+    )
+    parser.add_argument(
+        "--window", type=int, default=1, help="edits of a writer that wait for their answers (1)"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the record, as JSON")
     parser.add_argument("options", nargs="*", help="more options of the nodes, after --")
     asked = parser.parse_args()
@@ -221,7 +242,7 @@ def main() -> None:
     for number in range(asked.rounds):
         turns = asked.nodes[number % len(asked.nodes) :] + asked.nodes[: number % len(asked.nodes)]
         for count in turns:
-            measured.append(measure(server, count, asked.seconds, asked.options))
+            measured.append(measure(server, count, asked.window, asked.seconds, asked.options))
             print(json.dumps(measured[-1]), file=sys.stderr, flush=True)
     if asked.output is not None:
         asked.output.write_text(json.dumps(measured, indent=1))
@@ -230,7 +251,11 @@ def main() -> None:
     print("| " + " | ".join("---" for _ in names) + " |")
     for count in asked.nodes:
         of = [one for one in measured if one["nodes"] == count]
-        print("| " + " | ".join(f"{statistics.median(one[n] for one in of):.4g}" for n in names) + " |")
+        print(
+            "| "
+            + " | ".join(f"{statistics.median(one[n] for one in of):.4g}" for n in names)
+            + " |"
+        )
 
 
 if __name__ == "__main__":

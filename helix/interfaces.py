@@ -520,6 +520,8 @@ class IOtherNodes(Interface):
     What they are asked they have a second to answer; these Deferreds never fail.
     """
 
+    node = Attribute("This node's id, unlike any other; empty where it is alone.")
+
     def opened(flow_id: str) -> None:
         """A flow is open here: what others do to it matters."""
 
@@ -531,6 +533,9 @@ class IOtherNodes(Interface):
 
     def changed(flow_id: str) -> None:
         """A flow was made, or came back."""
+
+    def wants_turn(flow_id: str) -> None:
+        """An append of this node came second to another one's; it wants to have its turn."""
 
     def deleted(flow_id: str, by: str) -> None:
         """A flow was deleted, by somebody of that name to show."""

@@ -257,6 +257,12 @@ class FlowSessionService(Service):
         if session is not None:
             self.guard(session, session.hear, news)
 
+    def give_turn(self, flow_id: str, node: str) -> None:
+        """Let another node have its turn at appending to the log of a flow, if it is open."""
+        session = self._sessions.get(flow_id)
+        if session is not None:
+            session.give_turn(node)
+
     def forget(self, flow_id: str, by: str = "") -> None:
         """
         End the session of a flow that was deleted; its members are told, as by `close`.

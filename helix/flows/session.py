@@ -300,6 +300,10 @@ class FlowSession:
         """Take what another node has told of the log."""
         self._commits.hear(news)
 
+    def give_turn(self, node: str) -> None:
+        """Let another node have its turn at appending to the log."""
+        self._commits.give_turn(node)
+
     # Follower
 
     def committed(self, entries: Sequence[Entry]) -> None:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
 
+import attrs
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -36,6 +38,7 @@ from helix.log.remote_writes import LogFollower, News, RemoteWrites
 from helix.log.replaying import LogSettings
 from helix.log.staged_apart import MAX_CASCADE, StagedApart
 from helix.log.submitters import Pending, Submitter, Submitters
+from helix.log.turns import Turns
 
 MAX_GROUP = 500
 """Maximum entries of one append."""
@@ -71,6 +74,19 @@ class Follower(LogFollower, Protocol):
         """Something failed by a fault of ours."""
 
 
+@attrs.frozen
+class _Beaten:
+    """
+    An append came second.
+
+    :ivar version: the log's at that time.
+    :ivar until: when what was first is read, if it isn't told before.
+    """
+
+    version: int
+    until: float
+
+
 class CommitLoop:
     """
     Takes submissions into a log, one append at a time.
@@ -80,7 +96,9 @@ class CommitLoop:
     """
 
     __slots__ = (
+        "_append_began",
         "_appending",
+        "_beaten",
         "_closed",
         "_conflicts",
         "_follower",
@@ -92,6 +110,8 @@ class CommitLoop:
         "_settings",
         "_settling",
         "_submitters",
+        "_turn",
+        "_turns",
         "log",
     )
 
@@ -105,6 +125,10 @@ class CommitLoop:
         self._others = RemoteWrites(log, settings, self._submitters, follower)
         self._queue: deque[Pending] = deque()
         self._group: CommitGroup | None = None
+        self._turns = Turns(settings.clock, settings.nodes.node)
+        self._turn: IDelayedCall | None = None
+        self._append_began = 0.0
+        self._beaten: _Beaten | None = None
         self._conflicts = 0
         self._settling: Deferred[None] | None = None
         self._appending = self._preparing = self._running = self._closed = False
@@ -184,8 +208,14 @@ class CommitLoop:
     def hear(self, news: News) -> None:
         """Take what another node has told; `refresh` where it does not continue the log."""
         if not self._closed:
+            if news.node:
+                self._turns.heard(news.node)
             self._others.hear(news)
             self._next()
+
+    def give_turn(self, node: str) -> None:
+        """Another node's append came second: it is to have its turn."""
+        self._turns.wanted(node)
 
     def refreshed(self) -> Deferred[None]:
         """
@@ -209,6 +239,7 @@ class CommitLoop:
         if self._closed:
             return None
         self._closed = True
+        self._stop_waiting()
         group, self._group = self._group, None
         if group is not None:
             group.roll_back()
@@ -230,9 +261,14 @@ class CommitLoop:
             while not (self._closed or self._group or self._preparing or others.reading):
                 if others.news:
                     others.take_news()
+                    self._look_whether_told()
                 elif others.stale and (self._queue or others.asked):
+                    if self._waits(self._until_told()):
+                        break
                     self._catch_up()
                 elif self._queue:
+                    if self._waits(self._turns.wait()):
+                        break
                     self._append(self._stage())
                 else:
                     break
@@ -244,6 +280,36 @@ class CommitLoop:
         if not self._closed and not self.is_busy:
             self._submitters.forget_orphans()
             self._follower.settled()
+
+    def _waits(self, seconds: float) -> bool:
+        """Have `_next` called again after a while, if that isn't 0; tell whether it will be."""
+        self._stop_waiting()
+        if seconds > 0:
+            self._turn = self._settings.clock.callLater(seconds, self._waited)
+        return seconds > 0
+
+    def _waited(self) -> None:
+        self._turn = None
+        self._next()
+
+    def _stop_waiting(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.cancel()
+
+    def _until_told(self) -> float:
+        """Give the seconds in which who was first may still tell of it, before it is read."""
+        beaten = self._beaten
+        if beaten is None or self._others.asked or not self._turns.hears:
+            return 0.0
+        return max(0.0, beaten.until - self._settings.clock.seconds())
+
+    def _look_whether_told(self) -> None:
+        """After an append that came second, nothing has to be read once what was first is told."""
+        beaten, others = self._beaten, self._others
+        if beaten is not None and self.log.version > beaten.version and not others.asked:
+            self._beaten = None
+            others.stale = False
 
     def _stage(self) -> CommitGroup:
         """Take the next submissions off the queue and apply what they change."""
@@ -315,6 +381,7 @@ class CommitLoop:
                 log.flow_id, log.epoch, log.created_at, group.entries, summary, owner=group.owner
             )
         self._appending = True
+        self._append_began = self._settings.clock.seconds()
         appended.addCallbacks(
             self._appended, self._append_failed, (group,), {}, (group,)
         ).addErrback(self.crash)
@@ -334,6 +401,7 @@ class CommitLoop:
             return
         self._group = None
         self._conflicts = 0
+        self._turns.won(self._settings.clock.seconds() - self._append_began)
         self._follower.stored()
         is_new = not self.log.is_stored
         self.log.extend(group.entries, group.whole)
@@ -409,7 +477,12 @@ class CommitLoop:
             self._give_up(failure)
         else:
             self._conflicts += 1
+            self._turns.lost(self._conflicts)
+            self._settings.nodes.wants_turn(self.log.flow_id)
             self._follower.conflicted()
+            if failure.check(VersionConflict) and not self._others.stale:
+                until = self._settings.clock.seconds() + self._turns.slot
+                self._beaten = _Beaten(self.log.version, until)
             if self._conflicts > MAX_CONFLICTS:
                 self._conflicts = 0
                 self._refuse(self._drop_queue(), VersionConflict())
@@ -460,6 +533,7 @@ class CommitLoop:
 
     def _catch_up(self) -> None:
         """Read what others wrote before anything more is staged."""
+        self._beaten = None
         self._others.catch_up().addCallbacks(self._caught_up, self._not_caught_up).addErrback(
             self.crash
         )

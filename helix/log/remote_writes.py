@@ -47,12 +47,14 @@ class News:
     :ivar version: that it has come to.
     :ivar chain: the log's at that version.
     :ivar entries: the last ones up to that version, in order; none where they were too large.
+    :ivar node: that tells it.
     """
 
     epoch: str
     version: int
     chain: bytes
     entries: Sequence[Entry] = ()
+    node: str = ""
 
 
 class RemoteWrites:

@@ -61,6 +61,8 @@ async def _ask_nobody(_flow_id: str) -> Callable[[], None]:
 class Alone:
     """There are no other nodes."""
 
+    node = ""
+
     def opened(self, flow_id: str) -> None:
         """Nobody is told."""
 
@@ -71,6 +73,9 @@ class Alone:
         """Likewise."""
 
     def changed(self, flow_id: str) -> None:
+        """Likewise."""
+
+    def wants_turn(self, flow_id: str) -> None:
         """Likewise."""
 
     def deleted(self, flow_id: str, by: str) -> None:

@@ -115,7 +115,7 @@ class Look:
 
     :ivar kind: ``flow``: this one. ``access``: what flows give. ``lost``: anything, since the node
         that says so was away. ``here``: nothing, but there is such a node. ``leaving``: there isn't
-        any more.
+        any more. ``turn``: nothing, but the node wants to append to the log of this one.
     """
 
     kind: str
@@ -161,7 +161,7 @@ class Answer:
 
 Message = News | Deleted | Name | Relayed | Look | Part | Question | Answer | People
 
-LOOKS = ("flow", "access", "lost", "here", "leaving")
+LOOKS = ("flow", "access", "lost", "here", "leaving", "turn")
 
 _encode = msgspec.json.Encoder().encode
 _decode_start = msgspec.json.Decoder(Start).decode

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -159,7 +160,7 @@ class NodeService(Service):
 
     def _take(self, topic: str, node: str, said: Message) -> None:
         if isinstance(said, News):
-            self._sessions.hear(topic, said)
+            self._sessions.hear(topic, attrs.evolve(said, node=node))
         elif isinstance(said, Relayed):
             self._sessions.hear_relayed(topic, said)
         elif isinstance(said, Question):
@@ -172,7 +173,7 @@ class NodeService(Service):
             looking = Deferred.fromCoroutine(self._look_whether_deleted(topic, said.by))
             looking.addErrback(lambda failure: self._log.failure("A deletion is lost", failure))
         elif isinstance(said, Look):
-            self._look(topic, said)
+            self._look(topic, node, said)
         elif isinstance(said, People) and self._telling.neighbours.knows(node):
             self._rosters.take(topic, node, said)
 
@@ -181,7 +182,7 @@ class NodeService(Service):
         count = 1 + len(self._telling.neighbours.present)
         self._telemetry.emit("helix.nodes.changed", {"nodes": count})
 
-    def _look(self, topic: str, said: Look) -> None:
+    def _look(self, topic: str, node: str, said: Look) -> None:
         if said.kind == "access":
             self._access.look()
         elif said.kind == "lost":
@@ -190,6 +191,8 @@ class NodeService(Service):
             self._rosters.announce_all()
         elif said.kind == "flow":
             self._sessions.refresh(topic)
+        elif said.kind == "turn":
+            self._sessions.give_turn(topic, node)
 
     async def _look_whether_deleted(self, flow_id: str, by: str) -> None:
         """The flow may be back by now, since messages may be late."""

@@ -78,6 +78,9 @@ class Telling:
     def changed(self, flow_id: str) -> None:
         self._say(flow_id, "flow")
 
+    def wants_turn(self, flow_id: str) -> None:
+        self._say(flow_id, "turn")
+
     def deleted(self, flow_id: str, by: str) -> None:
         self.post.send(flow_id, "deleted", messages.encode_deleted(self.node, by))
 

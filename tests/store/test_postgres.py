@@ -29,6 +29,7 @@ from helix.errors import (
     VersionConflict,
 )
 from helix.records import Actor, AuditEntry, Entry, HeadQuery, NamedVersion, Scope, Summary
+from helix.store.postgresql.adding import APPEND, encode_append
 from helix.store.postgresql.address import Address
 from helix.store.postgresql.audit import add_audit, new_ticket
 from helix.store.postgresql.failures import Unfit
@@ -695,3 +696,32 @@ async def test_acc100_of_two_nodes_that_bring_an_author_one_is_first(
     assert [(one.version, one.actor, one.tags) for one in log] == [
         (version, ada, b'{"n":%d}' % version) for version in range(1, 40)
     ]
+
+
+@ensureDeferred
+async def test_nod106_an_append_that_came_second_waits_for_no_disk(
+    store: PostgresStore, connection: Connection
+) -> None:
+    """But what goes with it, and is written, does."""
+    await keep_all(store, 2, entries(1, 1))
+
+    async def append(*bases: int) -> list[tuple[int, bool | None, str | None]]:
+        asked = [
+            encode_append(
+                number,
+                f"f{number}",
+                "e1",
+                base,
+                chain_at(base),
+                entries(base + 1, base + 1),
+                Summary(),
+            )
+            for number, base in enumerate(bases)
+        ]
+        sent = {"asked": f"[{b','.join(asked).decode()}]"}
+        return await connection.write(APPEND, sent)
+
+    assert await append(0, 0) == [(0, False, "off"), (1, False, "off")]
+    assert await append(0, 1) == [(0, False, None)]
+    assert await append(1, 2) == []
+    assert await connection.ask("SELECT current_setting('synchronous_commit')") == [("on",)]

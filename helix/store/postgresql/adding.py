@@ -19,7 +19,8 @@ _NEW_ENTRY = "version, patch, at, by, client_id, op_id, decode(chain, 'base64'),
 
 # Locked in the order of their ids, so that no two batches wait for each other for ever. What
 # somebody else changed during the wait is seen after it. Joined row by row, through the index: the
-# planner can't know how few rows are asked for.
+# planner can't know how few rows are asked for. Where nothing was won there is nothing to write to
+# the disk: whoever comes next doesn't wait for that.
 _APPEND = """
 WITH locked AS MATERIALIZED (
     SELECT asked.*, flow.key, flow.deleted
@@ -51,7 +52,9 @@ WITH locked AS MATERIALIZED (
             flows.origin)
         AND flows.epoch = locked.epoch AND flows.deleted_at IS NULL
     RETURNING locked.n, flows.key, locked.entries, locked.authors
-){} SELECT n, deleted FROM locked WHERE n NOT IN (SELECT n FROM won)
+){} SELECT n, deleted, CASE WHEN NOT EXISTS (SELECT FROM won)
+    THEN set_config('synchronous_commit', 'off', true) END AS unwritten
+FROM locked WHERE n NOT IN (SELECT n FROM won)
 """
 
 _ADD_ALL = f"""

@@ -170,7 +170,7 @@ class Appends:
             for append in batch:
                 self._finish(append, error)
         else:
-            await self._settle(connection, batch, dict(lost))
+            await self._settle(connection, batch, {n: deleted for n, deleted, _ in lost})
 
     async def _settle(
         self, connection: Connection, batch: list[Append], lost: dict[int, bool | None]
