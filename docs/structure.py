@@ -27,7 +27,7 @@ MARKER = """<defs>
 <marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">
 <path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>"""
 
-DRAWN = {"tap", "wiring"}
+DRAWN = {"tap", "serving", "wiring"}
 """Modules that are drawn beside the packages, as they put these together."""
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 168, 46, 40, 40, 24

@@ -16,10 +16,14 @@ from twisted.python.failure import Failure
 
 from helix.endpoints import Endpoint, complete
 from helix.socket_lock import SocketInUse, SocketLock
-from helix.telemetry.poller import bound_accepts, bound_unsent
+from helix.telemetry.poller import MAX_ACCEPTS, bound_accepts, bound_unsent
 
 BACKLOG = 4096
 """Connects that may wait to be accepted; the kernel has its own limit, often the same."""
+
+
+SHARED_ACCEPTS = 1
+"""Connections that a worker accepts in one turn: the next one is for whoever has time."""
 
 
 class CannotListen(Exception):
@@ -48,6 +52,7 @@ class ListenService(Service):
         opened: IStreamServerEndpoint | None = None,
     ) -> None:
         self.description = description
+        self._is_shared = opened is not None
         self._endpoint = opened or serverFromString(reactor, complete(description, BACKLOG))
         endpoint = Endpoint.parse(description)
         # Who asks for Twisted's own lock, which has the same name, gets that.
@@ -74,7 +79,7 @@ class ListenService(Service):
             raise CannotListen(f"{self.description!r}: {failures[0].getErrorMessage()}")
 
     def _listening(self, port: IListeningPort) -> None:
-        bound_accepts(port)
+        bound_accepts(port, SHARED_ACCEPTS if self._is_shared else MAX_ACCEPTS)
         bound_unsent(port)
         self.port = port
 

@@ -74,9 +74,9 @@ def bound_turns(reactor: object) -> None:
         reactor._poller = BoundedPoller(reactor._poller)
 
 
-def bound_accepts(port: IListeningPort) -> None:
+def bound_accepts(port: IListeningPort, most: int = MAX_ACCEPTS) -> None:
     """
-    Limit the connections that a port accepts in one turn to `MAX_ACCEPTS`.
+    Limit the connections that a port accepts in one turn.
 
     Twisted begins with 100 and accepts 20 more each time that so many wait.
     """
@@ -84,7 +84,7 @@ def bound_accepts(port: IListeningPort) -> None:
         accept = port.doRead
 
         def read() -> None:
-            port.numberAccepts = MAX_ACCEPTS
+            port.numberAccepts = most
             accept()
 
         port.doRead = read  # type: ignore[method-assign]  # what the reactor calls
