@@ -57,7 +57,8 @@ class Link(Protocol):
 
     async def listen(self, new: Sequence[str], old: Sequence[str]) -> None:
         """
-        Listen to new channels, and no more to old ones. It returns when the server has confirmed.
+        Listen to new channels, and no more to old ones; there are some. It returns when the server
+        has confirmed.
 
         :raises StoreError: when that can't be.
         """
@@ -266,7 +267,8 @@ class Carrier:
         while self._subscriptions.are_behind:
             new, old, topics = self._subscriptions.take_changes(AT_ONCE)
             listened += topics
-            await link.listen(new, old)
+            if new or old:
+                await link.listen(new, old)
         if self.is_up and listened and self._listener is not None:
             self._listener.subscribed(listened)
 

@@ -154,8 +154,7 @@ class _PostgresLink:
 
     async def listen(self, new: Sequence[str], old: Sequence[str]) -> None:
         statements = [f'LISTEN "{one}"' for one in new] + [f'UNLISTEN "{one}"' for one in old]
-        if statements:
-            await self._connection.ask(";".join(statements))
+        await self._connection.ask(";".join(statements))
 
     async def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
         statements = ";".join([_notify(*one) for one in messages])

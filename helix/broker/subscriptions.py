@@ -66,20 +66,18 @@ class Subscriptions:
 
         :param most: how many to look at.
         :return: the channels to listen to from now on, those to listen to no more, and the topics
-            of the first.
+            that are heard from then on: also those that were removed and added again meanwhile.
         """
         new, old, topics = [], [], []
         for topic in list(self._changed)[:most]:
             del self._changed[topic]
             channel = self.channel(topic)
-            if (topic in self._topics) == (channel in self._channels):
-                continue
             if topic in self._topics:
-                self._channels[channel] = topic
-                new.append(channel)
                 topics.append(topic)
-            else:
-                del self._channels[channel]
+                if channel not in self._channels:
+                    self._channels[channel] = topic
+                    new.append(channel)
+            elif self._channels.pop(channel, None) is not None:
                 old.append(channel)
         return new, old, topics
 

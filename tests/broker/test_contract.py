@@ -115,6 +115,19 @@ async def test_nod10_it_has_what_the_interface_names(party: Party) -> None:
 
 
 @ensureDeferred
+async def test_nod10_what_is_subscribed_to_again_at_once_is_told_as_heard(party: Party) -> None:
+    """Who subscribes may have missed what came before, however short that was."""
+    broker, ear = await party.join("a")
+    ear.topics.clear()
+    broker.unsubscribe("a")
+    broker.subscribe("a")
+    await until(lambda: ear.topics == ["a"])
+    other, _ = await party.join()
+    other.publish("a", b"1")
+    await until(lambda: ear.messages == [("a", b"1")])
+
+
+@ensureDeferred
 async def test_nod10_others_hear_what_they_subscribed_to_in_order(party: Party) -> None:
     one, own = await party.join("a", "b")
     _, other = await party.join("a")
