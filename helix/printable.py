@@ -23,7 +23,12 @@ def shown_json(text: str) -> str:
 
 def shown_lines(text: str) -> str:
     """Escape the same, except line ends and tabs."""
-    return _escaped(text, lambda c: c if c in "\n\t" else c.encode("unicode_escape").decode())
+
+    def escape(c: str) -> str:
+        return c if c == "\t" else c.encode("unicode_escape").decode()
+
+    # Line by line, since most lines have nothing to escape.
+    return "\n".join(_escaped(line, escape) for line in text.split("\n"))
 
 
 def field(value: object) -> str:
