@@ -109,7 +109,8 @@ class Several(Convergence):
             )
 
     def _make_nodes(self) -> list[Node]:
-        self.bus = BadBus(self.random, self.random.choice(ALL_MANNERS))
+        manners, most = self.random.choice(ALL_MANNERS), self.random.choice([7500, 7500, 1000])
+        self.bus = BadBus(self.random, manners, most)
         first = self._make_node(None)
         return [first, *(self._make_node(first.store) for _ in range(NODES - 1))]
 
@@ -159,7 +160,12 @@ class Several(Convergence):
             node = self._node()
             node.world.clock.stop()
             _store(node).is_stopped = True
-        self._pass(self.random.choice([0, 0, 2, 40]))
+        seconds = self.random.choice([0, 0, 2, 40])
+        self._pass(seconds)
+        for client in self.clients if seconds > PATIENCE else ():  # who waits no longer
+            wire = client.wire
+            if wire is not None and wire.world.clock.is_stopped and self.random.random() < 0.7:
+                client.cut()
 
     def _go_on(self) -> None:
         """A process goes on, and finds that much has come, or that it was given up."""
@@ -173,6 +179,8 @@ class Several(Convergence):
         if fate != "told all":
             broker.lose_all()
         _store(node).is_stopped = False
+        while self.random.random() < 0.4:
+            _store(node).give_up()
         node.world.clock.go_on()
         if fate == "cut off":
             broker.set_away(True)

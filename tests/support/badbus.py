@@ -45,12 +45,15 @@ class BadBus(Bus):
 
     What is on its way arrives also after the subscription has ended, as with real brokers.
 
+    :param max_bytes: of a message.
+
     :ivar manners: how it treats messages; may be set at any time.
     """
 
-    def __init__(self, random: Random, manners: Manners) -> None:
+    def __init__(self, random: Random, manners: Manners, max_bytes: int) -> None:
         super().__init__(random)
         self.manners = manners
+        self.max_bytes = max_bytes
         self._chance = random
 
     def broker(self, clock: IReactorTime) -> BadBroker:
@@ -90,6 +93,7 @@ class BadBroker(BusBroker):
 
     def __init__(self, bus: BadBus, clock: IReactorTime) -> None:
         super().__init__(bus, clock)
+        self.max_bytes = bus.max_bytes
         self.is_away = self.is_mute = self.is_deaf = False
 
     def set_away(self, is_away: bool) -> None:
