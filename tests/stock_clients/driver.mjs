@@ -87,7 +87,7 @@ function watchPresence(name, channel) {
 }
 
 const commands = {
-  connect({ socket: name, url, transport, reconnectAfterMs, rejoinAfterMs, ...options }) {
+  connect({ socket: name, url, transport, reconnectAfterMs, rejoinAfterMs, hasFrames = true, ...options }) {
     storages[name] = new Storage();
     const socket = new Socket(url, {
       transport: transports[transport],
@@ -99,9 +99,11 @@ const commands = {
     socket.onOpen(() => report(name, "open"));
     socket.onError(() => report(name, "error"));
     socket.onClose((event) => report(name, "close", { code: event.code }));
-    socket.onMessage(({ join_ref, ref, topic, event, payload }) =>
-      report(name, "frame", { frame: [join_ref, ref, topic, event, payload] }),
-    );
+    if (hasFrames) {
+      socket.onMessage(({ join_ref, ref, topic, event, payload }) =>
+        report(name, "frame", { frame: [join_ref, ref, topic, event, payload] }),
+      );
+    }
     sockets[name] = socket;
     socket.connect();
   },
@@ -129,14 +131,14 @@ const commands = {
     nextParams[channel] = params;
   },
 
-  join({ socket, channel: name, topic, params, presence }) {
+  join({ socket, channel: name, topic, params, presence, events }) {
     nextParams[name] = params;
     const channel = sockets[socket].channel(topic, () => {
       report(name, "params", { params: nextParams[name] });
       return nextParams[name];
     });
     channel.onMessage = (event, payload) => {
-      if (!event.startsWith("chan_reply_")) {
+      if (events ? events.includes(event) : !event.startsWith("chan_reply_")) {
         report(name, "event", { event, payload });
       }
       return payload;

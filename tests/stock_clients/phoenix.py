@@ -7,7 +7,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,7 +67,11 @@ class PhoenixProcess:
         self._reader.start()
 
     def connect(self, url: str, transport: str, **options: Any) -> Socket:
-        """Make a ``Socket`` and start to connect it; ``options`` are those of phoenix.js."""
+        """
+        Make a ``Socket`` and start to connect it.
+
+        :param options: those of phoenix.js; and ``hasFrames``, whether `frame` is to find any.
+        """
         socket = Socket(self, self.name("socket"))
         self.do("connect", socket=socket.name, url=url, transport=transport, **options)
         return socket
@@ -170,12 +174,19 @@ class Socket:
         self._process.do("disconnect", socket=self.name)
         self._process.take(self.name, "disconnected")
 
-    def join(self, topic: str, params: object = None, presence: bool = False) -> Channel:
+    def join(
+        self,
+        topic: str,
+        params: object = None,
+        presence: bool = False,
+        events: Sequence[str] | None = None,
+    ) -> Channel:
         """
         Start to join a topic.
 
         :param params: what the parameters' function returns.
         :param presence: whether the client has a ``Presence`` of it.
+        :param events: the names of those that are of interest; ``None`` for all.
         """
         channel = Channel(self._process, self._process.name("channel"))
         self._process.do(
@@ -185,6 +196,7 @@ class Socket:
             topic=topic,
             params=params or {},
             presence=presence,
+            events=events,
         )
         return channel
 
@@ -269,10 +281,14 @@ class Channel:
         """Wait until the parameters' function was evaluated, and return what it returned."""
         return self._process.take(self.name, "params")["params"]
 
-    def present(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the metas of all who are present, by key, as the ``Presence`` has them."""
+    def present(self, timeout: float = WAIT) -> dict[str, list[dict[str, Any]]]:
+        """
+        Return the metas of all who are present, by key, as the ``Presence`` has them.
+
+        :param timeout: seconds that the process has to answer.
+        """
         self._process.do("presence", channel=self.name)
-        present = self._process.take(self.name, "present")["present"]
+        present = self._process.take(self.name, "present", timeout=timeout)["present"]
         return {one["key"]: one["metas"] for one in present}
 
     def until(self, matches: Callable[[dict[str, Any]], bool], timeout: float = WAIT) -> None:
