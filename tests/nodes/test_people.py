@@ -1,5 +1,5 @@
 """
-Times, shared flows, and messages about members, pure. (docs/spec.md, NOD31, NOD32, NOD38, NOD41)
+Times, shared flows, and messages about members, pure. (docs/spec.md, NOD31, NOD32, NOD34, NOD38)
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ from helix.nodes.people import (
     encode_pointers,
     encode_wanted,
 )
+from helix.nodes.post import Post
 from helix.nodes.shared import Shared, Sign
+from helix.nodes.showing import BURST_BYTES, BYTES_PER_SECOND, Showing
 from helix.nodes.stamps import MAX_STAMP, Stamps
 from helix.nodes.start import Ignored
+from helix.telemetry.events import Telemetry
+from tests.support.bus import Bus
 
 MEMBERS = {
     1: Shown("ada", "c1", b'{"client_id":"c1","name":"\\u00e9\xc3\xa9","n":1.50}', 7),
@@ -143,3 +147,21 @@ def test_nod31_sessions_without_a_sign_are_doubted_and_then_forgotten() -> None:
     assert shared.expire(12) == [("f", "a")]
     assert shared.silent(4) == [("f", "b")]
     assert shared.hear("f", "a", 1) is Sign.NEW
+
+
+# NOD34: pace
+
+
+def test_nod34_a_node_that_tells_much_pauses() -> None:
+    clock = Clock()
+    showing = Showing(Post(Bus().broker(clock), "n", Telemetry()), clock, clock.seconds)
+    told = 0
+    while not showing.pause:
+        told += showing.show("f", 1, Changes(1, 1, MEMBERS))
+    assert BURST_BYTES < told < BURST_BYTES + 2000
+    for number in range(2, 3000):
+        told += showing.show("f", 1, Changes(number, 1, MEMBERS))
+    pause = showing.pause
+    assert pause == pytest.approx((told - BURST_BYTES) / BYTES_PER_SECOND)
+    clock.advance(pause)
+    assert showing.pause == pytest.approx(0)
