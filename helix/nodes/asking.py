@@ -7,9 +7,11 @@ from itertools import count
 from typing import Final
 
 import attrs
+from msgspec import MsgspecError
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from helix.nodes.messages import Answer, Question, encode_answer, encode_question
 from helix.nodes.neighbours import Neighbours
@@ -18,6 +20,9 @@ from helix.nodes.topics import EVERYONE, topic_of
 
 PATIENCE = 1.0
 """Seconds for which answers are waited for, unless somebody says otherwise."""
+
+TWICE_SECONDS = 10.0
+"""Seconds within which a question that comes a second time isn't taken again."""
 
 Answers = dict[str, bytes]
 """What nodes answered: their ids -> JSON."""
@@ -56,6 +61,7 @@ class Asking:
         self._clock = clock
         self._numbers = count(1)
         self._asked: dict[int, _Asked] = {}
+        self._taken: dict[tuple[str, int], float] = {}  # questions, the oldest first
         neighbours.on_gone.append(self._lost)
 
     def knows(self, node: str) -> bool:
@@ -85,18 +91,20 @@ class Asking:
         return asked.addCallback(lambda answers: answers.get(node))
 
     def asked(self, node: str, question: Question) -> None:
-        """Answer another node's question."""
+        """Answer another node's question, once: what it wants may not be the same twice."""
         respond = self.responds.get(question.what)
-        if respond is None:  # it is of a newer version
-            return
+        if respond is None or not self._is_new(node, question.number):
+            return  # the first is of a newer version
 
         def answer(body: bytes) -> None:
             answer = encode_answer(self._post.node, Answer(question.number, body))
             self._post.send(topic_of(node), "answer", answer)
 
-        maybeDeferred(respond, question.body).addCallback(answer).addErrback(
-            lambda failure: self._log.failure("Another node's question has no answer", failure)
-        )
+        def unanswered(failure: Failure) -> None:
+            if not failure.check(MsgspecError):  # it is of another version
+                self._log.failure("Another node's question has no answer", failure)
+
+        maybeDeferred(respond, question.body).addCallback(answer).addErrback(unanswered)
 
     def answered(self, node: str, answer: Answer) -> None:
         """Take another node's answer."""
@@ -124,6 +132,16 @@ class Asking:
         timer = self._clock.callLater(patience, self._end, number)
         asked = self._asked[number] = _Asked(waiting_for, Deferred(), timer)
         return asked.answered
+
+    def _is_new(self, node: str, number: int) -> bool:
+        """Whether a question comes for the first time."""
+        now = self._clock.seconds()
+        while self._taken and now - next(iter(self._taken.values())) >= TWICE_SECONDS:
+            del self._taken[next(iter(self._taken))]
+        if (node, number) in self._taken:
+            return False
+        self._taken[node, number] = now
+        return True
 
     def _lost(self, node: str) -> None:
         for number, asked in list(self._asked.items()):

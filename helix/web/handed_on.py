@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import attrs
 import msgspec
@@ -21,6 +21,8 @@ from twisted.logger import Logger
 from helix.delivery.protocol import Data, encode_json
 from helix.nodes.asking import Asking
 from helix.web.poll_answers import HttpPoll, Poll, answer_body
+
+T = TypeVar("T")
 
 PIECE_BYTES = 512 * 1024
 """Bytes of a piece; in base64, a message between nodes may hold it."""
@@ -185,14 +187,14 @@ class HandedOn:
 
         :param first: the answer to the question.
         """
-        body, answer = b"", _decode_piece(first)
-        while answer is not None:
-            body += answer.data
-            if len(body) >= answer.size:
+        body, piece = b"", _read(_decode_piece, first)
+        while piece is not None:
+            body += piece.data
+            if len(body) >= piece.size:
                 return body
             rest = encode_json(_Rest(_decode_poll(asked).id, len(body)))
-            piece = await self._asking.ask_one(node, "poll_rest", rest, PATIENCE)
-            answer = None if piece is None else _decode_piece(piece)
+            answer = await self._asking.ask_one(node, "poll_rest", rest, PATIENCE)
+            piece = _read(_decode_piece, answer)
         return None
 
     async def _hand_post(self, node: str, token: str, content_type: str, body: bytes) -> int:
@@ -201,7 +203,8 @@ class HandedOn:
             data = body[begin : begin + PIECE_BYTES]
             post = _Post(token, post_id, content_type, len(body), begin, data)
             answer = await self._asking.ask_one(node, "post", encode_json(post), PATIENCE)
-            status = 410 if answer is None else _decode_status(answer)
+            known = _read(_decode_status, answer)
+            status = 410 if known is None else known
             begin += len(data)
         return status
 
@@ -273,3 +276,11 @@ class HandedOn:
             return None
         held.timer.cancel()
         return held.body
+
+
+def _read(decode: Callable[[bytes], T], answer: bytes | None) -> T | None:
+    """Read an answer; ``None`` for none, or one of another version."""
+    try:
+        return None if answer is None else decode(answer)
+    except msgspec.MsgspecError:
+        return None

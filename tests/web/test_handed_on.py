@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
+from helix.nodes.asking import TWICE_SECONDS
 from helix.nodes.messages import Question, decode
 from helix.store.memory import MemoryStore
 from helix.web.handed_on import PATIENCE, PIECE_BYTES, POLL_PATIENCE
@@ -223,3 +224,46 @@ def test_nod71_a_session_that_is_sent_away_says_so_elsewhere(two: Two) -> None:
     Deferred.fromCoroutine(two.nodes[0].clients.drain())
     two.advance(1)
     assert poll.answer.json == {"status": 500, "token": two.member.token}
+
+
+def test_nod71_a_question_that_comes_twice_is_taken_once(two: Two) -> None:
+    """Else what the session sends would go where nobody waits for it any more."""
+    poll = two.poll(1)
+    (question,) = [one for one in two.bus.sent if b'"poll"' in one[1]]
+    two.bus.carry(None, *question)
+    two.settle()
+    assert not poll.answers
+    posted = two.post(1, ping(1))
+    assert posted.answer.json == {"status": 200}
+    (post,) = [one for one in two.bus.sent if b'"post"' in one[1]]
+    two.bus.carry(None, *post)
+    two.settle()
+    assert [message[1] for message in messages(poll.answer)] == ["1"]
+    next_poll = two.poll(1)
+    two.bus.carry(None, *question)
+    two.settle()
+    assert not next_poll.answers
+    two.post(0, ping(2))
+    assert [message[1] for message in messages(next_poll.answer)] == ["2"]
+    asking = two.nodes[0].nodes._telling.asking  # type: ignore[union-attr]
+    two.advance(TWICE_SECONDS)
+    two.post(1, ping(3))
+    assert len(asking._taken) == 1
+
+
+def test_nod71_what_another_version_asks_or_answers_is_no_fault(two: Two) -> None:
+    asking = two.nodes[0].nodes._telling.asking  # type: ignore[union-attr]
+    respond = dict(asking.responds)
+    for what in ("poll", "post"):
+        asking.responds[what] = lambda _: succeed(b'{"of": "another version"}')
+    assert two.poll(1).answer.json == {"status": 500}
+    assert two.post(1, ping(1)).answer.json == {"status": 410}
+    asking.responds.update(respond)
+    asked = Deferred.fromCoroutine(answer_of(two, "poll", b'{"of": "another version"}'))
+    two.advance(PATIENCE)
+    assert asked.result is None
+
+
+async def answer_of(two: Two, what: str, body: bytes) -> bytes | None:
+    asking, node = (one.nodes._telling.asking for one in two.nodes)  # type: ignore[union-attr]
+    return await node.ask_one(asking.node, what, body, PATIENCE)
