@@ -22,10 +22,12 @@ class Store:
 
     :param url: for ``--store``.
     :param size_bytes: tells how much room it takes; asked when the server isn't running.
+    :param process: the database's, if it is one of its own, the parent of all others.
     """
 
     url: str
     size_bytes: Callable[[], int]
+    process: int | None = None
 
 
 MakeStore = Callable[[Path], AbstractContextManager[Store]]
@@ -56,6 +58,8 @@ def postgresql_store() -> MakeStore:
     from tests.support.postgres import new_database, shared_server
 
     server = shared_server()
+    asked = "SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)::int"
+    process: int = server.execute(asked)[0][0]
 
     @contextlib.contextmanager
     def make(directory: Path) -> Iterator[Store]:
@@ -68,7 +72,7 @@ def postgresql_store() -> MakeStore:
                 ]
                 return size
 
-            yield Store(server.url(name), size_bytes)
+            yield Store(server.url(name), size_bytes, process)
 
     return make
 

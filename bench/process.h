@@ -30,6 +30,22 @@ static inline uint64_t process_cpu(int pid)
     return sum;
 }
 
+/* The same of a process and its children, as a database has them. */
+static inline uint64_t family_cpu(int pid)
+{
+    char path[64];
+    int child;
+    uint64_t sum = process_cpu(pid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return sum;
+    while (fscanf(file, "%d", &child) == 1)
+        sum += process_cpu(child);
+    fclose(file);
+    return sum;
+}
+
 /* A process's resident memory in KiB. */
 static inline long process_memory(int pid)
 {

@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
@@ -38,6 +39,8 @@ enum {
     CHANGE_DIGITS = 8,
     MAX_TOKEN_BYTES = 12000,
     MAX_SENDERS = 10000, /* what SENDER_DIGITS can tell apart */
+    MAX_PORTS = 16,
+    MAX_BESIDE = 16,
     SAMPLES_PER_SECOND = 1000000,
     MARKUP_BYTES = 24, /* of "changes", not counted by --size's filler */
     NODE_BYTES = 300,  /* of a node in a patch, at the most */
@@ -63,10 +66,12 @@ enum mode {
     MODE_FILL,
     MODE_LOAD,
     MODE_STORM,
+    MODE_DEATH,
 };
 
 static const char *const mode_names[] = {"closed", "pipelined", "rate", "cursors",
-                                         "idle",   "fill",      "load", "storm"};
+                                         "idle",   "fill",      "load", "storm",
+                                         "death"};
 
 /* After which phoenix.js connects again, and joins again when it was refused. */
 static const int reconnect_ms[] = {10, 50, 100, 150, 200, 250, 500, 1000, 2000, 5000};
@@ -74,7 +79,9 @@ static const int rejoin_ms[] = {1000, 2000, 5000, 10000};
 
 struct options {
     enum mode mode;
-    int port, server_pid;
+    int ports[MAX_PORTS], port_count; /* of the nodes of one server; most have one */
+    int server_pid;                   /* of the first */
+    int beside[MAX_BESIDE], beside_count; /* other processes whose CPU time is told */
     int members, group, senders; /* senders: 0 is one for each flow */
     int warm_members;
     int stuck; /* the last so many members */
@@ -130,6 +137,7 @@ struct connection {
     uint64_t join_sent;
     uint64_t retry_at; /* in a storm: when to connect or join again; 0 for not at all */
     uint32_t connects, joins; /* in a storm: attempts since it was last connected, or joined */
+    int node;                 /* it connects to the node of this port */
 };
 
 /* A change that was pushed and has not reached every member yet. */
@@ -150,16 +158,17 @@ struct sender {
 /* What is counted while the generator runs; a figure is the difference of two of them. */
 struct totals {
     uint64_t at, frames, deliveries, acknowledged, completed, bytes, waiting, server_cpu;
+    uint64_t beside_cpu[MAX_BESIDE];
 };
 
 static struct connection *connections;
 static struct sender *senders;
 static int sender_count, flow_count, opened, joined;
 static int epoll_fd;
-static struct totals totals; /* `at` and `server_cpu` only in the copies of take_totals() */
+static struct totals totals; /* `at` and CPU times only in the copies of take_totals() */
 static uint32_t most_sent = UINT32_MAX; /* changes of a sender */
 static bool storming; /* what else would end the run is tried again */
-static uint64_t connects, refused_joins; /* of the storm */
+static uint64_t connects, losses, refused_joins; /* of the storm */
 static bool measuring, pushing; /* pushing: a change that is complete is followed by the next */
 static uint32_t *samples; /* us: of a change until all had it, while measuring; or of a join */
 static size_t sample_count, sample_capacity;
@@ -201,7 +210,22 @@ static int wait_ms(const int *steps, size_t count, uint32_t attempt)
     return steps[attempt < count ? attempt : count - 1];
 }
 
-/* In a storm: the connection is gone, and comes back as phoenix.js does. */
+/*
+ * How long a member waits before it connects again: as phoenix.js does, and, where a node has died,
+ * every second flow's as Helix's own clients do: evenly from nothing to 0.1 s, twice as much each
+ * time, 30 s at the most.
+ */
+static uint64_t reconnect_wait(const struct connection *connection)
+{
+    uint32_t attempt = connection->connects;
+    if (options.mode != MODE_DEATH || connection->flow % 2)
+        return wait_ms(reconnect_ms, sizeof reconnect_ms / sizeof *reconnect_ms, attempt) *
+               (SECOND / 1000);
+    double most = 0.1 * (1 << (attempt < 9 ? attempt : 9));
+    return (uint64_t)((most < 30 ? most : 30) * SECOND * drand48());
+}
+
+/* In a storm: the connection is gone, and comes back; to the next node, if there are several. */
 static void lose(struct connection *connection)
 {
     struct linger reset = {.l_onoff = 1};
@@ -214,10 +238,10 @@ static void lose(struct connection *connection)
     connection->head_end_matched = 0;
     connection->reader = (struct frame_reader){0};
     buffer_consume(&connection->out, buffer_length(&connection->out));
-    uint32_t attempt = connection->connects++;
-    connection->retry_at =
-        now() + wait_ms(reconnect_ms, sizeof reconnect_ms / sizeof *reconnect_ms, attempt) *
-                    (SECOND / 1000);
+    connection->node = (connection->node + 1) % options.port_count;
+    connection->retry_at = now() + reconnect_wait(connection);
+    connection->connects++;
+    losses++;
 }
 
 /* In a storm: the join was refused. */
@@ -287,7 +311,7 @@ static void send_upgrade(struct connection *connection)
         "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " SAMPLE_KEY "\r\n"
         "Sec-WebSocket-Version: 13\r\n",
-        options.port);
+        options.ports[connection->node]);
     if (tokens)
         length += snprintf(request + length, sizeof request - length,
                            "Sec-WebSocket-Protocol: phoenix, base64url.bearer.phx.%s\r\n",
@@ -690,7 +714,7 @@ static void on_event(struct connection *connection, uint32_t events)
             return;
         }
         if (events & (EPOLLERR | EPOLLHUP))
-            fail("could not connect to port %d", options.port);
+            fail("could not connect to port %d", options.ports[connection->node]);
         connection->state = UPGRADING;
         send_upgrade(connection);
         return;
@@ -744,7 +768,7 @@ static void open_connection(struct connection *connection)
     int one = 1;
     struct sockaddr_in address = {
         .sin_family = AF_INET,
-        .sin_port = htons(options.port),
+        .sin_port = htons(options.ports[connection->node]),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -775,6 +799,14 @@ static void join_members(int count)
     }
 }
 
+/* Joins all members; on several nodes each flow is made before the others ask for it. */
+static void join_flows(void)
+{
+    if (options.port_count > 1)
+        join_members(flow_count);
+    join_members(options.members);
+}
+
 /* Lets the server come to rest: it may still have to tell all members of all those joins. */
 static void settle(void)
 {
@@ -796,6 +828,8 @@ static struct totals take_totals(void)
 {
     struct totals taken = totals;
     taken.server_cpu = process_cpu(options.server_pid);
+    for (int i = 0; i < options.beside_count; i++)
+        taken.beside_cpu[i] = family_cpu(options.beside[i]);
     taken.at = now();
     return taken;
 }
@@ -897,6 +931,10 @@ static double print_figures(const char *prefix, struct totals before, struct tot
     PRINT("server_cpu_us_per_delivery", "%.3f", deliveries ? cpu_seconds * 1e6 / deliveries : 0);
     PRINT("generator_idle_share", "%.3f",
           (double)(after.waiting - before.waiting) / SECOND / seconds);
+    PRINT("cpu_us_per_change", "%.1f", cpu_seconds * 1e6 / changes);
+    for (int i = 0; i < options.beside_count; i++)
+        printf(",\"%sbeside%d_cpu_us_per_change\":%.1f", prefix, i,
+               (double)(after.beside_cpu[i] - before.beside_cpu[i]) / 1000 / changes);
 #undef PRINT
     return changes / seconds;
 }
@@ -956,7 +994,7 @@ static void measure_stuck(void)
 
 static void measure_load(void)
 {
-    join_members(options.members);
+    join_flows();
     settle();
     print_settings();
     double reached = measure_while("");
@@ -1050,7 +1088,7 @@ static const char *scrape(void)
     static char answer[1 << 17];
     struct sockaddr_in address = {
         .sin_family = AF_INET,
-        .sin_port = htons(options.port),
+        .sin_port = htons(options.ports[0]),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -1100,7 +1138,7 @@ static void come_back(void)
 /* Cuts all connections at once, and lets them come back. */
 static void measure_storm(void)
 {
-    join_members(options.members);
+    join_flows();
     settle();
     struct lags before = lags_of(scrape());
     uint64_t cpu_before = process_cpu(options.server_pid), started = now();
@@ -1132,6 +1170,53 @@ static void measure_storm(void)
            metric(metrics, "\nhelix_reactor_lag_max_seconds ") * 1000);
 }
 
+/* Lets each flow's sender push a change; returns how long it took until every member had all. */
+static uint64_t tell_all(void)
+{
+    uint64_t started = now();
+    most_sent++;
+    for (int i = 0; i < sender_count; i++)
+        fill_window(&senders[i]);
+    come_to_rest();
+    return now() - started;
+}
+
+/*
+ * Kills the first node; its members come back to the others. The senders are on the second node, so
+ * that what they push afterwards shows that all members of all flows hear it.
+ */
+static void measure_death(void)
+{
+    most_sent = 0;
+    join_flows();
+    settle();
+    uint64_t told_before = tell_all();
+    for (int i = 0; i < options.members; i++)
+        connections[i].makes_nodes = false;
+    int there = 0;
+    for (int i = 0; i < options.members; i++)
+        there += connections[i].node == 0;
+    storming = true;
+    uint64_t started = now(), half = 0;
+    if (kill(options.server_pid, SIGKILL))
+        die("kill");
+    while (losses < (uint64_t)there || joined < options.members) {
+        come_back();
+        handle_events(1);
+        if (losses >= (uint64_t)there && !half && joined >= options.members - there / 2)
+            half = now() - started;
+        if (now() - started > JOIN_TIMEOUT)
+            fail("only %d of %d are back", joined, options.members);
+    }
+    uint64_t back = now() - started;
+    uint64_t told = tell_all();
+    print_settings();
+    printf(",\"moved\":%d,\"half_back_seconds\":%.3f,\"back_seconds\":%.3f,"
+           "\"told_before_ms\":%.1f,\"told_ms\":%.1f,\"connects\":%lu,\"refused_joins\":%lu}\n",
+           there, (double)half / SECOND, (double)back / SECOND, told_before / 1e6, told / 1e6,
+           connects, refused_joins);
+}
+
 /* ---- set-up ---- */
 
 /* So long that no change that is outstanding is ever overwritten, unless the server drops one. */
@@ -1159,6 +1244,8 @@ static void make_senders(void)
                                             : (int)((long)i * options.members / sender_count);
         if (options.documents)
             sender->connection = flow_count > 1 ? i : sender->connection;
+        if (options.mode == MODE_DEATH)
+            sender->connection = flow_count + i; /* on the second node */
         int rest = options.members - connections[sender->connection].flow * options.group;
         sender->audience = (rest < options.group ? rest : options.group) + options.documents;
         connections[sender->connection].sender = sender;
@@ -1202,6 +1289,7 @@ static void set_up(void)
              MAX_CLIENTS);
     for (int i = 0; i < count; i++) {
         connections[i].flow = options.documents ? i % flow_count : i / options.group;
+        connections[i].node = (options.documents ? i / flow_count : i) % options.port_count;
         connections[i].makes_nodes = options.documents && options.mode != MODE_LOAD &&
                                      options.mode != MODE_CURSORS && i < flow_count;
     }
@@ -1225,8 +1313,11 @@ static const char usage[] =
     "\n"
     "Loads a server on 127.0.0.1 and prints one line of JSON.\n"
     "\n"
-    "  --port PORT         where the server listens\n"
+    "  --port PORT         where the server listens; given again, its other nodes: the members\n"
+    "                      of each flow are on them in turn, and changes come from the first\n"
     "  --pid PID           the server's process, for CPU and memory (0 without it)\n"
+    "  --beside PID        another process, and its children: what CPU a change takes of it, too;\n"
+    "                      may be given again\n"
     "  --mode MODE         closed: the next change when every member has the last (default)\n"
     "                      pipelined: as closed, but with --window changes outstanding\n"
     "                      rate: --rate changes a second; latency counts from when each is due\n"
@@ -1238,6 +1329,8 @@ static const char usage[] =
     "                      after another: the time of a join, and memory per flow\n"
     "                      storm: join, be cut off all at once, and come back as phoenix.js\n"
     "                      does: the time until all have joined, and how late the reactor was\n"
+    "                      death: join, the first node is killed (--pid), and its members come\n"
+    "                      back to the others: the time until all have, and hear of changes\n"
     "  --documents         document mode: patches that move nodes, and entries\n"
     "  --nodes N           of each flow, in document mode (default 100)\n"
     "  --entries N         to make besides, in the last flow, for fill (default 0)\n"
@@ -1265,7 +1358,7 @@ __attribute__((noreturn)) static void wrong_usage(void)
 
 static enum mode read_mode(const char *name)
 {
-    for (int mode = MODE_CLOSED; mode <= MODE_STORM; mode++)
+    for (int mode = MODE_CLOSED; mode <= MODE_DEATH; mode++)
         if (strcmp(name, mode_names[mode]) == 0)
             return mode;
     wrong_usage();
@@ -1284,12 +1377,17 @@ static void read_options(int argc, char **argv)
         {"entries", required_argument, NULL, 'E'},  {"half", no_argument, NULL, 'H'},
         {"stuck", required_argument, NULL, 'S'},
         {"stuck-bytes", required_argument, NULL, 'B'},
+        {"beside", required_argument, NULL, 'b'},
         {"tokens", required_argument, NULL, 'T'},   {"help", no_argument, NULL, 'h'},
         {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
-        case 'p': options.port = atoi(optarg); break;
+        case 'p':
+            if (options.port_count == MAX_PORTS)
+                wrong_usage();
+            options.ports[options.port_count++] = atoi(optarg);
+            break;
         case 'i': options.server_pid = atoi(optarg); break;
         case 'm': options.mode = read_mode(optarg); break;
         case 'n': options.members = atoi(optarg); break;
@@ -1307,6 +1405,11 @@ static void read_options(int argc, char **argv)
         case 'H': options.half = true; break;
         case 'S': options.stuck = atoi(optarg); break;
         case 'B': options.stuck_bytes = atol(optarg); break;
+        case 'b':
+            if (options.beside_count == MAX_BESIDE)
+                wrong_usage();
+            options.beside[options.beside_count++] = atoi(optarg);
+            break;
         case 'T': options.tokens = optarg; break;
         case 'h': fputs(usage, stdout); exit(0);
         default: wrong_usage();
@@ -1324,7 +1427,10 @@ static void read_options(int argc, char **argv)
     if (options.stuck < 0 || options.stuck >= options.members || options.stuck_bytes < 0 ||
         (options.stuck && (options.mode != MODE_RATE || options.group)))
         wrong_usage();
-    if (optind != argc || options.port <= 0 || options.members <= 0 || options.group < 0 ||
+    if (options.mode == MODE_DEATH &&
+        (options.port_count < 2 || options.group < 2 || !options.documents || !options.server_pid))
+        wrong_usage();
+    if (optind != argc || options.ports[0] <= 0 || options.members <= 0 || options.group < 0 ||
         options.senders < 0 || options.window <= 0 || options.warm_members < 0 ||
         (!has_warm && options.warm_members) || is_paced() != (options.rate > 0))
         wrong_usage();
@@ -1340,6 +1446,7 @@ int main(int argc, char **argv)
     case MODE_FILL: fill_flows(); break;
     case MODE_LOAD: measure_loads(); break;
     case MODE_STORM: measure_storm(); break;
+    case MODE_DEATH: measure_death(); break;
     default: measure_load();
     }
     return fflush(stdout) ? 1 : 0;
