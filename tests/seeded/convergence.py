@@ -352,10 +352,12 @@ class Convergence:
 
     def _make_node(self, beside: LateStore | None) -> Node:
         store = self._make_store(beside)
+        seed = next(self._seeds)
         world = self._make_world(
             store=store,
             high_water_mark=self._mark,
-            seed=next(self._seeds),
+            seed=seed,
+            node=f"node{seed}",
             broker=None if self.bus is None else self.bus.broker,
             **self._settings,
         )

@@ -93,6 +93,11 @@ class Several(Convergence):
             self._point: 4,
         }
 
+    @property
+    def told(self) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+        """The telemetry of all nodes, in order."""
+        return [event for world in self._worlds for event in world.told]
+
     # who is there
 
     def _add_people(self) -> None:

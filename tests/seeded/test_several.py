@@ -32,28 +32,37 @@ CROWDED_STEPS = 4000
 @pytest.fixture
 def converge(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., None]:
+) -> Callable[..., Several]:
     """Makes the run of a seed."""
 
-    def run(seed: int, steps: int, crowd: int = 0) -> None:
+    def run(seed: int, steps: int, crowd: int = 0) -> Several:
         if seed % 2:
             for name, value in SMALL.items():
                 monkeypatch.setattr(name, value)
         print(f"again: HELIX_SEVERAL_FIRST={seed} HELIX_SEVERAL_SEEDS=1 tox -e several")
-        Several(seed, make_world, crowd).run(steps)
+        several = Several(seed, make_world, crowd)
+        several.run(steps)
+        return several
 
     return run
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_nod115_nod117_all_clients_of_several_nodes_converge(
-    seed: int, converge: Callable[..., None]
+    seed: int, converge: Callable[..., Several]
 ) -> None:
     converge(seed, STEPS)
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS, CROWDED))
 def test_nod115_nod117_crowds_of_several_nodes_converge(
-    seed: int, converge: Callable[..., None]
+    seed: int, converge: Callable[..., Several]
 ) -> None:
     converge(seed, CROWDED_STEPS, CROWD)
+
+
+def test_nod115_a_seed_always_means_the_same_run(converge: Callable[..., Several]) -> None:
+    """Else the line that repeats a run would repeat another."""
+    first, second = (converge(2, STEPS).told for _ in range(2))
+    assert len(first) > 200
+    assert first == second

@@ -444,6 +444,7 @@ class World:
     :param load: as `FlowSessionService` takes it.
     :param seed: of what is left to chance.
     :param broker: makes what carries messages to other worlds on the store, and from them.
+    :param node: what it calls itself there; empty for what no other world does.
     :ivar told: the telemetry: name, measurements, metadata.
     :ivar failures: what was logged as an error. A test that expects some clears them.
     """
@@ -467,6 +468,7 @@ class World:
         apart: Apart = at_once,
         authenticator: IAuthenticator | None = None,
         broker: Callable[[Clock], IBroker] | None = None,
+        node: str = "",
     ) -> None:
         self.clock = Reactor()
         self.wall = Wall(self.clock)
@@ -483,7 +485,7 @@ class World:
         self.broker = None if broker is None else broker(self.clock)
         telling = None
         if self.broker is not None:
-            node = f"node{id(self)}"
+            node = node or f"node{id(self)}"
             telling = Telling(self.broker, node, self.clock, self.wall, self.telemetry)
         self.logs = LogSettings(
             store,
