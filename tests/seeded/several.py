@@ -98,6 +98,11 @@ class Several(Convergence):
         """The telemetry of all nodes, in order."""
         return [event for world in self._worlds for event in world.told]
 
+    def end(self) -> None:
+        """Leave nothing behind."""
+        for world in self._worlds:
+            world.end()
+
     # who is there
 
     def _add_people(self) -> None:

@@ -63,6 +63,10 @@ def test_nod115_nod117_crowds_of_several_nodes_converge(
 
 def test_nod115_a_seed_always_means_the_same_run(converge: Callable[..., Several]) -> None:
     """Else the line that repeats a run would repeat another."""
-    first, second = (converge(2, STEPS).told for _ in range(2))
+    runs = []
+    for _ in range(2):
+        runs.append(converge(2, STEPS))
+        runs[-1].end()
+    first, second = (run.told for run in runs)
     assert len(first) > 200
     assert first == second
