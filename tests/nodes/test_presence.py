@@ -93,7 +93,7 @@ def test_nod33_a_node_that_is_silent_takes_its_members_with_it(crowd: Crowd) -> 
 @pytest.mark.parametrize("seed", range(8))
 def test_nod31_lists_are_equal_once_messages_arrive_again(seed: int) -> None:
     random = Random(seed)
-    bus = BadBus(random, random.choice(ALL_MANNERS[1:]))
+    bus = BadBus(random, random.choice(ALL_MANNERS[1:]), random.choice([600, 7500]))
     crowd = Crowd(bus, 3)
     count = 0
     for _ in range(60):
@@ -313,7 +313,7 @@ def test_nod33_while_the_broker_is_away_only_ones_own_are_seen_and_then_all() ->
 
 
 def test_nod33_what_was_missed_while_one_broker_was_away_for_a_moment_is_told_then() -> None:
-    bus = BadBus(Random(1), GOOD)
+    bus = BadBus(Random(1), GOOD, 7500)
     crowd = Crowd(bus)
     ada = crowd.person(0, "ada")
     bob = crowd.person(1, "bob")
