@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -384,3 +385,34 @@ def test_nod90_in_the_background_with_a_pid_file_and_a_log_that_turns(
             parent.kill()
     assert not faults_in(log.read_text())
     assert not (tmp_path / "helix.pid").exists()
+
+
+AS_SYSTEMD = """
+import os, socket, sys
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+os.dup2(listening.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="helix.socket")
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_nod80_a_socket_that_systemd_opened_is_shared(start_daemon: StartDaemon, url: str) -> None:
+    """It is the parent's by systemd's word; the workers get it from there, and new ones, too."""
+    port = free_port()
+    daemon = start_daemon(
+        *("--store", url, "--workers", "2", "--listen", "systemd:domain=INET:index=0"),
+        *("--auth", "anyone"),
+        before=[sys.executable, "-c", AS_SYSTEMD, f"{port}"],
+    )
+    eventually(lambda: serving(daemon) == 2, "all workers serve")
+    for turn in range(2):
+        with ExitStack() as opened:
+            for number in range(6):
+                way = socket.create_connection(("127.0.0.1", port), 10)
+                opened.enter_context(join(way, f"{turn}-{number}"))
+        if turn == 0:
+            os.kill(daemon.pid, signal.SIGHUP)
+            eventually(lambda: "All workers are new" in daemon.log, "they are replaced", 90)
+    daemon.stop()
+    assert not faults_in(daemon.log)
