@@ -11,23 +11,21 @@ from tests.faults.network import Way
 
 Fault = Callable[[], AbstractContextManager[None]]
 
-ENDS = ("database", "broker", "clients")
-"""From what a node can be cut off."""
-
 
 def faults_of_node(cluster: Cluster, at: int) -> Mapping[str, Fault]:
     """What can happen to one node, and to its lines."""
     node = cluster.nodes[at]
+    broker = "PostgreSQL" if cluster.broker is None else "Valkey"
     ends = {
         "database": cluster.databases.addresses(0),
-        "broker": cluster.broker_addresses,
+        f"broker ({broker})": cluster.broker_addresses,
         "clients": cluster.clients.addresses,
     }
     found: dict[str, Fault] = {
         f"node, cut off from {end}, {way.value}": partial(
-            cluster.network.cut, node.host.addresses, ends[end], way
+            cluster.network.cut, node.host.addresses, addresses, way
         )
-        for end in ENDS
+        for end, addresses in ends.items()
         for way in Way
     }
     return found | {
@@ -50,7 +48,10 @@ def faults_of_database(cluster: Cluster) -> Mapping[str, Fault]:
 
 def faults_of_broker(broker: Broker) -> Mapping[str, Fault]:
     """What can happen to what carries the nodes' messages."""
-    return {"broker, killed": broker.killed, "broker, frozen": broker.frozen}
+    return {
+        "broker (Valkey), killed": broker.killed,
+        "broker (Valkey), frozen": broker.frozen,
+    }
 
 
 @contextmanager
