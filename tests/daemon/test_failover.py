@@ -1,125 +1,123 @@
-"""PostgreSQL fails over under two daemons. (docs/spec.md, NOD107, NOD108)"""
+"""The daemon on PostgreSQL that fails over to a standby, while people write. (docs/spec.md, CRA)"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from itertools import count
+import json
+from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.daemon.test_nodes import TOPIC, join
+from tests.daemon.test_crash_safety import FLOWS, StartDaemon, check, patch_by_rest, verify
+from tests.store.sqlite import query
 from tests.support.daemon import Daemon, start_daemon
+from tests.support.participants import taking_part
 from tests.support.postgres import Pair, pair
-from tests.support.rawsocket import RawWebSocket
-from tests.support.watched import eventually, faults_in, metric, rest
+from tests.support.rawsocket import RawConnection, RawWebSocket
+from tests.support.watched import eventually, faults_in, get
 
 __all__ = ["pair", "start_daemon"]
 
-StartDaemon = Callable[..., Daemon]
 
-PATIENCE = 40.0
-
-
-class Writer:
-    """
-    A member that sends each edit again, as it was, until it is acknowledged.
-
-    :ivar acknowledged: the version of each edit, by its ``op_id``.
-    :ivar refused: how often one was refused for now.
-    """
-
-    def __init__(self, member: RawWebSocket, client_id: str) -> None:
-        self.client_id = client_id
-        self.acknowledged: dict[int, int] = {}
-        self.refused = 0
-        self._member = member
-        self._numbers = count(1)
-
-    def write(self) -> None:
-        op_id = next(self._numbers)
-        patch = {"title": f"{self.client_id} {op_id}"}
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            reply: Any = self._member.ask(TOPIC, "patch", {"op_id": op_id, "patch": patch})
-            if reply[4]["status"] == "ok":
-                self.acknowledged[op_id] = reply[4]["response"]["version"]
-                return
-            assert reply[4]["response"]["retry"], reply
-            assert time.monotonic() < deadline, reply
-            self.refused += 1
-
-
-@pytest.fixture
-def nodes(start_daemon: StartDaemon, pair: Pair) -> Iterator[tuple[Daemon, Daemon]]:
-    url = f"{pair.url}?target_session_attrs=read-write"
-    nodes = start_daemon("--store", url), start_daemon("--store", url)
-    for node in nodes:
-        eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
-    rest(nodes[0], "POST", "/flows", {"id": "f", "document": {"title": "Old"}})
-    yield nodes
-    for node in nodes:
-        assert not faults_in(node.log)
-
-
-def documents(nodes: tuple[Daemon, Daemon]) -> list[Any]:
-    return [rest(node, "GET", "/flows/f")["document"] for node in nodes]
-
-
-def test_nod107_edits_on_two_nodes_outlive_a_failover(
-    nodes: tuple[Daemon, Daemon], pair: Pair
+def test_cra3_nobody_loses_anything_by_a_failover(
+    start_daemon: StartDaemon, pair: Pair, tmp_path: Path
 ) -> None:
-    with join(nodes[0], "ada") as ada, join(nodes[1], "bob") as bob:
-        writers = [Writer(ada, "ada"), Writer(bob, "bob")]
-        for _ in range(5):
-            for writer in writers:
-                writer.write()
-        pair.wait_for_standby()
+    # What is acknowledged is on the standby, too.
+    pair.primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    pair.primary.execute("SELECT pg_reload_conf()")
+    daemon = start_daemon("--store", pair.url)
+    with (
+        taking_part(daemon, tmp_path, FLOWS, writers=3, seed=0) as participants,
+        RawConnection(daemon.port, timeout=15) as caller,
+    ):
+        participants.wait_for(200)
         pair.primary.kill()
+        # Nothing but a standby, until whoever asks is told so.
+        patch_by_rest(caller, "two", {"title": "By REST"})
+        answer = caller.read_response()
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) > 0
         pair.standby.promote()
-        for _ in range(5):
-            for writer in writers:
-                writer.write()
-        for node in nodes:
-            eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it is back")  # type: ignore[misc]
-        for writer in writers:
-            writer.write()
-    eventually(lambda: len({str(one) for one in documents(nodes)}) == 1, "they are the same")
-    rows = pair.standby.execute("SELECT version, patch FROM helix_entries ORDER BY version")
-    logged = dict(rows)
-    assert len({patch for _, patch in rows}) == len(rows) == 23  # with the one that made the flow
-    for writer in writers:
-        assert len(writer.acknowledged) == 11
-        for op_id, version in writer.acknowledged.items():
-            assert f'"{writer.client_id} {op_id}"' in logged[version]
+        participants.wait_for(200)
+        check(daemon, participants)
+        patch_by_rest(caller, "two", {"title": "By REST, later"})
+        assert caller.read_response().status == 200
+    daemon.stop()
+    verify(pair.standby.url())
+    assert not faults_in(daemon.log)
 
 
-def test_nod108_what_a_standby_lacks_is_gone_for_both_nodes_alike(
-    nodes: tuple[Daemon, Daemon], pair: Pair
+class Member:
+    """A member in document mode, who sends each patch until it is taken."""
+
+    def __init__(self, websocket: RawWebSocket) -> None:
+        self._websocket = websocket
+        joined: Any = websocket.ask("flow:f", "phx_join", {"mode": "document", "client_id": "m"})
+        self._join_ref = joined[0]
+        self._refs = count()
+        self.epoch = joined[4]["response"]["epoch"]
+
+    def patch(self, op_id: int, patch: object) -> list[Any]:
+        """Give all that came until it was taken, its answer last."""
+        came: list[Any] = []
+        for ref in (f"p{n}" for n in islice(self._refs, 20)):
+            payload = {"op_id": op_id, "patch": patch}
+            self._websocket.send_json([self._join_ref, ref, "flow:f", "patch", payload])
+            came += self._websocket.read_until_reply(ref)
+            told = came[-1][4]
+            if told["status"] == "ok":
+                return came
+            assert told["response"]["retry"]
+        raise AssertionError("it was not taken")
+
+
+def opened(daemon: Daemon) -> Daemon:
+    """Wait until its store is open."""
+    eventually(lambda: get(daemon, "/readyz")[0] == 200, "the store is open")
+    return daemon
+
+
+def check_taken_back(member: Member, daemon: Daemon) -> None:
+    """See to it that the store's past counts, after an edit that a member was told is lost."""
+    came = member.patch(3, {"description": "After it"})
+    (reset,) = [message[4] for message in came if message[3] == "reset"]
+    assert (reset["version"], reset["document"]["title"]) == (1, "On both")
+    assert reset["epoch"] != member.epoch
+    assert came[-1][4]["response"]["version"] == 2
+    shown = json.loads(get(daemon, "/api/flows/f")[1])
+    assert (shown["epoch"], shown["version"]) == (reset["epoch"], 2)
+    assert (shown["document"]["title"], shown["document"]["data"]) == ("On both", {})
+
+
+def test_chn4_a_failover_that_lost_the_last_commits_is_told(
+    start_daemon: StartDaemon, pair: Pair
 ) -> None:
-    """An asynchronous standby: the log goes on under one new epoch."""
-    with join(nodes[0], "ada") as ada, join(nodes[1], "bob") as bob:
-        writers = [Writer(ada, "ada"), Writer(bob, "bob")]
-        for writer in writers:
-            writer.write()
+    daemon = opened(start_daemon("--store", pair.url))
+    with RawWebSocket(daemon.port, timeout=30) as websocket:
+        member = Member(websocket)
+        member.patch(1, {"title": "On both"})
         pair.wait_for_standby()
         pair.part()
-        for writer in writers:
-            writer.write()  # the standby won't have these
-        eventually(lambda: len({str(one) for one in documents(nodes)}) == 1, "both have all")
+        member.patch(2, {"title": "Lost", "data": {"lost": True}})
         pair.primary.kill()
         pair.standby.promote()
-        for _ in range(3):
-            for writer in writers:
-                writer.write()
-        eventually(lambda: len({str(one) for one in documents(nodes)}) == 1, "they are the same")
-    ((version,),) = pair.standby.execute("SELECT version FROM helix_flows")
-    rows = pair.standby.execute("SELECT version, patch FROM helix_entries ORDER BY version")
-    assert [number for number, _ in rows] == list(range(1, version + 1))
-    logged = dict(rows)
-    for writer in writers:
-        for op_id in (1, 3, 4, 5):
-            assert f'"{writer.client_id} {op_id}"' in logged[writer.acknowledged[op_id]]
-        assert not any(f'"{writer.client_id} 2"' in patch for patch in logged.values())
-    assert any("The store went back in time" in node.log for node in nodes)
+        check_taken_back(member, daemon)
+    daemon.stop()
+    verify(pair.standby.url())
+    assert not faults_in(daemon.log)
+
+
+def test_chn4_sto22_a_backup_that_is_put_back_under_the_daemon_is_told(
+    start_daemon: StartDaemon, tmp_path: Path
+) -> None:
+    path, backup = tmp_path / "flows.db", tmp_path / "backup.db"
+    daemon = opened(start_daemon("--store", f"sqlite:{path}"))
+    with RawWebSocket(daemon.port, timeout=30) as websocket:
+        member = Member(websocket)
+        member.patch(1, {"title": "On both"})
+        query(path, f"VACUUM INTO '{backup}'")
+        member.patch(2, {"title": "Lost", "data": {"lost": True}})
+        backup.rename(path)
+        check_taken_back(member, daemon)
+    daemon.stop()
+    verify(f"sqlite:{path}")
+    assert not faults_in(daemon.log)
