@@ -50,7 +50,7 @@ def shared(family: int, address: object) -> Iterator[tuple[socket.socket, Listen
 async def test_nod80_a_worker_accepts_one_connection_in_a_turn() -> None:
     with (
         shared(socket.AF_INET, ("127.0.0.1", 0)) as (opened, listener, factory),
-        ExitStack() as all_,
+        ExitStack() as own,
     ):
         for _ in range(3):
             own.enter_context(socket.create_connection(opened.getsockname()))
