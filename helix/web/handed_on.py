@@ -16,16 +16,30 @@ import attrs
 import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from helix.delivery.protocol import Data, encode_json
+from helix.limits.rate_limit import TokenBucket
 from helix.nodes.asking import Asking
 from helix.web.poll_answers import HttpPoll, Poll, answer_body
 
 T = TypeVar("T")
 
-PIECE_BYTES = 512 * 1024
-"""Bytes of a piece; in base64, a message between nodes may hold it."""
+PIECE_BYTES = 128 * 1024
+"""Bytes of a piece, which goes in a message between nodes, in base64."""
+
+FIRST_BYTES = 4096
+"""
+Bytes of the first piece of a POST, after which its session is known to be there. So much never
+waits.
+"""
+
+BYTES_PER_SECOND = 8 * 1024 * 1024
+"""Of pieces, which a node sends on average. What is more waits, so that the broker keeps up."""
+
+BURST_BYTES = 2 * 1024 * 1024
+"""Of pieces that it sends at once."""
 
 POLL_PATIENCE = 12.0
 """Seconds in which a poll must be answered: the other node does so after 10."""
@@ -39,6 +53,9 @@ _NULL = b"null"
 
 class Sessions(Protocol):
     """The sessions of this node."""
+
+    def has(self, token: str) -> bool:
+        """Whether there is such a session."""
 
     def poll(self, token: str, poll: Poll) -> None:
         """Answer a poll of a session: now, or when there is something."""
@@ -123,7 +140,7 @@ class _PollOfAnother:
 class _Held:
     """Pieces that wait for the next question."""
 
-    body: bytes
+    body: bytes | bytearray
     timer: IDelayedCall
 
 
@@ -144,6 +161,7 @@ class HandedOn:
         self._numbers = count(1)
         self._polls: dict[str, _PollOfAnother] = {}
         self._held: dict[str, _Held] = {}
+        self._bucket = TokenBucket(BYTES_PER_SECOND, BURST_BYTES, clock.seconds())
         asking.responds["poll"] = self._polled
         asking.responds["poll_rest"] = self._asked_for_rest
         asking.responds["poll_lost"] = self._poll_lost
@@ -177,22 +195,24 @@ class HandedOn:
             return
         body = None if first is None else await self._fetch(node, asked, first)
         if not poll.is_lost:
-            poll.answer(answer_body(500) if body is None else [body])
+            poll.answer(answer_body(500) if body is None else body)
         if poll.is_lost or body is None:
             await self._asking.ask_one(node, "poll_end", encode_json(_End(token)))
 
-    async def _fetch(self, node: str, asked: bytes, first: bytes) -> bytes | None:
+    async def _fetch(self, node: str, asked: bytes, first: bytes) -> list[bytes] | None:
         """
-        Give the body that answers a poll; ``None`` if not all of it came.
+        Give the body that answers a poll, in pieces; ``None`` if not all of it came.
 
         :param first: the answer to the question.
         """
-        body, piece = b"", _read(_decode_piece, first)
+        body: list[bytes] = []
+        size, piece = 0, _read(_decode_piece, first)
         while piece is not None:
-            body += piece.data
-            if len(body) >= piece.size:
+            body.append(piece.data)
+            size += len(piece.data)
+            if size >= piece.size:
                 return body
-            rest = encode_json(_Rest(_decode_poll(asked).id, len(body)))
+            rest = encode_json(_Rest(_decode_poll(asked).id, size))
             answer = await self._asking.ask_one(node, "poll_rest", rest, PATIENCE)
             piece = _read(_decode_piece, answer)
         return None
@@ -200,7 +220,8 @@ class HandedOn:
     async def _hand_post(self, node: str, token: str, content_type: str, body: bytes) -> int:
         post_id, begin, status = self._new_id(), 0, 0
         while not status:
-            data = body[begin : begin + PIECE_BYTES]
+            data = body[begin : begin + (PIECE_BYTES if begin else FIRST_BYTES)]
+            await self._pace(len(data))
             post = _Post(token, post_id, content_type, len(body), begin, data)
             answer = await self._asking.ask_one(node, "post", encode_json(post), PATIENCE)
             known = _read(_decode_status, answer)
@@ -217,9 +238,11 @@ class HandedOn:
         asked = _decode_poll(body)
         poll = self._polls[asked.id] = _PollOfAnother()
 
-        def answered(body: bytes | None) -> bytes:
+        def answered(body: bytes | None) -> Deferred[bytes]:
             del self._polls[asked.id]
-            return _NULL if body is None else self._first_piece(asked.id, body)
+            if body is None:
+                return succeed(_NULL)
+            return Deferred.fromCoroutine(self._piece(asked.id, body, 0))
 
         answer = poll.answered.addCallback(answered)
         self._sessions.poll(asked.token, poll)
@@ -235,26 +258,27 @@ class HandedOn:
         self._sessions.expire(_decode_end(body).token)
         return succeed(_NULL)
 
-    def _first_piece(self, poll_id: str, body: bytes) -> bytes:
-        if len(body) > PIECE_BYTES:
-            self._hold(poll_id, body)
-        return encode_json(_Piece(len(body), body[:PIECE_BYTES]))
-
     def _asked_for_rest(self, body: bytes) -> Deferred[bytes]:
         asked = _decode_rest(body)
         held = self._let_go(asked.id)
         if held is None:
             return succeed(_NULL)
-        data = held[asked.begin : asked.begin + PIECE_BYTES]
-        if asked.begin + len(data) < len(held):
-            self._hold(asked.id, held)
-        return succeed(encode_json(_Piece(len(held), data)))
+        return Deferred.fromCoroutine(self._piece(asked.id, held, asked.begin))
+
+    async def _piece(self, poll_id: str, body: bytes | bytearray, begin: int) -> bytes:
+        data = body[begin : begin + PIECE_BYTES]
+        await self._pace(len(data))
+        if begin + len(data) < len(body):
+            self._hold(poll_id, body)
+        return encode_json(_Piece(len(body), bytes(data)))
 
     def _posted(self, body: bytes) -> Deferred[bytes]:
         post = _decode_post(body)
-        so_far = (self._let_go(post.id) or b"") + post.data
-        if len(so_far) - len(post.data) != post.begin:
+        held = self._let_go(post.id)
+        so_far = held if isinstance(held, bytearray) else bytearray()
+        if len(so_far) != post.begin or not self._sessions.has(post.token):
             return succeed(b"410")
+        so_far += post.data
         if len(so_far) < post.size:
             self._hold(post.id, so_far)
             return succeed(b"0")
@@ -263,14 +287,22 @@ class HandedOn:
         def answer(status: int) -> None:
             answered.callback(encode_json(status))
 
-        self._sessions.publish(post.token, post.content_type, so_far, answer)
+        self._sessions.publish(post.token, post.content_type, bytes(so_far), answer)
         return answered
 
-    def _hold(self, key: str, body: bytes) -> None:
+    # of both
+
+    async def _pace(self, size: int) -> None:
+        """Wait until so many bytes more may go to another node."""
+        seconds = self._bucket.owe(self._clock.seconds(), size)
+        if seconds and size > FIRST_BYTES:
+            await deferLater(self._clock, seconds)
+
+    def _hold(self, key: str, body: bytes | bytearray) -> None:
         """Keep something until the next question, if that comes soon."""
         self._held[key] = _Held(body, self._clock.callLater(PATIENCE, self._held.pop, key))
 
-    def _let_go(self, key: str) -> bytes | None:
+    def _let_go(self, key: str) -> bytes | bytearray | None:
         held = self._held.pop(key, None)
         if held is None:
             return None

@@ -343,6 +343,9 @@ class LongPollResource(Resource):
 
     # Sessions
 
+    def has(self, token: str) -> bool:
+        return token in self._sessions
+
     def poll(self, token: str, poll: Poll) -> None:
         client = self._sessions.get(token)
         if client is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,14 @@ from twisted.internet.defer import Deferred, succeed
 from helix.nodes.asking import TWICE_SECONDS
 from helix.nodes.messages import Question, decode
 from helix.store.memory import MemoryStore
-from helix.web.handed_on import PATIENCE, PIECE_BYTES, POLL_PATIENCE
+from helix.web import handed_on
+from helix.web.handed_on import (
+    BURST_BYTES,
+    FIRST_BYTES,
+    PATIENCE,
+    PIECE_BYTES,
+    POLL_PATIENCE,
+)
 from helix.web.long_poll import MAX_LINES, POLL_TIMEOUT, SESSION_TIMEOUT
 from tests.support.bus import Bus
 from tests.support.logs import logged
@@ -53,6 +61,13 @@ class Two:
         for node in self.nodes:
             node.clock.advance(seconds)
         self.settle()
+
+    def pass_until(self, condition: Callable[[], bool]) -> None:
+        """Let time pass, of which there is a bound."""
+        for _ in range(100):
+            if not condition():
+                self.advance(0.02)
+        assert condition()
 
     def poll(self, node: int) -> MemoryConnection:
         """A poll of the member that reaches a node."""
@@ -130,13 +145,39 @@ def test_nod70_the_poll_of_one_node_takes_the_place_of_that_of_another(two: Two)
 @pytest.mark.parametrize("size", [PIECE_BYTES - 200, PIECE_BYTES + 1, 1_500_000])
 def test_nod70_what_is_large_comes_in_pieces(two: Two, size: int) -> None:
     changes = "é\n" * (size // 4)
-    assert two.post(1, change(1, changes)).answer.json == {"status": 200}
-    told = messages(two.poll(1).answer)
+    posted = two.post(1, change(1, changes))
+    two.pass_until(lambda: bool(posted.answers))
+    assert posted.answer.json == {"status": 200}
+    poll = two.poll(1)
+    two.pass_until(lambda: bool(poll.answers))
+    told = messages(poll.answer)
     updates = [one[4]["changes"] for one in told if one[3] == "flow_update"]
     assert updates == [changes]
     for node in two.nodes:
         two.advance(POLL_TIMEOUT)
         assert not [call for call in node.clock.getDelayedCalls() if "_held" in str(call)]
+
+
+def test_nod70_what_is_large_does_not_flood_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which would take its connection for too slow, and lose what all others say."""
+    monkeypatch.setattr(handed_on, "BYTES_PER_SECOND", 1_000_000)
+    two = Two()
+    two.post(0, change(1, "x" * 3_900_000))
+    began = two.nodes[0].clock.seconds()
+    poll = two.poll(1)
+    two.pass_until(lambda: bool(poll.answers))
+    assert len(messages(poll.answer)) == 2
+    seconds = two.nodes[0].clock.seconds() - began
+    assert (3_900_000 - BURST_BYTES) / 1_000_000 < seconds < 4.0
+
+
+def test_nod70_nothing_large_is_sent_for_a_session_that_is_not_there(two: Two) -> None:
+    connection = two.nodes[1].connect()
+    body = json.dumps(change(1, "x" * 1_000_000)).encode()
+    connection.request("POST", f"/socket/longpoll?{two.member.query}x", [TYPE], body)
+    two.settle()
+    assert connection.answer.json == {"status": 410}
+    assert sum(len(message) for _, message in two.bus.sent) < 10 * FIRST_BYTES
 
 
 def test_nod70_the_sessions_node_refuses_as_ever(two: Two) -> None:
