@@ -1,4 +1,7 @@
-"""Keeps the rosters of flows level with those of other nodes. (docs/adr/0025-presence.md)"""
+"""
+Keeps the rosters of flows level with those of other nodes.
+(docs/adr/0025-presence-on-several-nodes.md)
+"""
 
 from __future__ import annotations
 
