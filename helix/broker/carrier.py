@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -26,6 +27,9 @@ AT_ONCE = 500
 
 SEND_SECONDS = 0.002
 """How often messages go to the server at most; what comes meanwhile goes with the next."""
+
+FAULT_PAUSE = 5.0
+"""Seconds after a fault of our own until it connects again."""
 
 STOP_PATIENCE = 1.0
 """Seconds in which what waits may still be sent at the end."""
@@ -142,6 +146,7 @@ class Carrier:
         self._wake: Deferred[None] | None = None
         self._waking: IDelayedCall | None = None
         self._trouble = ""
+        self._resting: Deferred[None] | None = None
         self._is_stopping = False
         self._running: Deferred[None] | None = None
 
@@ -158,6 +163,8 @@ class Carrier:
         self._is_stopping = True
         if self._running is None:
             return
+        if self._resting is not None:
+            self._resting.cancel()
         if self.is_up:
             self._wake_soon()
             ended: Deferred[None] = Deferred()
@@ -225,8 +232,15 @@ class Carrier:
                 await self._serve(link)
             except StoreError as error:
                 self._complain(f"Messages to other nodes fail: {error.message}")
+            except Exception:
+                self._log.failure("The broker met a fault, and begins anew")
+                self._resting = deferLater(self._clock, FAULT_PAUSE)
             finally:
                 self._end(link)
+            if self._resting is not None:
+                with suppress(defer.CancelledError):  # at a stop
+                    await self._resting
+                self._resting = None
 
     def _complain(self, trouble: str) -> None:
         """Say what fails first, until it works; what follows from that is no news."""

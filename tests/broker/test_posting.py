@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +10,10 @@ from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor as the_reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 
 from helix.broker import carrier
-from helix.broker.carrier import SEND_SECONDS, Carrier, Heard
+from helix.broker.carrier import FAULT_PAUSE, SEND_SECONDS, Carrier, Heard
 from helix.broker.postgresql import PostgresBroker
 from helix.errors import StoreError
 from helix.store.postgresql.address import Address
@@ -20,6 +21,7 @@ from helix.store.postgresql.failures import ConnectionGone, Unfit
 from helix.store.postgresql.wire import Bounds, Connection
 from tests.broker.test_contract import Ear, Party, until
 from tests.store.proxy import Proxy
+from tests.support.logs import Log
 from tests.support.postgres import PostgresServer
 
 reactor: Any = the_reactor  # a module, as far as types go
@@ -129,6 +131,7 @@ class Wire:
     A connection that carries every message back, and all that makes such.
 
     :ivar sent: what was sent together.
+    :ivar fault: raised in place of sending.
     """
 
     max_bytes = 7500
@@ -139,6 +142,7 @@ class Wire:
     def __init__(self) -> None:
         self.gone: Deferred[None] = Deferred()
         self.sent: list[list[bytes]] = []
+        self.fault: Exception | None = None
         self._heard: Heard | None = None
 
     def __str__(self) -> str:
@@ -151,6 +155,8 @@ class Wire:
         self.discard()
 
     async def take(self, heard: Heard) -> Wire:
+        if self.is_gone:
+            self.gone, self.is_gone = Deferred(), False
         self._heard = heard
         return self
 
@@ -161,11 +167,16 @@ class Wire:
         await succeed(None)
 
     async def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        if self.fault is not None:
+            raise self.fault
         if messages[0][0] != self.own_channel:
             self.sent.append([message for _, message in messages])
         assert self._heard is not None
         for channel, message in messages:
             self._heard(channel, message)
+        await succeed(None)
+
+    async def leave(self) -> None:
         await succeed(None)
 
     def discard(self) -> None:
@@ -230,3 +241,40 @@ def test_nod132_at_the_end_all_goes_at_once(sending: Sending) -> None:
     sending.clock.advance(0)
     assert stopped.called
     assert len([message for some in sending.wire.sent for message in some]) == carrier.AT_ONCE + 2
+
+
+# NOD11: faults
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """What is logged, faults too."""
+    log = Log()
+    globalLogPublisher.addObserver(log)
+    yield log
+    globalLogPublisher.removeObserver(log)
+
+
+def test_nod11_a_fault_of_our_own_is_logged_and_ends_no_broker(sending: Sending, log: Log) -> None:
+    sending.wire.fault = ZeroDivisionError()
+    sending.publish(b"1")
+    assert not sending.broker.is_up
+    assert len(log.failures) == 1
+    sending.clock.advance(FAULT_PAUSE - 0.1)
+    assert len(log.failures) == 1
+    sending.clock.advance(0.1)  # it is there still
+    assert len(log.failures) == 2
+    sending.wire.fault = None
+    sending.clock.advance(FAULT_PAUSE)
+    assert sending.broker.is_up
+    sending.publish(b"2")
+    assert sending.wire.sent == [[b"2"]]
+
+
+def test_nod11_a_stop_does_not_wait_for_the_end_of_a_fault(sending: Sending, log: Log) -> None:
+    sending.wire.fault = ZeroDivisionError()
+    sending.publish(b"1")
+    stopped = sending.broker.stop()
+    assert stopped.called
+    assert not sending.clock.getDelayedCalls()
+    assert len(log.failures) == 1
