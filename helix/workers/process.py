@@ -82,12 +82,12 @@ class Worker(ProcessProtocol):
     :param reported: called with its figures, whenever it tells them.
 
     :ivar reason: why it can't serve, by its own word; empty for none.
-    :ivar end: how it ended: ``status 1``, or the name of a signal.
+    :ivar end: how it ended: ``status 1``, the name of a signal, or that it can't be started.
     """
 
     _log: Final = Logger(namespace="helix.workers")
 
-    transport: Any
+    transport: Any = None
 
     def __init__(
         self,
@@ -115,11 +115,16 @@ class Worker(ProcessProtocol):
 
     def start(self, reactor: Any, sockets: Sequence[int]) -> None:
         """
-        Start the process.
+        Start the process. If the system gives none, that is an end like others, a turn later.
 
         :param sockets: the descriptors of the listening sockets, in the order of the endpoints.
-        :raises OSError: when the system gives none.
         """
+        try:
+            self._start(reactor, sockets)
+        except OSError as error:
+            reactor.callLater(0, self._finish, f"it can't be started: {error.strerror}")
+
+    def _start(self, reactor: Any, sockets: Sequence[int]) -> None:
         ours, theirs = socket.socketpair()
         with ours, theirs, open(os.devnull, "rb") as nothing:
             ours.setblocking(False)
@@ -155,6 +160,8 @@ class Worker(ProcessProtocol):
         return _wait(self._ending, self.state is State.ENDED)
 
     def _signal(self, name: str) -> None:
+        if self.transport is None:  # it couldn't be started
+            return
         try:
             self.transport.signalProcess(name)
         except ProcessExitedAlready:
@@ -192,7 +199,10 @@ class Worker(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         for lines in self._outputs.values():
             lines.end()
-        self.end = _describe(reason)
+        self._finish(_describe(reason))
+
+    def _finish(self, end: str) -> None:
+        self.end = end
         self.state = State.ENDED
         self._ended(self)
         _fire(self._starting)

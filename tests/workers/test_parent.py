@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ class Timed:
 
     def __init__(self) -> None:
         self.clock = Clock()
+        self.spawnProcess: Any
         self.seconds = self.clock.seconds
         self.callLater = self.clock.callLater
 
@@ -116,6 +118,39 @@ async def stop(parent: Parent) -> None:
 def texts(logged: Log) -> list[str]:
     """What was logged."""
     return [formatEvent(event) for event in logged.events]
+
+
+@ensureDeferred
+async def test_nod82_a_process_that_the_system_does_not_give_is_tried_again(
+    parent: Parent, logged: Log
+) -> None:
+    def give_none(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    parent.timed.spawnProcess = give_none
+    parent.start("serves")
+    await until(lambda: bool(parent.service._alive))
+    parent.timed.clock.advance(0)
+    told = "ended: it can't be started: Resource temporarily unavailable. It starts again in 0.5 s"
+    assert sum(told in text for text in texts(logged)) == 2
+    del parent.timed.spawnProcess
+    parent.timed.clock.advance(0.5)
+    await until(lambda: parent.was_ready == 1 and len(parent.pids) == 2)
+    parent.timed.spawnProcess = give_none
+    parent.service.replace()  # the old ones stay
+    parent.timed.clock.advance(0)
+    assert len(parent.pids) == 2
+    assert any("is not replaced" in text and "can't be started" in text for text in texts(logged))
+    parent.service.replace()
+    await stop_soon(parent)
+
+
+async def stop_soon(parent: Parent) -> None:
+    """Stop while a process that can't be started has yet to end."""
+    stopped = parent.service.stopService()
+    parent.timed.clock.advance(0)
+    await stopped.addTimeout(TIMEOUT, reactor)
+    assert not parent.service._alive
 
 
 @ensureDeferred
