@@ -32,6 +32,8 @@ class Edit:
     :ivar answered: the version that it was answered with.
     :ivar shown_anew: how often its author had been shown the document anew when it was answered.
     :ivar is_missed: whether its author was then told of another entry at that version.
+    :ivar is_void: whether it was answered to have changed nothing: what a log that gave way has
+        under its number, at that version, is something else.
     """
 
     patch: dict[str, Any]
@@ -42,6 +44,7 @@ class Edit:
     answered: int | None = None
     shown_anew: int = 0
     is_missed: bool = False
+    is_void: bool = False
 
     @property
     def is_waiting(self) -> bool:
@@ -85,6 +88,7 @@ class Author:
         told = settle(answer.get("patch", edit.patch), answer.get("dropped", ()))
         found = self.truth.find(self.name, edit.op_id, version)
         told_of = [record for record in found if _stored(record) == told]
+        edit.is_void = not told_of
         if not told_of:
             assert "duplicate" not in answer, f"a duplicate of nothing: {edit}, {answer}"
             assert answer.get("patch", edit.patch) == {}, f"{edit} is not in the log: {answer}"
@@ -179,7 +183,7 @@ class Author:
 
     def _in_log(self, edit: Edit) -> list[Record]:
         """What an edit was answered to have become; nothing where its number was another's."""
-        if edit.answered is None or edit.op_id is None:
+        if edit.answered is None or edit.op_id is None or edit.is_void:
             return []
         found = self.truth.find(self.name, edit.op_id, edit.answered)
         if not edit.reused:
