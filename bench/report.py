@@ -210,21 +210,22 @@ def markdown(record: Mapping[str, Any]) -> str:
     return "\n\n".join([describe_run(record), *map(_markdown_table, _grids(record))]) + "\n"
 
 
-def split_docs(path: Path) -> tuple[str, str]:
+def split_docs(path: Path, begins_with: str = TABLE_BEGINS) -> tuple[str, str]:
     """
     What stands before and after the table in the file, the markers included.
 
+    :param begins_with: the marker before the table.
     :raises ValueError: if the file doesn't have exactly one pair of them.
     """
     text = path.read_text(encoding="utf-8")
-    before, begins, rest = text.partition(TABLE_BEGINS)
+    before, begins, rest = text.partition(begins_with)
     _, ends, after = rest.partition(TABLE_ENDS)
-    if not begins or not ends or TABLE_BEGINS in after:
-        raise ValueError(f"{path} needs one {TABLE_BEGINS} and one {TABLE_ENDS} after it")
+    if not begins or not ends or begins_with in after:
+        raise ValueError(f"{path} needs one {begins_with} and one {TABLE_ENDS} after it")
     return before + begins, ends + after
 
 
-def update_docs(path: Path, table: str) -> None:
+def update_docs(path: Path, table: str, begins_with: str = TABLE_BEGINS) -> None:
     """Put ``table`` between the two markers of the file; as ``split_docs`` if it has none."""
-    before, after = split_docs(path)
+    before, after = split_docs(path, begins_with)
     path.write_text(f"{before}\n\n{table}\n{after}", encoding="utf-8")

@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,15 +103,26 @@ def compile_program(
     program = directory / name
     source = SOURCE_DIRECTORY / f"{name}.c"
     flags = ["-O2", "-Wall", "-Wextra", *more_flags]
-    _run_build([compiler, *flags, "-o", str(program), str(source)])
+    run_build([compiler, *flags, "-o", str(program), str(source)])
     return program
 
 
-def _run_build(command: Sequence[str], directory: Path | None = None) -> None:
+def run_build(
+    command: Sequence[str],
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """
+    Run what makes something that a measurement needs.
+
+    :param environment: its variables; without, this process's.
+    :raises BenchError: if it fails, with what it said.
+    """
     try:
         subprocess.run(
             command,
             cwd=directory,
+            env=environment,
             check=True,
             timeout=BUILD_TIMEOUT,
             stdin=subprocess.DEVNULL,
@@ -201,7 +212,7 @@ def _install_peer(npm: str, directory: Path) -> None:
     for name in PEER_FILES:
         shutil.copyfile(SOURCE_DIRECTORY / name, directory / name)
     if not is_installed:
-        _run_build([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], directory)
+        run_build([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], directory)
 
 
 #: In the order in which a report shows them; each makes a server or raises ``UnavailableError``.
@@ -276,10 +287,14 @@ def _wait_until_it_serves(
         time.sleep(0.02)
 
 
-def _generate(generator: Path, arguments: Sequence[str], core: int, timeout: float) -> Any:
-    process = _start(
-        [str(generator), *arguments], {core}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+def generate(command: Sequence[str], core: int, timeout: float) -> Any:
+    """
+    Run a generator on a core, for so many seconds at most.
+
+    :return: what it printed, which is JSON.
+    :raises BenchError: if it fails, or takes longer.
+    """
+    process = _start(command, {core}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -370,7 +385,7 @@ def measure(
         with running(server, connections, its_cores, directory, options) as where:
             _prepare(door, int(where[1]))
             arguments = [*where, *arguments, *door.generator_arguments(directory)]
-            return _generate(generator, arguments, cores.generator, timeout)
+            return generate([str(generator), *arguments], cores.generator, timeout)
 
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(working_directory())

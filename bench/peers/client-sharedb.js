@@ -1,0 +1,79 @@
+// A client of ShareDB, by its own client: the flow is a document of the type json0.
+
+import { createRequire } from "node:module";
+import { WebSocket } from "ws";
+import { makeNodes } from "./graph.js";
+
+const require = createRequire(import.meta.url);
+const { Connection } = require("sharedb/lib/client");
+
+const told = (act) =>
+  new Promise((resolve, reject) => {
+    act((error) => (error ? reject(error) : resolve()));
+  });
+
+/** A member of a flow; see `client-helix.js` for what each client has to offer. */
+class Member {
+  onMove = () => {};
+  onCursor = () => {};
+  onSaved = () => {};
+  #doc;
+  #pointer;
+
+  constructor(doc) {
+    this.#doc = doc;
+    doc.on("op", (op, source) => {
+      if (source) {
+        return;
+      }
+      for (const { p, oi } of op) {
+        if (p.length === 3 && p[2] === "position") {
+          this.onMove(p[1], oi.x);
+        }
+      }
+    });
+  }
+
+  fill(count) {
+    this.#doc.create({ nodes: makeNodes(count), edges: {} }, () => this.onSaved());
+  }
+
+  get size() {
+    return Object.keys(this.#doc.data?.nodes ?? {}).length;
+  }
+
+  move(id, x) {
+    const od = this.#doc.data.nodes[id].position;
+    const op = [{ p: ["nodes", id, "position"], od, oi: { x, y: 0.5 } }];
+    this.#doc.submitOp(op, (error) => {
+      if (error) {
+        throw error;
+      }
+      this.onSaved();
+    });
+  }
+
+  /** Shows it the others' pointers, which one subscribes to. */
+  async watchPointers() {
+    const presence = this.#doc.connection.getPresence(`pointers:${this.#doc.id}`);
+    await told((done) => presence.subscribe(done));
+    presence.on("receive", () => this.onCursor());
+    this.#pointer = presence.create();
+  }
+
+  point(x) {
+    this.#pointer.submit({ x, y: 0.5 });
+  }
+}
+
+/** Joins: connects, and subscribes to the flow's document. */
+export async function joinShareDB(url, flow, { hasPointers = false } = {}) {
+  const connection = new Connection(new WebSocket(url));
+  const doc = connection.get("flows", flow);
+  await told((done) => doc.subscribe(done));
+  const member = new Member(doc);
+  if (hasPointers) {
+    await member.watchPointers();
+  }
+  return member;
+}
