@@ -188,6 +188,20 @@ class Visitors:
         if wait:
             raise RateLimited(wait, "Too many requests from this address")
 
+    def check_message(self, request: IRequest) -> None:
+        """
+        Count a request that is a message of a client of another node, as `check_request`.
+
+        :raises RateLimited: when this address has sent too many.
+        """
+        self.note_forward(request)
+        budget = self.budget(request)
+        if budget is not None:
+            now = self.clock.seconds()
+            wait = budget.allowance.spend(False, body_bytes(request), now)
+            if wait:
+                raise RateLimited(wait, "Too many messages from this address")
+
     def charge_of(self, request: IRequest) -> Charge | None:
         """
         Give a function that counts the work of a request; ``None`` for this machine, which has no

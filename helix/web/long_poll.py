@@ -382,9 +382,7 @@ class LongPollResource(Resource):
 
     def render(self, request: Request) -> bytes | int:
         try:
-            # What a session of ours asks for counts as its messages.
-            if self._session_token(request) not in self._sessions:
-                self._admission.visitors.check_request(request)
+            self._count(request)
         except RateLimited as error:
             if request.method in (b"GET", b"POST"):
                 write_answer(request, 403)
@@ -411,6 +409,18 @@ class LongPollResource(Resource):
             request.setHeader(b"allow", b"GET, POST, OPTIONS")
             return write_problem(request, 405, "method_not_allowed", "Long polling takes GET, POST")
         return NOT_DONE_YET
+
+    def _count(self, request: Request) -> None:
+        """
+        Count what a session asks for as its messages: here, if it is another node's.
+
+        :raises RateLimited: when it is too much.
+        """
+        token = self._session_token(request)
+        if token is not None and self._node_of(token) is not None:
+            self._admission.visitors.check_message(request)
+        elif token not in self._sessions:
+            self._admission.visitors.check_request(request)
 
     @staticmethod
     def _preflight(request: Request) -> bytes:

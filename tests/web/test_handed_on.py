@@ -38,14 +38,15 @@ class Two:
     """
     Two nodes, and a member that polls whose session is on the first.
 
+    :param options: of the nodes.
     :ivar member: sends its requests to the first node.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self.bus = Bus()
         store: MemoryStore = open_memory_store()
         self.nodes = [
-            Stack(lambda _: store, bus=self.bus, seed=seed, max_frame_bytes=4_000_000)
+            Stack(lambda _: store, bus=self.bus, seed=seed, max_frame_bytes=4_000_000, **options)
             for seed in (1, 2)
         ]
         self.settle()
@@ -200,6 +201,22 @@ def test_nod70_an_unknown_node_is_not_asked(two: Two) -> None:
     connection.request("GET", "/socket/longpoll?vsn=2.0.0&token=longpoll.other.secret")
     assert connection.answer.json == {"status": 500}
     assert not two.bus.sent
+
+
+def test_nod70_what_is_handed_on_counts_as_messages_and_not_as_requests() -> None:
+    """As at the session's own node: else who has many colleagues could not poll."""
+    two = Two(max_requests_per_second=1, max_pushes_per_second=3, address_allowance=1)
+
+    def poll() -> MemoryConnection:
+        connection = two.nodes[1].connect("10.1.2.3")
+        connection.request("GET", f"/socket/longpoll?{two.member.query}")
+        return connection
+
+    polls = [poll() for _ in range(30)]
+    two.settle()
+    assert {one.answer.json["status"] for one in polls[:-1]} == {204}
+    assert not polls[-1].answers
+    assert poll().answer.json == {"status": 403}
 
 
 # NOD71: nothing is lost unnoticed
