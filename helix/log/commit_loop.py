@@ -12,10 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
+from weakref import proxy
 
-import attrs
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -32,13 +31,13 @@ from helix.errors import (
     VersionConflict,
 )
 from helix.log.commit_group import CommitGroup
+from helix.log.contention import Contention
 from helix.log.edits import Accepted, Preparation, Submission, summary_of
 from helix.log.live_log import LiveLog
 from helix.log.remote_writes import LogFollower, News, RemoteWrites
 from helix.log.replaying import LogSettings
 from helix.log.staged_apart import MAX_CASCADE, StagedApart
 from helix.log.submitters import Pending, Submitter, Submitters
-from helix.log.turns import Turns
 
 MAX_GROUP = 500
 """Maximum entries of one append."""
@@ -74,19 +73,6 @@ class Follower(LogFollower, Protocol):
         """Something failed by a fault of ours."""
 
 
-@attrs.frozen
-class _Beaten:
-    """
-    An append came second.
-
-    :ivar version: the log's at that time.
-    :ivar until: when what was first is read, if it isn't told before.
-    """
-
-    version: int
-    until: float
-
-
 class CommitLoop:
     """
     Takes submissions into a log, one append at a time.
@@ -96,11 +82,10 @@ class CommitLoop:
     """
 
     __slots__ = (
-        "_append_began",
+        "__weakref__",
         "_appending",
-        "_beaten",
         "_closed",
-        "_conflicts",
+        "_contention",
         "_follower",
         "_group",
         "_others",
@@ -110,8 +95,6 @@ class CommitLoop:
         "_settings",
         "_settling",
         "_submitters",
-        "_turn",
-        "_turns",
         "log",
     )
 
@@ -125,11 +108,8 @@ class CommitLoop:
         self._others = RemoteWrites(log, settings, self._submitters, follower)
         self._queue: deque[Pending] = deque()
         self._group: CommitGroup | None = None
-        self._turns = Turns(settings.clock, settings.nodes.node)
-        self._turn: IDelayedCall | None = None
-        self._append_began = 0.0
-        self._beaten: _Beaten | None = None
-        self._conflicts = 0
+        me = proxy(self)  # so that its parts don't hold it
+        self._contention = Contention(log, settings, self._others, lambda: me._next())
         self._settling: Deferred[None] | None = None
         self._appending = self._preparing = self._running = self._closed = False
 
@@ -209,13 +189,13 @@ class CommitLoop:
         """Take what another node has told; `refresh` where it does not continue the log."""
         if not self._closed:
             if news.node:
-                self._turns.heard(news.node)
+                self._contention.heard(news.node)
             self._others.hear(news)
             self._next()
 
     def give_turn(self, node: str) -> None:
         """Another node's append came second: it is to have its turn."""
-        self._turns.wanted(node)
+        self._contention.wanted(node)
 
     def refreshed(self) -> Deferred[None]:
         """
@@ -239,7 +219,7 @@ class CommitLoop:
         if self._closed:
             return None
         self._closed = True
-        self._stop_waiting()
+        self._contention.stop()
         group, self._group = self._group, None
         if group is not None:
             group.roll_back()
@@ -261,13 +241,13 @@ class CommitLoop:
             while not (self._closed or self._group or self._preparing or others.reading):
                 if others.news:
                     others.take_news()
-                    self._look_whether_told()
+                    self._contention.told()
                 elif others.stale and (self._queue or others.asked):
-                    if self._waits(self._until_told()):
+                    if self._contention.holds_read():
                         break
                     self._catch_up()
                 elif self._queue:
-                    if self._waits(self._turns.wait()):
+                    if self._contention.holds_append():
                         break
                     self._append(self._stage())
                 else:
@@ -280,36 +260,6 @@ class CommitLoop:
         if not self._closed and not self.is_busy:
             self._submitters.forget_orphans()
             self._follower.settled()
-
-    def _waits(self, seconds: float) -> bool:
-        """Have `_next` called again after a while, if that isn't 0; tell whether it will be."""
-        self._stop_waiting()
-        if seconds > 0:
-            self._turn = self._settings.clock.callLater(seconds, self._waited)
-        return seconds > 0
-
-    def _waited(self) -> None:
-        self._turn = None
-        self._next()
-
-    def _stop_waiting(self) -> None:
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            turn.cancel()
-
-    def _until_told(self) -> float:
-        """Give the seconds in which who was first may still tell of it, before it is read."""
-        beaten = self._beaten
-        if beaten is None or self._others.asked or not self._turns.hears:
-            return 0.0
-        return max(0.0, beaten.until - self._settings.clock.seconds())
-
-    def _look_whether_told(self) -> None:
-        """After an append that came second, nothing has to be read once what was first is told."""
-        beaten, others = self._beaten, self._others
-        if beaten is not None and self.log.version > beaten.version and not others.asked:
-            self._beaten = None
-            others.stale = False
 
     def _stage(self) -> CommitGroup:
         """Take the next submissions off the queue and apply what they change."""
@@ -381,7 +331,7 @@ class CommitLoop:
                 log.flow_id, log.epoch, log.created_at, group.entries, summary, owner=group.owner
             )
         self._appending = True
-        self._append_began = self._settings.clock.seconds()
+        self._contention.began()
         appended.addCallbacks(
             self._appended, self._append_failed, (group,), {}, (group,)
         ).addErrback(self.crash)
@@ -400,8 +350,7 @@ class CommitLoop:
             self._settings.nodes.appended(self.log.flow_id, epoch, group.entries)
             return
         self._group = None
-        self._conflicts = 0
-        self._turns.won(self._settings.clock.seconds() - self._append_began)
+        self._contention.won()
         self._follower.stored()
         is_new = not self.log.is_stored
         self.log.extend(group.entries, group.whole)
@@ -476,15 +425,12 @@ class CommitLoop:
         if not failure.check(VersionConflict, FlowExists, DuplicateOperation):
             self._give_up(failure)
         else:
-            self._conflicts += 1
-            self._turns.lost(self._conflicts)
+            told = failure.check(VersionConflict) is not None and not self._others.stale
+            self._contention.lost(may_be_told=told)
             self._settings.nodes.wants_turn(self.log.flow_id)
             self._follower.conflicted()
-            if failure.check(VersionConflict) and not self._others.stale:
-                until = self._settings.clock.seconds() + self._turns.slot
-                self._beaten = _Beaten(self.log.version, until)
-            if self._conflicts > MAX_CONFLICTS:
-                self._conflicts = 0
+            if self._contention.in_a_row > MAX_CONFLICTS:
+                self._contention.in_a_row = 0
                 self._refuse(self._drop_queue(), VersionConflict())
             self._others.stale = True
             if failure.check(DuplicateOperation):
@@ -533,7 +479,7 @@ class CommitLoop:
 
     def _catch_up(self) -> None:
         """Read what others wrote before anything more is staged."""
-        self._beaten = None
+        self._contention.reads()
         self._others.catch_up().addCallbacks(self._caught_up, self._not_caught_up).addErrback(
             self.crash
         )
