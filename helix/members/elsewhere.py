@@ -178,8 +178,8 @@ class Elsewhere:
 
     def _changed(self, count: int) -> None:
         """:param count: of members before."""
-        while self._left:
-            self._displaced(self._left.pop())
         self._told()
         if self.count != count:
             self._counted(self.count > count)
+        while self._left:  # last, as the session may end with its last member
+            self._displaced(self._left.pop())

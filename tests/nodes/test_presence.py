@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+import attrs
 import pytest
 
 from helix.documents.ids import public_id
@@ -486,6 +487,17 @@ def test_nod38_a_clock_that_is_behind_does_not_end_the_newer_place(crowd: Crowd)
     assert ada.ends == []
     assert crowd.lists() == [["ada", "w0", "w1"]]
     assert len(crowd.worlds[0].events("helix.session.client_displaced")) == 1
+
+
+def test_nod39_a_session_that_ends_with_its_last_member_leaves_no_timer(crowd: Crowd) -> None:
+    """SES4, while a message of the other node is taken."""
+    crowd.person(0, "ada").rejoins = False
+    world = crowd.worlds[0]
+    (session,) = world.service.sessions()
+    newer = attrs.evolve(Person.meta("ada"), stamp=session.awareness._others.stamp())
+    session.awareness.elsewhere.show("x", Changes(1, 1, {1: newer}))
+    assert not list(world.service.sessions())
+    assert not [one for one in world.clock.getDelayedCalls() if "Awareness" in str(one.func)]
 
 
 def test_nod39_a_wrong_guess_heals_itself(crowd: Crowd) -> None:
