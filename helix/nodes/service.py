@@ -217,9 +217,9 @@ class NodeService(Service):
 
     def _poll(self) -> None:
         self._timer = None
+        self._wait()  # first, so that no fault ends it
         self._telling.is_here()
         self._ask_about_all()
-        self._wait()
 
     def _ask_about_all(self) -> None:
         self._ask([session.flow_id for session in self._sessions.sessions()])

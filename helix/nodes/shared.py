@@ -138,7 +138,7 @@ class Shared:
         """
         expired = self.silent(seconds)
         before = self._clock.seconds() - seconds
-        for flow_id, nodes in self._flows.items():
-            kept = {node: known for node, known in nodes.items() if known.heard_at >= before}
-            self._flows[flow_id] = kept
+        for nodes in self._flows.values():
+            for node in [node for node, known in nodes.items() if known.heard_at < before]:
+                del nodes[node]
         return expired

@@ -147,7 +147,7 @@ class Sums:
             return sum(status.get(name, 0) for status in up)
 
         def largest(name: str) -> Any:
-            return max((status.get(name, 0.0) for status in up), default=0.0)
+            return max((status.get(name, 0) for status in up), default=0)
 
         patches = sum(told.status.get("patches", 0) for told in workers)
         newest = {told.place: told for told in workers}
