@@ -13,8 +13,9 @@ from tests.browser.conftest import MakeFlow, MakePerson, node, rest, stored_node
 from tests.browser.person import Person
 from tests.browser.wire import Wire
 from tests.support.daemon import Daemon
+from tests.support.nodes import wait_until_heard
 from tests.support.postgres import url
-from tests.support.watched import eventually, metric
+from tests.support.watched import eventually
 
 __all__ = ["url"]
 
@@ -524,8 +525,7 @@ def test_edi6_two_edit_one_node_in_one_field_and_in_two(
 def nodes(start_daemon: Callable[..., Daemon], url: str) -> tuple[Daemon, Daemon]:
     """Two daemons on one PostgreSQL."""
     nodes = start_daemon("--store", url), start_daemon("--store", url)
-    for daemon in nodes:
-        eventually(lambda daemon=daemon: metric(daemon, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
+    wait_until_heard(nodes)
     return nodes
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.test_nodes import TOPIC, join
 from tests.support.daemon import Daemon, start_daemon
+from tests.support.nodes import TOPIC, join, wait_until_heard
 from tests.support.postgres import Pair, pair
 from tests.support.rawsocket import RawWebSocket
 from tests.support.watched import eventually, faults_in, metric, rest
@@ -55,8 +55,7 @@ class Writer:
 def nodes(start_daemon: StartDaemon, pair: Pair) -> Iterator[tuple[Daemon, Daemon]]:
     url = f"{pair.url}?target_session_attrs=read-write"
     nodes = start_daemon("--store", url), start_daemon("--store", url)
-    for node in nodes:
-        eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
+    wait_until_heard(nodes)
     rest(nodes[0], "POST", "/flows", {"id": "f", "document": {"title": "Old"}})
     yield nodes
     for node in nodes:

@@ -17,9 +17,10 @@ import attrs
 import pytest
 
 from tests.support.daemon import Daemon, free_port, start_daemon
+from tests.support.nodes import wait_until_heard
 from tests.support.postgres import postgres_server, url
 from tests.support.rawsocket import RawConnection, RawWebSocket, upgrade_request
-from tests.support.watched import eventually, get, metric
+from tests.support.watched import eventually, get
 
 __all__ = ["postgres_server", "start_daemon", "url"]
 
@@ -84,8 +85,7 @@ def site(start_daemon: Callable[..., Daemon], url: str, tmp_path: Path) -> Itera
         pytest.skip("there is no nginx on this machine (Debian: apt-get install nginx-light)")
     options = ("--store", url, "--trusted-proxy", "127.0.0.1", "--auth", "anyone")
     nodes = tuple(start_daemon(*options, "--max-connections-per-address", "1") for _ in range(2))
-    for node in nodes:
-        eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
+    wait_until_heard(nodes)
     port = free_port()
     text = EXAMPLE.read_text("utf-8")
     for number, node in enumerate(nodes, 1):

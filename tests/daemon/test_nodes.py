@@ -8,13 +8,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.daemon import Daemon, run_twistd, start_daemon
+from tests.support.nodes import join, read_title, wait_until_heard
 from tests.support.postgres import PostgresServer, postgres_server, shared_server, url
-from tests.support.rawsocket import RawWebSocket
 from tests.support.valkey import ValkeyServer, mortal_valkey, shared_valkey
 from tests.support.watched import eventually, faults_in, get, metric, rest
 
@@ -22,26 +21,7 @@ __all__ = ["mortal_valkey", "postgres_server", "start_daemon", "url"]
 
 StartDaemon = Callable[..., Daemon]
 
-TOPIC = "flow:f"
-
 BROKERS = "application_name = 'helix broker'"
-
-
-def join(daemon: Daemon, client_id: str) -> RawWebSocket:
-    """A member in document mode."""
-    member = RawWebSocket(daemon.port)
-    params = {"mode": "document", "client_id": client_id}
-    reply: Any = member.ask(TOPIC, "phx_join", params)
-    assert reply[4]["status"] == "ok", reply
-    return member
-
-
-def read_title(member: RawWebSocket) -> str:
-    """Wait for the next title that another writer gives."""
-    while True:
-        message: Any = member.read_json()
-        if message[3] == "entries":
-            return str(message[4]["entries"][-1]["patch"]["title"])
 
 
 class PostgresCarries:
@@ -82,8 +62,7 @@ def carries(request: pytest.FixtureRequest) -> Carries:
 @pytest.fixture
 def nodes(start_daemon: StartDaemon, url: str, carries: Carries) -> Iterator[tuple[Daemon, Daemon]]:
     nodes = [start_daemon("--store", url, *carries.options) for _ in range(2)]
-    for node in nodes:
-        eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
+    wait_until_heard(nodes)
     yield nodes[0], nodes[1]
     for node in nodes:
         assert not faults_in(node.log)

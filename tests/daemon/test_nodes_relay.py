@@ -15,27 +15,21 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.support.daemon import Daemon, start_daemon
+from tests.support.nodes import TOPIC, wait_until_known
 from tests.support.postgres import postgres_server, url
 from tests.support.rawsocket import TEXT, RawWebSocket
 from tests.support.tokens import secret_file, token
-from tests.support.watched import eventually, faults_in, get, metric, rest
+from tests.support.watched import eventually, faults_in, get, rest
 
 __all__ = ["postgres_server", "start_daemon", "url"]
 
 StartDaemon = Callable[..., Daemon]
 
-TOPIC = "flow:f"
-
-
-def know_each_other(nodes: list[Daemon]) -> None:
-    for node in nodes:
-        eventually(lambda node=node: metric(node, "helix_nodes") == 2, "it knows the other")  # type: ignore[misc]
-
 
 @pytest.fixture
 def nodes(start_daemon: StartDaemon, url: str) -> Iterator[tuple[Daemon, Daemon]]:
     nodes = [start_daemon("--store", url) for _ in range(2)]
-    know_each_other(nodes)
+    wait_until_known(nodes)
     yield nodes[0], nodes[1]
     for node in nodes:
         assert not faults_in(node.log)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_cli import Cli
-from tests.daemon.test_nodes import join, read_title
 from tests.support.daemon import Daemon, run_twistd, start_daemon
+from tests.support.nodes import join, read_title, wait_until_heard
 from tests.support.pooler import needs_pgbouncer, running_pgbouncer
 from tests.support.postgres import PostgresServer, postgres_server, url
-from tests.support.watched import eventually, faults_in, get, metric, rest
+from tests.support.watched import eventually, faults_in, get, rest
 
 __all__ = ["postgres_server", "start_daemon", "url"]
 
@@ -40,8 +40,7 @@ def nodes(
     broker = "auto" if mode == "session" else url
     options = ("--store", pooled, "--broker", broker)
     nodes = start_daemon(*options), start_daemon(*options)
-    for node in nodes:
-        eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
+    wait_until_heard(nodes)
     yield nodes
     for node in nodes:
         assert not faults_in(node.log)

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from helix.documents.ids import public_id
-from tests.daemon.test_nodes import BROKERS, TOPIC
+from tests.daemon.test_nodes import BROKERS
 from tests.support.daemon import Daemon, start_daemon
+from tests.support.nodes import TOPIC, wait_until_heard
 from tests.support.phoenixpresence import PhoenixPresence
 from tests.support.postgres import PostgresServer, postgres_server, url
 from tests.support.rawsocket import EndOfStream, RawWebSocket
-from tests.support.watched import eventually, faults_in, metric, rest
+from tests.support.watched import eventually, faults_in, rest
 
 __all__ = ["postgres_server", "start_daemon", "url"]
 
@@ -74,8 +75,7 @@ class Person:
 @pytest.fixture
 def nodes(start_daemon: StartDaemon, url: str) -> Iterator[tuple[Daemon, Daemon]]:
     nodes = start_daemon("--store", url), start_daemon("--store", url)
-    for node in nodes:
-        eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
+    wait_until_heard(nodes)
     rest(nodes[0], "POST", "/flows", {"id": "f", "document": {"title": "Orders"}})
     yield nodes
     for node in nodes:

@@ -7,21 +7,18 @@ import tarfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.daemon import Daemon, start_daemon
+from tests.support.nodes import join, read_title
 from tests.support.postgres import postgres_server, url
-from tests.support.rawsocket import RawWebSocket
 from tests.support.watched import eventually, faults_in, get, metric, rest
 
 __all__ = ["postgres_server", "start_daemon", "url"]
 
 BEFORE = "426df41"
 """The revision that stands for the version before: the last one whose nodes say less."""
-
-TOPIC = "flow:f"
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +36,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def join(daemon: Daemon, client_id: str) -> RawWebSocket:
-    """A member in document mode."""
-    member = RawWebSocket(daemon.port)
-    reply: Any = member.ask(TOPIC, "phx_join", {"mode": "document", "client_id": client_id})
-    assert reply[4]["status"] == "ok", reply
-    return member
-
-
-def read_title(member: RawWebSocket) -> str:
-    """Wait for the next title that another writer gives."""
-    while True:
-        message: Any = member.read_json()
-        if message[3] == "entries":
-            return str(message[4]["entries"][-1]["patch"]["title"])
-
-
-def wait_until_heard(node: Daemon) -> None:
+def wait_until_it_hears(node: Daemon) -> None:
     heard = "helix_node_messages_received_total{"
     eventually(lambda: heard in get(node, "/metrics")[1].decode(), "it knows of the other")
 
@@ -63,7 +44,7 @@ def wait_until_heard(node: Daemon) -> None:
 def edit_on_both(nodes: list[Daemon], title: str) -> None:
     """Edit on each node, and see it on both."""
     for node in nodes:
-        wait_until_heard(node)
+        wait_until_it_hears(node)
     with join(nodes[0], "ada") as ada, join(nodes[1], "bob") as bob:
         for number in range(10):
             expected = f"{title} {number}"

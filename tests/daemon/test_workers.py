@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -25,8 +24,8 @@ from twisted.internet.task import deferLater
 from helix.client import FlowClient, FlowEvent, Status, StatusChanged
 from tests.daemon.test_daemon import certificate, connect_tls, connect_unix
 from tests.support.daemon import Daemon, free_port, run_twistd, start_daemon, twistd
+from tests.support.nodes import join
 from tests.support.postgres import PostgresServer, postgres_server, url
-from tests.support.rawsocket import RawWebSocket
 from tests.support.watched import eventually, faults_in, get, metric, rest
 
 __all__ = ["certificate", "postgres_server", "start_daemon", "url"]
@@ -75,15 +74,6 @@ def start_workers(start_daemon: StartDaemon, url: str) -> Iterator[StartDaemon]:
     yield start
     for daemon in started:
         assert not faults_in(daemon.log)
-
-
-def join(daemon: Daemon | socket.socket, client_id: str, flow: str = "f") -> RawWebSocket:
-    """A member in document mode."""
-    member = RawWebSocket(daemon.port if isinstance(daemon, Daemon) else daemon)
-    params = {"mode": "document", "client_id": client_id}
-    reply: Any = member.ask(f"flow:{flow}", "phx_join", params)
-    assert reply[4]["status"] == "ok", reply
-    return member
 
 
 def test_nod80_workers_share_the_ports_and_serve_the_same_flows(

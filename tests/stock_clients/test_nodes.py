@@ -7,8 +7,9 @@ from collections.abc import Callable
 from tests.stock_clients.phoenix import PhoenixProcess
 from tests.support.balancer import balancer
 from tests.support.daemon import Daemon
+from tests.support.nodes import wait_until_known
 from tests.support.postgres import postgres_server, url
-from tests.support.watched import eventually, get, metric
+from tests.support.watched import metric
 
 __all__ = ["postgres_server", "url"]
 
@@ -17,13 +18,7 @@ def test_nod70_long_polling_over_two_nodes(
     phoenix: PhoenixProcess, start_daemon: Callable[..., Daemon], url: str, flow_id: str
 ) -> None:
     nodes = [start_daemon("--store", url) for _ in range(2)]
-    for node in nodes:
-        eventually(lambda node=node: metric(node, "helix_broker_up") == 1, "it hears others")  # type: ignore[misc]
-        heard = "helix_node_messages_received_total{"
-        eventually(
-            lambda node=node, heard=heard: heard in get(node, "/metrics")[1].decode(),  # type: ignore[misc]
-            "it knows of the other",
-        )
+    wait_until_known(nodes)
     with balancer(nodes) as port:
         socket = phoenix.connect(f"ws://127.0.0.1:{port}/socket", "longpoll")
         channel = socket.joined(f"flow:{flow_id}")
