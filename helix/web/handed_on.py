@@ -42,10 +42,13 @@ BURST_BYTES = 2 * 1024 * 1024
 """Of pieces that it sends at once."""
 
 POLL_PATIENCE = 12.0
-"""Seconds in which a poll must be answered: the other node does so after 10."""
+"""
+Seconds in which a poll, and each further piece of its answer, must be answered: the other node does
+so after 10. For so long a piece waits to be asked for, too.
+"""
 
 PATIENCE = 5.0
-"""Seconds in which other questions must be, and for which a piece waits to be asked for."""
+"""Seconds in which other questions must be."""
 
 _NULL = b"null"
 """There is nothing to say; of a poll: its client is gone, and the session has lost nothing."""
@@ -213,7 +216,7 @@ class HandedOn:
             if size >= piece.size:
                 return body
             rest = encode_json(_Rest(_decode_poll(asked).id, size))
-            answer = await self._asking.ask_one(node, "poll_rest", rest, PATIENCE)
+            answer = await self._asking.ask_one(node, "poll_rest", rest, POLL_PATIENCE)
             piece = _read(_decode_piece, answer)
         return None
 
@@ -266,7 +269,9 @@ class HandedOn:
         return Deferred.fromCoroutine(self._piece(asked.id, held, asked.begin))
 
     async def _piece(self, poll_id: str, body: bytes | bytearray, begin: int) -> bytes:
-        data = body[begin : begin + PIECE_BYTES]
+        # The first one doesn't wait: the poll may have waited long enough.
+        is_late = not begin and self._bucket.owe(self._clock.seconds(), 0) > 0
+        data = body[begin : begin + (FIRST_BYTES if is_late else PIECE_BYTES)]
         await self._pace(len(data))
         if begin + len(data) < len(body):
             self._hold(poll_id, body)
@@ -300,7 +305,7 @@ class HandedOn:
 
     def _hold(self, key: str, body: bytes | bytearray) -> None:
         """Keep something until the next question, if that comes soon."""
-        self._held[key] = _Held(body, self._clock.callLater(PATIENCE, self._held.pop, key))
+        self._held[key] = _Held(body, self._clock.callLater(POLL_PATIENCE, self._held.pop, key))
 
     def _let_go(self, key: str) -> bytes | bytearray | None:
         held = self._held.pop(key, None)
