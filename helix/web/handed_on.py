@@ -41,14 +41,11 @@ BYTES_PER_SECOND = 8 * 1024 * 1024
 BURST_BYTES = 2 * 1024 * 1024
 """Of pieces that it sends at once."""
 
-POLL_PATIENCE = 12.0
+PATIENCE = 12.0
 """
-Seconds in which a poll, and each further piece of its answer, must be answered: the other node does
-so after 10. For so long a piece waits to be asked for, too.
+Seconds in which a question must be answered: a poll waits for 10, and who took too much time may
+have to wait as long for the answer to a POST. For so long a piece waits to be asked for, too.
 """
-
-PATIENCE = 5.0
-"""Seconds in which other questions must be."""
 
 _NULL = b"null"
 """There is nothing to say; of a poll: its client is gone, and the session has lost nothing."""
@@ -193,7 +190,7 @@ class HandedOn:
     async def _hand_poll(self, node: str, token: str, poll: HttpPoll) -> None:
         asked = encode_json(_Poll(token, self._new_id()))
         poll.when_lost(lambda: self._asking.ask_one(node, "poll_lost", asked))
-        first = await self._asking.ask_one(node, "poll", asked, POLL_PATIENCE)
+        first = await self._asking.ask_one(node, "poll", asked, PATIENCE)
         if first == _NULL:
             return
         body = None if first is None else await self._fetch(node, asked, first)
@@ -216,7 +213,7 @@ class HandedOn:
             if size >= piece.size:
                 return body
             rest = encode_json(_Rest(_decode_poll(asked).id, size))
-            answer = await self._asking.ask_one(node, "poll_rest", rest, POLL_PATIENCE)
+            answer = await self._asking.ask_one(node, "poll_rest", rest, PATIENCE)
             piece = _read(_decode_piece, answer)
         return None
 
@@ -305,7 +302,7 @@ class HandedOn:
 
     def _hold(self, key: str, body: bytes | bytearray) -> None:
         """Keep something until the next question, if that comes soon."""
-        self._held[key] = _Held(body, self._clock.callLater(POLL_PATIENCE, self._held.pop, key))
+        self._held[key] = _Held(body, self._clock.callLater(PATIENCE, self._held.pop, key))
 
     def _let_go(self, key: str) -> bytes | bytearray | None:
         held = self._held.pop(key, None)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
+from helix.limits.rate_limit import BURST_SECONDS
 from helix.nodes.asking import TWICE_SECONDS
 from helix.nodes.messages import Question, decode
 from helix.store.memory import MemoryStore
@@ -18,9 +19,8 @@ from helix.web.handed_on import (
     FIRST_BYTES,
     PATIENCE,
     PIECE_BYTES,
-    POLL_PATIENCE,
 )
-from helix.web.long_poll import MAX_LINES, POLL_TIMEOUT, SESSION_TIMEOUT
+from helix.web.long_poll import MAX_LINES, POLL_TIMEOUT, SESSION_TIMEOUT, PollingClient
 from tests.support.bus import Bus
 from tests.support.logs import logged
 from tests.support.memory_clients import Answer, MemoryConnection, Poller
@@ -182,8 +182,25 @@ def test_nod71_who_waits_behind_others_is_not_given_up(monkeypatch: pytest.Monke
     two.advance(POLL_TIMEOUT - 1)
     handed._bucket.owe(two.nodes[0].clock.seconds(), 900_000)
     two.post(0, change(1, "x" * 100_000))
-    two.pass_until(lambda: bool(poll.answers), POLL_PATIENCE)
+    two.pass_until(lambda: bool(poll.answers), PATIENCE)
     assert len(messages(poll.answer)) == 2
+
+
+def test_nod70_who_took_too_much_time_waits_for_the_answer_to_a_post(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the session's own node: it isn't given up for that."""
+    seconds = float(BURST_SECONDS)
+
+    def publish(client: PollingClient, lines: list[bytes], answer: Callable[[int], object]) -> None:
+        client._clock.callLater(seconds, answer, 200)
+
+    monkeypatch.setattr(PollingClient, "publish", publish)
+    posted = two.post(1, ping(1))
+    two.advance(seconds - 0.5)
+    assert not posted.answers
+    two.advance(0.5)
+    assert posted.answer.json == {"status": 200}
 
 
 def test_nod70_nothing_large_is_sent_for_a_session_that_is_not_there(two: Two) -> None:
@@ -241,7 +258,7 @@ def test_nod71_a_client_that_hangs_up_before_the_answer_loses_nothing(two: Two) 
     poll.lose()
     two.settle()
     two.post(0, ping(1))
-    two.advance(POLL_PATIENCE)
+    two.advance(PATIENCE)
     assert [message[1] for message in messages(two.poll(1).answer)] == ["1"]
 
 
@@ -268,7 +285,7 @@ def test_nod71_without_an_answer_in_time_the_client_begins_anew(two: Two, lost: 
             f"\0{two.nodes[1].nodes._telling.node}"  # type: ignore[union-attr]
         )
         two.post(0, ping(1))
-    two.advance(POLL_PATIENCE)
+    two.advance(PATIENCE)
     two.advance(SESSION_TIMEOUT)
     assert poll.answer.json == {"status": 500}
 
@@ -279,7 +296,7 @@ def test_nod71_a_piece_that_does_not_come_ends_the_session(two: Two) -> None:
     del respond["poll_rest"]
     poll = two.poll(1)
     assert not poll.answers
-    two.advance(POLL_PATIENCE)
+    two.advance(PATIENCE)
     assert poll.answer.json == {"status": 500}
     assert len(two.nodes[0].clients) == 0
 
