@@ -52,7 +52,12 @@ def _room(members: int, writers: int) -> Workload:
 
 WORKLOADS = (
     Workload("A", "closed", 400, {"flows": 200, "members": 2, "writers": 1, "nodes": 20}),
-    Workload("B", "closed", 50, {"flows": 1, "members": 50, "writers": 10, "nodes": 1000}),
+    Workload(
+        "B",
+        "closed",
+        50,
+        {"flows": 1, "members": 50, "writers": 10, "nodes": 1000, "is_plain": True},
+    ),
     Workload("C", "joins", 5500, {"flows": 500, "joins": 5000, "nodes": 20}, is_timed=False),
     *(
         _room(members, writers)

@@ -6,6 +6,7 @@
 // somebody else's move is in its copy of the flow, `onCursor()` when it has somebody else's pointer,
 // and `onSaved()` once the server has acknowledged all that was sent.
 
+import { randomBytes } from "node:crypto";
 import { WebSocket } from "ws";
 import { FlowSync } from "./helix-client.mjs";
 import { makeNodes } from "./graph.js";
@@ -75,7 +76,97 @@ class Member {
   }
 }
 
-export function joinHelix(url, flow) {
+/** Somebody who speaks Helix's protocol and keeps positions, as a program would that shows no canvas. */
+class PlainMember {
+  onMove = () => {};
+  onCursor = () => {};
+  onSaved = () => {};
+  #socket;
+  #topic;
+  #self;
+  #positions;
+  #operation = 0;
+
+  constructor(socket, topic, { client_id, document }) {
+    this.#socket = socket;
+    this.#topic = topic;
+    this.#self = client_id;
+    this.#positions = new Map(Object.entries(document.nodes).map(([id, node]) => [id, node.position]));
+    socket.on("message", (data) => {
+      const [, , , event, payload] = JSON.parse(data);
+      if (event === "phx_reply") {
+        this.#answered(payload);
+      } else if (event === "entries") {
+        payload.entries.forEach((entry) => this.#take(entry));
+      }
+    });
+  }
+
+  #answered({ status, response }) {
+    if (status !== "ok") {
+      throw new Error(`Helix refused an edit: ${response.reason}`);
+    }
+    this.onSaved();
+  }
+
+  #take({ client_id, patch }) {
+    for (const [id, { position }] of Object.entries(patch.nodes ?? {})) {
+      this.#positions.set(id, position);
+      if (client_id !== this.#self) {
+        this.onMove(id, position.x);
+      }
+    }
+  }
+
+  fill(count) {
+    this.#patch({ nodes: makeNodes(count) });
+  }
+
+  get size() {
+    return this.#positions.size;
+  }
+
+  move(id, x) {
+    this.#patch({ nodes: { [id]: { position: { x, y: 0.5 } } } });
+  }
+
+  #patch(patch) {
+    this.#operation += 1;
+    const push = { op_id: this.#operation, patch };
+    this.#socket.send(JSON.stringify(["1", "2", this.#topic, "patch", push]));
+  }
+}
+
+function joinPlainly(url, flow) {
+  const socket = new WebSocket(`${url}/socket/websocket?vsn=2.0.0`);
+  const topic = `flow:${flow}`;
+  const client_id = randomBytes(16).toString("base64url");
+  const parameters = { mode: "document", client_id, user: { name: "Ada" } };
+  return new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.on("open", () => {
+      socket.send(JSON.stringify(["1", "1", topic, "phx_join", parameters]));
+    });
+    const joined = (data) => {
+      const [, , , event, { status, response }] = JSON.parse(data);
+      if (event !== "phx_reply") {
+        return;
+      }
+      socket.off("message", joined);
+      if (status === "ok") {
+        resolve(new PlainMember(socket, topic, response));
+      } else {
+        reject(new Error(`Helix: ${response.reason}`));
+      }
+    };
+    socket.on("message", joined);
+  });
+}
+
+export function joinHelix(url, flow, { isPlain = false } = {}) {
+  if (isPlain) {
+    return joinPlainly(url, flow);
+  }
   const sync = new FlowSync(flow, {
     url: url.replace("ws:", "http:"),
     keeper: null,

@@ -23,7 +23,8 @@ const POINTS_A_SECOND = 15;
 const WATCHERS = 10;
 const PATIENCE_MS = 5000;
 
-const join = (flow, options) => CLIENTS[settings.client](settings.url, flow, options);
+const join = (flow, options) =>
+  CLIENTS[settings.client](settings.url, flow, { ...options, isPlain: settings.is_plain });
 
 /** Does something `count` times, at most so many at a time. */
 async function inParallel(count, limit, act) {
@@ -131,7 +132,8 @@ async function closed() {
     const flow = `flow${n}`;
     const group = [await found(flow)];
     await wait(100);
-    group.push(...(await inParallel(members - 1, 16, () => enter(flow))));
+    group.push(...(await inParallel(writers, 16, () => enter(flow))));
+    await inParallel(members - group.length, 16, () => attend(settings.client, settings.url, flow));
     await until(() => group[0].size === nodes, 30_000, "the first member has no nodes");
     const watching = [];
     group.at(-1).onMove = (_id, x) => {
