@@ -254,7 +254,7 @@ def decode(message: bytes) -> tuple[str, str, Message]:
     if not start.node:  # which is how a node calls itself
         raise Ignored("malformed")
     if start.v != VERSION:
-        raise Ignored("version")
+        raise Ignored("version", start.node)
     try:
         return start.node, start.kind, _read(start.kind, message)
     except (msgspec.MsgspecError, ValueError):

@@ -124,6 +124,8 @@ class NodeService(Service):
             node, kind, said = decode(message)
         except Ignored as ignored:
             self._telemetry.emit("helix.node.ignored", metadata={"reason": ignored.reason})
+            if ignored.node and self.running:  # it is there, and may understand us
+                self._telling.neighbours.hear(ignored.node)
             return
         if node == self._telling.node or not self.running:
             return

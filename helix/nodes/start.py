@@ -27,8 +27,10 @@ class Ignored(Exception):
     A message says nothing to this node.
 
     :ivar reason: ``version``, ``kind`` or ``malformed``.
+    :ivar node: who sent it, where only that can be read; empty otherwise.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, node: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.node = node

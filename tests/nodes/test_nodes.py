@@ -507,6 +507,22 @@ def test_nod9_what_was_done_while_a_flow_was_loaded_is_looked_for(pair: Pair) ->
 # NOD15: nobody else
 
 
+def test_nod15_a_node_of_another_format_is_told_of_edits(bus: Bus) -> None:
+    """It may understand them; and it can't be known what it has open."""
+    world = World(store=CountedStore(), broker=bus.broker)
+    world.library.create({"title": "Old"}, "f")
+    ada = world.client()
+    ada.join(FLOW, {"mode": "document", "client_id": "ada"})
+    world.settle()
+    world.clock.pump([1.0] * 16)
+    bus.carry(None, EVERYONE, b'{"v":2,"node":"x","kind":"around","of":"tomorrow"}')
+    world.settle()
+    bus.sent.clear()
+    world.library.patch("f", {"title": "A"})
+    assert kinds(bus) == ["entries"]
+    world.end()
+
+
 def test_nod15_a_lone_node_tells_of_no_edits(bus: Bus) -> None:
     store = CountedStore()
     alone = World(store=store, broker=bus.broker)
