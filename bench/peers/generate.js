@@ -67,8 +67,8 @@ async function enter(flow, options) {
 
 function usage() {
   const database = settings.database_pid ? cpuOfFamily(settings.database_pid) : 0;
-  const { user, system } = process.cpuUsage();
-  return { at: performance.now(), server: cpuOf(settings.pid), database, own: user + system };
+  const loop = performance.eventLoopUtilization();
+  return { at: performance.now(), server: cpuOf(settings.pid), database, loop };
 }
 
 function percentile(sorted, share) {
@@ -83,7 +83,7 @@ function describe(before, after, count) {
     server_us: (after.server - before.server) / count,
     database_us: (after.database - before.database) / count,
     server_share: (after.server - before.server) / microseconds,
-    generator_share: (after.own - before.own) / microseconds,
+    generator_share: performance.eventLoopUtilization(after.loop, before.loop).utilization,
   };
 }
 
