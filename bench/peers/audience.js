@@ -130,7 +130,7 @@ export function attend(client, url, flow) {
 }
 
 /** Takes what comes straight from the socket, since decoding the frames would cost as much as all else. */
-function stopLooking(socket) {
+export function stopLooking(socket) {
   socket.removeAllListeners("message");
   socket._socket.removeAllListeners("data");
   socket._socket.on("data", () => {});

@@ -4,11 +4,13 @@
 // that has the flow. `fill(count)` makes the flow's nodes, `size` counts those that the member has,
 // `move(id, x)` moves one, and `point(x)` moves the member's pointer. `onMove(id, x)` is called when
 // somebody else's move is in its copy of the flow, `onCursor()` when it has somebody else's pointer,
-// and `onSaved()` once the server has acknowledged all that was sent.
+// and `onSaved()` once the server has acknowledged all that was sent. `stopLooking()` lets a member that
+// only writes from now on take no notice of what it is sent, as far as its protocol allows.
 
 import { randomBytes } from "node:crypto";
 import { WebSocket } from "ws";
 import { FlowSync } from "./helix-client.mjs";
+import { stopLooking } from "./audience.js";
 import { makeNodes } from "./graph.js";
 
 class Member {
@@ -134,6 +136,15 @@ class PlainMember {
     this.#operation += 1;
     const push = { op_id: this.#operation, patch };
     this.#socket.send(JSON.stringify(["1", "2", this.#topic, "patch", push]));
+  }
+
+  point(x) {
+    this.#socket.send(JSON.stringify(["1", "3", this.#topic, "cursor", { x, y: 0.5 }]));
+  }
+
+  stopLooking() {
+    stopLooking(this.#socket);
+    setInterval(() => this.#socket.send('[null,"4","phoenix","heartbeat",{}]'), 20_000);
   }
 }
 

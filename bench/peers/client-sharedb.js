@@ -19,8 +19,10 @@ class Member {
   onSaved = () => {};
   #doc;
   #pointer;
+  #socket;
 
-  constructor(doc) {
+  constructor(doc, socket) {
+    this.#socket = socket;
     this.#doc = doc;
     doc.on("op", (op, source) => {
       if (source) {
@@ -64,14 +66,26 @@ class Member {
   point(x) {
     this.#pointer.submit({ x, y: 0.5 });
   }
+
+  /** Takes no more pointers. It needs the others' edits, or the server would answer none of its own. */
+  stopLooking() {
+    const listeners = this.#socket.listeners("message");
+    this.#socket.removeAllListeners("message");
+    this.#socket.on("message", (data, ...more) => {
+      if (!data.subarray(0, 12).includes('"a":"p"')) {
+        listeners.forEach((listener) => listener.call(this.#socket, data, ...more));
+      }
+    });
+  }
 }
 
 /** Joins: connects, and subscribes to the flow's document. */
 export async function joinShareDB(url, flow, { hasPointers = false } = {}) {
-  const connection = new Connection(new WebSocket(url));
+  const socket = new WebSocket(url);
+  const connection = new Connection(socket);
   const doc = connection.get("flows", flow);
   await told((done) => doc.subscribe(done));
-  const member = new Member(doc);
+  const member = new Member(doc, socket);
   if (hasPointers) {
     await member.watchPointers();
   }

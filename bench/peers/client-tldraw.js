@@ -9,6 +9,7 @@ import { makeNode } from "./graph.js";
 import { schema } from "./tldraw-schema.js";
 
 const PRESENCE = "presence:";
+const PONG = '{"type":"pong"}';
 
 // What browsers have: frames, 60 a second.
 globalThis.requestAnimationFrame ??= (act) => setTimeout(act, 1000 / 60);
@@ -21,12 +22,16 @@ class Line {
   #socket;
   #receivers = new Set();
   #watchers = new Set();
+  #isLooking = true;
 
   constructor(url) {
     this.#socket = new WebSocket(url);
     this.#socket.on("open", () => this.#become("online"));
     this.#socket.on("close", () => this.#become("offline"));
     this.#socket.on("message", (data) => {
+      if (!this.#isLooking && data.length > PONG.length) {
+        return;
+      }
       const message = JSON.parse(data);
       for (const receive of this.#receivers) {
         receive(message);
@@ -42,6 +47,11 @@ class Line {
     for (const watch of this.#watchers) {
       watch({ status });
     }
+  }
+
+  /** Takes nothing more but that the server is there. */
+  stopLooking() {
+    this.#isLooking = false;
   }
 
   sendMessage(message) {
@@ -76,8 +86,10 @@ class Member {
   onSaved = () => {};
   #store;
   #presence;
+  #line;
 
   constructor(store, presence, line) {
+    this.#line = line;
     this.#store = store;
     this.#presence = presence;
     line.onAnswer = () => this.onSaved();
@@ -113,6 +125,10 @@ class Member {
 
   point(x) {
     this.#presence.set({ ...this.#presence.get(), x, y: 0.5 });
+  }
+
+  stopLooking() {
+    this.#line.stopLooking();
   }
 }
 

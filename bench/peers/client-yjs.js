@@ -5,6 +5,7 @@ import { HocuspocusProvider, HocuspocusProviderWebsocket } from "@hocuspocus/pro
 import { WebSocket } from "ws";
 import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
+import { stopLooking } from "./audience.js";
 import { makeNode } from "./graph.js";
 
 /** A member of a flow; see `client-helix.js` for what each client has to offer. */
@@ -15,8 +16,10 @@ class Member {
   #document;
   #nodes;
   #awareness;
+  #socketNow;
 
-  constructor(document, awareness) {
+  constructor(document, awareness, socketNow) {
+    this.#socketNow = socketNow;
     this.#document = document;
     this.#nodes = document.getMap("nodes");
     this.#awareness = awareness;
@@ -58,6 +61,10 @@ class Member {
   point(x) {
     this.#awareness.setLocalStateField("cursor", { x, y: 0.5 });
   }
+
+  stopLooking() {
+    stopLooking(this.#socketNow());
+  }
 }
 
 /** Joins by `y-websocket`, which never learns what the server has. */
@@ -67,7 +74,10 @@ export function joinYWebsocket(url, flow) {
     WebSocketPolyfill: WebSocket,
     disableBc: true,
   });
-  const member = new Member(document, provider.awareness);
+  const member = new Member(document, provider.awareness, () => {
+    provider.wsLastMessageReceived = Infinity; // else it connects anew after 30 s of silence
+    return provider.ws;
+  });
   return new Promise((resolve) => {
     provider.once("sync", () => resolve(member));
   });
@@ -76,9 +86,13 @@ export function joinYWebsocket(url, flow) {
 /** Joins by `@hocuspocus/provider`, a connection for each. */
 export function joinHocuspocus(url, flow) {
   const document = new Y.Doc();
-  const websocketProvider = new HocuspocusProviderWebsocket({ url, WebSocketPolyfill: WebSocket });
+  const websocketProvider = new HocuspocusProviderWebsocket({
+    url,
+    WebSocketPolyfill: WebSocket,
+    messageReconnectTimeout: 600_000, // some stop looking, and would connect anew after 30 s
+  });
   const provider = new HocuspocusProvider({ websocketProvider, name: flow, document });
-  const member = new Member(document, provider.awareness);
+  const member = new Member(document, provider.awareness, () => websocketProvider.webSocket);
   provider.on("unsyncedChanges", ({ number }) => {
     if (number === 0) {
       member.onSaved();

@@ -24,7 +24,7 @@ const WATCHERS = 10;
 const PATIENCE_MS = 5000;
 
 const join = (flow, options) =>
-  CLIENTS[settings.client](settings.url, flow, { ...options, isPlain: settings.is_plain });
+  CLIENTS[settings.client](settings.url, flow, { isPlain: settings.is_plain, ...options });
 
 /** Does something `count` times, at most so many at a time. */
 async function inParallel(count, limit, act) {
@@ -184,13 +184,19 @@ async function joins() {
 async function room() {
   const { members, writers, nodes } = settings;
   const options = { hasPointers: true };
-  const real = [await found("room", options)];
-  await wait(SETTLE_MS);
   const watching = Math.min(WATCHERS, members - 1);
   const others = Math.min(members, writers + watching) - 1;
   const isWatcher = (number) => number > others - watching;
-  real.push(...(await inParallel(others, 16, () => enter("room", options))));
+  const plainly = { ...options, isPlain: true };
+  const real = [await found("room", isWatcher(0) ? options : plainly)];
+  await wait(SETTLE_MS);
+  const come = (n) => enter("room", isWatcher(n + 1) ? options : plainly);
+  real.push(...(await inParallel(others, 16, come)));
   await inParallel(members - real.length, 16, () => attend(settings.client, settings.url, "room"));
+
+  for (const member of real.slice(0, -watching)) {
+    member.stopLooking();
+  }
 
   const due = new Map();
   const took = [];
