@@ -320,6 +320,32 @@ def test_nod51_what_shows_another_version_is_not_sent(relays: Relays) -> None:
     assert updates(relays.bob) == [right.changes]
 
 
+def test_nod51_what_is_shown_of_no_flow_yet_is_not_sent_where_it_was_made() -> None:
+    """The message that tells of what changed nothing is late, and meets a document."""
+    relays = Relays(title=None)
+    carry, late = relays.bus.carry, []
+
+    def hold(sender: Any, topic: str, message: bytes) -> None:
+        if not late and json.loads(message)["kind"] == "relay":
+            late.append(lambda: carry(sender, topic, message))
+        else:
+            carry(sender, topic, message)
+
+    relays.bus.carry = hold  # type: ignore[method-assign]
+    relays.change(relays.ada, arrays())
+    relays.settle(LATER)
+    edit = arrays(node("a"))
+    relays.change(relays.bob, edit)
+    relays.settle(LATER)
+    (tell,) = late
+    tell()
+    relays.settle(LATER)
+    assert updates(relays.bob) == [edit]
+    assert updates(relays.ada)[-1] == edit
+    for world in relays.worlds:
+        world.end()
+
+
 def test_nod51_what_comes_before_its_version_waits_while_others_are_shown(relays: Relays) -> None:
     """What is sent of the second edit overtakes all else."""
     carry, held = relays.bus.carry, []

@@ -39,9 +39,7 @@ class RelaysElsewhere:
     def send_edit(self, changes: bytes) -> None:
         """Tell them what members here are sent of the document as it is now."""
         log = self._commits.log
-        if not log.is_stored:  # on other nodes it may be another one
-            self.send(Way.SHOWN, changes)
-        elif len(changes) <= MAX_EDIT_BYTES:
+        if len(changes) <= MAX_EDIT_BYTES:
             relayed = Relayed(Way.EDITED, changes, log.epoch, log.version, log.chain)
             self._nodes.relayed(log.flow_id, relayed)
 
@@ -65,5 +63,7 @@ class RelaysElsewhere:
 
     def _shows_now(self, relayed: Relayed) -> bool:
         log = self._commits.log
+        if not log.is_stored:  # on other nodes it has another epoch, or is stored by now
+            return not relayed.version
         place = (relayed.epoch, relayed.version, relayed.chain)
         return place == (log.epoch, log.version, log.chain)
