@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -323,7 +323,8 @@ def test_nod51_what_shows_another_version_is_not_sent(relays: Relays) -> None:
 def test_nod51_what_is_shown_of_no_flow_yet_is_not_sent_where_it_was_made() -> None:
     """The message that tells of what changed nothing is late, and meets a document."""
     relays = Relays(title=None)
-    carry, late = relays.bus.carry, []
+    carry = relays.bus.carry
+    late: list[Callable[[], None]] = []
 
     def hold(sender: Any, topic: str, message: bytes) -> None:
         if not late and json.loads(message)["kind"] == "relay":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -18,10 +19,10 @@ from tests.seeded.fates import Author
 from tests.seeded.fuzzclients import FuzzClient, RelayReplica
 from tests.seeded.guests import Guest
 from tests.seeded.outsiders import Outsider
-from tests.support.heldstore import StorePerFlow
+from tests.support.heldstore import LateStore, StorePerFlow
 from tests.support.world import Client, World
 
-FLOWS = 4
+FLOW_IDS = tuple(f"f{n}" for n in range(4))
 
 ACTIONS = 60
 """What happens at most within a turn."""
@@ -33,6 +34,14 @@ HEARTBEAT = 25.0
 """Seconds between two of a client's."""
 
 
+@attrs.define(eq=False)
+class Server:
+    """A server and its way to the store."""
+
+    world: World
+    store: StorePerFlow
+
+
 class Crowd:
     """
     The people of a run, their server, and all that may happen to both.
@@ -40,7 +49,15 @@ class Crowd:
     :param seed: all that happens follows from it.
     :param make_world: makes a world on a store.
     :param clients: how many there are.
+
+    :ivar servers: that run now.
     """
+
+    KIND = Guest
+    """Of those in document mode."""
+
+    LAG = 0.0
+    """Seconds after which what is changed in what a flow gives counts."""
 
     def __init__(self, seed: int, make_world: Callable[..., World], clients: int) -> None:
         self.random = random = Random(seed)
@@ -50,17 +67,17 @@ class Crowd:
             "idle_timeout": random.choice([1800.0, 1800.0, 40.0]),
         }
         self._forgetful = random.choice([0, 0, 0.05, 0.2])
-        self._store = StorePerFlow(random)
         self._worlds: list[World] = []
-        self.world = self._start()
+        self.servers = self._start_all()
+        self._heartbeat_at = self._now + HEARTBEAT
         self._dead: list[Client] = []
         self._faults: list[Failure] = []
-        ids = [f"f{n}" for n in range(FLOWS)]
-        self.flows = [Flow(flow_id, self._store.of(flow_id)) for flow_id in ids]
+        stores = self.servers[0].store
+        self.flows = [Flow(flow_id, stores.of(flow_id), self.KIND) for flow_id in FLOW_IDS]
         for number in range(clients):
             self._add_client(number)
         self.outsiders = [
-            Outsider(f"o{number}", random.choice(self.flows[1:]))
+            Outsider(f"o{number}", random.choice(self.flows[1:]), lambda: self._now, self.LAG)
             for number in range(clients // OUTSIDER_EVERY)
         ]
 
@@ -76,13 +93,31 @@ class Crowd:
 
     # who is there
 
-    def _start(self) -> World:
+    def _start_all(self) -> list[Server]:
+        return [self._start(StorePerFlow(self.random))]
+
+    def _start(self, store: StorePerFlow) -> Server:
         chance = self.random.randrange(1 << 32)  # no two servers make up the same ids
-        world = self._make_world(store=self._store, seed=chance, **self._settings)
+        world = self._make_world(store=store, seed=chance, **self._settings_of(chance))
         world.registry.startService()
         self._worlds.append(world)
-        self._heartbeat_at = world.clock.seconds() + HEARTBEAT
-        return world
+        return Server(world, store)
+
+    def _settings_of(self, chance: int) -> dict[str, Any]:
+        """Those of a new world."""
+        return self._settings
+
+    def _server(self) -> Server:
+        """Some server that does something now."""
+        return self.servers[0]
+
+    def _store_of(self, flow_id: str) -> LateStore:
+        """Some server's way to a flow in the store."""
+        return self._server().store.of(flow_id)
+
+    @property
+    def _now(self) -> float:
+        return max(server.world.clock.seconds() for server in self.servers)
 
     def _add_client(self, number: int) -> None:
         flow = self.random.choice(self.flows)
@@ -92,7 +127,7 @@ class Crowd:
             return
         person = f"p{number % 7}" if self.random.random() < 0.3 else None
         author = Author(f"c{number}", flow.store.truth)
-        guest = Guest(topic=topic, author=author, person=person)
+        guest = self.KIND(topic=topic, author=author, person=person)
         guest.lingers = self.random.random() < 0.3
         if self.random.random() < 0.1:
             guest.disorder = self.random
@@ -103,7 +138,14 @@ class Crowd:
 
     def act(self) -> None:
         """Let some of it happen."""
-        actions: Mapping[Callable[[], None], float] = {
+        actions = self._actions()
+        some = self.random.randrange(1, ACTIONS)
+        for action in self.random.choices(list(actions), list(actions.values()), k=some):
+            action()
+
+    def _actions(self) -> Mapping[Callable[[], None], float]:
+        """What may happen, and how often each does."""
+        return {
             self._edit: 60,
             self._point: 150,
             self._show: 25,
@@ -130,9 +172,6 @@ class Crowd:
             self._come: 25,
             self._edit_outside: 60,
         }
-        some = self.random.randrange(1, ACTIONS)
-        for action in self.random.choices(list(actions), list(actions.values()), k=some):
-            action()
 
     def _edit(self) -> None:
         self.random.choice(self.clients).edit(self.random)
@@ -146,7 +185,8 @@ class Crowd:
     def _connect(self) -> None:
         client = self.random.choice(self.clients)
         if client.wire is None:
-            client.connect(self.world, self.random.choice([None, None, None, None, 3000, 300]))
+            world = self._server().world
+            client.connect(world, self.random.choice([None, None, None, None, 3000, 300]))
 
     def _leave(self) -> None:
         self.random.choice(self.clients).leave()
@@ -180,12 +220,12 @@ class Crowd:
         return self.random.choice(self.flows[1:]).flow_id
 
     def _go_on(self) -> None:
-        store = self._store.of(self._troubled())
+        store = self._store_of(self._troubled())
         if store.waiting:
             store.go_on()
 
     def _store_fails(self) -> None:
-        store = self._store.of(self._troubled())
+        store = self._store_of(self._troubled())
         if self.random.random() < 0.2:
             error = self.random.choice([StoreFull, AskedFor])()
             store.fail(self.random.choice(["append", "create"]), error)
@@ -197,10 +237,10 @@ class Crowd:
         """An edit by REST."""
         title = {"title": f"{self.random.randrange(99)}"}
         edit = Submission(lambda document, _: document.stage(title))
-        self._bear(self.world.service.submit(self._troubled(), edit))
+        self._bear(self._server().world.service.submit(self._troubled(), edit))
 
     def _crash(self) -> None:
-        session = self.world.flow(self._troubled())
+        session = self._server().world.flow(self._troubled())
         if session is not None:
             session.crash(Failure(AskedFor()))
 
@@ -210,41 +250,68 @@ class Crowd:
         def stage(_: object, dropped: object) -> Any:
             raise AskedFor
 
-        self._bear(self.world.service.submit(self._troubled(), Submission(stage)))
+        self._bear(self._server().world.service.submit(self._troubled(), Submission(stage)))
 
     def _close_flow(self) -> None:
         flow_id = self._troubled()
-        if self.world.flow(flow_id) is not None:
-            self.world.service.close(flow_id)
+        world = self._server().world
+        if world.flow(flow_id) is not None:
+            world.service.close(flow_id)
 
     def _jump(self) -> None:
-        self.world.clock.advance(self.random.choice([1, 5, 20, 45, 100]))
+        self._pass(self.random.choice([1, 5, 20, 45, 100]))
+
+    def _pass(self, seconds: float) -> None:
+        """Time passes, for all servers alike."""
+        self.servers[0].world.clock.advance(seconds)
+
+    def _settle(self) -> None:
+        """What is due is done."""
+        for server in self.servers:
+            server.world.settle()
 
     def _restart(self) -> None:
         """Another server on the same stores; of what the old one was writing some came to be."""
-        old = self.world
+        old = self._server()
         if self.random.random() < 0.5:
-            drained = Deferred.fromCoroutine(old.registry.drain())
-            while not drained.called:
-                for client in self.random.sample(self.clients, len(self.clients) // 10):
-                    client.edit(self.random)
-                old.clock.advance(0.05)
-                old.settle()
+            self._drain(old)
+        self._lose_clients(old)
+        self._stop_services(old)
+        old.store.die()
+        self._replace(old)
+
+    def _drain(self, old: Server) -> None:
+        drained = Deferred.fromCoroutine(old.world.registry.drain())
+        while not drained.called:
+            for client in self.random.sample(self.clients, len(self.clients) // 10):
+                client.edit(self.random)
+            self._pass(0.05)
+            self._settle()
+
+    def _lose_clients(self, old: Server) -> None:
+        """All that are connected to a server are cut off."""
         for client in self.clients:
-            client.look()
-            client.cut()
+            if client.wire is not None and client.wire.world is old.world:
+                client.look()
+                client.cut()
         for outsider in self.outsiders:
-            outsider.look()
-            outsider.cut()
+            if outsider.world is old.world:
+                outsider.look()
+                outsider.cut()
         for wire in self._dead:
-            wire.cut()
-        old.registry.stopService()
-        old.service.stopService()
-        old.clock.advance(LINGER)
-        old.settle()
-        self._store.die()
-        self._store = StorePerFlow(self.random, self._store)
-        self.world = self._start()
+            if wire.world is old.world:
+                wire.cut()
+
+    def _stop_services(self, old: Server) -> None:
+        old.world.registry.stopService()
+        old.world.service.stopService()
+        old.world.clock.advance(LINGER)
+        old.world.settle()
+
+    def _replace(self, old: Server) -> None:
+        new = self._start(type(old.store)(self.random, old.store))
+        self.servers[self.servers.index(old)] = new
+        self._heartbeat_at = min(self._heartbeat_at, new.world.clock.seconds() + HEARTBEAT)
 
     def _reload(self) -> None:
         """A page is loaded anew, under another name; what it had not sent is left to a third."""
@@ -268,16 +335,16 @@ class Crowd:
     def _go_back(self) -> None:
         """A store has lost the newest entries of a flow."""
         flow_id = self._troubled()
-        self._store.of(flow_id).go_back(flow_id, self.random.randrange(1, 9))
+        self._store_of(flow_id).go_back(flow_id, self.random.randrange(1, 9))
 
     def _shift(self) -> None:
         """Somebody's role in a flow is changed."""
         if self.outsiders:
-            self.random.choice(self.outsiders).shift(self.world, self.random)
+            self.random.choice(self.outsiders).shift(self._server().world, self.random)
 
     def _come(self) -> None:
         if self.outsiders:
-            self.random.choice(self.outsiders).come(self.world)
+            self.random.choice(self.outsiders).come(self._server().world)
 
     def _edit_outside(self) -> None:
         if self.outsiders:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -14,7 +13,7 @@ from helix.documents.document import encode_document
 from helix.log.verify import verify_flow
 from tests.seeded.fates import Author, check_fates
 from tests.seeded.fuzzclients import FuzzClient, RelayReplica
-from tests.seeded.guests import Guest
+from tests.seeded.guests import Guest, wrongly_seen
 from tests.support.heldstore import HeldStore, LateStore
 
 
@@ -24,11 +23,13 @@ class Flow:
     A flow, and its clients.
 
     :param store: of some server that has, or had, the flow.
+    :param kind: of those in document mode.
     :ivar outsiders: what those are called who edit it besides. (`tests.seeded.outsiders`)
     """
 
     flow_id: str
     store: LateStore
+    kind: type[Guest] = Guest
     guests: list[Guest] = attrs.field(factory=list)
     relays: list[RelayReplica] = attrs.field(factory=list)
     outsiders: set[str] = attrs.field(factory=set)
@@ -49,7 +50,7 @@ class Flow:
 
     def reload(self, page: Guest) -> None:
         """Let a page begin anew under a name of its own, and leave its edits to another guest."""
-        heir = Guest(
+        heir = self.kind(
             topic=page.topic,
             author=page.author,
             person=page.person,
@@ -67,7 +68,7 @@ class Flow:
         """Let somebody call themselves what others call ``victim``, and count from ``next_op``."""
         if victim.name and all(guest.author.client_id != victim.name for guest in self.guests):
             author = Author(victim.name, self.store.truth)
-            self.guests.append(Guest(topic=victim.topic, author=author, next_op=next_op))
+            self.guests.append(self.kind(topic=victim.topic, author=author, next_op=next_op))
 
     def check(self, failed: Callable[[Failure], object]) -> None:
         """
@@ -80,7 +81,8 @@ class Flow:
         authors = [guest.author for guest in self.guests]
         check_fates(authors, self.store.truth, away, self.outsiders)
         self._check_documents()
-        self._check_presence()
+        wrong = self.wrongly_seen()
+        assert not wrong, wrong
         if self.store.flow(self.flow_id) is not None:
             quiet = HeldStore(self.store)
             Deferred.fromCoroutine(verify_flow(quiet, self.flow_id)).addErrback(failed)
@@ -93,18 +95,10 @@ class Flow:
         shown = json.loads(durable)
         assert all(relay.wire is None or relay.shows(shown) for relay in self.relays)
 
-    def _check_presence(self) -> None:
-        """Everybody sees who is connected, and nobody else."""
+    def wrongly_seen(self) -> str:
+        """Tell what is wrong with what everybody sees of who is connected; empty for nothing."""
         present = self.present
-        people: dict[str, list[dict[str, Any]]] = {}
-        for guest in sorted(present, key=lambda guest: guest.name):
-            people.setdefault(guest.key, []).append(guest.meta)
-        for guest in present:
-            assert guest.people() == people
-            pointers = guest.pointers()
-            assert pointers.keys() <= {one.name for one in present}
-            for one in present:
-                seen = pointers.get(one.name)
-                assert guest is one or seen in (one.cursor, one.cursor or one.old_cursor)
+        wrong = wrongly_seen(present, present)
         count = sum(client.wire is not None for client in self.clients)
-        assert all(relay.count == count for relay in self.relays if relay.wire is not None)
+        told = {relay.count for relay in self.relays if relay.wire is not None}
+        return wrong or (f"told are {told}, not {count}" if told - {count} else "")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -185,6 +186,47 @@ class Traveller(Guest):
         """As a `Guest` does, but who vanished with a node may be back in the same diff."""
         new = {meta["phx_ref_prev"] for _, meta in _metas(diff["joins"]) if "phx_ref_prev" in meta}
         assert new <= {meta["phx_ref"] for _, meta in _metas(diff["leaves"])}
+
+
+class Seen(Protocol):
+    """Somebody whom guests see."""
+
+    @property
+    def name(self) -> str:
+        """What others call them."""
+
+    @property
+    def key(self) -> str:
+        """Under which they are present."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What others are to see of them."""
+
+
+def wrongly_seen(guests: Sequence[Guest], everybody: Iterable[Seen]) -> str:
+    """
+    Tell what is wrong with what guests see of who is there, and where they point.
+
+    :param guests: all that are there.
+    :param everybody: these and whoever else is there.
+    :return: empty for nothing.
+    """
+    people: dict[str, list[Any]] = {}
+    for one in sorted(everybody, key=lambda one: one.name):
+        people.setdefault(one.key, []).append(one.meta)
+    names = {guest.name: guest for guest in guests}
+    for guest in guests:
+        if guest.people() != people:
+            return f"{guest.people()}, not {people}"
+        pointers = guest.pointers()
+        if not pointers.keys() <= names.keys():
+            return f"who is not here points: {pointers}"
+        for name, other in names.items():
+            seen = pointers.get(name)
+            if other is not guest and seen not in (other.cursor, other.cursor or other.old_cursor):
+                return f"{name} is seen at {seen}, not {other.cursor}"
+    return ""
 
 
 def _metas(presence: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

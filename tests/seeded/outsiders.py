@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
+from math import inf
 from random import Random
 from typing import Any
 
@@ -47,13 +49,17 @@ class Outsider:
     """
     Somebody whom a flow's access list may name.
 
-    :ivar role: what they have by it, as the test has given it.
+    :param now: tells the time.
+    :param lag: seconds after which a change counts, wherever it was made.
+
+    :ivar _given: when they were given which role.
     :ivar _might_join: whether they had a role at some time since they asked to join.
     """
 
     name: str
     flow: Flow
-    role: Role | None = None
+    now: Callable[[], float]
+    lag: float = 0.0
     _wire: Client | None = None
     _is_joined: bool = False
     _join: str = ""
@@ -61,14 +67,39 @@ class Outsider:
     _visits: int = 0
     _edits: dict[int, _Edit] = attrs.field(factory=dict)
     _waiting: dict[str, int] = attrs.field(factory=dict)
+    _given: list[tuple[float, Role | None]] = attrs.field(factory=lambda: [(-inf, None)])
 
     @property
     def _topic(self) -> str:
         return f"flow:{self.flow.flow_id}"
 
     @property
+    def world(self) -> World | None:
+        """To which they are connected."""
+        return None if self._wire is None else self._wire.world
+
+    @property
+    def _roles(self) -> list[Role | None]:
+        """Those that may count now."""
+        since = self.now() - self.lag
+        return [role for _, role in self._given[self._first(since) :]]
+
+    def _first(self, since: float) -> int:
+        """Which role counted at a time."""
+        return max(at for at, (given, _) in enumerate(self._given) if given <= since)
+
+    @property
     def _may_edit(self) -> bool:
-        return self.role is not None and self.role >= Role.EDITOR
+        """Whether they may, as far as some server knows."""
+        return any(map(_edits, self._roles))
+
+    @property
+    def _may_join(self) -> bool:
+        return any(role is not None for role in self._roles)
+
+    @property
+    def _surely_may_edit(self) -> bool:
+        return all(map(_edits, self._roles))
 
     def come(self, world: World) -> None:
         """Connect, and join."""
@@ -81,14 +112,14 @@ class Outsider:
         self.flow.outsiders.add(public_id(client_id))
         params = {"mode": "document", "client_id": client_id, "user": {"name": client_id}}
         self._join = self._wire.join(self._topic, params)
-        self._might_join = self.role is not None
+        self._might_join = self._may_join
 
     def edit(self) -> None:
         """Send one edit."""
         if self._wire is None or not self._is_joined:
             return
         number = len(self._edits) + 1
-        self._edits[number] = _Edit(not self._may_edit, self._may_edit)
+        self._edits[number] = _Edit(not self._may_edit, self._surely_may_edit)
         patch = {"op_id": number, "patch": {"data": {f"{self.name}.{number}": 1}}}
         self._waiting[self._wire.push(self._topic, "patch", patch)] = number
 
@@ -147,18 +178,22 @@ class Outsider:
                 assert count, f"{self} {number} was acknowledged, and is lost"
         assert not taken, f"nobody sent {list(taken)}"
 
+    def check_withdrawn(self) -> None:
+        """See to it that who has lost the flow was told so."""
+        assert self._may_join or not self._is_joined, f"{self} is still in"
+
     def __str__(self) -> str:
         return f"{self.name} in {self.flow.flow_id}"
 
     # inside
 
     def _shifted(self, role: Role | None) -> None:
-        self.role = role
+        self._given.append((self.now(), role))
         self._might_join |= role is not None
         for number in self._waiting.values():
             edit = self._edits[number]
             edit.was_forbidden &= not self._may_edit
-            edit.was_allowed &= self._may_edit
+            edit.was_allowed &= self._surely_may_edit
 
     def _answered(self, ref: Any, payload: Any) -> None:
         is_ok, response = payload["status"] == "ok", payload["response"]
@@ -183,3 +218,7 @@ class Outsider:
                 assert entry.actor is not None
                 assert entry.actor.id == self.name, json.dumps(marks)
         return found
+
+
+def _edits(role: Role | None) -> bool:
+    return role is not None and role >= Role.EDITOR

@@ -25,10 +25,11 @@ from twisted.internet.task import Clock
 from tests.seeded.convergence import Convergence, Node, Reader
 from tests.seeded.fates import Author
 from tests.seeded.fuzzclients import Caller, FuzzClient
-from tests.seeded.guests import Guest, Traveller
+from tests.seeded.guests import Guest, Traveller, wrongly_seen
+from tests.seeded.nodefaults import bend, broker_of, heal, jump, stop, wake
 from tests.seeded.programs import PATIENCE, Program
 from tests.seeded.replicas import Replica
-from tests.support.badbus import ALL_MANNERS, GOOD, BadBroker, BadBus
+from tests.support.badbus import ALL_MANNERS, GOOD, BadBus
 from tests.support.heldstore import LateStore
 from tests.support.nodestore import NodeStore
 from tests.support.world import World
@@ -168,8 +169,7 @@ class Several(Convergence):
         """A process stops (SIGSTOP), and time passes."""
         if sum(not one.world.clock.is_stopped for one in self.nodes) > 1:
             node = self._node()
-            node.world.clock.stop()
-            _store(node).is_stopped = True
+            stop(node.world, [_store(node)])
         seconds = self.random.choice([0, 0, 2, 40])
         self._pass(seconds)
         for client in self.clients if seconds > PATIENCE else ():  # who waits no longer
@@ -184,17 +184,7 @@ class Several(Convergence):
                 self._wake(node)
 
     def _wake(self, node: Node) -> None:
-        broker = _broker(node)
-        fate = self.random.choice(["told all", "told nothing", "cut off"])
-        if fate != "told all":
-            broker.lose_all()
-        _store(node).is_stopped = False
-        while self.random.random() < 0.4:
-            _store(node).give_up()
-        node.world.clock.go_on()
-        if fate == "cut off":
-            broker.set_away(True)
-            broker.set_away(False)
+        wake(self.random, node.world, [_store(node)])
 
     def _give_up(self) -> None:
         _store(self._node()).give_up()
@@ -208,15 +198,11 @@ class Several(Convergence):
 
     def _bend_bus(self) -> None:
         """The broker fails one node in some way, or no more."""
-        broker = _broker(self._node())
-        broker.is_mute = self.random.random() < 0.2
-        broker.is_deaf = self.random.random() < 0.2
-        broker.set_away(self.random.random() < 0.3)
+        bend(self.random, self._node().world)
 
     def _jump(self) -> None:
         """Somebody sets the clock of a machine."""
-        node = self.random.choice(self.nodes)
-        node.world.wall.ahead = self.random.choice([0, 1, -1]) * self.random.uniform(0, 1e5)
+        jump(self.random, self.random.choice(self.nodes).world)
 
     def _call(self) -> None:
         if self.callers:
@@ -250,7 +236,7 @@ class Several(Convergence):
 
     def _replace(self, old: Node) -> None:
         """The node is gone. What it does yet to leave nothing behind here, nobody hears of."""
-        _broker(old).die()
+        broker_of(old.world).die()
         old.store.die()
         for client in self.clients:
             if client.wire is not None and client.wire.world is old.world:
@@ -265,12 +251,7 @@ class Several(Convergence):
         for wire in self._abandoned:
             wire.cut()
         for node in self.nodes:
-            if node.world.clock.is_stopped:
-                self._wake(node)
-            _store(node).is_away = False
-            broker = _broker(node)
-            broker.is_mute = broker.is_deaf = False
-            broker.set_away(False)
+            heal(self.random, node.world, [_store(node)])
         if self._forgetful and self.random.random() < 0.5:  # of which no later edit tells
             self._go_back()
             self._edit()
@@ -305,7 +286,7 @@ class Several(Convergence):
         assert isinstance(self.bus, BadBus)
         self.bus.manners = GOOD
         for node in self.nodes:
-            _broker(node).lose_all()
+            broker_of(node.world).lose_all()
         wrong = ""
         for second in range(self.SEEN_WITHIN):
             wrong = self._wrongly_seen()
@@ -319,21 +300,9 @@ class Several(Convergence):
 
     def _wrongly_seen(self) -> str:
         """Tell what is wrong with what everybody sees of who is there, and where they point."""
-        people: dict[str, list[Any]] = {}
-        everybody: list[Guest | Program] = [*self.guests, *self.programs]
-        for one in sorted(everybody, key=lambda one: one.name):
-            people.setdefault(one.key, []).append(one.meta)
-        names = {guest.name: guest for guest in self.guests}
-        for guest in self.guests:
-            if guest.people() != people:
-                return f"{guest.people()}, not {people}"
-            pointers = guest.pointers()
-            if not pointers.keys() <= names.keys():
-                return f"who is not here points: {pointers}"
-            for name, one in names.items():
-                seen = pointers.get(name)
-                if one is not guest and seen not in (one.cursor, one.cursor or one.old_cursor):
-                    return f"{name} is seen at {seen}, not {one.cursor}"
+        wrong = wrongly_seen(self.guests, [*self.guests, *self.programs])
+        if wrong:
+            return wrong
         sessions = [one for one in (node.world.flow() for node in self.nodes) if one is not None]
         counts = [session.client_count_everywhere for session in sessions]
         if {*counts} - {len(self.clients)}:
@@ -363,12 +332,6 @@ class Several(Convergence):
     def _learn(self) -> None:
         """The nodes find out by themselves."""
         self.rested_after += 1
-
-
-def _broker(node: Node) -> BadBroker:
-    broker = node.world.broker
-    assert isinstance(broker, BadBroker)
-    return broker
 
 
 def _store(node: Node) -> NodeStore:

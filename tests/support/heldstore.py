@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.python.failure import Failure
 
 from helix.access.sharing import FlowAccess
 from helix.documents.document import FlowDocument
-from helix.errors import HelixError
 from helix.log.edits import summary_of
 from helix.records import AuditEntry, Entry, FlowHead, LogEnd, StoredFlow, Summary
 from helix.store.memory import MemoryStore, _Log
+from helix.store.memory_access import AuditLog
 from tests.seeded.truth import Truth
+
+T = TypeVar("T")
 
 
 class HeldStore(MemoryStore):
@@ -125,7 +128,7 @@ class HeldStore(MemoryStore):
             return call()
         happens, error = errors.popleft()
         if happens:
-            call().addErrback(lambda failure: failure.trap(HelixError))
+            call().addErrback(heard_by_nobody)
         return fail(error)
 
 
@@ -167,7 +170,7 @@ class LateStore(HeldStore):
         while self._waiting:
             self._random.choice([self.let_through, self.drop])()
         for done, _ in self._answers:
-            done.addErrback(lambda failure: failure.trap(HelixError))
+            done.addErrback(heard_by_nobody)
         self._answers.clear()
 
     def let_through(self) -> None:
@@ -234,14 +237,15 @@ class _AccessPerFlow:
         self, flow_ids: Sequence[str], subjects: Sequence[str] | None = None
     ) -> Deferred[dict[str, FlowAccess]]:
         asked = [self._stores.of(one).access.read([one], subjects) for one in flow_ids]
-        return gatherResults(asked).addCallback(
-            lambda found: {name: access for given in found for name, access in given.items()}
-        )
+        return gatherResults(asked).addCallback(_joined)
 
     def change(
         self, flow_id: str, edit: Callable[[FlowAccess], FlowAccess], audited: AuditEntry
     ) -> Deferred[FlowAccess]:
         return self._stores.of(flow_id).access.change(flow_id, edit, audited)
+
+    def changes(self, after: int | None, limit: int) -> Deferred[list[AuditEntry]]:
+        return succeed(self._stores.audit.after(after, limit))
 
 
 class StorePerFlow:
@@ -251,30 +255,53 @@ class StorePerFlow:
     (`helix.interfaces.IFlowStore`, as far as it is about one flow.)
 
     :param beside: another node's, whose flows it keeps as well.
+
+    :ivar audit: what was done to access, of all flows.
     """
 
     def __init__(self, random: Random, beside: StorePerFlow | None = None) -> None:
         self._random = random
         self._beside = beside
         self.stores: dict[str, LateStore] = {}
+        self.audit: AuditLog = AuditLog() if beside is None else beside.audit
         self.access = _AccessPerFlow(self)
 
     def of(self, flow_id: str) -> LateStore:
         """The one of a flow."""
         if flow_id not in self.stores:
             beside = None if self._beside is None else self._beside.of(flow_id)
-            self.stores[flow_id] = LateStore(self._random, beside)
+            store = self.stores[flow_id] = self._make(beside)
+            store.access._log = self.audit
         return self.stores[flow_id]
+
+    def ends(self, flow_ids: Sequence[str]) -> Deferred[dict[str, LogEnd]]:
+        asked = [self.of(one).ends([one]) for one in flow_ids]
+        found = gatherResults(asked, consumeErrors=True)
+        return found.addCallbacks(_joined, lambda failure: failure.value.subFailure)
 
     def die(self) -> None:
         """The node is gone. (`LateStore.die`)"""
         for store in self.stores.values():
             store.die()
 
+    def _make(self, beside: LateStore | None) -> LateStore:
+        return LateStore(self._random, beside)
+
     def __getattr__(self, method: str) -> Callable[..., Deferred[Any]]:
         return lambda flow_id, *args, **named: getattr(self.of(flow_id), method)(
             flow_id, *args, **named
         )
+
+
+def heard_by_nobody(failure: Failure) -> None:
+    """What is asked of a store may fail, in any way that a test asked for."""
+    if failure.check(AssertionError):
+        failure.raiseException()
+
+
+def _joined(found: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    """What was found of each flow, of all of them."""
+    return {name: one for given in found for name, one in given.items()}
 
 
 def go_back(store: MemoryStore, flow_id: str, version: int) -> None:

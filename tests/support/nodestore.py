@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
-from helix.errors import HelixError, StoreUnavailable
-from tests.support.heldstore import LateStore
+from helix.errors import StoreUnavailable
+from tests.support.heldstore import LateStore, StorePerFlow, heard_by_nobody
 
 
 class NodeStore(LateStore):
@@ -59,7 +59,7 @@ class NodeStore(LateStore):
                 self._ghosts.append(call)
         else:
             done, waiting = self._answers.pop(at - len(self._waiting))
-            done.addErrback(lambda failure: failure.trap(HelixError))
+            done.addErrback(heard_by_nobody)
         waiting.errback(StoreUnavailable())
 
     def let_through(self) -> None:
@@ -87,7 +87,7 @@ class NodeStore(LateStore):
 
     def _end_ghost(self) -> None:
         call = self._ghosts.pop(self._random.randrange(len(self._ghosts)))
-        call().addErrback(lambda failure: failure.trap(HelixError))
+        call().addErrback(heard_by_nobody)
         self.truth.look(self._logs.values())
 
     def _held(self, method: str, call: Callable[[], Deferred[Any]]) -> Deferred[Any]:
@@ -99,5 +99,16 @@ class NodeStore(LateStore):
         if not self.is_away:
             return super()._met(method, call)
         if self._random.random() < 0.3:
-            call().addErrback(lambda failure: failure.trap(HelixError))
+            call().addErrback(heard_by_nobody)
         return fail(StoreUnavailable())
+
+
+class NodeStores(StorePerFlow):
+    """A `NodeStore` for each flow."""
+
+    def some(self, flow_ids: Iterable[str]) -> list[NodeStore]:
+        """Those of some flows."""
+        return [store for one in flow_ids if isinstance(store := self.of(one), NodeStore)]
+
+    def _make(self, beside: LateStore | None) -> LateStore:
+        return NodeStore(self._random, beside)
