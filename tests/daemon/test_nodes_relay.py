@@ -115,6 +115,7 @@ def test_nod54_sync_counts_and_the_end_of_a_session_are_about_both_nodes(
     with pytest.raises(HTTPError) as caught:
         rest(here, "DELETE", "/sessions/f")
     assert caught.value.code == 404
+    caught.value.close()
     assert json.loads(get(here, "/api/status")[1])["nodes"] == 2
 
 
@@ -158,7 +159,8 @@ def test_nod58_a_revoked_key_counts_on_the_other_node_at_once(
     def is_known(key: str) -> bool:
         try:
             return bool(ask(there, "GET", "/me", key))
-        except HTTPError:
+        except HTTPError as refused:
+            refused.close()
             return False
 
     root = token(sub="root", exp=time.time() + 600)
