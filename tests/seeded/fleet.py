@@ -36,7 +36,7 @@ from tests.seeded.several import NODES, STEP, Several
 from tests.seeded.simulation import CALM, Simulation
 from tests.support.badbus import ALL_MANNERS, GOOD, BadBus
 from tests.support.nodestore import NodeStore, NodeStores
-from tests.support.world import World
+from tests.support.world import START, World
 
 
 class Fleet(Simulation):
@@ -61,6 +61,7 @@ class Fleet(Simulation):
 
     def __init__(self, seed: int, make_world: Callable[..., World], clients: int) -> None:
         self.rested_after = self.seen_after = 0
+        self._time = START
         self._seconds = 0
         self._rested_at: int | None = None
         super().__init__(seed, make_world, clients)
@@ -69,6 +70,8 @@ class Fleet(Simulation):
         return {
             **super()._actions(),
             self._go_on: 120,
+            self._shift: 15,
+            self._wait: 2,
             self._restart: 0.12,
             self._stop: 0.3,
             self._wake_some: 0.5,
@@ -95,10 +98,8 @@ class Fleet(Simulation):
         return self.servers
 
     def _start(self, store: Any) -> Server:
-        now = self._now if self._worlds else None
         server = super()._start(store)
-        if now is not None:
-            server.world.clock.advance(now - server.world.clock.seconds())
+        server.world.clock.advance(self._now - server.world.clock.seconds())
         server.world.access.startService()
         return server
 
@@ -112,7 +113,12 @@ class Fleet(Simulation):
 
     # time
 
+    @property
+    def _now(self) -> float:
+        return self._time
+
     def _pass(self, seconds: float) -> None:
+        self._time += seconds
         while seconds > 0:
             for server in self.servers:
                 server.world.clock.advance(min(seconds, STEP))
@@ -146,6 +152,10 @@ class Fleet(Simulation):
         for server in self.servers:
             if _is_stopped(server) and self.random.random() < 0.7:
                 wake(self.random, server.world, _stores(server))
+
+    def _wait(self) -> None:
+        """What was changed counts by now."""
+        self._pass(MAY_LAG)
 
     def _give_up(self) -> None:
         self.random.choice(self._troubled_stores(self._server())).give_up()

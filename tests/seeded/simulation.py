@@ -68,7 +68,7 @@ class Simulation(Crowd):
     def __init__(self, seed: int, make_world: Callable[..., World], clients: int) -> None:
         super().__init__(seed, make_world, clients)
         self._slow = SlowWatch(self._settings["high_water_mark"])
-        self._turns = 0
+        self._turns, self._turned_for = 0, 0.0
         self._unanswered: dict[Guest, dict[tuple[int, str], tuple[int, float]]] = {}
 
     def run(self, turns: int) -> None:
@@ -91,7 +91,10 @@ class Simulation(Crowd):
     def _turn(self) -> None:
         if self._now >= self._heartbeat_at:
             self._send_heartbeats()
-        self._pass(self.random.choice([0, 0.005, 0.02, 0.04]))
+        seconds = self.random.choice([0, 0.005, 0.02, 0.04])
+        self._pass(seconds)
+        self._turns += 1
+        self._turned_for += seconds
         for _ in range(3):  # what may have been sent before waits, is looked for, and is stored
             for server in self.servers:
                 calm = server.store.of(CALM)
@@ -178,8 +181,7 @@ class Simulation(Crowd):
 
     def _check_calm(self) -> None:
         """Who reads, in the calm flow, is answered soon."""
-        self._turns += 1
-        now = (self._turns, self._now)
+        now = (self._turns, self._turned_for)
         for guest in self.flows[0].guests:
             waits: dict[tuple[int, str], tuple[int, float]] = {}
             if guest.joined and _keeps_up(guest):
@@ -187,8 +189,9 @@ class Simulation(Crowd):
                 asked = [(guest.visits, ref) for ref in guest.unanswered]
                 waits = {one: before.get(one, now) for one in asked}
             for turn, at in waits.values():
-                is_soon = self._turns - turn < self.CALM_TURNS or now[1] - at < self.CALM_SECONDS
-                assert is_soon, f"{guest} had to wait"
+                turns, seconds = now[0] - turn, now[1] - at
+                is_soon = turns < self.CALM_TURNS or seconds < self.CALM_SECONDS
+                assert is_soon, f"{guest} had to wait for {turns} turns, {seconds} s"
             self._unanswered[guest] = waits
 
     def _check(self) -> None:
