@@ -32,7 +32,7 @@ from helix.records import Actor, AuditEntry, Entry, HeadQuery, NamedVersion, Sco
 from helix.store.postgresql.adding import APPEND, encode_append
 from helix.store.postgresql.address import Address
 from helix.store.postgresql.audit import add_audit, new_ticket
-from helix.store.postgresql.failures import Unfit
+from helix.store.postgresql.failures import ConnectionGone, Unfit
 from helix.store.postgresql.store import CONNECTIONS, PAST_AT_ONCE, PostgresStore
 from helix.store.postgresql.wire import Bounds, Connection
 from tests.store.data import T0, add, chain_at, entries, entry, keep, take_snapshot
@@ -493,6 +493,23 @@ async def test_pgs4_a_connection_may_be_found_lost_behind_an_answer(
         connection._wire.look_for_notices()
     connection.discard()
     assert connection.gone.called
+
+
+@ensureDeferred
+async def test_pgs4_a_connection_may_be_found_lost_where_something_is_posted(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    """As there: in the reactor's books there is no socket that isn't there."""
+    connection = Connection(reactor, Bounds())
+    await connection.open(Address.parse(postgres_server.url(database)), 0)
+    connection.tell(lambda process, channel, message: None)
+    await connection.post("SELECT 1")
+    postgres_server.cut(database)
+    connection._wire.look_for_notices()  # finds the server's last words
+    posted = Deferred.fromCoroutine(connection.post("SELECT 1"))
+    assert await outcomes([posted]) == [ConnectionGone]
+    assert connection.gone.called
+    assert connection._wire not in reactor.getReaders()  # type: ignore[attr-defined]
 
 
 @ensureDeferred

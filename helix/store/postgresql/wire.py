@@ -103,10 +103,12 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
         :raises psycopg2.Error: when it can't be sent; and through the Deferred.
         """
         cursor = self._connection.cursor()
+        self.ignore()
         cursor.execute(sql)
         posted: Deferred[None] = Deferred()
         self._posted = posted, cursor
         self.continuePolling()
+        self._watch_if_open()
         self._end_post()
         return posted
 
@@ -169,6 +171,10 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
         """Watch the socket again."""
         self.reactor.addReader(self)
 
+    def _watch_if_open(self) -> None:
+        if not self.closed:
+            self.watch()
+
     def continuePolling(self, swallowErrors: bool = False) -> None:
         if self._posted is not None:
             self._continue_post(self._posted[0])
@@ -187,7 +193,9 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
             self._gone()
 
     def doWrite(self) -> None:
+        self.ignore()
         super().doWrite()
+        self._watch_if_open()
         self._end_post()
 
     def connectionLost(self, reason: Failure) -> None:
