@@ -19,7 +19,7 @@ from tests.browser.test_access import LOOKS, SHOW_TOKEN
 from tests.browser.test_canvas import AXE
 from tests.support.daemon import Daemon
 from tests.support.tokens import HOUR, secret_file, sign
-from tests.support.watched import running_daemon
+from tests.support.watched import eventually, running_daemon
 
 NOTE_DIALOG = """() => new MutationObserver(() => {
     if (document.querySelector('[role=alertdialog]') !== null) {
@@ -168,7 +168,10 @@ def test_acc190_acc191_narrowed_grants_stay_and_no_change_overwrites_anothers(
     assert set(ask(guarded, "GET", path)["members"]) == {"ben", "carol", "dan"}
     ada.page.get_by_label("Role of ben").select_option("viewer")
     expect(people.get_by_role("alert")).to_have_count(0)
-    assert ask(guarded, "GET", path)["members"]["ben"] == narrow | {"role": "viewer"}
+    eventually(
+        lambda: ask(guarded, "GET", path)["members"]["ben"] == narrow | {"role": "viewer"},
+        "the server has it",
+    )
 
 
 def test_acc193_acc194_acc196_guest_comes_by_a_link_and_goes_with_it(
