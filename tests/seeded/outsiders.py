@@ -52,6 +52,7 @@ class Outsider:
     :param now: tells the time.
     :param lag: seconds after which a change counts, wherever it was made.
 
+    :ivar _left_behind: edits that had no answer when they left: judged when their turn comes.
     :ivar _given: when they were given which role.
     :ivar _might_join: whether they had a role at some time since they asked to join.
     """
@@ -67,6 +68,7 @@ class Outsider:
     _visits: int = 0
     _edits: dict[int, _Edit] = attrs.field(factory=dict)
     _waiting: dict[str, int] = attrs.field(factory=dict)
+    _left_behind: list[int] = attrs.field(factory=list)
     _given: list[tuple[float, Role | None]] = attrs.field(factory=lambda: [(-inf, None)])
 
     @property
@@ -159,6 +161,7 @@ class Outsider:
         """Be gone, without a word."""
         wire, self._wire = self._wire, None
         self._is_joined = False
+        self._left_behind += self._waiting.values()
         self._waiting.clear()
         if wire is not None:
             wire.cut()
@@ -190,7 +193,7 @@ class Outsider:
     def _shifted(self, role: Role | None) -> None:
         self._given.append((self.now(), role))
         self._might_join |= role is not None
-        for number in self._waiting.values():
+        for number in (*self._waiting.values(), *self._left_behind):
             edit = self._edits[number]
             edit.was_forbidden &= not self._may_edit
             edit.was_allowed &= self._surely_may_edit
