@@ -40,6 +40,8 @@ KNOWN_SECONDS = 16.0
 CONNECTIONS = 4000
 """That a node takes."""
 
+WORKERS = (1, 2)
+
 COST_GOAL = 1.15
 P50_GOAL, P99_GOAL = 6.0, 30.0  # ms
 BACK_GOAL = 10.0  # seconds
@@ -292,11 +294,67 @@ class Bench:
         print(f"| {' | '.join(cells)} |", flush=True)
         return median(back) <= BACK_GOAL
 
+    # all cores of a machine
+
+    def workers(self) -> bool:
+        """Print what one and two workers do on this machine, and what takes its cores."""
+        print(
+            "| flows of one member, who writes | workers | edits a second"
+            " | until it has them: p50, ms"
+            " | p99, ms | cores: Helix | PostgreSQL | the generator |\n"
+            "| --: | --: | --: | --: | --: | --: | --: | --: |"
+        )
+        for flows in (100, 1000):
+            got: dict[int, list[dict[str, Any]]] = {count: [] for count in WORKERS}
+            for number in range(self._rounds):
+                for count in WORKERS[:: 1 - number % 2 * 2]:
+                    say(f"round {number + 1} of {self._rounds}: {flows} flows, {count} workers")
+                    got[count].append(self._workers(flows, count))
+            for count in WORKERS:
+                self._print_workers(flows, count, got[count])
+        return True
+
+    def _workers(self, flows: int, count: int) -> dict[str, Any]:
+        with working_directory() as directory, self._make_store(directory) as store:
+            options = ["--store", store.url, "--workers", str(count)]
+            options += ["--broker", self._broker if count > 1 else "none"]
+            cores = os.sched_getaffinity(0)
+            helix = make_helix("postgresql")
+            with running(helix, WORKERS[-1] * CONNECTIONS, cores, directory, options) as where:
+                time.sleep(KNOWN_SECONDS)
+                load = ["--port", where[1], "--mode", "closed", "--nodes", "20"]
+                return generate(
+                    [
+                        *load,
+                        *("--members", str(flows), "--group", "1"),
+                        *("--duration", self._duration),
+                        *("--beside", where[3], "--beside", str(store.process)),
+                    ]
+                )
+
+    @staticmethod
+    def _print_workers(flows: int, count: int, rows: Sequence[dict[str, Any]]) -> None:
+        def cores(name: str) -> list[float]:
+            return [row[f"{name}_us_per_change"] * row["changes_per_second"] / 1e6 for row in rows]
+
+        cells = [
+            f"{flows:,}",
+            str(count),
+            format_spread([row["changes_per_second"] for row in rows]),
+        ]
+        cells += [
+            format_spread([row[f"{name}_us"] / 1000 for row in rows]) for name in ("p50", "p99")
+        ]
+        cells += [format_spread(cores("beside0_cpu")), format_spread(cores("beside1_cpu"))]
+        cells += [format_spread([1 - row["generator_idle_share"] for row in rows])]
+        print(f"| {' | '.join(cells)} |", flush=True)
+
 
 MEASURES: dict[str, Callable[[Bench], bool]] = {
     "cost": Bench.cost,
     "latency": Bench.latency,
     "death": Bench.death,
+    "workers": Bench.workers,
 }
 
 
