@@ -136,7 +136,7 @@ def serve(selector: selectors.BaseSelector, seconds: float) -> None:
     end = time.perf_counter() + seconds
     while (left := end - time.perf_counter()) > 0:
         for key, _ in selector.select(min(left, 0.5)):
-            key.fileobj.read()  # type: ignore[union-attr]
+            key.fileobj.read()  # type: ignore[union-attr]  # all are writers
 
 
 def cpu_of(processes: Sequence[int]) -> float:

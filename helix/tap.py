@@ -245,7 +245,7 @@ def run_worker() -> None:
 
 def _make_worker(begin: Begin, parent: Parent, reactor: Any) -> HelixService:
     config = share(read_config(begin.given, os.environ), begin.workers)
-    output = open(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    output = open(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115  # for good
     observer = make_observer(output, config.log_format, begin.worker)
     globalLogBeginner.beginLoggingTo([observer])
     server = _make_server(config, reactor, parent)
