@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from helix.interfaces import Gathered, IBroker, IOtherNodes, Relayed, Way
 from helix.nodes import messages
 from helix.nodes.asking import Asking
+from helix.nodes.by_store import ByStore
 from helix.nodes.gathering import Gathering
 from helix.nodes.neighbours import Neighbours
 from helix.nodes.post import Post
@@ -40,6 +43,8 @@ class Telling:
     :ivar showing: tells them of members, and knows which flows they have open.
     """
 
+    _log: Final = Logger(namespace="helix.nodes")
+
     def __init__(
         self,
         broker: IBroker,
@@ -52,17 +57,25 @@ class Telling:
         self.neighbours = Neighbours(clock)
         self.asking = Asking(self.post, self.neighbours, clock)
         self.showing = Showing(self.post, clock, wall)
+        self._is_losing = False
         self._gathering = Gathering(self.post, self.neighbours, self.asking)
+        self._by_store = ByStore(self.post, self.neighbours, self.showing.shared, clock)
+        broker.tell_by_appends(self._by_store)
 
     def opened(self, flow_id: str) -> None:
+        self._by_store.opened(flow_id)
         self.post.subscribe(flow_id)
 
     def closed(self, flow_id: str) -> None:
+        self._by_store.closed(flow_id)
         self.post.unsubscribe(flow_id)
 
     def appended(self, flow_id: str, epoch: str, entries: Sequence[Entry]) -> None:
+        if self._by_store.has_told(flow_id, entries):
+            return
         if self.post.is_up and self._may_matter(flow_id):
-            message = messages.encode_entries(self.node, epoch, entries, self.post.max_bytes)
+            max_bytes = 0 if self.post.is_crowded else self.post.max_bytes
+            message = messages.encode_entries(self.node, epoch, entries, max_bytes)
             self.post.send(flow_id, "entries", message)
 
     def reached(self, flow_id: str, epoch: str, version: int, chain: bytes) -> int:
@@ -92,7 +105,15 @@ class Telling:
         is_edit = relayed.way is Way.EDITED
         matters = self._may_matter(flow_id) if is_edit else self.neighbours.may_be
         if self.post.is_up and matters:
-            self.post.send(flow_id, "relay", messages.encode_relayed(self.node, relayed))
+            message = messages.encode_relayed(self.node, relayed)
+            if self.post.has_room(message):
+                self._is_losing = False
+                self.post.send(flow_id, "relay", message)
+            elif not self._is_losing:
+                self._is_losing = True
+                self._log.warn(
+                    "Broadcasts are lost to members on other nodes: too much waits for the broker"
+                )
 
     def close(self, flow_id: str, by: str) -> Deferred[Gathered[int]]:
         return self._gathering.close(flow_id, by)

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from helix.access.decision import FULL, Permission, decide
 from helix.access.principal import Principal
 from helix.access.sharing import NO_ACCESS, FlowAccess, subjects_of
-from helix.errors import HelixError
+from helix.errors import HelixError, StoreError
 from helix.interfaces import IAccessStore
 from helix.records import AuditEntry
-
-POLL_SECONDS = 0.5
-"""How often the store is asked what other processes have changed."""
-
-POLLS_TO_LOOK_BACK = 20
-"""After how many of these it is asked, too, whether it was set back."""
-
-CHANGES_AT_ONCE = 1000
-"""Of how many changes each question learns."""
+from helix.sharing.following import Following
 
 OnCredentials = Callable[[Sequence[AuditEntry]], object]
 """Is told what was done to credentials, in order."""
@@ -137,31 +130,22 @@ class AccessService(Service):
         self.on_credentials: OnCredentials | None = None
         self.on_set_back: Callable[[], object] | None = None
         self._store = store
-        self._clock = clock
+        self._following = Following(store, clock, self)
         self._watched: dict[str, _Watched] = {}
         self._unread: dict[_Watched, None] = {}
-        self._newest: int | None = None
-        self._polling: IDelayedCall | None = None
-        self._polls = 0
-        self._is_away = self._is_urgent = False
 
     def startService(self) -> None:
         """Follow the store, which is open."""
         super().startService()
-        self._poll()
+        self._following.start()
 
     def stopService(self) -> None:
         super().stopService()
-        polling, self._polling = self._polling, None
-        if polling is not None:
-            polling.cancel()
+        self._following.stop()
 
     def look(self) -> None:
         """Ask the store now, in place of the next time: another node has changed something."""
-        if self._polling is not None:
-            self._polling.reset(0)
-        elif self.running:
-            self._is_urgent = True
+        self._following.look()
 
     # asking
 
@@ -186,6 +170,45 @@ class AccessService(Service):
         given = await self._store.read(flow_ids, subjects_of(principal))
         return {one: decide(principal, one, given.get(one, NO_ACCESS)) for one in flow_ids}
 
+    # what was missed
+
+    def catch_up(self, flow_id: str, is_to_judge: bool) -> Deferred[None] | None:
+        """
+        Learn what a flow gives by now, if it is watched, and that isn't known anyway.
+
+        :param is_to_judge: whether an edit is to be judged by that. Otherwise what is known will do
+            while the store is out of reach.
+        :return: ``None`` where what is known will do. Otherwise a Deferred that fires when all is
+            known, and those whom it concerns are told, that was done before this call.
+        :raises StoreError: (through the Deferred) when the store can't tell.
+        """
+        flow, following = self._watched.get(flow_id), self._following
+        if flow is None or (following.is_recent and not self._is_behind(flow)):
+            return None
+        if following.is_away and not is_to_judge:
+            return None
+        return Deferred.fromCoroutine(self._catch_up(flow))
+
+    async def catch_up_with_credentials(self) -> None:
+        """
+        Learn what was done to credentials, if that isn't known anyway, and as far as the store can
+        be reached.
+        """
+        following = self._following
+        if not (following.is_recent or following.is_away):
+            with suppress(StoreError):
+                await following.catch_up()
+
+    async def _catch_up(self, flow: _Watched) -> None:
+        if not self._following.is_recent:
+            await self._following.catch_up()
+        if self._is_behind(flow):
+            await self._known(flow)
+
+    def _is_behind(self, flow: _Watched) -> bool:
+        """Whether it was changed, and isn't read since."""
+        return flow.is_known and (flow.is_reading or flow in self._unread)
+
     # watching
 
     async def watch(self, principal: Principal, flow_id: str, changed: Callable[[], None]) -> Watch:
@@ -201,12 +224,8 @@ class AccessService(Service):
             flow = self._watched[flow_id] = _Watched(flow_id)
         watch = Watch(flow, principal.id, changed, self._forget)
         if not flow.is_known:
-            waiter: Deferred[None] = Deferred(flow.waiters.remove)
-            flow.waiters.append(waiter)
-            if not flow.is_reading:
-                self._read(flow)
             try:
-                await waiter
+                await self._known(flow)
             except BaseException:
                 watch.end()
                 raise
@@ -312,6 +331,14 @@ class AccessService(Service):
             except Exception:
                 self._log.failure("A channel could not be told of a change of access")
 
+    def _known(self, flow: _Watched) -> Deferred[None]:
+        """Wait until it is read."""
+        waiter: Deferred[None] = Deferred(flow.waiters.remove)
+        flow.waiters.append(waiter)
+        if not flow.is_reading:
+            self._read(flow)
+        return waiter
+
     def _read(self, flow: _Watched) -> None:
         """Ask the store what a flow gives; again, where it is asked already."""
         flow.is_stale = flow.is_reading
@@ -349,41 +376,13 @@ class AccessService(Service):
         if not isinstance(failure.value, HelixError):
             failure.raiseException()
 
-    # what other processes do
+    # what is done, by whatever process (`helix.sharing.following.Learner`)
 
-    def _poll(self) -> None:
-        self._polling = None
-        self._is_urgent = False
-        self._polls += 1
-        if self._newest is not None and self._polls % POLLS_TO_LOOK_BACK == 0:
-            asked = self._store.changes(None, 1).addCallback(self._look_back)
-        else:
-            asked = self._store.changes(self._newest, CHANGES_AT_ONCE).addCallback(self._learn)
-        asked.addErrback(self._learn_nothing)
-        asked.addErrback(lambda failure: self._log.failure("A change of access is lost", failure))
-        asked.addBoth(self._wait)
+    def begin(self) -> None:
+        # What was done until now was asked for by who watches, unless that was long ago.
+        self._read_all()
 
-    def _wait(self, is_more: object) -> None:
-        if self.running:
-            seconds = 0.0 if is_more is True or self._is_urgent else POLL_SECONDS
-            self._polling = self._clock.callLater(seconds, self._poll)
-
-    def _learn(self, entries: Sequence[AuditEntry]) -> bool:
-        """
-        Follow what was done.
-
-        :return: whether there may be more that is known by now.
-        """
-        if self._is_away:
-            self._is_away = False
-            self._log.info("Changes of access are known again")
-        is_first = self._newest is None
-        self._newest = entries[-1].number if entries else self._newest or 0
-        if is_first:
-            # What was done until now was asked for by who watches, unless that was long ago.
-            for watched in list(self._watched.values()):
-                self._read(watched)
-            return False
+    def learn(self, entries: Sequence[AuditEntry]) -> None:
         changed = {entry.flow_id for entry in entries}
         for flow in [*map(self._watched.get, changed), *self._unread]:
             if flow is not None:
@@ -391,26 +390,12 @@ class AccessService(Service):
         credentials = [entry for entry in entries if entry.credential]
         if credentials and self.on_credentials is not None:
             self.on_credentials(credentials)
-        return len(entries) >= CHANGES_AT_ONCE
 
-    def _look_back(self, entries: Sequence[AuditEntry]) -> bool:
-        """
-        See whether the store has less than is known: a backup was put back, perhaps.
+    def begin_again(self) -> None:
+        self._read_all()
+        if self.on_set_back is not None:
+            self.on_set_back()
 
-        :return: that what is new may be asked for at once.
-        """
-        newest = entries[-1].number if entries else 0
-        if newest < (self._newest or 0):
-            self._log.warn("The store was set back, so all access is read again")
-            self._newest = newest
-            for watched in list(self._watched.values()):
-                self._read(watched)
-            if self.on_set_back is not None:
-                self.on_set_back()
-        return True
-
-    def _learn_nothing(self, failure: Failure) -> None:
-        failure.trap(HelixError)
-        if not self._is_away:
-            self._is_away = True
-            self._log.warn("Changes of access can't be read: {error}", error=failure.value)
+    def _read_all(self) -> None:
+        for watched in list(self._watched.values()):
+            self._read(watched)

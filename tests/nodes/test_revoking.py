@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helix.sharing import service
+from helix.sharing import following
 from helix.store.memory import MemoryStore
 from tests.support.bus import Bus
 from tests.support.issuer import Signing, own_page
@@ -24,7 +24,7 @@ ROOT = bearer(token(sub="root"))
 @pytest.fixture(autouse=True)
 def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store is never asked without a reason."""
-    monkeypatch.setattr(service, "POLL_SECONDS", 10_000.0)
+    monkeypatch.setattr(following, "POLL_SECONDS", 10_000.0)
 
 
 class Guarded:

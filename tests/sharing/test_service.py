@@ -18,7 +18,8 @@ from helix.access.sharing import Audience, FlowAccess, GeneralAccess, Link
 from helix.errors import FlowNotFound, StoreUnavailable
 from helix.interfaces import IAccessStore
 from helix.records import Actor, AuditEntry, Author, FlowHead
-from helix.sharing.service import CHANGES_AT_ONCE, AccessService
+from helix.sharing.following import CHANGES_AT_ONCE
+from helix.sharing.service import AccessService
 from helix.store.memory import MemoryStore
 from tests.support.flowdata import node
 from tests.support.heldstore import HeldStore
