@@ -96,6 +96,8 @@ class _Log:
 class MemoryStore:
     """Keeps flows in this process. (`helix.interfaces.IFlowStore`)"""
 
+    is_sole_writer = False  # it answers at once, so nothing is gained by not asking
+
     def __init__(self) -> None:
         self._logs: dict[str, _Log] = {}
         self.is_open = False

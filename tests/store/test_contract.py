@@ -1039,6 +1039,20 @@ async def test_sto11_a_closed_store_refuses(place: Place) -> None:
 
 
 @ensureDeferred
+async def test_sto11_what_comes_while_it_opens_waits_for_it(place: Place) -> None:
+    store = place.store()
+    started = store.start()
+    created = store.create("f", "e1", T0)
+    absent = store.head("g")
+    appended = add(store, "h", "e1", 0, entries(1, 2), SUMMARY)
+    await started
+    assert (await created).version == 0
+    await refused(FlowNotFound, absent)
+    await refused(FlowNotFound, appended)
+    await store.stop()
+
+
+@ensureDeferred
 async def test_sto11_what_is_under_way_is_finished(place: Place) -> None:
     store = place.store()
     await store.start()

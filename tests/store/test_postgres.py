@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 from collections.abc import AsyncIterator, Sequence
+from errno import EMFILE
 from random import Random
 from socket import getaddrinfo
 from typing import Any
@@ -19,6 +22,7 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from txpostgres import txpostgres
 
 from helix.access.sharing import FlowAccess, owner_subject
+from helix.documents.ids import public_id
 from helix.errors import (
     DuplicateOperation,
     StoreCorrupt,
@@ -110,6 +114,65 @@ async def test_pgs5_appends_at_fault_fail_alone(store: PostgresStore) -> None:
     refused = {n: error for n, error in enumerate(came) if error is not None}
     assert refused == {3: DuplicateOperation, 17: Unfit, 25: Unfit, 39: DuplicateOperation}
     assert [(await store.head(flows[n])).version for n in (3, 17, 25, 39, 4)] == [1, 1, 1, 1, 2]
+
+
+_PLANS = "SELECT generic_plans > 0, custom_plans < 9 FROM pg_prepared_statements"
+
+
+async def read_whole(connection: Connection) -> list[Any]:
+    """How often this connection, and others some time ago, have read a table whole."""
+    await connection.ask("SELECT pg_stat_force_next_flush()")
+    return await connection.ask("SELECT sum(seq_scan) FROM pg_stat_user_tables")
+
+
+@ensureDeferred
+async def test_pgs14_appends_are_planned_a_few_times_for_tables_of_any_size(
+    store: PostgresStore, connection: Connection
+) -> None:
+    """These are small at first, and the planner would have each append read them whole."""
+    await keep(store, "f", entries(1, 1))
+    await connection.ask("ANALYZE helix_flows; ANALYZE helix_entries")
+    before = await read_whole(connection)
+    for version in range(1, 20):
+        added = entry(version + 1)
+        asked = encode_append(1, "f", "e1", version, chain_at(version), [added], Summary())
+        assert await connection.run(APPEND, b"[%s]" % asked) == []
+    assert await connection.ask(_PLANS) == [(True, True)]
+    assert await read_whole(connection) == before
+    assert (await store.load("f")).entries == entries(1, 20)
+
+
+@ensureDeferred
+async def test_pgs14_a_connection_that_turns_out_to_be_shared_has_nothing_kept(
+    store: PostgresStore, connection: Connection
+) -> None:
+    await keep(store, "f")
+
+    async def append(base: int) -> list[Any]:
+        added = [entry(base + 1)]
+        asked = encode_append(1, "f", "e1", base, chain_at(base), added, Summary())
+        return await connection.run(APPEND, b"[%s]" % asked)
+
+    assert not connection.is_pooled
+    assert await append(0) == []
+    await connection.ask("DEALLOCATE ALL")  # or it is another one's session now
+    assert await append(1) == []
+    assert connection.is_pooled
+    assert await append(2) == []
+    assert await connection.ask("SELECT name FROM pg_prepared_statements") == []
+    assert (await store.load("f")).entries == entries(1, 3)
+
+
+@ensureDeferred
+async def test_pgs14_a_connection_that_turns_out_to_be_used_by_another_has_nothing_kept(
+    store: PostgresStore, connection: Connection
+) -> None:
+    await keep(store, "f")
+    await connection.ask(f"PREPARE {APPEND.name} (json) AS {APPEND.sql}")
+    asked = encode_append(1, "f", "e1", 0, chain_at(0), entries(1, 1), Summary())
+    assert await connection.run(APPEND, b"[%s]" % asked) == []
+    assert connection.is_pooled
+    assert (await store.load("f")).entries == entries(1, 1)
 
 
 @ensureDeferred
@@ -320,6 +383,23 @@ async def test_pgs9_every_text_comes_back(store: PostgresStore) -> None:
     assert await store.newest_op(ODD, ODD, ODD) == 2
 
 
+@pytest.mark.parametrize("is_pooled", [False, True])
+@ensureDeferred
+async def test_pgs9_no_text_ends_the_statement_that_it_is_in(
+    store: PostgresStore, connection: Connection, is_pooled: bool
+) -> None:
+    await keep(store, "f")
+    connection.is_pooled = is_pooled
+    text = "$json$ $1 $$ ' \\' \" %s %(asked)s \0 \x1a é \U0001f600 $json"
+    patch = json.dumps({"nodes": {"n1": {"data": {"text": text}}}}).encode()
+    added = Entry(1, patch, T0, text, public_id(text), 1, (text,), chain_at(1))
+    asked = encode_append(1, "f", "e1", 0, chain_at(0), [added], Summary(text, text))
+    assert await connection.run(APPEND, b"[%s]" % asked) == []
+    kept = await store.load("f")
+    assert kept.entries == [added]
+    assert kept.head.summary == Summary(text, text)
+
+
 @ensureDeferred
 async def test_pgs9_half_a_surrogate_pair_is_refused(store: PostgresStore) -> None:
     await keep(store, "f")
@@ -509,6 +589,38 @@ async def test_pgs4_a_connection_may_be_found_lost_where_something_is_posted(
     posted = Deferred.fromCoroutine(connection.post("SELECT 1"))
     assert await outcomes([posted]) == [ConnectionGone]
     assert connection.gone.called
+    assert connection._wire not in reactor.getReaders()  # type: ignore[attr-defined]
+
+
+@ensureDeferred
+async def test_pgs4_the_reactor_watches_no_socket_that_libpq_may_close(url: str) -> None:
+    """And none is left when a connection is discarded."""
+    connection = Connection(reactor, Bounds())
+    await connection.open(Address.parse(url), 0)
+    sockets = {connection._wire.fileno(), connection._wire.pollable().fileno()}
+    assert len(sockets) == 2
+    assert connection._wire in reactor.getReaders()  # type: ignore[attr-defined]
+    connection.discard()
+    assert connection._wire not in reactor.getReaders()  # type: ignore[attr-defined]
+    for socket in sockets:
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(socket)
+
+
+@ensureDeferred
+async def test_pgs2_a_connection_for_which_too_many_files_are_open_is_tried_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = Connection(reactor, Bounds())
+
+    def fail(number: int) -> int:
+        raise OSError(EMFILE, "Too many open files")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "dup", fail)
+        with pytest.raises(StoreUnavailable, match="Too many open files"):
+            await connection.open(Address.parse(url), 0)
+    assert connection.is_gone
     assert connection._wire not in reactor.getReaders()  # type: ignore[attr-defined]
 
 
@@ -735,8 +847,7 @@ async def test_nod106_an_append_that_came_second_waits_for_no_disk(
             )
             for number, base in enumerate(bases)
         ]
-        sent = {"asked": f"[{b','.join(asked).decode()}]"}
-        return await connection.write(APPEND, sent)
+        return await connection.run(APPEND, b"[%s]" % b",".join(asked))
 
     assert await append(0, 0) == [(0, False, "off"), (1, False, "off")]
     assert await append(0, 1) == [(0, False, None)]

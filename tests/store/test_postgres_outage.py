@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from psycopg2.extensions import POLL_OK
 from pytest_twisted import async_yield_fixture, ensureDeferred
@@ -27,7 +28,8 @@ from helix.errors import (
     VersionNotNamed,
 )
 from helix.interfaces import IFlowStore
-from helix.records import ApiKey, AuditEntry, Entry, NamedVersion, SignIn, Summary
+from helix.records import Actor, ApiKey, AuditEntry, Entry, NamedVersion, SignIn, Summary
+from helix.store.postgresql.adding import APPEND
 from helix.store.postgresql.store import CONNECTIONS, PostgresStore
 from helix.store.postgresql.wire import Bounds, Connection
 from tests.store.data import T0, add, entries, entry, keep, take_snapshot
@@ -85,6 +87,7 @@ async def far(
     # Each has been set up: no answer but one to what a test asks for is on its way.
     opened = [await store._pool.take() for _ in range(CONNECTIONS)]
     for connection in opened:
+        await connection.run(APPEND, b"[]")  # from now on it is prepared
         store._pool.give_back(connection)
     yield store
     await store.stop()
@@ -124,6 +127,19 @@ async def test_pgs3_an_append_is_done_once_whenever_the_connection_is_lost(
     assert not proxy.loses_requests
     assert not proxy.loses_answers
     assert (await far.load("f")).entries == entries(1, 2) + added
+
+
+@pytest.mark.parametrize("moment", ["loses_requests", "loses_answers"])
+@ensureDeferred
+async def test_pgs3_pgs14_an_append_is_done_once_if_the_connection_is_lost_while_it_is_prepared(
+    far: PostgresStore, proxy: Proxy, moment: str
+) -> None:
+    by_somebody = msgspec.structs.replace(entry(3), actor=Actor("ada", "person", "Ada"))
+    setattr(proxy, moment, True)
+    await add(far, "f", "e1", 2, [by_somebody], Summary())
+    assert not proxy.loses_requests
+    assert not proxy.loses_answers
+    assert (await far.load("f")).entries == [*entries(1, 2), by_somebody]
 
 
 @ensureDeferred

@@ -174,6 +174,7 @@ async def test_nod101_nothing_is_left_for_others_who_use_the_pool(
     await store.start()
     await reader.start()
     await keep(store, "f", entries(1, 2))
+    await add(store, "f", "e1", 2, entries(3, 3), Summary())
     await gatherResults([store.load("f") for _ in range(20)])
     await reader.load("f")
     broker, _ = begun(PostgresBroker(url, reactor))

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from helix.errors import SchemaMismatch, StoreError, StoreReadOnly, StoreUnavailable
+from helix.errors import FlowNotFound, SchemaMismatch, StoreError, StoreReadOnly, StoreUnavailable
 from helix.records import HeadQuery, NamedVersion
 from helix.store.postgresql.schema import UPGRADE_LOCK
 from helix.store.postgresql.store import PostgresStore
@@ -136,10 +136,10 @@ async def test_pgs7_a_server_that_is_away_is_waited_for(mortal_server: PostgresS
     store = PostgresStore(mortal_server.url(), reactor)
     starting = store.start()
     early = store.head("f")
-    with pytest.raises(StoreUnavailable):
-        await early
     await deferToThread(mortal_server.start)
     await starting
+    with pytest.raises(FlowNotFound):
+        await early
     await keep(store, "f", entries(1, 2))
     await store.stop()
 
@@ -167,6 +167,25 @@ async def test_pgs7_a_start_may_be_stopped(mortal_server: PostgresServer) -> Non
         await store.stop()
         with pytest.raises(StoreUnavailable):
             await starting
+    finally:
+        await deferToThread(mortal_server.start)
+
+
+@ensureDeferred
+async def test_sto11_who_waits_for_an_opening_that_fails_is_told_at_once(
+    mortal_server: PostgresServer,
+) -> None:
+    mortal_server.stop()
+    try:
+        store = PostgresStore(mortal_server.url(), reactor, Bounds(start=0.3, wait=30.0))
+        starting = store.start()
+        asked = store.head("f")
+        began = reactor.seconds()  # type: ignore[attr-defined]
+        for one in (starting, asked):
+            with pytest.raises(StoreUnavailable):
+                await one
+        assert reactor.seconds() - began < 5.0  # type: ignore[attr-defined]
+        await store.stop()
     finally:
         await deferToThread(mortal_server.start)
 

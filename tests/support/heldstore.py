@@ -136,14 +136,17 @@ class LateStore(HeldStore):
     """
     A store whose writes are held, and many of its answers too; both go on in any order.
 
+    :param prompt: whether nothing is held, as in memory.
     :ivar truth: what it has, and ever had.
     :ivar late: whether answers are held.
     """
 
-    def __init__(self, random: Random, beside: LateStore | None = None) -> None:
+    def __init__(
+        self, random: Random, beside: LateStore | None = None, prompt: bool = False
+    ) -> None:
         super().__init__(beside)
-        self.truth = Truth() if beside is None else beside.truth
-        self.holding = self.late = True
+        self.truth: Truth = Truth() if beside is None else beside.truth
+        self.holding = self.late = not prompt
         self._random = random
         self._answers: list[tuple[Deferred[Any], Deferred[Any]]] = []
 
@@ -218,6 +221,12 @@ class LateStore(HeldStore):
         undelete = super().undelete
         return self._held("undelete", lambda: undelete(flow_id))
 
+    def _held(self, method: str, call: Callable[[], Deferred[Any]]) -> Deferred[Any]:
+        done = super()._held(method, call)
+        if not self.holding:
+            self.truth.look(self._logs.values())  # it is written already
+        return done
+
     def _met(self, method: str, call: Callable[[], Deferred[Any]]) -> Deferred[Any]:
         done = super()._met(method, call)
         if not self.late or self._random.random() < 0.5:
@@ -255,13 +264,17 @@ class StorePerFlow:
     (`helix.interfaces.IFlowStore`, as far as it is about one flow.)
 
     :param beside: another node's, whose flows it keeps as well.
+    :param prompt: as `LateStore` has it.
 
     :ivar audit: what was done to access, of all flows.
     """
 
-    def __init__(self, random: Random, beside: StorePerFlow | None = None) -> None:
+    def __init__(
+        self, random: Random, beside: StorePerFlow | None = None, prompt: bool = False
+    ) -> None:
         self._random = random
         self._beside = beside
+        self._prompt = prompt
         self.stores: dict[str, LateStore] = {}
         self.audit: AuditLog = AuditLog() if beside is None else beside.audit
         self.access = _AccessPerFlow(self)
@@ -285,7 +298,7 @@ class StorePerFlow:
             store.die()
 
     def _make(self, beside: LateStore | None) -> LateStore:
-        return LateStore(self._random, beside)
+        return LateStore(self._random, beside, self._prompt)
 
     def __getattr__(self, method: str) -> Callable[..., Deferred[Any]]:
         return lambda flow_id, *args, **named: getattr(self.of(flow_id), method)(

@@ -343,6 +343,30 @@ class Pair:
         behind = f"SELECT pg_last_wal_replay_lsn() >= '{newest}'"
         wait_until(lambda: self.standby.execute(behind) == [(True,)], START_TIMEOUT, "The standby")
 
+    def wait_for_commits(self) -> None:
+        """From now on what is acknowledged is on the standby, too."""
+        self.primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.primary.execute("SELECT pg_reload_conf()")
+        asked = "SHOW synchronous_standby_names"
+        wait_until(lambda: self.primary.execute(asked) == [("*",)], START_TIMEOUT, "The setting")
+
+    @contextmanager
+    def without_primary(self, how: str) -> Iterator[None]:
+        """
+        Have the primary killed, or let it hang.
+
+        :param how: ``killed`` or ``frozen``.
+        """
+        if how == "killed":
+            self.primary.kill()
+            yield
+            return
+        self.primary.freeze()
+        try:
+            yield
+        finally:
+            self.primary.kill()  # what hangs doesn't end in an orderly way
+
     def part(self) -> None:
         """Let the standby get nothing more."""
         self.standby.execute("ALTER SYSTEM SET primary_conninfo = ''")

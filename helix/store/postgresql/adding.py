@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -10,7 +10,14 @@ from helix.chain import paths_text
 from helix.records import Author, Entry, Summary
 from helix.store.authors import author_of, digest_of, parts_of
 from helix.store.postgresql.failures import Unfit
-from helix.store.postgresql.queries import ENTRY_COLUMNS, pack, pack_any, searchable
+from helix.store.postgresql.queries import (
+    ENTRY_COLUMNS,
+    literal,
+    pack,
+    pack_any,
+    searchable,
+)
+from helix.store.postgresql.wire import DURABLE, Prepared
 
 # An entry on its way in; its chain is base64.
 _ADDED = """version bigint, patch text, at double precision, by text, client_id text, op_id bigint,
@@ -20,15 +27,17 @@ _NEW_ENTRY = "version, patch, at, by, client_id, op_id, decode(chain, 'base64'),
 # Locked in the order of their ids, so that no two batches wait for each other for ever. What
 # somebody else changed during the wait is seen after it. Joined row by row, through the index: the
 # planner can't know how few rows are asked for. Where nothing was won there is nothing to write to
-# the disk: whoever comes next doesn't wait for that.
-_APPEND = """
+# the disk: whoever comes next doesn't wait for that. What is written is durable, as is said
+# here: a statement of its own for it would be planned each time.
+_APPEND = f"""
 WITH locked AS MATERIALIZED (
     SELECT asked.*, flow.key, flow.deleted
     FROM (
-        SELECT * FROM json_to_recordset(%(asked)s) AS asked (
+        SELECT * FROM json_to_recordset($1) AS asked (
             n bigint, flow_id text, epoch text, base bigint, base_chain text,
             size integer, at double precision, title text, description text,
             node_count integer, edge_count integer, search text, entries json, authors json)
+        WHERE ({DURABLE}) IS NOT NULL
         ORDER BY flow_id COLLATE "C"
     ) AS asked LEFT JOIN LATERAL (
         SELECT key, deleted_at IS NOT NULL AS deleted FROM helix_flows
@@ -52,9 +61,23 @@ WITH locked AS MATERIALIZED (
             flows.origin)
         AND flows.epoch = locked.epoch AND flows.deleted_at IS NULL
     RETURNING locked.n, flows.key, locked.entries, locked.authors
-){} SELECT n, deleted, CASE WHEN NOT EXISTS (SELECT FROM won)
+){{}} SELECT {{}}, CASE WHEN NOT EXISTS (SELECT FROM won)
     THEN set_config('synchronous_commit', 'off', true) END AS unwritten
 FROM locked WHERE n NOT IN (SELECT n FROM won)
+"""
+
+_LOST = "n, deleted"
+
+# Kept for `tell`, in a transaction later: ",12:false,17:" if the flow of 12 isn't deleted, and 17
+# has none. It stays with the session, whatever that is; so it is none of a pooler's.
+_KEEP_LOST = """set_config('helix.lost', COALESCE(string_agg(
+    ',' || n || ':' || COALESCE(deleted::text, ''), ''), ''), false) AS lost"""
+
+_TELL = """
+SELECT kept.lost, CASE WHEN told.n IS NOT NULL THEN pg_notify(told.channel, told.message) END
+FROM (SELECT current_setting('helix.lost') AS lost) AS kept
+LEFT JOIN (VALUES {}) AS told (n, channel, message)
+    ON strpos(kept.lost, ',' || told.n || ':') = 0
 """
 
 _ADD_ALL = f"""
@@ -83,11 +106,16 @@ _KEEP_AUTHORS = """, known AS (
 _OF_AUTHORS = """LEFT JOIN (SELECT key, place, number FROM numbered) AS numbered
         ON numbered.key = won.key AND numbered.place = added.author"""
 
-APPEND = _APPEND.format(f", added AS ({_ADD_ALL.format(0)})")
-APPEND_BY_AUTHORS = _APPEND.format(
-    f"""{_KEEP_AUTHORS}, added AS ({_ADD_ALL.format("COALESCE(numbered.number, 0)")}
-    {_OF_AUTHORS})"""
-)
+_ADDED_ALONE = f", added AS ({_ADD_ALL.format(0)})"
+_ADDED_BY_AUTHORS = f"""{_KEEP_AUTHORS}, added AS (
+    {_ADD_ALL.format("COALESCE(numbered.number, 0)")} {_OF_AUTHORS})"""
+
+APPEND = Prepared(_APPEND.format(_ADDED_ALONE, _LOST))
+APPEND_BY_AUTHORS = Prepared(_APPEND.format(_ADDED_BY_AUTHORS, _LOST))
+
+# The same, before `tell`.
+APPEND_TO_TELL = Prepared(_APPEND.format(_ADDED_ALONE, _KEEP_LOST))
+APPEND_BY_AUTHORS_TO_TELL = Prepared(_APPEND.format(_ADDED_BY_AUTHORS, _KEEP_LOST))
 
 ADD_FIRST = f"""
 WITH won AS (
@@ -189,6 +217,23 @@ def encode_append(
         return _encode(asked)
     except UnicodeError:
         raise Unfit() from None
+
+
+def tell(words: Iterable[tuple[int, str, str]]) -> str:
+    """
+    Give the statement that sends messages for what was appended, in a transaction after that.
+
+    :param words: one at least: the append's number, the channel and the message.
+    :return: it; `read_lost` reads what it gives.
+    """
+    values = [f"({n}::bigint, '{channel}', {literal(word)})" for n, channel, word in words]
+    return _TELL.format(", ".join(values))
+
+
+def read_lost(kept: str) -> dict[int, bool | None]:
+    """Give the appends that were not written: whether the flow is deleted, ``None`` for no flow."""
+    lost = [one.split(":") for one in kept.split(",")[1:]]
+    return {int(n): deleted == "true" if deleted else None for n, deleted in lost}
 
 
 def encode_first(entries: Sequence[Entry]) -> dict[str, str]:

@@ -28,6 +28,10 @@ class CutAtBegin(StoreUnavailable):
     """A pooler took a statement, and then cut the connection at the start of a transaction."""
 
 
+class NotKept(StoreError):
+    """A statement that was to be kept isn't, or was before; nothing was done."""
+
+
 class Unfit(StoreError):
     """The data to write is invalid, and nothing of it was written."""
 
@@ -86,6 +90,8 @@ def explain(error: BaseException, is_gone: bool = False) -> StoreError:
         return ConnectionGone()
     if state == "23505":
         return Clash()
+    if state in ("26000", "42P05"):
+        return NotKept()
     if state.startswith(_UNFIT):
         return Unfit()
     if state in _BY_STATE:

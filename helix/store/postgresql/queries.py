@@ -360,6 +360,14 @@ def _fold(text: str) -> bytes:
     return text.casefold().encode("utf-8", "surrogatepass")
 
 
+def literal(text: str) -> str:
+    """
+    Write a text without NUL as SQL. It means the same with ``standard_conforming_strings`` off.
+    """
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'"
+
+
 def pack(text: str) -> str:
     """Give a text as a column can hold it: PostgreSQL's texts have no NUL."""
     if "\0" in text or "\x1a" in text:

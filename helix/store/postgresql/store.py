@@ -38,7 +38,7 @@ from helix.store.access_rows import owner_row
 from helix.store.postgresql import adding, flows, queries
 from helix.store.postgresql.access import PostgresAccess
 from helix.store.postgresql.address import Address
-from helix.store.postgresql.appends import Append, Appends
+from helix.store.postgresql.appends import Append, Appends, Teller
 from helix.store.postgresql.credentials import PostgresCredentials
 from helix.store.postgresql.failures import Clash, Unfit
 from helix.store.postgresql.loading import load_flow
@@ -83,6 +83,8 @@ class PostgresStore:
 
     _log: Final = Logger(namespace="helix.store.postgres")
 
+    is_sole_writer = False
+
     def __init__(
         self,
         url: str,
@@ -95,22 +97,41 @@ class PostgresStore:
         self._read_only = read_only
         self._clock = IReactorTime(reactor)
         self._bounds = bounds
-        self._pool = Pool(Address.parse(url, read_only), reactor, bounds, CONNECTIONS, read_only)
+        self._address = Address.parse(url, read_only)
+        self._pool = Pool(self._address, reactor, bounds, CONNECTIONS, read_only)
         self._appends = Appends(self._pool, self._clock)
         self._past = DeferredSemaphore(PAST_AT_ONCE)
         self._looking: IDelayedCall | None = None
         self._numbers = count()
         self.is_open = False
+        self._is_taking = False  # from the start on; what comes before the opening waits for it
         self._under_way = 0
         self._idle: Deferred[None] | None = None
         self.access = PostgresAccess(self._do, lambda work: self._do(work, self._past), self.usage)
         self.credentials = PostgresCredentials(self._do)
 
+    def is_at(self, url: str) -> bool:
+        """
+        Whether a URL leads here, in the same way.
+
+        :raises StoreError: when it can't be read.
+        """
+        return Address.parse(url, self._read_only) == self._address
+
+    def tell_by(self, teller: Teller) -> None:
+        """Tell, with each append from now on, what a teller says."""
+        self._appends.teller = teller
+
     def start(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        await self._pool.first(self._prepare)
+        self._is_taking = True
+        try:
+            await self._pool.first(self._prepare)
+        except StoreError:
+            await self._stop()
+            raise
         self._pool.start()
         self.is_open = True
         if not self._read_only:
@@ -141,11 +162,12 @@ class PostgresStore:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        self.is_open = False
+        was_open, self.is_open = self.is_open, False
+        self._is_taking = False
         looking, self._looking = self._looking, None
         if looking is not None:
             looking.cancel()
-        if self._under_way:
+        if self._under_way and was_open:
             self._idle = Deferred()
             self._idle.addTimeout(self._bounds.wait + self._bounds.answer, self._clock)
             with suppress(defer.TimeoutError):  # what isn't finished by then fails below
@@ -207,7 +229,7 @@ class PostgresStore:
         entries: Sequence[Entry],
         summary: Summary,
     ) -> Deferred[None]:
-        if not self.is_open:
+        if not self._is_taking:
             return fail(_closed())
         if self.usage.is_full:
             return self._refuse()
@@ -367,7 +389,7 @@ class PostgresStore:
 
         :param turns: whose turn it waits for first.
         """
-        if not self.is_open:
+        if not self._is_taking:
             return fail(_closed())
         self._under_way += 1
         result: Deferred[T] = Deferred()

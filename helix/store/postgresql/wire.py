@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from hashlib import sha256
+from secrets import token_hex
 from typing import Any, TypeVar
 
 import attrs
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_WRITE
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
@@ -19,6 +22,7 @@ from helix.errors import StoreError, StoreReadOnly, StoreUnavailable
 from helix.store.postgresql.address import Address
 from helix.store.postgresql.failures import (
     ConnectionGone,
+    NotKept,
     Refused,
     Unfit,
     explain,
@@ -47,14 +51,35 @@ SELECT current_setting('transaction_read_only') = 'on', pg_backend_pid()
 """
 
 # Likewise.
-_DURABLE = """
+DURABLE = """
 SELECT set_config('synchronous_commit',
     CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
     ELSE current_setting('synchronous_commit') END, true)
 """
+"""Has its transaction's commit on the server's disk before it is confirmed."""
 
-WRITING = f"BEGIN;{_DURABLE}"
-"""Begins a transaction whose commit is on the server's disk before it is confirmed."""
+WRITING = f"BEGIN;{DURABLE}"
+"""Begins a transaction that is durable likewise."""
+
+# A plan that is kept outlives the sizes of the tables that it was made for: while they are small,
+# the planner would rather read them whole.
+_PLANNED_ONCE = "SET LOCAL enable_seqscan = off"
+
+
+@attrs.frozen
+class Prepared:
+    """
+    A statement that is run again and again, with a JSON text as its parameter ``$1``.
+
+    :ivar name: by which a session of the server knows it, and no other one.
+    """
+
+    sql: str
+    name: str = attrs.field(init=False)
+
+    @name.default
+    def _name(self) -> str:
+        return f"helix_{sha256(self.sql.encode()).hexdigest()[:16]}"
 
 
 @attrs.frozen
@@ -80,6 +105,10 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
     """
     A connection of txpostgres that says when it is gone.
 
+    Once it is open, the reactor watches a duplicate of the socket. libpq may close its own at any
+    time, and one that is closed while it is watched would stay in the reactor's books: whoever gets
+    its number next would never be heard.
+
     :param gone: is told, perhaps more than once.
 
     :ivar notified: is told what another connection, or this one, has sent by ``NOTIFY``: who, as a
@@ -90,26 +119,50 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
         super().__init__(reactor)
         self._gone = gone
         self.notified: Notified | None = None
-        self._posted: tuple[Deferred[None], object] | None = None  # psycopg2 needs the cursor
+        self._posted: tuple[Deferred[Any], Any] | None = None
         self._tell_poster: Callable[[], None] | None = None
+        self._watched = -1  # the duplicate
 
-    def post(self, sql: str) -> Deferred[None]:
+    def opened(self) -> None:
         """
-        Run statements of which no rows are wanted, while nothing else is under way.
+        It is open: watch it from now on.
 
-        It takes a fraction of a cursor's time: the reactor goes on watching the same object, and
-        who waits goes on in the turn in which the answer comes.
+        :raises OSError: when the process has too many files open.
+        """
+        self.reactor.removeReader(self)
+        if not self.closed and self.pollable().fileno() >= 0:
+            self._watched = os.dup(self.pollable().fileno())
+            self.reactor.addReader(self)
 
+    def fileno(self) -> int:
+        number: int = super().fileno() if self._watched < 0 else self._watched
+        return number
+
+    def close(self) -> None:
+        super().close()
+        if self._watched >= 0:
+            os.close(self._watched)
+            self._watched = -1
+
+    def post(self, sql: str | bytes, parameters: Parameters | None = None) -> Deferred[Any]:
+        """
+        Run statements, while nothing else is under way.
+
+        It takes a fraction of the time of txpostgres' cursor: the reactor goes on watching the same
+        object, and who waits goes on in the turn in which the answer comes.
+
+        :return: a Deferred that fires with psycopg2's cursor. To cancel it closes the connection.
         :raises psycopg2.Error: when it can't be sent; and through the Deferred.
+        :raises UnicodeError: when the parameters can't be; nothing was sent.
         """
         cursor = self._connection.cursor()
-        self.ignore()
-        cursor.execute(sql)
-        posted: Deferred[None] = Deferred()
+        cursor.execute(sql, parameters)
+        posted: Deferred[Any] = Deferred(lambda _: self._gone())
         self._posted = posted, cursor
         self.continuePolling()
-        self._watch_if_open()
         self._end_post()
+        if self.closed:
+            self._gone()
         return posted
 
     @property
@@ -123,7 +176,7 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
         if tell is not None:
             tell()
 
-    def _continue_post(self, posted: Deferred[None]) -> None:
+    def _continue_post(self, posted: Deferred[Any], cursor: object) -> None:
         try:
             state = self._connection.poll()
         except psycopg2.Error:
@@ -134,7 +187,7 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
                 self.reactor.addWriter(self)
             elif state == POLL_OK:
                 self._posted = None
-                self._tell_poster = partial(posted.callback, None)
+                self._tell_poster = partial(posted.callback, cursor)
 
     def checkForNotifies(self) -> None:
         # At once, where txpostgres would tell of them later, and perhaps in another order.
@@ -153,50 +206,35 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
         :raises psycopg2.Error: when the connection turns out to be lost.
         """
         if self.notified is not None and not self.closed:
-            self.ignore()
             self._connection.poll()
-            self.watch()
             self.checkForNotifies()
-
-    def ignore(self) -> None:
-        """
-        Watch the socket no more, before libpq is asked for what may close it.
-
-        A socket that is closed while the reactor watches it stays in the reactor's books, and
-        whoever gets its number next is never heard.
-        """
-        self.reactor.removeReader(self)
-
-    def watch(self) -> None:
-        """Watch the socket again."""
-        self.reactor.addReader(self)
-
-    def _watch_if_open(self) -> None:
-        if not self.closed:
-            self.watch()
 
     def continuePolling(self, swallowErrors: bool = False) -> None:
         if self._posted is not None:
-            self._continue_post(self._posted[0])
+            self._continue_post(*self._posted)
         else:
             # What nobody waits for is told below; it needs no traceback in the log.
             super().continuePolling(swallowErrors=True)
-        if not self.closed and self.fileno() < 0:
+        if not self.closed and self.pollable().fileno() < 0:
             # libpq gave the socket up while nothing was asked, and psycopg2 doesn't say so.
             # It can't be watched any more.
             self.pollable().close()
 
     def doRead(self) -> None:
-        super().doRead()
+        if self._watched < 0:  # it isn't open yet
+            super().doRead()
+        elif not self.closed:
+            self.continuePolling()
+            self.checkForNotifies()
         self._end_post()
         if self.closed:
             self._gone()
 
     def doWrite(self) -> None:
-        self.ignore()
         super().doWrite()
-        self._watch_if_open()
         self._end_post()
+        if self._watched >= 0 and self.closed:
+            self._gone()
 
     def connectionLost(self, reason: Failure) -> None:
         super().connectionLost(reason)
@@ -226,9 +264,10 @@ class Connection:
         self.bounds = bounds
         self._wire = _Wire(reactor, self.discard)
         self._settings = ""
+        self._prepared: set[str] = set()
         self._is_in_transaction = False
-        self._posted_at = 0.0
-        self._post_timer: IDelayedCall | None = None
+        self._due = 0.0  # when what is posted is given up
+        self._timer: IDelayedCall | None = None
 
     async def open(self, address: Address, attempt: int) -> None:
         """
@@ -244,7 +283,8 @@ class Connection:
         timer = self._clock.callLater(self.bounds.wait, self.discard)
         try:
             await self._wire.connect(**parameters)
-        except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
+            self._wire.opened()
+        except (psycopg2.Error, ConnectionDone, ConnectionLost, OSError) as error:
             self.discard()
             raise explain_attempt(error, address) from None  # whose text may be too outspoken
         except ValueError:
@@ -279,9 +319,9 @@ class Connection:
         if self.is_gone:
             return
         self.is_gone = True
-        if self._post_timer is not None:
-            self._post_timer.cancel()
-            self._post_timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._wire.pollable() is not None:
             self._wire.close()
             self._wire.pollable().close()  # txpostgres leaves one that broke to the collector
@@ -303,64 +343,59 @@ class Connection:
             await self.ask(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
         if not self._is_in_transaction:
             sql = f"{self._settings};{sql}"
-        limit = (seconds or self.bounds.answer) + GRACE
-        timer = self._clock.callLater(limit, self.discard)
+        return await self._run(sql, parameters, seconds or self.bounds.answer)
+
+    async def post(self, sql: str) -> None:
+        """
+        Run statements of which no rows are wanted, in one transaction. The server isn't told how
+        long they may take.
+
+        :raises ConnectionGone: when it can't be known what became of them.
+        :raises StoreError: when they had no effect.
+        """
+        await self._run(sql, None, self.bounds.answer)
+
+    async def _run(
+        self, sql: str | bytes, parameters: Parameters | None, seconds: float
+    ) -> list[Row]:
+        """Run statements, and give the rows of the last."""
+        if self.is_gone:
+            raise ConnectionGone()
+        self._expect(seconds + GRACE)
         try:
-            cursor = self._wire.cursor()
-            self._wire.ignore()
-            await cursor.execute(sql, parameters)
+            cursor = await self._wire.post(sql, parameters)
             self._wire.look_for_notices()
+            if self._wire.closed:
+                raise ConnectionGone()
             return cursor.fetchall() if cursor.description else []
         except UnicodeError:  # of the parameters: nothing was sent
-            self._wire.watch()
             raise Unfit() from None
-        except CancelledError:  # so txpostgres says that the server gave it up, after `seconds`
-            raise StoreUnavailable() from None
         except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
             explained = explain(error, self._wire.closed)
             # From one that only reads, the next one may lead to the server that took over.
             if isinstance(explained, (ConnectionGone, StoreReadOnly)):
                 self.discard()
             raise explained from None
-        finally:
-            if timer.active():
-                timer.cancel()
 
-    async def post(self, sql: str) -> None:
+    def _expect(self, seconds: float) -> None:
         """
-        Run statements of which no rows are wanted, in one transaction and in less time than `ask`
-        takes. The server isn't told how long they may take.
-
-        :raises ConnectionGone: when it can't be known what became of them.
-        :raises StoreError: when they had no effect.
+        See to it that what is posted now is given up after a while. One timer serves many, as most
+        take a moment.
         """
-        self._posted_at = self._clock.seconds()
-        if self._post_timer is None:
-            self._post_timer = self._clock.callLater(self._limit, self._look_at_post)
-        try:
-            await self._wire.post(sql)
-            self._wire.look_for_notices()
-            if self._wire.closed:
-                raise ConnectionGone()
-        except UnicodeError:
-            raise Unfit() from None
-        except (psycopg2.Error, ConnectionDone, ConnectionLost) as error:
-            explained = explain(error, self._wire.closed)
-            if isinstance(explained, ConnectionGone):
-                self.discard()
-            raise explained from None
+        self._due = self._clock.seconds() + seconds
+        if self._timer is not None and self._timer.getTime() > self._due:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._clock.callLater(seconds, self._look)
 
-    @property
-    def _limit(self) -> float:
-        return self.bounds.answer + GRACE
-
-    def _look_at_post(self) -> None:
-        """Give up on one that takes too long. One timer serves many, as most take a moment."""
-        self._post_timer = None
+    def _look(self) -> None:
+        """Give up on an answer that takes too long."""
+        self._timer = None
         if self._wire.is_posting:
-            rest = self._posted_at + self._limit - self._clock.seconds()
+            rest = self._due - self._clock.seconds()
             if rest > 0:
-                self._post_timer = self._clock.callLater(rest, self._look_at_post)
+                self._timer = self._clock.callLater(rest, self._look)
             else:
                 self.discard()
 
@@ -368,7 +403,41 @@ class Connection:
         """
         As `ask`, for a statement that is a transaction by itself, and durable once it is answered.
         """
-        return await self.ask(f"{_DURABLE};{sql}", parameters)
+        return await self.ask(f"{DURABLE};{sql}", parameters)
+
+    async def run(self, statement: Prepared, given: bytes, then: str = "") -> list[Row]:
+        """
+        As `ask`, for a statement that is a transaction by itself: a connection of ours alone has
+        the server keep it, which then plans it a few times, and no more.
+
+        :param given: JSON, an array or an object.
+        :param then: one to be run in another transaction, in the same round trip, whose rows are
+            given. If anything fails, it can't be known what became of the first.
+        """
+        quoted, name = _quoted(given), statement.name
+        if not self.is_pooled:
+            try:
+                if name not in self._prepared:
+                    await self.ask(f"PREPARE {name} (json) AS {statement.sql}")
+                    self._prepared.add(name)
+                return await self._run_planned(b"EXECUTE %s(%s)" % (name.encode(), quoted), then)
+            except NotKept:
+                self.is_pooled = True  # by a pooler that shows us the server's own process
+        return await self._run_planned(statement.sql.encode().replace(b"$1", quoted), then)
+
+    async def _run_planned(self, sql: bytes, then: str) -> list[Row]:
+        sql = f"{self._settings};{_PLANNED_ONCE};".encode() + sql
+        if not then:
+            return await self._run(sql, None, self.bounds.answer)
+        self._is_in_transaction = True
+        try:
+            sql = b"BEGIN;%s;COMMIT;%s" % (sql, then.encode())
+            return await self._run(sql, None, self.bounds.answer)
+        except StoreError:
+            await self._roll_back()
+            raise
+        finally:
+            self._is_in_transaction = False
 
     async def transaction(self, work: Callable[[], Awaitable[T]], begin: str = WRITING) -> T:
         """
@@ -410,6 +479,14 @@ def _local_settings(address: Address, seconds: float) -> str:
     ]
     own = _SETTINGS.format(answer_ms=int(seconds * 1000))
     return ";".join([*given, own, *([_READ_ONLY] if address.read_only else [])])
+
+
+def _quoted(json: bytes) -> bytes:
+    """Write JSON as SQL, as it is: between two tags that aren't in it, and don't begin in it."""
+    tag = b"$json$"
+    while tag in json:
+        tag = b"$json%s$" % token_hex(8).encode()
+    return tag + json + tag
 
 
 def _literal(text: str) -> str:
