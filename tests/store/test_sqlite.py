@@ -17,6 +17,7 @@ import pytest
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
+from twisted.internet.threads import deferToThread
 
 from helix.errors import (
     DuplicateOperation,
@@ -38,7 +39,7 @@ from helix.store.sqlite.store import SQLiteStore
 from helix.store.upgrades import Upgrade, shipped_upgrades
 from tests.store import older
 from tests.store.data import T0, add, entries, entry, keep, take_snapshot
-from tests.store.sqlite import opened, query, running, until
+from tests.store.sqlite import PAGE, opened, query, running, until
 
 SUMMARY = Summary("Orders")
 
@@ -211,11 +212,36 @@ async def test_sto16_appends_of_many_flows_share_a_transaction(store: SQLiteStor
     before = store.transactions
     begun, all_asked = threading.Event(), threading.Event()
     under_way = store._writer.submit(lambda _: (begun.set(), all_asked.wait(30.0)))
-    assert begun.wait(30.0)
+    await deferToThread(begun.wait, 30.0)
     asked = [add(store, name, "e1", 0, entries(1, 2), Summary(name)) for name in names]
     all_asked.set()
     await gatherResults([under_way, *asked])
     assert store.transactions - before == 2
+
+
+def thread_written(_: object = None) -> int:
+    """How many bytes the thread that asks has written to files so far."""
+    counts = Path("/proc/thread-self/io").read_text(encoding="ascii")
+    return int(counts.split("wchar: ")[1].split()[0])
+
+
+@ensureDeferred
+async def test_sto25_what_is_written_goes_to_the_log_alone(store: SQLiteStore, path: Path) -> None:
+    """A statement for many rows could be undone by a file of its own: as many pages again."""
+    names = [f"flow {n}" for n in range(256)]
+    await gatherResults([keep(store, name, entries(1, 40)) for name in names])
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = await store._writer.submit(thread_written)
+    begun, all_asked = threading.Event(), threading.Event()
+    under_way = store._writer.submit(lambda _: (begun.set(), all_asked.wait(30.0)))
+    await deferToThread(begun.wait, 30.0)
+    asked = [add(store, name, "e1", 40, entries(41, 41), SUMMARY) for name in names]
+    all_asked.set()
+    await gatherResults([under_way, *asked])
+    written = await store._writer.submit(thread_written) - before
+    logged = Path(f"{path}-wal").stat().st_size
+    assert 100 * PAGE < logged <= written < logged + PAGE
 
 
 @ensureDeferred

@@ -79,8 +79,14 @@ class Bench:
 
     async def begin(self, work: str = "first", size: int = 0) -> Deferred[Any]:
         """Ask for work and wait until it is under way."""
-        asked = self.worker.submit(work, size)
+        asked = self.ask(work, size)
         await self.gate.until_begun()
+        return asked
+
+    def ask(self, work: Any, size: int = 0) -> Deferred[Any]:
+        """Ask for work in a turn of its own."""
+        asked = self.worker.submit(work, size)
+        self.clock.advance(0)
         return asked
 
 
@@ -104,7 +110,7 @@ async def bench() -> AsyncIterator[Bench]:
 @ensureDeferred
 async def test_sto15_what_waits_is_done_together_and_in_order(bench: Bench) -> None:
     first = await bench.begin()
-    others = [bench.worker.submit(n) for n in range(5)]
+    others = [bench.ask(n) for n in range(5)]
     bench.gate.open()
     assert await first == "first"
     assert await gatherResults(others) == list(range(5))
@@ -113,9 +119,21 @@ async def test_sto15_what_waits_is_done_together_and_in_order(bench: Bench) -> N
 
 
 @ensureDeferred
+async def test_sto16_requests_of_one_turn_go_together(bench: Bench) -> None:
+    first = await bench.begin()
+    asked = [bench.worker.submit(0)]
+    bench.gate.open()
+    await first  # the thread has time
+    asked.append(bench.worker.submit(1))
+    bench.clock.advance(0)
+    assert await gatherResults(asked) == [0, 1]
+    assert bench.gate.runs == [["first"], [0, 1]]
+
+
+@ensureDeferred
 async def test_sto15_bytes_end_a_batch(bench: Bench) -> None:
     first = await bench.begin()
-    others = [bench.worker.submit(n, 3 * 2**20) for n in range(3)]
+    others = [bench.ask(n, 3 * 2**20) for n in range(3)]
     bench.gate.open()
     await gatherResults([first, *others])
     assert bench.gate.runs == [["first"], [0, 1], [2]]
@@ -124,15 +142,16 @@ async def test_sto15_bytes_end_a_batch(bench: Bench) -> None:
 @ensureDeferred
 async def test_sto17_what_waits_too_long_is_never_done(bench: Bench) -> None:
     first = await bench.begin()
-    late = bench.worker.submit("late")
+    late = bench.ask("late")
     bench.clock.advance(MAX_WAIT - 1)
-    timely = bench.worker.submit("timely")
+    timely = bench.ask("timely")
     assert not late.called
     bench.clock.advance(1)
     assert isinstance(await failure(late), StoreUnavailable)
     bench.gate.open()
     assert await gatherResults([first, timely]) == ["first", "timely"]
     assert bench.gate.runs == [["first"], ["timely"]]
+    assert not bench.worker.has_given_up, "what had not begun is never done"
 
 
 @ensureDeferred
@@ -140,21 +159,23 @@ async def test_sto17_nobody_waits_for_ever_for_what_has_begun(bench: Bench) -> N
     first = await bench.begin()
     bench.clock.advance(MAX_TIME - 1)
     assert not first.called
+    assert not bench.worker.has_given_up
     bench.clock.advance(1)
     assert isinstance(await failure(first), StoreUnavailable)
     bench.gate.open()
-    assert await bench.worker.submit("next") == "next"
+    assert await bench.ask("next") == "next"
+    assert bench.worker.has_given_up, "which may still have been done"
 
 
 @ensureDeferred
 async def test_sto17_too_much_at_once_is_refused(bench: Bench) -> None:
     first = await bench.begin(size=MAX_QUEUED_BYTES)
     # What is under way waits no longer. Even what is larger than may wait gets its turn.
-    second = bench.worker.submit("second", 2 * MAX_QUEUED_BYTES)
-    assert isinstance(await failure(bench.worker.submit("third", 1)), StoreUnavailable)
+    second = bench.ask("second", 2 * MAX_QUEUED_BYTES)
+    assert isinstance(await failure(bench.ask("third", 1)), StoreUnavailable)
     bench.gate.open()
     assert await gatherResults([first, second]) == ["first", "second"]
-    assert await bench.worker.submit("fourth", MAX_QUEUED_BYTES) == "fourth"
+    assert await bench.ask("fourth", MAX_QUEUED_BYTES) == "fourth"
 
 
 class Large:
@@ -189,9 +210,9 @@ async def test_sto24_what_is_done_is_forgotten() -> None:
 
 @ensureDeferred
 async def test_sto11_a_stop_finishes_what_was_asked(bench: Bench) -> None:
-    asked = [await bench.begin(), *(bench.worker.submit(n) for n in range(5))]
+    asked = [await bench.begin(), *(bench.ask(n) for n in range(5))]
     stops = [bench.worker.stop(), bench.worker.stop()]
-    assert isinstance(await failure(bench.worker.submit("late")), StoreUnavailable)
+    assert isinstance(await failure(bench.ask("late")), StoreUnavailable)
     assert not any(stop.called for stop in stops)
     bench.gate.open()
     await gatherResults(stops)
@@ -202,7 +223,7 @@ async def test_sto11_a_stop_finishes_what_was_asked(bench: Bench) -> None:
 @ensureDeferred
 async def test_sto11_a_stop_does_not_wait_for_ever(bench: Bench) -> None:
     first = await bench.begin()
-    second = bench.worker.submit("second")
+    second = bench.ask("second")
     stopped = bench.worker.stop()
     bench.clock.advance(MAX_STOP)
     assert stopped.called
@@ -229,8 +250,8 @@ async def test_sto12_a_fault_fails_what_was_asked_and_no_more(bench: Bench) -> N
     bench.gate.open()
     seen = Log()
     with seen:
-        assert type(await failure(bench.worker.submit("crash"))) is StoreError
-        assert await bench.worker.submit("next") == "next"
+        assert type(await failure(bench.ask("crash"))) is StoreError
+        assert await bench.ask("next") == "next"
     assert [(event["log_level"].name, "a fault" in repr(event)) for event in seen.events] == [
         ("error", True),
         ("info", False),
@@ -245,7 +266,7 @@ async def test_sto12_trouble_is_logged_when_it_begins_and_ends(bench: Bench) -> 
     seen = Log()
     with seen:
         for outcome in (full, full, FlowNotFound(), full, "fine", "fine"):
-            asked = bench.worker.submit(outcome)
+            asked = bench.ask(outcome)
             await asked.addErrback(lambda failed: failed.trap(StoreFull, FlowNotFound))
     assert [event["log_level"].name for event in seen.events] == ["error", "info"] * 2
 
@@ -275,10 +296,10 @@ async def test_ops12_answers_take_turns_with_everything_else(bench: Bench) -> No
         seen.append(work)
 
     first = await bench.begin()
-    asked = [bench.worker.submit(f"{n}").addCallback(take) for n in range(9)]
+    asked = [bench.ask(f"{n}").addCallback(take) for n in range(9)]
     bench.gate.open()
     await first
-    last = bench.worker.submit("last")
+    last = bench.ask("last")
     while not last.called:
         await deferToThread(lambda: None)
         bench.clock.advance(0)
@@ -291,7 +312,7 @@ async def test_sto11_a_stop_gives_all_answers(bench: Bench) -> None:
     def take(_: str) -> None:
         bench.clock.rightNow += MAX_SECONDS
 
-    asked = [bench.worker.submit(f"{n}").addCallback(take) for n in range(5)]
+    asked = [bench.ask(f"{n}").addCallback(take) for n in range(5)]
     bench.gate.open()
     await bench.worker.stop()
     assert all(one.called for one in asked)

@@ -149,6 +149,9 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         database.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         database.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
         database.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+        # What would undo a statement for many rows stays in memory. Beyond 64 KiB it would go to a
+        # file: each page once more than the write-ahead log takes it.
+        database.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
         database.close()
         raise

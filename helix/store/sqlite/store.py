@@ -108,6 +108,11 @@ class SQLiteStore:
         self.credentials = SQLiteCredentials(self._write_part, self._read)
 
     @property
+    def is_sole_writer(self) -> bool:
+        """See `IFlowStore`. A second process that writes is refused the file at its start."""
+        return not (self._read_only or self._beside or self._writer.has_given_up)
+
+    @property
     def transactions(self) -> int:
         """How many transactions were committed since the start."""
         return 0 if self._writes is None else self._writes.transactions

@@ -85,13 +85,16 @@ class Worker(Generic[W]):
     """
     Runs requests in a thread of its own, in order.
 
-    Requests that come while the thread is busy form the next batch.
+    Requests that come while the thread is busy form the next batch, and so do those of one turn of
+    the reactor: a batch costs far more than a request.
 
     :param reactor: for time, and to come back from the thread to.
     :param name: the thread's.
     :param open_runner: called in the thread when it starts.
     :param max_batch: how many requests are given to the runner at once.
     :param max_batch_bytes: at how many bytes no more are.
+
+    :ivar has_given_up: whether nobody waits any more for a request that may still be done.
     """
 
     _log = Logger(namespace="helix.store")
@@ -104,6 +107,7 @@ class Worker(Generic[W]):
         max_batch: int = 1,
         max_batch_bytes: int = 4 * 2**20,
     ) -> None:
+        self.has_given_up = False
         self._reactor = reactor
         self._open_runner = open_runner
         self._max_batch = max_batch
@@ -117,6 +121,7 @@ class Worker(Generic[W]):
         self._begun: Sequence[_Request[W]] = ()
         self._done: deque[tuple[_Request[W], object]] = deque()
         self._is_delivering = False
+        self._gathering: IDelayedCall | None = None
         self._rest: IDelayedCall | None = None
         self._sweep: IDelayedCall | None = None
         self._started: Deferred[None] | None = None
@@ -156,7 +161,10 @@ class Worker(Generic[W]):
         with self._wakes:
             self._queue.append(request)
             self._queued_bytes += size
-            self._wakes.notify()
+            if self._max_batch == 1:
+                self._wakes.notify()
+            elif self._gathering is None:
+                self._gathering = self._reactor.callLater(0, self._gathered)
         if self._sweep is None:
             self._sweep = self._reactor.callLater(_SWEEP_INTERVAL, self._give_up_late)
         return answer
@@ -188,6 +196,12 @@ class Worker(Generic[W]):
         if self._started is not None:
             started, self._started = self._started, None
             started.callback(None)
+
+    def _gathered(self) -> None:
+        """Let the thread have what came in this turn."""
+        with self._wakes:
+            self._gathering = None
+            self._wakes.notify()
 
     def _deliver(self) -> None:
         """Answer what is done, as much as one turn has time for."""
@@ -232,11 +246,12 @@ class Worker(Generic[W]):
                 request = self._queue.popleft()
                 self._queued_bytes -= request.size
                 late.append(request)
-            late += [request for request in self._begun if request.since <= now - MAX_TIME]
+            begun = [request for request in self._begun if request.since <= now - MAX_TIME]
             waiting = bool(self._queue) or any(request.answer for request in self._begun)
         if waiting:
             self._sweep = self._reactor.callLater(_SWEEP_INTERVAL, self._give_up_late)
-        self._fail(late)
+        self.has_given_up = self.has_given_up or bool(begun)
+        self._fail([*late, *begun])
 
     def _fail(self, requests: Sequence[_Request[W]]) -> None:
         for request in requests:
@@ -268,7 +283,7 @@ class Worker(Generic[W]):
         self._state = _State.CLOSED
         while self._deliver_one():
             pass
-        for timer in (self._rest, self._sweep, self._stop_limit):
+        for timer in (self._gathering, self._rest, self._sweep, self._stop_limit):
             if timer is not None and timer.active():
                 timer.cancel()
         stopping, self._stopping = self._stopping, []
@@ -321,7 +336,9 @@ class Worker(Generic[W]):
         size = 0
         with self._wakes:
             self._begun = []
-            while not self._queue and self._state is _State.OPEN and not runner.unfinished:
+            while self._state is _State.OPEN and not runner.unfinished:
+                if self._queue and self._gathering is None:
+                    break
                 self._wakes.wait()
             while self._queue and len(requests) < self._max_batch and size < self._max_batch_bytes:
                 request = self._queue.popleft()
