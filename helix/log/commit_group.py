@@ -21,8 +21,7 @@ from helix.records import Entry
 _encode_patch = msgspec.json.Encoder().encode
 
 
-@attrs.frozen(eq=False)
-class _Patched:
+class _Patched(msgspec.Struct, frozen=True, eq=False):
     """A change that is made in the document itself."""
 
     patch: JsonObject
@@ -35,8 +34,7 @@ class _Patched:
         log.document.apply(self.patch)
 
 
-@attrs.frozen(eq=False)
-class _Replaced:
+class _Replaced(msgspec.Struct, frozen=True, eq=False):
     """A change that puts another document in the place of the one that was."""
 
     before: FlowDocument
@@ -153,7 +151,9 @@ class CommitGroup:
         entry = Entry(
             version, text, self.at, who.by, client_id, op_id, dropped, b"", who.actor, who.tags
         )
-        self.entries.append(structs.replace(entry, chain=follow(self._chain, entry)))
+        # Nobody has it yet: a copy that differs in the chain took longer than all else here.
+        structs.force_setattr(entry, "chain", follow(self._chain, entry))
+        self.entries.append(entry)
 
     @property
     def whole(self) -> SharedText | None:

@@ -8,7 +8,6 @@ is kept in case the append fails. Until then, others see the document without th
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
@@ -18,6 +17,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from helix.at_hand import has_result
+from helix.delivery.fanout import Turns
 from helix.errors import (
     DuplicateOperation,
     FlowDeleted,
@@ -34,6 +35,7 @@ from helix.log.commit_group import CommitGroup
 from helix.log.contention import Contention
 from helix.log.edits import Accepted, Preparation, Submission, summary_of
 from helix.log.live_log import LiveLog
+from helix.log.pace import Pace
 from helix.log.remote_writes import LogFollower, News, RemoteWrites
 from helix.log.replaying import LogSettings
 from helix.log.staged_apart import MAX_CASCADE, StagedApart
@@ -79,6 +81,7 @@ class CommitLoop:
 
     :param log: whose document is staged on.
     :param follower: who is told.
+    :param turns: those of the reactor.
     """
 
     __slots__ = (
@@ -88,30 +91,38 @@ class CommitLoop:
         "_contention",
         "_follower",
         "_group",
+        "_knows_access",
         "_others",
+        "_pace",
         "_preparing",
         "_queue",
         "_running",
         "_settings",
         "_settling",
         "_submitters",
+        "_turns",
         "log",
     )
 
     _log: Final = Logger(namespace="helix.log")
 
-    def __init__(self, log: LiveLog, settings: LogSettings, follower: Follower) -> None:
+    def __init__(
+        self, log: LiveLog, settings: LogSettings, follower: Follower, turns: Turns
+    ) -> None:
         self.log = log
         self._settings = settings
         self._follower = follower
         self._submitters = Submitters(log, settings.store)
         self._others = RemoteWrites(log, settings, self._submitters, follower)
-        self._queue: deque[Pending] = deque()
+        self._queue: list[Pending] = []  # a deque takes 600 bytes when it is empty
         self._group: CommitGroup | None = None
         me = proxy(self)  # so that its parts don't hold it
         self._contention = Contention(log, settings, self._others, lambda: me._next())
+        self._turns = turns
+        self._pace: Pace | None = None  # made when an append is answered at once
         self._settling: Deferred[None] | None = None
         self._appending = self._preparing = self._running = self._closed = False
+        self._knows_access = False
 
     # what the session calls
 
@@ -239,19 +250,20 @@ class CommitLoop:
         others = self._others
         try:
             while not (self._closed or self._group or self._preparing or others.reading):
+                has_work = others.news or self._queue or (others.stale and others.asked)
+                if not has_work or self._learns_access():
+                    break
                 if others.news:
                     others.take_news()
                     self._contention.told()
-                elif others.stale and (self._queue or others.asked):
+                elif others.stale:
                     if self._contention.holds_read():
                         break
                     self._catch_up()
-                elif self._queue:
-                    if self._contention.holds_append():
+                else:
+                    if self._contention.holds_append() or self._gathers():
                         break
                     self._append(self._stage())
-                else:
-                    break
         except Exception:
             self.crash(Failure())
             return
@@ -260,6 +272,38 @@ class CommitLoop:
         if not self._closed and not self.is_busy:
             self._submitters.forget_orphans()
             self._follower.settled()
+
+    def _gathers(self) -> bool:
+        """
+        Whether the next append waits for what members submit meanwhile. Nobody else is kept waiting
+        for that: a request that edits is all that its client has under way.
+        """
+        pace = self._pace
+        if pace is None or self._queue[-1].submission.outlet is None:
+            return False
+        return pace.holds(self._next)
+
+    def _learns_access(self) -> bool:
+        """
+        Whether what the flow gives must be learned first: by that edits are judged, and members are
+        told of others'. A process that stood still may have missed that it was changed.
+        """
+        if self._knows_access:
+            return False
+        learning = self._settings.learn_access(self.log.flow_id, bool(self._queue))
+        if learning is None:
+            return False
+        self._preparing = True
+        learning.addBoth(self._access_learned).addErrback(self.crash)
+        return self._preparing
+
+    def _access_learned(self, outcome: Failure | None) -> None:
+        self._preparing = False
+        if isinstance(outcome, Failure):
+            self._give_up(outcome)
+        self._knows_access = True
+        self._next()
+        self._knows_access = False
 
     def _stage(self) -> CommitGroup:
         """Take the next submissions off the queue and apply what they change."""
@@ -273,7 +317,7 @@ class CommitLoop:
                     preparing = Deferred.fromCoroutine(self._prepare(pending, preparation))
                     preparing.addErrback(self.crash)
                 break
-            self._queue.popleft()
+            del self._queue[0]
             if self._submitters.holds_back(pending, self):
                 continue
             error = group.take(pending)
@@ -282,7 +326,7 @@ class CommitLoop:
             if not self.log.is_stored and pending.submitter and not pending.was_sought:
                 # Another node may have made the flow: that is read before anything is refused.
                 pending.was_sought = self._others.stale = True
-                self._queue.appendleft(pending)
+                self._queue.insert(0, pending)
                 break
             pending.refuse(error)
         return group
@@ -332,9 +376,21 @@ class CommitLoop:
             )
         self._appending = True
         self._contention.began()
+        if has_result(appended):
+            self._answered_at_once(group)
+            self._appended(None, group)
+            return
         appended.addCallbacks(
             self._appended, self._append_failed, (group,), {}, (group,)
         ).addErrback(self.crash)
+
+    def _answered_at_once(self, group: CommitGroup) -> None:
+        """The store works for no time in which edits could gather."""
+        if self._pace is None:
+            if not self._settings.shares_turns:
+                return
+            self._pace = Pace(self._settings.clock, self._turns)
+        self._pace.appended(len(group.entries))
 
     def _append_ended(self) -> bool:
         """Note that no append is under way; tell whether anybody still waits for its result."""
@@ -402,7 +458,7 @@ class CommitLoop:
     def unknown(self, submitter: Submitter, failure: Failure) -> None:
         """Later ones are refused, too; otherwise they would overtake a resend."""
         behind = [one for one in self._queue if one.submitter is submitter]
-        self._queue = deque(one for one in self._queue if one.submitter is not submitter)
+        self._queue = [one for one in self._queue if one.submitter is not submitter]
         error = failure.value
         assert isinstance(error, HelixError)
         self._refuse((*self._submitters.drop_held(submitter), *behind), error)
@@ -452,6 +508,7 @@ class CommitLoop:
             self._follower.deleted()
         elif isinstance(error, StoreUnavailable):
             # The write may have happened all the same: the members shall learn of it.
+            self._submitters.knows_all = False
             self._others.ask_later(self._next)
         else:
             self._log.error(
@@ -463,7 +520,7 @@ class CommitLoop:
     def _put_back(self, pending: Sequence[Pending]) -> None:
         """Queue again what was taken off the queue, before all that was submitted later."""
         number = attrgetter("number")
-        self._queue = deque(sorted((*pending, *self._queue), key=number))
+        self._queue = sorted((*pending, *self._queue), key=number)
 
     def _drop_queue(self) -> list[Pending]:
         dropped = [*self._submitters.drop_held(), *self._queue]

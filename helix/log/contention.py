@@ -41,6 +41,7 @@ class Contention:
         "_began",
         "_clock",
         "_go_on",
+        "_has_others",
         "_log",
         "_others",
         "_timer",
@@ -60,6 +61,7 @@ class Contention:
         self._clock = settings.clock
         self._others = others
         self._go_on = go_on
+        self._has_others = bool(settings.nodes.node)
         self._turns = Turns(settings.clock, settings.nodes.node)
         self._timer: IDelayedCall | None = None
         self._began = 0.0
@@ -86,12 +88,14 @@ class Contention:
 
     def began(self) -> None:
         """An append is under way."""
-        self._began = self._clock.seconds()
+        if self._has_others:
+            self._began = self._clock.seconds()
 
     def won(self) -> None:
         """It is durable."""
         self.in_a_row = 0
-        self._turns.won(self._clock.seconds() - self._began)
+        if self._has_others:
+            self._turns.won(self._clock.seconds() - self._began)
 
     def lost(self, may_be_told: bool) -> None:
         """
@@ -116,7 +120,8 @@ class Contention:
 
     def holds_append(self) -> bool:
         """Whether to append only later, when it is this node's turn."""
-        return self._waits(self._turns.wait())
+        seconds = self._turns.wait()
+        return self._waits(seconds) if seconds > 0 or self._timer is not None else False
 
     def reads(self) -> None:
         """What others wrote is read now."""

@@ -137,9 +137,9 @@ class LiveLog:
         self._created_at = head.created_at
         self._updated_at = head.updated_at
         self._tail_entries = len(stored.entries)
-        self._tail_bytes = sum(len(entry.patch) for entry in stored.entries)
+        self._tail_bytes = _bytes_of(stored.entries)
         if stored.entries:
-            self._keep_recent(stored.entries)
+            self._keep_recent(stored.entries, self._tail_bytes)
 
     @property
     def created_at(self) -> float:
@@ -185,9 +185,10 @@ class LiveLog:
         self.version = entries[-1].version
         self.chain = entries[-1].chain
         self._updated_at = entries[-1].at
+        size = _bytes_of(entries)
         self._tail_entries += len(entries)
-        self._tail_bytes += sum(len(entry.patch) for entry in entries)
-        self._keep_recent(entries)
+        self._tail_bytes += size
+        self._keep_recent(entries, size)
 
     def apply(self, entries: Sequence[Entry]) -> None:
         """Apply and add ``entries`` of another writer."""
@@ -291,10 +292,17 @@ class LiveLog:
             )
         )
 
-    def _keep_recent(self, entries: Sequence[Entry]) -> None:
+    def _keep_recent(self, entries: Sequence[Entry], size: int) -> None:
         if self._recent is None:
             self._recent = deque()
         self._recent.extend(entries)
-        self._recent_bytes += sum(len(entry.patch) + ENTRY_BYTES for entry in entries)
+        self._recent_bytes += size + ENTRY_BYTES * len(entries)
         while self._recent and self._recent_bytes > RECENT_BYTES:
             self._recent_bytes -= len(self._recent.popleft().patch) + ENTRY_BYTES
+
+
+def _bytes_of(entries: Sequence[Entry]) -> int:
+    """The bytes of their patches."""
+    if len(entries) == 1:  # as nearly always, and a generator is dear
+        return len(entries[0].patch)
+    return sum(len(entry.patch) for entry in entries)

@@ -48,6 +48,7 @@ class News:
     :ivar chain: the log's at that version.
     :ivar entries: the last ones up to that version, in order; none where they were too large.
     :ivar node: that tells it.
+    :ivar flow_id: whose log it is; empty where only the topic says so.
     """
 
     epoch: str
@@ -55,6 +56,7 @@ class News:
     chain: bytes
     entries: Sequence[Entry] = ()
     node: str = ""
+    flow_id: str = ""
 
 
 class RemoteWrites:

@@ -57,6 +57,10 @@ async def _ask_nobody(_flow_id: str) -> Callable[[], None]:
     return lambda: None
 
 
+def _know_all(_flow_id: str, _is_to_judge: bool) -> None:
+    """Nothing is to be learned before an edit is judged."""
+
+
 @implementer(IOtherNodes)
 class Alone:
     """There are no other nodes."""
@@ -120,6 +124,11 @@ class LogSettings:
         log takes the place of what is open. What it gives is called when that has been done, before
         anybody is told. It raises `StoreError`.
     :ivar nodes: the others on the same store.
+    :ivar learn_access: sees to it that what a flow gives is known as it was a moment ago at most;
+        where no edit is to be judged by that, as far as the store can be reached. It gives ``None``
+        if so, else a Deferred that fires when it is known, or with a `StoreError`.
+    :ivar shares_turns: whether edits that come in one turn of the reactor share an append where the
+        store answers at once. (`helix.log.pace`)
     """
 
     store: IFlowStore
@@ -132,6 +141,8 @@ class LogSettings:
     made: Callable[[str, str], None] = _tell_nobody
     made_elsewhere: Callable[[str], Awaitable[Callable[[], None]]] = _ask_nobody
     nodes: IOtherNodes = ALONE
+    learn_access: Callable[[str, bool], Deferred[None] | None] = _know_all
+    shares_turns: bool = False
 
 
 @attrs.frozen

@@ -132,6 +132,8 @@ class Submitters:
     :param store: is asked for the newest numbers of new clients, and for resends.
 
     :ivar held_count: how many submissions wait for the store.
+    :ivar knows_all: whether the log here has all that was written through this store; not while
+        nobody knows what became of an append.
     """
 
     __slots__ = (
@@ -143,17 +145,19 @@ class Submitters:
         "_orphans",
         "_store",
         "held_count",
+        "knows_all",
     )
 
     def __init__(self, log: LiveLog, store: IFlowStore) -> None:
         self._log = log
         self._store = store
         self._clients: dict[str, Submitter] = {}
-        self._orphans: set[str] = set()
+        self._orphans: dict[str, None] = {}  # an empty set takes three times as much
         self._at_hand: dict[tuple[str | None, int | None], Entry] = {}
         self._at_hand_of: tuple[str, int] | None = None
         self._numbers = count()
         self.held_count = 0
+        self.knows_all = True
 
     async def introduce(self, client_id: str) -> None:
         """
@@ -165,7 +169,10 @@ class Submitters:
         while True:
             epoch, version = log.epoch, log.version
             # Also where the client is known: it may have been at another node meanwhile.
-            newest = await self._newest_op(client_id)
+            if self.knows_all and self._store.is_sole_writer and log.recent(0) is not None:
+                newest = max(_op_ids(log.at_hand, client_id), default=NONE_YET)
+            else:
+                newest = await self._newest_op(client_id)
             # Another node may still have taken in what the client sent there.
             since = log.recent(version) if log.epoch == epoch else None
             if since is not None:
@@ -180,7 +187,7 @@ class Submitters:
         client = self._clients[client_id]
         client.members -= 1
         if not client.members:
-            self._orphans.add(client_id)
+            self._orphans[client_id] = None
 
     def forget_orphans(self) -> None:
         """Forget clients without members. None of their submissions may be under way."""
@@ -209,7 +216,7 @@ class Submitters:
         client = self._clients.get(client_id)
         if client is None:
             client = self._clients[client_id] = Submitter()
-            self._orphans.add(client_id)
+            self._orphans[client_id] = None
         pending = client.under_way.get(op_id)
         if pending is None:
             pending = Pending(submission, client, next(self._numbers))
@@ -347,6 +354,7 @@ class Submitters:
 
     def doubt(self, submissions: Iterable[Pending]) -> None:
         """The log holds one of these unexpectedly: `ask_again` finds out which."""
+        self.knows_all = False
         for pending in submissions:
             pending.absent_from = None
             if pending.submitter is not None:
@@ -372,6 +380,7 @@ class Submitters:
             client = self._clients[client_id]
             client.newest = max(client.newest, newest)
             client.doubted = False
+        self.knows_all = True
 
     async def _newest_op(self, client_id: str) -> int:
         """The largest ``op_id`` of a client in the log; `NONE_YET` when there is none."""

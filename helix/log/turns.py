@@ -54,7 +54,7 @@ class Turns:
     def __init__(self, clock: IReactorTime, node: str) -> None:
         self._clock = clock
         self._node = node
-        self._random = Random(node)
+        self._random: Random | None = None  # takes 3 KB, and few flows ever need it
         self._writers: dict[str, float] | None = None  # the others, and when they were heard
         self._contended_at: float | None = None
         self._last = ""
@@ -100,6 +100,8 @@ class Turns:
         now = self._contended_at = self._clock.seconds()
         if self._node and not self._writers and in_a_row > 1:
             # Nobody says who has the turn.
+            if self._random is None:
+                self._random = Random(self._node)
             most = self._slot * 2 ** min(in_a_row - 1, _DOUBLED)
             self._last, self._last_at = "", now + self._random.uniform(0.0, most)
 
