@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from helix.records import StoreUsage
 from helix.telemetry.events import Telemetry, Values
@@ -85,6 +87,26 @@ _COUNTERS: Iterable[tuple[str, str, str, str | None]] = (
 )
 
 
+class _Tally(Collector):
+    """
+    A counter without labels that is a plain number until it is read: an edit counts in several.
+
+    :ivar total: what was counted.
+    """
+
+    def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
+        self.total = 0.0
+        self._name = name
+        self._text = text
+        registry.register(self)
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Prometheus' call."""
+        yield CounterMetricFamily(self._name, self._text, value=self.total)
+
+    describe = collect  # so that the registry knows its names
+
+
 class Metrics:
     """
     Counts telemetry events.
@@ -111,7 +133,6 @@ class Metrics:
         queued = self._gauge("queued_bytes", "Bytes that wait for clients to take them.")
         queued.set_function(queued_bytes)
         self._usage = usage or StoreUsage()
-        self._refusals_told = 0
         self._watch_store()
         telemetry.subscribe("helix.connection.opened", lambda *_: self._connections.inc())
         telemetry.subscribe("helix.connection.closed", lambda *_: self._connections.dec())
@@ -149,13 +170,11 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        refused = self._usage.refused
-        self._refusals.inc(refused - self._refusals_told)
-        self._refusals_told = refused
+        self._refusals.total = self._usage.refused
         return generate_latest(self._registry)
 
-    def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
-        return Counter(f"helix_{name}", text, list(labels), registry=self._registry)
+    def _counter(self, name: str, text: str) -> _Tally:
+        return _Tally(f"helix_{name}", text, self._registry)
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"helix_{name}", text, registry=self._registry)
@@ -171,10 +190,14 @@ class Metrics:
         self, telemetry: Telemetry, event: str, name: str, text: str, label: str | None
     ) -> None:
         if label is None:
-            counter = self._counter(name, text)
-            telemetry.subscribe(event, lambda *_: counter.inc())
+            tally = self._counter(name, text)
+
+            def count(*_: object) -> None:
+                tally.total += 1
+
+            telemetry.subscribe(event, count)
         else:
-            labelled = self._counter(name, text, [label])
+            labelled = Counter(f"helix_{name}", text, [label], registry=self._registry)
             telemetry.subscribe(event, lambda _, __, data: labelled.labels(data[label]).inc())
 
     def _broker_changed(self, _: str, measurements: Values, __: Values) -> None:
@@ -184,19 +207,19 @@ class Metrics:
         self._nodes.set(measurements["nodes"])  # type: ignore[arg-type]  # a number
 
     def _delivered(self, _: str, measurements: Values, __: Values) -> None:
-        self._broadcasts.inc(measurements["broadcasts"])  # type: ignore[arg-type]  # numbers all
-        self._deliveries.inc(measurements["deliveries"])  # type: ignore[arg-type]  # as above
-        self._bytes.inc(measurements["bytes"])  # type: ignore[arg-type]  # as above
+        self._broadcasts.total += measurements["broadcasts"]  # type: ignore[operator]  # numbers all
+        self._deliveries.total += measurements["deliveries"]  # type: ignore[operator]  # as above
+        self._bytes.total += measurements["bytes"]  # type: ignore[operator]  # as above
 
     def _appended(self, _: str, measurements: Values, __: Values) -> None:
-        self._entries.inc(measurements["entries"])  # type: ignore[arg-type]  # a number
+        self._entries.total += measurements["entries"]  # type: ignore[operator]  # a number
 
     def _presence_told(self, _: str, measurements: Values, __: Values) -> None:
-        self._presence.inc(measurements["changes"])  # type: ignore[arg-type]  # a number
+        self._presence.total += measurements["changes"]  # type: ignore[operator]  # a number
 
     def _cursors_told(self, _: str, measurements: Values, __: Values) -> None:
-        self._moves.inc(measurements["moves"])  # type: ignore[arg-type]  # numbers both
-        self._cursors.inc(measurements["cursors"])  # type: ignore[arg-type]  # as above
+        self._moves.total += measurements["moves"]  # type: ignore[operator]  # numbers both
+        self._cursors.total += measurements["cursors"]  # type: ignore[operator]  # as above
 
     def _turned(self, _: str, measurements: Values, __: Values) -> None:
         self._lag.observe(measurements["lag"])  # type: ignore[arg-type]  # as above

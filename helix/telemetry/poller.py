@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from select import EPOLLIN
 from time import perf_counter
 from typing import Any
 
@@ -31,32 +32,72 @@ class BoundedPoller:
 
     The kernel puts reported descriptors behind the others. Those for which there was no time are
     the first when they are reported again. So each gets its turn.
+
+    :ivar turns: how many turns of the reactor have begun: each when the wait before it ends.
     """
 
     def __init__(self, poller: Any) -> None:
         self._poller = poller
-        self._turn = 0
+        self.turns = 0
+        self._began: float | None = None
+        self._longest = 0.0
         self._passed_over: dict[int, int] = {}
+        self._readers: dict[int, Callable[[], bool]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._poller, name)
 
     def poll(self, timeout: float, maxevents: int) -> Iterator[tuple[int, int]]:
         """Twisted's call: wait, and tell which descriptors are ready for what."""
+        self._measure()
+        self._began = None
         events = self._poller.poll(timeout, min(maxevents, MAX_EVENTS))
-        self._turn += 1
+        self.turns += 1
+        self._began = began = perf_counter()
         if self._passed_over:
-            events.sort(key=lambda event: self._passed_over.get(event[0], self._turn))
-        return self._while_there_is_time(events)
+            events.sort(key=lambda event: self._passed_over.get(event[0], self.turns))
+        return self._while_there_is_time(events, began + MAX_SECONDS)
 
-    def _while_there_is_time(self, events: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        end = perf_counter() + MAX_SECONDS
+    def read_by(self, descriptor: int, read: Callable[[], bool]) -> None:
+        """
+        Let what arrives at a descriptor be read without the reactor, whose way there takes longer
+        than many a read. Until `forget`.
+
+        :param read: reads, and never raises; it returns ``False`` to leave that to the reactor.
+        """
+        self._readers[descriptor] = read
+
+    def forget(self, descriptor: int) -> None:
+        """Undo `read_by`, before the descriptor may become another's."""
+        self._readers.pop(descriptor, None)
+
+    def take_longest(self) -> float:
+        """
+        Give for how many seconds a turn has lasted at most since this was asked last. Of the turn
+        under way, what follows counts next time.
+        """
+        self._measure()
+        longest, self._longest = self._longest, 0.0
+        return longest
+
+    def _measure(self) -> None:
+        if self._began is not None:
+            now = perf_counter()
+            self._longest = max(self._longest, now - self._began)
+            self._began = now
+
+    def _while_there_is_time(
+        self, events: list[tuple[int, int]], end: float
+    ) -> Iterator[tuple[int, int]]:
         for told, event in enumerate(events, 1):
-            self._passed_over.pop(event[0], None)
-            yield event
+            descriptor, ready = event
+            self._passed_over.pop(descriptor, None)
+            read = self._readers.get(descriptor) if ready == EPOLLIN else None
+            if read is None or not read():
+                yield event
             if perf_counter() > end:
                 for descriptor, _ in events[told:]:
-                    self._passed_over.setdefault(descriptor, self._turn)
+                    self._passed_over.setdefault(descriptor, self.turns)
                 return
         if len(events) < MAX_EVENTS:
             self._passed_over.clear()
@@ -72,6 +113,12 @@ def bound_turns(reactor: object) -> None:
     """
     if isinstance(reactor, EPollReactor) and not isinstance(reactor._poller, BoundedPoller):
         reactor._poller = BoundedPoller(reactor._poller)
+
+
+def turns_of(reactor: object) -> BoundedPoller | None:
+    """Give what counts a reactor's turns, if `bound_turns` could limit them."""
+    poller = getattr(reactor, "_poller", None)
+    return poller if isinstance(poller, BoundedPoller) else None
 
 
 def bound_accepts(port: IListeningPort, most: int = MAX_ACCEPTS) -> None:

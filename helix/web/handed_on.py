@@ -47,8 +47,14 @@ Seconds in which a question must be answered: a poll waits for 10, and who took 
 have to wait as long for the answer to a POST. For so long a piece waits to be asked for, too.
 """
 
+TAKEN_BACK_SECONDS = 1.0
+"""In which what waits at other nodes must be taken back when this one ends."""
+
+WRITING_SECONDS = 0.05
+"""After which the answers to what was taken back have been written."""
+
 _NULL = b"null"
-"""There is nothing to say; of a poll: its client is gone, and the session has lost nothing."""
+"""There is nothing to say; of a poll: it was taken back, and the session has lost nothing."""
 
 
 class Sessions(Protocol):
@@ -70,7 +76,7 @@ class Sessions(Protocol):
 
 
 class _Poll(msgspec.Struct, gc=False):
-    """``poll``, and ``poll_lost``: the client is gone."""
+    """``poll``, and ``poll_lost``: the client is gone, or the node at which it waits will be."""
 
     token: str
     id: str
@@ -161,6 +167,8 @@ class HandedOn:
         self._numbers = count(1)
         self._polls: dict[str, _PollOfAnother] = {}
         self._held: dict[str, _Held] = {}
+        self._waiting: dict[bytes, str] = {}  # polls of this node's clients, and who is to answer
+        self._all_back: Deferred[None] | None = None
         self._bucket = TokenBucket(BYTES_PER_SECOND, BURST_BYTES, clock.seconds())
         asking.responds["poll"] = self._polled
         asking.responds["poll_rest"] = self._asked_for_rest
@@ -174,8 +182,25 @@ class HandedOn:
 
     def poll(self, node: str, token: str, poll: HttpPoll) -> None:
         """Let ``node`` answer a poll of a session that it has."""
+        if self._all_back is not None:
+            poll.answer(answer_body(204, token))
+            return
         handed = Deferred.fromCoroutine(self._hand_poll(node, token, poll))
         handed.addErrback(lambda failure: self._log.failure("A poll was not handed on", failure))
+
+    async def take_back(self) -> None:
+        """
+        Let no poll wait here any more, since this node ends: its client polls again, elsewhere, and
+        its session loses nothing. Done `WRITING_SECONDS` after all are answered, which takes
+        `TAKEN_BACK_SECONDS` at most.
+        """
+        self._all_back = Deferred()
+        for asked, node in list(self._waiting.items()):
+            self._asking.ask_one(node, "poll_lost", asked)
+        if self._waiting:
+            await self._all_back.addTimeout(TAKEN_BACK_SECONDS, self._clock, lambda *_: None)
+            # The reactor writes an answer in a later turn, and cuts all connections when it ends.
+            await deferLater(self._clock, WRITING_SECONDS)
 
     def publish(
         self, node: str, token: str, content_type: str, body: bytes, answer: Callable[[int], object]
@@ -190,14 +215,26 @@ class HandedOn:
     async def _hand_poll(self, node: str, token: str, poll: HttpPoll) -> None:
         asked = encode_json(_Poll(token, self._new_id()))
         poll.when_lost(lambda: self._asking.ask_one(node, "poll_lost", asked))
-        first = await self._asking.ask_one(node, "poll", asked, PATIENCE)
-        if first == _NULL:
-            return
-        body = None if first is None else await self._fetch(node, asked, first)
-        if not poll.is_lost:
-            poll.answer(answer_body(500) if body is None else body)
-        if poll.is_lost or body is None:
+        self._waiting[asked] = node
+        try:
+            first = await self._asking.ask_one(node, "poll", asked, PATIENCE)
+            body: Iterable[Data] | None
+            if first == _NULL:
+                body = answer_body(204, token)
+            else:
+                body = None if first is None else await self._fetch(node, asked, first)
+            if not poll.is_lost:
+                poll.answer(answer_body(500) if body is None else body)
+        finally:
+            self._came_back(asked)
+        if first != _NULL and (poll.is_lost or body is None):
             await self._asking.ask_one(node, "poll_end", encode_json(_End(token)))
+
+    def _came_back(self, asked: bytes) -> None:
+        """A poll doesn't wait any more."""
+        del self._waiting[asked]
+        if self._all_back is not None and not self._waiting and not self._all_back.called:
+            self._all_back.callback(None)
 
     async def _fetch(self, node: str, asked: bytes, first: bytes) -> list[bytes] | None:
         """

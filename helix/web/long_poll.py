@@ -55,6 +55,12 @@ TOKEN_PREFIX = "longpoll."
 NODE_END = "."
 """Ends the id of the node, in the token of a session, that has the session."""
 
+COUNT_BEGIN = "~"
+"""
+Begins, in the token of an answer, the number of the answers with messages so far. So the next poll
+tells whether the last one came, also if a proxy has repeated it at another node.
+"""
+
 _log: Final = Logger(namespace="helix.web")
 
 
@@ -64,6 +70,11 @@ def _frame(text: bytes) -> bytes:
 
 def _frame_pieces(pieces: Sequence[Data]) -> list[Data]:
     return [*pieces, END]
+
+
+def _session_of(token: str) -> str:
+    """The token of a session, as it began."""
+    return token.partition(COUNT_BEGIN)[0]
 
 
 ENCODINGS: dict[type[Serializer], Encoding] = {
@@ -140,11 +151,17 @@ class PollingClient:
             self._mailbox, self.close, admission.budget, admission.principal
         )
         self._is_closing = self._is_gone = False
+        self._answers = 0
         self._resting: IDelayedCall | None = None
         self._poll: Poll | None = None
         self._answering: IDelayedCall | None = None
         self._poll_timer: IDelayedCall | None = None
         self._expiry = self._expire_in(SESSION_TIMEOUT)
+
+    @property
+    def next_token(self) -> str:
+        """The token of the next poll of who has had all answers."""
+        return f"{self.token}{COUNT_BEGIN}{self._answers}" if self._answers else self.token
 
     @property
     def lagging(self) -> bool:
@@ -178,10 +195,10 @@ class PollingClient:
 
     def poll(self, poll: Poll) -> None:
         """Answer ``poll`` with what there is, or as soon as there is something."""
+        self.connection.touch()
         if self._is_closing:
             poll.answer(answer_body(500))
             return
-        self.connection.touch()
         self._outlive(SESSION_TIMEOUT + POLL_TIMEOUT)
         self._answer(204)
         self._poll = poll
@@ -270,7 +287,8 @@ class PollingClient:
             timer.cancel()
         if poll is not None:
             self._outlive(SESSION_TIMEOUT)
-            poll.answer(answer_body(status, self.token, messages))
+            self._answers += bool(messages)
+            poll.answer(answer_body(status, self.next_token, messages))
 
     def _poll_lost(self, poll: Poll) -> None:
         """The client hung up; it may poll again."""
@@ -330,9 +348,14 @@ class LongPollResource(Resource):
         if asking is not None:
             self._elsewhere = HandedOn(asking, connections.clock, self)
 
+    async def take_back(self) -> None:
+        """Answer the polls of other nodes' sessions, as `HandedOn.take_back`: this node ends."""
+        if self._elsewhere is not None:
+            await self._elsewhere.take_back()
+
     def expire(self, token: str) -> None:
         """End a session that has not been polled for a long time."""
-        client = self._sessions.get(token)
+        client = self._sessions.get(_session_of(token))
         if client is not None:
             client.abort()
 
@@ -344,10 +367,13 @@ class LongPollResource(Resource):
     # Sessions
 
     def has(self, token: str) -> bool:
-        return token in self._sessions
+        return _session_of(token) in self._sessions
 
     def poll(self, token: str, poll: Poll) -> None:
-        client = self._sessions.get(token)
+        client = self._sessions.get(_session_of(token))
+        if client is not None and COUNT_BEGIN in token and token != client.next_token:
+            client.abort()  # the last messages were lost on their way
+            client = None
         if client is None:
             # Not 410, as Phoenix has it: phoenix.js up to 1.7 takes that for an open connection
             # and never joins its channels again. 500 makes every version start anew.
@@ -359,7 +385,7 @@ class LongPollResource(Resource):
     def publish(
         self, token: str, content_type: str, body: bytes, answer: Callable[[int], object]
     ) -> None:
-        client = self._sessions.get(token)
+        client = self._sessions.get(_session_of(token))
         if client is None:
             answer(410)
             return
@@ -419,7 +445,7 @@ class LongPollResource(Resource):
         token = self._session_token(request)
         if token is not None and self._node_of(token) is not None:
             self._admission.visitors.check_message(request)
-        elif token not in self._sessions:
+        elif token is None or not self.has(token):
             self._admission.visitors.check_request(request)
 
     @staticmethod
@@ -442,7 +468,7 @@ class LongPollResource(Resource):
 
     def _node_of(self, token: str) -> str | None:
         """The other node that has a session; ``None`` if that is none that can be asked."""
-        if token in self._sessions or self._elsewhere is None:
+        if self.has(token) or self._elsewhere is None:
             return None
         node = token.removeprefix(TOKEN_PREFIX).partition(NODE_END)[0]
         return node if self._elsewhere.reaches(node) else None

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from hashlib import sha1
 from typing import Any
 
 import txaio
 from autobahn.twisted.websocket import WebSocketServerProtocol
-from autobahn.websocket.protocol import WebSocketProtocol
+from autobahn.websocket.protocol import TrafficStats, WebSocketProtocol
 from autobahn.websocket.types import ConnectionRequest
+from autobahn.websocket.utf8validator import Utf8Validator
 from autobahn.websocket.xormasker import create_xor_masker
 from twisted.internet.interfaces import IDelayedCall, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Server as TCPServer
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from helix.channels.connection import Connection
@@ -22,6 +27,7 @@ from helix.delivery.outlet import Flow, Outlet
 from helix.delivery.protocol import HEAD_BYTES, TAIL_BYTES
 from helix.delivery.streams import DirectOutlet, TransportOutlet
 from helix.errors import CloseCode
+from helix.telemetry.poller import turns_of
 from helix.web.admission import Admitted
 
 _HANDSHAKE_STATE = (
@@ -33,6 +39,9 @@ _HANDSHAKE_STATE = (
     "http_status_line",
     "trackedTimings",
 )
+
+_AT_REST = (type(None), bool, int, str, bytes)
+"""Types of what all connections can share."""
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What RFC 6455, 4.2.2 has appended to a client's key."""
@@ -85,6 +94,11 @@ def unmask(mask: bytes, data: bytes) -> bytes:
     return masked.to_bytes(size, "little")
 
 
+def _made_late(make: Callable[[], Any]) -> Any:
+    """An attribute that is made when it is first asked for."""
+    return cached_property(lambda _: make())
+
+
 def _is_utf8(text: bytes) -> bool:
     if text.isascii():
         return True
@@ -93,6 +107,24 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def opened_state(kind: type[SocketProtocol], factory: Any) -> Mapping[str, object]:
+    """
+    What Autobahn's code finds in a WebSocket that is open, as attributes of the class.
+
+    It sets some fifty on each connection, of which most never change: 2 KB and a dictionary of
+    its own for each.
+
+    :param kind: holds the options already.
+    """
+    first = kind.__new__(kind)
+    first.factory = factory
+    first.openHandshakeTimeout = 0  # no timer for this one
+    WebSocketProtocol._connectionMade(first)
+    del first.openHandshakeTimeout
+    state = {name: value for name, value in vars(first).items() if type(value) in _AT_REST}
+    return {**state, "state": kind.STATE_OPEN, "inside_message": False, "current_frame": None}
 
 
 class SocketProtocol(WebSocketServerProtocol):
@@ -107,9 +139,11 @@ class SocketProtocol(WebSocketServerProtocol):
 
     # A peer's mistake is no news: Autobahn tells of each as a warning.
     log = txaio.make_logger(level="error")  # type: ignore[attr-defined]  # comes with a framework
+    _own_log = Logger(namespace="helix.websocket")
 
     transport: Any  # the interfaces of a stream transport, all at once
     current_frame: Any
+    openHandshakeTimeout: float
     current_frame_masker: Any
     maxFramePayloadSize: int
     maxMessagePayloadSize: int
@@ -125,29 +159,34 @@ class SocketProtocol(WebSocketServerProtocol):
     _unlooked = 0
     _turn_ends = 0.0
     _resting: IDelayedCall | None = None
+    _descriptor = -1  # unless it is read straight from the poller
+
+    # Few connections ever need these of Autobahn's, and they take 2 KB.
+    is_open = _made_late(txaio.create_future)  # type: ignore[attr-defined]  # as above
+    is_closed = _made_late(txaio.create_future)  # type: ignore[attr-defined]  # as above
+    trafficStats = _made_late(TrafficStats)
+    send_queue = _made_late(deque)
+    utf8validator = _made_late(Utf8Validator)
 
     def __init__(self, admission: Admitted) -> None:
-        super().__init__()
+        # Autobahn's sets nothing else than the above, and what events there are.
         self.admission = admission
         self.address = admission.address
 
     def open(self, transport: Any, key: bytes) -> None:
         """
         Open on the transport of a client whose handshake was read, and accepted without extensions.
+        The class has the state in which it begins. (`opened_state`)
 
         :param key: its ``Sec-WebSocket-Key``.
         """
-        self.openHandshakeTimeout = 0
         self.transport = transport
         self.connected = 1
-        WebSocketProtocol._connectionMade(self)
         self._set_no_delay()
         accept = b64encode(sha1(key + _MAGIC, usedforsecurity=False).digest())
         protocol = self.admission.subprotocol
         chosen = b"" if protocol is None else b"Sec-WebSocket-Protocol: %b\r\n" % protocol.encode()
         transport.write(_SWITCHING % (chosen, accept))
-        self.state = self.STATE_OPEN
-        self.inside_message, self.current_frame = False, None
         transport.resumeProducing()
         self._opened()
 
@@ -180,13 +219,40 @@ class SocketProtocol(WebSocketServerProtocol):
             # No more than a frame is ever inflated.
             self.maxFramePayloadSize = self.maxMessagePayloadSize = self.factory.max_frame_bytes
         self.factory.clients.add(self)
+        poller = turns_of(getattr(self.transport, "reactor", None))
+        if poller is not None and isinstance(self.outlet, DirectOutlet):
+            self._descriptor = self.transport.fileno()
+            poller.read_by(self._descriptor, self._read)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._descriptor >= 0:
+            self._forget_descriptor()
         # What is between makes texts for the log that nobody sees.
         WebSocketProtocol._connectionLost(self, reason)  # type: ignore[arg-type]  # as the rest does
         self._end_rest()
         # These hold the protocol as their results: garbage in circles is collected late.
         self.is_open = self.is_closed = None
+
+    def _forget_descriptor(self) -> None:
+        poller = turns_of(self.transport.reactor)
+        if poller is not None:
+            poller.forget(self._descriptor)
+        self._descriptor = -1
+
+    def _read(self) -> bool:
+        """The poller's call: take what has arrived, as the transport does in more steps."""
+        try:
+            data = self.transport.socket.recv(self.transport.bufferSize)
+        except OSError:
+            return False
+        if not data:
+            return False  # the transport sees it again
+        try:
+            self.dataReceived(data)
+        except Exception:
+            self._own_log.failure("What a client sent could not be read")
+            self.transport.connectionLost(Failure())
+        return True
 
     def dataReceived(self, data: bytes) -> None:
         outlet = self.outlet

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -206,6 +207,20 @@ def test_sec10_text_holds_nothing_for_a_terminal_to_act_upon() -> None:
              "log_level": LogLevel.info, "log_namespace": "helix"}  # fmt: skip
     make_observer(output, "text")(event)
     assert output.getvalue().endswith("a\\x1b[2Jb\\r\\x9bc\\x00\n\tforged\n")
+
+
+@pytest.mark.parametrize("worker", [None, 3])
+@pytest.mark.parametrize("more", [{}, {"log_system": "-"}])
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_ops8_lines_of_telemetry_look_like_all_others(
+    log_format: str, more: dict[str, Any], worker: int | None
+) -> None:
+    event = {"log_format": "{line}", "line": "a=\u00e9\x1b[2J\nb", "log_time": 1_700_000_000.9,
+             "log_level": LogLevel.info, "log_namespace": "helix.telemetry", **more}  # fmt: skip
+    plain, ready = StringIO(), StringIO()
+    make_observer(plain, log_format, worker)(event)
+    make_observer(ready, log_format, worker)({**event, "helix_fields": {}})
+    assert ready.getvalue() == plain.getvalue() != ""
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from socket import IPPROTO_TCP, TCP_NOTSENT_LOWAT, create_connection, socketpair
+from time import monotonic, sleep
 
 import pytest
 from twisted.internet.abstract import FileDescriptor
@@ -18,7 +19,7 @@ from twisted.internet.tcp import Port
 
 from helix.endpoints import complete
 from helix.listening import BACKLOG, ListenService
-from helix.telemetry.events import Telemetry
+from helix.telemetry.events import Telemetry, Values
 from helix.telemetry.metrics import Metrics
 from helix.telemetry.poller import (
     MAX_ACCEPTS,
@@ -26,8 +27,9 @@ from helix.telemetry.poller import (
     MAX_SECONDS,
     MAX_UNSENT_BYTES,
     bound_turns,
+    turns_of,
 )
-from helix.telemetry.watchdog import INTERVAL, WINDOW, WatchdogService
+from helix.telemetry.watchdog import INTERVAL, LOOKS_OF_A_REST, WINDOW, WatchdogService
 from tests.support.world import World
 
 
@@ -106,6 +108,74 @@ def test_ops10_clock_that_is_set_is_no_lag(watched: Watched) -> None:
     watched.set_clock(3600)
     watched.run(1)
     assert watched.sample("max_seconds") < INTERVAL
+
+
+class Idle:
+    """A daemon's reactor with its watchdog and nothing else to do, and what it tells."""
+
+    def __init__(self) -> None:
+        self.reactor = EPollReactor()
+        bound_turns(self.reactor)
+        turns = turns_of(self.reactor)
+        assert turns is not None
+        self.turns = turns
+        self.lags: list[float] = []
+        telemetry = Telemetry()
+        telemetry.subscribe("helix.reactor.turned", self._turned)
+        self.watchdog = WatchdogService(self.reactor, telemetry, turns=turns)
+        self.watchdog.startService()
+
+    def _turned(self, _: str, measurements: Values, __: Values) -> None:
+        lag = measurements["lag"]
+        assert isinstance(lag, float)
+        self.lags.append(lag)
+
+    def run(self, seconds: float) -> int:
+        """:return: in how many turns."""
+        before, end = self.turns.turns, monotonic() + seconds
+        while monotonic() < end:
+            self.reactor.runUntilCurrent()
+            self.reactor.doIteration(self.reactor.timeout())
+        return self.turns.turns - before
+
+
+@pytest.fixture
+def idle() -> Iterator[Idle]:
+    idle = Idle()
+    idle.run(0.1)
+    idle.lags.clear()
+    yield idle
+    idle.watchdog.stopService()
+    idle.reactor.removeAll()
+
+
+def test_ops10_reactor_with_nothing_to_do_is_looked_at_seldom(idle: Idle) -> None:
+    began = monotonic()
+    assert idle.run(1) < 20
+    due = (monotonic() - began) / INTERVAL
+    assert due / 2 < len(idle.lags) <= due + LOOKS_OF_A_REST, "the looks left out are counted"
+
+
+def test_ops10_what_blocks_a_reactor_that_rested_is_counted(idle: Idle) -> None:
+    """Wherever it begins and ends between two looks."""
+    for wait in (0.01, 0.03, 0.05, 0.07, 0.09):
+        idle.lags.clear()
+        idle.reactor.callLater(wait, sleep, 0.04)
+        idle.run(0.25)
+        assert max(idle.lags) >= 0.04 - INTERVAL, wait
+
+
+def test_ops10_reactor_that_has_something_to_do_is_looked_at_often(idle: Idle) -> None:
+    def turn() -> None:
+        idle.reactor.callLater(0.002, turn)
+
+    turn()
+    idle.run(0.2)
+    idle.lags.clear()
+    began = monotonic()
+    idle.run(0.5)
+    measured = sum(lag > 0 for lag in idle.lags)
+    assert measured > (monotonic() - began) / INTERVAL / 4
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from helix.web.handed_on import (
     FIRST_BYTES,
     PATIENCE,
     PIECE_BYTES,
+    TAKEN_BACK_SECONDS,
+    WRITING_SECONDS,
 )
 from helix.web.long_poll import MAX_LINES, POLL_TIMEOUT, SESSION_TIMEOUT, PollingClient
 from tests.support.bus import Bus
@@ -85,6 +87,13 @@ class Two:
         self.settle()
         return connection
 
+    def poll_with_messages(self, node: int, ref: int) -> str:
+        """Poll, and have it answered with messages; the token that the answer gives."""
+        poll = self.poll(node)
+        self.post(node, ping(ref))
+        token: str = poll.answer.json["token"]
+        return token
+
     def asked(self, what: str) -> int:
         """How often nodes asked each other something."""
         said = [decode(message)[2] for _, message in self.bus.sent]
@@ -119,7 +128,7 @@ def test_nod70_polls_and_posts_may_go_to_any_node(two: Two) -> None:
         posted = two.post((number + number // 2) % 2, ping(number), ping(100 + number))
         assert posted.answer.json == {"status": 200}
         assert [message[1] for message in messages(poll.answer)] == [f"{number}", f"{100 + number}"]
-        assert poll.answer.json["token"] == two.member.token
+        assert poll.answer.json["token"] == f"{two.member.token}~{number + 2}"
     assert two.asked("poll") == two.asked("post") == 3
     assert len(two.nodes[0].clients) == 1
     assert len(two.nodes[1].clients) == 0
@@ -130,7 +139,7 @@ def test_nod70_a_poll_elsewhere_waits_as_long(two: Two) -> None:
     two.advance(POLL_TIMEOUT - 0.5)
     assert not poll.answers
     two.advance(0.5)
-    assert poll.answer.json == {"status": 204, "token": two.member.token}
+    assert poll.answer.json == {"status": 204, "token": f"{two.member.token}~1"}
 
 
 def test_nod70_the_poll_of_one_node_takes_the_place_of_that_of_another(two: Two) -> None:
@@ -312,7 +321,114 @@ def test_nod71_a_session_that_is_sent_away_says_so_elsewhere(two: Two) -> None:
     poll = two.poll(1)
     Deferred.fromCoroutine(two.nodes[0].clients.drain())
     two.advance(1)
-    assert poll.answer.json == {"status": 500, "token": two.member.token}
+    assert poll.answer.json == {"status": 500, "token": f"{two.member.token}~1"}
+
+
+# NOD137: answers that are lost
+
+
+@pytest.mark.parametrize("nodes", [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_nod137_a_client_whose_answer_was_lost_begins_anew(
+    two: Two, nodes: tuple[int, int]
+) -> None:
+    """A proxy has repeated its poll: the node that had answered it died, or the line was cut."""
+    first, second = nodes
+    two.member.token = two.poll_with_messages(first, 1)  # came
+    two.poll_with_messages(first, 2)  # is lost
+    again = two.poll(second)
+    assert again.answer.json == {"status": 500}
+    assert len(two.nodes[0].clients) == 0
+
+
+@pytest.mark.parametrize("node", [0, 1])
+def test_nod137_one_that_has_had_all_goes_on(two: Two, node: int) -> None:
+    """Also where polls take each other's place, or wait for nothing; and posts may be late."""
+    for number in range(3):
+        token = two.poll_with_messages(node, number)
+        late = two.post(node, ping(10 + number))
+        assert late.answer.json == {"status": 200}
+        two.member.token = token
+        assert len(messages(two.poll(node).answer)) == 1
+        two.member.token = token = f"{token.partition('~')[0]}~{2 * number + 3}"
+        polls = [two.poll(node), two.poll(1 - node)]
+        assert polls[0].answer.json == {"status": 204, "token": token}
+        two.advance(POLL_TIMEOUT)
+        assert polls[1].answer.json == {"status": 204, "token": token}
+
+
+def test_nod137_who_keeps_the_first_token_is_not_checked(two: Two) -> None:
+    for number in range(3):
+        two.poll_with_messages(1, number)
+    assert len(two.nodes[0].clients) == 1
+
+
+# NOD135: the node at which polls wait ends
+
+
+def take_back(two: Two) -> Deferred[None]:
+    """The second node ends."""
+    return Deferred.fromCoroutine(two.nodes[1].polls.take_back())
+
+
+def test_nod135_polls_that_wait_at_a_node_that_ends_come_again(two: Two) -> None:
+    poll = two.poll(1)
+    over = take_back(two)
+    two.settle()
+    assert over.called
+    assert poll.answer.json == {"status": 204, "token": two.member.token}
+    two.post(0, ping(1))
+    assert [message[1] for message in messages(two.poll(0).answer)] == ["1"]
+    late = two.poll(1)
+    assert late.answer.json == {"status": 204, "token": two.member.token}
+
+
+def test_nod135_a_node_goes_on_to_end_once_the_answers_are_written(two: Two) -> None:
+    """The reactor writes an answer in a later turn, and nothing more once the node has ended."""
+    poll = two.poll(1)
+    over = take_back(two)
+    for _ in range(1000):
+        if poll.answers:
+            break
+        for node in two.nodes:
+            node.clock.advance(0.001)
+    assert poll.answer.json == {"status": 204, "token": two.member.token}
+    assert not over.called
+    two.nodes[1].clock.advance(WRITING_SECONDS)
+    assert over.called
+
+
+def test_nod135_a_node_at_which_no_poll_of_another_waits_ends_at_once(two: Two) -> None:
+    two.poll(0)
+    assert take_back(two).called
+
+
+@pytest.mark.parametrize("size", [1, 3 * PIECE_BYTES])
+def test_nod135_what_was_sent_at_that_moment_comes(two: Two, size: int) -> None:
+    poll = two.poll(1)
+    two.nodes[0].connect().request(
+        "POST",
+        f"/socket/longpoll?{two.member.query}",
+        [TYPE],
+        json.dumps(change(1, "x" * size)).encode(),
+    )
+    two.nodes[0].settle()
+    over = take_back(two)
+    assert not over.called
+    two.pass_until(lambda: over.called)
+    assert {message[3] for message in messages(poll.answer)} == {"phx_reply", "flow_update"}
+    assert not two.poll(0).answers
+
+
+def test_nod135_what_is_not_given_back_holds_up_no_end(two: Two) -> None:
+    poll = two.poll(1)
+    del two.nodes[0].nodes._telling.asking.responds["poll_lost"]  # type: ignore[union-attr]
+    over = take_back(two)
+    two.advance(TAKEN_BACK_SECONDS)
+    assert over.called
+    assert not poll.answers
+    two.nodes[1].nodes.stopService()  # type: ignore[union-attr]
+    two.settle()
+    assert poll.answer.json == {"status": 500}
 
 
 def test_nod71_a_question_that_comes_twice_is_taken_once(two: Two) -> None:

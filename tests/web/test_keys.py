@@ -10,12 +10,13 @@ from typing import Any
 import attrs
 import jsonschema_rs
 import pytest
+from twisted.internet.defer import fail
 
 from helix.access.roles import Role
 from helix.access.sharing import Audience, FlowAccess, GeneralAccess, Link
 from helix.errors import StoreUnavailable
 from helix.identity import passwords
-from helix.identity.api_keys import audit_creation, make_key
+from helix.identity.api_keys import audit_creation, audit_revocation, make_key
 from helix.identity.guests import GUEST_SECONDS, digest_of
 from helix.identity.passwords import ADDRESS_BURST, hash_password
 from helix.records import AuditEntry
@@ -340,6 +341,30 @@ def test_acc155_a_link_is_exchanged_for_a_guests_token(stack: Guarded) -> None:
         assert doors(stack, wrong) == OUT, wrong
     stack.share(links={})
     assert stack.get("/api/flows/f", bearer(came["token"])).status == 404
+
+
+def test_nod153_a_key_that_comes_after_standing_still_may_have_been_revoked(
+    stack: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, other = stack.made(), stack.made()
+    stack.access.startService()
+    stack.settle()
+    for one in (key, other):
+        assert stack.get("/api/me", bearer(one["key"])).status == 200
+    result_of(stack.store.credentials.remove_key(key["id"], audit_revocation(key["id"], NOW, "")))
+    stack.clock.rightNow += 30
+    asking = stack.connect()
+    asking.request("GET", "/api/me", [bearer(key["key"])])
+    stack.settle()
+    assert asking.answer.status == 401
+    stack.clock.rightNow += 30
+    monkeypatch.setattr(stack.store.access, "changes", lambda *_: fail(StoreUnavailable()))
+    asking = stack.connect()
+    asking.request("GET", "/api/me", [bearer(other["key"])])
+    stack.settle()
+    assert asking.answer.status == 200  # what is known will do
+    assert stack.get("/api/me", bearer(other["key"])).status == 200
+    stack.access.stopService()
 
 
 def test_acc155_a_link_that_an_owner_makes_lets_guests_in_until_it_is_revoked(
