@@ -83,6 +83,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_at_expiry",
         "_began",
         "_budget",
         "_clock",
@@ -151,8 +152,11 @@ class Connection:
     # what the transport calls
 
     def touch(self) -> None:
-        """Note that the client has sent something."""
+        """Note that the client has sent something, before it is read."""
         self.last_seen = self._clock.seconds()
+        expiring = self._expiring
+        if expiring is not None and expiring.getTime() <= self.last_seen:
+            self._expire_late()
 
     def begin(self) -> float:
         """
@@ -179,6 +183,8 @@ class Connection:
     def charge(self, seconds: float, size: int) -> None:
         """Count work that the client caused; its time only where `finish` doesn't count it."""
         if self._began is not None:
+            if not size:
+                return
             seconds = 0.0
         self._budget.owe(seconds, size, self._clock.seconds())
 
@@ -334,6 +340,10 @@ class Connection:
         if waiting is not None and waiting.active():
             waiting.cancel()
 
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        self._at_expiry = then
+        self._expiring = self._clock.callLater(seconds, then)
+
     def _await_expiry(self) -> None:
         """Wait for the end of the principal, and for when the client is to be told of that."""
         self._end_wait()
@@ -341,7 +351,7 @@ class Connection:
         if left is None:
             return
         if left > EXPIRY_WARNING:
-            self._expiring = self._clock.callLater(left - EXPIRY_WARNING, self._expires_soon)
+            self._wait(left - EXPIRY_WARNING, self._expires_soon)
         else:
             self._expires_soon()
 
@@ -354,13 +364,22 @@ class Connection:
             # It was accepted all the same. Whoever comes back with it must not be accepted again,
             # or they would come back at once, over and over.
             left += LEEWAY
-        self._expiring = self._clock.callLater(max(0.0, left), self._expired)
+        self._wait(max(0.0, left), self._expired)
         for port in self._joined_ports():
             self._warn(port)
 
     def _warn(self, port: ChannelPort) -> None:
         """Tell the client when its token is over."""
         port.push("token_expiring", encode_json({"expires_at": self.principal.expires_at}))
+
+    def _expire_late(self) -> None:
+        """
+        The process stood still: it reads what waits in sockets before it looks at its timers. The
+        principal's end comes first.
+        """
+        while (due := self._expiring) is not None and due.getTime() <= self.last_seen:
+            due.cancel()
+            self._at_expiry()
 
     def _expired(self) -> None:
         self._expiring = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import msgspec
@@ -16,6 +16,7 @@ from zope.interface import implementer
 from helix.access.grants import parse_tags
 from helix.access.principal import ANYBODY
 from helix.access.roles import Right
+from helix.at_hand import has_result
 from helix.chain import chain_text, parse_chain
 from helix.channels.access import (
     Standing,
@@ -319,7 +320,7 @@ class DocumentChannel:
         self._service.guard(session, session.awareness.show, self, parse_meta(payload))
         return EMPTY
 
-    def _patch(self, payload: bytes) -> Deferred[bytes]:
+    def _patch(self, payload: bytes) -> bytes | Deferred[bytes]:
         session, standing = self._alive(), self._standing
         text = bytes(payload)
         if is_too_heavy(text, self._limits.max_patch_bytes // BYTES_PER_UNIT):
@@ -361,7 +362,10 @@ class DocumentChannel:
             charge=self.charge,
             deletes=deleted_nodes(patch),
         )
-        return self._service.guard(session, session.submit, submission).addCallbacks(
+        submitted = self._service.guard(session, session.submit, submission)
+        if has_result(submitted):
+            return self._accepted(cast(Accepted, submitted.result), given.op_id, patch)
+        return submitted.addCallbacks(
             self._accepted, self._refused, (given.op_id, patch), {}, (given.op_id,)
         )
 

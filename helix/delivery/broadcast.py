@@ -56,11 +56,10 @@ class Broadcast:
 
     def encoded(self, wire: Wire) -> bytes:
         """The bytes for all members of one wire, made once."""
-        try:
-            return self._encoded[wire]
-        except KeyError:
+        made = self._encoded.get(wire)
+        if made is None:
             made = self._encoded[wire] = self._encode(*wire)
-            return made
+        return made
 
     def keyed(self, wire: Wire) -> KeyedFrame:
         """What an outlet of that wire keeps of it while it is lagging."""

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import cast
 
 import attrs
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -43,9 +43,20 @@ class Turns:
 
     :param clock: the reactor.
     :param telemetry: told once per turn what the fan-outs delivered.
+
+    :ivar number: of the turns that have ended.
     """
 
-    __slots__ = ("_calls", "_clock", "_telemetry", "broadcasts", "bytes_written", "deliveries")
+    __slots__ = (
+        "_calls",
+        "_clock",
+        "_is_timed",
+        "_telemetry",
+        "broadcasts",
+        "bytes_written",
+        "deliveries",
+        "number",
+    )
 
     _log = Logger(namespace="helix.fanout")
 
@@ -53,13 +64,21 @@ class Turns:
         self._clock = clock
         self._telemetry = telemetry
         self._calls: list[Callable[[], None]] = []
+        self._is_timed = False
+        self.number = 0
         self.broadcasts = self.deliveries = self.bytes_written = 0
 
     def at_end(self, call: Callable[[], None]) -> None:
         """Call ``call`` at the end of the reactor's current turn."""
         self._calls.append(call)
-        if len(self._calls) == 1:
+        self.current()
+
+    def current(self) -> int:
+        """Give the number of the reactor's current turn, and notice when it ends."""
+        if not self._is_timed:
+            self._is_timed = True
             self._clock.callLater(0, self._end)
+        return self.number
 
     def delivered(self, broadcasts: int, members: int, size: int) -> None:
         """Count ``broadcasts`` that were written as ``size`` bytes to each of ``members``."""
@@ -68,6 +87,8 @@ class Turns:
         self.bytes_written += size * members
 
     def _end(self) -> None:
+        self._is_timed = False
+        self.number += 1
         calls, self._calls = self._calls, []
         for call in calls:
             try:
@@ -142,6 +163,7 @@ class Fanout:
         "_failed",
         "_holding",
         "_members",
+        "_sent_in",
         "_turns",
     )
 
@@ -159,6 +181,7 @@ class Fanout:
         self._batches: list[_Batch] = []  # two at most; a deque takes 600 bytes when it is empty
         self._delivery: Generator[None, None, None] | None = None
         self._holding = False
+        self._sent_in = -1  # the turn of the last broadcast that was sent at once
 
     @property
     def is_empty(self) -> bool:
@@ -193,40 +216,55 @@ class Fanout:
         :return: a Deferred that fires with ``None`` when every member's transport has taken the
             frame or was marked lagging. It never fails.
         """
-        if self._holding:
-            done, size = self._append(broadcast)
-            if size >= MAX_BATCH_BYTES and self._delivery is None:
-                self.flush()
-            return done
-        self._holding = True
-        self._turns.at_end(self._continue)
-        audience = self._current_audience()
-        if len(audience) == 1 and len(audience[0][1]) <= SLICE:
-            return self._broadcast_at_once(audience[0], broadcast)
-        done, _ = self._append(broadcast)
-        self._advance()
+        done: Deferred[None] = Deferred()
+        self._send(broadcast, done)
         return done
+
+    def tell(self, broadcast: Broadcast) -> None:
+        """As `broadcast`, where nobody waits for its end."""
+        self._send(broadcast, None)
 
     def flush(self) -> None:
         """Deliver at once all that waits."""
         while self._batches:
             self._advance()
 
-    def _broadcast_at_once(
-        self, group: tuple[Wire, list[Outlet]], broadcast: Broadcast
-    ) -> Deferred[None]:
-        """The usual path of a broadcast: nothing waits, and all members fit into one slice."""
-        wire, outlets = group
+    def _send(self, broadcast: Broadcast, done: Deferred[None] | None) -> None:
+        turn = self._turns.current()
+        if not self._holding:
+            if self._sent_in != turn:
+                self._sent_in = turn
+                self._send_at_once(broadcast, done)
+                return
+            self._hold()
+        size = self._append(broadcast, done)
+        if size >= MAX_BATCH_BYTES and self._delivery is None:
+            self.flush()
+
+    def _hold(self) -> None:
+        """Let what comes until the end of the turn wait for it."""
+        self._holding = True
+        self._turns.at_end(self._continue)
+
+    def _send_at_once(self, broadcast: Broadcast, done: Deferred[None] | None) -> None:
+        """The usual path of a broadcast: nothing waits."""
+        audience = self._current_audience()
+        if len(audience) != 1 or len(audience[0][1]) > SLICE:
+            self._hold()
+            self._append(broadcast, done)
+            self._advance()
+            return
+        wire, outlets = audience[0]
+        untaken: list[Deferred[None]] = []
         try:
             frame = broadcast.encoded(wire)
-            if not frame:
-                return succeed(None)
-            untaken = _write(outlets, frame, (broadcast.keyed(wire),))
-            self._turns.delivered(1, len(outlets), len(frame))
+            if frame:
+                untaken = _write(outlets, frame, (broadcast,), wire)
+                self._turns.delivered(1, len(outlets), len(frame))
         except Exception:
             self._failed(Failure())
-            return succeed(None)
-        return gatherResults(untaken).addCallback(lambda _: None) if untaken else succeed(None)
+        if done is not None:
+            _resolve_when_taken([done], untaken)
 
     def _remove(self, outlet: Outlet, topic: str) -> None:
         del self._members[outlet, topic]
@@ -242,16 +280,17 @@ class Fanout:
         under_way = 1 if self._delivery is not None else 0
         return self._batches[-1] if len(self._batches) > under_way else None
 
-    def _append(self, broadcast: Broadcast) -> tuple[Deferred[None], int]:
+    def _append(self, broadcast: Broadcast, done: Deferred[None] | None) -> int:
+        """Put a broadcast into the batch that waits, and give the bytes of that."""
         batch = self._open_batch()
         if batch is None:
             batch = _Batch(self._current_audience())
             self._batches.append(batch)
         batch.broadcasts.append(broadcast)
         batch.size += broadcast.size
-        done: Deferred[None] = Deferred()
-        batch.waiting.append(done)
-        return done, batch.size
+        if done is not None:
+            batch.waiting.append(done)
+        return batch.size
 
     def _current_audience(self) -> _Audience:
         if self._audience is None:
@@ -299,25 +338,15 @@ class Fanout:
         if self._batches and self._batches[0] is batch:
             del self._batches[0]
         if batch.waiting:
-            self._resolve_when_taken(batch)
-
-    @staticmethod
-    def _resolve_when_taken(batch: _Batch) -> None:
-        def resolve(_: object) -> None:
-            for done in waiting:
-                done.callback(None)
-
-        waiting, batch.waiting = batch.waiting, []
-        if batch.untaken:
-            gatherResults(batch.untaken).addCallback(resolve)
-        else:
-            resolve(None)
+            waiting, batch.waiting = batch.waiting, []
+            _resolve_when_taken(waiting, batch.untaken)
 
     def _deliver(self, batch: _Batch) -> Generator[None, None, None]:
         """Write the batch to its audience, a slice for each step."""
         room = SLICE
         for wire, outlets in batch.audience:
-            data, frames = _Encoded(batch.broadcasts, wire).since(0)
+            encoded = _Encoded(batch.broadcasts, wire)
+            data, broadcasts = encoded.since(0)
             start = 0
             while start < len(outlets):
                 if not room:
@@ -326,9 +355,9 @@ class Fanout:
                 part = outlets[start : start + room]
                 start += len(part)
                 room -= len(part)
-                batch.untaken += _write(part, data, frames)
-            self._turns.delivered(len(frames), len(outlets), len(data))
-        encoded: dict[Wire, _Encoded] = {}
+                batch.untaken += _write(part, data, broadcasts, wire)
+            self._turns.delivered(len(broadcasts), len(outlets), len(data))
+        of_newcomers: dict[Wire, _Encoded] = {}
         while batch.newcomers:
             if not room:
                 yield
@@ -336,36 +365,48 @@ class Fanout:
                 continue  # whoever it was may have left meanwhile
             newcomer, topic, first = batch.newcomers.popleft()
             wire = (newcomer.encoding, topic)
-            if wire not in encoded:
-                encoded[wire] = _Encoded(batch.broadcasts, wire)
-            data, frames = encoded[wire].since(first)
+            if wire not in of_newcomers:
+                of_newcomers[wire] = _Encoded(batch.broadcasts, wire)
+            data, broadcasts = of_newcomers[wire].since(first)
             room -= 1
-            batch.untaken += _write([newcomer], data, frames)
-            self._turns.delivered(len(frames), 1, len(data))
+            batch.untaken += _write([newcomer], data, broadcasts, wire)
+            self._turns.delivered(len(broadcasts), 1, len(data))
+
+
+def _resolve_when_taken(waiting: list[Deferred[None]], untaken: list[Deferred[None]]) -> None:
+    def resolve(_: object) -> None:
+        for done in waiting:
+            done.callback(None)
+
+    if untaken:
+        gatherResults(untaken).addCallback(resolve)
+    else:
+        resolve(None)
 
 
 class _Encoded:
     """The broadcasts of a batch for one wire, joined."""
 
-    __slots__ = ("_data", "_frames", "_starts")
+    __slots__ = ("_broadcasts", "_data", "_starts", "_wire")
 
     def __init__(self, broadcasts: list[Broadcast], wire: Wire) -> None:
         encoded = [one.encoded(wire) for one in broadcasts]
-        self._frames = [one.keyed(wire) for one in broadcasts]
+        self._broadcasts = broadcasts
+        self._wire = wire
         self._starts = list(accumulate(map(len, encoded), initial=0))
         self._data = b"".join(encoded)
 
-    def since(self, first: int) -> tuple[bytes | memoryview, list[KeyedFrame]]:
-        """The frames from number ``first`` on: joined, and each one."""
+    def since(self, first: int) -> tuple[bytes | memoryview, list[Broadcast]]:
+        """The frames from number ``first`` on, joined; and the broadcasts that have any."""
         data = memoryview(self._data)[self._starts[first] :] if first else self._data
-        return data, [keyed for keyed in self._frames[first:] if keyed[1]]
+        return data, [one for one in self._broadcasts[first:] if one.encoded(self._wire)]
 
 
 def _write(
-    outlets: list[Outlet], data: bytes | memoryview, frames: Sequence[KeyedFrame]
+    outlets: list[Outlet], data: bytes | memoryview, broadcasts: Sequence[Broadcast], wire: Wire
 ) -> list[Deferred[None]]:
     """
-    Write ``data``, which is the ``frames`` joined, to each outlet.
+    Write ``data``, which is the frames of ``broadcasts`` joined, to each outlet.
 
     :return: for each outlet that will take it later, a Deferred that fires when it has.
     """
@@ -377,11 +418,16 @@ def _write(
         try:
             taken = outlet.write(data)
         except OSError as error:
-            later = outlet.settle_error(error, data, frames)
+            later = outlet.settle_error(error, data, _keyed(broadcasts, wire))
         else:
             if taken == size:
                 continue
-            later = outlet.settle(taken, data, frames)
+            later = outlet.settle(taken, data, _keyed(broadcasts, wire))
         if later is not None:
             untaken.append(later)
     return untaken
+
+
+def _keyed(broadcasts: Sequence[Broadcast], wire: Wire) -> list[KeyedFrame]:
+    """Their frames, for an outlet that keeps only the newest of each kind."""
+    return [one.keyed(wire) for one in broadcasts]

@@ -242,18 +242,23 @@ class Outlet:
     def uncork(self) -> None:
         """Send what was gathered."""
         gathered, self._corked = self._corked, None
-        self._corked_bytes = 0
+        size, self._corked_bytes = self._corked_bytes, 0
         if self._state is Flow.CLEAR:
             self.write = self._write_clear
+        if not gathered:
+            return
         pieces: list[Data] = []
-        for one in gathered or ():
+        for one in gathered:
             if isinstance(one, FrameSeries):
                 self.send_all(pieces)
                 self.send_series(one)
                 pieces = []
             else:
                 pieces.append(one)
-        self.send_all(pieces)
+        if size < JOINED_BYTES and len(pieces) == len(gathered):  # as nearly always
+            self.send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        else:
+            self.send_all(pieces)
 
     def shut(self) -> None:
         """Accept nothing more, but send what waits."""

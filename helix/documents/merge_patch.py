@@ -191,4 +191,5 @@ def merge_into(target: JsonObject, patch: JsonObject, undo: JsonObject | None = 
             grown += len(_encode(value)) - len(_encode(old))
         if undo is not None:
             undo[key] = old
-    return grown + _commas(len(target)) - _commas(before)
+    after = len(target)
+    return grown if after == before else grown + _commas(after) - _commas(before)

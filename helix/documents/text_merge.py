@@ -86,6 +86,8 @@ def merge_patch(
         meanwhile then stay as they are.
     :return: the patch; it shares with the one given, which stays as it is.
     """
+    if not bases:
+        return patch
     effort = Effort()
     merged_paths: set[tuple[str, ...]] = set()
     for pointer, base in islice(bases.items(), MAX_TEXTS):

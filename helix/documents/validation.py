@@ -98,7 +98,9 @@ def check_lengths(given: JsonObject, current: JsonObject) -> None:
     :raises InvalidPatch: where one is.
     """
     for name, longest in LONGEST.items():
-        text = given.get(name) or ""
+        text = given.get(name)
+        if not text:
+            continue
         if len(text) > max(longest, len(current.get(name, "")) - 1) and text != current.get(name):
             raise invalid((name,), f"has {len(text)} characters, more than the {longest} it may")
 

@@ -89,8 +89,9 @@ class FlowSession:
         "_ended",
         "_expected",
         "_lifetime",
+        "_make_fanout",
         "_members",
-        "_relays",
+        "_relayed",
         "awareness",
         "end_reason",
         "flow_id",
@@ -124,11 +125,12 @@ class FlowSession:
         def fanout() -> Fanout:
             return Fanout(clock, around.turns, crash)
 
-        self._commits = CommitLoop(log, around.logs, me)
+        self._commits = CommitLoop(log, around.logs, me, around.turns)
         self._beginnings = Beginnings(self._commits, around.logs.apart)
         self._members: dict[IMember, Audience] = {}
         self._clients: dict[str, IMember] = {}
-        self._relays = RelayAudience(fanout, self._commits, around.logs)
+        self._make_fanout = fanout
+        self._relayed: RelayAudience | None = None  # most flows are in document mode alone
         self._documents = DocumentAudience(fanout(), log, lambda: me.state())
         self.awareness = Awareness(
             fanout(),
@@ -145,6 +147,14 @@ class FlowSession:
         around.telemetry.emit("helix.session.started", metadata={"flow_id": self.flow_id})
 
     @property
+    def _relays(self) -> RelayAudience:
+        """The members in relay mode."""
+        if self._relayed is None:
+            logs = self._around.logs
+            self._relayed = RelayAudience(self._make_fanout, self._commits, logs)
+        return self._relayed
+
+    @property
     def client_count(self) -> int:
         """Members on this node."""
         return len(self._members)
@@ -152,7 +162,7 @@ class FlowSession:
     @property
     def client_count_everywhere(self) -> int:
         """Members on all nodes, as far as is known."""
-        return len(self._members) + self.awareness.elsewhere.count
+        return len(self._members) + self.awareness.count_elsewhere
 
     @property
     def started_at(self) -> float:
@@ -308,7 +318,8 @@ class FlowSession:
 
     def committed(self, entries: Sequence[Entry]) -> None:
         self._documents.tell(entries)
-        self._relays.committed(entries)
+        if self._relayed is not None:
+            self._relayed.committed(entries)
         self._beginnings.forget_old()
         self._around.telemetry.emit(
             "helix.flow.appended", {"entries": len(entries)}, {"flow_id": self.flow_id}
@@ -323,7 +334,8 @@ class FlowSession:
     def replaced(self) -> None:
         self._beginnings.forget_old()
         self._documents.reset()
-        self._relays.replaced()
+        if self._relayed is not None:
+            self._relayed.replaced()
 
     def deleted(self, by: str = "") -> None:
         """
@@ -445,8 +457,8 @@ class FlowSession:
 
     def hear_relayed(self, relayed: Relayed) -> None:
         """Send relay members what those on another node were sent."""
-        if self.end_reason is None:
-            self._relays.hear(relayed)
+        if self.end_reason is None and self._relayed is not None:
+            self._relayed.hear(relayed)
 
     # the end
 
@@ -511,8 +523,10 @@ class FlowSession:
         self._emit("helix.session.client_left")
 
     def _tell_count(self, event: str) -> None:
+        if self._relayed is None:
+            return
         count = self.client_count_everywhere
-        self._relays.tell_count(event, self.flow_id, count).addErrback(
+        self._relayed.tell_count(event, self.flow_id, count).addErrback(
             lambda failure: self._log.failure("Telling the members of a flow failed", failure)
         )
 
@@ -520,10 +534,11 @@ class FlowSession:
         """End the session and every member's channel, of those in either mode with a farewell."""
         if self.end_reason is not None:
             return
-        relays = [one for one, audience in self._members.items() if audience is self._relays]
+        relays = [one for one, audience in self._members.items() if audience is not self._documents]
         documents = [one for one, audience in self._members.items() if audience is self._documents]
         if reason is not End.CRASHED:
-            self._relays.flush()
+            if self._relayed is not None:
+                self._relayed.flush()
             self._documents.flush()
             if self.end_reason is not None:  # a fault in the flush has ended it
                 return
@@ -538,7 +553,8 @@ class FlowSession:
         self.unsettled = self._commits.close(reason.refusal())
         if reason not in (End.CRASHED, End.FORCED, End.DELETED):
             self.log.snapshot_at_end()
-        self._relays.close()
+        if self._relayed is not None:
+            self._relayed.close()
         self.awareness.close()
         try:
             for member in list(self._members):

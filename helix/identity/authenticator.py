@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Protocol
 
 import attrs
@@ -29,6 +29,10 @@ class Verifier(Protocol):
         """
 
 
+async def know_all() -> None:
+    """Nothing is to be learned before."""
+
+
 @implementer(IAuthenticator)
 class Authenticator:
     """
@@ -40,6 +44,8 @@ class Authenticator:
     :param prefixed: the verifiers of tokens that begin with `PREFIX_CHARACTERS` characters such as
         ``hx_``.
     :param sessions: of who has signed in; without them nobody can.
+    :param learn: sees to it that what was revoked is known, before a token with a prefix, or a
+        session, is looked up.
     """
 
     PREFIX_CHARACTERS = 3
@@ -51,12 +57,14 @@ class Authenticator:
         is_open: bool = False,
         prefixed: Mapping[str, Verifier] | None = None,
         sessions: Sessions | None = None,
+        learn: Callable[[], Awaitable[None]] = know_all,
     ) -> None:
         self._verifier = verifier
         self._admins = admins
         self._is_open = is_open
         self._prefixed = prefixed or {}
         self._sessions = sessions
+        self._learn = learn
 
     def authenticate(self, credentials: Credentials) -> Deferred[Principal]:
         return Deferred.fromCoroutine(self._authenticate(credentials))
@@ -64,7 +72,10 @@ class Authenticator:
     async def _authenticate(self, credentials: Credentials) -> Principal:
         token, verifier = credentials.token, self._verifier
         if token is not None:
-            verifier = self._prefixed.get(token[: self.PREFIX_CHARACTERS], verifier)
+            kept = self._prefixed.get(token[: self.PREFIX_CHARACTERS])
+            if kept is not None:
+                await self._learn()
+                verifier = kept
         if token is not None and verifier is not None:
             principal = await verifier.verify(token)
         elif credentials.named is not None:
@@ -81,6 +92,7 @@ class Authenticator:
     async def _signed_in(self, credentials: Credentials) -> Principal | None:
         if self._sessions is None or credentials.session is None:
             return None
+        await self._learn()
         return await self._sessions.find(credentials.session)
 
     def _refusal(self, credentials: Credentials) -> str:

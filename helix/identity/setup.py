@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from twisted.application.service import MultiService
 
 from helix.config import AuthMethod, Config
 from helix.identity.address import AddressKeys
-from helix.identity.authenticator import Authenticator, Verifier
+from helix.identity.authenticator import Authenticator, Verifier, know_all
 from helix.identity.code_flow import CodeFlow, OidcClient
 from helix.identity.fetching import make_ask, make_fetch
 from helix.identity.keys import BadKeys, KeySource, read_keys
@@ -95,6 +95,7 @@ def make_authenticator(
     wall: Callable[[], float],
     prefixed: Mapping[str, Verifier],
     sessions: Sessions | None = None,
+    learn: Callable[[], Awaitable[None]] = know_all,
 ) -> IAuthenticator:
     """
     Make the authenticator that ``config`` describes.
@@ -103,12 +104,13 @@ def make_authenticator(
     :param wall: tells the time, in Unix seconds.
     :param prefixed: the verifiers of tokens that count besides, by their prefixes.
     :param sessions: of who has signed in, where people can.
+    :param learn: as that of `Authenticator`.
     """
     verifier = None
     if sources:
         verifier = TokenVerifier(sources, wall, config.jwt_audience, config.jwt_issuer)
     return Authenticator(
-        verifier, frozenset(config.admin), config.lets_anyone_in, prefixed, sessions
+        verifier, frozenset(config.admin), config.lets_anyone_in, prefixed, sessions, learn
     )
 
 

@@ -61,7 +61,10 @@ class TokenBucket:
         self._tokens = min(self._burst, self._tokens + amount)
 
     def _refill(self, now: float) -> None:
-        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
+        passed = now - self._at
+        if passed > 0.0:  # by comparing, since calls of min() and max() take as long as the rest
+            tokens = self._tokens + passed * self._rate
+            self._tokens = tokens if tokens < self._burst else self._burst
         self._at = now
 
 

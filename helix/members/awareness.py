@@ -78,7 +78,6 @@ class Awareness:
     :param failed: called with the Failure when a tick met a fault of ours.
     :param others: the other nodes.
 
-    :ivar elsewhere: the members on other nodes.
     :ivar number: of this session, among those of the node.
     """
 
@@ -88,6 +87,7 @@ class Awareness:
         "_clock",
         "_community",
         "_cursors",
+        "_elsewhere",
         "_failed",
         "_fanout",
         "_flow_id",
@@ -103,7 +103,6 @@ class Awareness:
         "_telemetry",
         "_timer",
         "_visits",
-        "elsewhere",
         "number",
     )
 
@@ -141,14 +140,26 @@ class Awareness:
         self._timer: IDelayedCall | None = None
         self._later: IDelayedCall | None = None
         self.number = others.begin(flow_id)
-        me = proxy(self)
-        self.elsewhere = Elsewhere(
-            self._places,
-            self._cursors,
-            lambda: me._tick_soon(),
-            lambda place: me._displaced(place),
-            lambda are_more: me._community.counted_elsewhere(are_more),
-        )
+        self._elsewhere: Elsewhere | None = None  # most sessions are on one node all their lives
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """The members on other nodes."""
+        if self._elsewhere is None:
+            me = proxy(self)
+            self._elsewhere = Elsewhere(
+                self._places,
+                self._cursors,
+                lambda: me._tick_soon(),
+                lambda place: me._displaced(place),
+                lambda are_more: me._community.counted_elsewhere(are_more),
+            )
+        return self._elsewhere
+
+    @property
+    def count_elsewhere(self) -> int:
+        """Members on other nodes, as far as is known."""
+        return 0 if self._elsewhere is None else self._elsewhere.count
 
     def enter(self, member: IMember, person: Person) -> None:
         """Count in a member whose join has been answered, unless it took another's place."""
@@ -388,9 +399,7 @@ class Awareness:
         self, event: str, payload: bytes, kind: Kind, now: Callable[[], Broadcast | None]
     ) -> int:
         broadcast = Broadcast(event, payload, kind, missed=Superseded(now))
-        self._fanout.broadcast(broadcast).addErrback(
-            lambda failure: self._log.failure("Telling the members of a flow failed", failure)
-        )
+        self._fanout.tell(broadcast)
         return len(payload)
 
     def _emit(self, event: str, **measurements: int) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 
-import attrs
 import msgspec
-from twisted.logger import Logger
+from msgspec import structs
 
 from helix.chain import chain_text
 from helix.delivery.broadcast import Broadcast, Superseded
@@ -94,8 +93,7 @@ def _names_changed() -> Broadcast:
     return Broadcast("versions_changed", EMPTY, Kind.NAMES)
 
 
-@attrs.frozen
-class _MissedEntries:
+class _MissedEntries(msgspec.Struct, frozen=True, eq=False):
     """
     The entries that a lagging member has not been sent. (`helix.delivery.broadcast.Missed`)
 
@@ -108,7 +106,7 @@ class _MissedEntries:
     until: int
 
     def behind(self, earlier: _MissedEntries) -> _MissedEntries:
-        return attrs.evolve(self, after=earlier.after)
+        return structs.replace(self, after=earlier.after)
 
     def make(self) -> Broadcast | None:
         return self.audience.catch_up(self.after, self.until)
@@ -124,8 +122,6 @@ class DocumentAudience:
     """
 
     __slots__ = ("_fanout", "_flow_log", "_state", "_whole")
-
-    _log = Logger(namespace="helix.session")
 
     def __init__(self, fanout: Fanout, log: LiveLog, state: Callable[[], FlowState | None]) -> None:
         self._fanout = fanout
@@ -146,20 +142,20 @@ class DocumentAudience:
             after = (self._flow_log.epoch, entries[0].version - 1)
             wire, newest = wire_entries(entries), entries[-1]
             chain = self._flow_log.chain_of(newest)
-            self._broadcast(self._entries(wire, chain, after, newest.version))
+            self._fanout.tell(self._entries(wire, chain, after, newest.version))
 
     def tell_name(self, payload: bytes) -> None:
         """Broadcast that a version was named; a lagging member learns that some were."""
         if not self._fanout.is_empty:
             missed = Superseded(_names_changed)
-            self._broadcast(Broadcast("version_named", payload, Kind.NAMES, missed=missed))
+            self._fanout.tell(Broadcast("version_named", payload, Kind.NAMES, missed=missed))
 
     def reset(self) -> None:
         """Broadcast the whole document."""
         self._whole = None
         reset = self._reset()
         if reset is not None and not self._fanout.is_empty:
-            self._broadcast(reset)
+            self._fanout.tell(reset)
 
     def catch_up(self, after: tuple[str, int] | None, until: int) -> Broadcast | None:
         """
@@ -202,8 +198,3 @@ class DocumentAudience:
             missed = _MissedEntries(self, None, state.version)
             self._whole = Broadcast("reset", wire_reset(state), Kind.ENTRIES, missed=missed)
         return self._whole
-
-    def _broadcast(self, broadcast: Broadcast) -> None:
-        self._fanout.broadcast(broadcast).addErrback(
-            lambda failure: self._log.failure("Telling the members of a flow failed", failure)
-        )

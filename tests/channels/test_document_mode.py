@@ -643,6 +643,48 @@ def test_dom2_join_while_the_store_is_away(world: World, store: HeldStore) -> No
     assert join(world.client(), "new")["version"] == 1
 
 
+class SoleWriter(HeldStore):
+    """As a file to which no other process writes."""
+
+    is_sole_writer = True
+
+
+def test_dom2_join_asks_nobody_where_the_session_knows_the_whole_log(make_world: MakeWorld) -> None:
+    store = SoleWriter()
+    world = make_world(store=store)
+    writer = Editor(world, "w")
+    for op_id in (1, 2):
+        writer.patch(op_id, {"title": str(op_id)})
+    store.fail("newest_op", StoreUnavailable())
+    assert join(world.client(), "w")["last_op_id"] == 2
+    assert join(world.client(), "new")["last_op_id"] is None
+
+
+def test_dom2_join_asks_while_nobody_knows_what_became_of_an_append(make_world: MakeWorld) -> None:
+    store = SoleWriter()
+    world = make_world(store=store)
+    writer = Editor(world, "w")
+    writer.patch(1, {"title": "one"})
+    store.fail("append", StoreUnavailable(), happens=True)
+    store.fail("head", StoreUnavailable())
+    writer.patch(2, {"title": "two"})
+    assert join(world.client(), "w")["last_op_id"] == 2
+
+
+def test_dom2_join_asks_where_the_log_is_longer_than_what_is_in_memory(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SoleWriter()
+    world = make_world(store=store)
+    monkeypatch.setattr("helix.log.live_log.RECENT_BYTES", 200)
+    other, writer = Editor(world, "other"), Editor(world, "w")
+    writer.patch(1, {"title": "w"})
+    writer.client.cut()
+    for op_id in (1, 2, 3):
+        other.patch(op_id, {"title": str(op_id)})
+    assert join(world.client(), "w")["last_op_id"] == 1
+
+
 # two services on one store
 
 

@@ -129,6 +129,22 @@ def test_acc29_a_token_that_is_over_lasts_as_long_as_the_door_accepts_it(world: 
     assert client.close_code is CloseCode.TOKEN_EXPIRED
 
 
+@pytest.mark.parametrize("joined_at", [0, 950])
+def test_acc29_a_process_that_stood_still_reads_nothing_more_of_who_is_over(
+    world: World, joined_at: float
+) -> None:
+    """Timers come after what waits in the sockets."""
+    pass_time(world, joined_at)
+    client = world.client(principal=until(1000))
+    client.join(TOPIC, as_document("c"))
+    world.settle()
+    world.clock.rightNow += 1000 + LEEWAY
+    client.push(TOPIC, "patch", {"op_id": 1, "patch": {"title": "Too late"}})
+    assert client.close_code is CloseCode.TOKEN_EXPIRED
+    world.settle()
+    assert content(world)["title"] != "Too late"
+
+
 def test_acc29_nothing_waits_where_nothing_is_over(world: World) -> None:
     before = len(world.clock.getDelayedCalls())
     client = world.client(principal=EDITOR)

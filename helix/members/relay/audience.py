@@ -62,8 +62,6 @@ class RelayAudience:
     :param fanout: makes a way to members of the flow.
     :param commits: takes their edits.
     :param logs: the clocks, and the store, where the log is read for what was before.
-
-    :ivar intake: reads the edits that they send.
     """
 
     __slots__ = (
@@ -75,7 +73,9 @@ class RelayAudience:
         "_document",
         "_elsewhere",
         "_history",
+        "_intake",
         "_left",
+        "_logs",
         "_members",
         "_newest",
         "_repeat_timer",
@@ -84,7 +84,6 @@ class RelayAudience:
         "_told",
         "_told_at",
         "_wall",
-        "intake",
     )
 
     _log: Final = Logger(namespace="helix.session")
@@ -99,15 +98,8 @@ class RelayAudience:
         self._clock: IReactorTime = logs.clock
         self._wall = logs.wall
         self._history = RelayHistory(commits.log, logs)
-        me = proxy(self)  # garbage in circles is collected late
-        self.intake = Intake(
-            self._document,
-            self._history,
-            commits.log,
-            logs,
-            lambda member: me._known(member),
-            lambda member, known: me._member_view(member, known),
-        )
+        self._logs = logs
+        self._intake: Intake | None = None  # many flows are only looked at
         self._left: dict[Outlet, Hearing] = {}
         self._newest = b""
         self._repeat_timer: IDelayedCall | None = None
@@ -117,6 +109,21 @@ class RelayAudience:
         self._told: RelayState | None = None
         self._told_at = 0.0
         self._timer: IDelayedCall | None = None
+
+    @property
+    def intake(self) -> Intake:
+        """Reads the edits that they send."""
+        if self._intake is None:
+            me = proxy(self)  # garbage in circles is collected late
+            self._intake = Intake(
+                self._document,
+                self._history,
+                self._log_of_flow,
+                self._logs,
+                lambda member: me._known(member),
+                lambda member, known: me._member_view(member, known),
+            )
+        return self._intake
 
     def add(self, member: IMember) -> None:
         known = self._members[member] = RelayMember(self._count, self._clock.seconds())

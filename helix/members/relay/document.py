@@ -59,8 +59,9 @@ class DurableState:
 
     def committed(self, entries: Sequence[Entry]) -> None:
         """The log has grown: by so much that it is made anew as `begin` does, or is followed."""
-        size = sum(len(entry.patch) for entry in entries)
-        if self._state is not None and size > HERE_BYTES:
+        if self._state is None:
+            return
+        if sum(len(entry.patch) for entry in entries) > HERE_BYTES:
             self._state = self._written = None
             self.begin()
 
