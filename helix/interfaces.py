@@ -113,6 +113,11 @@ class IFlowStore(Interface):
 
     is_open = Attribute("Whether it was started and not stopped, so that it can be asked.")
 
+    is_sole_writer = Attribute(
+        "Whether its logs hold nothing but what was written here, and answered: no other process"
+        " writes to them, and no write was given up that may still be done."
+    )
+
     usage = Attribute("What it holds: a `helix.records.StoreUsage`, the same for all its life.")
 
     access = Attribute("What flows give, and to whom: an `IAccessStore`.")
@@ -416,6 +421,19 @@ class ICredentialStore(Interface):
         """
 
 
+@attrs.frozen
+class Word:
+    """
+    A message.
+
+    :ivar topics: on which it is published.
+    :ivar message: at most `IBroker.max_bytes` of JSON.
+    """
+
+    topics: Sequence[str]
+    message: bytes
+
+
 class IBroker(Interface):
     """
     Carries messages between the nodes that share a store, soon, and without a promise: a message
@@ -428,6 +446,10 @@ class IBroker(Interface):
     max_bytes = Attribute("Bytes of the largest message, JSON in UTF-8.")
 
     is_up = Attribute("Whether messages are carried now.")
+
+    room = Attribute(
+        "Bytes of messages that may be sent now. Beyond it the connection is given up."
+    )
 
     def start(listener: IBrokerListener) -> None:
         """Begin to connect; from then on it comes back by itself whenever it is away."""
@@ -446,6 +468,28 @@ class IBroker(Interface):
         Send a message. While the broker is away it is lost.
 
         :param message: at most `max_bytes` of JSON.
+        """
+
+    def tell_by_appends(teller: ITeller) -> None:
+        """
+        Have the store tell what a teller says, with the appends themselves, if the store is what
+        carries messages. To be called before `start`.
+        """
+
+
+class ITeller(Interface):
+    """Says what a store is to tell other nodes of appends."""
+
+    def word(flow_id: str, epoch: str, entries: Sequence[Entry]) -> Word | None:
+        """
+        Say what is to be told as soon as entries are stored; ``None`` where that isn't the store's
+        to tell. They may never be stored.
+        """
+
+    def told(flow_id: str, entries: Sequence[Entry]) -> None:
+        """
+        Entries were stored, and what `word` said of them is told. Whoever has appended them learns
+        that they are stored just after this.
         """
 
 

@@ -74,7 +74,8 @@ class HelixService(MultiService):
     """
     The daemon: sessions, clients, and the ports to which clients connect.
 
-    Stopping it drains it: it closes the ports, then the clients, then the sessions.
+    Stopping it drains it: it closes the ports, then the clients, then the sessions; and lets no
+    poll of another node's session wait here.
 
     :param config: the settings of the server.
     :param observer: makes what writes the log; called when twistd takes the service.
@@ -106,6 +107,7 @@ class HelixService(MultiService):
         self._api_keys = server.api_keys
         self._access = server.access
         self._nodes = server.nodes
+        self._polls = server.polls
         self._site = server.site
         self._observer = observer
         server.keys.setServiceParent(self)
@@ -179,6 +181,7 @@ class HelixService(MultiService):
             listener.disownServiceParent()
         await self._clients.drain()
         await self._sessions.settle()
+        await self._polls.take_back()
         await super().stopService()
         await self._store.stop()
         if self._parent_process is not None:

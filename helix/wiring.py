@@ -51,6 +51,7 @@ from helix.telemetry.clocks import ClockWatch
 from helix.telemetry.events import Telemetry
 from helix.telemetry.figures import Figures, OwnFigures
 from helix.telemetry.metrics import Metrics
+from helix.telemetry.poller import turns_of
 from helix.telemetry.status import ServerStatus
 from helix.telemetry.watchdog import WatchdogService
 from helix.web.access import RestAccess
@@ -99,6 +100,7 @@ class Server:
     clock_watch: ClockWatch
     purge: PurgeService
     watchdog: WatchdogService
+    polls: LongPollResource
     site: HelixSite
 
 
@@ -191,6 +193,8 @@ def build_server(
         access.made,
         access.made_elsewhere,
         telling or ALONE,
+        access.catch_up,
+        shares_turns=True,
     )
     sessions = FlowSessionService(
         clock,
@@ -250,6 +254,7 @@ def build_server(
         wall,
         {KEY_PREFIX: api_keys, GUEST_PREFIX: guests},
         signed_in,
+        access.catch_up_with_credentials,
     )
     cookies = Cookies(visitors.public_origin)
     identification = Identification(
@@ -276,6 +281,9 @@ def build_server(
             PageSettings(base, config.frame_ancestors, config.lets_anyone_in, config.takes_tokens)
         )
     rest_access = RestAccess(access)
+    polls = LongPollResource(
+        connections, clients, admission, *sizes, None if telling is None else telling.asking
+    )
     root = Root(
         Web(sessions, clients, figures, StatusPage(figures, base), editor, base),
         {
@@ -307,9 +315,7 @@ def build_server(
         SocketResource(
             SocketFactory(connections, clients, *sizes, config.compress_frames_over), admission
         ),
-        LongPollResource(
-            connections, clients, admission, *sizes, None if telling is None else telling.asking
-        ),
+        polls,
         SocketCheck(admission),
     )
     _check_base(base, root)
@@ -324,7 +330,7 @@ def build_server(
     )
     watch = ClockWatch(clock, wall, telemetry, config.keep_deleted * DAY)
     purge = PurgeService(clock, watch, store, config.keep_deleted)
-    watchdog = WatchdogService(clock, telemetry)
+    watchdog = WatchdogService(clock, telemetry, turns=turns_of(clock))
     return Server(
         telemetry,
         metrics,
@@ -339,5 +345,6 @@ def build_server(
         watch,
         purge,
         watchdog,
+        polls,
         site,
     )

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from helix.broker.echo import Echo
 from helix.broker.subscriptions import Subscriptions
 from helix.errors import StoreError, StoreUnavailable
-from helix.interfaces import IBroker, IBrokerListener
+from helix.interfaces import IBroker, IBrokerListener, ITeller
 
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Bytes that may wait to be sent. Beyond this the connection is given up as too slow."""
@@ -185,10 +185,15 @@ class Carrier:
         self._subscriptions.remove(topic)
         self._wake_soon()
 
+    @property
+    def room(self) -> int:
+        """Bytes of messages that may be sent now. Beyond it the connection is given up."""
+        return MAX_WAITING_BYTES - self._waiting_bytes
+
     def publish(self, topic: str, message: bytes) -> None:
         if not self.is_up or self._link is None:
             return
-        if self._waiting_bytes + len(message) > MAX_WAITING_BYTES:
+        if len(message) > self.room:
             self._complain(f"{self._links} is too slow with messages to other nodes")
             self._link.discard()
             return
@@ -196,6 +201,15 @@ class Carrier:
         self._waiting_bytes += len(message)
         if self._waking is None:
             self._wake_in(self._pause)
+
+    def tell_by_appends(self, teller: ITeller) -> None:
+        """The store knows nothing of what carries messages."""
+
+    def channels(self, topics: Sequence[str]) -> list[str]:
+        """Give the channels of topics, where messages are carried now; else none."""
+        if not self.is_up or self._link is None:
+            return []
+        return [self._subscriptions.channel(topic) for topic in topics]
 
     # inside
 

@@ -25,6 +25,8 @@ def open_broker(url: str, reactor: Any, store: IFlowStore, random: Random) -> IB
         broker = RedisBroker(url, reactor, random, store.credentials.secret)
     else:
         from helix.broker.postgresql import PostgresBroker
+        from helix.store.postgresql.store import PostgresStore
 
-        broker = PostgresBroker(url, reactor)
+        shared = store if isinstance(store, PostgresStore) else None
+        broker = PostgresBroker(url, reactor, store=shared)
     return broker

@@ -12,8 +12,12 @@ from twisted.logger import Logger
 from helix.broker.carrier import Carrier, Heard
 from helix.broker.subscriptions import channel_name
 from helix.errors import StoreError
+from helix.interfaces import ITeller
+from helix.records import Entry
 from helix.store.postgresql.address import Address
 from helix.store.postgresql.pool import Pool
+from helix.store.postgresql.queries import literal
+from helix.store.postgresql.store import PostgresStore
 from helix.store.postgresql.wire import Bounds, Connection
 
 MAX_BYTES = 7500
@@ -40,9 +44,11 @@ class PostgresBroker(Carrier):
     """
     Carries messages over a database. Stores in several schemas of it don't hear each other.
 
-    Messages that go together go in one transaction of their own.
+    Messages that go together go in one transaction of their own. Those of appends go with them, if
+    the store is in the same place.
 
     :param url: as that of a store.
+    :param store: whose appends are told of.
     :raises StoreError: when it can't be read.
     """
 
@@ -51,8 +57,34 @@ class PostgresBroker(Carrier):
         url: str,
         reactor: object,
         bounds: Bounds = Bounds(),  # noqa: B008  # immutable
+        store: PostgresStore | None = None,
     ) -> None:
         super().__init__(_PostgresLinks(url, reactor, bounds), IReactorTime(reactor))
+        self._store = store if store is not None and store.is_at(url) else None
+
+    def tell_by_appends(self, teller: ITeller) -> None:
+        if self._store is not None:
+            self._store.tell_by(_ByAppends(self, teller))
+
+
+class _ByAppends:
+    """Has a store tell what a teller says, on the channels of a broker."""
+
+    def __init__(self, broker: PostgresBroker, teller: ITeller) -> None:
+        self._broker = broker
+        self._teller = teller
+
+    def words(
+        self, flow_id: str, epoch: str, entries: Sequence[Entry]
+    ) -> Sequence[tuple[str, str]]:
+        word = self._teller.word(flow_id, epoch, entries)
+        if word is None:
+            return ()
+        text = word.message.decode()
+        return [(channel, text) for channel in self._broker.channels(word.topics)]
+
+    def told(self, flow_id: str, entries: Sequence[Entry]) -> None:
+        self._teller.told(flow_id, entries)
 
 
 class _PostgresLinks:
@@ -188,5 +220,4 @@ def _notify(channel: str, message: bytes) -> str:
     It means the same with ``standard_conforming_strings`` off. ``NOTIFY`` itself would be a little
     faster, but ``pg_stat_statements`` would keep each message of it as a statement of its own.
     """
-    text = message.decode().replace("\\", "\\\\").replace("'", "''")
-    return f"SELECT pg_notify('{channel}',E'{text}')"
+    return f"SELECT pg_notify('{channel}',{literal(message.decode())})"

@@ -33,7 +33,10 @@ Respond = Callable[[bytes], Deferred[bytes]]
 
 @attrs.define(eq=False)
 class _Asked:
+    """:ivar is_open: whether others may answer, too; so it is never complete."""
+
     waiting_for: set[str]
+    is_open: bool
     answered: Deferred[Answers]
     timer: IDelayedCall
     answers: Answers = attrs.field(factory=dict)
@@ -75,9 +78,11 @@ class Asking:
         :param what: the name of the question.
         :param body: JSON.
         :return: a Deferred of what they answered. It fires at once where there are no others, and
-            within ``patience`` seconds; it never fails.
+            within ``patience`` seconds; it never fails. Where this node has only just begun to
+            listen, whoever is there may answer, for all that time.
         """
-        return self._ask(EVERYONE, self._neighbours.present, what, body, patience)
+        neighbours = self._neighbours
+        return self._ask(EVERYONE, neighbours.present, what, body, patience, neighbours.are_to_come)
 
     def ask_one(
         self, node: str, what: str, body: bytes, patience: float = PATIENCE
@@ -109,7 +114,7 @@ class Asking:
     def answered(self, node: str, answer: Answer) -> None:
         """Take another node's answer."""
         asked = self._asked.get(answer.number)
-        if asked is not None and node in asked.waiting_for:
+        if asked is not None and (asked.is_open or node in asked.waiting_for):
             asked.waiting_for.discard(node)
             asked.answers[node] = answer.body
             self._end_if_complete(answer.number)
@@ -122,15 +127,21 @@ class Asking:
     # inside
 
     def _ask(
-        self, topic: str, nodes: Iterable[str], what: str, body: bytes, patience: float
+        self,
+        topic: str,
+        nodes: Iterable[str],
+        what: str,
+        body: bytes,
+        patience: float,
+        is_open: bool = False,
     ) -> Deferred[Answers]:
         waiting_for = set(nodes)
         number = next(self._numbers)
         question = encode_question(self._post.node, Question(number, what, body))
-        if not waiting_for or not self._post.send(topic, "question", question):
+        if not (waiting_for or is_open) or not self._post.send(topic, "question", question):
             return succeed({})
         timer = self._clock.callLater(patience, self._end, number)
-        asked = self._asked[number] = _Asked(waiting_for, Deferred(), timer)
+        asked = self._asked[number] = _Asked(waiting_for, is_open, Deferred(), timer)
         return asked.answered
 
     def _is_new(self, node: str, number: int) -> bool:
@@ -149,7 +160,8 @@ class Asking:
             self._end_if_complete(number)
 
     def _end_if_complete(self, number: int) -> None:
-        if not self._asked[number].waiting_for:
+        asked = self._asked[number]
+        if not (asked.waiting_for or asked.is_open):
             self._end(number)
 
     def _end(self, number: int) -> None:

@@ -37,12 +37,17 @@ class _Entry(msgspec.Struct, array_like=True, gc=False):
 
 
 class _Log(Start, omit_defaults=True, gc=False):
-    """``entries``: a log has more of them."""
+    """
+    ``entries``: a log has more of them.
+
+    :ivar flow: whose log it is, where that isn't the topic.
+    """
 
     epoch: str
     version: int
     chain: str
     entries: tuple[_Entry, ...] = ()
+    flow: str = ""
 
 
 class _Deleted(Start, gc=False):
@@ -174,21 +179,24 @@ _decode_question = msgspec.json.Decoder(_Question).decode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
-def encode_entries(node: str, epoch: str, entries: Sequence[Entry], max_bytes: int) -> bytes:
+def encode_entries(
+    node: str, epoch: str, entries: Sequence[Entry], max_bytes: int, flow_id: str = ""
+) -> bytes:
     """
     Tell of entries, one at least.
 
     :param max_bytes: of the message. If they take more, it says only how far the log has come.
+    :param flow_id: whose they are, where that isn't the topic.
     """
     last = entries[-1]
     told: tuple[_Entry, ...] = ()
     if sum(len(entry.patch) for entry in entries) <= max_bytes:
         told = tuple(map(_outgoing, entries))
     start = (VERSION, node, "entries", epoch, last.version, chain_text(last.chain))
-    message = _encode(_Log(*start, told))
+    message = _encode(_Log(*start, told, flow_id))
     if len(message) <= max_bytes or not told:
         return message
-    return encode_end(node, epoch, last.version, last.chain)
+    return _encode(_Log(*start, (), flow_id))
 
 
 def encode_end(node: str, epoch: str, version: int, chain: bytes) -> bytes:
@@ -256,16 +264,18 @@ def decode(message: bytes) -> tuple[str, str, Message]:
     if start.v != VERSION:
         raise Ignored("version", start.node)
     try:
-        return start.node, start.kind, _read(start.kind, message)
+        return start.node, start.kind, _read(start, message)
     except (msgspec.MsgspecError, ValueError):
         raise Ignored("malformed") from None
 
 
-def _read(kind: str, message: bytes) -> Message:
+def _read(start: Start, message: bytes) -> Message:
+    kind = start.kind
     if kind == "entries":
         log = _decode_log(message)
         entries = [_incoming(entry) for entry in log.entries]
-        return News(log.epoch, log.version, parse_chain(log.chain), entries)
+        chain = parse_chain(log.chain)
+        return News(log.epoch, log.version, chain, entries, start.node, log.flow)
     if kind == "deleted":
         return Deleted(_decode_deleted(message).by)
     if kind == "name":

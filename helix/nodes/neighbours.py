@@ -9,6 +9,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 SILENCE = 15.0
 """Seconds without a word of a node after which it isn't there."""
 
+HELLO = 1.0
+"""Seconds after a node's first word in which those that are there have answered it."""
+
 
 class Neighbours:
     """
@@ -47,6 +50,11 @@ class Neighbours:
     def are_in_doubt(self) -> bool:
         """Whether there may be others, since this node has not listened for long."""
         return self._clock.seconds() - self._doubted_at <= SILENCE
+
+    @property
+    def are_to_come(self) -> bool:
+        """Whether none is known since this node has only just begun to listen."""
+        return not self._heard and self._clock.seconds() - self._doubted_at < HELLO
 
     def doubt(self) -> None:
         """Others may have come unheard until now."""

@@ -48,10 +48,15 @@ class _Pointer(msgspec.Struct, array_like=True, gc=False):
 
 
 class _Open(Start, gc=False):
-    """``open``: these flows are: each with its session, and the number of its last change."""
+    """
+    ``open``: these flows are: each with its session, and the number of its last change.
+
+    :ivar entries: whether the node takes entries on its own topic.
+    """
 
     at: _Time
     flows: dict[str, tuple[_Count, _Count]]
+    entries: bool = False
 
 
 class _Closed(Start, gc=False):
@@ -106,10 +111,12 @@ class Open:
 
     :ivar at: a time, as `Others.stamp` tells.
     :ivar flows: for each the number of its session, and that of the last change that was told.
+    :ivar takes_entries: whether the node takes entries on its own topic, too; earlier ones don't.
     """
 
     at: int
     flows: Mapping[str, tuple[int, int]]
+    takes_entries: bool = True
 
 
 @attrs.frozen
@@ -165,7 +172,7 @@ _decode_client = msgspec.json.Decoder(_Client).decode
 
 def encode_open(node: str, said: Open) -> bytes:
     """Tell that flows are open."""
-    return _encode(_Open(VERSION, node, "open", said.at, dict(said.flows)))
+    return _encode(_Open(VERSION, node, "open", said.at, dict(said.flows), said.takes_entries))
 
 
 def encode_closed(node: str, said: Closed) -> bytes:
@@ -200,7 +207,7 @@ def encode_pointers(node: str, said: Pointers) -> bytes:
 
 def _read_open(message: bytes) -> Open:
     said = _decode_open(message)
-    return Open(said.at, said.flows)
+    return Open(said.at, said.flows, said.entries)
 
 
 def _read_closed(message: bytes) -> Closed:

@@ -14,6 +14,12 @@ from helix.telemetry.events import Telemetry
 MAX_BYTES = 1024 * 1024
 """Bytes of the largest message, in however many parts."""
 
+RESERVE_BYTES = 2 * 1024 * 1024
+"""
+Of the room at the broker, what is left for messages that are small, or whose sender keeps to a
+rate: the loss of the broker's connection costs more than that of a broadcast.
+"""
+
 PART_PATIENCE = 10.0
 """Seconds in which all parts of a message must come."""
 
@@ -53,6 +59,18 @@ class Post:
     def unsubscribe(self, topic: str) -> None:
         self._broker.unsubscribe(topic)
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much waits to be sent that only what is small should be."""
+        return bool(self._broker.room < RESERVE_BYTES)
+
+    def has_room(self, message: bytes) -> bool:
+        """Whether a message that may be large can be sent now."""
+        size = len(message)
+        if size > self.max_bytes:
+            size = self.max_bytes * -(-size // self._part_bytes)
+        return bool(size + RESERVE_BYTES <= self._broker.room)
+
     def send(self, topic: str, kind: str, message: bytes) -> bool:
         """
         Send a message.
@@ -72,8 +90,12 @@ class Post:
                 data = message[index * size : (index + 1) * size]
                 part = encode_part(self.node, Part(number, index, parts, data))
                 self._broker.publish(topic, part)
-        self._telemetry.emit("helix.node.sent", metadata={"kind": kind})
+        self.count(kind)
         return True
+
+    def count(self, kind: str) -> None:
+        """Count a message that was sent, by whomever."""
+        self._telemetry.emit("helix.node.sent", metadata={"kind": kind})
 
 
 @attrs.define(eq=False)

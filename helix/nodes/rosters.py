@@ -161,7 +161,7 @@ class Rosters:
         """Take what another node has said, which is there."""
         if isinstance(said, Open):
             self._showing.stamps.hear(said.at)
-            self._showing.shared.announced(node)
+            self._showing.shared.announced(node, said.takes_entries)
             for flow_id, (number, last) in said.flows.items():
                 self._heard(flow_id, node, number, last)
         elif isinstance(said, Present):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -162,7 +161,7 @@ class NodeService(Service):
 
     def _take(self, topic: str, node: str, said: Message) -> None:
         if isinstance(said, News):
-            self._sessions.hear(topic, attrs.evolve(said, node=node))
+            self._sessions.hear(said.flow_id or topic, said)
         elif isinstance(said, Relayed):
             self._sessions.hear_relayed(topic, said)
         elif isinstance(said, Question):

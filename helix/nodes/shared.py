@@ -45,7 +45,7 @@ class Shared:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._flows: dict[str, dict[str, _Open]] = {}
-        self._announcers: set[str] = set()
+        self._announcers: dict[str, bool] = {}  # whether they take entries on their own topics
 
     def begin(self, flow_id: str) -> None:
         """A flow is open here."""
@@ -60,9 +60,13 @@ class Shared:
         nodes = self._flows.get(flow_id)
         return nodes is not None and any(one.is_open for one in nodes.values())
 
-    def announced(self, node: str) -> None:
-        """A node has said which flows it has open."""
-        self._announcers.add(node)
+    def announced(self, node: str, takes_entries: bool) -> None:
+        """
+        A node has said which flows it has open.
+
+        :param takes_entries: whether it takes entries on its own topic.
+        """
+        self._announcers[node] = takes_entries
 
     def may_be_open(self, flow_id: str, nodes: Iterable[str]) -> bool:
         """
@@ -72,9 +76,22 @@ class Shared:
         """
         return (
             flow_id not in self._flows
-            or not self._announcers.issuperset(nodes)
+            or not self._announcers.keys() >= set(nodes)
             or self.is_open(flow_id)
         )
+
+    def readers(self, flow_id: str, nodes: Iterable[str]) -> list[str] | None:
+        """
+        Give the other nodes that have a flow open; ``None`` where nobody knows, or one of them
+        takes no entries on its own topic.
+
+        :param nodes: those that are there.
+        """
+        known = self._flows.get(flow_id)
+        if known is None or not self._announcers.keys() >= set(nodes):
+            return None
+        readers = [node for node, one in known.items() if one.is_open]
+        return readers if all(self._announcers.get(one) for one in readers) else None
 
     def hear(self, flow_id: str, node: str, session: int) -> Sign:
         """
@@ -111,7 +128,7 @@ class Shared:
 
     def lose(self, node: str) -> list[str]:
         """Forget a node, and give the flows that it had open."""
-        self._announcers.discard(node)
+        self._announcers.pop(node, None)
         return [
             flow_id
             for flow_id, nodes in self._flows.items()

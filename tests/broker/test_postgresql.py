@@ -7,12 +7,18 @@ from collections.abc import Iterator
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
+from twisted.internet.task import Clock
 
 from helix.broker import echo
 from helix.broker.carrier import AT_ONCE, MAX_WAITING_BYTES
 from helix.broker.postgresql import PostgresBroker, _PostgresLink
 from helix.errors import StoreError
+from helix.interfaces import Relayed, Way
+from helix.nodes.messages import Part, decode
+from helix.nodes.post import Parts
+from helix.nodes.telling import Telling
 from helix.store.postgresql.wire import Bounds
+from helix.telemetry.events import Telemetry
 from tests.broker.test_contract import Ear, Party, until
 from tests.store.proxy import Proxy
 from tests.support.postgres import PASSWORD, PostgresServer
@@ -114,3 +120,29 @@ async def test_nod11_it_gives_up_a_connection_that_is_too_slow(url: str) -> None
         broker.publish("a", message)
     await until(lambda: ear.states == [True, False, True])
     await broker.stop()
+
+
+@ensureDeferred
+async def test_nod143_large_broadcasts_at_once_do_not_cost_the_connection(url: str) -> None:
+    """Those for which there is no room are lost, and what is small comes."""
+    party = party_of(url)
+    broker, ear = await party.join()
+    _, other = await party.join("f")
+    clock = Clock()
+    telling = Telling(broker, "n", clock, clock.seconds, Telemetry())
+    for number in range(12):
+        telling.relayed("f", Relayed(Way.BINARY, b"%02d" % number + b"x" * 700_000))
+    telling.changed("f")
+    parts, whole = Parts(clock), []
+    await until(lambda: bool(other.messages) and decode(other.messages[-1][1])[1] == "flow")
+    for topic, message in other.messages[:-1]:
+        _, _, part = decode(message)
+        assert isinstance(part, Part)
+        whole.append(parts.take(topic, "n", part))
+    came = [decode(one)[2] for one in whole if one is not None]
+    numbers = [int(one.changes[:2]) for one in came if isinstance(one, Relayed)]
+    assert 3 <= len(numbers) < 12
+    assert numbers == list(range(len(numbers)))
+    assert ear.states == [True]
+    for one in party.brokers:
+        await one.stop()

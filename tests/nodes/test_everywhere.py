@@ -300,6 +300,17 @@ def test_nod56_who_does_not_answer_may_have_one(nodes: Nodes) -> None:
     }
 
 
+def test_nod136_a_node_that_has_just_come_ends_a_session_of_another(nodes: Nodes) -> None:
+    member = nodes.member(1)
+    store = nodes.stacks[0].store
+    new = Stack(lambda _: store, bus=nodes.bus, seed=3)  # it hasn't heard of the others yet
+    nodes.stacks.append(new)
+    waiting = nodes.begin(2, "DELETE", "/api/sessions/f")
+    nodes.advance(PATIENCE)
+    assert waiting.answer.json == {"status": "session_closed", "clients_affected": 1}
+    assert member.messages()[-1][3] == "phx_close"
+
+
 class Managed:
     """Two nodes with members in both modes, and somebody who manages on the first."""
 

@@ -43,7 +43,7 @@ ENTRIES = chained(
 
 def test_nod1_entries_arrive_as_they_were() -> None:
     message = encode_entries("n", "e", ENTRIES, 7500)
-    assert decode(message) == ("n", "entries", News("e", 2, ENTRIES[-1].chain, ENTRIES))
+    assert decode(message) == ("n", "entries", News("e", 2, ENTRIES[-1].chain, ENTRIES, "n"))
     _, _, news = decode(message)
     assert isinstance(news, News)
     assert continues(origin_of("e"), news.entries)
@@ -56,7 +56,7 @@ def test_nod3_of_large_ones_only_the_version_is_told(size: int) -> None:
     assert len(message) <= 7500
     told = entries if size <= 7000 else []
     if size in (2000, 7000, 7600, 10**6):
-        assert decode(message) == ("n", "entries", News("e", 1, entries[0].chain, told))
+        assert decode(message) == ("n", "entries", News("e", 1, entries[0].chain, told, "n"))
 
 
 def test_nod4_other_messages_arrive_as_they_were() -> None:
@@ -96,4 +96,4 @@ def test_nod7_what_is_not_understood_is_ignored(message: object, reason: str) ->
 
 def test_nod7_what_a_later_version_adds_is_left_out() -> None:
     message = json.dumps({**LOG, "more": [1], "entries": []}).encode()
-    assert decode(message) == ("n", "entries", News("e", 1, bytes(8), []))
+    assert decode(message) == ("n", "entries", News("e", 1, bytes(8), [], "n"))

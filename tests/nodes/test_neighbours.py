@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from helix.nodes.asking import PATIENCE, Answers
 from helix.nodes.messages import Part, decode
-from helix.nodes.neighbours import SILENCE, Neighbours
+from helix.nodes.neighbours import HELLO, SILENCE, Neighbours
 from helix.nodes.post import MAX_BYTES, MAX_HELD_BYTES, PART_PATIENCE, Parts, Post
 from helix.nodes.service import UP_SECONDS
 from helix.nodes.telling import Telling
@@ -171,10 +171,24 @@ def test_nod17_a_node_alone_or_unheard_has_its_answers_at_once(three: Three) -> 
     three.bus.set_up(True)
     alone = World(broker=Bus().broker)
     assert alone.nodes is not None
+    alone.clock.advance(HELLO)
     told: list[Answers] = []
     alone.nodes._telling.asking.ask("count", b"{}").addCallback(told.append)
     assert told == [{}]
     alone.end()
+
+
+def test_nod136_a_node_that_has_just_come_asks_whoever_is_there(three: Three) -> None:
+    for number in (1, 2):
+        three.answer(number, succeed(b"%d" % number))
+    new = World(broker=three.bus.broker, seed=3)
+    three.worlds.append(new)
+    told: list[Answers] = []
+    three.telling(3).asking.ask("count", b"{}").addCallback(told.append)
+    three.settle()
+    assert told == []
+    new.clock.advance(PATIENCE)
+    assert told == [{three.telling(1).node: b"1", three.telling(2).node: b"2"}]
 
 
 def test_nod17_one_node_is_asked_by_its_id(three: Three) -> None:

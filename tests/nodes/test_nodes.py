@@ -59,10 +59,12 @@ class Pair:
     :ivar ada, bob: their members.
     """
 
+    make_store = CountedStore
+
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self.stores = [CountedStore()]
-        self.stores.append(CountedStore(self.stores[0]))
+        self.stores = [self.make_store()]
+        self.stores.append(self.make_store(self.stores[0]))
         self.here, self.there = (
             World(store=store, broker=bus.broker, seed=seed)
             for seed, store in enumerate(self.stores)

@@ -15,6 +15,7 @@ from helix.members.relay.audience import MIN_INTERVAL
 from helix.members.relay.elsewhere import MAX_COMING, MAX_EDIT_BYTES
 from helix.members.relay.repeats import REPEAT_AFTER
 from helix.nodes.messages import decode, encode_relayed
+from helix.nodes.post import RESERVE_BYTES
 from helix.nodes.service import UP_SECONDS
 from tests.support.bus import Bus
 from tests.support.flowdata import node
@@ -406,3 +407,26 @@ def test_nod51_a_member_that_goes_on_from_what_another_node_was_sent_edits_just_
 )
 def test_nod50_messages_arrive_as_they_were(relayed: Relayed) -> None:
     assert decode(encode_relayed("n", relayed)) == ("n", "relay", relayed)
+
+
+# NOD143: what is too much for the broker
+
+
+def test_nod143_a_broadcast_for_which_there_is_no_room_is_lost_alone(relays: Relays) -> None:
+    sender = relays.bus.brokers[0]
+    sender.room = RESERVE_BYTES + 2 * sender.max_bytes
+    relays.change(relays.ada, b'"%s"' % (b"x" * 12_000))
+    relays.change(relays.ada, b"1")
+    assert updates(relays.bob) == [b"1"]
+    sender.room = RESERVE_BYTES + 3 * sender.max_bytes
+    relays.change(relays.ada, b'"%s"' % (b"x" * 12_000))
+    assert len(updates(relays.bob)) == 1
+
+
+def test_nod143_of_edits_only_the_version_is_told_then(relays: Relays) -> None:
+    relays.bus.brokers[0].room = RESERVE_BYTES - 1
+    relays.here.library.patch("f", {"nodes": {"n1": node("n1")}})
+    relays.settle(LATER)
+    (message,) = [m for topic, m in relays.bus.sent if topic == "f"]
+    assert "entries" not in json.loads(message)
+    assert b'"n1"' in updates(relays.bob)[-1]

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from helix.interfaces import IBroker, IBrokerListener
+from helix.interfaces import IBroker, IBrokerListener, ITeller
 
 
 class Bus:
@@ -64,6 +64,7 @@ class BusBroker:
     """One node's end of a bus."""
 
     max_bytes = 7500
+    room = 8 << 20
 
     def __init__(self, bus: Bus, clock: IReactorTime) -> None:
         self._bus = bus
@@ -99,6 +100,9 @@ class BusBroker:
         assert len(message) <= self.max_bytes
         if self.is_up:
             self._bus.carry(self, topic, message)
+
+    def tell_by_appends(self, teller: ITeller) -> None:
+        """What is in memory tells nobody."""
 
     # inside
 

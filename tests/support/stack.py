@@ -100,6 +100,7 @@ class Stack:
         self._metrics = server.metrics
         txaio.config.loop = self.clock  # of Autobahn's own timers
         self.nodes = server.nodes
+        self.polls = server.polls
         self.sessions.startService()
         if self.nodes is not None:
             self.nodes.startService()

@@ -445,6 +445,7 @@ class World:
     :param seed: of what is left to chance.
     :param broker: makes what carries messages to other worlds on the store, and from them.
     :param node: what it calls itself there; empty for what no other world does.
+    :param shares_turns: as `LogSettings` has it.
     :ivar told: the telemetry: name, measurements, metadata.
     :ivar failures: what was logged as an error. A test that expects some clears them.
     """
@@ -469,6 +470,7 @@ class World:
         authenticator: IAuthenticator | None = None,
         broker: Callable[[Clock], IBroker] | None = None,
         node: str = "",
+        shares_turns: bool = False,
     ) -> None:
         self.clock = Reactor()
         self.wall = Wall(self.clock)
@@ -497,6 +499,8 @@ class World:
             made=self.access.made,
             made_elsewhere=self.access.made_elsewhere,
             nodes=telling or ALONE,
+            learn_access=self.access.catch_up,
+            shares_turns=shares_turns,
         )
 
         async def loaded(flow_id: str, logs: LogSettings) -> LiveLog:
