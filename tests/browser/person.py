@@ -41,8 +41,11 @@ class Person:
     def __init__(self, browser: Browser, daemon: Daemon, **options: Any) -> None:
         self.daemon = daemon
         self.context = browser.new_context(
-            base_url=f"http://{daemon.address}",
-            **{"viewport": {"width": 1440, "height": 900}, **options},
+            **{
+                "base_url": f"http://{daemon.address}",
+                "viewport": {"width": 1440, "height": 900},
+                **options,
+            },
         )
         self.context.set_default_timeout(WAIT)
         self.complaints: list[str] = []

@@ -170,6 +170,7 @@ def test_edi41_fingers_drag_into_groups_and_out(
     session = phone.context.new_cdp_session(phone.page)
 
     def drag(name: str, by: float) -> None:
+        phone.resting_view()  # what was selected comes into view once it is let go
         box = phone.node(name).locator(".text").bounding_box()
         assert box is not None
         x, y = box["x"] + 10, box["y"] + 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -371,22 +371,30 @@ def test_edi17_page_is_dark_before_its_script_is_there(make_person: MakePerson) 
     assert shown == "rgb(18, 18, 18)"
 
 
+def prefer(person: Person, theme: Literal["dark", "light"]) -> None:
+    """The system of somebody changes its theme, and their browser has heard of it."""
+    person.page.emulate_media(color_scheme=theme)
+    person.page.wait_for_function(
+        "(theme) => matchMedia(`(prefers-color-scheme: ${theme})`).matches", arg=theme
+    )
+
+
 def test_edi17_theme_follows_the_system_until_one_chooses(make_person: MakePerson) -> None:
     ada = make_person(color_scheme="light")
     html = ada.page.locator("html")
     Home(ada)
     expect(html).to_have_attribute("data-theme", "light")
-    ada.page.emulate_media(color_scheme="dark")
+    prefer(ada, "dark")
     expect(html).to_have_attribute("data-theme", "dark")
     ada.button("Light theme").click()
     expect(html).to_have_attribute("data-theme", "light")
     tab = ada.another_tab()
     tab.page.goto("/")
     expect(tab.page.locator("html")).to_have_attribute("data-theme", "light")
-    ada.page.emulate_media(color_scheme="light")
-    ada.page.emulate_media(color_scheme="dark")
+    prefer(ada, "light")
+    prefer(ada, "dark")
     expect(html).to_have_attribute("data-theme", "light")
     ada.button("Dark theme").press("Enter")
     expect(html).to_have_attribute("data-theme", "dark")
-    ada.page.emulate_media(color_scheme="light")
+    prefer(ada, "light")
     expect(html).to_have_attribute("data-theme", "light")

@@ -243,3 +243,59 @@ def test_edi26_search_and_commands_by_mouse(opened: Person) -> None:
     opened.hears("Arranged the flow")
     stored = document_of(opened)
     assert position(stored, "right")[0] - position(stored, "left")[0] == 216 + 96
+
+
+PRESS_WHILE_IT_GLIDES = """() => {
+    const node = document.querySelector('.react-flow__node[data-id="right"]');
+    const place = () => node.getBoundingClientRect().left;
+    const frames = (count) => count === 0
+        ? Promise.resolve()
+        : new Promise(requestAnimationFrame).then(() => frames(count - 1));
+    const tell = (kind, buttons) =>
+        node.dispatchEvent(new PointerEvent(kind, {bubbles: true, buttons, pointerType: 'mouse'}));
+    const press = async () => {
+        const before = place();
+        while (place() === before) await frames(1);
+        tell('pointerdown', 1);
+        await frames(2);  // what was already under way is painted
+        const seen = [];
+        for (let n = 0; n < 20; n++) {
+            seen.push(place());
+            await frames(1);
+        }
+        tell('pointerup', 0);
+        return seen;
+    };
+    window.pressed = press();
+}"""
+"""Presses the right node as soon as it moves on the screen; gives where it is meanwhile."""
+
+
+def sees_beside_properties(person: Person, label: str) -> None:
+    """Wait until a node is seen, and lies beside the properties."""
+    expect(person.page.locator(".properties")).to_be_visible()
+    person.page.wait_for_function(
+        """(id) => document.querySelector(`.react-flow__node[data-id="${id}"]`)
+            .getBoundingClientRect().right
+            < document.querySelector('.properties').getBoundingClientRect().left""",
+        arg=label,
+    )
+
+
+def test_edi45_canvas_stays_during_a_drag_and_shows_the_node_after_it(opened: Person) -> None:
+    before = opened.resting_view()
+    opened.grab("right", (60, 120))
+    expect(opened.page.locator(".properties")).to_be_visible()
+    assert opened.resting_view() == before
+    opened.page.mouse.up()
+    sees_beside_properties(opened, "right")
+    expect(opened.selected).to_have_attribute("data-id", "right")
+
+
+def test_edi45_a_press_on_an_element_stops_the_canvas(opened: Person) -> None:
+    opened.resting_view()
+    opened.page.evaluate(PRESS_WHILE_IT_GLIDES)
+    opened.node("right").click()
+    places = opened.page.evaluate("pressed")
+    assert len({*places}) == 1
+    sees_beside_properties(opened, "right")

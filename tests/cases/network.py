@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -21,17 +21,17 @@ class Link:
     """
     A TCP proxy.
 
-    :param port: the daemon's.
+    :param ports: the daemon's; each connection goes to the first at which somebody takes it.
     :param delay: seconds that whatever passes takes, each way.
     :param speed: bytes a second to the client, at most.
     :ivar port: its own.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, port: int, delay: float, speed: float
+        self, loop: asyncio.AbstractEventLoop, ports: Sequence[int], delay: float, speed: float
     ) -> None:
         self._loop = loop
-        self._daemon_port = port
+        self._daemon_ports = ports
         self._delay = delay
         self._speed = speed
         self._writers: set[asyncio.StreamWriter] = set()
@@ -68,6 +68,15 @@ class Link:
         """Let nothing pass, without a word to anybody; or what has come meanwhile, and all."""
         self._loop.call_soon_threadsafe(self._flows.clear if is_stalled else self._flows.set)
 
+    def forget(self) -> None:
+        """Let nothing pass on the connections that there are, for ever, and tell nobody of it."""
+        self._loop.call_soon_threadsafe(self._forget)
+
+    def _forget(self) -> None:
+        self._flows.clear()
+        self._flows = asyncio.Event()
+        self._flows.set()
+
     def _do(self, what: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(PATIENCE)
 
@@ -75,22 +84,32 @@ class Link:
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
-        for task in self._tasks:
+        cancelled = list(self._tasks)
+        for task in cancelled:
             task.cancel()
+        await asyncio.gather(*cancelled, return_exceptions=True)
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        try:
-            there = await asyncio.open_connection("127.0.0.1", self._daemon_port)
-        except OSError:
-            writer.transport.abort()
-            self._writers.discard(writer)
-            return
-        self._writers.add(there[1])
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._is_up:
-            await self._cut()
+            writer.transport.abort()
             return
-        self._start(self._carry((reader, writer), there))
+        self._writers.add(writer)
+        self._start(self._join((reader, writer)))
+
+    async def _join(self, one: Streams) -> None:
+        other = await self._reach()
+        if other is None:
+            one[1].transport.abort()
+            self._writers.discard(one[1])
+            return
+        self._writers.add(other[1])
+        await self._carry(one, other)
+
+    async def _reach(self) -> Streams | None:
+        for port in self._daemon_ports:
+            with suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", port)
+        return None
 
     async def _carry(self, one: Streams, other: Streams) -> None:
         """Carry to the one and the other, until both have come to their end."""
@@ -99,7 +118,7 @@ class Link:
         for source, target, speed in (there, (other[0], one[1], self._speed)):
             late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
             self._start(self._read(source, late))
-            ways.append(self._write(late, target, speed))
+            ways.append(self._write(late, target, speed, self._flows))
         try:
             await asyncio.gather(*ways)
         finally:
@@ -122,13 +141,17 @@ class Link:
             late.put_nowait((self._loop.time() + self._delay, data))
 
     async def _write(
-        self, late: asyncio.Queue[Any], target: asyncio.StreamWriter, speed: float
+        self,
+        late: asyncio.Queue[Any],
+        target: asyncio.StreamWriter,
+        speed: float,
+        flows: asyncio.Event,
     ) -> None:
         while True:
             at, data = await late.get()
             await asyncio.sleep(at - self._loop.time())
             await asyncio.sleep(len(data) / speed)
-            await self._flows.wait()
+            await flows.wait()
             if target.transport.is_closing():
                 break
             if not data:
@@ -147,17 +170,32 @@ class Network:
         self._thread.start()
         self._links: list[Link] = []
 
-    def link(self, port: int, delay: float = 0.0, speed: float = math.inf) -> Link:
-        """A link to the daemon's port; parameters as `Link`'s."""
-        self._links.append(Link(self._loop, port, delay, speed))
+    def link(
+        self, port: int, delay: float = 0.0, speed: float = math.inf, spare: int | None = None
+    ) -> Link:
+        """
+        A link to the daemon's port; parameters as `Link`'s.
+
+        :param spare: another daemon's port, for while nobody takes connections at the first.
+        """
+        ports = (port,) if spare is None else (port, spare)
+        self._links.append(Link(self._loop, ports, delay, speed))
         return self._links[-1]
 
     def end(self) -> None:
         for link in self._links:
             link.end()
+        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()
+
+    async def _cancel(self) -> None:
+        """Cancel what is left: connections that were just being accepted."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 @contextmanager

@@ -72,6 +72,42 @@ class Socket extends WebSocket {
 const pages = {};
 const keepers = {};
 const typing = { made: {}, count: 0, timers: [] };
+const writing = { made: {}, timers: [], lost: [] };
+
+/** How many edits of a writing page concern one node. */
+const STEPS = 4;
+
+/** Gives all numbers that a document shows, by place: those of `data`, and where nodes are and what they are called. */
+function numbersIn({ data, nodes }) {
+  const found = new Map(Object.entries(data));
+  for (const { id, position, data } of Object.values(nodes)) {
+    found.set(`${id} is at`, position.x);
+    found.set(`${id} is called`, Number(data.label));
+  }
+  return found;
+}
+
+/** Notes what a page takes back: numbers only grow, as long as it shows all that it has shown. */
+function watch(name, page) {
+  let last = null;
+  let seen = new Map();
+  const look = () => {
+    const { document } = page.state;
+    if (document === last || document === null) {
+      return;
+    }
+    last = document;
+    const shown = numbersIn(document);
+    for (const [place, number] of seen) {
+      if (!(shown.get(place) >= number)) {
+        writing.lost.push(`${name}: ${place} ${number}, then ${shown.get(place)}`);
+      }
+    }
+    seen = shown;
+  };
+  page.subscribe(look);
+  look();
+}
 
 /** How many members of `data` are typed into: a document that grew would make each edit dearer than the last. */
 const KEYS = 200;
@@ -131,6 +167,40 @@ const commands = {
   rest() {
     typing.timers.forEach(clearInterval);
     return typing.made;
+  },
+
+  /**
+   * Has pages write, each at its own pace: they add nodes, move them and rename them. The n-th edit of a page puts
+   * n there, and into a member of `data` of the page's name.
+   */
+  write({ paces }) {
+    for (const { name, ms } of paces) {
+      writing.made[name] = 0;
+      watch(name, pages[name]);
+      const edit = () => {
+        const n = (writing.made[name] += 1);
+        const id = `${name}'s ${Math.floor(n / STEPS)}`;
+        const isThere = pages[name].state.document.nodes[id] !== undefined;
+        const changed = n % STEPS > 1 ? { data: { label: String(n) } } : { position: { x: n, y: 0 } };
+        const made = { id, type: "agent", position: { x: n, y: 0 }, data: { label: String(n) } };
+        pages[name].patch({ nodes: { [id]: isThere ? changed : made }, data: { [name]: n } });
+        if (pages[name].state.document.data[name] !== n) {
+          writing.lost.push(`${name}: ${n} isn't shown at once`);
+        }
+      };
+      writing.timers.push(setInterval(edit, ms));
+    }
+  },
+
+  /** Has them stop, and tells how many edits each made. */
+  pause() {
+    writing.timers.forEach(clearInterval);
+    return writing.made;
+  },
+
+  /** Tells what any of them has taken back, up to now. */
+  lost() {
+    return writing.lost;
   },
 
   /** Tells what state the connection to a port is in, as WebSocket's `readyState`. */

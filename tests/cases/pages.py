@@ -63,6 +63,27 @@ class Pages:
         made: dict[str, list[int]] = self.ask("rest")
         return list(made.values())
 
+    def write(self, paces: dict[Page, int]) -> None:
+        """
+        Have pages add, move and rename nodes until they `pause`.
+
+        The n-th edit of a page sets a member of ``data``, of the page's name, to n.
+
+        :param paces: milliseconds from one edit of a page to its next.
+        """
+        self.ask("write", paces=[{"name": page.name, "ms": ms} for page, ms in paces.items()])
+
+    def pause(self) -> dict[str, int]:
+        """Have them stop; gives how many edits each page made, by its name."""
+        made: dict[str, int] = self.ask("pause")
+        return made
+
+    @property
+    def lost(self) -> list[str]:
+        """What a page that writes showed, and doesn't any more, or shows as it was before."""
+        lost: list[str] = self.ask("lost")
+        return lost
+
     def is_closing(self, port: int) -> bool:
         """Whether the newest connection to a port knows that it is being closed."""
         return bool(self.ask("connection", port=port) == 2)

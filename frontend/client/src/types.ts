@@ -84,7 +84,8 @@ export interface FlowError {
  *
  * - `loading`: loads for the first time. What an earlier visit stored may be shown already.
  * - `saved`: joined, and everything is durable.
- * - `saving`: joined, and `unsent` changes are on their way.
+ * - `saving`: joined, and `unsent` changes are on their way. While the server can't take them, as without its
+ *   database, `error` says why; they are sent again.
  * - `held`: joined, but one may not make the `unsent` changes, or not any more; `error` says why. They are kept
  *   and shown, and are sent once one may.
  * - `checking`: probably joined, with nothing unsent. The page slept, the network changed, or the server is
@@ -99,7 +100,7 @@ export interface FlowStatus {
   unsent: number;
   /** Whether unsent changes outlive the page. If not, the browser warns before the page is left. */
   kept: boolean;
-  /** Why it is offline, closed or held; `null` otherwise. */
+  /** Why it is offline, closed or held, or why nothing can be saved for now; `null` otherwise. */
   error: FlowError | null;
   /** Failed attempts to join since the last successful one. */
   failedAttempts: number;

@@ -72,6 +72,12 @@ test("jsc29 what others did meanwhile costs by the number of what is unsent, not
     return spent;
   };
   await cost(200);
-  const [few, many] = [await cost(200), await cost(1600)];
-  expect(many / few).toBeLessThan(24);
+  const few: number[] = [];
+  const many: number[] = [];
+  for (let run = 0; run < 3; run += 1) {
+    few.push(await cost(200));
+    many.push(await cost(1600));
+  }
+  // The least of each: the compiler and the collector work beside it at any time.
+  expect(Math.min(...many) / Math.min(...few)).toBeLessThan(24);
 });

@@ -101,6 +101,14 @@ export class Replica {
   }
 
   /**
+   * Tell whether a log goes on from what is confirmed. So does the first log of a flow that wasn't made:
+   * each node of a server has an epoch of its own for it until one of them makes it.
+   */
+  isContinuedIn(epoch: string): boolean {
+    return epoch === this.epoch || (this.epoch !== null && this.version === 0);
+  }
+
+  /**
    * Take a client's patch. It is shown at once, as far as the document can take it.
    *
    * @param texts JSON Pointers of its texts, which were made from what is shown.
@@ -214,7 +222,7 @@ export class Replica {
     document: FlowDocument,
     mayHold: (op: Operation) => boolean = () => true,
   ): void {
-    const isSameLog = epoch === this.epoch;
+    const isSameLog = this.isContinuedIn(epoch);
     this.epoch = epoch;
     this.version = version;
     this.chain = chain;

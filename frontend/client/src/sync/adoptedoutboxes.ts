@@ -20,6 +20,7 @@ export interface AdoptedOutboxesOwner {
   parameters(clientId: string): JsonObject;
   accepted(op: Operation, acceptance: Acceptance): void;
   refused(op: Operation, error: FlowError): void;
+  delayed(error: FlowError): void;
   forbidden(error: FlowError): void;
   /** Replace an operation that is too large by these. */
   split(op: Operation, given: readonly NewOperation[]): Operation[];
@@ -255,6 +256,9 @@ export class AdoptedOutboxes {
         refused: (op, error) => {
           this.#owner.refused(op, error);
           this.#endIfDone();
+        },
+        delayed: (error) => {
+          this.#owner.delayed(error);
         },
         forbidden: (error) => {
           this.#owner.forbidden(error);

@@ -151,7 +151,7 @@ export class Incoming {
     if (typeof epoch !== "string" || typeof version !== "number" || !isObject(document)) {
       throw new TypeError("The server sent no document");
     }
-    if (this.#replica.epoch !== null && this.#replica.epoch !== epoch) {
+    if (this.#replica.epoch !== null && !this.#replica.isContinuedIn(epoch)) {
       this.#changes.history.clear();
     }
     const before = this.#replica.confirmed;

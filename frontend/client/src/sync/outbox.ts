@@ -27,6 +27,8 @@ export interface OutboxOwner {
   push(event: string, payload: JsonObject, calls: PushCalls): boolean;
   accepted(op: Operation, acceptance: Acceptance): void;
   refused(op: Operation, error: FlowError): void;
+  /** The server can't take changes for now: they are sent again later. */
+  delayed(error: FlowError): void;
   /** This client may not make changes now, though it should be allowed to: they are held back, and tried again. */
   forbidden(error: FlowError): void;
   /** Make operations of these patches, in place of one that is too large. */
@@ -173,6 +175,8 @@ export class Outbox {
       this.#refuse(op, { reason: error.reason, code: error.code });
       this.pump();
       return;
+    } else {
+      this.#owner.delayed({ reason: error.reason, code: error.code });
     }
     this.#queue.hold(op);
     this.#retry ??= setTimeout(() => {

@@ -69,6 +69,8 @@ export class FlowSync implements SyncedFlow {
   /** A stored document with which a page crashed; shown only if the server can't be reached. */
   #doubtful: KeptDocument | null = null;
   #standing: Standing = ON_THE_WAY;
+  /** Why the server takes no changes for now. */
+  #delay: FlowError | null = null;
   #state: FlowState;
   /** Counts starts and stops: what began before is given up. */
   #life = 0;
@@ -112,10 +114,16 @@ export class FlowSync implements SyncedFlow {
     const settled = {
       accepted: (op: Operation, acceptance: Acceptance) => {
         this.#access.accept();
+        this.#delay = null;
         this.#outcomes.accepted(op, acceptance);
       },
       refused: (op: Operation, error: FlowError) => {
+        this.#delay = null;
         this.#outcomes.refused(op, error);
+      },
+      delayed: (error: FlowError) => {
+        this.#delay = error;
+        changed();
       },
       forbidden: (error: FlowError) => {
         this.#access.refuse(error);
@@ -380,9 +388,11 @@ export class FlowSync implements SyncedFlow {
     if (why !== null) {
       return { ...rest, kind: "held", error: why, unsent, kept };
     }
+    if (kind === "joined" && unsent > 0) {
+      return { ...rest, kind: "saving", error: this.#delay, unsent, kept };
+    }
     if (kind === "joined") {
-      const settled = isInDoubt ? "checking" : "saved";
-      return { ...rest, kind: unsent === 0 ? settled : "saving", unsent, kept };
+      return { ...rest, kind: isInDoubt ? "checking" : "saved", unsent, kept };
     }
     const isLoading = kind === "offline" && !this.#incoming.wasJoined && rest.error === null;
     return { ...rest, kind: isLoading ? "loading" : kind, unsent, kept };
@@ -497,6 +507,7 @@ export class FlowSync implements SyncedFlow {
       this.#outbox.pause();
       this.#adopted.pause();
       this.#awareness.leave();
+      this.#delay = null;
     }
     this.#refresh();
     if (standing.kind === "closed" && before.kind !== "closed") {

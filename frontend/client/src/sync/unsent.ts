@@ -206,7 +206,7 @@ export class Unsent {
       let { unsent } = sync.state.status;
       const giveUp = (): void => {
         const { kind, error } = sync.state.status;
-        end(error ?? (kind === "saving" ? BUSY : UNREACHABLE));
+        end(kind === "saving" ? BUSY : (error ?? UNREACHABLE));
       };
       let timer = setTimeout(giveUp, PATIENCE);
       const end = (error: FlowError | null): void => {

@@ -93,6 +93,43 @@ describe("changes", () => {
     expect(ada.state.refusals).toEqual([]);
   });
 
+  test("jsc18 while the server can't save, the status says so, and why", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.server.mood = () => AWAY;
+    ada.patch({ title: "1" });
+    expect(ada.state.status.error).toBeNull();
+    await desk.until(() => ada.state.status.error !== null);
+    expect(ada.state.status).toMatchObject({ kind: "saving", error: { code: AWAY.code, reason: AWAY.reason } });
+    ada.patch({ title: "2" });
+    await desk.pass(1000);
+    expect(standing(ada.state.status)).toEqual(["saving", 2, AWAY.code]);
+    expect(ada.state.document?.title).toBe("2");
+    desk.server.mood = () => null;
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(ada.state.status.error).toBeNull();
+  });
+
+  test("jsc18 why the server can't save is forgotten with the connection", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.server.mood = () => AWAY;
+    ada.patch({ title: "1" });
+    await desk.until(() => ada.state.status.error !== null);
+    desk.server.mood = () => null;
+    const seen: [string, string | null][] = [];
+    ada.subscribe(() => {
+      const [kind, , code] = standing(ada.state.status);
+      seen.push([kind, code]);
+    });
+    desk.server.end("phx_error");
+    await desk.until(() => ada.state.status.kind === "offline");
+    seen.length = 0;
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(seen).toContainEqual(["saving", null]);
+    expect(seen).not.toContainEqual(["saving", AWAY.code]);
+  });
+
   test("jsc4 a refused change is undone and told of, until it is dismissed", async () => {
     const desk = new Desk();
     const ada = await desk.join();

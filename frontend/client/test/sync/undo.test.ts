@@ -64,6 +64,57 @@ describe("undo", () => {
     expect(desk.server.document.description).toBe("after");
   });
 
+  /** Somebody makes the flow on another node than the one that `ada` is on, which didn't know. */
+  async function madeElsewhere(): Promise<{ desk: Desk; ada: FlowSync }> {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.network.delay = () => 50;
+    ada.patch({ nodes: { n1: NODE } });
+    desk.server.epoch = "epoch2";
+    desk.server.document = { ...desk.server.document, description: "theirs" };
+    const patch = { description: "theirs" };
+    desk.server.log.push({ version: 1, client_id: null, op_id: null, patch, by: "", at: 0 });
+    return { desk, ada };
+  }
+
+  /** What `ada` made is there, and she can undo it. */
+  async function isUndone(desk: Desk, ada: FlowSync): Promise<void> {
+    await desk.until(() => ada.state.status.kind === "saved" && ada.state.version === 2);
+    expect(ada.state.epoch).toBe("epoch2");
+    expect(ada.state.document).toMatchObject({ description: "theirs", nodes: { n1: NODE } });
+    expect(ada.undo()).toBe(true);
+    await desk.until(() => ada.state.status.kind === "saved");
+    expect(desk.server.document).toMatchObject({ description: "theirs", nodes: {} });
+    expect(ada.state.document).toEqual(desk.server.document);
+  }
+
+  test("nod133 what was done before another node made the flow can be undone", async () => {
+    const { desk, ada } = await madeElsewhere();
+    const { epoch, version, document } = desk.server;
+    desk.server.broadcast("reset", { epoch, version, document, chain: desk.server.chain(version) });
+    await isUndone(desk, ada);
+  });
+
+  test("nod133 also where the whole flow, with what was done, comes with the next join", async () => {
+    const { desk, ada } = await madeElsewhere();
+    await desk.until(() => desk.server.version === 2);
+    desk.network.cut();
+    await isUndone(desk, ada);
+  });
+
+  test("nod133 but not what was stored, and is in no log any more", async () => {
+    const desk = new Desk();
+    const ada = await desk.join();
+    desk.network.delay = () => 50;
+    ada.patch({ title: "hers" });
+    await desk.until(() => ada.state.status.kind === "saved");
+    desk.server.epoch = "epoch2";
+    desk.server.log.length = 0;
+    desk.network.cut();
+    await desk.until(() => ada.state.epoch === "epoch2");
+    expect(ada.state.canUndo).toBe(false);
+  });
+
   test("jsc10 the undo of what is refused is no more", async () => {
     const desk = new Desk();
     const ada = await desk.join();

@@ -20,7 +20,7 @@ export function wordsFor({ code, reason }: FlowError): string {
 }
 
 /** Write the status in two or three words. */
-function wordsOf({ kind, unsent, kept }: FlowStatus, isViewer: boolean): string {
+function wordsOf({ kind, unsent, kept, error }: FlowStatus, isViewer: boolean): string {
   const what = kept ? "unsent" : "not kept";
   switch (kind) {
     case "loading":
@@ -28,7 +28,7 @@ function wordsOf({ kind, unsent, kept }: FlowStatus, isViewer: boolean): string 
     case "saved":
       return isViewer ? "Read only" : "Saved";
     case "saving":
-      return "Saving";
+      return error === null ? "Saving" : `Saving, ${unsent} ${what}`;
     case "held":
       return `Read only, ${unsent} ${kept ? "held back" : "not kept"}`;
     case "checking":
@@ -51,7 +51,7 @@ interface Props {
 export function Status({ sync, status, refusals, isViewer }: Props) {
   const Icon = ICONS[status.kind];
   const isBusy = status.kind === "loading" || status.kind === "saving" || status.kind === "checking";
-  const isAtRisk = status.unsent > 0 && !status.kept && status.kind !== "saving";
+  const isAtRisk = status.unsent > 0 && !status.kept && (status.kind !== "saving" || status.error !== null);
   const why = isAtRisk ? NOT_KEPT : status.error === null ? undefined : wordsFor(status.error);
   useEffect(() => {
     if (isAtRisk) {
