@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -477,12 +478,16 @@ def test_client_that_never_reads_costs_the_others_nothing(daemon: Daemon, connec
             if message[3] == "flow_update":
                 received.append(message[4]["changes"]["n"])  # type: ignore[index]
 
+    def read_along(n: int) -> bool:
+        return len(received) + 15 > n
+
     reading = threading.Thread(target=read)
     reading.start()
     for n in range(frames):
         changes = {"n": n, "pad": pad}
         writer.send_json([join_ref, f"c{n}", "flow:flood", "flow_change", {"changes": changes}])
         writer.read_until_reply(f"c{n}")
+        eventually(partial(read_along, n), "the others read along")
     reading.join(20.0)
     assert not reading.is_alive()
     assert received == list(range(frames))

@@ -21,9 +21,7 @@ __all__ = ["pair", "start_daemon"]
 def test_cra3_nobody_loses_anything_by_a_failover(
     start_daemon: StartDaemon, pair: Pair, tmp_path: Path
 ) -> None:
-    # What is acknowledged is on the standby, too.
-    pair.primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-    pair.primary.execute("SELECT pg_reload_conf()")
+    pair.wait_for_commits()
     daemon = start_daemon("--store", pair.url)
     with (
         taking_part(daemon, tmp_path, FLOWS, writers=3, seed=0) as participants,

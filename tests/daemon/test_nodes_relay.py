@@ -17,7 +17,7 @@ import pytest
 from tests.support.daemon import Daemon, start_daemon
 from tests.support.nodes import TOPIC, wait_until_known
 from tests.support.postgres import postgres_server, url
-from tests.support.rawsocket import TEXT, RawWebSocket
+from tests.support.rawsocket import TEXT, RawConnection, RawWebSocket
 from tests.support.tokens import secret_file, token
 from tests.support.watched import eventually, faults_in, get, rest
 
@@ -184,3 +184,44 @@ def test_nod58_a_revoked_key_counts_on_the_other_node_at_once(
     assert max(took) < 1.0
     for node in (here, there):
         assert not faults_in(node.log)
+
+
+def test_nod135_a_node_that_ends_costs_no_session_of_another(
+    start_daemon: StartDaemon, url: str
+) -> None:
+    """A poll of a session of the other node waits there: it comes again, and misses nothing."""
+    here, there = (start_daemon("--store", url) for _ in range(2))
+    wait_until_known([here, there])
+    with RawConnection(here.port) as own, RawConnection(there.port) as wrong:
+        opened = ask(own, "vsn=2.0.0")
+        query = f"vsn=2.0.0&token={opened['token']}"
+        join = ["1", "1", TOPIC, "phx_join", {}]
+        assert ask(own, query, json.dumps(join).encode()) == {"status": 200}
+        assert len(ask(own, query)["messages"]) == 2
+        wrong.send(poll(query))
+        eventually(lambda: was_asked(here), "the poll has been handed on")
+        there.stop()
+        answer = json.loads(wrong.read_response().body)
+        assert answer == {"status": 204, "token": opened["token"]}
+        assert ask(own, query, b'["1","2","flow:f","ping",{}]') == {"status": 200}
+        assert len(ask(own, query)["messages"]) == 1
+    for node in (here, there):
+        assert not faults_in(node.log)
+
+
+def poll(query: str, body: bytes = b"") -> bytes:
+    """A poll, or a POST."""
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    line = f"{'POST' if body else 'GET'} /socket/longpoll?{query} HTTP/1.1"
+    return f"{line}\r\nHost: localhost\r\n{length}\r\n".encode() + body
+
+
+def ask(connection: RawConnection, query: str, body: bytes = b"") -> Any:
+    """Poll, or POST, and give the answer."""
+    connection.send(poll(query, body))
+    return json.loads(connection.read_response().body)
+
+
+def was_asked(node: Daemon) -> bool:
+    """Whether another node has asked this one anything."""
+    return b'helix_node_messages_received_total{kind="question"}' in get(node, "/metrics")[1]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.archives import extract
 from tests.support.daemon import Daemon, start_daemon
 from tests.support.nodes import join, read_title
 from tests.support.postgres import postgres_server, url
@@ -32,7 +33,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the history of the source is not here: {error}")
     directory = tmp_path_factory.mktemp("before")
     with tarfile.open(fileobj=BytesIO(archive)) as source:
-        source.extractall(directory, filter="data")
+        extract(source, directory)
     return directory
 
 

@@ -416,6 +416,22 @@ def test_what_fsync_costs_is_measured(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("'--enable-shared' '--enable-optimizations' '--with-lto'", "with"),
+        ("'--enable-shared'", "without"),
+        (None, "without"),
+    ],
+)
+def test_a_run_says_how_its_python_was_built(
+    monkeypatch: pytest.MonkeyPatch, arguments: str | None, told: str
+) -> None:
+    monkeypatch.setattr(run.sysconfig, "get_config_var", {"CONFIG_ARGS": arguments}.get)
+    versions = run.machine_facts(servers.Cores.choose())["versions"]
+    assert versions["Python"].endswith(f" (configured {told} --enable-optimizations)")
+
+
 @pytest.fixture
 def record() -> dict[str, Any]:
     """Three rounds; the machine was half as fast in the second."""

@@ -101,6 +101,7 @@ class Convergence:
 
     def __init__(self, seed: int, make_world: Callable[..., World]) -> None:
         self.random = random = Random(seed)
+        self._is_prompt = seed % 5 == 4
         self._make_world = make_world
         self._seeds = count()
         self._deletions = random.choice([0, 0.3, 2])
@@ -344,7 +345,7 @@ class Convergence:
 
     def _make_nodes(self) -> list[Node]:
         """One server, or two, which tell each other what they do, or don't."""
-        is_shared = self.random.random() < 0.5
+        is_shared = not self._is_prompt and self.random.random() < 0.5
         if is_shared and self.random.random() < 0.7:
             self.bus = Bus(self.random)
         first = self._make_node(None)
@@ -357,6 +358,7 @@ class Convergence:
             store=store,
             high_water_mark=self._mark,
             seed=seed,
+            shares_turns=True,
             node=f"node{seed}",
             broker=None if self.bus is None else self.bus.broker,
             **self._settings,
@@ -366,7 +368,7 @@ class Convergence:
         return Node(world, store, FlowLibrary(world.service, world.logs, ids.__next__, ()))
 
     def _make_store(self, beside: LateStore | None) -> LateStore:
-        return LateStore(self.random, beside)
+        return LateStore(self.random, beside, self._is_prompt)
 
     @property
     def _settings(self) -> dict[str, Any]:
@@ -436,11 +438,15 @@ class Convergence:
         return log is not None and log.head.deleted_at is not None
 
     def _are_level(self) -> bool:
-        """Whether the nodes know of all that is in the store."""
+        """Whether the nodes know of all that is in the store, and have nothing more for it."""
         log = self.nodes[0].store.flow("f")
-        logs = [one.log for one in (node.world.flow() for node in self.nodes) if one is not None]
-        return log is None or all(
-            (one.epoch, one.version) == (log.head.epoch, log.head.version) for one in logs
+        found = [one for one in (node.world.flow() for node in self.nodes) if one is not None]
+        return not any(one.is_busy for one in found) and (
+            log is None
+            or all(
+                (one.log.epoch, one.log.version) == (log.head.epoch, log.head.version)
+                for one in found
+            )
         )
 
     def _is_at_rest(self) -> bool:

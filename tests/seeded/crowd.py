@@ -61,6 +61,7 @@ class Crowd:
 
     def __init__(self, seed: int, make_world: Callable[..., World], clients: int) -> None:
         self.random = random = Random(seed)
+        self._is_prompt = seed % 5 == 4
         self._make_world = make_world
         self._settings = {
             "high_water_mark": random.choice([1 << 20, 20_000, 3000]),
@@ -94,11 +95,13 @@ class Crowd:
     # who is there
 
     def _start_all(self) -> list[Server]:
-        return [self._start(StorePerFlow(self.random))]
+        return [self._start(StorePerFlow(self.random, prompt=self._is_prompt))]
 
     def _start(self, store: StorePerFlow) -> Server:
         chance = self.random.randrange(1 << 32)  # no two servers make up the same ids
-        world = self._make_world(store=store, seed=chance, **self._settings_of(chance))
+        world = self._make_world(
+            store=store, seed=chance, shares_turns=True, **self._settings_of(chance)
+        )
         world.registry.startService()
         self._worlds.append(world)
         return Server(world, store)

@@ -10,7 +10,7 @@ edit has it no longer, and then whoever made it is shown the document anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection, Container, Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -167,11 +167,25 @@ class Author:
             if sum(one.entry.op_id == number for one in self.truth.by(self.name)) > 1:
                 continue
             first = next(one for one in records if (one.entry.op_id or 0) > number)
-            earlier = range(first.entry.version)
-            documents = (one for v in earlier for one in self.truth.documents(record.epoch, v))
+            documents = self._documents_before(number, first)
             staged = (stage_on(document, edits[number].patch)[0] for document in documents)
             is_right = {} in staged or self._was_not_allowed(edits[number], first)
             assert is_right, f"{edits[number]} was overtaken"
+
+    def _documents_before(self, number: int, first: Record) -> Iterator[bytes]:
+        """
+        The documents of each log in which an edit may have been staged before a later one of its
+        author was taken there.
+
+        :param first: what was taken first of all that came later, in the log that there is.
+        """
+        ends: dict[str, int] = {}
+        for one in (first, *self.truth.by(self.name)):
+            if (one.entry.op_id or 0) > number:
+                ends.setdefault(one.epoch, one.entry.version)
+        for epoch, end in ends.items():
+            for version in range(end):
+                yield from self.truth.documents(epoch, version)
 
     def _was_not_allowed(self, edit: Edit, first: Record) -> bool:
         """

@@ -219,7 +219,7 @@ class Simulation(Crowd):
             self._settle()
         for client in self.random.sample(self.clients, len(self.clients)):
             self.random.choice([client.cut, client.leave])()
-        for _ in range(5):  # until who and what lingers is gone, too
+        for _ in range(7):  # until who and what lingers is gone, too
             self._ease(everybody=False)
             self._settle()
             self._pass(LINGER / 2)

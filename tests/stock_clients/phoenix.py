@@ -122,10 +122,10 @@ class PhoenixProcess:
                 assert not self._ended, missing
                 self._reported.wait(left)
 
-    def reports(self, source: str, kind: str) -> list[Report]:
-        """Return the reports of a kind that have come and were not taken."""
+    def reports(self, source: str, *kinds: str) -> list[Report]:
+        """Return the reports of some kinds that have come and were not taken, in order."""
         with self._reported:
-            return [report for report in self._reports.get(source, []) if report["is"] == kind]
+            return [report for report in self._reports.get(source, []) if report["is"] in kinds]
 
     def end(self) -> None:
         """End the process: its sockets go without a goodbye."""
@@ -264,6 +264,19 @@ class Channel:
         """Return the payloads of the events of this name that have come and weren't waited for."""
         reports = self._process.reports(self.name, "event")
         return [report.get("payload") for report in reports if report["event"] == name]
+
+    def told(self) -> list[tuple[str, Any]]:
+        """
+        Return what has come and wasn't waited for, in order: the name of each event, or ``join`` of
+        the answer to a join that let the client in, and the payload.
+        """
+        return [
+            ("join", report["response"])
+            if report["is"] == "join"
+            else (report["event"], report.get("payload"))
+            for report in self._process.reports(self.name, "join", "event")
+            if report.get("status", "ok") == "ok"
+        ]
 
     def settle(self) -> None:
         """Wait until whatever the server sent to this channel before has come."""
