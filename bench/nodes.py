@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -41,6 +42,9 @@ CONNECTIONS = 4000
 """That a node takes."""
 
 WORKERS = (1, 2)
+
+WORKERS_FLOWS, WORKERS_MEMBERS = (100, 1000), (1, 2)
+"""How many flows, and how many members each has, on whichever worker takes their connection."""
 
 COST_GOAL = 1.15
 P50_GOAL, P99_GOAL = 6.0, 30.0  # ms
@@ -252,6 +256,7 @@ class Bench:
         for number in range(self._rounds):
             say(f"round {number + 1} of {self._rounds}: latency with {flows} flows")
             with self._nodes(2, self._broker) as (_, found):
+                time.sleep(KNOWN_SECONDS)
                 rows.append(
                     generate(
                         [
@@ -299,46 +304,53 @@ class Bench:
     def workers(self) -> bool:
         """Print what one and two workers do on this machine, and what takes its cores."""
         print(
-            "| flows of one member, who writes | workers | edits a second"
-            " | until it has them: p50, ms"
-            " | p99, ms | cores: Helix | PostgreSQL | the generator |\n"
-            "| --: | --: | --: | --: | --: | --: | --: | --: |"
+            "| flows | members of each, one of whom writes | workers | edits a second"
+            " | until all have them: p50, ms | p99, ms"
+            " | cores: Helix | PostgreSQL | the generator |\n"
+            "| --: | --: | --: | --: | --: | --: | --: | --: | --: |"
         )
-        for flows in (100, 1000):
+        for flows, members in itertools.product(WORKERS_FLOWS, WORKERS_MEMBERS):
             got: dict[int, list[dict[str, Any]]] = {count: [] for count in WORKERS}
             for number in range(self._rounds):
                 for count in WORKERS[:: 1 - number % 2 * 2]:
-                    say(f"round {number + 1} of {self._rounds}: {flows} flows, {count} workers")
-                    got[count].append(self._workers(flows, count))
+                    say(
+                        f"round {number + 1} of {self._rounds}: {flows} flows of {members},"
+                        f" {count} workers"
+                    )
+                    got[count].append(self._workers(flows, members, count))
             for count in WORKERS:
-                self._print_workers(flows, count, got[count])
+                self._print_workers(flows, members, count, got[count])
         return True
 
-    def _workers(self, flows: int, count: int) -> dict[str, Any]:
+    def _workers(self, flows: int, members: int, count: int) -> dict[str, Any]:
         with working_directory() as directory, self._make_store(directory) as store:
             options = ["--store", store.url, "--workers", str(count)]
             options += ["--broker", self._broker if count > 1 else "none"]
             cores = os.sched_getaffinity(0)
             helix = make_helix("postgresql")
             with running(helix, WORKERS[-1] * CONNECTIONS, cores, directory, options) as where:
-                time.sleep(KNOWN_SECONDS)
+                if count > 1:
+                    time.sleep(KNOWN_SECONDS)
                 load = ["--port", where[1], "--mode", "closed", "--nodes", "20"]
                 return generate(
                     [
                         *load,
-                        *("--members", str(flows), "--group", "1"),
+                        *("--members", str(flows * members), "--group", str(members)),
                         *("--duration", self._duration),
                         *("--beside", where[3], "--beside", str(store.process)),
                     ]
                 )
 
     @staticmethod
-    def _print_workers(flows: int, count: int, rows: Sequence[dict[str, Any]]) -> None:
+    def _print_workers(
+        flows: int, members: int, count: int, rows: Sequence[dict[str, Any]]
+    ) -> None:
         def cores(name: str) -> list[float]:
             return [row[f"{name}_us_per_change"] * row["changes_per_second"] / 1e6 for row in rows]
 
         cells = [
             f"{flows:,}",
+            str(members),
             str(count),
             format_spread([row["changes_per_second"] for row in rows]),
         ]

@@ -116,6 +116,7 @@ async def measure_appends(
 ) -> dict[str, float]:
     begun = time.perf_counter()
     cpu = time.process_time()
+    writes, written = written_so_far()
 
     def over() -> bool:
         return time.perf_counter() - begun > duration
@@ -123,12 +124,21 @@ async def measure_appends(
     took = await together(write(store, f"{flows}-{n}", group, over) for n in range(flows))
     passed = time.perf_counter() - begun
     every = sorted(one for flow in took for one in flow)
+    all_writes, all_written = written_so_far()
     return {
         "entries_per_second": len(every) * group / passed,
         "median_ms": statistics.median(every) * 1000,
         "p99_ms": every[len(every) * 99 // 100] * 1000,
         "cpu_us_per_entry": (time.process_time() - cpu) * 1e6 / (len(every) * group),
+        "writes_per_entry": (all_writes - writes) / (len(every) * group),
+        "written_bytes_per_entry": (all_written - written) / (len(every) * group),
     }
+
+
+def written_so_far() -> tuple[int, int]:
+    """Tell how often this process has written to files, and how many bytes, as Linux counts it."""
+    counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(counts["syscw"]), int(counts["wchar"])
 
 
 def together(all_of: Any) -> Deferred[list[Any]]:

@@ -545,7 +545,7 @@ static void on_text(struct connection *connection, struct payload payload)
     else if (find(payload, "\"phx_error\"") || find(payload, "\"phx_close\""))
         fail("the server ended a channel: %.*s", SHOWN(payload));
     else if (options.documents && find(payload, "\"reset\",{"))
-        fail("a member fell so far behind that it was sent the document");
+        fail("a member was sent the document: it fell far behind, or the log was replaced");
 }
 
 static void on_frame(struct connection *connection, struct payload payload)
@@ -799,10 +799,14 @@ static void join_members(int count)
     }
 }
 
-/* Joins all members; on several nodes each flow is made before the others ask for it. */
+/*
+ * Joins all members. In document mode each flow is made before its other members ask for it: one
+ * port may be that of several nodes (--workers), and who has a flow open on another node before it
+ * is made is sent the document once it is.
+ */
 static void join_flows(void)
 {
-    if (options.port_count > 1)
+    if (options.documents)
         join_members(flow_count);
     join_members(options.members);
 }
@@ -1158,6 +1162,7 @@ static void measure_storm(void)
     }
     double seconds = (double)(now() - started) / SECOND;
     double cpu_seconds = (double)(process_cpu(options.server_pid) - cpu_before) / SECOND;
+    settle(); /* the server notes at its next look how late it was */
     const char *metrics = scrape();
     struct lags after = lags_of(metrics);
     print_settings();
