@@ -38,8 +38,12 @@ def join(node: Daemon | socket.socket, client_id: str, flow_id: str = "f") -> Ra
     """
     member = RawWebSocket(node.port if isinstance(node, Daemon) else node)
     params = {"mode": "document", "client_id": client_id}
-    reply: Any = member.ask(f"flow:{flow_id}", "phx_join", params)
-    assert reply[4]["status"] == "ok", reply
+    try:
+        reply: Any = member.ask(f"flow:{flow_id}", "phx_join", params)
+        assert reply[4]["status"] == "ok", reply
+    except BaseException:
+        member.close()
+        raise
     return member
 
 
