@@ -72,11 +72,12 @@ function stillOurs(document: JsonObject, effective: JsonObject, inverse: JsonObj
 
 /**
  * Reduce an inverse to what a later patch doesn't touch. A node's position and its parent belong together:
- * a change of either moves the node.
+ * a change of either moves the node. So do all fields of what the inverse brings back: somebody else
+ * has it back, and a part of it is no node.
  */
 export function untouched(inverse: JsonObject, patch: JsonObject): JsonObject {
   const { nodes } = patch;
-  return ofNodes(rest(inverse, patch), (id, change) => {
+  return ofNodes(rest(withoutRegained(inverse, patch), patch), (id, change) => {
     const touch = isObject(nodes) ? own(nodes, id) : undefined;
     const isMoved = isObject(touch) && PLACE.some((name) => Object.hasOwn(touch, name));
     return isMoved
@@ -86,6 +87,24 @@ export function untouched(inverse: JsonObject, patch: JsonObject): JsonObject {
 }
 
 const PLACE = ["position", "parentId"];
+
+/** Leave out the nodes and edges that an inverse brings back, and a patch has. */
+function withoutRegained(inverse: JsonObject, patch: JsonObject): JsonObject {
+  const { nodes, edges } = inverse;
+  return {
+    ...inverse,
+    ...(isObject(nodes) && { nodes: stillGone(nodes, patch["nodes"]) }),
+    ...(isObject(edges) && { edges: stillGone(edges, patch["edges"]) }),
+  };
+}
+
+function stillGone(members: JsonObject, touched: unknown): JsonObject {
+  const kept = Object.entries(members).filter(([id, change]) => {
+    const isRegained = isObject(touched) && Object.hasOwn(touched, id);
+    return !(isRegained && isObject(change) && Object.hasOwn(change, "id"));
+  });
+  return Object.fromEntries(kept);
+}
 
 function rest(inverse: JsonObject, patch: JsonObject): JsonObject {
   const result: JsonObject = {};

@@ -476,4 +476,28 @@ describe("undo of what is saved, while others go on", () => {
     expect(desk.server.document.nodes).toEqual({ g: group, c: child });
     expect(desk.server.document.edges).toEqual({ e: edge });
   });
+
+  test.each([
+    ["a node", "nodes", (y: number) => node("n", { position: { x: 0, y } })],
+    ["an edge", "edges", (y: number) => ({ id: "n", source: "a", target: "b", data: { y } })],
+  ] as const)("jsc10 %s that somebody else has back is not brought back in part", async (_, kind, making) => {
+    const desk = new Desk();
+    desk.server.edit({ nodes: { a: node("a"), b: node("b") } });
+    desk.network.delay = () => 20;
+    const [ada, bob] = [await desk.join(), await desk.join()];
+    ada.patch({ [kind]: { n: making(0) } });
+    ada.undo();
+    bob.patch({ [kind]: { n: making(1) } });
+    ada.patch({ [kind]: { n: making(0) } });
+    ada.undo();
+    await desk.until(() =>
+      [ada, bob].every(({ state }) => state.status.unsent === 0 && state.version === desk.server.version),
+    );
+    for (const step of ["redo", "undo", "redo"] as const) {
+      ada[step]();
+      await desk.until(() => ada.state.status.kind === "saved");
+      expect(ada.state.document).toEqual(desk.server.document);
+      expect([undefined, making(0), making(1)]).toContainEqual(desk.server.document[kind]["n"]);
+    }
+  });
 });
