@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from errno import EMFILE
 from random import Random
+from select import select
 from socket import getaddrinfo
 from typing import Any
 
@@ -25,6 +26,7 @@ from helix.access.sharing import FlowAccess, owner_subject
 from helix.documents.ids import public_id
 from helix.errors import (
     DuplicateOperation,
+    FlowNotFound,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -38,9 +40,10 @@ from helix.store.postgresql.address import Address
 from helix.store.postgresql.audit import add_audit, new_ticket
 from helix.store.postgresql.failures import ConnectionGone, Unfit
 from helix.store.postgresql.store import CONNECTIONS, PAST_AT_ONCE, PostgresStore
-from helix.store.postgresql.wire import Bounds, Connection
+from helix.store.postgresql.wire import Bounds, Connection, _Wire
 from tests.store.data import T0, add, chain_at, entries, entry, keep, take_snapshot
 from tests.store.sqlite import until
+from tests.support.daemon import free_port
 from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.watched import eventually
 
@@ -664,6 +667,58 @@ async def test_pgs2_a_store_keeps_a_few_connections(
     await gatherResults([store.head(f"f{n}") for n in range(50)])
     assert postgres_server.count_connections(database) == CONNECTIONS
     await store.stop()
+
+
+def answer_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each answer be there when it is first looked for, as on a machine that is very busy."""
+    look = _Wire.continuePolling
+
+    def patiently(wire: _Wire, *how: Any) -> None:
+        look(wire, *how)
+        while wire.is_posting:
+            select([wire], [], [], 10.0)
+            look(wire, *how)
+
+    monkeypatch.setattr(_Wire, "continuePolling", patiently)
+
+
+@ensureDeferred
+async def test_pgs15_answers_that_are_there_at_once_leave_others_their_turn(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_at_once(monkeypatch)
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        counting[0] = reactor.callLater(0, count)  # type: ignore[attr-defined]
+
+    counting = [reactor.callLater(0, count)]  # type: ignore[attr-defined]
+    asked: list[Deferred[Any]] = [store.head(f"f{n}") for n in range(1500)]
+    assert set(await outcomes(asked)) == {FlowNotFound}
+    counting[0].cancel()
+    assert turns > len(asked) / CONNECTIONS / 2
+
+
+@ensureDeferred
+async def test_pgs15_many_that_are_refused_unsent_are_refused_each(url: str) -> None:
+    store = PostgresStore(url, reactor)
+    started = store.start()
+    asked: list[Deferred[Any]] = [store.head("\ud83d") for _ in range(1500)]
+    await started
+    assert set(await outcomes(asked)) == {Unfit}
+    await keep(store, "f")
+    await store.stop()
+
+
+@ensureDeferred
+async def test_pgs15_many_that_wait_for_their_turn_are_told_of_the_end_each() -> None:
+    store = PostgresStore(f"postgresql://helix@127.0.0.1:{free_port()}/postgres", reactor)
+    started = store.start()
+    asked: list[Deferred[Any]] = [store.load("f", 1) for _ in range(1500)]
+    await store.stop()
+    assert set(await outcomes([*asked, started])) == {StoreUnavailable}
 
 
 @ensureDeferred

@@ -71,6 +71,7 @@ class Pool:
         self._trouble: str | None = None
         self._all: set[Connection] = set()
         self._idle: list[Connection] = []
+        self._is_giving = False
         self._waiters: deque[Deferred[Connection]] = deque()
         self._keeping: list[Deferred[None]] = []
         self._pauses: set[Deferred[None]] = set()
@@ -159,7 +160,7 @@ class Pool:
         """
         if self._closed:
             raise _closed()
-        while self._idle:
+        while self._idle and not self._waiters:
             connection = self._idle.pop()
             if not connection.is_gone:
                 return connection
@@ -176,10 +177,19 @@ class Pool:
         """Give the connection to the next one that waits, unless it is gone."""
         if connection.is_gone:
             return
-        if self._waiters:
-            self._waiters.popleft().callback(connection)
-        else:
-            self._idle.append(connection)
+        self._idle.append(connection)
+        if self._is_giving:
+            return
+        # What is done at once gives its connection back in the midst of this: thousands that wait
+        # would each be one call deeper than the one before.
+        self._is_giving = True
+        try:
+            while self._idle and self._waiters:
+                given = self._idle.pop()
+                if not given.is_gone:
+                    self._waiters.popleft().callback(given)
+        finally:
+            self._is_giving = False
 
     async def _keep(self) -> None:
         """Keep one connection open."""

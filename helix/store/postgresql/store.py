@@ -405,7 +405,8 @@ class PostgresStore:
         try:
             return await self._pool.run(work)
         finally:
-            turns.release()
+            # In the next turn: the next one begins in this call, and may end in it.
+            self._clock.callLater(0, turns.release)
 
     def _refuse(self) -> Deferred[Any]:
         self.usage.refused += 1

@@ -160,7 +160,10 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
         posted: Deferred[Any] = Deferred(lambda _: self._gone())
         self._posted = posted, cursor
         self.continuePolling()
-        self._end_post()
+        if self._tell_poster is not None:
+            # It is answered already, as where others keep the processors busy. In the next turn,
+            # so that the reactor sees to all others between one answer and the next.
+            self.reactor.callLater(0, self._end_post)
         if self.closed:
             self._gone()
         return posted
