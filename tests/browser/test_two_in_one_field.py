@@ -245,6 +245,7 @@ def test_edi38_what_an_input_method_composes_is_ended_by_it_alone(
     ada.press("Enter")
     expect(label).to_be_hidden()
     bob.press("Escape")
+    expect(ada.node("to left")).to_have_count(0)
     assert document_of(ada)["nodes"]["left"]["data"]["label"] == "left日本"
 
 
