@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Sequence
 from errno import EMFILE
 from random import Random
 from select import select
-from socket import getaddrinfo
+from socket import getaddrinfo, socketpair
 from typing import Any
 
 import attrs
 import msgspec
 import pytest
 from psycopg2 import OperationalError
-from psycopg2.extensions import STATUS_READY
+from psycopg2.extensions import POLL_READ, POLL_WRITE, STATUS_READY
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
@@ -608,6 +608,46 @@ async def test_pgs4_the_reactor_watches_no_socket_that_libpq_may_close(url: str)
     for socket in sockets:
         with pytest.raises(OSError, match="Bad file"):
             os.fstat(socket)
+
+
+class Refusing:
+    """A connection that libpq gives up, and closes its socket, in the midst of connecting."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.closed = 0
+        self.notifies: list[object] = []
+        self._ours, self._theirs = socketpair()
+        self._states = [POLL_WRITE, POLL_READ, POLL_WRITE]
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    def poll(self) -> int:
+        self._theirs.send(b"x")  # so that it can be read from and written to
+        if self._states:
+            return self._states.pop(0)
+        self.close()
+        raise OperationalError("refused")
+
+    def close(self) -> None:
+        self.closed = 1
+        self._ours.close()
+        self._theirs.close()
+
+
+@ensureDeferred
+async def test_pgs4_a_socket_that_libpq_closes_while_it_connects_is_no_longer_watched(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Wire, "connectionFactory", Refusing)
+    watching = len(reactor.getReaders()), len(reactor.getWriters())  # type: ignore[attr-defined]
+    refused = Connection(reactor, Bounds())
+    opening = Deferred.fromCoroutine(refused.open(Address.parse(url), 0))
+    reactor.addReader(refused._wire)  # type: ignore[attr-defined]  # it may be watched for both
+    with pytest.raises(StoreUnavailable):
+        await opening
+    assert refused.gone.called
+    assert (len(reactor.getReaders()), len(reactor.getWriters())) == watching  # type: ignore[attr-defined]
 
 
 @ensureDeferred

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from secrets import token_hex
@@ -138,7 +139,17 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
         number: int = super().fileno() if self._watched < 0 else self._watched
         return number
 
+    def _leave(self) -> None:
+        """
+        Have the reactor forget it, also where libpq has closed the socket: whoever gets that one's
+        number next would be taken for it.
+        """
+        for remove in (self.reactor.removeReader, self.reactor.removeWriter):
+            with suppress(OSError):  # what is closed, epoll doesn't know
+                remove(self)
+
     def close(self) -> None:
+        self._leave()
         super().close()
         if self._watched >= 0:
             os.close(self._watched)
@@ -216,6 +227,8 @@ class _Wire(txpostgres.Connection):  # type: ignore[misc]  # it has no types
         if self._posted is not None:
             self._continue_post(*self._posted)
         else:
+            if self._watched < 0:  # it connects: libpq may close its socket here
+                self._leave()
             # What nobody waits for is told below; it needs no traceback in the log.
             super().continuePolling(swallowErrors=True)
         if not self.closed and self.pollable().fileno() < 0:
@@ -325,10 +338,12 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._wire.pollable() is not None:
-            self._wire.close()
-            self._wire.pollable().close()  # txpostgres leaves one that broke to the collector
-        self.gone.callback(None)
+        try:
+            if self._wire.pollable() is not None:
+                self._wire.close()
+                self._wire.pollable().close()  # txpostgres leaves one that broke to the collector
+        finally:
+            self.gone.callback(None)
 
     async def ask(
         self, sql: str, parameters: Parameters | None = None, seconds: float | None = None
