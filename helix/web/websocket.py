@@ -162,7 +162,7 @@ class SocketProtocol(WebSocketServerProtocol):
     _descriptor = -1  # unless it is read straight from the poller
 
     # Few connections ever need these of Autobahn's, and they take 2 KB.
-    is_open = _made_late(txaio.create_future)  # type: ignore[attr-defined]  # as above
+    is_open = _made_late(txaio.create_future)  # type: ignore[attr-defined]  # comes with a framework
     is_closed = _made_late(txaio.create_future)  # type: ignore[attr-defined]  # as above
     trafficStats = _made_late(TrafficStats)
     send_queue = _made_late(deque)
