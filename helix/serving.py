@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import IO, Any
@@ -177,15 +177,23 @@ class HelixService(MultiService):
         self._sessions.draining = True
         self._site.is_leaving = self._parent_process is not None  # others take the next request
         for listener in self._listeners():
-            await listener.stopService()
+            await _try("closing a port", listener.stopService)
             listener.disownServiceParent()
-        await self._clients.drain()
-        await self._sessions.settle()
-        await self._polls.take_back()
-        await super().stopService()
-        await self._store.stop()
+        await _try("closing clients", self._clients.drain)
+        await _try("storing the last edits", self._sessions.settle)
+        await _try("answering other nodes' polls", self._polls.take_back)
+        await _try("stopping services", super().stopService)
+        await _try("closing the store", self._store.stop)
         if self._parent_process is not None:
-            await self._parent_process.leave()
+            await _try("leaving the parent process", self._parent_process.leave)
+
+
+async def _try(what: str, do: Callable[[], Awaitable[Any]]) -> None:
+    """Take one step of a drain. If it fails, that is logged, and the next is taken all the same."""
+    try:
+        await do()
+    except Exception:
+        _log.failure("At the stop, {what} failed", what=what)
 
 
 class ParentService(MultiService):

@@ -150,7 +150,7 @@ class ClientService(Service):
             self._by_address[customer] += 1
         self._emit("helix.connection.opened", client)
         if self.draining:
-            client.close(CloseCode.RESTART, self._restart_reason(1))
+            self._close(client, CloseCode.RESTART, self._restart_reason(1))
 
     def remove(self, client: Client) -> None:
         """Forget a client that is gone; without effect when it is not counted."""
@@ -217,10 +217,10 @@ class ClientService(Service):
             blocked_since = client.connection.outlet.blocked_since
             if blocked_since is not None:
                 if now - blocked_since >= STALL_TIMEOUT:
-                    client.close(CloseCode.NOT_READING, "nothing was read for 30 s")
+                    self._close(client, CloseCode.NOT_READING, "nothing was read for 30 s")
                     client.abort()
             elif now - client.connection.last_seen >= SILENCE_TIMEOUT:
-                client.close(CloseCode.SILENT, "nothing was heard for 60 s")
+                self._close(client, CloseCode.SILENT, "nothing was heard for 60 s")
 
     async def drain(self) -> None:
         """
@@ -239,7 +239,7 @@ class ClientService(Service):
                 await self._sleep(DRAIN_INTERVAL * self._random.uniform(0.8, 1.2))
             for client in leaving[start : start + batch]:
                 if client in self._clients:
-                    client.close(CloseCode.RESTART, self._restart_reason(len(leaving)))
+                    self._close(client, CloseCode.RESTART, self._restart_reason(len(leaving)))
         await self._all_gone().addTimeout(CLOSE_GRACE, self._clock, lambda *_: None)
         for client in list(self._clients):
             client.abort()
@@ -249,7 +249,15 @@ class ClientService(Service):
     def _close_revoked(self, revoked: Sequence[Client]) -> None:
         for client in revoked:
             if client in self._clients:
-                client.close(CloseCode.TOKEN_EXPIRED, "the token was revoked")
+                self._close(client, CloseCode.TOKEN_EXPIRED, "the token was revoked")
+
+    def _close(self, client: Client, code: CloseCode, reason: str) -> None:
+        """Close one of many: a fault at one keeps no other from being closed."""
+        try:
+            client.close(code, reason)
+        except Exception:
+            self._log.failure("A client could not be closed")
+            self.abort_soon(client)
 
     def _abort_some(self) -> None:
         self._aborting = None

@@ -27,7 +27,11 @@ from helix.web.waiting import answer_when
 from helix.web.websocket import SocketProtocol, opened_state
 
 OPEN_HANDSHAKE_TIMEOUT = 5.0
-CLOSE_HANDSHAKE_TIMEOUT = 1.0
+CLOSE_HANDSHAKE_TIMEOUT = 2.0
+"""
+Seconds that a client has for its close frame, after ours. Autobahn ends them with a whole second of
+the clock, so up to one is lost: with 1.0 some clients were cut off before ours was on its way.
+"""
 
 ANSWERED_OVER = 4
 """Times the largest frame: a message up to that is answered, larger ones close the WebSocket."""

@@ -294,6 +294,29 @@ def test_ops4_stuck_clients_are_cut_off(world: World) -> None:
     assert done.called
 
 
+@pytest.mark.parametrize("code", [CloseCode.RESTART, CloseCode.SILENT])
+def test_ops4_fault_at_one_client_keeps_no_other_from_being_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: CloseCode
+) -> None:
+    """At the drain, or while the silent ones are looked for. The fault is logged."""
+    started(world)
+    clients = [world.client() for _ in range(3)]
+
+    def close(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(clients[1], "close", close)
+    if code is CloseCode.SILENT:
+        pass_time(world, SILENCE_TIMEOUT + SWEEP_INTERVAL)
+    else:
+        drain(world)
+    world.settle()
+    assert [client.close_code for client in clients] == [code, None, code]
+    assert clients[1].lost
+    assert [event["log_failure"].type for event in world.failures] == [RuntimeError]
+    world.failures.clear()
+
+
 def test_ops4_who_comes_during_the_drain_is_sent_away(world: World) -> None:
     first = world.client()
     done = drain(world)

@@ -21,13 +21,16 @@ from twisted.internet import reactor, threads
 from twisted.internet.tcp import Server
 
 from helix import __version__
+from helix.errors import StoreUnavailable
+from helix.records import HeadQuery
 from helix.tap import Options, makeService
 from tests.support.certificates import write_certificate
 from tests.support.daemon import Daemon, free_port, run_twistd, start_daemon
+from tests.support.logs import Log, logged
 from tests.support.rawsocket import RawConnection, RawWebSocket, upgrade_request
 from tests.support.watched import eventually, faults_in, get, metric
 
-__all__ = ["start_daemon"]
+__all__ = ["logged", "start_daemon"]
 
 StartDaemon = Callable[..., Daemon]
 
@@ -282,6 +285,33 @@ def test_con3_con4_tokens_are_kept_to_the_client(start_daemon: StartDaemon) -> N
 
 
 # OPS4: draining
+
+
+@pytest.mark.parametrize("step", ["clients.drain", "sessions.settle"])
+@ensureDeferred
+async def test_ops4_a_step_that_fails_is_logged_and_the_others_are_taken(
+    step: str, logged: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the store is closed, whatever fails."""
+    options = Options()
+    options.parseOptions(["--listen", "tcp:0:interface=127.0.0.1", "--store", "memory:"])
+    service = makeService(options)
+    term = signal.getsignal(signal.SIGTERM)
+    service.privilegedStartService()
+    service.startService()
+    await service._store.heads(HeadQuery())  # waits until it is open
+
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    part, _, method = step.partition(".")
+    monkeypatch.setattr(getattr(service, f"_{part}"), method, fail)
+    await service.stopService()
+    signal.signal(signal.SIGTERM, term)
+    assert [event["log_failure"].type for event in logged.failures] == [RuntimeError]
+    logged.events.clear()
+    with pytest.raises(StoreUnavailable):
+        await service._store.heads(HeadQuery())
 
 
 @pytest.mark.parametrize("count", [0, 1, 300])

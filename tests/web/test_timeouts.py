@@ -114,6 +114,24 @@ def test_whatever_is_sent_is_a_sign_of_life(server: Stack, sent: bytes) -> None:
     assert peer.gone
 
 
+@pytest.mark.parametrize("fraction", [0.0, 0.2, 0.5, 0.999])
+def test_con10_who_is_closed_has_a_second_to_answer(server: Stack, fraction: float) -> None:
+    """Whenever in a second of the clock that is: Autobahn's timers end with whole ones."""
+    server.clock.advance(fraction)
+    answers, silent = server.open(), server.open()
+    for peer in (answers, silent):
+        peer.send(build_frame(TEXT, b"x") * 11)
+        assert peer.take_frames()[-1].opcode == CLOSE
+    server.run(1, step=0.1)
+    assert not answers.gone
+    assert not silent.gone
+    answers.send_frame(CLOSE, close_payload(1000))
+    server.settle()
+    assert answers.gone
+    server.run(1, step=0.1)
+    assert silent.gone
+
+
 def test_client_that_never_reads_is_cut_off(server: Stack) -> None:
     """It costs the server its mark, and the others nothing."""
     stuck = joined(server, "flow:f")
