@@ -85,7 +85,7 @@ class FlowSession:
         "_beginnings",
         "_clients",
         "_commits",
-        "_documents",
+        "_documented",
         "_ended",
         "_expected",
         "_lifetime",
@@ -130,8 +130,9 @@ class FlowSession:
         self._members: dict[IMember, Audience] = {}
         self._clients: dict[str, IMember] = {}
         self._make_fanout = fanout
-        self._relayed: RelayAudience | None = None  # most flows are in document mode alone
-        self._documents = DocumentAudience(fanout(), log, lambda: me.state())
+        # Most flows have members of one mode alone.
+        self._relayed: RelayAudience | None = None
+        self._documented: DocumentAudience | None = None
         self.awareness = Awareness(
             fanout(),
             Presence(around.logs.new_epoch()[:PREFIX_CHARACTERS]),
@@ -153,6 +154,14 @@ class FlowSession:
             logs = self._around.logs
             self._relayed = RelayAudience(self._make_fanout, self._commits, logs)
         return self._relayed
+
+    @property
+    def _documents(self) -> DocumentAudience:
+        """The members in document mode."""
+        if self._documented is None:
+            me = proxy(self)
+            self._documented = DocumentAudience(self._make_fanout(), self.log, lambda: me.state())
+        return self._documented
 
     @property
     def client_count(self) -> int:
@@ -317,7 +326,8 @@ class FlowSession:
     # Follower
 
     def committed(self, entries: Sequence[Entry]) -> None:
-        self._documents.tell(entries)
+        if self._documented is not None:
+            self._documented.tell(entries)
         if self._relayed is not None:
             self._relayed.committed(entries)
         self._beginnings.forget_old()
@@ -333,7 +343,8 @@ class FlowSession:
 
     def replaced(self) -> None:
         self._beginnings.forget_old()
-        self._documents.reset()
+        if self._documented is not None:
+            self._documented.reset()
         if self._relayed is not None:
             self._relayed.replaced()
 
@@ -350,7 +361,8 @@ class FlowSession:
 
     def tell_name(self, payload: bytes) -> None:
         """Tell the members in document mode that a version was named (JSON)."""
-        self._documents.tell_name(payload)
+        if self._documented is not None:
+            self._documented.tell_name(payload)
 
     # Living
 
@@ -534,12 +546,13 @@ class FlowSession:
         """End the session and every member's channel, of those in either mode with a farewell."""
         if self.end_reason is not None:
             return
-        relays = [one for one, audience in self._members.items() if audience is not self._documents]
-        documents = [one for one, audience in self._members.items() if audience is self._documents]
+        relays = [one for one, audience in self._members.items() if audience is self._relayed]
+        documents = [one for one, audience in self._members.items() if audience is self._documented]
         if reason is not End.CRASHED:
             if self._relayed is not None:
                 self._relayed.flush()
-            self._documents.flush()
+            if self._documented is not None:
+                self._documented.flush()
             if self.end_reason is not None:  # a fault in the flush has ended it
                 return
         self._end(reason)

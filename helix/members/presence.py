@@ -8,7 +8,7 @@ of phoenix.js, has the current state, however the diffs were grouped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from itertools import count
 from types import MappingProxyType
 
@@ -142,11 +142,11 @@ class Presence:
         client may see: a client takes a known ref for a meta that it has.
     """
 
-    __slots__ = ("_changed", "_new_ref", "_present")
+    __slots__ = ("_changed", "_numbers", "_prefix", "_present")
 
     def __init__(self, prefix: str) -> None:
-        numbers = count(1)
-        self._new_ref: Callable[[], str] = lambda: f"{prefix}{next(numbers)}"
+        self._prefix = prefix
+        self._numbers = count(1)
         self._present: dict[Hashable, _Present] = {}
         self._changed: dict[Hashable, None] = {}
 
@@ -211,6 +211,9 @@ class Presence:
         """Give the payload of a ``presence_state``: the result of all diffs so far."""
         told = ((one.key, one.told) for one in self._present.values())
         return _by_key((key, one.meta) for key, one in told if one is not None)
+
+    def _new_ref(self) -> str:
+        return f"{self._prefix}{next(self._numbers)}"
 
 
 def _tell(ref: str, old: _Told | None, meta: bytes) -> _Told:
