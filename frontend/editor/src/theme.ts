@@ -10,13 +10,15 @@ const KEY = "helix-theme";
 const system = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set<() => void>();
 let chosen: string | null = null;
+let ofSystem: Theme = "light";
 
-function ofSystem(): Theme {
-  return system.matches ? "dark" : "light";
+/** Read the system's theme, at the start and at each event alone: in Chromium, who reads it before the event takes that away. */
+function readSystem(): void {
+  ofSystem = system.matches ? "dark" : "light";
 }
 
 function current(): Theme {
-  return chosen === "light" || chosen === "dark" ? chosen : ofSystem();
+  return chosen === "light" || chosen === "dark" ? chosen : ofSystem;
 }
 
 function show(): void {
@@ -29,7 +31,11 @@ function show(): void {
 /** Show the theme, and follow the system and choices in other tabs. */
 export function startTheme(): void {
   chosen = stored(KEY);
-  system.addEventListener("change", show);
+  readSystem();
+  system.addEventListener("change", () => {
+    readSystem();
+    show();
+  });
   addEventListener("storage", ({ key, newValue }) => {
     if (key === KEY) {
       chosen = newValue;
@@ -42,7 +48,7 @@ export function startTheme(): void {
 /** Choose the other theme. Choosing the system's theme means following the system again. */
 export function toggleTheme(): void {
   const wanted = current() === "dark" ? "light" : "dark";
-  if (wanted === ofSystem()) {
+  if (wanted === ofSystem) {
     chosen = null;
     unstore(KEY);
   } else {
