@@ -61,8 +61,8 @@ class Link:
 
     def end(self) -> None:
         """Cut all connections, and take none any more."""
-        self.down()
-        self._loop.call_soon_threadsafe(self._server.close)
+        self._is_up = False
+        self._do(self._end())
 
     def stall(self, is_stalled: bool) -> None:
         """Let nothing pass, without a word to anybody; or what has come meanwhile, and all."""
@@ -71,6 +71,13 @@ class Link:
     def forget(self) -> None:
         """Let nothing pass on the connections that there are, for ever, and tell nobody of it."""
         self._loop.call_soon_threadsafe(self._forget)
+
+    async def _end(self) -> None:
+        for listener in self._server.sockets:
+            self._loop.remove_reader(listener)
+        await asyncio.sleep(0)  # it leaves open what it has just accepted for a server that is closed
+        await self._cut()
+        self._server.close()
 
     def _forget(self) -> None:
         self._flows.clear()
