@@ -175,7 +175,7 @@ def test_zip3_bomb_closes_with_1009(daemon: Daemon, parts: int) -> None:
             client.send_deflated(bomb[:size], fin=parts == 1)
             for start in range(size, len(bomb), size):
                 client.send_frame(CONTINUATION, bomb[start : start + size])
-            assert client.read_close() == 1009
+            assert client.read_frame().close_code == 1009
         assert process.memory_info().rss - before < 10_000_000
 
 

@@ -145,13 +145,20 @@ def test_ops19_long_description_shows_what_it_names(distributions: Distributions
     assert [link for link in links if not link.startswith(("http://", "https://", "#"))] == []
 
 
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment for all kinds: what Helix needs is installed with the first, and stays."""
+    directory = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", directory, cwd=directory)
+    return directory
+
+
 @pytest.mark.parametrize("kind", ["tree", "wheel", "editable"])
 def test_ops1_twistd_helix_is_found(
-    distributions: Distributions, source: Path, tmp_path: Path, kind: str
+    distributions: Distributions, source: Path, environment: Path, tmp_path: Path, kind: str
 ) -> None:
-    environment, elsewhere = tmp_path / "environment", tmp_path / "elsewhere"
+    elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    run(sys.executable, "-m", "venv", environment, cwd=tmp_path)
     what = {"tree": [source], "wheel": [distributions.wheel], "editable": ["--editable", source]}
     # That the editor is built from the sdist's sources has been seen already.
     without_editor = {**os.environ, "HELIX_SKIP_FRONTEND": "1"}
@@ -167,3 +174,4 @@ def test_ops1_twistd_helix_is_found(
     assert Path(origin).is_relative_to(home)
     # Twisted's own plugins are still there.
     assert "conch" in run_installed("twistd", "--help")
+    run_installed("pip", "uninstall", "--yes", "helix")
