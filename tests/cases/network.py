@@ -75,7 +75,7 @@ class Link:
     async def _end(self) -> None:
         for listener in self._server.sockets:
             self._loop.remove_reader(listener)
-        await asyncio.sleep(0)  # it leaves open what it has just accepted for a server that is closed
+        await asyncio.sleep(0)  # what was just accepted for a server that is closed would stay open
         await self._cut()
         self._server.close()
 
