@@ -216,19 +216,25 @@ def test_fan1_fan5_600_members_see_one_order_while_others_come_and_go(
 # CON: the socket option, and tokens
 
 
-@async_yield_fixture
-async def here() -> Any:
-    """The whole daemon in this process; its port."""
+def start_here(*arguments: str) -> Any:
+    """Start the whole daemon in this process, whose own handler of SIGTERM stays."""
     options = Options()
-    options.parseOptions(["--listen", "tcp:0:interface=127.0.0.1"])
+    options.parseOptions(["--listen", "tcp:0:interface=127.0.0.1", *arguments])
     service = makeService(options)
     term = signal.getsignal(signal.SIGTERM)
     service.privilegedStartService()
     service.startService()
+    signal.signal(signal.SIGTERM, term)
+    return service
+
+
+@async_yield_fixture
+async def here() -> Any:
+    """The whole daemon in this process; its port."""
+    service = start_here()
     listener = next(one for one in service if hasattr(one, "port"))
     yield listener.port.getHost().port
     await service.stopService()
-    signal.signal(signal.SIGTERM, term)
 
 
 @pytest.mark.parametrize("requests_before", [0, 2])
@@ -293,12 +299,7 @@ async def test_ops4_a_step_that_fails_is_logged_and_the_others_are_taken(
     step: str, logged: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So the store is closed, whatever fails."""
-    options = Options()
-    options.parseOptions(["--listen", "tcp:0:interface=127.0.0.1", "--store", "memory:"])
-    service = makeService(options)
-    term = signal.getsignal(signal.SIGTERM)
-    service.privilegedStartService()
-    service.startService()
+    service = start_here("--store", "memory:")
     await service._store.heads(HeadQuery())  # waits until it is open
 
     def fail() -> None:
@@ -307,7 +308,6 @@ async def test_ops4_a_step_that_fails_is_logged_and_the_others_are_taken(
     part, _, method = step.partition(".")
     monkeypatch.setattr(getattr(service, f"_{part}"), method, fail)
     await service.stopService()
-    signal.signal(signal.SIGTERM, term)
     assert [event["log_failure"].type for event in logged.failures] == [RuntimeError]
     logged.events.clear()
     with pytest.raises(StoreUnavailable):

@@ -160,6 +160,7 @@ def test_ops1_twistd_helix_is_found(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     what = {"tree": [source], "wheel": [distributions.wheel], "editable": ["--editable", source]}
+    run(environment / "bin" / "pip", "uninstall", "--yes", "helix", cwd=elsewhere)  # another kind
     # That the editor is built from the sdist's sources has been seen already.
     without_editor = {**os.environ, "HELIX_SKIP_FRONTEND": "1"}
     run(environment / "bin" / "pip", "install", *what[kind], cwd=elsewhere, env=without_editor)
@@ -174,4 +175,3 @@ def test_ops1_twistd_helix_is_found(
     assert Path(origin).is_relative_to(home)
     # Twisted's own plugins are still there.
     assert "conch" in run_installed("twistd", "--help")
-    run_installed("pip", "uninstall", "--yes", "helix")
